@@ -234,16 +234,6 @@ def test_an_exchanged_batch_is_the_network_along_the_samples() -> None:
     assert_near(trace.output, recurrence(exchanged).output.swapaxes(0, 1), 1e-12)
 
 
-@pytest.mark.parametrize(("timesteps", "samples"), [(1, 5), (5, 1), (2, 5), (5, 2)])
-@pytest.mark.parametrize("bidirectional", [False, True])
-def test_an_exchanged_batch_of_any_shape_is_computed(timesteps: int, samples: int, bidirectional: bool) -> None:
-    inputs = inputs_of(
-        {"timesteps": timesteps, "batch_size": samples}, cell="lstm", hidden_size=4, bidirectional=bidirectional
-    )
-    trace = faulty("batch-as-time", inputs)
-    assert all(np.isfinite(array).all() for array in trace.values())
-
-
 def test_two_deviations_go_together_unless_they_contradict_each_other() -> None:
     one, other = BugVariant(activations=(("output", linear),)), BugVariant(activations=(("candidate", relu),))
     both = one.together_with(other)

@@ -168,40 +168,29 @@ def test_a_cell_state_is_kept_where_the_last_hidden_state_is_nan(name: str) -> N
                 np.testing.assert_allclose(trace[state][:, sample], one[state][:, 0], rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("lengths", "key"),
-    [([2, 3], "sequence.lengths"), ([2, 3, 6], "sequence.lengths"), ([1, 0, 2], "sequence.lengths")],
-)
-def test_lengths_that_do_not_fit_are_refused(lengths: list[Any], key: str) -> None:
-    tables = {
-        "network": {"cell": "gru", "input_size": 1, "hidden_size": 1},
-        "sequence": {"batch_size": 3, "timesteps": 5, "lengths": lengths},
-    }
+def config_with(**sequence: Any) -> Config:
+    network = {"cell": "gru", "input_size": 1, "hidden_size": 1}
+    return Config.from_mapping({"network": network, "sequence": {"timesteps": 5, **sequence}})
+
+
+@pytest.mark.parametrize("lengths", [[2, 3], [2, 3, 6], [1, 0, 2]])
+def test_lengths_that_do_not_fit_are_refused(lengths: list[int]) -> None:
     with pytest.raises(ConfigError) as caught:
-        Config.from_mapping(tables)
-    assert caught.value.key == key
+        config_with(batch_size=3, lengths=lengths)
+    assert caught.value.key == "sequence.lengths"
 
 
 @pytest.mark.parametrize("seams", [[2, 2], [3, 2], [2, 5]])
 def test_seams_that_do_not_rise_within_the_sequence_are_refused(tmp_path: Path, seams: list[int]) -> None:
-    network = {"cell": "gru", "input_size": 1, "hidden_size": 1}
-    sequence: dict[str, Any] = {"timesteps": 5, "seams": seams}
-    with pytest.raises(ConfigError) as caught:
-        Config.from_mapping({"network": network, "sequence": sequence})
-    assert caught.value.key == "sequence.seams"
     np.save(tmp_path / "x.npy", np.zeros((5, 1)))
-    sequence |= {"source": "file", "path": str(tmp_path / "x.npy")}
-    with pytest.raises(ConfigError) as caught:
-        load_inputs(Config.from_mapping({"network": network, "sequence": sequence}))
-    assert caught.value.key == "sequence.seams"
+    for source in ({}, {"source": "file", "path": str(tmp_path / "x.npy")}):
+        with pytest.raises(ConfigError) as caught:
+            load_inputs(config_with(seams=seams, **source))
+        assert caught.value.key == "sequence.seams"
 
 
 def test_lengths_of_t_are_no_padding() -> None:
-    tables = {
-        "network": {"cell": "gru", "input_size": 1, "hidden_size": 1},
-        "sequence": {"batch_size": 2, "timesteps": 5, "lengths": [5, 5]},
-    }
-    assert load_inputs(Config.from_mapping(tables)).lengths == ()
+    assert load_inputs(config_with(batch_size=2, lengths=[5, 5])).lengths == ()
 
 
 @pytest.mark.parametrize("backward", [False, True])

@@ -152,12 +152,6 @@ def test_a_recording_that_no_longer_fits_is_refused_as_at_first(tmp_path: Path) 
         computed(engine, inputs)
 
 
-def test_the_version_is_the_file_and_when_it_was_saved(tmp_path: Path) -> None:
-    engine = engine_of(tmp_path / "golden.npz", {"hidden": np.ones(1)})
-    assert engine.version.startswith("golden.npz, saved 2")
-    assert not engine.provides_cell_state
-
-
 LENGTHS = (2, 5, 1)
 
 

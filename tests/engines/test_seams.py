@@ -85,11 +85,11 @@ def test_a_state_that_calls_do_not_pass_on_is_the_likely_cause(tmp_path, cell, k
 
 @pytest.mark.parametrize("seams", [[30], list(range(1, 40))], ids=["one", "every"])
 def test_swapped_states_are_the_likely_cause(tmp_path: Path, seams: list[int]) -> None:
-    inputs = inputs_of(seams)
+    inputs, name = inputs_of(seams), "states-swapped-between-calls"
     found = in_calls(inputs, swapped={"h": "c", "c": "h"})
-    made = computed(KnownBugEngine("bug:states-swapped-between-calls"), inputs)[0]
+    made = computed(KnownBugEngine(f"bug:{name}"), inputs)[0]
     np.testing.assert_allclose(made.hidden, found["hidden"], rtol=0, atol=1e-6)
-    assert causes(inputs, recorded(tmp_path, found, inputs)) == (("states-swapped-between-calls",),)
+    assert causes(inputs, recorded(tmp_path, found, inputs)) == ((name,),)
 
 
 def test_the_bug_needs_seams_and_a_forward_direction() -> None:
