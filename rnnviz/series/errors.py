@@ -1,6 +1,6 @@
 """Errors at each time step, between engines and within one step, and how a mismatch spreads over the lanes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,11 +75,7 @@ class Named:
 
 @dataclass(frozen=True)
 class ErrorSeries:
-    """A quantity of one comparison.
-
-    `main` is drawn for every lane and `companions` next to it for one; `limit` is the
-    tolerance, and its label.
-    """
+    """A quantity of one comparison: `main` for every lane, `companions` next to it for one, and a labeled limit."""
 
     main: Named
     companions: tuple[Named, ...] = ()
@@ -95,23 +91,18 @@ class ErrorSeries:
 
 def error_series(result: RunResult, comparison: LaneComparison, quantity: ErrorQuantity) -> ErrorSeries | None:
     """The numbers of a quantity; None for the step audit of a run that was not audited."""
-    audits = [] if is_gradient(comparison.name) else _audits(result, comparison)
-    if quantity is STEP_AUDIT and is_gradient(comparison.name):
-        found = _gradient_audits(result, comparison)
-        if not found:
-            return None
-        first, *others = (Named(display_name(audit.engine), audit.ratio_over_time) for audit in found)
-        return ErrorSeries(first, tuple(others), (ALLOWED, f"{ALLOWED:g} rounding bounds, the limit of a gradient"))
+    audits = _audits(result, comparison)
     if quantity is STEP_AUDIT:
         if not audits:
             return None
-        limit = ALLOWED, f"{ALLOWED:g} rounding bounds, the limit of a correct step"
-        first, *others = _named(audits, lambda audit: audit.ratio_over_time, "{}")
-        return ErrorSeries(first, tuple(others), limit)
+        of = "gradient" if is_gradient(comparison.name) else "correct step"
+        first, *others = (Named(display_name(audit.engine), audit.ratio_over_time) for audit in audits)
+        return ErrorSeries(first, tuple(others), (ALLOWED, f"{ALLOWED:g} rounding bounds, the limit of a {of}"))
     if quantity is ERROR:
         atol = number_format.full(comparison.atol)
         limit = comparison.atol, f"atol {atol}; values away from 0 are allowed more"
-        steps = _named(audits, lambda audit: audit.error_over_time, "{}, one step")
+        audits = [] if is_gradient(comparison.name) else audits
+        steps = (Named(f"{display_name(audit.engine)}, one step", audit.error_over_time) for audit in audits)
         apart = Named("accumulated", comparison.error_over_time)
         return ErrorSeries(apart, tuple(steps), limit if comparison.atol > 0.0 else None)
     if quantity is MISMATCHED:
@@ -120,23 +111,14 @@ def error_series(result: RunResult, comparison: LaneComparison, quantity: ErrorQ
 
 
 def _audits(result: RunResult, comparison: LaneComparison) -> list[Audit]:
-    """The candidate's audit, then the reference's."""
-    if result.judgment is None:
-        return []
-    found = (result.judgment.audits.get(name) for name in (comparison.candidate, comparison.reference))
+    """The candidate's audit, then the reference's; those of gradients have the errors of grad.h over time."""
+    audits: Mapping[str, Audit | None] = {}
+    if comparison.name == gradient("h"):
+        audits = result.judged("backward").audits
+    elif result.judgment is not None and not is_gradient(comparison.name):
+        audits = result.judgment.audits
+    found = (audits.get(name) for name in (comparison.candidate, comparison.reference))
     return [audit for audit in found if audit is not None]
-
-
-def _gradient_audits(result: RunResult, comparison: LaneComparison) -> list[Audit]:
-    """The audits of the gradients of the candidate, then of the reference; they have those of grad.h over time."""
-    if comparison.name != gradient("h"):
-        return []
-    found = (result.judged("backward").audits.get(name) for name in (comparison.candidate, comparison.reference))
-    return [audit for audit in found if audit is not None]
-
-
-def _named(audits: list[Audit], values: Callable[[Audit], Values], name: str) -> list[Named]:
-    return [Named(name.format(display_name(audit.engine)), values(audit)) for audit in audits]
 
 
 # Text between asterisks is strong.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rnnviz.core import number_format
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.multiscale import NO_PYRAMID, Level
+from rnnviz.core.multiscale import NO_PYRAMID, Level, LevelArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.frozen import dataclass
@@ -198,43 +198,34 @@ def outline_of(values: Values, seen: range, pixels: int) -> Outline:
 
 
 def unit_outline(trace: Trace, where: Location, seen: range, block: int, name: str = "h") -> Outline:
-    """The part in sight of an array's unit, lane and sample of `where`; a block that holds a NaN has no number.
+    """The part in sight of an array's unit, lane and sample of `where`.
 
-    Neither has a block of padding.
+    A block of padding, or one that holds a NaN, has no number.
     """
-    outline = _unit_outline(trace, where, seen, block, name)
-    length, first = trace.places.length(where.sample), outline.first
-    whole = max(0, (length - first) // block)
-    if length == outline.timesteps or whole >= len(outline.low):
-        return outline
-    low, high = outline.low.copy(), outline.high.copy()
-    low[whole:] = high[whole:] = np.nan
-    start = first + whole * block
-    if start < length:
-        # The last block of the sample has padding, too.
-        own = trace[name][where.layer, where.direction, start:length, where.sample, where.unit]
-        low[whole], high[whole] = own.min(), own.max()
-    return replace(outline, low=low, high=high)
-
-
-def _unit_outline(trace: Trace, where: Location, seen: range, block: int, name: str) -> Outline:
-    timesteps, unit = trace.shape[2], where.unit
+    timesteps, length = trace.shape[2], trace.places.length(where.sample)
     first, stop = _whole_blocks(seen, block, timesteps)
     ends = [trace.pyramids.get(f"{name}.{end}", NO_PYRAMID) for end in ("low", "high")]
     kept = [level.times for level in ends[0] if level.units == 1 and level.times <= block and level in ends[1]]
-    place = where.layer, where.direction, slice(first, stop), where.sample, unit
-    if not kept:
-        column = np.ascontiguousarray(trace[name][place])
-        return Outline(
-            first, block, reduce_blocks(np.minimum, column, block), reduce_blocks(np.maximum, column, block), timesteps
-        )
-    times = max(kept)
-    place = where.layer, where.direction, slice(first // times, -(-stop // times)), where.sample, unit
-    low, high = (np.ascontiguousarray(levels[Level(times, 1)][place]) for levels in ends)
-    share = block // times
-    return Outline(
-        first, block, reduce_blocks(np.minimum, low, share), reduce_blocks(np.maximum, high, share), timesteps
-    )
+
+    def column(array: LevelArray, start: int, stop: int) -> Values:
+        return np.ascontiguousarray(array[where.layer, where.direction, start:stop, where.sample, where.unit])
+
+    if kept:
+        times = max(kept)
+        low, high = (column(levels[Level(times, 1)], first // times, -(-stop // times)) for levels in ends)
+    else:
+        times, low = 1, column(trace[name], first, stop)
+        high = low
+    low, high = (reduce_blocks(ufunc, end, block // times) for ufunc, end in ((np.minimum, low), (np.maximum, high)))
+    whole = max(0, (length - first) // block)
+    if length < timesteps and whole < len(low):
+        low, high = low.copy(), high.copy()
+        low[whole:] = high[whole:] = np.nan
+        if (start := first + whole * block) < length:
+            # The last block of the sample has padding, too.
+            own = column(trace[name], start, length)
+            low[whole], high[whole] = own.min(), own.max()
+    return Outline(first, block, low, high, timesteps)
 
 
 def largest_of(outlines: Sequence[Outline]) -> Outline:
@@ -329,19 +320,16 @@ def _bars(
     histogram: Histogram, shown: range, unit: str, infinite: str, limit: float | None
 ) -> tuple[HistogramBar, ...]:
     last = len(histogram.counts) - 1
-    places = [0, *shown, *([last] if histogram.counts[last] else [])]
+    places = [(0, 0.0, "exactly 0"), *((place, place - shown.start + 1.0 + APART, "") for place in shown)]
+    if histogram.counts[last]:
+        places.append((last, len(shown) + 1.0 + 2 * APART, infinite))
     bars = []
-    for place in places:
+    for place, x, words in places:
         low, high = histogram.edges(place)
-        x = 0.0 if place == 0 else place - shown.start + 1.0 + APART
-        if place == 0:
-            words = "exactly 0"
-        elif place == last:
-            words, x = infinite, len(shown) + 1.0 + 2 * APART
-        else:
-            words = _words(low, high, unit)
-        outside = limit is not None and low >= limit
-        bars.append(HistogramBar(x, words, low, high, int(histogram.counts[place]), histogram.first[place], outside))
+        outside, count = limit is not None and low >= limit, int(histogram.counts[place])
+        bars.append(
+            HistogramBar(x, words or _words(low, high, unit), low, high, count, histogram.first[place], outside)
+        )
     return tuple(bars)
 
 
