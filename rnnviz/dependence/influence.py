@@ -122,10 +122,7 @@ def jacobian_norms(steps: LaneSteps, check: Progress) -> JacobianNorms:
 
 
 def _product(steps: LaneSteps, size: int, check: Progress) -> tuple[int, float]:
-    """The number of steps that are multiplied from the last one back, and the logarithm of their product's norm.
-
-    Of a small layer that is the spectral norm of the whole product, and else its growth of a random gradient.
-    """
+    """The number of multiplied steps, the last ones, and the logarithm of their product's norm or of its growth."""
     exact = size <= EXACT_UP_TO
     rows = np.eye(size) if exact else np.random.default_rng(0).normal(size=(1, size))
     effort = _EFFORT_OF_CALLS + len(rows) * steps.weights

@@ -285,10 +285,7 @@ class StepGradients:
     def _vector(
         self, way: Way, text: str, of: WeightColumn, d: BoundedArray, read: str, mark: str = "", scale: float = 1.0
     ) -> Part:
-        """A part with a term for each unit of a step: a column of a weight times the gradients d (1, 1, H).
-
-        `read` names the gradients.
-        """
+        """A part with a term for each unit: a column of a weight times gradients d (1, 1, H), named `read`."""
         kind, size, where = self._network.kind, d.value.shape[-1], of.where
         gates = kind.gate_symbols if of.parameter == "i2h_weight" else kind.recurrent_gates
         first = gates.index(of.gate) * size if of.gate else 0
@@ -459,10 +456,7 @@ class ParameterGradient:
         ]
 
     def unit_contributions(self, check: Callable[[float], None] = lambda fraction: None) -> Floats:
-        """(T, U): the contributions of the time steps to the numbers of all units in the same gate and column.
-
-        They are summed over the samples; the sum over time of a column is the gradient of the number of this unit.
-        """
+        """(T, U): the contributions of the time steps, over all samples, to the numbers of all units."""
         place, timesteps = self._place, self._inputs.timesteps
         rows = self._inputs.parameters[place.parameter].shape[0]
         units = rows if place.name_in_lane in self._network.kind.own_parameters else self._network.hidden_size
@@ -523,11 +517,7 @@ class ParameterGradient:
 
 
 def gradient_breakdown(blocks: GradientBlocks, place: Place) -> Breakdown:
-    """The terms of a gradient of one engine.
-
-    Its lines are the gradients of one step's unit in the order of the backward pass, each of which uses only earlier
-    ones; of an input value, an initial state or a parameter there is one line.
-    """
+    """The terms of a gradient of one engine: the lines of its step in backward order, or its only line."""
     cell, contributions, step = blocks.inputs.network.kind, None, StepGradients(blocks)
     with np.errstate(all="ignore"):
         match place.kind:

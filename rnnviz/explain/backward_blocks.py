@@ -193,10 +193,7 @@ class GradientBlocks:
         }
 
     def _carried(self, layer: int, direction: int, timestep: int, sample: int) -> dict[str, BoundedArray]:
-        """The terms from later steps of the gradients that the engine does not give, (1, U) by state.
-
-        Starts only as many steps later as affect the result within the bound.
-        """
+        """(1, U) by state: the terms of as many later steps as count, where the engine gives no gradient."""
         if not self._missing:
             return {}
         backward, length = self.inputs.network.backward(direction), self.inputs.length(sample)

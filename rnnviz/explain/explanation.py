@@ -76,10 +76,7 @@ _TRUNCATED = "Truncation: no gradient passes from t = {later} to t = {earlier}."
 
 @dataclass(frozen=True, eq=False)
 class StepWithBugs:
-    """A step with known bugs, which gives the engine's own values within rounding.
-
-    `bugs` are their names, `cause` is the noun phrase of the verdict.
-    """
+    """A step with known bugs, which gives the engine's own values within rounding; `cause` is the verdict's."""
 
     bugs: tuple[str, ...]
     cause: str
@@ -241,10 +238,7 @@ def explain(
 
 
 def explain_gradient(result: RunResult, name: str, index: Sequence[int]) -> Explanation:
-    """Explain an entry of a gradient by its terms, by the name of its array in a trace.
-
-    Raises InputError if no engine gives the array, or it has no such entry, or that is in padding.
-    """
+    """Explain an entry of an array of gradients; InputError if no engine gives it, or in padding."""
     array = next((trace[name] for trace in result.traces.values() if name in trace), None)
     if array is None or not name.startswith(GRADIENT):
         names = dict.fromkeys(n for trace in result.traces.values() for n in trace if n.startswith(GRADIENT))
@@ -257,10 +251,7 @@ def explain_gradient(result: RunResult, name: str, index: Sequence[int]) -> Expl
 def contributions_over_time(
     result: RunResult, engine: str, place: Place, check: Callable[[float], None] = lambda fraction: None
 ) -> Floats:
-    """The contributions (T, U) of the time steps to a parameter's gradient, by `ParameterGradient`.
-
-    Raises InputError without a backward pass, or if the engine does not give the gradients.
-    """
+    """(T, U): the contributions of time steps to a parameter's gradient; InputError without gradients."""
     if result.inputs.loss is None:
         raise InputError(_NO_GRADIENTS)
     cache = ExplanationCache(result)

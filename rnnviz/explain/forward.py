@@ -49,10 +49,7 @@ def values_of_all_units(
     state: Mapping[str, Floats],
     roots: Sequence[Node],
 ) -> dict[Node, Floats]:
-    """(K,): the values that products in a step read of all units, and the named ones on which they depend.
-
-    None, where `roots` depend on no such product.
-    """
+    """(K,): the values that products in a step read of all units, and the named ones on which they depend."""
     read = [node.args[-1] for node in ordered(roots) if node.op in ("recurrent", "matrix")]
     if not read:
         return {}
@@ -165,11 +162,7 @@ class StepReads:
     names: Names = UNNAMED
 
     def input_source(self, column: int) -> Place:
-        """Where column `column` of W_i2h reads.
-
-        That is the sequence, or above the first layer the forward direction of the layer below in the first H columns
-        and the backward one in the others.
-        """
+        """Where column `column` of W_i2h reads: the sequence, or the directions of the layer below side by side."""
         where, first = self.where, self.cell.state_symbols[0]
         if where.layer == 0:
             return Place(INPUT_VALUES, (where.timestep, where.sample, column), names=self.names)

@@ -118,10 +118,7 @@ def table_lines(header: Sequence[str], rows: Sequence[TextRow], names: Sequence[
 
 
 def _names_above(widths: list[int], names: Sequence[str]) -> list[str]:
-    """The engines' names over their columns, which are made as wide as these.
-
-    The first column is the weights', which all engines share; each engine has as many of the others.
-    """
+    """The engines' names over their columns, which are made as wide; all share the first one, the weights."""
     each = (len(widths) - 1) // len(names)
     cells = [" " * widths[0]]
     for k, name in enumerate(names):

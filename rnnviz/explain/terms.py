@@ -200,11 +200,7 @@ class TermTable:
 def term_table(
     lines: Sequence[Line], order: Order = "index", top: int | None = None, divergence: Divergence | None = None
 ) -> TermTable:
-    """The terms of one line of some engines with running sums.
-
-    The `top` terms are listed that weigh most in the first engine, unless asked otherwise all if they are few, and the
-    rest summed; of a state all. The row of a `divergence` is listed in any case.
-    """
+    """The terms of one line of some engines with running sums: the `top` ones, or all of few, the rest in one row."""
     with np.errstate(all="ignore"):
         rows = tuple(_Rows(lines, divergence).rows(order, top))
     first = lines[0]
@@ -324,10 +320,7 @@ def first_divergent_row(
 
 @dataclass(frozen=True, eq=False)
 class GradientBars:
-    """The parts of a gradient (E, K) for each engine, with their names and sources.
-
-    Those of a parameter are its time steps: `over_time`.
-    """
+    """The parts (E, K) of a gradient for each engine, with names and sources; of a parameter its time steps."""
 
     values: Floats
     names: tuple[str, ...]

@@ -43,10 +43,7 @@ def unit_size(cell: CellSpec, place: Place) -> str:
 
 
 def selected(cell: CellSpec, place: Place, selection: Location) -> Location | None:
-    """The selected value of a place: its step, with the selected unit if the place counts other units than h.
-
-    None where no step computed the place.
-    """
+    """The selected value of a step, with its own unit if the place counts other units than h; None without a step."""
     step = place.location
     if step is None or unit_size(cell, place) == cell.states[0].size:
         return step

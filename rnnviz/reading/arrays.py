@@ -112,10 +112,7 @@ class ArrayReader:
         return time_blocks(times, max(1, _BLOCK_VALUES // widest), backward=network.backward(direction))
 
     def rows_of(self, layer: int, direction: int, symbol: str, units: slice) -> dict[str, tuple[Floats, Floats]]:
-        """The weights (U, K) and biases (U,) of some units' rows of one gate in float64, kept for the next block.
-
-        By "i2h", and by "h2h" where the gate has recurrent rows.
-        """
+        """The weights (U, K) and biases (U,) of a gate's rows in float64, by "i2h" and, where there are any, "h2h"."""
         key = layer, direction, symbol, units.start, units.stop
         rows = self._rows.get(key)
         if rows is None:
@@ -262,10 +259,7 @@ class Extent:
 
 
 class ResultReader:
-    """The arrays of all engines of a result, which any thread may read.
-
-    Each thread keeps what it needs for the next look at the engine that it looked at last.
-    """
+    """The arrays of all engines of a result, which any thread may read; each keeps a reader of its latest engine."""
 
     def __init__(self, result: RunResult) -> None:
         self.result = result
@@ -278,10 +272,7 @@ class ResultReader:
     def read(
         self, engine: str, layer: int, direction: int, sample: int, quantity: Quantity, times: slice, units: slice
     ) -> FloatArray:
-        """(T', U') in the trace's dtype; (T', 1) of a norm. The slices have both ends and no step.
-
-        Padding is 0, as in a trace.
-        """
+        """(T', U'), (T', 1) of a norm, in the trace's dtype; 0 in padding. The slices have both ends and no step."""
         values = self._reader(engine).lane(layer, direction, sample, quantity, times, units)
         values[max(0, self.result.inputs.length(sample) - times.start) :] = 0
         return values
@@ -374,10 +365,7 @@ def series_effort(result: RunResult, key: SeriesKey) -> int:
 def unit_series(
     result: RunResult, key: SeriesKey, times: range | None = None, check: Callable[[], None] = lambda: None
 ) -> FloatArray:
-    """(T,) in the trace's dtype, of all or of some time steps, NaN in padding.
-
-    `check` is called between blocks, and may raise to end the work.
-    """
+    """(T,): a quantity at all or some time steps, NaN in padding; `check` may raise between blocks to end the work."""
     trace, times = result[key.engine], range(result.shape[2]) if times is None else times
     layer, direction, _, sample, unit = key.where.index
     reader, values = ArrayReader(result.inputs, trace), np.empty(len(times), trace.hidden.dtype)

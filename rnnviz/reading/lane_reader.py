@@ -226,10 +226,7 @@ class LaneReader:
     # Pictures
 
     def read(self, lane: Lane, times: Bins, units: Bins, wanted: Wanted = always) -> Tile:
-        """The extreme value of each pixel and whether any mark lies on it; with `orders`, `units` counts rows.
-
-        Raises a CancelledError if it takes long, and is not `wanted` any more before it is done.
-        """
+        """The extreme value and mark of each pixel, `units` in rows; CancelledError if no longer `wanted`."""
         k, m = times.block, units.block
         if k == m == 1:
             origin = times.first, units.first
@@ -287,10 +284,7 @@ class LaneReader:
         return piece
 
     def _in_order(self, lane: Lane, places: range, wanted: Wanted) -> Iterable[int]:
-        """Places in time in the order of computation, in which a cell state is carried from one to the next.
-
-        Raises a CancelledError if what is computed there is not `wanted` any more.
-        """
+        """Places in time in the order of computation; CancelledError if what is computed is not `wanted`."""
         for place in reversed(places) if self._result.config.network.backward(lane.direction) else places:
             if self.computes(lane) and not wanted():
                 raise CancelledError

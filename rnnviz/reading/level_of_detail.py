@@ -75,10 +75,7 @@ def every_cell(first: int, stop: int) -> Bins:
 
 
 def block_extremes(low: FloatArray, high: FloatArray, times: int, units: int) -> FloatArray:
-    """(ceil(U / units), ceil(T / times)): the extreme of each block of numbers that lie from `low` to `high` (T, U).
-
-    Both are the same array where each number is known by itself.
-    """
+    """(ceil(U / units), ceil(T / times)): the extreme of each block of numbers from `low` to `high` (T, U)."""
     single = low is high
     low = _block_ends(np.minimum, low, times, units)
     high = low if single and times == units == 1 else _block_ends(np.maximum, high, times, units)
@@ -160,10 +157,7 @@ _DIFFERENCES: dict[str, Kind] = {
 
 
 class Pyramids:
-    """The pyramids of an array that `kinds` name, while they are being filled.
-
-    Blocks of time steps may come in any order and of any length, each once.
-    """
+    """The pyramids of an array while they are filled, with blocks of time steps in any order."""
 
     def __init__(self, folder: Path, name: str, array: FloatArray, kinds: Mapping[str, Kind]) -> None:
         self._from_values, self._from_level = _sources(levels_of(array.shape))

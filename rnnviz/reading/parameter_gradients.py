@@ -48,10 +48,7 @@ class ArrayRow:
 
 @dataclass(frozen=True, eq=False)
 class Entries:
-    """The entries of one array with the largest errors, or else the largest magnitudes, the largest first.
-
-    `index` (K, axes), and the others (K,); without a candidate `candidate` and `error_ratio` are None.
-    """
+    """The entries of one array by error or magnitude: `index` (K, axes), others (K,), None if not compared."""
 
     row: ArrayRow
     index: NDArray[np.int64]
@@ -171,10 +168,7 @@ class Contributions:
 def contributions(
     result: RunResult, parameter: Place, engine: str | None = None, check: Progress = lambda fraction: None
 ) -> Contributions:
-    """The contributions of the time steps to the gradient of a number of a parameter.
-
-    Raises rnnviz.InputError if the engine does not give the gradients.
-    """
+    """The contributions of time steps to a number's gradient; rnnviz.InputError if the engine lacks gradients."""
     from rnnviz.explain.backward_symbols import gate_name
     from rnnviz.explain.explanation import contributions_over_time
 

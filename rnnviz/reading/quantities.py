@@ -61,10 +61,7 @@ class GateQuantity:
 
 @lru_cache(maxsize=256)
 def gate_quantities(cell: CellSpec) -> tuple[GateQuantity, ...]:
-    """Quantities of a cell: gates, cell state, pre-activations, and those that every cell has.
-
-    An RNN's only gate is h itself, so that only its argument is listed.
-    """
+    """Quantities of a cell: gates, states, pre-activations, and those of every cell. An RNN's gate is h itself."""
     graph, names = graph_of(cell), {gate.symbol: gate.name for gate in cell.gates}
     texts = {line.name: "".join(symbol.text for symbol in line.symbols) for line in short_equations(cell)}
     named = {name: node for name, node in graph.values.items() if name not in cell.state_symbols}
@@ -117,18 +114,12 @@ def quantities_of_lanes(cell: CellSpec) -> tuple[GateQuantity, ...]:
 
 
 def gate_quantity(quantity: Quantity, cell: CellSpec) -> GateQuantity | None:
-    """The gate quantity or gradient of that name.
-
-    None for h, for results of a comparison and for other cells' quantities.
-    """
+    """The quantity of that name; None for h, for results of a comparison and for other cells' quantities."""
     return next((found for found in quantities_of_lanes(cell) if found.name == quantity), None)
 
 
 def choices_of(cell: CellSpec, gradients: Collection[str] = (), *, per_unit: bool = False) -> tuple[GateQuantity, ...]:
-    """Quantities of a cell other than h, by group: gates, states, pre-activations, and the given gradients.
-
-    Only those with a value for each unit, if `per_unit`.
-    """
+    """Quantities other than h by group, with the given gradients; if `per_unit` those with a value a unit."""
     offered = (
         own
         for own in quantities_of_lanes(cell)

@@ -120,10 +120,7 @@ def activity(values: FloatArray) -> NDArray[np.float64]:
 
 
 def first_component(values: FloatArray) -> NDArray[np.float64]:
-    """(U,): each unit's weight in the first principal component, of length 1; NaN counts as 0.
-
-    Its sign is such that the weight of the largest magnitude is positive.
-    """
+    """(U,): weights in the first principal component, of length 1, the largest positive; NaN counts as 0."""
     finite = np.where(np.isfinite(values), values, 0.0).astype(np.float64)
     centered = finite - finite.mean(axis=0)
     largest = float(np.abs(centered).max())

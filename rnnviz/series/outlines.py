@@ -117,10 +117,7 @@ class LogScale:
 
 
 def log_scale(series: Iterable[NDArray[np.float64]], *also: float, zeros: bool = True) -> LogScale:
-    """The decades that hold every finite positive number of the series, which are not negative, and those of `also`.
-
-    The series are looked at one by one, so that no more is held than one of them.
-    """
+    """The decades of the finite positive numbers of series, looked at one by one, and of `also`."""
     bounds = [value for value in also if value > 0.0 and np.isfinite(value)]
     infinite = False
     for values in series:
@@ -164,10 +161,7 @@ class Outline:
         return np.asarray((starts + np.minimum(starts + self.block, self.timesteps) - 1) / 2.0)
 
     def points(self) -> tuple[NDArray[np.float64], Values]:
-        """Points of the line: one for each time step, or two for each block of several.
-
-        Every other block goes down, so that no line crosses the whole height between two blocks.
-        """
+        """Points of the line, one for each time step or two for each block; every other block goes down."""
         if self.block == 1:
             return self.times, self.low
         ends = np.stack([self.low, self.high], axis=1)
