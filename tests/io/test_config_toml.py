@@ -7,7 +7,6 @@ from pathlib import Path
 from time import process_time
 
 import pytest
-import tomli_w
 
 from rnnviz.core.errors import InputError
 from rnnviz.io.bounded_read import read_plain_text
@@ -23,26 +22,6 @@ def write(folder: Path, text: str, name: str = "config.toml") -> Path:
     path = folder / name
     path.write_text(text, encoding="utf-8")
     return path
-
-
-def test_a_file_with_every_key_is_read(tmp_path: Path) -> None:
-    tables = {
-        "network": {
-            "cell": "lstm",
-            "input_size": 5,
-            "hidden_size": 10,
-            "num_layers": 2,
-            "bidirectional": True,
-            "reverse": False,
-            "layout": "TNC",
-            "dtype": "float64",
-        },
-        "sequence": {"source": "uniform", "batch_size": 3, "timesteps": 7, "seed": 11},
-        "parameters": {"initializer": "orthogonal", "bias": "zeros", "scale": 0.25, "seed": 12},
-        "initial_state": {"source": "normal", "seed": 13},
-        "compare": {"reference": "manual", "candidates": ["gluon"], "rtol": 1.5e-6, "atol": 0},
-    }
-    assert load_config(write(tmp_path, tomli_w.dumps(tables))).to_mapping() == tables
 
 
 def test_paths_are_relative_to_the_configs_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

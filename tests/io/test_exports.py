@@ -1,7 +1,6 @@
 """Exports for other programs: a row for each value, an archive of the arrays, with gates and padding."""
 
 import csv
-import json
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -23,8 +22,7 @@ from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.recorded_outputs import engines_in, open_recording
 from rnnviz.io.config_toml import parse_config
 from rnnviz.io.export import data as table
-from rnnviz.io.export.data import json_text, write_contributions, write_csv, write_npz
-from rnnviz.io.resources import resource_path
+from rnnviz.io.export.data import write_contributions, write_csv, write_npz
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result, setting
 from tests.oracles.gates import gates_of
@@ -364,17 +362,3 @@ def test_an_archive_has_the_lengths_and_zeros_in_padding(result: RunResult, gate
         for name, array in over_time.items():
             assert not array[:, :, length:, sample].any(), name
             assert np.isfinite(array[:, :, :length, sample]).all(), name
-
-
-@given(result=padded_results())
-def test_a_summary_has_the_lengths_and_counts_no_padding(result: RunResult) -> None:
-    jsonschema = pytest.importorskip("jsonschema")
-    figures = json.loads(json_text(result))
-    schema = json.loads(resource_path("schemas", "summary.schema.json").read_text(encoding="utf-8"))
-    jsonschema.Draft202012Validator(schema).validate(figures)
-    lengths = result.inputs.lengths
-    assert figures.get("lengths", []) == list(lengths)
-    layers, directions, _, _, units = result.shape
-    steps = sum(map(result.inputs.length, range(result.inputs.batch_size)))
-    assert (figures["elements"], figures["mismatched"]) == (layers * directions * units * steps, 1)
-    assert figures["coverage"] == 1.0

@@ -41,11 +41,6 @@ CONTROLS_OWN = {"Tab", "Shift+Tab", "Enter", "Shift+Enter", "F10"}
 """Keys that no command has: controls know them."""
 
 
-def words_of(line: str) -> list[str]:
-    """The arguments that the shell passes to a program."""
-    return shlex.split(line.split(" > ")[0], comments=True)
-
-
 def test_every_page_is_reached_from_the_index_and_no_file_is_left_over():
     files = {path.stem for path in resource_path("guide").glob("*.md")}
     assert set(guide_pages()) == files
@@ -93,7 +88,7 @@ def test_every_command_line_parses():
     assert len(lines) > 25
     parsers = command_parsers()
     for line in lines:
-        _, *words = words_of(line)
+        _, *words = shlex.split(line.split(" > ")[0], comments=True)
         if words[0] not in parsers:
             # `rnnviz FILE` opens the window.
             assert len(words) == 1, line

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnviz.core.errors import InputError
 from rnnviz.io.readers import open_embedding
 from tests.io.readers.refusals import refused
 
@@ -91,22 +90,6 @@ def test_a_matrix_is_found_by_its_name_among_others(tmp_path: Path, ending: str)
     np.testing.assert_array_equal(embedding.read(), matrix())
     assert f'sequence.embedding must be one of "{name}"' in refused(open_embedding, path, "embed.weights")
     assert f'must name one of them: "{name}"' in refused(open_embedding, path, None)
-
-
-def test_external_data_of_an_onnx_model_is_read_only_from_its_folder(tmp_path: Path) -> None:
-    import onnx
-
-    folder = tmp_path / "model"
-    folder.mkdir()
-    path = folder / "model.onnx"
-    name = in_onnx(path)
-    onnx.save(onnx.load(path), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
-    assert (folder / "weights.bin").stat().st_size >= matrix().nbytes
-    np.testing.assert_array_equal(open_embedding(path, name).read(), matrix())
-    (folder / "weights.bin").rename(tmp_path / "weights.bin")
-    path.write_bytes(path.read_bytes().replace(b"weights.bin", b"../../etc/x"))
-    with pytest.raises(InputError, match=r"embed\.weight cannot be read: .*must be a file within the folder"):
-        open_embedding(path, name).read()
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])

@@ -13,8 +13,6 @@ from rnnviz.engines.registry import load_engine
 from rnnviz.explain.value_sources import origin
 from rnnviz.io.config_toml import dump_config, files_read, load_config, parse_config
 from rnnviz.io.inputs import load_inputs
-from rnnviz.sweeps.grid import Sweep
-from rnnviz.sweeps.results import SweepResult, SweepRow, SweepTable, load_sweep_results, write_sweep_csv
 from tests.io.readers.refusals import refused_key, written
 from tests.io.readers.test_wav import wav
 from tests.oracles.computed import computed
@@ -161,14 +159,3 @@ def test_input_that_does_not_fit_is_refused(keys: dict[str, Any], key: str, word
     error = refused_key(loaded, **keys)
     assert error.key == key
     assert words in error.sentence
-
-
-def test_lists_are_values_of_a_sweep() -> None:
-    tables = {"network": {"cell": "gru", "hidden_size": 2}, "grid": {"sequence.texts": [["a", "bc"], ["d"]]}}
-    sweep = Sweep.from_mapping({**tables, "engines": ["onnx"]})
-    points = list(sweep.points())
-    assert [point.values[0] for point in points] == [("a", "bc"), ("d",)]
-    assert [point.config.sequence.timesteps for point in points if point.config] == [2, 1]
-    table = SweepTable(sweep.keys, tuple(SweepRow(point, SweepResult("refused", reason="x")) for point in points))
-    write_sweep_csv(table, Path("rows.csv"))
-    assert [row.point.values for row in load_sweep_results(Path("rows.csv")).rows] == [p.values for p in points]

@@ -386,38 +386,36 @@ def test_keys_reach_everything(page: Browser, open_page: Any, run_shared: Run) -
     assert page.run(AT) == list(first.where.index)
     assert page.run("return engines[state.engine].title;") == "bug:gates-i-f-o-g"
     assert page.run("return document.activeElement.id;") == "lanes"
-    page.press("Right", "Right", "Left", "Down", "Down", "Up", "PgUp", "PgUp", "PgDown")
-    assert page.run(AT) == [0, 1, 1, 0, 1]
-    page.press("End", "]")
-    assert page.run(AT) == [0, 1, 6, 1, 1]
-    page.press("Home", "[", "Left", "PgDown", "PgDown")
-    assert page.run(AT) == [0, 0, 0, 0, 1]
+    moves = {
+        "Right Right Left Down Down Up PgUp PgUp PgDown": [0, 1, 1, 0, 1],
+        "End ]": [0, 1, 6, 1, 1],
+        "Home [ Left PgDown PgDown": [0, 0, 0, 0, 1],
+    }
+    for keys, place in moves.items():
+        page.press(*keys.split())
+        assert page.run(AT) == place
     comparison, other = result.comparison(first_engine := "bug:gates-i-f-o-g"), result[first_engine]
     places = np.argwhere(mismatches(result.reference.hidden, other.hidden, comparison.rtol, comparison.atol)).tolist()
     places.sort(key=lambda place: Location(*place).order)
     assert page.run("return mismatches().map((at) => [at.layer, at.direction, at.time, at.sample, at.unit]);") == places
     begun = places.index([0, 0, 0, 0, 1])
-    page.press("n", "n")
-    assert page.run(AT) == places[begun + 2]
-    page.press("p", "Shift+N", "p")
-    assert page.run(AT) == places[begun - 1]
-    for keys, span in ((("+",), 8), (("-", "-"), 12), (("+", "f"), 12)):
-        page.press(*keys)
-        assert page.run("return state.span;") == span
     quantities = page.run("return quantityNames();")
-    page.press("q", "q")
-    assert page.run("return state.quantity;") == quantities[2]
-    page.press("Shift+Q", "Shift+Q", "x")
-    assert page.run("return [state.quantity, state.exact];") == ["h", True]
+    for keys, script, expected in (
+        (("n", "n"), AT, places[begun + 2]),
+        (("p", "Shift+N", "p"), AT, places[begun - 1]),
+        (("+",), "return state.span;", 8),
+        (("-", "-"), "return state.span;", 12),
+        (("+", "f"), "return state.span;", 12),
+        (("q", "q"), "return state.quantity;", quantities[2]),
+        (("Shift+Q", "Shift+Q", "x"), "return [state.quantity, state.exact];", ["h", True]),
+        ((" ",), "return byId('play').textContent;", "Pause"),
+        ((" ",), "return byId('play').textContent;", "Play"),
+        ((">", ">", "<"), "return player.factor;", 2),
+        (("?",), "return [byId('keys').open, document.activeElement.tagName];", [True, "SUMMARY"]),
+    ):
+        page.press(*keys)
+        assert page.run(script) == expected, keys
     assert page.run("return document.querySelector('#arithmetic td').textContent;")
-    page.press(" ")
-    assert page.run("return byId('play').textContent;") == "Pause"
-    page.press(" ")
-    assert page.run("return byId('play').textContent;") == "Play"
-    page.press(">", ">", "<")
-    assert page.run("return player.factor;") == 2
-    page.press("?")
-    assert page.run("return [byId('keys').open, document.activeElement.tagName];") == [True, "SUMMARY"]
     assert page.messages() == []
 
 
