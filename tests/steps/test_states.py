@@ -218,24 +218,6 @@ def test_cell_states_that_do_not_forget_are_computed_from_the_start_in_blocks(
         assert len(asked) == len(read)
 
 
-def test_a_path_no_longer_than_a_search_is_read_once(
-    read: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    small_searches(monkeypatch, 4, 8, 100)
-    inputs, trace = CASES[40.0]
-    CellStates(inputs, trace).before(0, 0, 12, slice(0, 1), slice(0, H))
-    assert read == [(8, 12), (0, 8)]
-    # Many columns are not held over as many steps.
-    monkeypatch.setattr(states, "_LOOK_VALUES", 5 * N * H)
-    monkeypatch.setattr(states, "_LARGEST_LOOK", 4096)
-    read.clear()
-    CellStates(inputs, trace).before(0, 0, 39, slice(0, N), slice(0, H))
-    assert read[:3] == [(35, 39), (27, 35), (0, 33)]
-    read.clear()
-    CellStates(inputs, trace).before(0, 0, 39, slice(0, 1), slice(0, 1))
-    assert read == [(35, 39), (27, 35), (11, 27), (0, 11)]
-
-
 def steps_read(cells: CellStates, read: list[tuple[int, int]], t: int, units: slice = slice(0, H)) -> int:
     """How many steps it takes to find c before a step of a lane that does not forget."""
     read.clear()
@@ -279,23 +261,6 @@ def test_every_other_checkpoint_is_kept_when_the_budget_is_spent(
     steps_read(small, read, 30)
     assert small._checkpoints.used == size
     assert steps_read(small, read, 31) == 1
-
-
-def test_the_least_recently_used_checkpoints_are_dropped(
-    read: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    small_searches(monkeypatch, 1, 1, 100)
-    inputs, trace = CASES[40.0]
-    one, two, three = slice(0, 2), slice(2, 4), slice(1, 3)
-    size = 2 * 2 * 8
-    cells = CellStates(inputs, trace, budget=2 * size)
-    for units in (one, two, one, three):
-        steps_read(cells, read, 20, units)
-    assert cells._checkpoints.used == 2 * size
-    assert [steps_read(cells, read, 20, units) for units in (one, three)] == [0, 0]
-    assert steps_read(cells, read, 20, two) == 1 + 20
-    narrow = CellStates(inputs, trace, budget=size)
-    assert [steps_read(narrow, read, 20, units) for units in (one, two, two, one)] == [21, 21, 0, 21]
 
 
 def test_nonfinite_values_are_computed_without_a_warning() -> None:

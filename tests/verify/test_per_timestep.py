@@ -48,29 +48,6 @@ def test_figures_in_memory_travel_whole_and_stay_protected() -> None:
         assert not getattr(received, name).flags.writeable
 
 
-def test_many_figures_are_in_files_of_their_names(tmp_path: Path) -> None:
-    dtypes = {"error": "float64", "count": "int64"}
-    for folder, shape, stored in (
-        (None, (2, 2, 75), {}),
-        (tmp_path, (1, 299), {}),
-        (tmp_path, (2, 2, 75), {name: tmp_path / f"kind.{name}.npy" for name in dtypes}),
-    ):
-        arrays, where = module.over_time(folder, "kind", dtypes, shape)
-        assert where == stored
-        assert {name: (array.shape, array.dtype.name) for name, array in arrays.items()} == {
-            name: (shape, dtype) for name, dtype in dtypes.items()
-        }
-        for array in arrays.values():
-            assert not array.any()
-            array[0, 0] = 7
-        assert sorted(path.name for path in tmp_path.iterdir()) == (
-            ["kind.count.npy", "kind.error.npy"] if stored else []
-        )
-    assert np.load(tmp_path / "kind.count.npy")[0, 0].tolist() == [7] * 75
-    with pytest.raises(FileExistsError):
-        module.over_time(tmp_path, "kind", dtypes, (2, 2, 75))
-
-
 def test_a_few_time_steps_create_no_files(tmp_path: Path) -> None:
     assert comparison_of(SHORT, tmp_path).stored == {}
     assert list(tmp_path.iterdir()) == []

@@ -16,7 +16,7 @@ from rnnviz.engines.known_bugs.registry import KnownBug, known_bugs_of
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
 from rnnviz.verify.consistency_checks import consistency_checks
-from rnnviz.verify.undetectable_bugs import _changes, _parts, _short, suggested_config, undetectable
+from rnnviz.verify.undetectable_bugs import _parts, _short, suggested_config, undetectable
 from tests.oracles.computed import empty_trace
 from tests.profiles import nightly_except
 from tests.verify.audit_helpers import with_parameters
@@ -213,29 +213,6 @@ def test_an_effect_on_a_single_unit_is_detected(unit: int) -> None:
     blind = undetectable(with_parameters(inputs, change))
     assert "no-h2h-bias" not in blind
     assert blind == ()
-
-
-def test_the_last_change_of_a_drawn_input_is_its_source() -> None:
-    """One impulse, before which the state is 0: only other inputs reveal what later steps read."""
-    config = config_of("gru", sequence={"source": "impulse", "timesteps": 2, "batch_size": 1})
-    assert dict(_changes(config)) == {
-        ("sequence", "timesteps"): 3, ("sequence", "batch_size"): 2, ("sequence", "source"): "normal",
-        ("parameters", "scale"): 0.5,
-    }  # fmt: skip
-    poor = config_of(
-        "gru", sequence={"source": "sine", "timesteps": 1}, parameters={"bias": "zeros", "scale": 0.5},
-        initial_state={"source": "zeros"},
-    )  # fmt: skip
-    assert list(_changes(poor)) == [
-        (("parameters", "bias"), "uniform"), (("initial_state", "source"), "normal"), (("sequence", "timesteps"), 2),
-        (("sequence", "timesteps"), 3), (("sequence", "source"), "normal"),
-    ]  # fmt: skip
-    rich = config_of("gru", parameters={"scale": 0.5})
-    assert list(_changes(rich)) == []
-    assert list(_changes(replace(poor, parameters=replace(poor.parameters, initializer="file", path="w.npz")))) == [
-        (("initial_state", "source"), "normal"), (("sequence", "timesteps"), 2), (("sequence", "timesteps"), 3),
-        (("sequence", "source"), "normal"),
-    ]  # fmt: skip
 
 
 def test_a_long_input_is_looked_at_in_parts() -> None:
