@@ -8,10 +8,9 @@ from typing import TypeAlias
 import numpy as np
 
 from rnnviz.core import number_format
-from rnnviz.core.config import Network
-from rnnviz.core.engine_spec import is_own, is_recording, is_unknown
+from rnnviz.core.engine_spec import is_own, is_recording
 from rnnviz.core.places import Place
-from rnnviz.core.trace_index import DIRECTIONS, Location
+from rnnviz.core.trace_index import Location
 from rnnviz.core.words import capital, join_words, plural
 from rnnviz.frozen import dataclass
 from rnnviz.text import verdict_details as details
@@ -231,25 +230,6 @@ def gradient_words(result: RunResult, candidate: str | None) -> VerdictWords | N
     )
 
 
-def both_passes(forward: VerdictWords, gradients: VerdictWords | None) -> VerdictWords:
-    """The verdict on a candidate with that on its gradients: the worse one, with the other among its notes."""
-    if gradients is None:
-        return forward
-    # Gradients that are not compared are no reason to put the hidden states second.
-    alone = gradients.partial and gradients.verdict is Verdict.AGREE
-    ranks = ("agree", "blind", "drift", "disagree")
-    worse = ranks.index(gradients.look) > ranks.index(forward.look) and not alone
-    first, other = (gradients, forward) if worse else (forward, gradients)
-    audited = [words.coverage for words in (forward, gradients) if words.coverage is not None]
-    return replace(
-        first,
-        notes=(f"{plain(other.sentence).rstrip('.')}.", *first.notes, *other.notes),
-        first_mismatch=first.first_mismatch or other.first_mismatch,
-        remedy=forward.remedy or gradients.remedy,
-        coverage=min(audited, default=None),
-    )
-
-
 def _compared(result: RunResult, candidate: str | None) -> tuple[Comparison | None, tuple[str, ...]]:
     """The comparison of a candidate, and its engines; without a candidate the reference alone."""
     reference = result.reference.engine
@@ -378,69 +358,6 @@ def wrong_engines(result: RunResult, engines: Iterable[str], way: PassName = "fo
             )
             text += fill(template, line=audit.first_line.name, number=number)
         text += cause_text(result.judged(way), engine)
-    return tuple(text)
-
-
-def verdict_facts(result: RunResult, candidate: str | None) -> tuple[tuple[str, Text], ...]:
-    """The verdict on a candidate as rows of a heading and a text: where, since when, likely cause, details."""
-    words, judgment = verdict_sentence(result, candidate), result.judgment
-    comparison, engines = _compared(result, candidate)
-    facts = [("Verdict", words.sentence)]
-    wrong = [engine for engine in engines if judgment is not None and result.wrong(engine)]
-    faults = (audit.first_location for audit in _audits(result, wrong, "forward"))
-    place = next((fault for fault in faults if fault is not None), words.first_mismatch)
-    if place is not None:
-        facts.append(("Where", (_place(place),)))
-        since = () if comparison is None else _since(result, comparison)
-        if since:
-            facts.append(("Since", since))
-    if place is not None or wrong:
-        known: list[TextPart] = []
-        if judgment is not None:
-            known += [TextPart(f"{cause}. ") for engine in wrong if (cause := likely_cause(judgment, engine))]
-            known += [TextPart(f"{alike} ") for engine in wrong if (alike := causes_alike(judgment, engine))]
-        unknown = "No known bug reproduces these numbers."
-        if judgment is None:
-            unknown = "Unknown until the step audit is done."
-        elif any(map(is_unknown, wrong)):
-            unknown = "Not shown before the question of the quiz is answered."
-        facts.append(("Likely cause", tuple(known) or (TextPart(unknown),)))
-    if words.blind:
-        facts.append(("Undetectable", tuple(TextPart(f"{line}.\n") for line in words.blind)))
-    if words.remedy:
-        facts.append(("To detect more", (TextPart(f"{capital(words.remedy)}."),)))
-    shown = details.undetectable_bugs(result) if words.blind else ()
-    facts.append(("Details", tuple(TextPart(f"{note}\n") for note in words.notes if note not in shown)))
-    return tuple(facts)
-
-
-def gradient_facts(result: RunResult, candidate: str | None) -> tuple[tuple[str, Text], ...]:
-    """The verdict on the gradients of a candidate as rows of a heading and a text; none without gradients."""
-    words = gradient_words(result, candidate)
-    if words is None:
-        return ()
-    notes = tuple(TextPart(f"{note}\n") for note in words.notes)
-    return ("Gradients", words.sentence), ("Details of gradients", notes)
-
-
-def affected_steps(comparison: Comparison, network: Network) -> dict[int, tuple[int, int]]:
-    """By direction the first time step with mismatches that it computes, and how many time steps have some."""
-    found = {}
-    for direction in range(network.directions):
-        times = np.flatnonzero(comparison.mismatched_over_time[:, direction].any(axis=0))
-        if len(times):
-            found[direction] = int(times[-1 if network.backward(direction) else 0]), len(times)
-    return found
-
-
-def _since(result: RunResult, comparison: Comparison) -> Text:
-    text: list[TextPart] = []
-    template = "t = {t}: {steps:,} of {timesteps:,} time steps have mismatches"
-    if result.config.network.bidirectional:
-        template = "t = {t} of the {direction} direction: {steps:,} of {timesteps:,} time steps have mismatches"
-    for direction, (first, steps) in affected_steps(comparison, result.config.network).items():
-        text += [TextPart(". ")] if text else []
-        text += fill(template, direction=DIRECTIONS[direction], t=first, steps=steps, timesteps=result.shape[2])
     return tuple(text)
 
 

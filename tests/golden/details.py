@@ -8,7 +8,8 @@ from typing import Any
 from rnnviz.core.number_format import UNDEFINED_ULP
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
-from rnnviz.results.tables import audit_rows, comparison_in_words, tolerance_remark
+from rnnviz.gui.audit_rows import audit_rows, tolerance_remark
+from rnnviz.results.tables import comparison_in_words
 from rnnviz.text import verdict_details
 from rnnviz.verify.audit import WrongValue
 from rnnviz.verify.compare import Comparison, Mismatch

@@ -10,10 +10,11 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.gui.commands.table import COMMANDS
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.tool_window import ToolWindow
+from rnnviz.gui.verdict_facts import both_passes
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.reading.quantities import is_gradient
 from rnnviz.reading.units import Query
-from rnnviz.text.verdict_text import both_passes, gradient_words, verdict_sentence
+from rnnviz.text.verdict_text import gradient_words, verdict_sentence
 from tests.gui.views.unrolled.seen import shown_engine, swiped_to
 
 BUG, OTHER_BUG = "bug:gates-i-f-o-g", "bug:no-h2h-bias"

@@ -10,13 +10,8 @@ from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
-from rnnviz.results.tables import (
-    AuditRow,
-    ToleranceRow,
-    audit_rows,
-    network_in_words,
-    tolerance_rows,
-)
+from rnnviz.gui.audit_rows import AuditRow, ToleranceRow, audit_rows, tolerance_rows
+from rnnviz.results.tables import network_in_words
 from rnnviz.verify.compare import Mismatch
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import AuditVerdict

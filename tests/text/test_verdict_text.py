@@ -5,17 +5,9 @@ from dataclasses import replace
 import pytest
 
 from rnnviz.core.trace import Trace
+from rnnviz.gui.verdict_facts import affected_steps
 from rnnviz.text.verdict_details import line_number, others
-from rnnviz.text.verdict_text import (
-    UNDETECTABLE,
-    TextPart,
-    affected_steps,
-    causes_alike,
-    fill,
-    likely_cause,
-    plain,
-    verdict_sentence,
-)
+from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, causes_alike, fill, likely_cause, plain, verdict_sentence
 from rnnviz.verify.verdict import Verdict
 from tests.factories import make_result, with_judgment
 from tests.golden.runs import ELSEWHERE, EXACT, RUNS, WHERE, edited, made, recorded, remedied

@@ -8,12 +8,13 @@ from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core import number_format
 from rnnviz.core.words import wrapped
+from rnnviz.gui.audit_rows import AuditRow, ToleranceRow, audit_rows, tolerance_remark, tolerance_rows
 from rnnviz.gui.views.base import ResultView, across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.gui.views.table import NumberTable
 from rnnviz.gui.views.table_model import TableModel
 from rnnviz.results.columns import PLAIN, Column, Look
-from rnnviz.results.tables import AUDIT_WORDS, AuditRow, ToleranceRow, audit_rows, tolerance_remark, tolerance_rows
+from rnnviz.results.tables import AUDIT_WORDS
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import AuditVerdict
 

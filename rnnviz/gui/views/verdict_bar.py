@@ -16,21 +16,11 @@ from rnnviz.gui.tab_order import OVERLAY, UNFOLDED
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.verdict_facts import both_passes, gradient_facts, verdict_facts
 from rnnviz.gui.views.base import ResultView, across
 from rnnviz.gui.views.labels import NOTE_GAP, LinkedText, LinkLabel, markup
 from rnnviz.text.verdict_details import covered
-from rnnviz.text.verdict_text import (
-    UNDETECTABLE,
-    TextPart,
-    VerdictWords,
-    both_passes,
-    fill,
-    gradient_facts,
-    gradient_words,
-    plain,
-    verdict_facts,
-    verdict_sentence,
-)
+from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, VerdictWords, fill, gradient_words, plain, verdict_sentence
 from rnnviz.verify.result import RunResult
 
 

@@ -4,8 +4,9 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from rnnviz.execution.events import Stage, StageKind
+from rnnviz.gui.verdict_facts import verdict_facts
 from rnnviz.gui.views.verdict_bar import VerdictBar
-from rnnviz.text.verdict_text import plain, verdict_facts, verdict_sentence
+from rnnviz.text.verdict_text import plain, verdict_sentence
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.gui.shown import details
