@@ -53,16 +53,6 @@ def test_values_of_a_block_are_those_of_the_oracle(name: str, backward: bool) ->
         np.testing.assert_allclose(found[key], array, rtol=0.0, atol=1e-12, err_msg=key)
 
 
-@pytest.mark.parametrize("name", ALL_CELLS)
-def test_values_that_follow_from_hidden_values_alone(name: str) -> None:
-    layer = draw_layer(ALL_CELLS[name], seed=6)
-    expected, graph = cell_values(name, layer.parameters, layer.x, layer.state), trace(layer.cell)
-    for key, node in graph.values.items():
-        if not graph.depends(node, lambda n: n.op == "state" and n.name != "h"):
-            value = Block(layer, expected["h"]).value(node)
-            np.testing.assert_allclose(value, expected[key], rtol=0.0, atol=1e-12, err_msg=key)
-
-
 def test_the_last_states_of_a_block_are_a_copy() -> None:
     layer = draw_layer(ALL_CELLS["lstm"])
     hidden = cell_values("lstm", layer.parameters, layer.x, layer.state)["h"]

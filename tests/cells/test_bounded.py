@@ -4,12 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rnnviz.cells import CELLS, CellSpec, Gate, ParameterSpec, Step, Values
-from rnnviz.cells.activations import ACTIVATIONS, hard_sigmoid, sigmoid, tanh
+from rnnviz.cells.activations import ACTIVATIONS, sigmoid, tanh
 from rnnviz.cells.gru import GRU
 from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer, _limits_by_output, largest_magnitude
 from rnnviz.cells.interpreters.graph import trace
@@ -17,7 +15,7 @@ from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, exact
 from rnnviz.cells.lstm import LSTM, LSTM_PROJECTION
 from rnnviz.cells.rnn import RNN_RELU
-from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer, drawn_layers
+from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
@@ -45,18 +43,6 @@ def ours(
     mine = mine if narrowed else {}
     values, last = BoundedBlock(bounded, layer.x, before, mine, 0).follow(carried, backward=backward)
     return values | ({"last": last["c"]} if "c" in last else {})
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", sorted(CELLS))
-def test_correct_programs_stay_far_below_eight_bounds(name: str, dtype: str) -> None:
-    layer = draw_layer(CELLS[name], timesteps=60, batch_size=4, hidden_size=30, projection_size=11, scale=0.3)
-    layer = layer.in_type(dtype)
-    own = traced(layer)
-    for key, value in ours(layer, own, None).items():
-        if key in own:
-            off = np.abs(own[key] - value.value)
-            assert (off <= 2.0 * value.bound).all(), key
 
 
 @pytest.mark.parametrize("clip", [None, 0.25])
@@ -117,16 +103,6 @@ def test_overflow_of_an_exponential_is_unknown() -> None:
     assert np.isfinite(value.bound[0])
     assert np.isposinf(value.bound[1])
     assert value.value[2] == np.inf
-
-
-@pytest.mark.parametrize("cell", [LSTM.with_activations(gate=hard_sigmoid), GRU.with_clip(0.5)], ids=["hard", "clip"])
-@given(data=st.data())
-def test_cells_with_other_activations(cell: CellSpec, data: st.DataObject) -> None:
-    layer = data.draw(drawn_layers(cell)).in_type("float32")
-    own = traced(layer)
-    for key, value in ours(layer, own, None).items():
-        if key in own:
-            assert (np.abs(own[key] - value.value) <= 2.0 * value.bound).all(), key
 
 
 @pytest.mark.parametrize("bound", [0.0, 2.0**-20])

@@ -103,26 +103,6 @@ def test_small_products_need_no_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Layout(10, 1, 1, 1000, 101, F32, "features").stacked
 
 
-@both_orders
-def test_values_lie_by_sample_or_by_feature(order: Order) -> None:
-    laid, rows = Layout(3, 2, 2, 4, 4, F32, order), numbers(3, 4)
-    assert laid.values(5, 4).shape == (5, 3, 4) if order == "samples" else (5, 4, 3)
-    assert laid.values(5, 4).dtype == F32
-    assert laid.slots().shape == (2, *laid.value_shape(4))
-    np.testing.assert_array_equal(by_sample(laid.from_rows(rows), order), rows)
-    assert laid.from_rows(rows).flags.c_contiguous
-    w = numbers(6, 4)
-    product = rows @ laid.matrix(w) if order == "samples" else (laid.matrix(w) @ rows.T).T
-    np.testing.assert_allclose(product, rows @ w.T, rtol=0.0, atol=1e-13)
-
-
-@both_orders
-def test_vectors_are_scaled_and_repeated_for_every_sample(order: Order) -> None:
-    laid, vectors = Layout(3, 2, 2, 4, 4, F64, order), [numbers(4), numbers(4) + 1.0]
-    spread = by_sample(laid.spread(vectors, np.array(2.0)), order)
-    np.testing.assert_allclose(spread, np.stack([np.tile(2.0 * v, (3, 1)) for v in vectors]), rtol=1e-15)
-
-
 @pytest.mark.parametrize("size", [1, 1023, 1024, 4099])
 def test_large_arrays_begin_at_a_line_of_the_cache(size: int) -> None:
     for _ in range(3):

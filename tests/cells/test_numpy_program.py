@@ -12,8 +12,6 @@ from rnnviz.cells import CELLS, CellSpec, Gate, ParameterSpec, Step, Values
 from rnnviz.cells.activations import clip, sigmoid
 from rnnviz.cells.gru import GRU
 from rnnviz.cells.interpreters import layout
-from rnnviz.cells.interpreters.arrays import step_values
-from rnnviz.cells.interpreters.layout import has_small_products
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.cells.interpreters.program_source import Form, listing
 from rnnviz.cells.lstm import LSTM
@@ -127,11 +125,6 @@ def test_an_infinite_state_stays_one() -> None:
     assert np.isposinf(out["c"][:, 0, 0]).all()
 
 
-def test_small_products_are_a_fact_of_the_machine() -> None:
-    has_small_products.cache_clear()
-    assert has_small_products() in (True, False)
-
-
 def test_the_cells_need_numpy_alone() -> None:
     script = (
         "import sys\nfrom rnnviz.cells.interpreters import numpy_program, bounded_backward, numpy_backward, symbols\n"
@@ -156,15 +149,6 @@ def test_a_step_that_reads_no_input() -> None:
     layer = draw_layer(cell, timesteps=3)
     h = run(layer, NumpyProgram(cell, layer.parameters, 3))["h"]
     np.testing.assert_array_equal(h, np.stack([0.5**t * layer.state["h"] for t in (1, 2, 3)]))
-
-
-@pytest.mark.parametrize("name", ["lstm_peephole", "sru", "mgu"])
-def test_what_is_halved_before_a_clip(name: str) -> None:
-    cell = ALL_CELLS[name].with_clip(0.3) if ALL_CELLS[name].activations else ALL_CELLS[name]
-    layer = draw_layer(cell, timesteps=1)
-    values = step_values(cell, layer.parameters, layer.x[0], layer.state)
-    for key, array in run(layer, NumpyProgram(cell, layer.parameters, 3)).items():
-        np.testing.assert_allclose(array[0], values[key], rtol=0.0, atol=1e-14, err_msg=key)
 
 
 TERMS: dict[str, Callable[..., Any]] = {

@@ -14,9 +14,6 @@ from tests.core.config_factories import REQUIRED, config, mapping, refusal
 KEYS = [(section, key, limits) for section, kind in SECTIONS.items() for key, limits in declarations(kind).items()]
 
 
-SIZES = ("network.input_size", "network.hidden_size", "sequence.batch_size", "sequence.timesteps")
-
-
 def refused(section: str, key: str, value: Any) -> str:
     """The sentence about one key, which is also the error's key."""
     error = refusal(mapping(**{section: {key: value}}))
@@ -124,15 +121,6 @@ def test_defaults() -> None:
         "initial_state": {"source": "zeros", "seed": 2},
         "compare": {"reference": "manual"},
     }
-
-
-@pytest.mark.parametrize("key", SIZES)
-def test_range_of_sizes(key: str) -> None:
-    section, name = key.split(".")
-    for size in (1, LARGEST_SIZE):
-        assert config(**{section: {name: size}}).to_mapping()[section][name] == size
-    for size in (0, -1, LARGEST_SIZE + 1):
-        assert "an integer from 1 to 1,000,000,000" in refused(section, name, size)
 
 
 def test_integer_is_accepted_as_a_number() -> None:

@@ -79,27 +79,6 @@ def test_normal_and_uniform_draws(initializer: str) -> None:
     np.testing.assert_array_equal(drawn["l0_i2h_weight"], expected)
 
 
-@given(NETWORKS, SEEDS)
-def test_xavier_bound_equals_gluon(network: Network, seed: int) -> None:
-    for name, array in draw_parameters(network, ParameterSource("xavier", "zeros", seed=seed)).items():
-        if name.endswith("weight"):
-            bound = np.sqrt(6.0 / sum(array.shape))
-            assert np.abs(array).max() <= bound * (1 + 1e-7)
-    large = draw_parameters(Network("gru", 100, 100), ParameterSource("xavier", seed=seed))["l0_i2h_weight"]
-    bound = np.sqrt(6.0 / 400)
-    assert np.abs(large).max() > 0.99 * bound
-    assert abs(large.std() - bound / np.sqrt(3)) < 0.02 * bound
-
-
-@given(network_tables(dtype="float64").map(lambda table: Network(**table)), SEEDS)
-def test_orthogonal_weights_have_orthonormal_columns_or_rows(network: Network, seed: int) -> None:
-    for name, array in draw_parameters(network, ParameterSource("orthogonal", "zeros", seed=seed)).items():
-        if name.endswith("weight"):
-            rows, columns = array.shape
-            product = array.T @ array if rows >= columns else array @ array.T
-            np.testing.assert_allclose(product, np.eye(min(rows, columns)), atol=1e-13)
-
-
 @pytest.mark.parametrize("features", [3, 4, 6], ids=["tall", "square", "wide"])
 def test_orthogonal_weights_follow_gram_schmidt(features: int) -> None:
     drawn = draw_parameters(
