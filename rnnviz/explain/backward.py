@@ -43,11 +43,6 @@ def line_name(place: Place) -> str:
     return notation(place) if place.kind == "parameter" else place.array
 
 
-def line_of(breakdown: Breakdown) -> Line:
-    """The line of a gradient itself."""
-    return breakdown.by_name.get(line_name(breakdown.place), breakdown.lines[0])
-
-
 class LineOfGradient:
     """Collects the parts and tokens of a gradient's line, and its value with the rounding bound."""
 

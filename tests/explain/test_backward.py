@@ -16,7 +16,7 @@ from rnnviz.core.places import Place, parameter_place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.explain.backward import ParameterGradient, gradient_breakdown, line_of
+from rnnviz.explain.backward import ParameterGradient, gradient_breakdown, line_name
 from rnnviz.explain.backward_blocks import GradientBlocks
 from rnnviz.explain.explanation import explain_gradient
 from rnnviz.explain.lines import Breakdown, Line
@@ -75,6 +75,11 @@ def case_of(
     inputs = load_inputs(Config.from_mapping(tables).with_custom_cell(OWN_CELLS.get(Path(name).stem)))
     found = oracle_gradients(inputs)
     return inputs, computed(ManualEngine(), inputs)[0].with_arrays(found), found
+
+
+def line_of(breakdown: Breakdown) -> Line:
+    """The line of a gradient itself."""
+    return breakdown.by_name.get(line_name(breakdown.place), breakdown.lines[0])
 
 
 def check(line: Line, expected: float) -> None:

@@ -1,20 +1,15 @@
 """Reading arrays by name: plain Python's numbers from any part of a lane, over time, of a step, and their extent."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
 from threading import Thread
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.core import byte_cache
-from rnnviz.core.byte_cache import FLOORS
 from rnnviz.core.config import CELL_NAMES
-from rnnviz.core.parameters import LayerParameters, Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
@@ -26,7 +21,6 @@ from rnnviz.reading.arrays import (
     ResultReader,
     UnitVector,
     gate_blocks,
-    series_effort,
     series_key,
     unit_series,
 )
@@ -135,81 +129,6 @@ def test_blocks_follow_each_other_as_large_as_is_asked_or_as_fits(
             np.testing.assert_allclose(joined, expected[name][1, direction], rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.parametrize(
-    ("values", "layer", "samples", "lengths"),
-    [
-        # A layer reads 5 features or 4 units of itself, and the second one 8 of the layer below.
-        (8 * 2 * 2, 0, slice(0, 2), [2, 2, 2]),
-        (8 * 3 * 4, 1, slice(0, 3), [4, 2]),
-        (8 * 4 + 31, 1, slice(1, 2), [6]),
-        (1, 0, slice(0, 3), [1] * 6),
-    ],
-)
-@pytest.mark.parametrize("direction", [0, 1])
-def test_reads_are_limited_and_in_the_order_of_computation(
-    values: int, layer: int, samples: slice, lengths: list[int], direction: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read: list[slice] = []
-    real = arrays.layer_input
-
-    def counting(inputs: Any, trace: Any, layer: int, times: slice, samples: Any) -> Any:
-        read.append(times)
-        return real(inputs, trace, layer, times, samples)
-
-    monkeypatch.setattr(arrays, "layer_input", counting)
-    monkeypatch.setattr(arrays, "_BLOCK_VALUES", values)
-    reader_of(result_of("gru")).samples(
-        layer, direction, samples, ("z", "pre_z", "r", "value"), slice(0, T), slice(0, H)
-    )
-    stops = np.cumsum(lengths).tolist()
-    pieces = [slice(stop - length, stop) for stop, length in zip(stops, lengths, strict=True)]
-    assert read == (pieces[::-1] if direction else pieces)
-
-
-class Counted(Parameters):
-    """Parameters that count how often a layer's are asked for."""
-
-    asked = 0
-
-    def layer(self, layer: int, direction: int) -> LayerParameters:
-        """The same, counted."""
-        type(self).asked += 1
-        return super().layer(layer, direction)
-
-
-@pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], ArrayReader]:
-    """Makes a reader whose cache of weights has this limit."""
-    result = result_of("lstm")
-    Counted.asked = 0
-    parameters = Counted(result.inputs.network, dict(result.inputs.parameters.items()))
-
-    def counted(limit: int) -> ArrayReader:
-        monkeypatch.setattr(byte_cache, "LIMIT", 0)
-        monkeypatch.setitem(FLOORS, "weights", limit)
-        return ArrayReader(replace(result.inputs, parameters=parameters), result["manual"])
-
-    return counted
-
-
-def asked(reader: ArrayReader, *gates_read: str) -> list[int]:
-    """How often parameters were read for each of some gates, one after the other."""
-    counts = []
-    for name in gates_read:
-        before = Counted.asked
-        reader.lane(1, 0, 0, "pre_" + name, slice(0, 1), slice(0, H))
-        counts.append(Counted.asked - before)
-    return counts
-
-
-def test_weights_are_read_once_while_the_cache_holds_them(counted: Callable[[int], ArrayReader]) -> None:
-    one_gate = H * (2 * H + H) * 8
-    # Two fit, and the least recently used one is dropped.
-    assert asked(counted(2 * one_gate), "i", "f", "i", "g", "i", "f", "g") == [1, 1, 0, 1, 0, 1, 1]
-    assert asked(counted(2 * one_gate - 1), "i", "f", "f", "i") == [1, 1, 0, 1]
-    assert asked(counted(4 * one_gate), "i", "f", "g", "o", "i", "f", "g", "o") == [1, 1, 1, 1, 0, 0, 0, 0]
-
-
 def test_the_error_of_a_quantity_that_a_cell_lacks_lists_those_that_it_has() -> None:
     with pytest.raises(KeyError) as refused:
         reader_of(result_of("gru")).lane(0, 0, 0, "f", slice(0, 1), slice(0, 1))
@@ -240,12 +159,6 @@ def test_a_series_is_in_the_precision_of_the_trace_and_its_work_can_be_ended() -
     assert unit_series(result_of("gru", "float32"), key).dtype == np.float32
     with pytest.raises(ZeroDivisionError):
         unit_series(result_of("gru"), key, check=lambda: 1 // 0)
-
-
-def test_the_effort_of_a_series_is_the_inputs_of_its_steps() -> None:
-    for layer, inputs in ((0, 5), (1, 2 * H)):
-        key = series_key("manual", Location(layer, 1), 0, "i")
-        assert series_effort(result_of("lstm"), key) == T * (inputs + H)
 
 
 def test_a_vector_at_a_place_is_computed_by_blocks_of_units_and_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,10 +204,6 @@ def test_the_effort_is_that_of_the_products(cell: str, layer: int, quantity: Qua
     assert ResultReader(result_of(cell)).effort("manual", layer, quantity) == effort
 
 
-def test_a_stored_cell_state_only_has_to_be_read() -> None:
-    assert ResultReader(make_result(cell="lstm", **SIZES)).effort("manual", 0, "c") == 1.0
-
-
 def test_each_thread_reads_its_own_engine() -> None:
     result = make_result(cell="gru", timesteps=6, dtype="float64", **SIZES)
     doubled = with_hidden(result, "gluon", 2.0 * result["gluon"].hidden)
@@ -333,18 +242,6 @@ def test_the_extent_of_a_small_result_covers_every_number_in_every_lane(quantity
     assert ResultReader(nowhere).extent("manual", "norm") == Extent(0.0, exact=True)
 
 
-@pytest.mark.parametrize(("cell", "quantity", "times"), [("rnn_tanh", "pre_h", 1), ("gru", "n", 2), ("gru", "r", 1)])
-def test_the_extent_is_exact_up_to_a_number_of_products(
-    cell: str, quantity: Quantity, times: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    result = make_result(timesteps=6, cell=cell, **SIZES)
-    # Two layers, two directions, 6 timesteps, 3 samples and 4 units; the wider layer reads 8 and 4 numbers for each.
-    products = times * 2 * 2 * 6 * 3 * 4 * (8 + 4)
-    for limit, exact in ((products, True), (products - 1, False)):
-        monkeypatch.setattr(arrays, "_EXACTLY", limit)
-        assert ResultReader(result).extent("manual", quantity).exact == exact
-
-
 @pytest.fixture
 def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     """In lanes of more than 6 time steps only 6 of them, 2 units and 2 samples."""
@@ -364,18 +261,6 @@ def test_the_extent_of_a_large_result_samples_both_ends_and_the_middle(timesteps
         found = ResultReader(with_hidden(result, "manual", hidden)).extent("manual", "norm")
         # The next round number above the norm of -3 or of 0.125, times 1.25.
         assert found == Extent(10.0 if t in times and sample < 2 else 0.5, exact=False)
-
-
-@pytest.mark.usefixtures("few_samples")
-def test_the_extent_of_a_large_result_samples_some_units() -> None:
-    result = make_result(timesteps=12, dtype="float64", **SIZES)
-    for unit in range(4):
-        hidden = np.zeros(result.shape)
-        hidden[1, 0, 0, 1, unit] = 3.0
-        state = result.inputs.initial_state
-        quiet = replace(result, inputs=replace(result.inputs, initial_state={**state, "h": np.zeros_like(state["h"])}))
-        found = ResultReader(with_hidden(quiet, "manual", hidden)).extent("manual", "change")
-        assert found.largest == (5.0 if unit < 2 else 0.0)
 
 
 @pytest.mark.usefixtures("few_samples")

@@ -335,34 +335,6 @@ def test_cells_are_computed_by_pieces_of_time_and_units(
     assert sorted(reads) == sorted([(0, 16), (16, 32), (32, T)] * 2)
 
 
-@pytest.mark.parametrize(
-    ("values", "times", "units", "parts"),
-    [
-        (1, 1, 2, [(start, start + 1) for start in range(T)]),
-        # A chunk is a power of two of timesteps, and no smaller than a pixel.
-        (H * 8, 2, 1, [(0, 8), (8, 16), (16, 24), (24, 32), (32, 37)]),
-        (H * 16 - 1, 2, 1, [(0, 8), (8, 16), (16, 24), (24, 32), (32, 37)]),
-        (1, 4, 1, [(start, min(start + 4, T)) for start in range(0, T, 4)]),
-        (H * 64, 2, 1, [(0, 37)]),
-    ],
-)
-def test_parts_are_as_large_as_the_limit_allows(
-    values: int,
-    times: int,
-    units: int,
-    parts: list[tuple[int, int]],
-    result: RunResult,
-    reads: list[tuple[int, int]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(module, "_CHUNK_VALUES", values)
-    shared = ResultReader(result)
-    reader(result, arrays=shared).read(Lane(0, 0), pixels(times), pixels(units, H))
-    assert reads == parts
-    reader(result, arrays=shared).read(Lane(0, 0), pixels(times, 16, 8), pixels(units, H))
-    assert reads == parts, "it is kept, for others as well"
-
-
 def test_computing_ends_when_canceled_and_reading_does_not(
     result: RunResult, reads: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,7 +22,6 @@ from rnnviz.reading.units import (
     activity,
     find_orders,
     first_component,
-    order_effort,
     order_of,
     reach,
     sampled_times,
@@ -81,20 +80,6 @@ def test_of_a_long_lane_evenly_spaced_time_steps_are_sampled(
             own = result["manual"].hidden[(*lane, looked_at, 1)].astype(np.float64)
             assert found.of(*lane).units.tolist() == order_of(own, name).tolist()
     assert len(checks) == 3 * 4
-
-
-@pytest.mark.parametrize(
-    ("timesteps", "name", "products"),
-    [
-        (3, "component", 3 * 4 * 3 + 20 * 27),
-        (3, "activity", 3 * 4 + 20 * 27),
-        (9, "component", 9 * 4 * 4 + 20 * 64),
-        (600, "index", 512 * 4 + 20 * 64),
-    ],
-)
-def test_the_effort_is_that_of_all_lanes(timesteps: int, name: str, products: int) -> None:
-    result = make_result(timesteps=timesteps, num_layers=2, bidirectional=True, batch_size=1)
-    assert order_effort(result, OrderKey(name, "gluon", 0)) == 4 * products
 
 
 def test_equal_units_are_ordered_by_index() -> None:
