@@ -20,7 +20,7 @@ from rnnviz.core.places import Place, entry_place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import plural
-from rnnviz.engines.known_bugs.changes import BugVariant
+from rnnviz.engines.known_bugs import BugVariant
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.explain.backward import ParameterGradient, gradient_breakdown
 from rnnviz.explain.backward_blocks import GradientBlocks, Layers

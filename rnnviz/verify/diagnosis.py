@@ -22,8 +22,8 @@ from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.base import LayerTask, layer_output
+from rnnviz.engines.known_bugs import BugVariant
 from rnnviz.engines.known_bugs.backward import BackwardPasses, Gradient
-from rnnviz.engines.known_bugs.changes import BugVariant
 from rnnviz.engines.known_bugs.engine import StepWindow, as_ordered, expected_and_found, faulty_layer, faulty_trace
 from rnnviz.engines.known_bugs.registry import PADDING_NOT_ZEROED, gradient_bugs_in, known_bugs_in
 from rnnviz.frozen import dataclass

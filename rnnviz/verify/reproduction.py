@@ -26,7 +26,7 @@ from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import clear_padding, last_steps, padding_mask
 from rnnviz.engines.base import layer_output
-from rnnviz.engines.known_bugs.changes import BugVariant
+from rnnviz.engines.known_bugs import BugVariant
 from rnnviz.engines.known_bugs.engine import StepWindow, as_ordered, faulty_trace, read_steps
 from rnnviz.steps.inputs import read_states
 from rnnviz.verify.audit import error_and_ratio

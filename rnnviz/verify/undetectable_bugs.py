@@ -17,8 +17,8 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs, Load, part_of_state
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
+from rnnviz.engines.known_bugs import BugVariant
 from rnnviz.engines.known_bugs.backward import BackwardPasses
-from rnnviz.engines.known_bugs.changes import BugVariant
 from rnnviz.engines.known_bugs.engine import faulty_trace
 from rnnviz.engines.known_bugs.registry import gradient_bugs_in, known_bugs_in
 from rnnviz.verify.audit import audit, audit_pass

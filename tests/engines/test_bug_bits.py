@@ -5,7 +5,7 @@ import pytest
 
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
-from rnnviz.engines.known_bugs.changes import BugVariant
+from rnnviz.engines.known_bugs import BugVariant
 from rnnviz.engines.known_bugs.engine import StepWindow, expected_and_found, run_fault
 from rnnviz.engines.known_bugs.registry import known_bugs_of
 from rnnviz.engines.manual import ManualEngine

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from rnnviz.core.config import CELL_NAMES, Backward, Config
 from rnnviz.core.inputs import Inputs
+from rnnviz.engines.known_bugs import BugVariant
 from rnnviz.engines.known_bugs.backward import BackwardPasses
-from rnnviz.engines.known_bugs.changes import BugVariant
 from rnnviz.engines.known_bugs.engine import KnownBugEngine, faulty_trace
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, PREFIX, gradient_bugs_in, known_bugs_in
 from rnnviz.io.inputs import load_inputs

@@ -9,7 +9,7 @@ import pytest
 from rnnviz.cells import CELLS, Sizes, Step, Values
 from rnnviz.core.config import Network
 from rnnviz.core.parameters import LayerParameters
-from rnnviz.engines.known_bugs.changes import BugVariant, output_peephole_of_old_state
+from rnnviz.engines.known_bugs import BugVariant, output_peephole_of_old_state
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 
 Array = np.ndarray[Any, Any]

@@ -13,7 +13,7 @@ from rnnviz.core.config import CELL_NAMES, Config, Network
 from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
-from rnnviz.engines.known_bugs.changes import BugVariant
+from rnnviz.engines.known_bugs import BugVariant
 from rnnviz.engines.known_bugs.engine import KnownBugEngine, faulty_trace, run_fault
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, PREFIX, known_bugs_of
 from rnnviz.engines.manual import ManualEngine

@@ -14,7 +14,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
-from rnnviz.engines.known_bugs.changes import BugVariant
+from rnnviz.engines.known_bugs import BugVariant
 from rnnviz.engines.known_bugs.engine import KnownBugEngine, faulty_trace
 from rnnviz.engines.known_bugs.registry import NOT_CARRIED, NOT_CARRIED_BETWEEN_CALLS, known_bugs_in
 from rnnviz.engines.manual import ManualEngine

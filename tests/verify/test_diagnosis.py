@@ -20,7 +20,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.base import Engine, run_stack
 from rnnviz.engines.custom_code.custom_step import CustomStep
-from rnnviz.engines.known_bugs.changes import BugVariant
+from rnnviz.engines.known_bugs import BugVariant
 from rnnviz.engines.known_bugs.engine import StepWindow, run_fault
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, known_bugs_of
 from rnnviz.engines.manual import ManualEngine

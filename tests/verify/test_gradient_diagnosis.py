@@ -16,8 +16,8 @@ from rnnviz.core.config import CELL_NAMES, Backward, Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
+from rnnviz.engines.known_bugs import BugVariant
 from rnnviz.engines.known_bugs.backward import BackwardPasses
-from rnnviz.engines.known_bugs.changes import BugVariant
 from rnnviz.engines.known_bugs.engine import KnownBugEngine, faulty_trace
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, PREFIX, gradient_bugs_in
 from rnnviz.execution.events import RunRequest

@@ -94,26 +94,23 @@ class UserFunction:
         self._function: Any = self._guarded(lambda: self._loaded(module))
 
     def _loaded(self, module: ModuleType) -> object:
-        exec(self._compiled(), vars(module))  # noqa: S102 - it is what they asked for
-        function = getattr(module, self.name, None)
-        if not callable(function):
-            raise CustomCodeError(
-                f"{self._path} does not define {self.name}({self.arguments}), the function of a custom step."
-            )
-        code = getattr(function, "__code__", None)
-        if isinstance(code, CodeType):
-            self._definition = f"{self._path}, line {code.co_firstlineno}"
-        return function
-
-    def _compiled(self) -> CodeType:
         try:
-            return compile(self._path.read_bytes(), str(self._path), "exec")
+            code = compile(self._path.read_bytes(), str(self._path), "exec")
         except OSError as error:
             raise CustomCodeError(str(unreadable(self._path, error))) from error
         except SyntaxError as error:
             # Of null bytes, Python tells no line.
             at = f"{self._path}, line {error.lineno}" if error.lineno else str(self._path)
             raise CustomCodeError(f"{at}: {type(error).__name__}: {error.msg}.") from error
+        exec(code, vars(module))  # noqa: S102 - it is what they asked for
+        function = getattr(module, self.name, None)
+        if not callable(function):
+            raise CustomCodeError(
+                f"{self._path} does not define {self.name}({self.arguments}), the function of a custom step."
+            )
+        if isinstance(defined := getattr(function, "__code__", None), CodeType):
+            self._definition = f"{self._path}, line {defined.co_firstlineno}"
+        return function
 
     def _tuple(self, value: object, counts: Collection[int], wanted: str, where: str, name: str = "") -> Sequence[Any]:
         """A returned tuple or list of one of some lengths."""

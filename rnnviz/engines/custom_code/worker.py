@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from types import FrameType
+from traceback import walk_stack
 from typing import Any, BinaryIO
 
 from rnnviz.core.errors import InputError, check_regular
@@ -67,7 +67,6 @@ class CapturedOutput(io.TextIOBase):
         self._room = PRINTED_LIMIT + 1
 
     def writable(self) -> bool:
-        """It can be written to."""
         return True
 
     def write(self, text: str) -> int:
@@ -116,12 +115,8 @@ class CallWatchdog:
 
     def _line(self) -> int | None:
         """The innermost line of the user's file that is being run."""
-        frame: FrameType | None = sys._current_frames().get(self._watched)
-        while frame is not None:
-            if frame.f_code.co_filename == str(self._path):
-                return frame.f_lineno
-            frame = frame.f_back
-        return None
+        frames = walk_stack(sys._current_frames().get(self._watched))
+        return next((line for frame, line in frames if frame.f_code.co_filename == str(self._path)), None)
 
 
 def main(arguments: list[str]) -> int:

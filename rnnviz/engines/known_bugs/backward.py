@@ -19,7 +19,7 @@ from rnnviz.core.gradients import OF_INPUT, OF_OUTPUT, OF_PARAMETERS, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import reversed_within
-from rnnviz.engines.known_bugs.changes import BugVariant
+from rnnviz.engines.known_bugs import BugVariant
 from rnnviz.engines.manual import threads_for
 
 Gradient: TypeAlias = tuple[str, tuple[Any, ...], FloatArray]

@@ -21,8 +21,8 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace, trace_in_memory
 from rnnviz.core.trace_index import clear_padding, last_steps, reversed_within
 from rnnviz.engines.base import EngineReport, LayerTask, Progress, RunLayer, layer_output, run_in_parts, run_stack
+from rnnviz.engines.known_bugs import ORDERS, BugVariant
 from rnnviz.engines.known_bugs.backward import BackwardPasses
-from rnnviz.engines.known_bugs.changes import ORDERS, BugVariant
 from rnnviz.engines.known_bugs.registry import bug_of
 from rnnviz.frozen import dataclass
 

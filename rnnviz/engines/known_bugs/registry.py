@@ -15,7 +15,7 @@ from rnnviz.cells.lstm import LSTM_PROJECTION
 from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import UNKNOWN, is_unknown
 from rnnviz.core.inputs import Inputs
-from rnnviz.engines.known_bugs.changes import (
+from rnnviz.engines.known_bugs import (
     EVERY_GATE,
     PEEPHOLES,
     BugVariant,
