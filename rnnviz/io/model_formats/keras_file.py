@@ -42,7 +42,6 @@ _FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FL
 # A chunk is decompressed as a whole; deflate makes at most 1,032 bytes of one.
 _LARGEST_CHUNK = 1 << 20
 _LARGEST_DEFLATED = 1100
-_LARGEST_CONFIG = 64 << 20
 # Weights are compressed to little less than they are; more than this is no file of weights.
 _LARGEST_RATIO = 100
 
@@ -119,17 +118,14 @@ def text_attribute(group: h5py.Group, name: str) -> str | None:
     return text if isinstance(text, str) else None
 
 
-def _members(group: h5py.Group, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
-    count = 0
-    stack = [(prefix, group, depth)]
+def _members(group: h5py.Group) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
+    count, stack = 0, [("", group, 0)]
     while stack:
         path, parent, level = stack.pop()
         for name in parent:
             count += 1
             if count > _MOST_OBJECTS or level > _DEEPEST:
-                raise UnreadableError(
-                    f"its groups are more than {_MOST_OBJECTS:,}, or are nested more than {_DEEPEST} deep"
-                )
+                raise UnreadableError(f"it has more than {_MOST_OBJECTS:,} groups, or some more than {_DEEPEST} deep")
             if not isinstance(parent.get(name, getlink=True), h5py.HardLink):
                 continue
             member, place = parent[name], f"{path}/{name}" if path else name
@@ -144,7 +140,6 @@ def _stored(path: str, dataset: h5py.Dataset, size: int) -> StoredArray:
         shape = dataset.shape
         if shape is None:
             return StoredArray(path, (), "nothing", f"{path} is empty")
-        # Whatever the order of its bytes.
         dtype = np.dtype(dataset.dtype).newbyteorder("=").name
         if dataset.dtype == np.dtype("V2") and text_attribute(dataset, "dtype") == "bfloat16":
             dtype = "bfloat16"
@@ -206,12 +201,12 @@ class KerasFile:
 
     def _config_attribute(self) -> str | bytes | None:
         beside = config_beside(self.path)
-        if beside is not None:
-            if beside.stat().st_size > _LARGEST_CONFIG:
-                raise ValueError(f"the {CONFIG} next to it is too large")
-            return beside.read_bytes()
-        with self.weights() as (file, _size), limited_time(HEADER_SECONDS):
-            return text_attribute(file, "model_config")
+        if beside is None:
+            with self.weights() as (file, _size), limited_time(HEADER_SECONDS):
+                return text_attribute(file, "model_config")
+        if beside.stat().st_size > _LARGEST_TEXT:
+            raise ValueError(f"the {CONFIG} next to it is too large")
+        return beside.read_bytes()
 
     def _checked_archive(self) -> bytes | None:
         with zipfile.ZipFile(self.path) as archive:
@@ -228,13 +223,10 @@ class KerasFile:
                 while piece := member.read(PIECE_BYTES):
                     read += len(piece)
                     advance(len(piece))
-            if read != weights.file_size:
-                raise ValueError(f"its {WEIGHTS} has {read} bytes instead of {weights.file_size}")
-            if CONFIG not in names:
-                return None
-            if archive.getinfo(CONFIG).file_size > _LARGEST_CONFIG:
-                raise ValueError(f"its {CONFIG} is too large")
-            return archive.read(CONFIG)
+            config = archive.getinfo(CONFIG).file_size if CONFIG in names else 0
+            if read != weights.file_size or config > _LARGEST_TEXT:
+                raise ValueError(f"its {WEIGHTS} has not {weights.file_size} bytes, or its {CONFIG} is too large")
+            return archive.read(CONFIG) if CONFIG in names else None
 
     @contextmanager
     def _bytes(self) -> Iterator[tuple[IO[bytes], int]]:

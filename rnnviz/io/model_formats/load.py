@@ -9,7 +9,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -51,16 +50,12 @@ _GLUON = re.compile(r"(?:parameters\.)?[lr]\d+_(?:i2h|h2h)_(?:weight|bias)")
 def entries_of(path: Path) -> tuple[Entry, ...]:
     """The recurrent networks in a model file; to be called in a subprocess."""
     with within(path, room_for_file(path)):
-        model = open_model(path)
-        return tuple(map(partial(_with_batch_size, model), model.entries))
-
-
-def _with_batch_size(model: ModelFile, entry: Entry) -> Entry:
-    """The entry with N of a stored initial state, unless every sample starts from the same numbers."""
-    if not entry.supported or entry.initial_state != "stored":
-        return entry
-    samples = model.initial_state(entry.name)["h"].shape[1]
-    return entry if samples == 1 else replace(entry, batch_size=samples)
+        model, entries = open_model(path), []
+        for entry in model.entries:
+            stored = entry.supported and entry.initial_state == "stored"
+            samples = model.initial_state(entry.name)["h"].shape[1] if stored else 1
+            entries.append(entry if samples == 1 else replace(entry, batch_size=samples))
+        return tuple(entries)
 
 
 def arrays_of(path: Path) -> dict[str, tuple[int, ...]]:
@@ -114,7 +109,12 @@ def read_network(path: Path, entry: str | None, network: Network) -> StoredNetwo
             try:
                 arrays = read_npz(path, "parameters.", partial(check_shapes, network))
             except InputError as error:
-                raise _error_of_sizes(str(error), _sizes_in(path, network)) from error
+                try:
+                    (entry_here,) = open_model(path).entries
+                    stored = entry_here.network(network.cell)
+                except (InputError, ValueError):
+                    stored = network
+                raise _error_of_sizes(str(error), stored, network) from error
             for name, array in arrays.items():
                 check_values(name, array, network, rounded=True)
             return StoredNetwork(Parameters(network, arrays))
@@ -242,40 +242,26 @@ def _check_network(entry: Entry, network: Network) -> None:
     if (entry.clip, entry.activations) != (None, None) and settings_in_float32(stored) != settings_in_float32(network):
         settings = ", ".join(entry.settings)
         raise InputError(f"{entry.name} has {settings}, but the network has not: [network] must have the same.")
-    held = stored.parameter_shapes()
-    needed = network.parameter_shapes()
-    sizes = _other_sizes(stored, network)
+    held, needed = stored.parameter_shapes(), network.parameter_shapes()
     if (entry.num_layers, entry.bidirectional) != (network.num_layers, network.bidirectional):
         raise _error_of_sizes(
             f"{entry.name} has num_layers = {entry.num_layers} and bidirectional = "
             f"{str(entry.bidirectional).lower()}, but the network has network.num_layers = {network.num_layers} "
             f"and network.bidirectional = {str(network.bidirectional).lower()}.",
-            sizes,
+            stored,
+            network,
         )
     for name in {**held, **needed}:
         if held.get(name) != needed.get(name):
             has = f"the array {name} of the shape {held[name]}" if name in held else f"no array {name}"
             needs = needed.get(name, "none of that name")
-            raise _error_of_sizes(f"{entry.name} has {has}, but the network needs {needs}.", sizes)
+            raise _error_of_sizes(f"{entry.name} has {has}, but the network needs {needs}.", stored, network)
 
 
-def _sizes_in(path: Path, network: Network) -> dict[str, Any]:
-    """As `_other_sizes`, of the only network in a file of weights by Gluon's names; empty where it has another one."""
-    try:
-        entries = open_model(path).entries
-        return _other_sizes(entries[0].network(network.cell), network) if len(entries) == 1 else {}
-    except InputError:
-        return {}
-
-
-def _other_sizes(stored: Network, network: Network) -> dict[str, Any]:
-    """The keys, with their values, that give a network the sizes of stored weights."""
-    keys = ("input_size", "hidden_size", "num_layers", "bidirectional", "projection_size")
-    return {f"network.{key}": getattr(stored, key) for key in keys if getattr(stored, key) != getattr(network, key)}
-
-
-def _error_of_sizes(sentence: str, sizes: Mapping[str, Any]) -> InputError:
+def _error_of_sizes(sentence: str, stored: Network, network: Network) -> InputError:
     """The error of weights that do not fit, with the settings that use their sizes."""
+    keys = ("input_size", "hidden_size", "num_layers", "bidirectional", "projection_size")
+    sizes = {f"network.{key}": getattr(stored, key) for key in keys if getattr(stored, key) != getattr(network, key)}
     given = [f"{key} = {display_value(value)}" for key, value in sizes.items() if value is not None]
     steps = [f"set {join_words(given, 'and')}"] if given else []
     steps += [f"leave {key} out" for key, value in sizes.items() if value is None]

@@ -76,10 +76,6 @@ def cells_of_arrays(gates: int, own: Collection[str]) -> tuple[str, ...]:
     return tuple(c.name for c in sorted(fitting, key=lambda c: c.gate_symbols != fitting[0].gate_symbols))
 
 
-ASK_FOR_ACTIVATION = 'the file does not contain the activation: give cell = "rnn_tanh" or cell = "rnn_relu"'
-"""The reason of a supported entry whose cell is None."""
-
-
 def named_activations(cell: str, activations: Sequence[Activation]) -> tuple[str, ...] | None:
     """The activations of a cell's roles as a config names them; None if they are the cell's own."""
     own = [activation for _, activation in CELLS[cell].activations]
@@ -89,7 +85,7 @@ def named_activations(cell: str, activations: Sequence[Activation]) -> tuple[str
 def ask_for_cell(cells: tuple[str, ...]) -> str:
     """The reason of a supported entry of one of `cells` whose activations are not in its file."""
     if cells == RNN_CELLS:
-        return "the file does not say its activation: choose the cell rnn_tanh or rnn_relu"
+        return 'the file does not contain the activation: give cell = "rnn_tanh" or cell = "rnn_relu"'
     if len(cells) > 1:
         return "the file does not say reset_after: choose the cell gru if it is set, else gru_reset_before"
     return f"the file does not say its activations: choose the cell {cells[0]} if they are sigmoid and tanh"

@@ -7,15 +7,15 @@ is listed and not read. Every length is compared with the rest of the file befor
 
 The weights of a fused layer may be one vector. A Module's checkpoint of `mx.rnn.FusedRNNCell` is NAME-0001.params with
 `lstm_parameters`, and NAME-symbol.json, whose node of the operator RNN reads that vector and has its sizes. The vector
-has the weights of each layer and direction, i2h before h2h, and then the biases in the same order. Gates may also be
-separate arrays: `mx.rnn.save_rnn_checkpoint` writes `lstm_l0_i2h_f_weight`, the second block of rows of
-`lstm_l0_i2h_weight`. Source: `_slice_weights` and `unpack_weights` in python/mxnet/rnn/rnn_cell.py of MXNet 1.9.
+has the weights of each layer and direction, i2h before h2h, and then the biases in the same order. Source:
+`_slice_weights` in python/mxnet/rnn/rnn_cell.py of MXNet 1.9.
 """
 
 import json
 import re
 import struct
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache, partial
 from math import prod
@@ -31,14 +31,14 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.frozen import dataclass
 from rnnviz.io.bounded_read import reading
-from rnnviz.io.model_formats.model_file import ModelFile, Tensor, TensorFile, UnreadableError
+from rnnviz.io.model_formats.model_file import ModelFile, Tensor, TensorFile, UnreadableError, stored_dtype
 from rnnviz.io.model_formats.named_arrays import named_arrays, read_tensor
 
 _KIND = "MXNet parameter"
 _LIST = 0x112
 _V1, _V2, _V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
-_SPARSE = {1: ("row_sparse", 1), 2: ("csr", 2)}
-"""By the number of a sparse storage type its name, and how many arrays of places it has. 0 is a dense array."""
+_STORAGES = {0: ("", 0), 1: ("row_sparse", 1), 2: ("csr", 2)}
+"""By the number of a storage type its name, "" for dense arrays, and how many arrays of places it has."""
 _LARGEST_RANK = 32
 _TYPES = (
     *("float32", "float64", "float16", "uint8", "int32", "int8", "int64"),
@@ -109,23 +109,20 @@ class _Reader:
     def _array(self, number: int) -> tuple[Tensor, int] | None:
         """The next array, or None for one that was never given a shape."""
         (magic,) = self._unpack("I")
-        sparse, kinds = "", 0
+        storage, rank = 0, magic  # files from before MXNet 0.11 have no magic number, and sizes of 4 bytes
         if magic in (_V2, _V3):
             (storage,) = self._unpack("i")
-            if storage in _SPARSE:
-                sparse, kinds = _SPARSE[storage]
-                self._shape(number, self._unpack("i")[0])
-            elif storage != 0:
+            if storage not in _STORAGES:
                 raise ValueError(f"array {number} has the storage type {storage}, which MXNet does not know")
+            if storage:
+                self._shape(number, self._unpack("i")[0])
+        if magic in (_V1, _V2, _V3):
             (rank,) = self._unpack("i")
-        elif magic == _V1:
-            (rank,) = self._unpack("i")
-        else:
-            rank = magic  # files from before MXNet 0.11 have no magic number, and sizes of 4 bytes
         if rank < 0 or (rank == 0 and magic != _V3):
             return None
         shape = self._shape(number, rank, "q" if magic in (_V1, _V2, _V3) else "I")
         self._unpack("ii")
+        sparse, kinds = _STORAGES[storage]
         dtype, itemsize = self._type(number)
         sizes = [(itemsize, prod(shape))]
         if sparse:
@@ -140,33 +137,26 @@ class _Reader:
         return Tensor(shape, sparse or dtype), offset
 
     def _shape(self, number: int, rank: int, layout: str = "q") -> tuple[int, ...]:
-        if not 0 <= rank <= _LARGEST_RANK:
-            raise ValueError(f"array {number} has {rank} sizes")
-        shape = self._unpack(f"{rank}{layout}")
+        shape = self._unpack(f"{rank}{layout}") if 0 <= rank <= _LARGEST_RANK else (-1,)
         if any(size < 0 for size in shape):
-            raise ValueError(f"array {number} has the shape {shape}")
+            raise ValueError(f"array {number} has the shape {shape} of {rank} sizes")
         return shape
 
     def _type(self, number: int) -> tuple[str, int]:
         (flag,) = self._unpack("i")
         if not 0 <= flag < len(_TYPES):
             raise ValueError(f"array {number} has the type {flag}, which MXNet does not know")
-        return _TYPES[flag], 2 if _TYPES[flag] == "bfloat16" else np.dtype(_TYPES[flag]).itemsize
+        return _TYPES[flag], stored_dtype(_TYPES[flag]).itemsize
 
     def _name(self) -> str:
         (length,) = self._unpack("Q")
         self._check(length, 1, "letters in a name")
-        try:
-            return self._file.read(length).decode()
-        except UnicodeDecodeError as error:
-            raise ValueError("a name is not UTF-8 text") from error
+        return self._file.read(length).decode()
 
     def _unpack(self, layout: str) -> tuple[int, ...]:
-        layout = f"<{layout}"
-        read = self._file.read(struct.calcsize(layout))
-        if len(read) < struct.calcsize(layout):
-            raise ValueError("it ends too early")
-        return struct.unpack(layout, read)
+        size = struct.calcsize(f"<{layout}")
+        self._check(size, 1, "bytes")
+        return struct.unpack(f"<{layout}", self._file.read(size))
 
     def _check(self, count: int, itemsize: int, what: str) -> None:
         rest = self._size - self._file.tell()
@@ -225,33 +215,23 @@ def _attributes(symbol: Path, vector: str) -> Mapping[str, Any]:
     check_regular(symbol)
     try:
         if symbol.stat().st_size > _LARGEST_SYMBOL:
-            raise UnreadableError(f"{_PACKED_IN_ONE}, and {symbol.name} is larger than any symbol")
+            raise ValueError
         graph = json.loads(symbol.read_bytes())
     except FileNotFoundError:
         raise UnreadableError(_NO_SYMBOL.format(symbol=symbol.name)) from None
     except OSError as error:
-        raise UnreadableError(
-            f"{_PACKED_IN_ONE}, and {symbol.name}, which has its sizes, cannot be read: {error.strerror or error}"
-        ) from error
+        raise UnreadableError(f"{_PACKED_IN_ONE}, and {symbol.name}, which has its sizes, cannot be read") from error
     except (ValueError, RecursionError) as error:
         raise UnreadableError(f"{_PACKED_IN_ONE}, and {symbol.name} is not an MXNet symbol") from error
-    nodes = graph.get("nodes") if isinstance(graph, dict) else None
-    if not isinstance(nodes, list):
-        nodes = []
-    for node in nodes:
-        if isinstance(node, dict) and node.get("op") == "RNN" and _reads(nodes, node, vector):
-            # Files from before MXNet 1.0 have "param" or "attr" for it.
-            found = node.get("attrs") or node.get("attr") or node.get("param")
-            return found if isinstance(found, dict) else {}
+    nodes: Any = graph.get("nodes") if isinstance(graph, dict) else None
+    for node in nodes if isinstance(nodes, list) else []:
+        with suppress(KeyError, IndexError, TypeError, AttributeError):
+            # The parameters of an RNN are its second input.
+            if node["op"] == "RNN" and nodes[node["inputs"][1][0]]["name"] == vector:
+                # Files from before MXNet 1.0 have "param" or "attr" for it.
+                found = node.get("attrs") or node.get("attr") or node.get("param")
+                return found if isinstance(found, dict) else {}
     raise UnreadableError(f"{_PACKED_IN_ONE}, which no RNN in {symbol.name} reads")
-
-
-def _reads(nodes: list[Any], node: dict[str, Any], vector: str) -> bool:
-    """Whether the parameters of an RNN, its second input, are the vector."""
-    try:
-        return bool(nodes[node["inputs"][1][0]]["name"] == vector)
-    except (KeyError, IndexError, TypeError):
-        return False
 
 
 def _cut(
@@ -265,10 +245,9 @@ def _cut(
     rest = size - above - layers * directions * 2 * rows - directions * rows * hidden
     inputs, left = divmod(rest, directions * rows)
     if left or inputs < 1:
-        both = " in both directions" if directions == 2 else ""
         raise UnreadableError(
-            f"{_PACKED_IN_ONE} of {size:,} numbers, which does not fit the {layers} "
-            f"layer{'s' * (layers > 1)} of {hidden} units of the cell {cell}{both} in {symbol}"
+            f"{_PACKED_IN_ONE} of {size:,} numbers, which does not fit the {layers * directions} × {hidden} units of "
+            f"the cell {cell} in {symbol}"
         )
     lanes = [(layer, side) for layer in range(layers) for side in sides]
     shapes: list[tuple[str, tuple[int, ...]]] = [
@@ -285,18 +264,14 @@ def _cut(
 
 def _sizes(attributes: Mapping[str, Any], symbol: str) -> tuple[str, int, int, str]:
     """The cell, H, L, and the directions' letters."""
-    cell = attributes.get("mode")
-    if cell not in CELLS:
-        raise UnreadableError(f"{_PACKED_IN_ONE}, and {symbol} has it in the mode {cell!r:.40}")
-    for name in ("projection_size", "lstm_state_clip_min", "lstm_state_clip_max"):
-        if attributes.get(name, "None") not in ("None", None):
-            raise UnreadableError(f"{name} = {attributes[name]!s:.40} is not supported")
-    sizes = []
-    for name in ("state_size", "num_layers"):
+    cell, sizes = attributes.get("mode"), []
+    for name, most in (("state_size", 1 << 24), ("num_layers", 1000)):
         text = str(attributes.get(name, ""))[:20]
-        if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 1 << 24):
+        if not (text.isascii() and text.isdigit() and 1 <= int(text) <= most):
             raise UnreadableError(f"{_PACKED_IN_ONE}, and {symbol} has it with {name} = {text!r}")
         sizes.append(int(text))
-    if sizes[1] > 1000:
-        raise UnreadableError(f"it has {sizes[1]} layers, and may have 1000")
+    others = ("projection_size", "lstm_state_clip_min", "lstm_state_clip_max")
+    given = [f"{name} = {attributes[name]!s:.40}" for name in others if str(attributes.get(name)) != "None"]
+    if cell not in CELLS or given:
+        raise UnreadableError(f"{', '.join(given) or f'the mode {cell!r:.40}'} in {symbol} is not supported")
     return str(cell), sizes[0], sizes[1], "lr" if str(attributes.get("bidirectional")) in ("True", "1") else "l"

@@ -21,7 +21,6 @@ from rnnviz.core.config import parameter_name
 from rnnviz.core.parameters import IN_PYTORCH
 from rnnviz.frozen import dataclass
 from rnnviz.io.model_formats.model_file import (
-    ASK_FOR_ACTIVATION,
     DTYPES,
     OWN_PARAMETERS,
     RNN_CELLS,
@@ -80,7 +79,7 @@ def assemble(name: str, layers: Layers, tensors: Mapping[str, Tensor], *, withou
     assumptions = dict.fromkeys(tensor.assumption for tensor in used if tensor.assumption)
     entry = replace(entry, biases=None not in sources.values(), assumptions=tuple(assumptions))
     if cell in RNN_CELLS:
-        entry = replace(entry, cell=None, cells=RNN_CELLS, reason=ASK_FOR_ACTIVATION)
+        entry = replace(entry, cell=None, cells=RNN_CELLS, reason=ask_for_cell(RNN_CELLS))
     return Found(entry, sources)
 
 
