@@ -21,7 +21,7 @@ GUIDE = (ROOT / "resources" / "guide" / "extending.md").read_text(encoding="utf-
 EXAMPLES = {
     "Add an engine": "onnx",
     "Add an output option": "report",
-    "Add a model format": "safetensors",
+    "Add a model format": "mxnet_params",
     "Add a lesson": "lstm",
 }
 SHARED = {".safetensors", ".onnx", ".npz", ".bin", ".index.json"}

@@ -77,7 +77,7 @@ MXNET = ModelFormat(
 SAFETENSORS = ModelFormat(
     "safetensors",
     (".safetensors",),
-    "safetensors",
+    "torch_files",
     holds=lambda content: content.head[8:9] == b"{" and int.from_bytes(content.head[:8], "little") <= content.size,
     names="pytorch",
     engine="torch",
@@ -123,7 +123,7 @@ NUMPY = ModelFormat(
     title="NumPy",
     written="NumPy, with Gluon's names",
 )
-SHARDS = ModelFormat("index of shards", (".index.json",), "safetensors", names="pytorch", engine="torch")
+SHARDS = ModelFormat("index of shards", (".index.json",), "torch_files", names="pytorch", engine="torch")
 
 FORMATS = (MXNET, SAFETENSORS, TORCH, ONNX, KERAS, NUMPY, SHARDS)
 

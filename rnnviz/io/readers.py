@@ -30,7 +30,7 @@ from rnnviz.io.bounded_read import read_at, read_plain_text, reading
 from rnnviz.io.model_formats.formats import open_tensors
 from rnnviz.io.model_formats.load import room_for_file, within
 from rnnviz.io.model_formats.model_file import DTYPES
-from rnnviz.io.model_formats.safetensors import read_characters
+from rnnviz.io.model_formats.torch_files import read_characters
 
 ENDINGS = (".npy", ".npz", ".csv", ".wav", ".txt")
 _OF_SAMPLES = (".csv", ".wav")

@@ -19,7 +19,7 @@ from rnnviz.engines.manual import ManualEngine
 from rnnviz.frozen import dataclass
 from rnnviz.io.model_formats.formats import open_tensors
 from rnnviz.io.model_formats.load import check_values, choose, config_of, entries_of, read_network
-from rnnviz.io.model_formats.safetensors import CHARACTERS, read_characters, write_tensors
+from rnnviz.io.model_formats.torch_files import CHARACTERS, read_characters, write_tensors
 from rnnviz.io.outputs import atomic_write
 from rnnviz.io.resources import resource_path
 from rnnviz.training.model import LINEAR_BIAS, LINEAR_WEIGHT, softmax

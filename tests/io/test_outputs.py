@@ -16,7 +16,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.io.config_toml import save_config
 from rnnviz.io.export.data import write_csv, write_json, write_npz
 from rnnviz.io.export.pictures import write_png
-from rnnviz.io.model_formats.safetensors import write_tensors
+from rnnviz.io.model_formats.torch_files import write_tensors
 from rnnviz.io.outputs import atomic_write, check_output, check_outputs
 from rnnviz.io.templates import write_starter
 from tests.factories import make_result

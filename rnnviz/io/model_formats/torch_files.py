@@ -1,4 +1,7 @@
-"""`.pt` and `.pth` files: the archives that PyTorch writes since 1.6, and the files that it wrote before; `.pt2` files.
+"""Files of PyTorch's users: `.safetensors`, `.pt` and `.pth`, `.pt2`, and the indexes of models in several files.
+
+The library that defines `.safetensors` checks its header. An index is `model.safetensors.index.json` or
+`pytorch_model.bin.index.json`. `.pt` and `.pth` are the archives that PyTorch writes since 1.6, or files from before.
 
 An archive holds the pickled description of its tensors, `data.pkl`, and each storage as a file of raw numbers,
 `data/KEY`. A TorchScript program is an archive like this; its code is not read. Before, a file was a magic
@@ -12,15 +15,20 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError, damaged
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.model_formats import SAFETENSORS, SHARDS
+from rnnviz.core.parameters import Parameters, pytorch_name
 from rnnviz.io.bounded_read import ZipMembers, read_at, reading
+from rnnviz.io.model_formats.formats import format_of
 from rnnviz.io.model_formats.model_file import ModelFile, Tensor, TensorFile, stored_dtype, widened
+from rnnviz.io.model_formats.named_arrays import named_arrays, read_tensor
 from rnnviz.io.model_formats.safe_pickle import (
     ITEM_BYTES,
     KIND,
@@ -30,9 +38,21 @@ from rnnviz.io.model_formats.safe_pickle import (
     Unpickler,
     contents,
 )
-from rnnviz.io.model_formats.safetensors import files_beside as files_beside
-from rnnviz.io.model_formats.safetensors import shard_or_whole
 
+_SAFETENSORS_TYPES = {
+    **{f"{kind}{bits}": f"{name}{bits}" for kind, name in (("I", "int"), ("U", "uint")) for bits in (8, 16, 32, 64)},
+    **{f"F{bits}": f"float{bits}" for bits in (16, 32, 64)},
+    "BF16": "bfloat16",
+    "BOOL": "bool",
+    "C64": "complex64",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+    "F8_E8M0": "float8_e8m0fnu",
+    "F4": "float4_e2m1fn_x2",
+}
+_INDEX = "index of shards"
+_MOST_INDEXES = 50
+_SHARD = re.compile(r".*?(?P<number>\d{4,6})-of-(?P<count>\d{4,6})\.\w+")
 _CONFIG = "data/weights/model_weights_config.json"
 _BEFORE = "serialized_exported_program.json"
 _LARGEST = 64 << 20
@@ -54,10 +74,28 @@ _MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
 
 
 def open_model(path: Path) -> ModelFile:
-    return shard_or_whole(path, open_tensors)
+    """The model that a file is, or, of a shard, the model of all shards by the index next to it."""
+    match = _SHARD.fullmatch(path.name)
+    if match is None or int(match["count"]) < 2:
+        return named_arrays(path, open_tensors(path))
+    index = _index_of(path)
+    if index is not None:
+        return named_arrays(path, _all_shards(index))
+    why = (
+        f"the file is shard {int(match['number'])} of {int(match['count'])}, and other weights of this network may be "
+        "in another one: the index of the shards, a file .index.json, must be next to it"
+    )
+    return named_arrays(path, _file(path), why)
 
 
 def open_tensors(path: Path) -> TensorFile:
+    return _all_shards(path) if format_of(path) is SHARDS else _file(path)
+
+
+def _file(path: Path) -> TensorFile:
+    """A file that is not an index, which could name itself."""
+    if format_of(path) is SAFETENSORS:
+        return _safetensors(path)
     with reading(path), path.open("rb") as file:
         head = file.read(4)
     if head != b"PK\x03\x04":
@@ -65,6 +103,125 @@ def open_tensors(path: Path) -> TensorFile:
     members = ZipMembers(path, KIND)
     exported = any(name.endswith((_CONFIG, _BEFORE)) or "/aotinductor/" in name for name in members.sizes)
     return _exported(members) if exported else _archive(members)
+
+
+def _safetensors(path: Path) -> TensorFile:
+    from safetensors import SafetensorError, safe_open
+
+    with reading(path, ".safetensors", (SafetensorError,)):
+        with safe_open(path, framework="numpy") as file:
+            parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it is not a mapping
+            tensors = {
+                name: Tensor(tuple(part.get_shape()), _SAFETENSORS_TYPES.get(part.get_dtype(), part.get_dtype()))
+                for name, part in parts.items()
+            }
+        # The library has checked the offsets of the numbers but does not report them.
+        with path.open("rb") as opened:
+            begin = 8 + int.from_bytes(opened.read(8), "little")
+            header = json.loads(opened.read(begin - 8))
+
+    def read(name: str) -> FloatArray:
+        return read_tensor(path, ".safetensors", name, tensors[name], begin + header[name]["data_offsets"][0])
+
+    return TensorFile(tensors, read)
+
+
+def write_weights(_network: Network, parameters: Parameters, path: Path) -> None:
+    """Write the arrays as `nn.RNN`, `nn.LSTM` and `nn.GRU` load them."""
+    write_tensors(path, {pytorch_name(name): array for name, array in parameters.items()})
+
+
+def write_tensors(path: Path, arrays: Mapping[str, FloatArray], metadata: Mapping[str, str] = {}) -> None:
+    """Write arrays by name, and texts by name as the file's metadata."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    try:
+        # What reads a file for PyTorch looks for this word.
+        save_file(dict(arrays), path, metadata={"format": "pt", **metadata})
+    except SafetensorError as error:
+        raise InputError(f"{path} cannot be written: {' '.join(str(error).split()).rstrip('.')}.") from error
+
+
+CHARACTERS = "characters"
+"""The name of a character model's characters in the metadata of its file."""
+
+
+def read_characters(path: Path) -> str:
+    """The characters of a character model, in the order of its input features.
+
+    Raises InputError if the file cannot be read or names none.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    with reading(path, ".safetensors", (SafetensorError,)), safe_open(path, framework="numpy") as file:
+        characters: str = (file.metadata() or {}).get(CHARACTERS, "")
+    if not characters:
+        raise InputError(
+            f'{path} names no characters: the metadata of a character model must have "{CHARACTERS}", all in one text.'
+        )
+    if len(set(characters)) < len(characters):
+        raise InputError(f'{path} names a character twice: "{CHARACTERS}" in its metadata must have each once.')
+    return characters
+
+
+def _all_shards(index: Path) -> TensorFile:
+    """The arrays of all files that an index names."""
+    places = _weight_map(index)
+    files = {
+        place: _file(index.parent / place)
+        for place in dict.fromkeys(places.values())
+        if (index.parent / place).is_file()
+    }
+    tensors: dict[str, Tensor] = {}
+    for name, place in places.items():
+        why = f"it is in {place}, which the index names, and which does not hold it or is missing next to it"
+        held = files[place].tensors if place in files else {}
+        tensors[name] = held.get(name) or Tensor((), "float32", unreadable=why)
+    return TensorFile(tensors, lambda name: files[places[name]].read(name))
+
+
+def files_beside(path: Path) -> list[str]:
+    """The names of the files that are read with an index, or with a shard that has one; empty for other files."""
+    index = path if path.name.endswith(".json") else _index_of(path)
+    if index is None:
+        return []
+    names = dict.fromkeys([index.name, *_weight_map(index).values()])
+    return [name for name in names if name != path.name and (path.parent / name).is_file()]
+
+
+def _index_of(path: Path) -> Path | None:
+    """The index that names the shard `path`, next to it."""
+    if _SHARD.fullmatch(path.name) is None:
+        return None
+    indexes = sorted(path.parent.glob("*.index*.json"))[:_MOST_INDEXES]
+    return next((index for index in indexes if _names(index, path.name)), None)
+
+
+def _names(index: Path, shard: str) -> bool:
+    """Whether an index names a shard; one of another model may be damaged."""
+    try:
+        return shard in _weight_map(index).values()
+    except InputError:
+        return False
+
+
+def _weight_map(path: Path) -> Mapping[str, str]:
+    """The file of each weight, by its name; all are in the folder of the index."""
+    with reading(path, _INDEX, (ValueError, RecursionError)):
+        if path.stat().st_size > _LARGEST:
+            raise ValueError(f"it has more than {_LARGEST} bytes")
+        index = json.loads(path.read_bytes())
+    places = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(places, dict) or not all(isinstance(place, str) for place in places.values()):
+        raise InputError(f"{path} is not a shard index: it must have a weight_map from the name of a weight to a file.")
+    for place in dict.fromkeys(places.values()):
+        parts = PurePosixPath(place.replace("\\", "/"))
+        if not place or parts.is_absolute() or ".." in parts.parts or ":" in place or "\0" in place:
+            raise InputError(
+                f"{path} names {place}, which is outside of its folder: shards must be in the same folder."
+            )
+    return places
 
 
 def _exported(members: ZipMembers) -> TensorFile:

@@ -16,7 +16,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs, draw_initial_state
 from rnnviz.core.sequence import draw_sequence
 from rnnviz.io.model_formats import onnx as writing
-from rnnviz.io.model_formats import safetensors
+from rnnviz.io.model_formats import torch_files
 from tests.io.model_formats.writing.saved_models import HIDDEN, INPUT, NETWORKS, assert_reproduces, made, write
 from tests.needs import need
 
@@ -148,4 +148,4 @@ def test_weights_larger_than_a_message_are_refused(tmp_path: Path, monkeypatch: 
 def test_a_write_error_of_the_library_is_a_sentence(tmp_path: Path) -> None:
     inputs = made("gru")
     with pytest.raises(InputError, match=r"w\.safetensors cannot be written: .*[^.]\.$"):
-        safetensors.write_weights(inputs.network, inputs.parameters, tmp_path / "gone" / "w.safetensors")
+        torch_files.write_weights(inputs.network, inputs.parameters, tmp_path / "gone" / "w.safetensors")
