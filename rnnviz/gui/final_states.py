@@ -8,8 +8,9 @@ from rnnviz.core import number_format
 from rnnviz.core.config import Network
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.core.trace_index import Location, in_out, out_columns, out_text, state_row, state_text
+from rnnviz.core.trace_index import Location, state_row
 from rnnviz.frozen import dataclass
+from rnnviz.gui.index_texts import in_out, out_columns, out_text, state_text
 from rnnviz.verify.metrics import abs_error, tolerance
 
 

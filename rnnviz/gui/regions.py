@@ -14,22 +14,11 @@ from rnnviz.core.config import Network
 from rnnviz.core.gradients import gradient
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.core.trace_index import (
-    ARROWS,
-    INPUT,
-    Lane,
-    Location,
-    carried_to,
-    out_columns,
-    out_index,
-    out_text,
-    read_after,
-    state_row,
-    state_text,
-)
+from rnnviz.core.trace_index import ARROWS, INPUT, Lane, Location, carried_to, read_after, state_row
 from rnnviz.core.words import join_words
 from rnnviz.frozen import dataclass
 from rnnviz.gui.final_states import lanes
+from rnnviz.gui.index_texts import out_columns, out_index, out_text, state_text
 from rnnviz.verify.metrics import abs_error, error_ratio_of, tolerance, ulp_distance
 from rnnviz.verify.result import RunResult
 

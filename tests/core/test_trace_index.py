@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.core.config import Network
-from rnnviz.core.trace_index import INPUT, Lane, Location, Places, lanes_of
+from rnnviz.core.trace_index import INPUT, Lane, Location, Places, carried_to, lanes_of, read_after, state_row
 
 SHAPE = (2, 2, 5, 3, 4)
 ANY = st.builds(Location, *(st.integers(-9, 9),) * 5)
@@ -47,3 +48,22 @@ def test_the_places_of_some_samples() -> None:
     assert places.of_samples(np.array([0])) == Places.of(BOTH, 5, 1)
     assert [places.last_steps(direction)[0].tolist() for direction in (0, 1)] == [[4, 1, 3], [0, 0, 0]]
     assert Places.of(replace(ONE, reverse=True), 5, 1).location(0, 0, 3).backward
+
+
+@pytest.mark.parametrize(
+    ("direction", "read", "carried"),
+    [
+        (0, [None, 0, 1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 6, None]),
+        (1, [1, 2, 3, 4, 5, 6, None], [None, 0, 1, 2, 3, 4, 5]),
+    ],
+)
+def test_a_lane_runs_from_its_first_step_to_its_last(
+    direction: int, read: list[int | None], carried: list[int | None]
+) -> None:
+    both = Network("gru", 2, 3, bidirectional=True)
+    alone = Network("gru", 2, 3, reverse=direction == 1)
+    for network, lane in ((both, direction), (alone, 0)):
+        assert [read_after(network, Location(0, lane, t), 7) for t in range(7)] == read
+        assert [carried_to(network, Location(0, lane, t), 7) for t in range(7)] == carried
+    assert state_row(Network("gru", 2, 3, num_layers=4, bidirectional=True), Location(3, direction)) == 6 + direction
+    assert state_row(Network("gru", 2, 3, num_layers=4), Location(3)) == 3

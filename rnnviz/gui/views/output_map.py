@@ -8,8 +8,9 @@ from PySide6.QtGui import QCursor, QFocusEvent, QHelpEvent, QKeyEvent, QMouseEve
 from PySide6.QtWidgets import QLabel, QSizePolicy, QToolTip, QWidget
 
 from rnnviz.core.engine_spec import display_name
-from rnnviz.core.trace_index import Location, in_out, lane_text, out_index, out_text, state_text
+from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.core.words import wrapped
+from rnnviz.gui.index_texts import in_out, out_index, out_text, state_text
 from rnnviz.gui.naming import named
 from rnnviz.gui.regions import (
     MapPart,

@@ -12,8 +12,9 @@ from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.places import INPUT_VALUES, Place, entry_place
 from rnnviz.core.sequence import shortened, timestep_in_words, visible
-from rnnviz.core.trace_index import Location, initial_text, input_text, lane_text, passage_text, state_row
+from rnnviz.core.trace_index import Location, lane_text, state_row
 from rnnviz.explain.value_sources import quantity_place
+from rnnviz.gui.index_texts import initial_text, input_text, passage_text
 from rnnviz.gui.regions import Difference, Region, Vector, VectorKind, highlighted_rows, kinds_at, vector_at
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.icons import IconButton

@@ -4,19 +4,15 @@ import numpy as np
 import pytest
 
 from rnnviz.core.config import Network
-from rnnviz.core.trace_index import (
-    Location,
-    carried_to,
+from rnnviz.core.trace_index import Location, lane_text
+from rnnviz.gui.index_texts import (
     in_out,
     initial_text,
     input_text,
-    lane_text,
     out_columns,
     out_index,
     out_text,
     passage_text,
-    read_after,
-    state_row,
     state_text,
 )
 from tests.factories import make_result
@@ -86,22 +82,3 @@ def test_the_inputs_of_a_lane_are_written_as_array_indices(layout: str) -> None:
     assert len(told) == 6
     for text, values in told.items():
         assert np.array_equal(eval(text, names), values), text
-
-
-@pytest.mark.parametrize(
-    ("direction", "read", "carried"),
-    [
-        (0, [None, 0, 1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 6, None]),
-        (1, [1, 2, 3, 4, 5, 6, None], [None, 0, 1, 2, 3, 4, 5]),
-    ],
-)
-def test_a_lane_runs_from_its_first_step_to_its_last(
-    direction: int, read: list[int | None], carried: list[int | None]
-) -> None:
-    both = Network("gru", 2, 3, bidirectional=True)
-    alone = Network("gru", 2, 3, reverse=direction == 1)
-    for network, lane in ((both, direction), (alone, 0)):
-        assert [read_after(network, Location(0, lane, t), 7) for t in range(7)] == read
-        assert [carried_to(network, Location(0, lane, t), 7) for t in range(7)] == carried
-    assert state_row(Network("gru", 2, 3, num_layers=4, bidirectional=True), Location(3, direction)) == 6 + direction
-    assert state_row(Network("gru", 2, 3, num_layers=4), Location(3)) == 3
