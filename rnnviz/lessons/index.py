@@ -5,8 +5,9 @@ the first empty one are its summary.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -54,8 +55,7 @@ def find_lesson(name: str) -> Lesson:
     for lesson in lessons():
         if lesson.name == name:
             return lesson
-    names = [lesson.name for lesson in lessons()]
-    raise InputError(f"Unknown lesson {display_value(name)}.{suggest(name, names)} Lessons: {', '.join(names)}.")
+    raise _unknown(name, [lesson.name for lesson in lessons()])
 
 
 def _read(path: Path) -> Lesson:
@@ -130,8 +130,11 @@ def find_entry(name: str, entries: Sequence[LessonEntry]) -> LessonEntry:
     for entry in entries:
         if name in (entry.name, entry.short_name):
             return entry
-    names = [entry.short_name for entry in entries]
-    raise InputError(f"Unknown lesson {display_value(name)}.{suggest(name, names)} Lessons: {', '.join(names)}.")
+    raise _unknown(name, [entry.short_name for entry in entries])
+
+
+def _unknown(name: str, names: Sequence[str]) -> InputError:
+    return InputError(f"Unknown lesson {display_value(name)}.{suggest(name, names)} Lessons: {', '.join(names)}.")
 
 
 def chapters(entries: Sequence[LessonEntry]) -> dict[str, list[LessonEntry]]:
@@ -142,41 +145,20 @@ def chapters(entries: Sequence[LessonEntry]) -> dict[str, list[LessonEntry]]:
     return found
 
 
-_FENCE = "```"
-
-
-def sections(text: str) -> Iterator[str]:
+def sections(text: str) -> list[str]:
     """The text before the first step, then each step from its heading on. A heading within a fence does not count."""
-    lines: list[str] = []
-    fenced = False
-    for line in text.splitlines():
-        if line.startswith(_FENCE):
-            fenced = not fenced
-        if line.startswith("## ") and not fenced:
-            yield "\n".join(lines).strip()
-            lines = []
-        lines.append(line)
-    yield "\n".join(lines).strip()
+    found = re.finditer(r"^```.*?(?:^```|\Z)|^## ", text, re.MULTILINE | re.DOTALL)
+    starts = [match.start() for match in found if match[0] == "## "]
+    return [text[start:stop].strip() for start, stop in pairwise((0, *starts, len(text)))]
+
+
+_FENCED = re.compile(r"^```(\w*)[ \t]*\n(.*?)^```[^\n]*\n?", re.MULTILINE | re.DOTALL)
 
 
 def split_blocks(text: str, mark: str) -> tuple[str, list[str]]:
     """The prose, and the contents of the fenced blocks with that mark; a block that does not end is prose."""
-    prose: list[str] = []
-    block: list[str] | None = None
-    blocks: list[str] = []
-    other = False
-    for line in text.splitlines():
-        if block is None and not other and line.rstrip() == f"{_FENCE}{mark}":
-            block = []
-        elif block is not None and line.startswith(_FENCE):
-            blocks.append("\n".join(block))
-            block = None
-        elif block is not None:
-            block.append(line)
-        else:
-            other ^= line.startswith(_FENCE)
-            prose.append(line)
-    return "\n".join([*prose, *(block or ())]).strip(), blocks
+    blocks = [match[2] for match in _FENCED.finditer(text) if match[1] == mark]
+    return _FENCED.sub(lambda match: "" if match[1] == mark else match[0], text).strip(), blocks
 
 
 def parse_heading(lesson: str, heading: str) -> tuple[str, str, CoursePlace]:
@@ -190,7 +172,7 @@ def parse_heading(lesson: str, heading: str) -> tuple[str, str, CoursePlace]:
         raise InputError(f'Lesson {lesson} begins with "{first}": it must begin with "# Title".')
     summary, blocks = split_blocks(rest, "lesson")
     if len(blocks) > 1:
-        raise InputError(f"Lesson {lesson} has {len(blocks)} blocks marked {_FENCE}lesson: it must have one.")
+        raise InputError(f"Lesson {lesson} has {len(blocks)} blocks marked ```lesson: it must have one.")
     try:
         given = read_table("lesson", parse_toml("\n".join(blocks), "the lesson block"), _PLACE)
         needs = given.pop("needs", [])

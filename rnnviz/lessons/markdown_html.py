@@ -6,7 +6,7 @@ from itertools import groupby
 
 from rnnviz.lessons.index import LINK_SCHEME
 
-_FENCE = "```"
+_FENCE = re.compile(r"^```[^\n]*\n?", re.MULTILINE)
 _ITEM = re.compile(r"(?P<mark>[-*+]|\d+\.)\s+(?P<text>.*)")
 _CODE = re.compile(r"(`[^`]+`)")
 _LINK = re.compile(r"\[([^\]]+)\]\(([^)\s]+)\)")
@@ -16,7 +16,11 @@ _ITALIC = re.compile(r"\*(?=\S)([^*]+?)(?<=\S)\*")
 
 def to_html(markdown: str) -> str:
     """Blocks of Markdown. Text is escaped; a link to a part of the window is its text."""
-    return "\n".join(block for code, text in _blocks(markdown) for block in ([_pre(text)] if code else _prose(text)))
+    html: list[str] = []
+    for place, text in enumerate(_FENCE.split(markdown)):
+        # The text in fences is code.
+        html += ([_pre(text.removesuffix("\n"))] if text else []) if place % 2 else _prose(text)
+    return "\n".join(html)
 
 
 def inline_html(text: str) -> str:
@@ -27,19 +31,8 @@ def inline_html(text: str) -> str:
     return "".join(parts)
 
 
-def _blocks(markdown: str) -> list[tuple[bool, str]]:
-    """The text in fences, which is code, and the text around them."""
-    found: list[tuple[bool, list[str]]] = [(False, [])]
-    for line in markdown.splitlines():
-        if line.startswith(_FENCE):
-            found.append((not found[-1][0], []))
-        else:
-            found[-1][1].append(line)
-    return [(code, "\n".join(lines)) for code, lines in found if lines]
-
-
-def _pre(text: str) -> str:
-    return f"<pre>{escape(text, quote=False)}</pre>"
+def _pre(code: str) -> str:
+    return f"<pre>{escape(code, quote=False)}</pre>"
 
 
 def _prose(text: str) -> list[str]:
