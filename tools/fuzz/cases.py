@@ -136,7 +136,7 @@ def _change_members(members: dict[str, bytes], chance: Random) -> None:
     name = chance.choice(list(members))
     if what == "manifest":
         tables = json.loads(members["manifest.json"])
-        _change_value(tables, chance)
+        sweeps.change_value(tables, chance, _VALUES)
         members["manifest.json"] = json.dumps(tables).encode()
     elif what == "config":
         members["config.toml"] = damaged(members["config.toml"], chance)
@@ -148,20 +148,7 @@ def _change_members(members: dict[str, bytes], chance: Random) -> None:
         members[chance.choice(_NAMES)] = chance.randbytes(20)
 
 
-def _change_value(tables: Any, chance: Random) -> None:
-    """Another value in one place of a tree of tables and lists."""
-    while True:
-        keys = list(tables) if isinstance(tables, dict) else list(range(len(tables)))
-        if not keys:
-            return
-        key = chance.choice(keys)
-        if isinstance(tables[key], dict | list) and chance.random() < 0.8:
-            tables = tables[key]
-            continue
-        tables[key] = chance.choice(
-            [None, True, -1, 0, 1.5, 1e308, float("nan"), 10**30, "", "x", "\x1b[2J", "\n", [], {}, [[]], *_NAMES]
-        )
-        return
+_VALUES = (None, True, -1, 0, 1.5, 1e308, float("nan"), 10**30, "", "x", "\x1b[2J", "\n", [], {}, [[]], *_NAMES)
 
 
 _WORDS = (

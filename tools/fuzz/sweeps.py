@@ -1,6 +1,7 @@
 """Sweeps and their results: tables in which some values or bytes are changed."""
 
 import json
+from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
 from random import Random
@@ -64,7 +65,7 @@ def sweep(chance: Random, folder: Path) -> bytes:
     if chance.random() < 0.3:
         _write_base(values, chance, folder)
     for _ in range(chance.choice([0, 0, 1, 2])):
-        _change_value(values, chance)
+        change_value(values, chance, _ODD, _KEYS)
     content = tomli_w.dumps(values).encode()
     if chance.random() < 0.2:
         content = content.replace(b'"network.', b"network.").replace(b'_size"', b"_size")
@@ -93,7 +94,7 @@ def results_json(chance: Random, folder: Path) -> bytes:
     values = json.loads(path.read_text(encoding="utf-8"))
     path.unlink()
     for _ in range(chance.choice([0, 1, 1, 2])):
-        _change_value(values, chance)
+        change_value(values, chance, _ODD, _KEYS)
     text = json.dumps(values) if chance.random() < 0.95 else "[" * chance.choice([10, 100_000])
     return damaged(text.encode(), chance) if chance.random() < 0.2 else text.encode()
 
@@ -107,24 +108,23 @@ def _write_base(values: dict[str, Any], chance: Random, folder: Path) -> None:
     (folder / "base.toml").write_bytes(damaged(base, chance) if chance.random() < 0.3 else base)
 
 
-def _change_value(tables: Any, chance: Random) -> None:
-    """Another value in one place of a tree of tables and lists, or one more key."""
+def change_value(tables: Any, chance: Random, odd: Sequence[Any], keys: Sequence[str] = ()) -> None:
+    """An odd value in one place of a tree of tables and lists, or under one more of the keys."""
     while True:
-        keys = list(tables) if isinstance(tables, dict) else list(range(len(tables)))
-        if not keys:
+        places = list(tables) if isinstance(tables, dict) else list(range(len(tables)))
+        if not places:
             return
-        key = chance.choice(keys)
-        if isinstance(tables, dict) and chance.random() < 0.1:
-            tables[chance.choice(["x", "grid", "a.b", "\x1b", "network.none", "n" * 3_000])] = _odd(chance)
-            return
-        if not isinstance(tables[key], dict | list) or chance.random() < 0.2:
-            tables[key] = _odd(chance)
-            return
-        tables = tables[key]
+        place = chance.choice(places)
+        if keys and isinstance(tables, dict) and chance.random() < 0.1:
+            place = chance.choice(keys)
+        elif isinstance(tables[place], dict | list) and chance.random() < 0.8:
+            tables = tables[place]
+            continue
+        tables[place] = deepcopy(chance.choice(odd))
+        return
 
 
-def _odd(chance: Random) -> Any:
-    return deepcopy(chance.choice(_ODD))
+_KEYS = ("x", "grid", "a.b", "\x1b", "network.none", "n" * 3_000)
 
 
 def _table(chance: Random) -> SweepTable:

@@ -28,22 +28,16 @@ def main() -> int:
     """0 if enough mutants were killed, and no reason is stale; otherwise 1."""
     parser = argparse.ArgumentParser(prog="python -m tools.mutation", description=__doc__)
     parser.add_argument("paths", nargs="*", metavar="PATH", help="files or folders of rnnviz to mutate")
-    parser.add_argument(
-        "--sample", type=int, metavar="N", help="try so many mutants, drawn from the seed (default: all)"
-    )
+    parser.add_argument("--sample", type=int, metavar="N", help="try so many, drawn from the seed (default: all)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--tests", nargs="+", default=list(TESTS), metavar="PATH", help="the tests to kill them with")
-    parser.add_argument(
-        "--reached",
-        type=Path,
-        metavar="FILE",
-        help="keep there what each test calls, and read it again while the code is the same",
-    )
-    parser.add_argument("--results", type=Path, metavar="FILE", help="write the outcome of each mutant there, as JSON")
-    parser.add_argument(
-        "--again", type=Path, metavar="FILE", help="try only those that were not killed in these results"
-    )
+    for option, words in (
+        ("--reached", "keep there what each test calls, and read it again while the code is the same"),
+        ("--results", "write the outcome of each mutant there, as JSON"),
+        ("--again", "try only those that were not killed in these results"),
+    ):
+        parser.add_argument(option, type=Path, metavar="FILE", help=words)
     asked = parser.parse_args()
     outcomes: list[tuple[Mutant, str]] = []
     with TemporaryDirectory() as folder:
@@ -58,9 +52,8 @@ def main() -> int:
                 outcomes.append((mutant, outcome))
                 bar.update()
                 if asked.results:
-                    asked.results.write_text(
-                        json.dumps([[*m.identity, said] for m, said in outcomes]), encoding="utf-8"
-                    )
+                    told = [[*each.identity, said] for each, said in outcomes]
+                    asked.results.write_text(json.dumps(told), encoding="utf-8")
 
             tried(tree, mutants, calls, tell, tests=asked.tests, processes=asked.processes)
     return _print_outcomes(outcomes, Reasons().stale(every))
