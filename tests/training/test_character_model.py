@@ -107,33 +107,25 @@ def test_entropy_is_in_bits() -> None:
     assert entropy(np.array([0.0, 1.0])) == 0.0
 
 
-def test_the_config_reads_the_text_with_the_characters_and_weights_of_the_model(path: Path) -> None:
-    inputs = load_inputs(load_character_model(path).config("cab"))
+def test_the_config_reads_the_text_and_a_character_that_the_model_lacks_is_refused(path: Path) -> None:
+    model = load_character_model(path)
+    inputs = load_inputs(model.config("cab"))
     assert np.array_equal(inputs.sequence[:, 0].argmax(axis=-1), [3, 1, 2])
     assert inputs.network.hidden_size == 5
-
-
-def test_a_character_that_the_model_lacks_is_refused(path: Path) -> None:
     with pytest.raises(InputError, match="position 3"):
-        Generator(load_character_model(path), "abx")
+        Generator(model, "abx")
 
 
+NAMED = {"characters": CHARACTERS}
+OTHER = {"weight_ih_l0": (8, 3), "weight_hh_l0": (8, 2), "bias_ih_l0": 8, "bias_hh_l0": 8}
 CHANGES = {
     "names no characters": ({}, {}),
     "names a character twice": ({}, {"characters": "aabc"}),
-    "linear.weight has the shape (4, 6)": ({"linear.weight": np.zeros((4, 6))}, {"characters": CHARACTERS}),
-    "linear.bias holds nan at [0]": ({"linear.bias": np.full(4, np.nan)}, {"characters": CHARACTERS}),
-    "linear.bias is missing": ({"linear.bias": None}, {"characters": CHARACTERS}),
+    "linear.weight has the shape (4, 6)": ({"linear.weight": np.zeros((4, 6))}, NAMED),
+    "linear.bias holds nan at [0]": ({"linear.bias": np.full(4, np.nan)}, NAMED),
+    "linear.bias is missing": ({"linear.bias": None}, NAMED),
     "reads 4 features": ({"linear.weight": np.zeros((3, 5)), "linear.bias": np.zeros(3)}, {"characters": "abc"}),
-    "networks": (
-        {
-            "other.weight_ih_l0": np.zeros((8, 3)),
-            "other.weight_hh_l0": np.zeros((8, 2)),
-            "other.bias_ih_l0": np.zeros(8),
-            "other.bias_hh_l0": np.zeros(8),
-        },
-        {"characters": CHARACTERS},
-    ),
+    "networks": ({f"other.{name}": np.zeros(shape) for name, shape in OTHER.items()}, NAMED),
 }
 
 

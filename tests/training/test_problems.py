@@ -30,34 +30,22 @@ def test_batches_depend_on_the_seed_and_the_step(kind: str) -> None:
         assert not np.array_equal(batch.x[:, :1], different.x[:, :1])
 
 
-def test_adding_is_the_sum_of_the_two_marked_numbers() -> None:
-    batch = _source("adding").batch(0)
-    assert (batch.x[..., 1].sum(axis=0) == 2).all()
-    assert batch.target[-1, :, 0] == pytest.approx((batch.x[..., 0] * batch.x[..., 1]).sum(axis=0))
-    assert batch.counted.sum() == batch.counted[-1].sum() == 5
-
-
-def test_copy_repeats_the_symbols_after_the_mark() -> None:
-    batch = _source("copy").batch(0)
-    read = batch.x.argmax(axis=-1)
+def test_targets_follow_from_the_sequence() -> None:
+    adding = _source("adding").batch(0)
+    assert (adding.x[..., 1].sum(axis=0) == 2).all()
+    assert adding.target[-1, :, 0] == pytest.approx((adding.x[..., 0] * adding.x[..., 1]).sum(axis=0))
+    assert adding.counted.sum() == adding.counted[-1].sum() == 5
+    copy = _source("copy").batch(0)
+    read = copy.x.argmax(axis=-1)
     assert (read[7] == 9).all()
-    assert np.array_equal(batch.target[-5:], read[:5])
-    assert (batch.counted.sum(axis=0) == 5).all()
-    assert batch.counted[-5:].all()
-
-
-def test_parity_is_that_of_the_ones_so_far() -> None:
-    batch = _source("parity").batch(0)
-    ones = 0
-    for bit, target in zip(batch.x[:, 0, 0], batch.target[:, 0], strict=True):
-        ones += int(bit)
-        assert target == ones % 2
-
-
-def test_sines_continue() -> None:
-    batch = _source("sine").batch(0)
-    assert np.array_equal(batch.target[:-1], batch.x[1:])
-    assert float(np.abs(batch.x).max()) <= 1.0
+    assert np.array_equal(copy.target[-5:], read[:5])
+    assert (copy.counted.sum(axis=0) == 5).all()
+    assert copy.counted[-5:].all()
+    parity = _source("parity").batch(0)
+    assert np.array_equal(parity.target, parity.x[..., 0].cumsum(axis=0) % 2)
+    sine = _source("sine").batch(0)
+    assert np.array_equal(sine.target[:-1], sine.x[1:])
+    assert float(np.abs(sine.x).max()) <= 1.0
 
 
 def test_brackets_are_balanced_and_closing_ones_follow_from_the_open_ones() -> None:
