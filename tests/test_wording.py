@@ -35,15 +35,16 @@ def test_a_retired_word_is_found(tmp_path: Path, name: str, text: str, line: int
     assert [found for found, _ in words(tmp_path / name, text)] == [line]
 
 
-def test_identifiers_and_comments_of_code_pass(tmp_path: Path) -> None:
-    assert words(tmp_path / "module.py", '# told\nx = {"cursor": "told"}\n') == []
-
-
 @pytest.mark.parametrize(
-    "text", ["a stand-alone part", "`told` and `timesteps`", "there is no file", "timesteps = 3", "What is h?"]
+    ("name", "text"),
+    [
+        ("module.py", '# told\nx = {"cursor": "told"}\n'),
+        *(("page.md", text) for text in ("a stand-alone part", "`told` and `timesteps`", "there is no file")),
+        *(("page.md", text) for text in ("timesteps = 3", "What is h?")),
+    ],
 )
-def test_ordinary_words_and_code_pass(tmp_path: Path, text: str) -> None:
-    assert words(tmp_path / "page.md", text) == []
+def test_ordinary_words_identifiers_and_code_pass(tmp_path: Path, name: str, text: str) -> None:
+    assert words(tmp_path / name, text) == []
 
 
 @pytest.mark.parametrize(

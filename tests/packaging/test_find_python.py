@@ -30,18 +30,17 @@ def find(*folders: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_3_11_is_preferred(tmp_path: Path) -> None:
-    fallback_engine(tmp_path / "a", "python3.12", 0)
-    wanted = fallback_engine(tmp_path / "b", "python3.11", 0)
-    assert find(tmp_path / "a", tmp_path / "b").stdout == f"{wanted}\n"
-
-
-@pytest.mark.parametrize("name", ["python3.12", "python3"])
-def test_a_python_with_gluon_is_preferred_wherever_it_is(tmp_path: Path, name: str) -> None:
-    fallback_engine(tmp_path / "a", "python3.13", 5)
-    wanted = fallback_engine(tmp_path / "b", name, 0)
+@pytest.mark.parametrize(
+    ("first", "wanted"),
+    [(("python3.12", 0), "python3.11"), (("python3.13", 5), "python3.12"), (("python3.13", 5), "python3")],
+)
+def test_a_python_with_gluon_is_preferred_wherever_it_is_and_3_11_to_others(
+    tmp_path: Path, first: tuple[str, int], wanted: str
+) -> None:
+    fallback_engine(tmp_path / "a", *first)
+    path = fallback_engine(tmp_path / "b", wanted, 0)
     answer = find(tmp_path / "a", tmp_path / "b")
-    assert (answer.stdout, answer.stderr) == (f"{wanted}\n", "")
+    assert (answer.stdout, answer.stderr) == (f"{path}\n", "")
 
 
 @pytest.mark.parametrize("name", ["python3.13", "python3.14", "python3"])

@@ -80,29 +80,19 @@ def test_choices_are_those_of_the_parsers(complete: Complete) -> None:
                 assert told == set(action.choices)
 
 
-def test_files_are_those_that_the_command_reads(complete: Complete) -> None:
+def test_files_are_those_that_the_command_reads_and_lessons_are_offered_by_name(complete: Complete) -> None:
     model = {"model.onnx", "weights.NPZ", "golden.npz", "folder"}
-    assert complete(
-        "rnnviz run ",
-        "rnnviz inspect ",
-        "rnnviz config --from m",
-        "rnnviz convert net.toml --cell gru ",
-        "rnnviz n",
-        "rnnviz s",
-        "rnnviz run net.toml --csv n",
-    ) == [
-        {"net.toml", "folder"},
-        model,
-        {"model.onnx"},
-        model,
-        {"net.toml"},
-        {"saved.rnnviz", "sweep"},
-        {"net.toml", "notes.txt"},
-    ]
-
-
-def test_lessons_are_offered_by_name(complete: Complete) -> None:
-    assert complete("rnnviz config ") == [{lesson.name for lesson in lessons()}]
+    expected = {
+        "rnnviz run ": {"net.toml", "folder"},
+        "rnnviz inspect ": model,
+        "rnnviz config --from m": {"model.onnx"},
+        "rnnviz convert net.toml --cell gru ": model,
+        "rnnviz n": {"net.toml"},
+        "rnnviz s": {"saved.rnnviz", "sweep"},
+        "rnnviz run net.toml --csv n": {"net.toml", "notes.txt"},
+        "rnnviz config ": {lesson.name for lesson in lessons()},
+    }
+    assert complete(*expected) == list(expected.values())
 
 
 def test_engines_are_offered_one_after_the_other_and_none_twice(complete: Complete) -> None:
