@@ -34,13 +34,7 @@ def between_marks(name: str) -> re.Pattern[str]:
 
 
 def with_table(document: str, name: str, table: str) -> str:
-    """The document with another table between the marks of that name.
-
-    Raises
-    ------
-    ValueError
-        If it has no such marks, or several.
-    """
+    """The document with another table between the marks of that name. Raises a ValueError without such a place."""
     changed, count = between_marks(name).subn(lambda marks: f"{marks[1]}\n{table}\n{marks[2]}", document)
     if count != 1:
         raise ValueError(f"{README} has {count} places for the table {name}, and must have one.")

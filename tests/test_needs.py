@@ -31,13 +31,10 @@ def test_a_skip_is_refused_unless_what_it_names_is_missing(reason: str, refused:
     assert must_not_skip(reason) is refused
 
 
-def test_what_is_missing_is_named() -> None:
+def test_what_is_missing_is_named_and_skips_a_test() -> None:
     assert missing("no_such_package") == ("no_such_package",)
     assert missing("libno_such.so.1") == ("libno_such.so.1",)
     assert missing("numpy") == ()
-
-
-def test_a_mark_skips_only_where_something_is_missing() -> None:
     assert needs("numpy").mark.args == (False,)
     mark = needs("numpy", "no_such_package").mark
     assert (mark.args, mark.kwargs) == ((True,), {"reason": "needs no_such_package"})

@@ -33,13 +33,7 @@ def supported() -> bool:
 
 
 def forbid_internet() -> None:
-    """Forbid sockets of the internet to this process and all that it starts.
-
-    Raises
-    ------
-    OSError
-        If the system does not let it.
-    """
+    """Forbid sockets of the internet to this process and all that it starts. Raises an OSError if it cannot."""
     code = [
         (_LOAD, 0, 0, _NUMBER_AT),
         (_EQUAL, 0, 5, _SOCKET[platform.machine()]),

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from tests.report_tables import FOLDER, Rows
 from tools.mutation.mutants import Mutant, copied
 from tools.mutation.reasons import Reasons
-from tools.mutation.workers import TESTS, Reached, reached, tried
+from tools.mutation.workers import TESTS, reached, tried
 
 WANTED = 0.96
 
@@ -33,7 +33,6 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--tests", nargs="+", default=list(TESTS), metavar="PATH", help="the tests to kill them with")
     for option, words in (
-        ("--reached", "keep there what each test calls, and read it again while the code is the same"),
         ("--results", "write the outcome of each mutant there, as JSON"),
         ("--again", "try only those that were not killed in these results"),
     ):
@@ -45,7 +44,7 @@ def main() -> int:
         tree.mkdir()
         every = copied(tree, asked.paths)
         mutants = _chosen(every, asked)
-        calls = _calls(tree, asked.tests, asked.processes, asked.reached)
+        calls = reached(tree, asked.tests, asked.processes)
         with tqdm(total=len(mutants), unit="mutant", smoothing=0.05) as bar:
 
             def tell(mutant: Mutant, outcome: str) -> None:
@@ -68,15 +67,6 @@ def _chosen(mutants: list[Mutant], asked: argparse.Namespace) -> list[Mutant]:
         return mutants
     chosen = set(random.Random(asked.seed).sample(range(len(mutants)), asked.sample))
     return [mutant for index, mutant in enumerate(mutants) if index in chosen]
-
-
-def _calls(tree: Path, tests: list[str], processes: int, kept: Path | None) -> Reached:
-    if kept and kept.exists():
-        return json.loads(kept.read_text(encoding="utf-8"))
-    calls = reached(tree, tests, processes)
-    if kept:
-        kept.write_text(json.dumps(calls), encoding="utf-8")
-    return calls
 
 
 def _print_outcomes(outcomes: list[tuple[Mutant, str]], stale: list[dict[str, str]]) -> int:

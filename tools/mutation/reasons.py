@@ -31,13 +31,7 @@ class Reasons:
         return next((entry["why"] for entry in self.entries if _is_of(entry, mutant)), None)
 
     def stale(self, mutants: Sequence[Mutant]) -> list[dict[str, str]]:
-        """Reasons that fit no mutant, though their file is mutated or does not exist.
-
-        Parameters
-        ----------
-        mutants : sequence of Mutant
-            All mutants of the files.
-        """
+        """Reasons that fit none of all mutants of the files, though their file is mutated or does not exist."""
         mutated = {mutant.file for mutant in mutants}
         return [
             entry

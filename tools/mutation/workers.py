@@ -90,12 +90,8 @@ Reached: TypeAlias = dict[str, list[tuple[str, float]]]
 def reached(tree: Path, tests: Sequence[str] = TESTS, processes: int = 2) -> Reached:
     """The functions that each test calls: quick tests before slow ones, those named after the function's module early.
 
-    Of a test with many cases the later ones come late, so that they do not use up the patience.
-
-    Raises
-    ------
-    RuntimeError
-        If the tests could not be run, with the output of pytest.
+    Of a test with many cases the later ones come late, so that they do not use up the patience. Raises a RuntimeError
+    with the output of pytest if the tests could not be run.
     """
     with ThreadPoolExecutor(processes) as pool:
         found = list(pool.map(partial(_reached_by, tree), tests))
@@ -141,14 +137,10 @@ def tried(
     tests: Sequence[str] = TESTS,
     processes: int = 2,
 ) -> None:
-    """Try each mutant on the tests that reach it, and yield its outcome: killed, survived, hung or unreached.
+    """Try each mutant on the tests that reach it, and tell its outcome: killed, survived, hung or unreached.
 
-    One that brings its process down, or leaves something behind that does, is killed if it does so twice.
-
-    Raises
-    ------
-    RuntimeError
-        If a process cannot start at all, with the output of pytest.
+    One that brings its process down, or leaves something behind that does, is killed if it does so twice. Raises a
+    RuntimeError with the output of pytest if a process cannot start at all.
     """
     named = {mutant.name: mutant for mutant in mutants}
     waiting: deque[Mutant] = deque()
