@@ -16,6 +16,7 @@ from rnnviz.engines.registry import ENGINES
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import show_error_dialog
 from rnnviz.gui.commands.file_commands import FileCommands
+from rnnviz.gui.config_edits import changed_keys
 from rnnviz.gui.document import Document
 from rnnviz.gui.export.exporter import ExportCommands
 from rnnviz.gui.jobs.run_control import RunControl
@@ -28,7 +29,6 @@ from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.theme_manager import ThemeManager
 from rnnviz.lessons.index import LINK_SCHEME, LessonEntry, lesson_entries
 from rnnviz.reading.quantities import color_names
-from rnnviz.text.config_diff import changed_keys
 
 if TYPE_CHECKING:
     # These are imported when a lesson is opened, not before the window is painted.
