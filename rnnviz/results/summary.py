@@ -45,7 +45,7 @@ _Record = TypeVar("_Record")
 
 
 def no_commands(_: Comparison) -> Sequence[str]:
-    """No command: a run that does not come from the command line has no config's path."""
+    """A run that does not come from the command line has no config's path."""
     return ()
 
 

@@ -1,9 +1,9 @@
 """The step audit: every step of an engine is checked by itself, in the forward and in the backward pass.
 
-From the engine's own previous state and its own layer input, the next hidden state is computed in float64 and
-must be met within eight running rounding bounds (`running_error`); from its own gradients of the next step, the
-gradient of a state. Errors of earlier steps do not add up, so the audit shows which of two engines is wrong, and a
-chaotic network, in which two correct engines diverge, is still found right.
+From the engine's own previous state and layer input, the next hidden state is computed in float64 and must be met
+within eight running rounding bounds (`running_error`); from its gradients of the next step, the gradient of a state.
+Errors of earlier steps do not add up, so the audit shows which of two engines is wrong, and a chaotic network, in which
+two correct engines diverge, is still found right.
 
 Where eight bounds are too many, a value within them is neither right nor wrong: it is *undetermined*. Of a hidden value
 that is more than `forward_pass.JUDGED` of the largest that a cell can have. So it is for infinite bounds, for arguments
@@ -100,7 +100,7 @@ class Audit(ReadOnlyArrays):
 
     @property
     def first_location(self) -> Location | None:
-        """The location of the first wrong value; None without one, and where it is of no array (L, D, T, N, U)."""
+        """The location of the first wrong value; None without one, or where it is of no array (L, D, T, N, U)."""
         return None if self.first_wrong is None else self.first_wrong.where.location
 
     @property
@@ -206,7 +206,6 @@ class _First:
         self.found: WrongValue | None = None
 
     def note(self, expected: Expected, own: FloatArray, ratio: FloatArray) -> None:
-        """Look for a wrong value in a block."""
         wrong, block = ratio > ALLOWED, expected.block
         if not wrong.any():
             return

@@ -58,14 +58,12 @@ class Check:
 
     @property
     def outcome(self) -> CheckOutcome:
-        """The outcome."""
         if self.holds:
             return CheckOutcome.PASSED
         return CheckOutcome.FAILED if self.fails else CheckOutcome.KNOWN_ISSUE
 
 
 PADDING_CHECK = "values in padding are 0"
-"""The name of the check."""
 
 _FIX_PADDING = "Set the values in padding to 0."
 _FIX_OUTPUT = "Return the hidden states of the top layer as out, with the forward direction first."
@@ -117,12 +115,7 @@ def equality(
 
 
 def consistency_checks(trace: Trace, rtol: float, atol: float) -> list[Check]:
-    """Consistency checks of the `out` and `state` of one engine.
-
-    The forward final state is the output at t = T-1, the backward one the output at t = 0. The first H features of out
-    are forward, the others backward. The hidden states of the top layer are out. `state` has each layer's last computed
-    hidden state. Arrays that the engine did not return are not checked.
-    """
+    """Consistency checks of the `out` and `state` of one engine; arrays that it did not return are not checked."""
     layers, directions, _, _, size = trace.shape
     top, state = trace.hidden[-1], trace.state_h.reshape(layers, directions, *trace.state_h.shape[1:])
     out_forward, out_backward = trace.output[..., :size], trace.output[..., size:]
@@ -164,7 +157,6 @@ def consistency_checks(trace: Trace, rtol: float, atol: float) -> list[Check]:
 
 
 CELL_FOLLOWS, STATE_FOLLOWS = "cell follows from the hidden states", "state[1] follows from the hidden states"
-"""The names of the checks."""
 
 
 def cell_checks(inputs: Inputs, trace: Trace) -> list[Check]:

@@ -155,10 +155,9 @@ def signed_difference(reference: FloatArray, candidate: FloatArray) -> NDArray[n
 
 @dataclass(frozen=True)
 class BlockDifference:
-    """Every pair of a reference's and a candidate's block, all arrays of their shape (B, N, H).
+    """Figures of every pair of two blocks, each (B, N, H); `ulp` perhaps as narrower integers where none needs more.
 
-    `error`, `error_ratio` and `ulp` are those of the functions above, `ulp` perhaps as narrower
-    integers where no pair needs more. `finite` says in which pairs both numbers are finite; None if they are in all.
+    `finite` says in which pairs both numbers are finite; None if they are in all.
     """
 
     error: NDArray[np.float64]

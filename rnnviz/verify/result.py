@@ -21,11 +21,10 @@ from rnnviz.verify.verdict import VERDICTS, AuditVerdict, PassName, Verdict
 class PassJudgment:
     """Results of the audit of one pass.
 
-    `audits` by engine. `diagnoses` by wrong engine: at most one tuple of names of known bugs that together explain its
-    trace. `ambiguous` counts, by engine, the known bugs that fit where its numbers do not distinguish them, so that
-    none is named. `undetectable` names the known bugs that this config could not reveal. `causes` maps known bugs of
-    this network to their noun phrases. `checks` are those that the audits made of cell states, but for engines whose
-    cell states were checked before.
+    `diagnoses` by wrong engine: at most one tuple of known bugs that together explain its trace. `ambiguous` counts, by
+    engine, the known bugs that fit where its numbers do not distinguish them, so that none is named. `undetectable`
+    names the known bugs that this config could not reveal. `causes` has the noun phrases of this network's known bugs.
+    `checks` are those that the audits made of cell states, but for engines whose cell states were checked before.
     """
 
     audits: Mapping[str, Audit] = field(default_factory=dict)
@@ -55,11 +54,10 @@ class Judgment(PassJudgment):
 class RunResult(Displayed):
     """Everything that the views show and the files export.
 
-    `traces` holds the reference first; `seconds` every engine's time and what else it timed; `extents` the
-    largest finite magnitude of each engine's hidden values and of the "input"; `folder` is where the arrays
-    lie, which vanishes when the result is no longer used; `printed` is what a user's engines printed, and
-    `sources` has the text of the user's custom steps and cell, by path; `judgment` is None until the steps have been
-    audited, and stays None if they are not to be.
+    `traces` holds the reference first; `seconds` every engine's time and what else it timed; `extents` the largest
+    finite magnitude of each engine's hidden values and of the "input"; `folder` is where the arrays lie, which vanishes
+    when the result is no longer used; `printed` is what a user's engines printed, and `sources` the text of custom
+    steps and cells, by path; `judgment` is None until the steps have been audited.
     """
 
     request_id: int
