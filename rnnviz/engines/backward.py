@@ -170,20 +170,20 @@ def stack_equalities(
 
 
 @dataclass(frozen=True, eq=False)
-class LaneBlock:
+class LaneBlock(ABC):
     """B time steps of S rows of a lane: samples, or packed ones."""
 
     times: slice
     samples: NDArray[np.intp]
     backward: bool
 
+    @abstractmethod
     def of(self, array: FloatArray) -> FloatArray:
         """The block of an array (T, N, U) in the order of the forward pass, (B, S, U)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def put(self, array: FloatArray, values: FloatArray, *, add: bool = False) -> None:
         """Write the block of an array (T, N, U), or add to it."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)
@@ -312,8 +312,8 @@ class LanePass:
         else:
             parts = [block.of(hidden) for hidden in trace.hidden[k - 1]]
             # It has the order in memory that all other arrays have.
-            order = slice(None, None, -1 if parts[0].strides[0] < 0 else 1)
-            x = np.concatenate([part[order] for part in parts], axis=-1)[order]
+            order = -1 if parts[0].strides[0] < 0 else 1
+            x = np.concatenate([part[::order] for part in parts], axis=-1)[::order]
         return BackwardTask(
             cell=kind,
             parameters=self._inputs.parameters.layer(k, direction),

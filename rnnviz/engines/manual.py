@@ -68,7 +68,7 @@ class ManualBackward:
             self._lane, self._layer = task.lane, NumpyBackward(task.cell, vars(p))
         # The arrays of a backward direction are read in the order that they have in memory.
         reverse = task.direct.strides[0] < 0
-        order = slice(None, None, -1 if reverse else 1)
+        order = np.s_[:: -1 if reverse else 1]
         parts = {name: (task.state[name][np.newaxis], array[:-1]) for name, array in task.states.items()}
         before = {name: np.concatenate([a[order] for a in arrays][order]) for name, arrays in parts.items()}
         for b, (rows, state) in task.begins.items():

@@ -77,20 +77,22 @@ class KnownBug:
         """The name that a config gives to the engine that makes this known bug."""
         return self.name if is_unknown(self.name) else f"{PREFIX}{self.name}"
 
-    def _of(self, cell: CellSpec) -> Variants:
+    def _in(self, cell: CellSpec) -> Variants:
+        """The variants for a cell; () for one that cannot have it."""
+        if self.cells is not None and not self.cells(cell):
+            return ()
         return self.ways(cell) if callable(self.ways) else self.ways
 
     @property
     def variants(self) -> dict[str, Variants]:
         """The variants by the program's cells that can have it."""
-        able = (cell for cell in CELLS.values() if self.cells is None or self.cells(cell))
-        return {cell.name: found for cell in able if (found := self._of(cell))}
+        return {name: found for name, cell in CELLS.items() if (found := self._in(cell))}
 
     def faults(self, network: Network) -> Variants:
         """The variants for the network's cell. A custom cell has those bugs that every cell has, but no other lines."""
         if network.custom is None:
-            return self.variants.get(network.kind.name, ())
-        return self._of(network.kind) if self.cells is None else ()
+            return self._in(CELLS[network.kind.name])
+        return self._in(network.kind) if self.cells is None else ()
 
     def unsupported_reason(self, network: Network) -> str | None:
         """Why the network cannot have this known bug, in one sentence, or None; None for a custom cell not yet read."""
@@ -550,7 +552,7 @@ def bug_of(engine: str) -> KnownBug | None:
 
 def known_bugs_of(network: Network) -> list[KnownBug]:
     """The known bugs that the network can have in a forward pass without lengths and seams, in the catalog's order."""
-    return [bug for bug in KNOWN_BUGS.values() if bug.unsupported_reason(network) is None and bug.kind == "forward"]
+    return [bug for bug in KNOWN_BUGS.values() if bug.kind == "forward" and bug.unsupported_reason(network) is None]
 
 
 def known_bugs_in(inputs: Inputs) -> list[KnownBug]:
