@@ -32,7 +32,6 @@ Diagnosis = tuple[tuple[str, ...], ...]
 
 
 def setting(index: tuple[int, ...], value: float) -> Edit:
-    """An edit that sets one hidden value."""
 
     def edit(trace: Trace) -> None:
         trace.hidden[index] = value

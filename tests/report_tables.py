@@ -26,7 +26,6 @@ class Rows:
         self._rows.append((what, *(str(figures.get(column, "")) for column in self._columns)))
 
     def markdown(self) -> str:
-        """The table in Markdown."""
         head = ["", *self._columns]
         lines = [head, ["---", *("---:" for _ in self._columns)], *self._rows]
         return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)

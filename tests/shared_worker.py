@@ -36,7 +36,6 @@ class WarmWorker(Supervisor):
 
     @property
     def pid(self) -> int | None:
-        """The child process that runs now."""
         return None if self._process is None else self._process.pid
 
 

@@ -35,7 +35,6 @@ def parameters(function: ast.FunctionDef) -> list[str]:
 
 
 def documented_names(docstring: str) -> set[str]:
-    """The names in the section Parameters."""
     _, _, section = docstring.partition("Parameters\n----------\n")
     section = re.split(r"\n\w+\n-{3,}\n", section)[0]
     lines = re.findall(r"^(\w[\w, ]*) : ", section, re.MULTILINE)

@@ -44,7 +44,6 @@ def search(path: Path) -> Iterator[Finding]:
 
 
 def texts() -> Iterator[Path]:
-    """Yield the files whose words are checked."""
     yield from (ROOT / name for name in DOCUMENTS)
     yield from sorted((ROOT / "rnnviz").rglob("*.py"))
     yield from (path for path in sorted((ROOT / "resources").rglob("*")) if path.suffix in ENDINGS)

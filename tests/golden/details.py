@@ -116,7 +116,6 @@ def lines() -> Iterator[str]:
 
 
 def of_audits(result: RunResult) -> Iterator[str]:
-    """Sentences on the step audit."""
     for fields in ({}, {"audited": 10}, {"audited": 0}, {"undetermined_count": 10}, {"undetermined_count": 40}):
         own = with_audit(result, **fields)
         yield f"audit_coverage {fields}: {said(verdict_details.audit_coverage(own, ('gluon', MINE)))}"
@@ -137,7 +136,6 @@ def of_audits(result: RunResult) -> Iterator[str]:
 
 
 def said(text: str | tuple[str, ...]) -> str:
-    """One text."""
     return text if isinstance(text, str) else " ".join(text)
 
 

@@ -107,7 +107,6 @@ def checked_texts(step: LessonStep) -> Iterator[str]:
 
 
 def expressions(step: LessonStep) -> Iterator[ast.expr]:
-    """Everything that a step has checked."""
     yield from (statement.tree for statement in step.statements)
     if step.task is not None:
         yield step.task.check.tree

@@ -48,7 +48,6 @@ Runs = Callable[[Config], RunResult]
 
 @pytest.fixture(scope="module")
 def run_once(run_shared: Run) -> Runs:
-    """Runs each config once."""
     return cache(run_shared)
 
 

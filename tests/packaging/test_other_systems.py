@@ -35,7 +35,6 @@ CASES = [("windows", "3.14"), ("mac-arm64", "3.11")]
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Skips where no package index answers."""
     folder = tmp_path_factory.mktemp("index")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--no-deps", "--retries", "0"]
     answer = subprocess.run(

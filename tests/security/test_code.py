@@ -89,7 +89,6 @@ SUSPECT = re.compile(
 
 
 def findings(name: str, source: str) -> list[str]:
-    """The forbidden operations of a module."""
     if not SUSPECT.search(source):
         return []
     module = Module(source)

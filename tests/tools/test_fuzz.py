@@ -32,7 +32,6 @@ CONFIGS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], object]]] = {
 
 
 def cases(kind: str) -> int:
-    """How many the profile draws."""
     return CASES.get(kind, OTHERS) * min(2_000, max(100, settings().max_examples)) // 2_000
 
 

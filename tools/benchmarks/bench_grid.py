@@ -32,7 +32,6 @@ GRID = Path(__file__).with_name("grid.toml")
 
 
 def grid() -> dict[str, Config]:
-    """The grid's configs by a short name."""
     table = tomllib.loads(GRID.read_text(encoding="utf-8"))
     configs = {}
     for size in table["sizes"]:
@@ -138,7 +137,6 @@ def bench_grid(
 
 
 def _medians(config: Config, measure: Callable[[Config, Path], Figures], rounds: int, folder: Path) -> Figures:
-    """More rounds where one is short."""
 
     def measured() -> Figures:
         figures = measure(config, folder / "run")

@@ -74,7 +74,6 @@ def weighing() -> Iterator[ProcessPoolExecutor]:
 
 @pytest.mark.parametrize(("parts", "axis"), _AXES)
 def bench_growth_of_time(parts: str, axis: str, timing: ProcessPoolExecutor, table: Table, quick: bool) -> None:
-    """Seconds of every part."""
     sizes, configs = _sizes(parts, axis, quick)
     rounds = ROUNDS if axis in "TN" and not quick else 1
     add_growth(table, "time", axis, sizes, timing.submit(costs_in_seconds, parts, configs, rounds).result())
@@ -124,7 +123,6 @@ class WatchedSupervisor(Supervisor):
 
     @property
     def pid(self) -> int:
-        """The child's."""
         assert self._process is not None
         assert self._process.pid is not None
         return self._process.pid

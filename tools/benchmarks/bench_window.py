@@ -58,7 +58,6 @@ class Figure(NamedTuple):
 
 
 def figure(what: str, values: list[float], unit: str = "ms", processor: list[float] | None = None) -> Figure:
-    """The figure of some measured values."""
     p50, p95 = np.percentile(values, (50, 95))
     used = None if processor is None else float(np.percentile(processor, 95))
     return Figure(what, float(p50), float(p95), float(max(values)), unit, used)
@@ -126,7 +125,6 @@ def _turn(action: Callable[[], object] = lambda: None) -> tuple[float, float]:
 
 
 def places(result: RunResult, count: int, seed: int = 1) -> list[Location]:
-    """Places anywhere in the trace's first sample."""
     layers, directions, timesteps, _, units = result.shape
     generator = np.random.default_rng(seed)
     drawn = generator.integers(0, (layers, directions, timesteps, units), (count, 4))

@@ -54,7 +54,6 @@ def bench_growth_in_the_window(axis: str, qapp: QApplication, table: Table, quic
 
 
 def _open(window: MainWindow, result: RunResult) -> float:
-    """Seconds until a result is in sight."""
     took = _seconds(lambda: window.show_result(result))
     finish_pending(window)
     return took

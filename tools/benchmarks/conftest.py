@@ -23,7 +23,6 @@ def quick(pytestconfig: pytest.Config) -> bool:
 
 @pytest.fixture(scope="session")
 def table(pytestconfig: pytest.Config) -> Table:
-    """Takes the rows that a benchmark found."""
     return pytestconfig.stash.setdefault(_TABLE, Table())
 
 

@@ -100,7 +100,6 @@ def _written_gradients(network: Network) -> tuple[str, ...]:
 
 
 def _of_third(comparison: Comparison) -> Comparison:
-    """The same comparison of the third engine."""
     others = {name: replace(own, candidate="third") for name, own in comparison.others.items()}
     return replace(comparison, candidate="third", others=others)
 
@@ -160,20 +159,17 @@ def _write(folder: Path, engine: str, config: Config) -> None:
 
 
 def _fill(array: FloatArray, block: FloatArray) -> None:
-    """Repeat a block along the first axis."""
     for start in range(0, len(array), len(block)):
         array[start : start + len(block)] = block[: len(array) - start]
 
 
 def _audit(trace: Trace) -> Audit:
-    """A full audit of a correct engine."""
     ratio = np.full(trace.shape[:3], 0.7)
     elements = trace.hidden.size
     return Audit(trace.engine, 0.7, Place.at("h", Location()), 0, None, elements, elements, ratio, ratio * 6e-8)
 
 
 def _gradient_audit(trace: Trace) -> Audit:
-    """A full audit of correct gradients."""
     elements = sum(array.size for name, array in trace.items() if name.startswith(GRADIENT))
     ratio = np.full(trace.shape[:3], 0.7)
     return Audit(trace.engine, 0.7, Place.at("grad.h", Location()), 0, None, elements, elements, ratio, ratio * 6e-8)

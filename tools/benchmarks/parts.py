@@ -39,17 +39,14 @@ class Case:
     result: RunResult
 
     def run(self, engine: str) -> None:
-        """Let an engine fill its trace."""
         trace = open_trace(self.folder / engine, writable=True)
         load_engine(engine).run(self.result.inputs, trace, lambda done: None)
 
     def audit(self) -> None:
-        """Audit every step of the candidate."""
         candidate = self.result[self.result.comparisons[0].candidate]
         audit(self.result.inputs, candidate, self.result.comparisons, full=True)
 
     def compare(self) -> None:
-        """Compare candidate and reference."""
         comparison = self.result.comparisons[0]
         compare(self.result.reference, self.result[comparison.candidate], comparison.rtol, comparison.atol)
 
@@ -119,7 +116,6 @@ _PARTS = {"engines": ENGINES, "files": FILES, "copies": COPIES}
 
 @contextmanager
 def made_case(config: Config) -> Iterator[Case]:
-    """A case in a separate folder."""
     generator = np.random.default_rng(0)
     with tempfile.TemporaryDirectory(prefix="rnnviz-parts-", dir=quick_folder()) as name:
         folder = Path(name)

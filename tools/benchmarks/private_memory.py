@@ -71,7 +71,6 @@ class Peak:
 
     @property
     def above(self) -> int:
-        """The maximum memory of the work."""
         return max(0, self.most - self.before)
 
 

@@ -82,7 +82,6 @@ class Table:
 
     @property
     def failed(self) -> list[Row]:
-        """The rows that miss their target."""
         return [row for row in self.rows if row.passed is False]
 
 

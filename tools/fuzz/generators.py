@@ -80,7 +80,6 @@ FRAGMENTS = st.one_of(
 
 
 def _toml(value: Any) -> Any:
-    """The value as TOML can hold it."""
     if isinstance(value, dict):
         return {str(key): _toml(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -30,7 +30,6 @@ def labels(chance: Random, _folder: Path) -> bytes:
 
 
 def vocabulary(chance: Random, _folder: Path) -> bytes:
-    """A token in each line."""
     words = list(_WORDS[:6]) if chance.random() < 0.5 else chance.sample(_WORDS, chance.randrange(len(_WORDS)))
     chance.shuffle(words)
     content = "\n".join(words + words[: chance.choice([0, 0, 0, 1])]).encode()

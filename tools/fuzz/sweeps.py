@@ -88,7 +88,6 @@ def results_csv(chance: Random, folder: Path) -> bytes:
 
 
 def results_json(chance: Random, folder: Path) -> bytes:
-    """The same rows as JSON, changed likewise."""
     path = folder / "written"
     write_sweep_json(_table(chance), path)
     values = json.loads(path.read_text(encoding="utf-8"))

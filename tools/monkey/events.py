@@ -41,12 +41,10 @@ def drag(target: QWidget, start: QPoint, way: QPoint, parts: Sequence[float]) ->
 
 
 def hover(target: QWidget, at: QPoint) -> None:
-    """A move without a button."""
     mouse(target, QEvent.Type.MouseMove, at, Qt.MouseButton.NoButton, Qt.MouseButton.NoButton)
 
 
 def wheel(target: QWidget, at: QPoint, angle: QPoint, modifiers: Qt.KeyboardModifier) -> None:
-    """A turn of the wheel."""
     there, nothing = QPointF(target.mapToGlobal(at)), Qt.MouseButton.NoButton
     phase = Qt.ScrollPhase.NoScrollPhase
     QApplication.sendEvent(target, QWheelEvent(QPointF(at), there, QPoint(), angle, nothing, modifiers, phase, False))
@@ -59,7 +57,6 @@ def ask_for_menu(target: QWidget, at: QPoint) -> None:
 
 
 def press(target: QWidget, key: Qt.Key, modifiers: Qt.KeyboardModifier, text: str) -> None:
-    """A key pressed and let go."""
     for kind in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease):
         QApplication.sendEvent(target, QKeyEvent(kind, int(key), modifiers, text))
 
@@ -77,12 +74,10 @@ def drop(window: QWidget, path: Path) -> None:
 
 
 def modal() -> QWidget | None:
-    """The modal dialog, if there is one."""
     return QApplication.activeModalWidget()
 
 
 def dialogs() -> list[QDialog]:
-    """Every dialog that is open."""
     return [widget for widget in QApplication.topLevelWidgets() if isinstance(widget, QDialog) and widget.isVisible()]
 
 
@@ -95,5 +90,4 @@ def windows() -> list[QWidget]:
 
 
 def visible() -> list[QWidget]:
-    """Every widget in these windows."""
     return [widget for window in windows() for widget in window.findChildren(QWidget) if widget.isVisible()]

@@ -59,7 +59,6 @@ class Heartbeat:
         self._timer.start()
 
     def stop(self) -> None:
-        """Beat no more."""
         self._timer.stop()
         if self._scheduled is not None:
             os.close(self._scheduled)

@@ -84,7 +84,6 @@ class Monkey:
         return self.troubles.sentences
 
     def rows(self) -> Rows:
-        """The actions and their outcome."""
         kinds = Counter[str]()
         for doing, count in self.done.items():
             kinds[doing.partition(" ")[0]] += count

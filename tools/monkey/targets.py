@@ -23,7 +23,6 @@ _CONFIGS = {
 
 
 def things(folder: Path) -> list[Path]:
-    """Write them all, and return their paths."""
     generator = np.random.default_rng(5)
     for name, text in _CONFIGS.items():
         (folder / f"{name}.toml").write_text(text, encoding="utf-8")

@@ -51,7 +51,6 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool:
-    """Instead of the loop over all tests."""
     settings.load_profile("mutants")
     # The tests freeze what their modules hold, in which `_caches` searches.
     gc.unfreeze()

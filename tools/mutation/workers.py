@@ -56,7 +56,6 @@ class Worker:
         )  # fmt: skip
 
     def lines(self) -> list[dict[str, str]]:
-        """The outcomes reported so far."""
         if not self.outcomes.exists():
             return []
         lines = [
@@ -76,7 +75,6 @@ class Worker:
         return said if len(said) < 6000 else f"{said[:3000]}\n...\n{said[-3000:]}"
 
     def end(self) -> None:
-        """Kill it with all that it started."""
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, 9)
         self.process.wait()
@@ -153,7 +151,6 @@ def tried(
     running: list[Worker] = []
 
     def finish(worker: Worker, *, hung: bool) -> None:
-        """Mutants without an outcome are queued again."""
         outcomes = {line["mutant"]: line["outcome"] for line in worker.lines()}
         worker.end()
         if not outcomes:

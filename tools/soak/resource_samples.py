@@ -61,7 +61,6 @@ class Reader:
 
     @property
     def minutes(self) -> float:
-        """Since this reader was made."""
         return (monotonic() - self._began) / 60.0
 
     def read(self) -> Reading:

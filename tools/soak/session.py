@@ -121,7 +121,6 @@ class Soak:
         application.exec()
 
     def growth(self) -> list[Growth]:
-        """Each quantity's course after the warm-up."""
         warm_up = min(_WARM_UP * self._reader.minutes, _MOST_WARM_UP_MINUTES)
         counted = [(count, reading) for count, reading in self._readings if reading.minutes >= warm_up]
         settled = self.amount / self.part.divisor >= self.part.settled

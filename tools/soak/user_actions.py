@@ -244,7 +244,6 @@ class User(Chance):
         QTimer.singleShot(100, self._window, self.close_dialogs)
 
     def close_dialogs(self) -> None:
-        """Close every dialog and message."""
         for dialog in self._window.findChildren(QDialog):
             if isinstance(dialog, QMessageBox) or dialog.isVisible():
                 dialog.close()
