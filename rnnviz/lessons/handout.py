@@ -41,7 +41,6 @@ def write_handout(lesson: GuidedLesson, path: Path, run: Callable[[Config], RunR
 
 
 def handout_html(lesson: GuidedLesson, run: Callable[[Config], RunResult]) -> str:
-    """The handout as text."""
     return (
         _environment()
         .get_template("handout.html")

@@ -100,7 +100,6 @@ class LessonEntry:
 
     @property
     def short_name(self) -> str:
-        """The name without its number."""
         number, _, rest = self.name.partition("-")
         return rest if number.isdigit() and rest else self.name
 

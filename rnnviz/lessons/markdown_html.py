@@ -24,7 +24,6 @@ def to_html(markdown: str) -> str:
 
 
 def inline_html(text: str) -> str:
-    """One line of Markdown."""
     parts = _CODE.split(escape(text, quote=False))
     parts[1::2] = (f"<code>{code[1:-1]}</code>" for code in parts[1::2])
     parts[::2] = map(_emphasis, parts[::2])

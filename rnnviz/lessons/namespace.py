@@ -67,7 +67,6 @@ class Namespace:
         return dict(zip(("rtol", "atol"), tolerances(self.result.config, *self.read[since:]), strict=True))
 
     def name(self, name: str) -> Value:
-        """The value of a name."""
         if name in MEMBERS:
             return self.member(name)
         if name in SELECTION:
@@ -140,7 +139,6 @@ class Namespace:
         return audit_of(self.result, engine).worst_ratio
 
     def dot(self, a: Value, b: Value, *, transpose_a: bool = False, transpose_b: bool = False) -> Value:
-        """The product of vectors and matrices."""
         left, right = array(a), array(b)
         left, right = left.T if transpose_a else left, right.T if transpose_b else right
         if not (1 <= left.ndim <= 2 and 1 <= right.ndim <= 2):

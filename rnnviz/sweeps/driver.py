@@ -235,7 +235,6 @@ class LocalScheduler(AbstractContextManager["LocalScheduler"]):
             supervisor.close()
 
     def _begin(self) -> None:
-        """Start the process of a thread."""
         self._own.supervisor = Supervisor(self._warm, self._threads)
         with self._lock:
             self._supervisors.append(self._own.supervisor)
@@ -345,7 +344,6 @@ class Sweeping:
 
     @property
     def warm(self) -> tuple[str, ...]:
-        """The engines that every worker needs."""
         engines = dict.fromkeys(name for point in self.left if point.config for name in point.config.compare.engines)
         return tuple(name for name in engines if engine_file(name) is None)
 

@@ -67,7 +67,6 @@ class TrainingHistory:
         """The number of training steps so far."""
 
     def add(self, events: Iterable[StepDone | Checkpoint | SavedCheckpoint]) -> None:
-        """Add events in their order."""
         for event in events:
             if isinstance(event, StepDone):
                 self._put(event)

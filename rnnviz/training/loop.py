@@ -95,7 +95,6 @@ class StepAuditor:
         batch: Batch,
         done: TrainingStep,
     ) -> StepAudit:
-        """Audit a step."""
         own = _in_float64(parameters)
         before = _in_float64(state)
         prediction, expected, _ = self._gradients(own, before, batch)
@@ -135,7 +134,6 @@ def _ratio(found: FloatArray, exact: FloatArray, allowed: float) -> float:
 
 
 def _largest(array: FloatArray) -> float:
-    """The largest finite magnitude."""
     return float(np.abs(array[np.isfinite(array)]).max(initial=0.0))
 
 
@@ -328,7 +326,6 @@ class TrainingProcess:
         raise EngineError(f"The training step did not end within {seconds:g} seconds: its process was ended.")
 
     def close(self) -> None:
-        """End the process."""
         self._connection.close()
         self._process.kill()
         self._process.join()
