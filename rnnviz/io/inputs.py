@@ -72,7 +72,6 @@ def read_state(path: Path, network: Network, batch_size: int, final_of: str | No
 
 
 def _finals(file: NpzFile) -> list[str]:
-    """The engines whose final states are in an archive."""
     return [name.removesuffix(".state") for name in file.headers if name.endswith(".state") and name != ".state"]
 
 
@@ -163,7 +162,6 @@ def load_within(config: Config, load: Load, check: Callable[[Config, int, int], 
 
 
 def _loss(config: Config, lengths: tuple[int, ...]) -> LossGradient | None:
-    """The loss gradients, drawn or read."""
     path = config.backward.path
     if path is None or not config.backward.enabled:
         return draw_loss(config, lengths, None)
@@ -240,7 +238,6 @@ def _names(config: Config, opened: OpenSequence | None, lengths: Sequence[int]) 
 
 
 def _network(config: Config) -> StoredNetwork:
-    """The parameters, and the entry and the initial state of a model file."""
     source = config.parameters
     if source.initializer != "file":
         return StoredNetwork(draw_parameters(config.network, source))

@@ -239,7 +239,6 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str], str]]:
 
 
 def _lines(file: TextIO, path: Path) -> Iterator[str]:
-    """The lines of a file, of which none takes more memory than a row may."""
     for number in count(1):
         line = file.readline(_LONGEST_LINE)
         if len(line) == _LONGEST_LINE and not line.endswith(("\r", "\n")):
@@ -289,7 +288,6 @@ def _number(cell: str, path: Path, line: int, column: int) -> float:
 
 
 def _distinct(names: list[str]) -> tuple[str, ...]:
-    """The names, with a number behind each that occurred before."""
     taken, found = set(names), list[str]()
     for name in names:
         own, number = name, 2
@@ -434,7 +432,6 @@ def open_wav(path: Path) -> Sound:
 
 
 def _described(content: bytes, path: Path) -> tuple[int, int, int]:
-    """Channels, encoding and bits of a sample."""
     if len(content) < _FORMAT.size:
         raise ValueError("the description of its samples is too short")
     encoding, channels, _, _, block, bits = _FORMAT.unpack_from(content)
@@ -636,7 +633,6 @@ def open_text(config: Config) -> OpenSequence:
 
 
 def _symbols_in(source: SequenceSource) -> tuple[Sequence[str], ...]:
-    """The symbols of the texts in a file, one text a line."""
     path = Path(source.path or "")
     symbols = source.symbols_of(_text_lines(path) or [""])
     for line, own in enumerate(symbols):

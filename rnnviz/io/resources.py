@@ -82,10 +82,7 @@ class GuideGroup(NamedTuple):
 
 @cache
 def guide_groups() -> tuple[GuideGroup, ...]:
-    """The groups in the order of the index; a page belongs to the first group that links to it.
-
-    Raises a FileNotFoundError if the installation lacks the guide.
-    """
+    """The groups in the order of the index; a page belongs to the first group that links to it."""
     _, *parts = _GROUP.split(_read(INDEX).text)
     groups, seen = [], {INDEX}
     for title, text in zip(parts[::2], parts[1::2], strict=True):
@@ -99,10 +96,7 @@ def guide_groups() -> tuple[GuideGroup, ...]:
 
 @cache
 def guide_pages() -> dict[str, GuidePage]:
-    """Every page by its name, the index first.
-
-    Raises a FileNotFoundError if the installation lacks the guide or a page that its index names.
-    """
+    """Every page by its name, the index first."""
     return {INDEX: _read(INDEX)} | {name: _read(name) for group in guide_groups() for name in group.pages}
 
 

@@ -228,7 +228,6 @@ class NamedFile(NamedTuple):
 
 
 def paths_in(config: Config) -> list[str]:
-    """Every path that the config names, once."""
     return list(dict.fromkeys(files_read(config).values()))
 
 
@@ -325,7 +324,6 @@ def _refusals(path: Path) -> Iterator[None]:
 
 
 def _members(archive: ZipFile, size: int) -> dict[str, ZipInfo]:
-    """The members of the archive by name, after checks of their kinds and sizes."""
     infos = archive.infolist()
     members = {info.filename: info for info in infos}
     damage = [f"{len(infos)} members"] if len(infos) > _MOST_MEMBERS else []
@@ -358,7 +356,6 @@ def _text(archive: ZipFile, members: Mapping[str, ZipInfo], name: str) -> str:
 
 
 def _copies(manifest: Manifest, members: Mapping[str, ZipInfo]) -> list[ZipInfo]:
-    """The copies, each of which belongs to a file of the manifest."""
     roots = [file.path for file in manifest.files if file.copied]
     names = sorted(members)
     for root in roots:

@@ -60,20 +60,17 @@ def _backward(cell: CellSpec) -> str:
 
 
 def _tuple(names: Iterable[str]) -> str:
-    """The names as a tuple in Python."""
     joined = ", ".join(names)
     return f"({joined})" if ", " in joined else f"({joined},)"
 
 
 def _sizes(cell: CellSpec) -> str:
-    """The shapes of the states: "each (N, H)", or "h (N, P), c (N, H)" with a projection."""
     if all(state.size == "H" for state in cell.states):
         return "each (N, H)"
     return ", ".join(f"{state.symbol} (N, {state.size})" for state in cell.states)
 
 
 def _parameters(cell: CellSpec) -> str:
-    """The parameters with their shapes."""
     rows, recurrent = (
         "H" if len(gates) == 1 else f"{len(gates)}·H" for gates in (cell.gate_symbols, cell.recurrent_gates)
     )

@@ -303,7 +303,6 @@ def _gate_columns(
 def _columns(
     result: RunResult, lane: tuple[int, int], start: int, stop: int, further: Mapping[str, FloatArray]
 ) -> _Columns:
-    """The rows of one lane from one to before another."""
     timestep, sample, unit = np.unravel_index(np.arange(start, stop), result.shape[2:])
 
     def of_rows(array: FloatArray) -> FloatArray:
@@ -366,5 +365,4 @@ def json_text(result: RunResult, commands: Commands = no_commands) -> str:
 
 
 def write_json(result: RunResult, path: Path, commands: Commands = no_commands) -> None:
-    """Write `summary` as JSON text."""
     write_text(path, json_text(result, commands))

@@ -223,7 +223,6 @@ def _check_page_size(config: Config, timesteps: int, samples: int) -> None:
 
 
 def _quantities(network: Network, gradients: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The quantities of the lanes in their order, with the fixed ends of their color scales."""
     cell = network.kind
     yield {"name": "h", "title": "h  hidden state", "group": "Values", "bounded": is_bounded(network.graph)}
     for own in choices_of(cell, gradients):
@@ -292,7 +291,6 @@ class _PageData:
         }
 
     def parameters(self) -> list[dict[str, Any]]:
-        """The parameters of each lane by name."""
         layers = [vars(self.inputs.parameters.layer(*lane)) for lane in self.lanes]
         return [{name: _packed(array) for name, array in layer.items()} for layer in layers]
 
@@ -332,7 +330,6 @@ class _PageData:
         }
 
     def _tolerances(self, comparison: Comparison) -> Iterator[tuple[str, tuple[float, float]]]:
-        """The tolerances of each quantity, and of the input's gradient, if they are compared."""
         trace = self.result[comparison.candidate]
         for name in (*(quantity["name"] for quantity in self.quantities), OF_INPUT):
             stored = trace.stored(name) or name
@@ -380,13 +377,11 @@ class _PageData:
         }
 
     def _stacked(self, lanes: Iterable[Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
-        """The arrays of all lanes by name."""
         lanes = list(lanes)
         each = {name: np.stack([lane[name] for lane in lanes]) for name in lanes[0]}
         return {name: array.reshape(*self.shape[:2], *array.shape[1:]) for name, array in each.items()}
 
     def _lanes(self, trace: Trace, name: str) -> FloatArray:
-        """A quantity of the samples, 0 in padding."""
         stored = trace.stored(name)
         if stored is not None:
             return trace[stored][:, :, :, self.chosen]

@@ -223,7 +223,6 @@ def assignment(name: str, array: FloatArray) -> str:
 
 
 def _helpers(lines: Sequence[str]) -> str:
-    """The functions that some lines use besides NumPy's, as code above a definition."""
     return "\n".join([*helpers, "", "", ""]) if (helpers := helper_lines(lines)) else ""
 
 

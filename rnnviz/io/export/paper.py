@@ -46,7 +46,6 @@ class PaperFigure:
     dashes: str = ""
 
     def refused(self, option: str, allowed: str, got: object, hint: str = "") -> InputError:
-        """The error of an option."""
         return InputError(f"{self.dashes}{option} must be {allowed} (got {display_value(got)}).{hint}")
 
     def chosen(self, option: str, choices: tuple[str, ...], got: str) -> None:
@@ -89,6 +88,5 @@ def _length(figure: PaperFigure, option: str, text: str) -> float:
 
 
 def figure_place(network: Network, layer: int, direction: str | None, sample: int, unit: int) -> Location:
-    """The lane, sample and unit of a figure."""
     backward = int(direction == DIRECTIONS[1] and network.bidirectional)
     return Location(layer, backward, 0, sample, unit, reverse=network.reverse)

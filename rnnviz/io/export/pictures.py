@@ -45,7 +45,6 @@ def encode_png(
     out: IO[bytes],
     progress: Callable[[float], None] = lambda _: None,
 ) -> None:
-    """Write the same into an open file."""
     deflate = zlib.compressobj(_LEVEL)
     done = 0
     out.write(_SIGNATURE)
@@ -143,10 +142,7 @@ class SharedPalette:
 
 
 def write_gif(frames: Iterable[Frame], samples: Sequence[Frame], seconds: float, path: Path) -> None:
-    """Write a GIF that repeats, atomically. Each frame has only the rectangle that changes.
-
-    Raises InputError if the file cannot be written.
-    """
+    """Write a GIF that repeats, atomically. Each frame has only the rectangle that changes."""
     palette = SharedPalette(samples)
     with atomic_write(path) as temporary, temporary.open("wb") as out:
         height, width, _ = samples[0].shape
@@ -184,7 +180,6 @@ def _write_part(out: BinaryIO, indices: NDArray[np.uint8], before: NDArray[np.ui
 
 
 def _packed(frame: Frame) -> NDArray[np.int32]:
-    """Colors as numbers of 24 bits."""
     wide = frame.astype(np.int32)
     packed: NDArray[np.int32] = wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
     return packed

@@ -307,7 +307,6 @@ _OUTCOMES = (
 
 
 def _outcome(each: Sequence[Breakdown], symbol: str) -> Iterator[Row]:
-    """The value of the arithmetic besides the engines' own."""
     found = [breakdown.by_name[symbol].own for breakdown in each]
     yield _row(f"{symbol} of this arithmetic", [breakdown.by_name[symbol].value for breakdown in each])
     yield _row(f"{symbol} of the engine", [None if own is None else own.stored for own in found])
@@ -316,15 +315,10 @@ def _outcome(each: Sequence[Breakdown], symbol: str) -> Iterator[Row]:
 
 
 def _row(name: str, values: Sequence[float | None]) -> Row:
-    """A row with an empty cell where an engine has no such number."""
     return name, [number or "" for number in _numbers(values)]
 
 
 def _terms(each: Sequence[Line], divergence: Divergence | None) -> list[dict[str, Any]]:
-    """Every term of a gate, none summed: its weight, and each engine's input and product.
-
-    The decimal points of each column are below each other.
-    """
     rows = term_table(each, top=len(each[0]), divergence=divergence).rows
     factors = _aligned([_numbers([row.figures[0].factor])[0] for row in rows])
     inputs = [_numbers([own.input for own in row.figures]) for row in rows]
@@ -406,7 +400,6 @@ def error_chart(result: RunResult, comparison: LaneComparison) -> dict[str, Any]
 
 
 def _path(outline: Outline, scale: LogScale, timesteps: int) -> str:
-    """Path data: one part for each run of time steps with a number."""
     times, values = outline.points()
     heights = scale.positions(np.asarray(values, np.float64))
     parts = []
