@@ -6,11 +6,14 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from rnnviz.core.errors import InputError
+
+Progress = Callable[[float], None]
+"""Gets the fraction that is done. It may raise to stop the writing; an existing file is then left as it was."""
 
 _INDEXES = (".onnx", ".json")
 """Model files that name others, which hold their weights."""

@@ -38,7 +38,7 @@ from rnnviz.io.config_toml import (
     with_paths,
 )
 from rnnviz.io.model_formats.formats import files_beside, model_in
-from rnnviz.io.outputs import atomic_write
+from rnnviz.io.outputs import Progress, atomic_write
 from rnnviz.reading.quantities import color_names
 from rnnviz.reading.units import ORDERS
 
@@ -55,9 +55,6 @@ _UNSAFE = re.compile(r"[^\w. +()\-]")
 _PRIVATE = 0o600 << 16
 _PLACE = {"minimum": 0, "maximum": LARGEST_SIZE}
 _SHARE = {"minimum": 0.0, "maximum": 1.0}
-
-Notify = Callable[[float], None]
-"""Gets the fraction that is done, and may raise to stop the work."""
 
 
 @dataclass(frozen=True)
@@ -258,7 +255,7 @@ def is_safe_name(name: str) -> bool:
     return _COPY.fullmatch(name) is not None and not any(part.strip(". ") == "" for part in name.split("/"))
 
 
-def read_session(path: Path, folder: Callable[[], Path], progress: Notify = lambda fraction: None) -> SavedSession:
+def read_session(path: Path, folder: Callable[[], Path], progress: Progress = lambda fraction: None) -> SavedSession:
     """Read a session, and unpack its copies into a new folder within `folder()`, which is not asked for without any.
 
     `progress` may raise to stop it; unpacked files are then removed.
@@ -372,7 +369,7 @@ def _copies(manifest: Manifest, members: Mapping[str, ZipInfo]) -> list[ZipInfo]
     return copies
 
 
-def _unpack(archive: ZipFile, copies: list[ZipInfo], folder: Callable[[], Path], path: Path, notify: Notify) -> Path:
+def _unpack(archive: ZipFile, copies: list[ZipInfo], folder: Callable[[], Path], path: Path, notify: Progress) -> Path:
     copy = _copier(sum(info.file_size for info in copies), notify)
     try:
         # Reports of the run have the name of the session.
@@ -396,7 +393,7 @@ def _unpack(archive: ZipFile, copies: list[ZipInfo], folder: Callable[[], Path],
     return unpacked
 
 
-def _copier(total: int, notify: Notify) -> Callable[[IO[bytes], IO[bytes]], None]:
+def _copier(total: int, notify: Progress) -> Callable[[IO[bytes], IO[bytes]], None]:
     """A function that copies one file after another, and says how much of all is done."""
     done = 0
 
@@ -413,7 +410,7 @@ def write_session(
     session: SavedSession,
     path: Path,
     copies: Sequence[NamedFile] | None = None,
-    progress: Notify = lambda fraction: None,
+    progress: Progress = lambda fraction: None,
 ) -> int:
     """Write a session with `copies` of the files that its config names, or with references to them; return its bytes.
 

@@ -24,15 +24,13 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.io.config_toml import as_in_session, dump_config
-from rnnviz.io.outputs import atomic_write, write_text
+from rnnviz.io.outputs import Progress, atomic_write, write_text
 from rnnviz.reading.arrays import gate_blocks
 from rnnviz.reading.quantities import RECOMPUTED, gate_quantities, is_recomputed
 from rnnviz.results.summary import Commands, no_commands, run_summary, to_json
 from rnnviz.verify.metrics import abs_error, compared_steps, tolerance
 from rnnviz.verify.result import RunResult
 
-Progress = Callable[[float], None]
-"""Gets the fraction that is done. It may raise to cancel; an existing file then remains as it is."""
 _OF_HIDDEN_VALUES = ("change", "norm")
 """Quantities that are already in the exports without --gates."""
 

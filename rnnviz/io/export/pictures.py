@@ -3,7 +3,7 @@
 import struct
 import zlib
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, BinaryIO, TypeAlias
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.frozen import dataclass
-from rnnviz.io.outputs import atomic_write
+from rnnviz.io.outputs import Progress, atomic_write
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _RGB = 2
@@ -27,12 +27,11 @@ def write_png(
     width: int,
     height: int,
     path: Path,
-    progress: Callable[[float], None] = lambda _: None,
+    progress: Progress = lambda _: None,
 ) -> None:
     """Write a picture of 8 bits per channel, given from top to bottom in strips (rows, width, 3).
 
-    `progress` may raise to stop the writing; an existing file is then left as it was. The format is that of W3C's
-    "Portable Network Graphics (PNG) Specification".
+    The format is that of W3C's "Portable Network Graphics (PNG) Specification".
     """
     with atomic_write(path) as temporary, temporary.open("wb") as out:
         encode_png(strips, width, height, out, progress)
@@ -43,7 +42,7 @@ def encode_png(
     width: int,
     height: int,
     out: IO[bytes],
-    progress: Callable[[float], None] = lambda _: None,
+    progress: Progress = lambda _: None,
 ) -> None:
     deflate = zlib.compressobj(_LEVEL)
     done = 0
