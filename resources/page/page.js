@@ -261,6 +261,8 @@ function recordedTimes(quantity, engine, { layer, direction }) {
   return engines[engine].own.includes(quantity) ? engines[engine].recorded[lane] : engines[engine].followed[lane];
 }
 
+const hasValue = (name, engine, at) => Boolean(engines[engine].arrays[name]) && isRecorded(name, engine, at);
+
 function isRecorded(quantity, engine, at) {
   const [start, stop] = recordedTimes(quantity, engine, at);
   return at.time >= start && at.time < stop;
@@ -953,44 +955,31 @@ function readPalette() {
 
 const tables = new Map();
 
-/** The largest finite magnitude of a quantity in any engine. */
+/** The largest finite magnitude of a quantity in any engine, or of a comparison with the candidate. */
 function reach(name) {
-  if (!reaches.has(name)) {
-    const arrays = name === "x" ? [run.x] : engines.map((engine) => engine.arrays[name]).filter(Boolean);
-    let largest = 0;
-    for (const { values } of arrays) {
-      for (const value of values) if (Number.isFinite(value) && Math.abs(value) > largest) largest = Math.abs(value);
-    }
-    reaches.set(name, largest);
-  }
-  return reaches.get(name);
-}
-
-function reachOfComparison(name) {
-  const key = `${name} ${candidate()}`;
+  const key = OF_COMPARISON.includes(name) ? `${name} ${candidate()}` : name;
   if (!reaches.has(key)) {
-    const [one, other] = [engines[0].arrays.h.values, engines[candidate()].arrays.h.values];
-    const limits = tolerances("h");
-    let largest = 0;
-    one.forEach((value, k) => {
-      const difference = Math.abs(signedDifference(value, other[k]));
-      const found = name === "difference" ? difference : errorRatio(value, other[k], limits);
-      if (Number.isFinite(found) && found > largest) largest = found;
-    });
-    reaches.set(key, largest);
+    const sizes = numbersOf(name).map((value) => Math.abs(value)).filter(Number.isFinite);
+    reaches.set(key, sizes.reduce((largest, size) => Math.max(largest, size), 0));
   }
   return reaches.get(key);
 }
 
+function numbersOf(name) {
+  if (name === "x") return Array.from(run.x.values);
+  if (!OF_COMPARISON.includes(name)) return engines.flatMap(({ arrays }) => Array.from(arrays[name]?.values ?? []));
+  const [{ values }, other, limits] = [engines[0].arrays.h, engines[candidate()].arrays.h.values, tolerances("h")];
+  const compared = name === "difference" ? signedDifference : errorRatio;
+  return Array.from(values, (value, k) => compared(value, other[k], limits));
+}
+
 /** The ends of a quantity's colors. */
 function scaleOf(quantity) {
-  if (quantity === "x") return symmetric(reach("x"));
   if (quantity === "error_ratio") {
-    const largest = reachOfComparison(quantity);
+    const largest = reach(quantity);
     const power = largest > 0 ? Math.max(1, Math.ceil(Math.log10(largest))) : 1;
     return { low: SMALLEST_RATIO, high: 10 ** power, ratio: true };
   }
-  if (quantity === "difference") return symmetric(reachOfComparison(quantity));
   const own = run.quantities.find((known) => known.name === quantity);
   if (own === undefined) return symmetric(reach(quantity));
   if (own.bounded) return symmetric(Math.max(1, reach(quantity)));
@@ -1441,16 +1430,10 @@ function showSelected() {
   const { at, quantity } = state;
   byId("place").textContent = capitalized(place(at));
   const names = [...new Set(["h", OF_COMPARISON.includes(quantity) ? "h" : quantity])];
-  const rows = [];
-  for (const name of names) {
-    for (const engine of comparedEngines()) {
-      const array = engines[engine].arrays[name];
-      if (array === undefined || !isRecorded(name, engine, at)) continue;
-      const value = laneValue(name, engine, at);
-      const title = ofEngineTitle(name, engine);
-      rows.push([title, short(value), full(value, array.single), false]);
-    }
-  }
+  const rows = names.flatMap((name) => comparedEngines().filter((engine) => hasValue(name, engine, at)).map((engine) => {
+    const value = laneValue(name, engine, at);
+    return [ofEngineTitle(name, engine), short(value), full(value, engines[engine].arrays[name].single), false];
+  }));
   if (isRecorded("difference", 0, at)) {
     const bad = mismatchAt("h", at);
     for (const name of OF_COMPARISON) {
@@ -1655,9 +1638,9 @@ function showStep() {
   const { at } = state;
   const columns = [];
   const ofEngine = (name, engine, title) => {
-    const array = engines[engine].arrays[name];
-    if (!array || !isRecorded(name, engine, at)) return;
-    const text = (value) => [state.exact ? full(value, array.single) : short(value), full(value, array.single)];
+    if (!hasValue(name, engine, at)) return;
+    const { single } = engines[engine].arrays[name];
+    const text = (value) => [state.exact ? full(value, single) : short(value), full(value, single)];
     columns.push([title, (unit) => text(laneValue(name, engine, at, unit))]);
   };
   for (const engine of comparedEngines()) ofEngine("h", engine, `h of ${engines[engine].title}`);
@@ -1779,11 +1762,10 @@ function pause() {
 function setFactor(factor) {
   player.factor = factor;
   byId("speed").value = String(factor);
-  if (player.direction) {
-    const way = player.direction * (isBackward(state.at.direction) ? -1 : 1);
-    pause();
-    play(way);
-  }
+  if (!player.direction) return;
+  const way = player.direction * (isBackward(state.at.direction) ? -1 : 1);
+  pause();
+  play(way);
 }
 
 function changeSpeed(by) {
