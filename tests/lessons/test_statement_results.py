@@ -37,30 +37,19 @@ def checked(holds: str, result: RunResult = RUN, where: Location = ORIGIN) -> St
 
 
 HOLDS = [
-    "(T, N, I, H, L, D) == (3, 2, 3, 4, 2, 2)",
-    "shape(dat) == (N, T, I) and shape(out) == (N, T, D * H) and shape(state[1]) == (L * D, N, H)",
-    "len(state) == 2 and len(initial_state) == 2 and len(out[0]) == T",
     "equal(out[0][-1][:H], h(1)[T - 1][0]) and equal(out[0, 0, H:], state[0][3][0])",
-    "equal(concat(h(1)[2][0], h(1, 'backward')[2][0], dim=0), out[0][2])",
-    "close(c(1)[-1], state[1][2])",
-    "close(gate('f', 0)[0], sigmoid(gate('pre_f', 0)[0]))",
+    "equal(concat(h(1)[2][0], h(1, 'backward')[2][0], dim=0), out[0][2]) and close(c(1)[-1], state[1][2])",
+    "close(gate('f', 0)[0], sigmoid(gate('pre_f', 0)[0])) and 0 < min(gate('i', 0)) <= max(gate('i', 0)) < 1",
     (
         "close(gate('pre_f', 0)[0][0] - l0_i2h_bias[H:2 * H] - l0_h2h_bias[H:2 * H], "
         "dot(l0_i2h_weight, dat[0][0])[H:2 * H] + dot(initial_state[0][0][0], transpose(l0_h2h_weight))[H:2 * H])"
     ),
-    "close(dot(dat[0][0], l0_i2h_weight, transpose_b=True), l0_i2h_weight @ dat[0][0])",
-    "0 < min(gate('i', 0)) <= max(gate('i', 0)) < 1",
     "verdict == 'disagree' and wrong == ('bug:no-h2h-bias',) and 'manual' not in wrong",
     "audit('manual') == 'right' and audit('candidate') == 'wrong' and ratio('candidate') > 8 > ratio('reference')",
-    "'no-h2h-bias' in diagnosis and mismatched > 0 and max_error_ratio > 1",
-    "first_mismatch[0] == 0 and first_mismatch[1] == 'forward'",
-    "all(checks) and undetectable == ()",
+    "'no-h2h-bias' in diagnosis and mismatched > 0 and max_error_ratio > 1 and rtol < atol",
+    "first_mismatch[:2] == (0, 'forward') and all(checks) and undetectable == ()",
     "not equal(manual.out, candidate.out) and equal(reference.state[0], state[0])",
-    "count(relu(out) == 0) == count(out <= 0)",
-    "sum(abs(zeros_like(out))) == 0 and not any(isnan(out)) and not any(isinf(out))",
-    "max(1, 2, T) == 3 and 2 ** 3 - 1 == 7 and -T + 3 == 0 and T / 2 == 1.5",
     "close(tanh(sum(out)), tanh(sum(out) + 1e-9)) and close(1, 2, atol=1) and not close(1, 2, rtol=0, atol=0.5)",
-    "rtol < atol",
 ]
 NO_TRUTH = "A statement must be true or false, as a comparison is."
 UNANSWERED = {

@@ -59,18 +59,30 @@ def test_a_saved_model_is_read_again(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) & 0o444 == 0o444
 
 
-def test_probabilities_are_those_of_pytorch(path: Path) -> None:
-    torch = pytest.importorskip("torch")
-    tensors = {name: torch.from_numpy(array) for name, array in load_file(path).items()}
-    lstm, linear = torch.nn.LSTM(4, 5, 2, dtype=torch.float64), torch.nn.Linear(5, 4, dtype=torch.float64)
-    for module, prefix in ((lstm, "rnn."), (linear, "linear.")):
-        module.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
-    text = "cab a"
-    x = torch.eye(4, dtype=torch.float64)[[CHARACTERS.index(character) for character in text]]
-    expected = torch.softmax(linear(lstm(x)[0]) / 0.5, dim=-1).detach().numpy()
+def lstm(tensors: Mapping[str, FloatArray], x: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """h and c (T, H) of the last layer, by the equations of PyTorch's manual."""
+    layer, states = 0, (x, x)
+    while f"rnn.weight_ih_l{layer}" in tensors:
+        weights = (tensors[f"rnn.{name}_l{layer}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))
+        w_x, w_h, bias, other = (array.astype(np.float64) for array in weights)
+        h = c = np.zeros(w_h.shape[1])
+        found = []
+        for row in states[0]:
+            i, f, g, o = np.split(w_x @ row + bias + w_h @ h + other, 4)
+            c = c / (1.0 + np.exp(-f)) + np.tanh(g) / (1.0 + np.exp(-i))
+            h = np.tanh(c) / (1.0 + np.exp(-o))
+            found.append((h, c))
+        states, layer = tuple(map(np.array, zip(*found, strict=True))), layer + 1
+    return states
+
+
+def test_probabilities_are_those_of_the_equations(path: Path) -> None:
+    text, tensors = "cab a", load_file(path)
+    h, _ = lstm(tensors, np.eye(4)[[CHARACTERS.index(character) for character in text]])
+    odds = np.exp((h @ tensors["linear.weight"].T + tensors["linear.bias"]) / 0.5)
     generator = Generator(load_character_model(path), text, temperature=0.5)
     found = [generator.probabilities(count) for count in range(1, len(text) + 1)]
-    assert np.allclose(found, expected, rtol=1e-12, atol=0)
+    assert np.allclose(found, odds / odds.sum(axis=-1, keepdims=True), rtol=1e-12, atol=0)
 
 
 def test_a_seed_determines_the_text_and_temperature_0_takes_the_most_probable(path: Path) -> None:
@@ -175,19 +187,10 @@ def test_units_that_are_on_at_a_bracket_or_a_quote_are_on_at_the_others(
 
 
 def cell_states_of(text: str) -> FloatArray:
-    """c (T, H) of the shipped model in float64, by the equations of PyTorch's manual for its LSTM."""
-    tensors = {name: array.astype(np.float64) for name, array in load_file(shipped_model()).items()}
-    model = load_character_model(shipped_model())
-    bias = tensors["rnn.bias_ih_l0"] + tensors["rnn.bias_hh_l0"]
-    h = c = np.zeros(tensors["rnn.weight_hh_l0"].shape[1])
-    found = []
-    for character in text:
-        read = tensors["rnn.weight_ih_l0"][:, model.characters.index(character)]
-        i, f, g, o = np.split(read + tensors["rnn.weight_hh_l0"] @ h + bias, 4)
-        c = c / (1.0 + np.exp(-f)) + np.tanh(g) / (1.0 + np.exp(-i))
-        h = np.tanh(c) / (1.0 + np.exp(-o))
-        found.append(c)
-    return np.array(found)
+    """c (T, H) of the shipped model in float64."""
+    characters = load_character_model(shipped_model()).characters
+    x = np.eye(len(characters))[[characters.index(character) for character in text]]
+    return lstm(load_file(shipped_model()), x)[1]
 
 
 @pytest.mark.slow

@@ -48,12 +48,10 @@ def bench_lanes(qapp: QApplication, large: RunResult, table: Table, quick: bool)
 def bench_whole_window(qapp: QApplication, large: RunResult, table: Table, quick: bool) -> None:
     """Every view at once, as the selection moves and other things are chosen to be seen."""
     figures = bench_window.measure(large, 20 if quick else bench_window.FRAMES)
-    moves = [found for found in figures if found.what.startswith("cursor") and "without" not in found.what]
+    moves = [found for found in figures if found.what.startswith("cursor")]
     worst = max(moves, key=lambda found: found.p95)
     table.add(Row("frames", "cursor move, every view updated, p95", worst.p95, "ms", _FRAME_MS, note=worst.what))
     for found in figures:
-        if "without the lanes" in found.what:
-            continue
         what = re.sub(_COUNTS, "", found.what)
         if "from frame to frame" in found.what:
             table.add(Row("window", f"{what}, median", found.p50, "ms", _SIXTIETH_MS))

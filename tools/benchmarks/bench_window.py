@@ -132,21 +132,15 @@ def places(result: RunResult, count: int, seed: int = 1) -> list[Location]:
 
 
 def measure(result: RunResult, count: int = FRAMES) -> list[Figure]:
-    """The frames of one window on a result: with everything in sight, and again without the lanes."""
-    found = []
+    """The frames of one window on a result, with everything in sight."""
     with open_window(result) as window:
-        for suffix in ("", ", without the lanes"):
-            window.lanes.setVisible(not suffix)
-            QApplication.processEvents()
-            figures = [
-                *_cursor(window, result, count),
-                *_choices(window, result),
-                *_tabs(window, result, count // 4),
-                *playing(window),
-                *(_gradients(window, result, count) if result.has_gradients else ()),
-            ]
-            found += [figure._replace(what=f"{figure.what}{suffix}") for figure in figures]
-    return found
+        return [
+            *_cursor(window, result, count),
+            *_choices(window, result),
+            *_tabs(window, result, count // 4),
+            *playing(window),
+            *(_gradients(window, result, count) if result.has_gradients else ()),
+        ]
 
 
 def _moves(window: MainWindow, what: str, where: list[Location]) -> Figure:
