@@ -4,6 +4,7 @@ Each line is one application of the chain rule to a value that the step names, f
 gradient of a value is called `d_` and its name.
 """
 
+import ast
 from collections.abc import Iterator, Mapping, Sequence
 
 from rnnviz.cells.base import CellSpec
@@ -85,7 +86,7 @@ class _Backward:
         left, right = node.args[0], node.args[-1]
         match node.op:
             case "matrix":
-                self._add(left, f"np.dot({_transposed(d)}, {self._source(right)})")
+                self._add(left, f"np.dot({_factor(d)}.T, {self._source(right)})")
                 self._add(right, f"np.dot({d}, {left.name})")
             case "recurrent":
                 gates = self._cell.recurrent_gates
@@ -108,7 +109,7 @@ class _Backward:
             return d
         sign, factor = term.args
         if sign.op == "number":
-            return _negative(d)
+            return f"-{_factor(d)}"
         if factor.op == "slope":
             assert factor.activation is not None
             return f"{d} * {factor.activation.slope_code(*(_factor(self._source(arg)) for arg in factor.args))}"
@@ -189,26 +190,7 @@ def _sum(terms: Sequence[str]) -> str:
     return first + "".join(f" - {term[1:]}" if term.startswith("-") else f" + {term}" for term in others)
 
 
-def _negative(d: str) -> str:
-    return f"-{_factor(d)}"
-
-
 def _factor(source: str) -> str:
-    """A source as a factor, with brackets where it is a sum."""
-    return source if source.isidentifier() or _is_call(source) else f"({source})"
-
-
-def _is_call(source: str) -> bool:
-    """Whether the source is one call."""
-    if not source.endswith(")") or "(" not in source or not source.split("(")[0].replace(".", "_").isidentifier():
-        return False
-    depth = 0
-    for place, sign in enumerate(source):
-        depth += (sign == "(") - (sign == ")")
-        if depth == 0 and sign == ")":
-            return place == len(source) - 1
-    return False
-
-
-def _transposed(d: str) -> str:
-    return f"{_factor(d)}.T"
+    """A source as a factor, with brackets unless it is a name or one call."""
+    is_one = isinstance(ast.parse(source, mode="eval").body, ast.Name | ast.Call)
+    return source if is_one and not source.startswith("(") else f"({source})"

@@ -223,11 +223,7 @@ def source_of(cell: CellSpec, node: Node, names: Mapping[Node, str], states: Map
         return names[node]
     notation = _Source(cell, "")
     renamed = dict(names) | {n: states[n.name] for n in trace(cell).nodes if n.op == "state"}
-    return (
-        "".join(symbol.text for symbol in _written(node, renamed, notation)[0])
-        if node not in renamed
-        else renamed[node]
-    )
+    return renamed.get(node) or "".join(symbol.text for symbol in _written(node, renamed, notation)[0])
 
 
 def _part_lines(gates: Sequence[str], part: str, reads: str, prefix: str, read: Sequence[Node]) -> list[str]:
