@@ -75,17 +75,11 @@ class Engine(Protocol):
         """Names of the gradients over time that `run_backward` gives, such as "grad.h"; () if the engine has none."""
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
-        """Compute the network.
-
-        `inputs` is (T, N, I). Raises EngineError if the engine cannot compute this network; the sentence says why;
-        InputError if the file that the engine is named by is not valid.
-        """
+        """Compute the network. Raises EngineError if the engine cannot compute it, and InputError if the file that the
+        engine is named by is not valid."""
 
     def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
-        """Compute the gradients of the loss `inputs.loss` after `run`.
-
-        Raises EngineError if the engine cannot compute the gradients; the sentence says why.
-        """
+        """Compute the gradients of the loss `inputs.loss` after `run`. Raises EngineError if the engine cannot."""
 
 
 class NoGradients:

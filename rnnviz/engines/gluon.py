@@ -66,11 +66,8 @@ from rnnviz.engines.packing import run_packed
 
 @contextmanager
 def _keep_crash_handler() -> Iterator[None]:
-    """Restore the handler of SIGSEGV after an import that replaces it.
-
-    MXNet's handler prints a stack trace, which allocates memory: after a fault in malloc it deadlocks. A process that
-    crashes has to end.
-    """
+    """Restore the handler of SIGSEGV after an import of MXNet: its own allocates memory, and deadlocks after a fault in
+    malloc."""
     set_handler = ctypes.CDLL(None).signal
     set_handler.argtypes, set_handler.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
     handler = set_handler(signal.SIGSEGV, None)
@@ -140,11 +137,8 @@ _ORDER = ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
 _OPEN = 1e30
 """A pre-activation for which the sigmoid is 1, and 0 for its negative, whatever is added to it."""
 
-_RECORDED = 1 << 24
-"""How many parameters all recorded calls of the operator may hold."""
-
-_LARGEST_RECORDED = 1 << 20
-"""How many parameters a recorded call of the operator may hold."""
+_RECORDED, _LARGEST_RECORDED = 1 << 24, 1 << 20
+"""How many parameters all recorded calls of the operator, and one of them, may hold."""
 
 _LARGEST_LOADED = 10
 """How many layers `load_parameters` of MXNet 1.9.1 can count: it looks for one digit."""
@@ -307,10 +301,7 @@ class GluonEngine:
 
 
 def read_parameters(path: Path, network: Network) -> Parameters:
-    """The parameters that Gluon's layer reads from a `.params` file.
-
-    Raises an EngineError if it refuses the file; the sentence has what MXNet says.
-    """
+    """The parameters that Gluon's layer reads from a `.params` file; an EngineError says why it refuses the file."""
     block = gluon_block(network, network.input_size, network.num_layers, network.layout)
     try:
         if network.num_layers <= _LARGEST_LOADED:

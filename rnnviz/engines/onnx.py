@@ -111,10 +111,7 @@ def open_session(model: ModelProto, optimized: bool = True) -> onnxruntime.Infer
 def run_model(
     model: ModelProto, feeds: Mapping[str, NDArray[Any]], wanted: Sequence[str], optimized: bool = True
 ) -> dict[str, Any]:
-    """The outputs `wanted` of a model by name, arrays or lists of arrays.
-
-    Raises an EngineError as `open_session` does, or if the run fails.
-    """
+    """The outputs `wanted` of a model by name, arrays or lists of arrays; raises an EngineError if the run fails."""
     session = open_session(model, optimized)
     try:
         return dict(zip(wanted, session.run(wanted, feeds), strict=True))

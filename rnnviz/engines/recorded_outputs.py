@@ -84,8 +84,7 @@ class Recording:
 def open_recording(name: str) -> Recording:
     """The recording that an engine's name, recording:PATH or recording:PATH#ENGINE, represents; no number is read.
 
-    Raises an InputError if the file cannot be read or is damaged, holds nothing of that engine, or does not show whose
-    arrays are meant.
+    Raises an InputError if the file is damaged, has nothing of that engine, or does not show whose arrays are meant.
     """
     asked = recording_name(name)
     archive = NpzFile(Path(asked.path))
@@ -104,18 +103,12 @@ def open_recording(name: str) -> Recording:
 
 
 def engines_in(path: Path) -> tuple[str, ...]:
-    """The engines whose arrays an archive holds by their names; none if they are there without one.
-
-    Raises an InputError if the file cannot be read or is damaged.
-    """
+    """The engines whose arrays an archive holds by their names; raises an InputError if the file is damaged."""
     return _engines(NpzFile(path).headers)
 
 
 def check_recording(recording: Recording, inputs: Inputs) -> None:
-    """Check every array's name, shape and type against the run, before a number is read.
-
-    Raises an InputError if one does not fit.
-    """
+    """Check every array's name, shape and type against the run, before a number is read; raises an InputError."""
     network, archive = inputs.network, recording.archive
     expected = _expected(inputs)
     known = [name for name in (*expected, _COMPUTED_IN, _LENGTHS) if not name.startswith(GRADIENT)]
@@ -179,10 +172,7 @@ def _check_lengths(archive: NpzFile, name: str, inputs: Inputs) -> None:
 
 
 def computed_in(recording: Recording) -> str:
-    """The type in which the arrays were computed, as recorded in the file, or "".
-
-    Raises an InputError if it says something else than the name of a type.
-    """
+    """The type in which the arrays were computed, or ""; raises an InputError if the file names no type."""
     name, archive = recording.computed_in, recording.archive
     found = archive.text(name) if name else ""
     if name and found not in _COMPUTED_TYPES:

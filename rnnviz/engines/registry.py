@@ -255,10 +255,7 @@ def is_known_bug(name: str) -> bool:
 
 
 def recordings_in(path: Path) -> tuple[str, ...]:
-    """Engine names of the recorded outputs in an `.npz` file, one for each engine in it.
-
-    Raises an InputError if the file cannot be read or is damaged.
-    """
+    """Engine names of the recorded outputs in an `.npz` file; raises an InputError if the file is damaged."""
     from rnnviz.engines.recorded_outputs import engines_in
 
     return tuple(str(RecordingName(str(path), engine)) for engine in engines_in(path) or ("",))

@@ -74,18 +74,6 @@ def _gradients(outputs: Sequence[Any], of_outputs: Sequence[FloatArray], leaves:
     return [to_numpy(gradient) for gradient in found]
 
 
-AUTOGRAD = Autograd(
-    LIBRARY,
-    lambda array: to_library(array),
-    lambda array: to_library(array).requires_grad_(),
-    lambda array: to_numpy(array.detach()),
-    lambda array: array.detach(),
-    nullcontext,
-    _gradients,
-)
-"""torch.autograd."""
-
-
 class TorchEngine:
     """A chain of single-layer PyTorch modules; the lines of a custom cell on tensors.
 
@@ -146,10 +134,7 @@ def threads_for(batch_size: int, parameters: Mapping[str, FloatArray]) -> Iterat
 
 
 def read_parameters(path: Path, network: Network) -> Parameters:
-    """The parameters that PyTorch's module reads from the state_dict in a `.safetensors` file.
-
-    Raises an EngineError if it refuses the file; the sentence has what PyTorch says.
-    """
+    """The parameters that PyTorch's module reads from a state_dict; an EngineError says why it refuses the file."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -217,11 +202,22 @@ def torch_module(network: Network, input_size: int, num_layers: int) -> Any:
 
 def to_numpy(tensor: Any) -> FloatArray:
     """The tensor as an array."""
-    array: FloatArray = tensor.numpy()
-    return array
+    return np.asarray(tensor.numpy())
 
 
 def to_library(array: NDArray[np.generic]) -> Any:
     """The array as a tensor."""
     # A tensor must be allowed to write where the run's arrays are read-only.
     return torch.from_numpy(np.array(array))
+
+
+AUTOGRAD = Autograd(
+    library=LIBRARY,
+    constant=to_library,
+    leaf=lambda array: to_library(array).requires_grad_(),
+    numbers=lambda array: to_numpy(array.detach()),
+    detached=lambda array: array.detach(),
+    recording=nullcontext,
+    gradients=_gradients,
+)
+"""torch.autograd."""

@@ -224,10 +224,7 @@ def _check_names(file: _File, cell: CellSpec) -> None:
 
 
 def _check_step(file: _File, cell: CellSpec) -> None:
-    """Run the step on symbols.
-
-    Raises CellError if it does what the algebra has no operation for, or does not give what the cell declares.
-    """
+    """Run the step on symbols: it must keep to the algebra, and give what the cell declares."""
     try:
         graph = trace(cell)
     except (Exception, SystemExit) as error:  # the user's code may raise anything

@@ -45,7 +45,7 @@ class CustomCodeError(Exception):
 def read_cell(path: Path, watched: AbstractContextManager[object]) -> tuple[str, str]:
     """The cell that a file declares as JSON, and the listing of its program; the file's code runs inside of `watched`.
 
-    Raises CustomCodeError if the file does not declare a cell; one sentence with the line, where it is known.
+    Raises a CustomCodeError if the file declares no cell.
     """
     with watched:
         try:
@@ -76,10 +76,7 @@ class UserFunction:
     def __init__(
         self, path: Path, watched: AbstractContextManager[object] | None = None, add_line: AddLine | None = None
     ) -> None:
-        """Run the file once and take its function.
-
-        Raises CustomCodeError if it cannot be read, is not a Python, raises, exits, or does not define the function.
-        """
+        """Run the file once and take its function; raises a CustomCodeError if that fails."""
         self._path = path
         self._definition = str(path)
         """The file and, once it is known, the line where the function is defined."""

@@ -114,10 +114,7 @@ class CustomEngine:
 
 
 def custom_cell(path: str) -> CellSpec:
-    """The cell that a user's file declares. A separate process runs the file.
-
-    Raises EngineError if the file does not declare a cell, crashes or does not return; one sentence.
-    """
+    """The cell that a user's file declares, which a process runs; raises an EngineError if the file gives none."""
     try:
         return cell_from_json(_declared(path)[0])
     except CellError as error:

@@ -158,14 +158,11 @@ class _Lane:
             yield gradient(symbol), (*self._lane, part), array[part]
 
     def run(self, direct: FloatArray, most: int | None = None) -> FloatArray:
-        """Follow every step, or the first `most`, and return the gradient of the layer input (T, N, I).
-
-        `direct` is (T, N, H).
-        """
+        """Follow every step, or the first `most`, from `direct` (T, N, H); returns the gradient of x, (T, N, I)."""
         timesteps, samples, _ = self._x.shape
         if most is None:
-            zeros = {name: np.zeros_like(array) for name, array in self._p.items()}
-            self._sums = {steps: {n: a.copy() for n, a in zeros.items()} for steps in ("all", "last", "first")}
+            kinds = ("all", "last", "first")
+            self._sums = {kind: {n: np.zeros_like(a) for n, a in self._p.items()} for kind in kinds}
         self._of_out, direct = direct, self._reversed("output", direct)
         carried = {s: np.zeros_like(array) for s, array in self._to_initial.items()}
         below = np.zeros(self._x.shape, self._dtype)
@@ -175,15 +172,12 @@ class _Lane:
             part = steps[begin : begin + block]
             rows = np.array(part)
             self._read(rows)
-            u, v = (
-                np.zeros((len(rows), samples, len(gates), self._size), self._dtype)
-                for gates in (self._cell.gate_symbols, self._cell.recurrent_gates)
-            )
+            both = self._cell.gate_symbols, self._cell.recurrent_gates
+            u, v = (np.zeros((len(rows), samples, len(gates), self._size), self._dtype) for gates in both)
             for self._at, t in enumerate(part):
                 self._step(t, direct[t], carried, u[self._at], v[self._at])
             self._add_products(rows, u, v)
-            weight = self._p["i2h_weight"]
-            below[rows] = u.reshape(*u.shape[:2], -1) @ weight
+            below[rows] = u.reshape(*u.shape[:2], -1) @ self._p["i2h_weight"]
         self._known = {}
         return self._reversed("input", below)
 
