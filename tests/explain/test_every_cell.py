@@ -40,7 +40,7 @@ def test_the_terms_and_equations_of_every_cell_give_its_value(name: str, directi
     )
     trace = computed(ManualEngine(), inputs)[0]
     hidden = recurrence(inputs).hidden
-    for timestep in (0, 2, 4):
+    for timestep in (0, 4):
         for unit in range(trace.shape[-1]):
             where = Location(1, direction, timestep, 1, unit)
             found = breakdown_at(inputs, trace, where)

@@ -37,6 +37,7 @@ from rnnviz.series.outlines import (
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.histogram import Histogram
 from tests.factories import make_result
+from tests.verify.pyramids import with_short_levels
 
 
 @given(hnp.arrays(bool, st.integers(0, 40)))
@@ -221,25 +222,27 @@ def test_the_largest_of_several_ignores_nan() -> None:
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Trace:
-    """A trace that is long enough to store its ends, with one outlier and one NaN."""
-    made = make_result(timesteps=70_000, batch_size=1, hidden_size=64)["manual"]
+    """A trace that stores its ends, with one outlier and one NaN."""
+    made = make_result(timesteps=1400, batch_size=1, hidden_size=8)["manual"]
     hidden = made.hidden
-    hidden[0, 0, 40_001, 0, 7] = 9.0
-    hidden[0, 0, 60_001, 0, 7] = np.nan
+    hidden[0, 0, 801, 0, 7] = 9.0
+    hidden[0, 0, 1201, 0, 7] = np.nan
     folder: Path = tmp_path_factory.mktemp("trace")
     (folder / "trace.json").write_text(json.dumps({"engine": "manual", "places": vars(made.places)}))
     for name, array in made.items():
         np.save(folder / f"{name}.array.npy", array)
-    build_values(folder, "h", hidden)
+    with pytest.MonkeyPatch.context() as patch:
+        with_short_levels(patch)
+        build_values(folder, "h", hidden)
     return open_trace(folder)
 
 
-@pytest.mark.parametrize("seen", [range(70_000), range(20_000, 61_000), range(39_990, 40_030)])
+@pytest.mark.parametrize("seen", [range(1400), range(400, 1220), range(780, 820)])
 def test_stored_ends_give_the_same_outline_as_the_values(stored: Trace, seen: range) -> None:
     assert stored.pyramids
     where = Location(0, 0, 0, 0, 0)
-    kept = unit_outline(stored, where.moved(unit=7), seen, block_for(seen, 600))
-    read = unit_outline(replace(stored, pyramids={}), where.moved(unit=7), seen, block_for(seen, 600))
+    kept = unit_outline(stored, where.moved(unit=7), seen, block_for(seen, 60))
+    read = unit_outline(replace(stored, pyramids={}), where.moved(unit=7), seen, block_for(seen, 60))
     assert read.timesteps == kept.timesteps == stored.shape[2]
     assert (kept.first, kept.block) == (read.first, read.block)
     for ours, theirs in ((kept.low, read.low), (kept.high, read.high)):
@@ -255,7 +258,7 @@ def test_a_long_trace_is_not_read_where_its_ends_are_stored(stored: Trace) -> No
             raise AssertionError(f"{index} was read")
 
     trace = stored.with_arrays({"h": Unread()})
-    assert len(unit_outline(trace, Location(unit=7), range(70_000), block_for(range(70_000), 600)).low) > 500
+    assert len(unit_outline(trace, Location(unit=7), range(1400), block_for(range(1400), 60)).low) > 40
 
 
 def test_a_block_is_about_a_pixel_wide() -> None:
