@@ -31,6 +31,7 @@ from rnnviz.core.naming import names_of_file, with_parameters
 from rnnviz.core.sequence import feature_index, visible
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
+from rnnviz.explain import page_parts
 from rnnviz.explain.backward_blocks import GradientBlocks
 from rnnviz.explain.explanation import (
     DIVERGENCE,
@@ -41,34 +42,13 @@ from rnnviz.explain.explanation import (
     engines_without_terms,
 )
 from rnnviz.explain.forward import PRODUCT_OPS
-from rnnviz.explain.page_parts import (
-    across_nodes,
-    activation_nodes,
-    backward_lines,
-    forward_lines,
-    lane_arithmetic,
-    lane_gradients,
-    product_nodes,
-    slope_nodes,
-    sum_of,
-    values_behind,
-)
 from rnnviz.io.config_toml import as_in_session, dump_config
 from rnnviz.io.export.report import html_environment, run_title
 from rnnviz.io.inputs import load_inputs, load_within
 from rnnviz.io.outputs import write_text
 from rnnviz.io.resources import resource_path
+from rnnviz.reading import quantities as kinds
 from rnnviz.reading.arrays import ResultReader
-from rnnviz.reading.quantities import (
-    GATES,
-    GRADIENTS,
-    STATES,
-    choices_of,
-    gradients_of,
-    is_bounded,
-    is_gradient,
-    is_recomputed,
-)
 from rnnviz.results.tables import figures_html, headline, verdict_html, verdicts, whole_html
 from rnnviz.steps.inputs import followed
 from rnnviz.text.verdict_details import assumptions
@@ -215,8 +195,8 @@ def _check_page_size(config: Config, timesteps: int, samples: int) -> None:
     network, item = config.network, np.dtype(config.network.dtype).itemsize
     layers, directions, _, _, units = network.hidden_shape(timesteps, samples)
     quantities = sum(1 for _ in _quantities(network, ()))
-    across = sum(network.sizes(0).of(node.shape[0]) for node in across_nodes(network.kind, network.graph))
-    step = units * (item * quantities + 8 * len(activation_nodes(network.kind, network.graph))) + 8 * across
+    across = sum(network.sizes(0).of(node.shape[0]) for node in page_parts.across_nodes(network.kind, network.graph))
+    step = units * (item * quantities + 8 * len(page_parts.activation_nodes(network.kind, network.graph))) + 8 * across
     engines = len(config.compare.engines) + (config.compare.candidates is None)
     each = timesteps * (item * network.input_size + engines * layers * directions * step)
     _room(config, item * network.parameter_count * 4 / 3, each * 4 / 3, samples)
@@ -224,9 +204,9 @@ def _check_page_size(config: Config, timesteps: int, samples: int) -> None:
 
 def _quantities(network: Network, gradients: Sequence[str]) -> Iterator[dict[str, Any]]:
     cell = network.kind
-    yield {"name": "h", "title": "h  hidden state", "group": "Values", "bounded": is_bounded(network.graph)}
-    for own in choices_of(cell, gradients):
-        if own.group in (GATES, STATES, GRADIENTS) and own.name not in _NO_ROLE:
+    yield {"name": "h", "title": "h  hidden state", "group": "Values", "bounded": kinds.is_bounded(network.graph)}
+    for own in kinds.choices_of(cell, gradients):
+        if own.group in (kinds.GATES, kinds.STATES, kinds.GRADIENTS) and own.name not in _NO_ROLE:
             yield {"name": own.name, "title": own.text, "group": own.group, "low": own.low, "high": own.high}
 
 
@@ -244,7 +224,7 @@ class _PageData:
         self.gates, self.cache = ResultReader(result), ExplanationCache(result)
         self.blocks = self.cache.blocks
         self.without = engines_without_terms(result, self.cache) if self.blocks else {}
-        self.quantities = list(_quantities(self.network, gradients_of(result.traces.values(), self.cell)))
+        self.quantities = list(_quantities(self.network, kinds.gradients_of(result.traces.values(), self.cell)))
 
     def data(self, engine: int, start: Location) -> dict[str, Any]:
         """All data; an engine and a value are selected first."""
@@ -257,8 +237,10 @@ class _PageData:
                 "states": self.cell.state_symbols,
                 "nodes": [self._node(node) for node in self.graph.nodes],
                 "names": {name: numbers[node] for name, node in self.graph.values.items()},
-                "lines": forward_lines(self.network, numbers),
-                "behind": [[name, numbers[node]] for name, node in values_behind(self.cell, self.graph).items()],
+                "lines": page_parts.forward_lines(self.network, numbers),
+                "behind": [
+                    [name, numbers[node]] for name, node in page_parts.values_behind(self.cell, self.graph).items()
+                ],
             },
             "layers": layers,
             "directions": directions,
@@ -287,7 +269,7 @@ class _PageData:
             "args": [self.numbers[arg] for arg in node.args],
             "name": node.name,
             "number": node.number,
-            **({"sum": sum_of(self.network, node, self.numbers)} if node.op in PRODUCT_OPS else {}),
+            **({"sum": page_parts.sum_of(self.network, node, self.numbers)} if node.op in PRODUCT_OPS else {}),
         }
 
     def parameters(self) -> list[dict[str, Any]]:
@@ -307,7 +289,7 @@ class _PageData:
     def _engine(self, trace: Trace, title: str) -> dict[str, Any]:
         """One engine's arrays: what the lanes show, and what its arithmetic and its gradients read."""
         engine, result = trace.engine, self.result
-        names = [own["name"] for own in self.quantities if not is_gradient(own["name"]) or own["name"] in trace]
+        names = [own["name"] for own in self.quantities if not kinds.is_gradient(own["name"]) or own["name"] in trace]
         shown = {name: self._lanes(trace, name) for name in (*names, *(f"line.{name}" for name in trace.lines))}
         if OF_INPUT in trace:
             shown[OF_INPUT] = trace[OF_INPUT][:, self.chosen]
@@ -321,7 +303,7 @@ class _PageData:
             "tolerances": {} if trace is result.reference else dict(self._tolerances(result.comparison(engine))),
             "arrays": {name: _packed(array) for name, array in arrays.items()},
             "backward": blocks is not None,
-            "recomputed": [name for name in shown if is_recomputed(name, trace, self.cell)],
+            "recomputed": [name for name in shown if kinds.is_recomputed(name, trace, self.cell)],
             "own": [symbol for symbol in self.cell.state_symbols if symbol in trace and symbol in shown],
             "recorded": [(own.start, own.stop) for own in (trace.recorded(*lane) for lane in self.lanes)],
             "followed": [(own.start, own.stop) for own in followed_times],
@@ -343,7 +325,7 @@ class _PageData:
         assert loss is not None
         direct = [loss.direct(self.network, *lane, every, self.inputs.batch_size) for lane in self.lanes]
         return {
-            **backward_lines(self.network, self.numbers),
+            **page_parts.backward_lines(self.network, self.numbers),
             "direct": [None if array is None else _packed(array[:, self.chosen]) for array in direct],
             "final": {symbol: _packed(array[:, self.chosen]) for symbol, array in loss.state.items()},
             "directTime": None if loss.value is None else loss.value[2],
@@ -352,28 +334,27 @@ class _PageData:
 
     def _of_step(self, trace: Trace, lane: tuple[int, int], shown: Collection[str]) -> dict[str, FloatArray]:
         """(T, N, U): what the arithmetic of a lane reads besides the engine's own numbers."""
-        graph, cell, numbers = self.graph, self.cell, self.numbers
-        worked = lane_arithmetic(self.inputs, trace, *lane, self.samples)
+        numbers = self.numbers
+        worked = page_parts.lane_arithmetic(self.inputs, trace, *lane, self.samples)
         # The previous values of states with the units of h that the engine does not give.
-        first, *others = cell.states
+        first, *others = self.cell.states
         carried = [own.symbol for own in others if own.size == first.size and own.symbol not in trace]
         # The values that the arithmetic gives, too.
         judged = [*(name for name in ("h", "c") if name in trace and name in shown), *trace.lines]
         return {
             **{f"before.{symbol}": worked.before[symbol] for symbol in carried},
-            **{f"activation.{numbers[node]}": worked.activations[node] for node in activation_nodes(cell, graph)},
-            **{f"across.{numbers[node]}": worked.across[node] for node in across_nodes(cell, graph)},
+            **{f"activation.{numbers[node]}": array for node, array in worked.activations.items()},
+            **{f"across.{numbers[node]}": array for node, array in worked.across.items()},
             **{f"bound.{name}": worked.bounds[name].astype(trace.hidden.dtype) for name in judged},
         }
 
     def _of_gradients(self, blocks: GradientBlocks, lane: tuple[int, int]) -> dict[str, FloatArray]:
         """(T, N, U): what the gradients of a lane need besides its forward pass and the engine's own gradients."""
-        worked = lane_gradients(blocks, *lane, self.samples)
-        slopes, products = slope_nodes(self.graph), product_nodes(self.graph)
+        worked = page_parts.lane_gradients(blocks, *lane, self.samples)
         return {
             **{f"own.{symbol}": array for symbol, array in worked.own.items()},
-            **{f"slope.{self.numbers[node]}": worked.slopes[node] for node in slopes},
-            **{f"contribution.{self.numbers[node]}": worked.products[node] for node in products},
+            **{f"slope.{self.numbers[node]}": array for node, array in worked.slopes.items()},
+            **{f"contribution.{self.numbers[node]}": array for node, array in worked.products.items()},
         }
 
     def _stacked(self, lanes: Iterable[Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
