@@ -140,7 +140,8 @@ def config(options: Namespace) -> Answer:
     if options.file is not None:
         if options.lesson is not None:
             raise InputError("Give the name of a lesson or --from FILE, not both.")
-        from rnnviz.io.config_toml import ENDING, check_paths, dump_config
+        from rnnviz.io import ENDING
+        from rnnviz.io.config_toml import check_paths, dump_config
 
         if options.file.suffix.lower() == ENDING:
             return AGREE, _config_of_session(options)
@@ -254,7 +255,7 @@ def convert(options: Namespace) -> Answer:
 
 def _config_of(source: Path, options: Namespace) -> Config:
     """The config in the file, or one that runs an entry of the model file."""
-    from rnnviz.io.config_toml import ENDING
+    from rnnviz.io import ENDING
 
     if source.suffix.lower() in (".toml", ENDING):
         config = load(source)

@@ -14,7 +14,6 @@ from rnnviz.core.config import SECTIONS, Config
 from rnnviz.core.engine_spec import engine_file, with_file
 from rnnviz.core.errors import InputError, in_short
 from rnnviz.core.schema import declarations
-from rnnviz.io import ENDING as ENDING
 from rnnviz.io.bounded_read import read_plain_text
 from rnnviz.io.outputs import write_text
 

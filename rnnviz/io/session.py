@@ -26,17 +26,9 @@ from rnnviz.core.npz import ZIP_DAMAGE
 from rnnviz.core.schema import LARGEST_SIZE, config_field, display_key, display_value, section_from_mapping
 from rnnviz.core.trace_index import Location
 from rnnviz.frozen import dataclass
+from rnnviz.io import ENDING
 from rnnviz.io.bounded_read import LARGEST_TEXT, reading
-from rnnviz.io.config_toml import (
-    ENDING,
-    UNPACKED,
-    check_paths,
-    dump_config,
-    files_read,
-    load_config,
-    parse_config,
-    with_paths,
-)
+from rnnviz.io.config_toml import UNPACKED, check_paths, dump_config, files_read, load_config, parse_config, with_paths
 from rnnviz.io.model_formats.formats import files_beside, model_in
 from rnnviz.io.outputs import Progress, atomic_write
 from rnnviz.reading.quantities import color_names

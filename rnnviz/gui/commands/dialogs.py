@@ -74,7 +74,7 @@ def model_files() -> str:
 
 def openable_files() -> str:
     """The filter of all files that define a network."""
-    from rnnviz.io.config_toml import ENDING
+    from rnnviz.io import ENDING
 
     return f"Configs, sessions and models (*.toml *{ENDING} {patterns()})"
 

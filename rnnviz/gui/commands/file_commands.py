@@ -48,7 +48,7 @@ def is_config(path: Path) -> bool:
 
 
 def is_session(path: Path) -> bool:
-    from rnnviz.io.config_toml import ENDING
+    from rnnviz.io import ENDING
 
     return path.suffix.lower() == ENDING
 
@@ -99,7 +99,7 @@ def config_with(config: Config, path: Path) -> Config:
     """
     # Formats are imported with the first file, to shorten the start.
     from rnnviz.core.model_formats import ENDINGS
-    from rnnviz.io.config_toml import ENDING
+    from rnnviz.io import ENDING
     from rnnviz.io.readers import ENDINGS as SEQUENCES
     from rnnviz.io.readers import LENGTHS
 

@@ -303,7 +303,7 @@ class SessionCommands(QObject):
         self._ask(f"Save session with {count}, {size}" if files else "Save session (no input files)", True)
 
     def _ask(self, title: str, copies: bool | None) -> None:
-        from rnnviz.io.config_toml import ENDING
+        from rnnviz.io import ENDING
 
         name = f"{self._window.document.origin.stem}{ENDING}"
         save = partial(self.save, copies=bool(copies))
@@ -315,7 +315,7 @@ class SessionCommands(QObject):
         return stored is not None and present and ViewDecisions.of(self._window).differ_from(stored)
 
     def _on_restored(self) -> None:
-        from rnnviz.io.config_toml import ENDING
+        from rnnviz.io import ENDING
 
         document = self._window.document
         # A crashed window may have shown a file that stores no view.
