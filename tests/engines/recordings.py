@@ -23,7 +23,7 @@ def recorded(inputs: Inputs) -> Arrays:
     answer, network = recurrence(inputs), inputs.network
     output = answer.output.swapaxes(0, 1) if network.layout == "NTC" else answer.output
     arrays = {"hidden": answer.hidden, "output": output, "state": answer.state_h}
-    if network.kind.has_cell_state:
+    if "c" in network.kind.state_symbols:
         assert answer.cell is not None
         assert answer.state_c is not None
         arrays |= {"cell": answer.cell, "cell_state": answer.state_c}

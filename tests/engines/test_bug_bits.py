@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.trace import Trace
 from rnnviz.engines.known_bugs import BugVariant
-from rnnviz.engines.known_bugs.engine import StepWindow, expected_and_found, run_fault
+from rnnviz.engines.known_bugs.engine import StepWindow, expected_and_found, faulty_trace
 from rnnviz.engines.known_bugs.registry import known_bugs_of
 from rnnviz.engines.manual import ManualEngine
-from tests.oracles.computed import computed, empty_trace
+from tests.oracles.computed import computed
 from tests.verify.audit_helpers import inputs_of
 
 CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
@@ -20,12 +19,6 @@ def network(cell: str, *, bidirectional: bool = True) -> Inputs:
     """Two layers of 4 units over 5 time steps and 6 samples."""
     sizes = {"num_layers": 2, "bidirectional": bidirectional, "dtype": "float64"}
     return inputs_of({"timesteps": 5, "batch_size": 6}, cell=cell, hidden_size=4, **sizes)
-
-
-def made(fault: BugVariant, inputs: Inputs) -> Trace:
-    trace = empty_trace(inputs, cell=True)
-    run_fault(fault, inputs, trace, lambda done: None)
-    return trace
 
 
 def parts(inputs: Inputs, *samples: int) -> list[StepWindow]:
@@ -39,7 +32,7 @@ def test_the_first_steps_of_every_lane_equal_the_simulated_bug(cell: str, bidire
     inputs = network(cell, bidirectional=bidirectional)
     for bug in known_bugs_of(inputs.network):
         for fault in bug.variants[cell]:
-            trace = made(fault, inputs)
+            trace = faulty_trace(fault, inputs)
             for part in parts(inputs, 1, 3):
                 expected, found = expected_and_found(fault, inputs, trace, part)
                 assert found.shape == expected.shape == (STEPS, 2, 4)
@@ -81,7 +74,7 @@ def test_a_step_continues_from_the_previous_state_of_the_engine() -> None:
 def test_of_exchanged_axes_the_samples_are_the_steps() -> None:
     inputs = network("gru")
     fault = BugVariant(batch_as_time=True)
-    trace = made(fault, inputs)
+    trace = faulty_trace(fault, inputs)
     # The sixth sample would be a sixth time step.
     expected, found = expected_and_found(fault, inputs, trace, StepWindow(1, 1, 4, (0, 4, 5)))
     np.testing.assert_allclose(expected, found, rtol=0, atol=1e-12)

@@ -240,6 +240,9 @@ def test_two_deviations_go_together_unless_they_contradict_each_other() -> None:
     assert both == BugVariant(activations=(("output", linear), ("candidate", relu)))
     assert other.together_with(BugVariant(activations=(("candidate", sigmoid),))) is None
     assert one.together_with(BugVariant()) == one
+    cut = BugVariant(cut=("c",))
+    assert cut.together_with(BugVariant(doubled=("i2h_bias",))) == BugVariant(cut=("c",), doubled=("i2h_bias",))
+    assert cut.together_with(BugVariant(cut=("h",))) is None
     ways = [KNOWN_BUGS[name].variants["gru"][0] for name in ("no-i2h-bias", "h2h-transposed", "no-h2h-bias")]
     chained = ways[0].together_with(ways[1])
     assert chained is not None
@@ -253,3 +256,13 @@ def test_a_known_bug_of_every_cell_keeps_its_fault_in_a_custom_cell() -> None:
         assert faults
         assert not any(fault.forgotten for fault in faults)
     assert all(fault.forgotten for fault in KNOWN_BUGS["state-not-carried"].faults(network))
+
+
+def test_the_bugs_of_the_direction_apply_and_the_others_do_not() -> None:
+    inputs = inputs_of({"timesteps": 5}, cell="rnn_tanh", hidden_size=3, reverse=True)
+    names = {bug.name for bug in known_bugs_of(inputs.network)}
+    assert {"reverse-not-reversed", "reverse-not-realigned", "final-state-at-last-timestep"} <= names
+    assert "concat-swapped" not in names
+    right, _ = computed(ManualEngine(), inputs)
+    turned = faulty("reverse-not-realigned", inputs)
+    np.testing.assert_allclose(turned.hidden, right.hidden[:, :, ::-1], atol=1e-5)

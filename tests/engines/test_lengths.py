@@ -1,4 +1,4 @@
-"""Samples of different lengths: every engine computes each sample as it does alone, and nothing in padding."""
+"""Samples of different lengths: every engine computes each one as it does alone, also from its end, and no padding."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.inputs import Inputs, part_of_state
 from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
 from rnnviz.engines.registry import find_engine, load_engine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.steps.states import CellStates
@@ -20,10 +21,12 @@ from rnnviz.verify import audited
 from rnnviz.verify.audit import audit
 from rnnviz.verify.compare import compare
 from rnnviz.verify.consistency_checks import consistency_checks
+from rnnviz.verify.mismatches import mismatch_rows, neighbor_mismatch
 from tests.needs import need_engine
 from tests.oracles.computed import assert_near, computed
 from tests.oracles.recurrence import recurrence
 from tests.strategies import every_cell_configs
+from tests.verify.audit_helpers import inputs_of
 
 ENGINES = ("manual", "gluon", "torch", "onnx")
 
@@ -210,3 +213,30 @@ def test_the_ends_of_every_sample_are_audited_beside_one_of_a_single_step(
             wrong = audit(inputs, trace.with_arrays({"h": hidden})).first_wrong
             assert wrong is not None
             assert wrong.where.index == (0, 0, t, sample, unit)
+
+
+def test_the_order_of_computation_starts_at_the_end() -> None:
+    inputs = inputs_of({"timesteps": 6, "batch_size": 1}, cell="gru", hidden_size=2, num_layers=2, reverse=True)
+    reference, _ = computed(load_engine("manual"), inputs)
+    hidden = reference.hidden.copy()
+    hidden[1, 0, [1, 4], 0, 1] += 0.5
+    other = reference.with_arrays({"h": hidden})
+    comparison = compare(reference, other, 1e-6, 1e-5)
+    first, second = Location(1, 0, 4, 0, 1), Location(1, 0, 1, 0, 1)
+    assert comparison.first_mismatch is not None
+    assert comparison.first_mismatch.where == first
+    assert comparison.first_mismatch.where.to_json()["direction"] == "backward"
+    rows = mismatch_rows(comparison, reference, other)
+    assert [rows.location(row) for row in range(len(rows))] == [first, second]
+    assert [rows.row_of(where) for where in (first, second)] == [0, 1]
+    assert neighbor_mismatch(comparison, reference, other, first, forward=True) == second
+    assert neighbor_mismatch(comparison, reference, other, second, forward=False) == first
+    wrong = audit(inputs, other).first_wrong
+    assert wrong is not None
+    assert (wrong.where.location, str(wrong.where.location).split(", ")[1]) == (first, "backward")
+
+
+def test_both_directions_and_reverse_are_refused() -> None:
+    network = {"cell": "gru", "input_size": 2, "hidden_size": 2, "bidirectional": True, "reverse": True}
+    with pytest.raises(ConfigError, match=r"network\.reverse = true needs network\.bidirectional = false"):
+        Config.from_mapping({"network": network})
