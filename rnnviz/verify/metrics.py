@@ -295,7 +295,7 @@ class ComparedBlock:
         return (*lane, first + row, *rest)
 
     def ordered(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Values of the block, flat, in the order of the pass."""
+        """(B·N·U,): values of the block in the order of the pass."""
         return (values[::-1] if self.last_first else values).reshape(-1)
 
     def place(self, ordered: int) -> int:
