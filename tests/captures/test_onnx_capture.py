@@ -156,25 +156,6 @@ def test_a_node_is_recorded(operator: str, direction: str, given: str, tmp_path:
     assert ours.network.reverse == (direction == "reverse")
 
 
-@pytest.mark.parametrize(
-    ("cell", "peepholes", "attributes"),
-    [
-        ("lstm_peephole", True, {"clip": 0.5}),
-        ("lstm_coupled", False, {"input_forget": 1, "activations": ["HardSigmoid", "Softsign", "Tanh"]}),
-        ("lstm_coupled_peephole", True, {"input_forget": 1}),
-    ],
-)
-def test_other_cells_of_onnx_are_recorded(
-    cell: str, peepholes: bool, attributes: dict[str, Any], tmp_path: Path
-) -> None:
-    more = ["", "", "", "P"] if peepholes else []
-    model = Model(tmp_path, [layer("LSTM", "x", *more, **attributes)], [X], ["Y"])
-    model.save({**weights("LSTM"), **({"P": normal(1, 3 * H, seed=6)} if peepholes else {})})
-    inputs, trace = the_only(model.record(x=normal(T, N, FEATURES)), model)
-    assert (inputs.network.cell, inputs.network.clip) == (cell, attributes.get("clip"))
-    np.testing.assert_array_equal(trace.hidden[0, 0], model.theirs("Y", x=normal(T, N, FEATURES))[0][:, 0])
-
-
 @pytest.mark.parametrize("name", [name for name in CASES if "batchwise" not in name])
 def test_the_cases_of_onnx_itself_are_recorded_with_weights_from_the_caller(name: str, tmp_path: Path) -> None:
     case, model = CASES[name], Model(tmp_path, [], [], [])
@@ -446,48 +427,6 @@ def test_exports_of_pytorch_are_recorded(kind: str, layers: int, dynamo: bool, t
     # An unrolled RNN of the other exporter is recorded step by step.
     with torch.no_grad():
         assert_near(trace.output, network(ids).numpy().swapaxes(0, 1), 2e-6)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("carries", [True, False])
-def test_a_scripted_decoding_loop_of_pytorch_is_one_sequence(carries: bool, tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
-    recording = record(*decoder(torch, carries, tmp_path), None, tmp_path, True)
-    (file,) = recording.files
-    if carries:
-        inputs, _ = checked(tmp_path / file[0])
-        assert (inputs.network.num_layers, inputs.config.sequence.seams) == (2, (1, 2, 3))
-    else:
-        with pytest.raises(AssertionError):
-            checked(tmp_path / file[0])
-
-
-def decoder(torch: Any, carries: bool, folder: Path) -> tuple[Path, dict[str, str]]:
-    """A model that decodes four time steps, each from its own output before, and the files of its inputs."""
-
-    class Decoder(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.core, self.out, self.carries = torch.nn.LSTM(FEATURES, H, 2), torch.nn.Linear(H, FEATURES), carries
-
-        def forward(self, x, count: int):  # type: ignore[no-untyped-def]
-            h = torch.zeros(2, x.shape[1], 4)
-            c = torch.zeros(2, x.shape[1], 4)
-            for _ in range(count):
-                y, (h2, c2) = self.core(x, (h, c))
-                x = torch.tanh(self.out(y))
-                if self.carries:
-                    h, c = h2, c2
-            return x
-
-    torch.manual_seed(0)
-    path, x = folder / "model.onnx", torch.randn(1, N, FEATURES)
-    with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        warnings.simplefilter("ignore")
-        model = torch.jit.script(Decoder().eval())
-        torch.onnx.export(model, (x, 4), str(path), dynamo=False, input_names=["x", "count"], opset_version=17)
-    np.savez(folder / "fed.npz", x=x.numpy(), count=np.array(4))
-    return path, dict.fromkeys(("x", "count"), str(folder / "fed.npz"))
 
 
 def test_inputs_that_do_not_fit_are_refused(tmp_path: Path) -> None:

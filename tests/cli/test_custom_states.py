@@ -143,24 +143,6 @@ def test_every_engine_computes_every_state(cell: str, whole_run: Callable[[str],
     assert {audit["verdict"] for audit in found["audit"].values()} == {"right"} or not ENGINES
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("cell", CELLS)
-def test_an_explanation_reads_every_previous_state(
-    cell: str, rnnviz: Called, whole_run: Callable[[str], tuple[Path, Arrays]]
-) -> None:
-    config, arrays = whole_run(cell)
-    where = ("--layer", "1", "--direction", "backward", "--timestep", "2", "--sample", "1", "--unit", "2")
-    answer = rnnviz("explain", config, "--cell", config.parent / f"{cell}.py", *where, "--json", "-")
-    assert answer.code == 0, answer.err
-    found = json.loads(answer.out)["engines"]["manual"]
-    expected = series(arrays, STEPS[cell])
-    sizes = {name: array.shape[-1] for name, array in expected.items()}
-    for name in (name for name in expected if sizes[name] == sizes["h"]):
-        assert found["previous"][name] == pytest.approx(expected[name][1, 1, 3, 1, 2], abs=1e-5)
-        assert found["next"][name] == pytest.approx(expected[name][1, 1, 2, 1, 2], abs=1e-5)
-    assert found["right"]
-
-
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_notebook_computes_the_run(cell: str, whole_run: Callable[[str], tuple[Path, Arrays]]) -> None:
     config, arrays = whole_run(cell)

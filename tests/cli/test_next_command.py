@@ -15,7 +15,6 @@ from tests.cli.calls import WRONG, Called, write
 pytestmark = pytest.mark.usefixtures("shared_worker")
 
 STEP = "def step(x, state, p):\n    h, c = state\n    return 0.9 * h, c\n"
-FIX_STATE = "Return the last computed hidden state of each lane as its final state."
 CELL = {"cell": "gru", "num_layers": 2, "bidirectional": True}
 
 
