@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from rnnviz.cli import main
+from tests.cli.calls import Called
+from tests.cli.calls import write as write_config
 from tests.engines.seeded_bugs import RIGHT
 from tests.needs import need_engine, needs
 
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("shared_worker")
 ROOT = Path(__file__).parents[2]
 
 
-def write(folder: Path, name: str = "config.toml", **tables: dict[str, Any]) -> str:
+def write(folder: Path, **tables: dict[str, Any]) -> str:
     """A config in which every known bug is detectable, changed by `tables`."""
     base: dict[str, dict[str, Any]] = {
         "network": {"cell": "gru", "input_size": 3, "hidden_size": 5, "bidirectional": True},
@@ -24,26 +25,17 @@ def write(folder: Path, name: str = "config.toml", **tables: dict[str, Any]) -> 
         "initial_state": {"source": "normal"},
         "compare": {"reference": "manual", "candidates": ["bug:no-h2h-bias"]},
     }
-    for table, keys in tables.items():
-        base[table] = {**base[table], **keys}
-    text = "".join(
-        f"[{table}]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
-        for table, keys in base.items()
-    )
-    path = folder / name
-    path.write_text(text, encoding="utf-8")
-    return str(path)
+    return str(write_config(folder, **{table: {**base[table], **tables.get(table, {})} for table in base}))
 
 
-def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any], str]:
+def run(rnnviz: Called, *words: str) -> tuple[int, dict[str, Any], str]:
     """Exit code, JSON and standard error."""
-    code = main(["run", *words, "--json", "-"])
-    said = capsys.readouterr()
-    return code, json.loads(said.out) if said.out else {}, said.err
+    answer = rnnviz("run", *words, "--json", "-")
+    return answer.code, json.loads(answer.out) if answer.out else {}, answer.err
 
 
-def test_wrong_engine_first_step_and_likely_cause(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    code, found, _ = run(capsys, write(tmp_path))
+def test_wrong_engine_first_step_and_likely_cause(rnnviz: Called, tmp_path: Path) -> None:
+    code, found, _ = run(rnnviz, write(tmp_path))
     assert code == 1
     assert found["verdict"] == "disagree"
     assert found["diagnosis"] == ["no-h2h-bias"]
@@ -64,8 +56,8 @@ def test_wrong_engine_first_step_and_likely_cause(capsys: pytest.CaptureFixture[
     assert first["expected"] == pytest.approx(found["first_mismatch"]["reference"], abs=1e-6)
 
 
-def test_failed_check_alone_disagrees_with_diagnosis(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    code, found, _ = run(capsys, write(tmp_path), "--engines", "manual,bug:final-state-at-last-timestep")
+def test_failed_check_alone_disagrees_with_diagnosis(rnnviz: Called, tmp_path: Path) -> None:
+    code, found, _ = run(rnnviz, write(tmp_path), "--engines", "manual,bug:final-state-at-last-timestep")
     assert (code, found["verdict"], found["mismatched"]) == (1, "disagree", 0)
     assert found["audit"]["bug:final-state-at-last-timestep"]["verdict"] == "right"
     assert not all(check["holds"] for check in found["checks"])
@@ -73,38 +65,36 @@ def test_failed_check_alone_disagrees_with_diagnosis(capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize("more", [(), ("--strict",)])
-def test_without_audit_no_engine_is_named(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, more: tuple[str, ...]
-) -> None:
-    code, found, _ = run(capsys, write(tmp_path), "--audit", "off", *more)
+def test_without_audit_no_engine_is_named(rnnviz: Called, tmp_path: Path, more: tuple[str, ...]) -> None:
+    code, found, _ = run(rnnviz, write(tmp_path), "--audit", "off", *more)
     assert (code, found["verdict"]) == (1, "disagree")
     assert not {"audit", "diagnosis", "undetectable"} & set(found)
 
 
-def test_wrong_step_within_the_tolerance_disagrees(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    code, found, _ = run(capsys, write(tmp_path), "--atol", "10")
+def test_wrong_step_within_the_tolerance_disagrees(rnnviz: Called, tmp_path: Path) -> None:
+    code, found, _ = run(rnnviz, write(tmp_path), "--atol", "10")
     assert (code, found["verdict"], found["mismatched"]) == (1, "disagree", 0)
     assert found["diagnosis"] == ["no-h2h-bias"]
 
 
 @pytest.mark.slow
-def test_zero_tolerance_is_drift_and_strict_fails(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_zero_tolerance_is_drift_and_strict_fails(rnnviz: Called, tmp_path: Path) -> None:
     mine = tmp_path / "mine.py"
     mine.write_text(RIGHT["gru"], encoding="utf-8")
     words = (write(tmp_path), "--engines", f"manual,{mine}", "--atol", "0", "--rtol", "0")
-    code, found, _ = run(capsys, *words)
+    code, found, _ = run(rnnviz, *words)
     assert (code, found["verdict"]) == (0, "drift")
-    assert run(capsys, *words, "--strict")[0] == 1
+    assert run(rnnviz, *words, "--strict")[0] == 1
 
 
-def test_code_named_by_a_config_needs_the_option(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_code_named_by_a_config_needs_the_option(rnnviz: Called, tmp_path: Path) -> None:
     folder = tmp_path / "a project, ünd more"
     folder.mkdir()
     ran = tmp_path / "ran"
     mine = folder / "mine.py"
     mine.write_text(f"open({str(ran)!r}, 'w').close()\n{RIGHT['gru']}", encoding="utf-8")
     config = write(folder, compare={"candidates": ["mine.py"]})
-    code, _, sentence = run(capsys, config)
+    code, _, sentence = run(rnnviz, config)
     assert code == 2
     assert sentence.startswith(f'rnnviz: compare.candidates names "{mine}", which is Python code')
     assert "--engines" in sentence
@@ -113,36 +103,34 @@ def test_code_named_by_a_config_needs_the_option(capsys: pytest.CaptureFixture[s
     # The comma in the folder's name is why the file is moved.
     plain = tmp_path / "plain"
     folder.rename(plain)
-    code, found, _ = run(capsys, str(plain / "config.toml"), "--engines", f"manual,{plain / 'mine.py'}")
+    code, found, _ = run(rnnviz, str(plain / "config.toml"), "--engines", f"manual,{plain / 'mine.py'}")
     assert (code, found["verdict"]) == (0, "agree")
     assert ran.exists()
 
 
-def test_permission_is_for_one_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_permission_is_for_one_file(rnnviz: Called, tmp_path: Path) -> None:
     for name in ("mine.py", "other.py"):
         (tmp_path / name).write_text(RIGHT["gru"], encoding="utf-8")
     config = write(tmp_path, compare={"candidates": [str(tmp_path / "other.py")]})
-    code, _, sentence = run(capsys, config, "--reference", str(tmp_path / "mine.py"))
+    code, _, sentence = run(rnnviz, config, "--reference", str(tmp_path / "mine.py"))
     assert code == 2
     assert "other.py" in sentence
 
 
 @needs("onnxruntime")
-def test_onnx_can_be_the_reference_and_a_candidate(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_onnx_can_be_the_reference_and_a_candidate(rnnviz: Called, tmp_path: Path) -> None:
     for engines in ("onnx,manual", "manual,onnx"):
-        code, found, _ = run(capsys, write(tmp_path), "--engines", engines, "--strict")
+        code, found, _ = run(rnnviz, write(tmp_path), "--engines", engines, "--strict")
         assert (code, found["verdict"]) == (0, "agree")
         assert f"{found['reference']},{found['candidate']}" == engines
         assert found["versions"]["onnx"].startswith("onnxruntime ")
 
 
 @pytest.mark.parametrize("candidate", ["onnx", pytest.param("torch", marks=pytest.mark.slow)])
-def test_gradients_are_computed_by_an_option(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, candidate: str
-) -> None:
+def test_gradients_are_computed_by_an_option(rnnviz: Called, tmp_path: Path, candidate: str) -> None:
     need_engine(candidate)
     jsonschema = pytest.importorskip("jsonschema")
-    code, found, _ = run(capsys, write(tmp_path), "--engines", f"manual,{candidate}", "--backward")
+    code, found, _ = run(rnnviz, write(tmp_path), "--engines", f"manual,{candidate}", "--backward")
     assert (code, found["verdict"], found["overall_verdict"]) == (0, "agree", "agree")
     backward, engines = found["backward"], ["manual"] if candidate == "onnx" else ["manual", candidate]
     assert list(backward["seconds"]) == list(backward["audit"]) == engines
@@ -156,8 +144,8 @@ def test_gradients_are_computed_by_an_option(
 
 
 @pytest.mark.parametrize("engines", ["onnx,manual", "manual,onnx"])
-def test_onnx_refuses_float64(capsys: pytest.CaptureFixture[str], tmp_path: Path, engines: str) -> None:
-    code, _, sentence = run(capsys, write(tmp_path, network={"dtype": "float64"}), "--engines", engines)
+def test_onnx_refuses_float64(rnnviz: Called, tmp_path: Path, engines: str) -> None:
+    code, _, sentence = run(rnnviz, write(tmp_path, network={"dtype": "float64"}), "--engines", engines)
     assert code == 2
     assert "float32 only, but network.dtype is float64" in sentence
 
@@ -168,17 +156,15 @@ needs_gluon = needs("mxnet")
 @pytest.mark.slow
 @needs_gluon
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_lengths_that_mxnet_ignores_are_a_known_issue(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, dtype: str
-) -> None:
+def test_lengths_that_mxnet_ignores_are_a_known_issue(rnnviz: Called, tmp_path: Path, dtype: str) -> None:
     path = write(tmp_path, network={"cell": "lstm", "dtype": dtype}, sequence={"lengths": [4, 2, 1]})
     summary = tmp_path / "run.json"
-    code = main(["run", path, "--engines", "gluon,manual", "--strict", "--json", str(summary)])
+    answer = rnnviz("run", path, "--engines", "gluon,manual", "--strict", "--json", summary)
     found = json.loads(summary.read_text(encoding="utf-8"))
-    assert (code, found["verdict"], found["lengths"]) == (0, "agree", [4, 2, 1])
+    assert (answer.code, found["verdict"], found["lengths"]) == (0, "agree", [4, 2, 1])
     failed = [check for check in found["checks"] if not check["holds"]]
     # In float64 MXNet refuses the option.
     assert len(failed) == (2 if dtype == "float32" else 0)
     assert all("issue 19323" in check["known_issue"] for check in failed)
     assert not any("known_issue" in check for check in found["checks"] if check["holds"])
-    assert ("issue 19323" in capsys.readouterr().out) == bool(failed)
+    assert ("issue 19323" in answer.out) == bool(failed)
