@@ -16,7 +16,7 @@ from rnnviz.io.config_toml import name_of_source
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.session import read_session
 from rnnviz.verify.verdict import Verdict
-from tests.captures.saved import assert_computed, opened
+from tests.captures.saved import assert_computed, assert_explained, opened
 from tests.needs import need_autocast
 from tests.profiles import examples, nightly_except
 
@@ -56,6 +56,7 @@ def test_layers_are_recorded_at_any_depth_and_results_stay_the_same(tmp_path: Pa
     assert not model.encoder._forward_hooks
     assert not model.decoder._forward_hooks
     assert_computed(encoder, tmp_path, 1e-6)
+    assert_explained(captured, tmp_path / "saved")
 
 
 def randomized(module: Any) -> Any:
@@ -114,17 +115,18 @@ CELLS: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_cells_in_a_loop_are_one_sequence(name: str, tmp_path: Path) -> None:
-    cell, x = randomized(CELLS[name]()), torch.randn(6, 2, 3)
-    with torch.no_grad(), capture(cell) as captured:
-        state = None
-        for t in range(6):
-            state = cell(x[t], state)
-    (sequence,) = captured
-    assert sequence.x.shape == (6, 2, 3)
-    assert sequence.carried
-    assert (sequence.cell_states is None) == (name != "lstm")
-    assert sequence.calls[0].parameters is sequence.calls[-1].parameters
+def test_cells_in_a_loop_are_one_sequence_for_each_text(name: str) -> None:
+    cell = randomized(CELLS[name]())
+    for carries, texts in ((True, 1), (True, 2), (False, 1)):
+        with torch.no_grad(), capture(cell) as captured:
+            for _ in range(texts):
+                state = None
+                for x in torch.randn(6, 2, 3):
+                    new = cell(x, state)
+                    state = new if carries else state
+        assert [(sequence.x.shape, sequence.carried) for sequence in captured] == [((6, 2, 3), carries)] * texts
+        assert (captured[0].cell_states is None) == (name != "lstm")
+        assert captured[0].calls[0].parameters is captured[-1].calls[-1].parameters
 
 
 def test_streams_in_chunks_are_one_sequence_and_batches_are_several() -> None:
@@ -172,16 +174,6 @@ def test_an_opened_capture_was_saved_when_it_was_written_and_has_its_name(tmp_pa
     assert Path(unpacked).stat().st_mtime == 1_000_000_000
     assert name_of_source(unpacked) == "mine.rnnviz"
     assert name_of_source(str(path)) == "mine.rnnviz"
-
-
-def test_a_loop_that_does_not_carry_its_state_is_one_sequence() -> None:
-    cell = randomized(torch.nn.GRUCell(3, 4))
-    with torch.no_grad(), capture(cell) as captured:
-        for x in torch.randn(5, 2, 3):
-            cell(x)
-    (sequence,) = captured
-    assert len(sequence.x) == 5
-    assert not sequence.carried
 
 
 def test_a_loop_that_swaps_h_and_c_is_one_sequence_whose_second_step_is_wrong(tmp_path: Path) -> None:
@@ -265,17 +257,6 @@ def test_compiled_models_are_recorded(compiled_before: bool) -> None:
     whole = torch.compile(model.decoder, backend="eager", fullgraph=True)
     with pytest.raises(Exception, match="without fullgraph=True"), capture(model):
         whole(torch.randn(3, 12))
-
-
-def test_a_second_text_in_a_decoding_loop_is_a_second_sequence() -> None:
-    cell = randomized(torch.nn.GRUCell(3, 4))
-    with torch.no_grad(), capture(cell) as captured:
-        for _ in range(2):
-            h = torch.zeros(1, 4)
-            for x in torch.randn(5, 1, 3):
-                h = cell(x, h)
-    assert [len(sequence.x) for sequence in captured] == [5, 5]
-    assert all(sequence.carried for sequence in captured)
 
 
 def test_numbers_are_those_of_the_call_where_the_model_overwrites_them() -> None:
