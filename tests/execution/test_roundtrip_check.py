@@ -26,6 +26,11 @@ KINDS = ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
 RUN_BY_A_LIBRARY = [form for form in WEIGHT_FORMATS if form.library is not None]
 
 
+def named(value: object) -> str:
+    """The id of a parameter of a test."""
+    return value.ending if isinstance(value, WeightFormat) else value[0] if isinstance(value, tuple) else str(value)
+
+
 def checked(inputs: Inputs, form: WeightFormat, path: Path) -> RoundtripCheck:
     return check_roundtrip(inputs.network, inputs.parameters, path, form.read(inputs.network, path), form.library)
 
@@ -58,13 +63,19 @@ def change(path: Path, old: np.floating, new: np.floating) -> None:
     path.write_bytes(content.replace(old.tobytes(), new.tobytes()))
 
 
-@pytest.mark.parametrize("form", WEIGHT_FORMATS, ids=lambda form: form.ending)
-@pytest.mark.parametrize(("cell", "layers", "both"), [("lstm", 2, True), ("gru", 3, False), ("rnn_relu", 1, True)])
+NETWORKS = [("lstm", 2, True), ("gru", 3, False), ("rnn_relu", 1, True)]
+
+
+@pytest.mark.parametrize(
+    ("form", "network"),
+    [(form, network) for k, form in enumerate(WEIGHT_FORMATS) for network in (NETWORKS[k % 3], NETWORKS[(k + 1) % 3])],
+    ids=named,
+)
 def test_a_correct_file_is_verified_by_its_framework(
-    tmp_path: Path, form: WeightFormat, cell: str, layers: int, both: bool
+    tmp_path: Path, form: WeightFormat, network: tuple[str, int, bool]
 ) -> None:
     needs_library(form)
-    inputs = made(cell, layers, both)
+    inputs = made(*network)
     found = checked(inputs, form, written(inputs, form, tmp_path))
     name = {"gluon": "mxnet", "torch": "torch", "onnx": "onnxruntime", None: ""}[form.library]
     assert found.numbers == sum(array.size for array in inputs.parameters.values())
@@ -74,8 +85,7 @@ def test_a_correct_file_is_verified_by_its_framework(
     assert found.sentences.endswith(f"NumPy and {found.library}." if found.library else "runs with NumPy.")
 
 
-@pytest.mark.parametrize("form", WEIGHT_FORMATS, ids=lambda form: form.ending)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("form", "kind"), list(zip(WEIGHT_FORMATS, KINDS, strict=True)), ids=named)
 def test_the_last_bit_of_one_number_is_enough_to_refuse_a_file(tmp_path: Path, form: WeightFormat, kind: str) -> None:
     inputs = made("lstm", 2, True)
     path, name = written(inputs, form, tmp_path), f"r1_{kind}"
@@ -88,8 +98,9 @@ def test_the_last_bit_of_one_number_is_enough_to_refuse_a_file(tmp_path: Path, f
     assert str(caught.value) == f"{name}{list(place)} is {wrong}, expected {right}."
 
 
-@pytest.mark.parametrize("form", RUN_BY_A_LIBRARY, ids=lambda form: form.ending)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("form", "kind"), [(form, kind) for k, form in enumerate(RUN_BY_A_LIBRARY) for kind in KINDS[k : k + 2]], ids=named
+)
 def test_a_file_that_the_framework_computes_differently_is_refused(
     tmp_path: Path, form: WeightFormat, kind: str
 ) -> None:
