@@ -1,5 +1,6 @@
 """A config is validated key by key, and every refusal names the key, its value and what is allowed."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -8,7 +9,17 @@ from rnnviz.cells.activations import clipped, elu, hard_sigmoid, linear
 from rnnviz.cells.lstm import LSTM_PROJECTION
 from rnnviz.core.config import SECTIONS
 from rnnviz.core.errors import ConfigError
-from rnnviz.core.schema import LARGEST_SEED, LARGEST_SIZE, FieldSpec, declarations, display_key, display_value, listed
+from rnnviz.core.schema import (
+    LARGEST_SEED,
+    LARGEST_SIZE,
+    FieldSpec,
+    config_field,
+    declarations,
+    display_key,
+    display_value,
+    listed,
+    section_from_mapping,
+)
 from tests.core.config_factories import REQUIRED, config, mapping, refusal
 
 KEYS = [(section, key, limits) for section, kind in SECTIONS.items() for key, limits in declarations(kind).items()]
@@ -203,3 +214,28 @@ def test_shapes_of_a_projection() -> None:
     assert (network.hidden_shape(5, 3), network.hidden_shape(5, 3, "c")) == ((2, 2, 5, 3, 2), (2, 2, 5, 3, 4))
     assert (network.state_shape(3), network.state_shape(3, "c")) == ((4, 3, 2), (4, 3, 4))
     assert network.output_shape(5, 3) == (3, 5, 4)
+
+
+def test_a_section_has_the_keys_that_it_declares_and_their_defaults() -> None:
+    @dataclass(frozen=True)
+    class Part:
+        size: int = config_field("int", "How many.", minimum=2, maximum=5)
+        name: str | None = config_field("text", "What it is called.", None)
+        share: float = config_field("float", "How much.", 0.5, above=0.0)
+        made: int = 7
+
+    assert declarations(Part) == {
+        "size": FieldSpec("int", "How many.", minimum=2, maximum=5),
+        "name": FieldSpec("text", "What it is called.", optional=True),
+        "share": FieldSpec("float", "How much.", above=0.0),
+    }
+    assert section_from_mapping(Part, "part", {"size": 3}) == Part(3, None, 0.5, 7)
+    assert section_from_mapping(Part, "part", {"name": "a", "share": 1}, size=9) == Part(9, "a", 1.0, 7)
+    for values, key, sentence in (
+        ({}, "part.size", "part.size is missing and has no default: it must be an integer from 2 to 5."),
+        ({"made": 8}, "part.made", "part.made = 8 is not a known key: [part] may hold size, name, share."),
+        ({"size": 6}, "part.size", "part.size = 6 is not allowed: it must be an integer from 2 to 5."),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            section_from_mapping(Part, "part", values)
+        assert (caught.value.key, caught.value.sentence) == (key, sentence)

@@ -1,5 +1,6 @@
-"""Extras of pip, and the sentences about a package that is not installed."""
+"""Extras of pip, packages that are not installed, and variables that child processes do not get."""
 
+import os
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
@@ -10,7 +11,15 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from rnnviz.core import extras
-from rnnviz.core.extras import EXTRAS, extra_of, install_command, missing, not_installed
+from rnnviz.core.extras import (
+    EXTRAS,
+    dropped_variables,
+    extra_of,
+    install_command,
+    missing,
+    not_installed,
+    without_dropped,
+)
 from tests.needs import missing as missing_here
 
 ROOT = Path(__file__).parents[2]
@@ -60,3 +69,30 @@ def test_the_first_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     assert missing("PySide6") is None
     assert missing(*EXTRAS["window"]) == not_installed("pyqtgraph")
     assert extra_of("numpy") is None
+
+
+KEPT = {
+    "PATH": "/bin",
+    "PYTHONPATH": "/x",
+    "PYTHONHASHSEED": "1",
+    "MXNET_LIBRARY_PATH": "/lib/libmxnet.so",
+    "OPENBLAS_CORETYPE": "Haswell",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": str(os.cpu_count()),
+}
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        *("PYTHONWARNINGS=error", "PYTHONOPTIMIZE=2", "PYTHONDEVMODE=1", "OMP_NUM_THREADS=abc", "OMP_NUM_THREADS=4,2"),
+        *("OMP_NUM_THREADS=-3", "OMP_NUM_THREADS=0", "OMP_NUM_THREADS=\u0664", "OPENBLAS_NUM_THREADS=99999999"),
+        *("OMP_SCHEDULE=bad", "GOMP_CPU_AFFINITY=zz", "MXNET_ENGINE_TYPE=Foo", "MXNET_CPU_WORKER_NTHREADS=abc"),
+        "KMP_AFFINITY=bad",
+    ],
+)
+def test_a_variable_that_changes_libraries_is_dropped(variable: str) -> None:
+    name, _, value = variable.partition("=")
+    assert dropped_variables({**KEPT, name: value}) == [name]
+    assert without_dropped(KEPT) == KEPT
+    assert name not in without_dropped({**KEPT, name: value})
