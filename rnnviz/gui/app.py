@@ -212,7 +212,6 @@ _WITHOUT_QT = (
     "reading.arrays",
     "gui.regions",
     "results.columns",
-    "text.gradient_text",
     "text.verdict_text",
     "verify.mismatches",
 )
