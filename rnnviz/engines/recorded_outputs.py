@@ -1,22 +1,8 @@
-"""Recorded outputs from an `.npz` file, as an engine.
+"""Recorded outputs from an `.npz` file, as an engine; the guide's page File formats lists the arrays.
 
-The arrays have the names that a run's own archive gives them: `hidden` (L, D, T, N, H), `output` in the network's
-layout, `state` (L·D, N, H) and, for an LSTM, `cell` (L, D, T, N, H) and `cell_state` (L·D, N, H); each alone, or after
-an engine's name and a dot.
-
-Each gate, candidate or state may be there by its symbol, such as `f` (L, D, T, N, H). They are audited as the lines
-that a custom step returns. Another array without a dot in its name is refused.
-
-Besides them `computed_in` may hold a text, such as np.array("float32"): the type in which the numbers were computed, if
-they are stored in a coarser one. Steps are then audited with the precision of the computation, and with half a unit in
-the last place of the stored type for each stored number that a step reads or gives. Without it float16 numbers are
-taken to have been computed in float16. It may be "bfloat16", whose numbers are stored as float32.
-
-`grad.h`, `grad.out` (L, D, T, N, H) and the other gradients of a trace may be there by their names, of the loss of the
-run.
-
-`lengths` (N,) may hold the lengths of the samples, which must be those of the run. Values in padding are read as they
-are, so that a check finds those that are not 0.
+Steps are audited with the precision of the type `computed_in`, and with half a unit in the last place of the stored
+type for each stored number that a step reads or gives. Gates and candidates are audited as the lines that a custom step
+returns. Values in padding are read as they are, so that a check finds those that are not 0.
 """
 
 from collections import deque

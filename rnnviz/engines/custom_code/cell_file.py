@@ -1,15 +1,8 @@
-"""Custom cells: a user's Python file that declares a cell in the algebra of `base`.
+"""Custom cells: a user's Python file that declares a cell in the algebra of `base`; see Custom cells in the guide.
 
-    gates = "f n"                           symbols in the order of the rows, or {"f": "forget gate", ...}
-    recurrent_gates = "f n"                 those with recurrent rows; by default all, "" for none
-    states = "h"                            or "h c", or {"h": "P", "c": "H"} with their sizes
-    parameters = {"c2f_weight": "H"}        further parameters with their shapes, such as "P H"
-    title = "Minimal gated unit"
-
-    def step(u, v, state, p): ...
-
-All but `gates` and `step` may be left out. The names of `rnnviz.cells`, such as `sigmoid` and `Step`, are there without
-an import. Reading a file runs its code: callers of `load_cell` have asked the user for permission.
+It defines `gates` and `step(u, v, state, p)`, and may define `recurrent_gates`, `states`, `parameters` and `title`. The
+names of `rnnviz.cells`, such as `sigmoid` and `Step`, are there without an import. Reading a file runs its code:
+callers of `load_cell` have asked the user for permission.
 """
 
 import ast
