@@ -1,7 +1,5 @@
 """Each rule's bound holds the error of a float32 computation, as float64 sees it."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -71,42 +69,6 @@ def test_eight_bounds_of_a_product_cover_eight_bounds_of_its_factors(
 def test_a_product_is_within_its_bound(p: tuple[BoundedArray, np.float32], q: tuple[BoundedArray, np.float32]) -> None:
     # The rounding of what the bounds themselves admit is of second order.
     assert_holds(p[0] * q[0], p[1] * q[1], 1.0 + 2 * EPS)
-
-
-def sigmoid_by_tanh(a: np.float32) -> np.float32:
-    return np.float32(0.5) * (np.float32(1) + np.tanh(np.float32(0.5) * a))
-
-
-def sigmoid_by_exp(a: np.float32) -> np.float32:
-    with np.errstate(over="ignore"):
-        return np.float32(1) / (np.float32(1) + np.exp(-a))
-
-
-ACTIVATIONS: dict[str, tuple[Callable[[BoundedArray], BoundedArray], Callable[[np.float32], np.float32]]] = {
-    "sigmoid by tanh": (sigmoid, sigmoid_by_tanh),
-    "sigmoid by exp": (sigmoid, sigmoid_by_exp),
-    "tanh": (tanh, np.tanh),
-}
-
-
-@pytest.mark.parametrize("name", ACTIVATIONS)
-@given(value=st.floats(-30, 30), bound=st.floats(1e-9, 1e3), shift=SHIFTS)
-def test_eight_bounds_of_an_activation_equal_eight_bounds_of_its_argument(
-    name: str, value: float, bound: float, shift: float
-) -> None:
-    evaluated, _ = ACTIVATIONS[name]
-    moved = evaluated(known(value + shift * ALLOWED * bound, 0.0)).value
-    assert_holds(evaluated(known(value, bound)), moved[0], ALLOWED * 1.02)
-
-
-@pytest.mark.parametrize("name", ACTIVATIONS)
-@given(value=st.floats(-1e30, 1e30), bound=st.floats(0, 1e30))
-def test_an_activation_may_not_leave_its_range_whatever_its_argument(name: str, value: float, bound: float) -> None:
-    evaluated = ACTIVATIONS[name][0](known(value, bound))
-    lowest = -1.0 if name == "tanh" else 0.0
-    assert ALLOWED * evaluated.bound[0] <= 1.0 - lowest + ALLOWED * EPS
-    if abs(value) > 60.0 + ALLOWED * bound:
-        assert evaluated.bound[0] == EPS
 
 
 @given(operands())
