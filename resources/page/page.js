@@ -836,9 +836,7 @@ function zoom(factor, about = state.at.time + 0.5) {
   setView(about - clamp(share, 0, 1) * span, span);
 }
 
-function fit() {
-  setView(0, run.timesteps);
-}
+const fit = () => setView(0, run.timesteps);
 
 function bringIntoView() {
   const { time } = state.at;
@@ -1768,9 +1766,7 @@ function setFactor(factor) {
   play(way);
 }
 
-function changeSpeed(by) {
-  setFactor(FACTORS[clamp(FACTORS.indexOf(player.factor) + by, 0, FACTORS.length - 1)]);
-}
+const changeSpeed = (by) => setFactor(FACTORS[clamp(FACTORS.indexOf(player.factor) + by, 0, FACTORS.length - 1)]);
 
 // --------------------------------------------------------------------------------------------------------- controls
 
@@ -1925,9 +1921,7 @@ function onMessage({ source, data }) {
   select({ layer, direction, time, sample: run.samples.indexOf(sample), unit });
 }
 
-function followReader() {
-  setTheme(darkWanted.matches);
-}
+const followReader = () => setTheme(darkWanted.matches);
 
 const CLICKS = {
   "zoom-in": () => zoom(1.5),
