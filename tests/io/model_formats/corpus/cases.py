@@ -66,31 +66,6 @@ def computed_on(
     return _computed(replace(config, sequence=sequence).checked())
 
 
-@dataclass(frozen=True)
-class Ran:
-    """An entry, and its outputs (N, T, D·H) and final states (L·D, N, H)."""
-
-    entry: Entry
-    out: NDArray[np.floating]
-    h: NDArray[np.floating]
-    c: NDArray[np.floating] | None
-
-
-def run_entry(
-    path: Path,
-    x: NDArray[np.floating],
-    name: str | None = None,
-    *,
-    cell: str | None = None,
-    state: Mapping[str, NDArray[np.floating]] | str | None = None,
-) -> Ran:
-    """The entry of a file, or its only one, run as by `computed_on`, batch first."""
-    found = computed_on(path, x, name, cell, state)
-    h, c = (*found.states, None)[:2]
-    assert h is not None
-    return Ran(entry_of(path, name), found.out.swapaxes(0, 1), h, c)
-
-
 def _computed(config: Config) -> Computed:
     inputs = load_inputs(config)
     trace, _ = computed(load_engine("manual"), inputs)
