@@ -397,8 +397,7 @@ def _check(cell: StoredCell, features: int, hidden: int, kind: CellSpec) -> None
             raise UnreadableError(array.problem)
         if (array.shape, array.dtype) != (shape, cell.kernel.dtype):
             raise UnreadableError(
-                f"{array.path} holds {list(array.shape)} of {array.dtype}, and the layer needs {list(shape)} of "
-                f"{cell.kernel.dtype}"
+                f"{array.path} has the shape {list(array.shape)} or the type {array.dtype} of another layer"
             )
 
 

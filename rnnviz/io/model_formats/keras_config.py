@@ -106,10 +106,7 @@ def computed_by(item: Item) -> Computed:
     cells = [cell for side in sides_of(item) for cell in side]
     found = [_computed(cell.item) for cell in cells]
     if not found or (both and len(found) > 2):
-        raise UnreadableError(
-            "it has no cell, or stacks of cells in both directions, which are joined at the top alone: "
-            "a network here joins them after every layer"
-        )
+        raise UnreadableError("it has no cell, or stacks of cells in both directions, which a network here cannot have")
     units = {str(settings_of(cell.item).get("units")) for cell in cells}
     if len({(one.cell, one.activations) for one in found}) > 1 or len(units) > 1:
         parts = "directions do" if both else "cells do"

@@ -235,9 +235,7 @@ def read_weights(model: ModelFile, entry: Entry, network: Network, *, rounded: b
 def _check_network(entry: Entry, network: Network) -> None:
     """Check the shapes of all arrays against the network, before any of them is read."""
     if entry.reverse and not network.reverse:
-        raise InputError(
-            f"network.reverse = false is not allowed: {entry.name} reads the sequence from its end, so it must be true."
-        )
+        raise InputError(f"network.reverse must be true: {entry.name} reads the sequence from its end.")
     stored = entry.network(network.cell)
     if (entry.clip, entry.activations) != (None, None) and settings_in_float32(stored) != settings_in_float32(network):
         settings = ", ".join(entry.settings)
@@ -292,8 +290,7 @@ def check_values(name: str, array: FloatArray, network: Network, *, rounded: boo
         kept = array.astype(network.dtype)
     if not np.isfinite(kept).all() or not (rounded or np.array_equal(kept.astype(array.dtype), array)):
         raise InputError(
-            f"{name} is stored in {array.dtype}, and its values are not exact in {network.dtype}: "
-            f'network.dtype must be "{array.dtype}".'
+            f'{name} is {array.dtype} and not exact in {network.dtype}: network.dtype must be "{array.dtype}".'
         )
 
 
@@ -347,13 +344,11 @@ class WeightFormat:
         """Refuse a network that no reader of the format could compute; `path` is where it was to be written."""
         if not self.has_cell(network):
             raise InputError(
-                f"{path} cannot be written: no layer of {self.title} computes {network.cell_title}; "
-                f"write a {NUMPY_ARCHIVE.ending} file."
+                f"{path} cannot be written: no layer of {self.title} computes {network.cell_title}; write .npz."
             )
         if network.dtype not in self.dtypes:
             raise InputError(
-                f'{path} cannot be written: network.dtype is "{network.dtype}", and {self.title} files '
-                f"run only in {' or '.join(self.dtypes)}."
+                f'{path} cannot be written: network.dtype is "{network.dtype}", and {self.title} runs only in float32.'
             )
 
     def note(self, network: Network) -> str:

@@ -246,8 +246,7 @@ def _cut(
     inputs, left = divmod(rest, directions * rows)
     if left or inputs < 1:
         raise UnreadableError(
-            f"{_PACKED_IN_ONE} of {size:,} numbers, which does not fit the {layers * directions} × {hidden} units of "
-            f"the cell {cell} in {symbol}"
+            f"its {size:,} packed weights do not fit the {layers * directions} × {hidden} {cell} units of {symbol}"
         )
     lanes = [(layer, side) for layer in range(layers) for side in sides]
     shapes: list[tuple[str, tuple[int, ...]]] = [

@@ -104,9 +104,7 @@ def _cell_and_sizes(arrays: Mapping[str, str], tensors: Mapping[str, Tensor]) ->
     fitting = cells_of_arrays(rows // hidden if rows % hidden == 0 else 0, OWN_PARAMETERS & arrays.keys())
     if not fitting:
         source = arrays["h2h_weight"]
-        raise UnreadableError(
-            f"{source} has the shape {tensors[source].shape}: it must be H, 3H or 4H rows of H, or of P if projected"
-        )
+        raise UnreadableError(f"{source} has the shape {tensors[source].shape}: it must be H, 3H or 4H rows of H or P")
     return CELLS[fitting[0]], hidden, projection
 
 
@@ -117,9 +115,7 @@ def _shape(arrays: Mapping[str, str], kind: str, rank: int, tensors: Mapping[str
         raise UnreadableError(f"it holds {there}, but lacks the {lacking} that belongs to it")
     shape = tensors[arrays[kind]].shape
     if len(shape) != rank or 0 in shape:
-        raise UnreadableError(
-            f"{arrays[kind]} has the shape {shape}: it must have {rank} size{'s' * (rank > 1)} of at least 1"
-        )
+        raise UnreadableError(f"{arrays[kind]} has the shape {shape}: it must have {rank} sizes of at least 1")
     return shape
 
 

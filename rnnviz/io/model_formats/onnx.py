@@ -256,9 +256,7 @@ def _load(path: Path) -> ModelProto:
     model = ModelProto()
     with readable(path):
         if (size := path.stat().st_size) > _LARGEST_BYTES:
-            raise InputError(
-                f"{path} has {size:,} bytes: it must have less than 2 GB, with the weights in files next to it."
-            )
+            raise InputError(f"{path} has {size:,} bytes: it must have less than 2 GB, with weights in other files.")
         try:
             with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
                 model.ParseFromString(memoryview(content))

@@ -255,10 +255,7 @@ def _check(attributes: Attributes) -> None:
             raise UnreadableError(f"its attribute {name} is not known, or of a wrong type")
     direction, layout = _direction(attributes), whole(attributes, "layout")
     if direction not in _SIDES or layout not in (0, 1):
-        raise UnreadableError(
-            f'its direction is "{direction}" and its layout {layout}: they must be forward, reverse or bidirectional, '
-            "and 0 or 1"
-        )
+        raise UnreadableError(f'its direction "{direction}" or its layout {layout} is not one of ONNX')
 
 
 def _cell(placed: PlacedNode, attributes: Attributes, constants: Constants) -> str:
@@ -289,9 +286,7 @@ def _activations(placed: PlacedNode, cell: str, attributes: Attributes) -> tuple
     if not names:
         return None
     if len(names) != roles * directions:
-        raise UnreadableError(
-            f"its activations are {', '.join(names)}: it must have {roles} for each of {directions} directions"
-        )
+        raise UnreadableError(f"its activations are {', '.join(names)}: it must have {roles} for each direction")
     constants = [iter(attributes[name].floats if name in attributes else ()) for name in _CONSTANTS]
     found = [_activation(name, *constants) for name in names]
     if found[:roles] != found[-roles:]:
@@ -308,10 +303,7 @@ def _activation(name: str, alphas: Iterator[float], betas: Iterator[float]) -> A
         )
     taken = [next(source, None) for source, _ in zip((alphas, betas), range(activation.constants), strict=False)]
     if None in taken and activation not in (leaky_relu, hard_sigmoid, elu):
-        raise UnreadableError(
-            f"its activation {name} lacks {' or '.join(_CONSTANTS[: activation.constants])}, "
-            "whose default in ONNX Runtime is not that of ONNX"
-        )
+        raise UnreadableError(f"its activation {name} lacks {' or '.join(_CONSTANTS[: activation.constants])}")
     # The shortest number that is the same float32, so that 0.1 stays 0.1.
     made = activation.with_constants(*(None if value is None else float(str(np.float32(value))) for value in taken))
     known = next((one for one in ACTIVATIONS.values() if one.in_float32() == made.in_float32()), made)

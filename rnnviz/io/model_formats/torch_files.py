@@ -157,9 +157,7 @@ def read_characters(path: Path) -> str:
     with reading(path, ".safetensors", (SafetensorError,)), safe_open(path, framework="numpy") as file:
         characters: str = (file.metadata() or {}).get(CHARACTERS, "")
     if not characters:
-        raise InputError(
-            f'{path} names no characters: the metadata of a character model must have "{CHARACTERS}", all in one text.'
-        )
+        raise InputError(f'{path} names no characters: its metadata must have "{CHARACTERS}", all in one text.')
     if len(set(characters)) < len(characters):
         raise InputError(f'{path} names a character twice: "{CHARACTERS}" in its metadata must have each once.')
     return characters
@@ -218,9 +216,7 @@ def _weight_map(path: Path) -> Mapping[str, str]:
     for place in dict.fromkeys(places.values()):
         parts = PurePosixPath(place.replace("\\", "/"))
         if not place or parts.is_absolute() or ".." in parts.parts or ":" in place or "\0" in place:
-            raise InputError(
-                f"{path} names {place}, which is outside of its folder: shards must be in the same folder."
-            )
+            raise InputError(f"{path} names {place}, which is outside of its folder: all shards must be in it.")
     return places
 
 
@@ -229,10 +225,7 @@ def _exported(members: ZipMembers) -> TensorFile:
     path = members.path
     configs = [name for name in members.sizes if name.endswith(_CONFIG)]
     if len(configs) != 1:
-        raise InputError(
-            f"{path} is an exported program without its weights by name: save the state_dict of the module, "
-            "with torch.save(model.state_dict(), ...)."
-        )
+        raise InputError(f"{path} is an exported program without named weights: save the module's state_dict.")
     folder = configs[0].removesuffix("model_weights_config.json")
     found = Contents({}, {}, {})
     try:
@@ -338,10 +331,7 @@ def _archive(members: ZipMembers) -> TensorFile:
     description = members.read_up_to(described[0], _LARGEST)
     found = contents(Unpickler(path, io.BytesIO(description)).value(), path)
     if folder + "constants.pkl" in members.sizes and not found.tensors:
-        raise InputError(
-            f"{path} is a frozen TorchScript program, whose weights have no names: "
-            "save the state_dict of the module before torch.jit.freeze."
-        )
+        raise InputError(f"{path} is a frozen TorchScript program without named weights: save the module's state_dict.")
     return _state_dict(found, lambda storage: members.read(f"{folder}data/{storage.key}", storage.size))
 
 

@@ -354,7 +354,7 @@ def test_packed_weights_are_cut_by_the_sizes_in_the_symbol(
         (None, "in one vector without sizes: put net-symbol.json"),
         ("{", "net-symbol.json is not an MXNet symbol"),
         ('{"nodes": [{"op": "RNN", "inputs": [[0, 0], [9, 0]]}, 3]}', "which no RNN in net-symbol.json reads"),
-        (("num_layers", "3"), "does not fit the 3 × 4 units of the cell lstm in net-symbol.json"),
+        (("num_layers", "3"), "do not fit the 3 × 4 lstm units of net-symbol.json"),
         (("mode", "lstn"), "the mode 'lstn' in net-symbol.json is not supported"),
         (("state_size", "-4"), "has it with state_size = '-4'"),
         (("lstm_state_clip_min", "-1"), "lstm_state_clip_min = -1 in net-symbol.json is not supported"),
