@@ -148,31 +148,23 @@ def mismatches(*given: ArrayComparison, way: PassName = "forward") -> str:
 
 def error_size(*given: ArrayComparison, way: PassName = "forward") -> str:
     """How many values are outside the tolerance, and the largest difference."""
-    apart, mismatched = _total(given, "nonfinite_apart"), _total(given, "mismatched")
-    if mismatched == apart:
-        template = "{mismatches}; NaN or infinity in one engine only"
-    elif apart:
-        template = "{mismatches}; max abs difference {error:error}; {apart:,} NaN or infinite in one engine only"
-    else:
-        template = "{mismatches}; max abs difference {error:error}"
-    error = max(own.max_abs_error for own in given)
-    return say(template, mismatches=mismatches(*given, way=way), error=error, apart=apart)
+    apart, values = _total(given, "nonfinite_apart"), mismatches(*given, way=way)
+    if _total(given, "mismatched") == apart:
+        return f"{values}; NaN or infinity in one engine only"
+    size = f"{values}; {_largest(given)}"
+    return f"{size}; {apart:,} NaN or infinite in one engine only" if apart else size
 
 
 def values_and_error(*given: ArrayComparison, way: PassName = "forward") -> str:
     """The number of compared values and the largest difference."""
-    error, lacking = max(own.max_abs_error for own in given), _total(given, "unrecorded")
-    if lacking:
-        template = "{compared} values compared (the rest is not recorded), " + (
-            "max abs difference {error:error}" if error else "all equal"
-        )
-    else:
-        template = (
-            "{compared} {way[values]}, max abs difference {error:error}"
-            if error
-            else ("all {compared} {way[values]} are equal")
-        )
-    return say(template, way=WORDS[way], compared=compared(*given), error=error)
+    count, differ, values = compared(*given), any(own.max_abs_error for own in given), WORDS[way]["values"]
+    if _total(given, "unrecorded"):
+        return f"{count} values compared (the rest is not recorded), {_largest(given) if differ else 'all equal'}"
+    return f"{count} {values}, {_largest(given)}" if differ else f"all {count} {values} are equal"
+
+
+def _largest(given: Iterable[ArrayComparison]) -> str:
+    return f"max abs difference {number_format.error(max(own.max_abs_error for own in given))}"
 
 
 def size_of_difference(comparison: ArrayComparison) -> str:
@@ -257,8 +249,8 @@ def _without_errors(audits: Sequence[Audit]) -> tuple[str, ...]:
 def padding(result: RunResult) -> tuple[str, ...]:
     """How many time steps of all samples are padding; empty if none is."""
     steps, computed = result.inputs.timesteps * result.inputs.batch_size, sum(result.inputs.lengths)
-    template = "{padding:,} of {steps:,} time steps of the samples are padding, which is neither computed nor compared."
-    return (say(template, padding=steps - computed, steps=steps),) if computed else ()
+    share = f"{steps - computed:,} of {steps:,} time steps of the samples"
+    return (f"{share} are padding, which is neither computed nor compared.",) if computed else ()
 
 
 def assumptions(result: RunResult) -> tuple[str, ...]:
@@ -346,10 +338,8 @@ def first_values(comparison: Comparison, first: Mismatch | None, way: PassName =
 def undetectable_bugs(result: RunResult, way: PassName = "forward") -> tuple[str, ...]:
     """The known bugs that the run could not reveal, and the change of the config that would reveal more."""
     bugs, change = result.judged(way).undetectable, remedy(result)
-    template = "Undetectable {way[here]}: {bugs:list}."
-    if change:
-        template = "Undetectable {way[here]}: {bugs:list}. To detect more, {change}."
-    return (say(template, way=WORDS[way], bugs=bugs, change=change),) if bugs else ()
+    more = f" To detect more, {change}." if change else ""
+    return (f"Undetectable {WORDS[way]['here']}: {', '.join(bugs)}.{more}",) if bugs else ()
 
 
 def remedy(result: RunResult) -> str:
@@ -393,13 +383,9 @@ def tolerance(comparison: Comparison) -> str:
 
 
 def passing(comparison: Comparison) -> str:
-    if comparison.nonfinite_apart:
-        template = "The finite values would pass with atol = {own.smallest_passing_atol:ceil} (same rtol)."
-    elif comparison.mismatched:
-        template = "Would pass with atol = {own.smallest_passing_atol:ceil} (same rtol)."
-    else:
-        template = "Would still pass with atol = {own.smallest_passing_atol:ceil} (same rtol)."
-    return say(template, own=comparison)
+    would = "Would" if comparison.mismatched else "Would still"
+    would = "The finite values would" if comparison.nonfinite_apart else would
+    return f"{would} pass with atol = {number_format.format_ceil(comparison.smallest_passing_atol)} (same rtol)."
 
 
 def ulp(comparison: Comparison) -> tuple[str, ...]:

@@ -351,12 +351,8 @@ def wrong_engines(result: RunResult, engines: Iterable[str], way: PassName = "fo
         text += fill(template, way=WORDS[way], engine=engine, wrong=wrong_words(engine, way), place=place)
         if audit is not None and audit.first_line is not None:
             number = details.first_line_in_source(result, audit)
-            template = (
-                " First line that differs: *{line}*."
-                if number is None
-                else (" First line that differs: *{line}*, in line {number} of the file.")
-            )
-            text += fill(template, line=audit.first_line.name, number=number)
+            file = "" if number is None else f", in line {number} of the file"
+            text += fill(" First line that differs: *{line}*{file}.", line=audit.first_line.name, file=file)
         text += cause_text(result.judged(way), engine)
     return tuple(text)
 

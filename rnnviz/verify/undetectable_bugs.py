@@ -22,6 +22,7 @@ from rnnviz.engines.known_bugs.backward import BackwardPasses
 from rnnviz.engines.known_bugs.engine import faulty_trace
 from rnnviz.engines.known_bugs.registry import gradient_bugs_in, known_bugs_in
 from rnnviz.verify.audit import audit, audit_pass
+from rnnviz.verify.audited import spread
 from rnnviz.verify.consistency_checks import consistency_checks, padding_check
 from rnnviz.verify.diagnosis import distance_of, states_of
 from rnnviz.verify.forward_pass import ForwardPass
@@ -158,7 +159,7 @@ def _parts(inputs: Inputs) -> Iterator[Inputs]:
         steps = min(inputs.timesteps, most_steps, max(_LEAST_STEPS, work // (per_step * samples)))
         if (samples, steps) not in seen:
             seen.add((samples, steps))
-            yield _part(inputs, np.linspace(0, inputs.batch_size - 1, samples).round().astype(np.intp), steps)
+            yield _part(inputs, spread(inputs.batch_size, samples), steps)
 
 
 def _part(inputs: Inputs, samples: NDArray[np.intp], steps: int) -> Inputs:
