@@ -1,6 +1,8 @@
 """Of a recording that lacks vectors what is there is compared and audited, and nothing else."""
 
+import csv
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.engines.known_bugs.engine import run_fault
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.engines.manual import ManualEngine
+from rnnviz.io.export.data import npz_arrays, write_csv
 from rnnviz.steps.inputs import followed, layer_input, previous_hidden
 from rnnviz.verify import metrics
 from rnnviz.verify.audit import audit
@@ -17,6 +20,7 @@ from rnnviz.verify.compare import compare
 from rnnviz.verify.consistency_checks import cell_checks, state_equality
 from rnnviz.verify.diagnosis import diagnose
 from rnnviz.verify.metrics import ComparedBlock
+from tests.factories import make_result
 from tests.oracles.computed import computed, empty_trace
 from tests.profiles import nightly_except
 from tests.verify.audit_helpers import inputs_of
@@ -201,3 +205,21 @@ def test_a_known_bug_explains_what_a_recording_has(missing: set[str]) -> None:
     for name in {"out", "state.h"} - missing:
         changed = part.with_arrays({name: part[name] + 0.125})
         assert diagnose(inputs, changed, found) == ()
+
+
+GOLDEN = "recording:/far/away/golden.npz"
+
+
+def test_a_value_that_was_not_recorded_is_empty_in_a_table_and_absent_from_an_archive(tmp_path: Path) -> None:
+    result = make_result(("manual", GOLDEN), bidirectional=True)
+    partial = replace(result[GOLDEN], missing=frozenset({"h", "out"}))
+    result = replace(result, traces={**result.traces, GOLDEN: partial})
+    write_csv(result, tmp_path / "a.csv")
+    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    column = Path(GOLDEN).name
+    recorded = {(row["direction"], row["timestep"]) for row in rows if row[column]}
+    assert recorded == {("forward", "4"), ("backward", "0")}
+    assert {bool(row["abs_error"]) == bool(row[column]) for row in rows} == {True}
+    assert {row["mismatch"] for row in rows} == {"false"}
+    assert not any(name.endswith(".hidden") and column in name for name in npz_arrays(result))
