@@ -1,8 +1,7 @@
 """A plain engine whose steps a test may spoil, and the verdict on it compared with a correct one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from rnnviz.engines.base import LayerTask, Progress, run_stack
 from rnnviz.verify.audit import audit
 from rnnviz.verify.compare import compare_all, tolerances
 from rnnviz.verify.result import Judgment, RunResult
+from tests import factories
 from tests.oracles.computed import empty_trace
 
 Spoil = Callable[[int, FloatArray, FloatArray], FloatArray]
@@ -65,26 +65,13 @@ def _step(task: LayerTask, u: FloatArray, v: FloatArray, h: FloatArray, c: Float
 
 def result_of(inputs: Inputs, reference: Trace, candidate: Trace) -> RunResult:
     """Two traces compared and audited as a run does it, without checks of what else the engines return."""
-    config = replace(
-        inputs.config,
-        compare=replace(inputs.config.compare, reference=reference.engine, candidates=(candidate.engine,)),
-    )
-    inputs = replace(inputs, config=config)
-    comparison = compare_all(reference, candidate, *tolerances(config, reference, candidate))
-    traces: Mapping[str, Trace] = {trace.engine: trace for trace in (reference, candidate)}
+    compared = replace(inputs.config.compare, reference=reference.engine, candidates=(candidate.engine,))
+    inputs = replace(inputs, config=replace(inputs.config, compare=compared))
+    traces = {trace.engine: trace for trace in (reference, candidate)}
+    comparison = compare_all(reference, candidate, *tolerances(inputs.config, *traces.values()))
     audits = {name: audit(inputs, trace, [comparison], traces=traces) for name, trace in traces.items()}
-    return RunResult(
-        request_id=1,
-        inputs=inputs,
-        traces=traces,
-        comparisons=(comparison,),
-        checks=(),
-        seconds={},
-        versions={},
-        extents={},
-        folder=Path(),
-        judgment=Judgment(audits),
-    )
+    result = factories.result_of(inputs, traces)
+    return replace(result, comparisons=(comparison,), checks=(), judgment=Judgment(audits))
 
 
 def permuted_gates(order: tuple[int, ...]) -> Callable[[str, FloatArray], FloatArray]:
