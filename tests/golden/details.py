@@ -1,8 +1,9 @@
 """Cases of single sentences whose texts are kept in `details.txt`."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
-from math import inf, nextafter
+from math import nextafter
 from typing import Any
 
 from rnnviz.core.number_format import UNDEFINED_ULP
@@ -18,79 +19,60 @@ from tests.factories import make_result, setting, with_judgment
 
 MINE = "/far/away/mine.py"
 WRONG = setting((0, 0, 1, 0, 0), 9.0)
+PLACE = Place.at("h", Location())
 
 
 def first_values(comparison: Comparison) -> tuple[str, ...]:
     return verdict_details.first_values(comparison, comparison.first_mismatch)
 
 
-COMPARISONS: tuple[tuple[Any, tuple[dict[str, Any], ...]], ...] = (
-    (verdict_details.mismatch_count, ({"mismatched": 1234}, {"mismatched": 1, "elements": 9, "unrecorded": 3})),
-    (verdict_details.compared, ({"elements": 9600}, {"elements": 1000, "unrecorded": 2000})),
-    (
-        verdict_details.size_of_difference,
-        (
-            {},
-            {"mismatched": 1, "max_abs_error": 0.25},
-            {"mismatched": 2, "max_abs_error": 0.25},
-            {"mismatched": 2, "nonfinite_apart": 2},
-            {"mismatched": 3, "nonfinite_apart": 2, "max_abs_error": 0.25},
+COMPARISONS: dict[Any, tuple[str, ...]] = {
+    verdict_details.mismatch_count: ("mismatched=1234", "mismatched=1 elements=9 unrecorded=3"),
+    verdict_details.compared: ("elements=9600", "elements=1000 unrecorded=2000"),
+    verdict_details.size_of_difference: (
+        *("", "mismatched=1 max_abs_error=0.25", "mismatched=2 max_abs_error=0.25", "mismatched=2 nonfinite_apart=2"),
+        "mismatched=3 nonfinite_apart=2 max_abs_error=0.25",
+    ),
+    verdict_details.values_and_error: (
+        *("", "max_abs_error=3e-8", "elements=10 unrecorded=30", "elements=10 unrecorded=30 max_abs_error=3e-8"),
+    ),
+    first_values: ("", "first_mismatch=0.25,-1.5"),
+    verdict_details.nonfinite: (
+        *("", "nonfinite_reference=1200 nonfinite_apart=1200", "nonfinite_reference=2 nonfinite_candidate=2"),
+    ),
+    verdict_details.tolerance: (
+        *("max_error_ratio=1.0", "max_error_ratio=0.0059", "max_error_ratio=1.5", "max_error_ratio=12345.0"),
+        *(
+            "max_error_ratio=1.2e9",
+            "atol=0.0 rtol=0.0 max_error_ratio=0.0",
+            "atol=0.0 rtol=0.0 max_error_ratio=Infinity",
         ),
+        *("atol=0.0 rtol=0.5 max_error_ratio=Infinity", "atol=5e-324 rtol=0.0 max_error_ratio=Infinity"),
     ),
-    (
-        verdict_details.values_and_error,
-        (
-            {},
-            {"max_abs_error": 3e-8},
-            {"elements": 10, "unrecorded": 30},
-            {"elements": 10, "unrecorded": 30, "max_abs_error": 3e-8},
-        ),
+    verdict_details.passing: (
+        *("smallest_passing_atol=0.1201", "smallest_passing_atol=0.1201 mismatched=1"),
+        "smallest_passing_atol=0.1201 nonfinite_apart=1 mismatched=1",
     ),
-    (first_values, ({}, {"first_mismatch": Mismatch(Place.at("h", Location()), 0.25, -1.5)})),
-    (
-        verdict_details.nonfinite,
-        (
-            {},
-            {"nonfinite_reference": 1200, "nonfinite_apart": 1200},
-            {"nonfinite_reference": 2, "nonfinite_candidate": 2},
-        ),
-    ),
-    (
-        verdict_details.tolerance,
-        (
-            {"max_error_ratio": 1.0},
-            {"max_error_ratio": 0.0059},
-            {"max_error_ratio": 1.5},
-            {"max_error_ratio": 12345.0},
-            {"max_error_ratio": 1.2e9},
-            {"atol": 0.0, "rtol": 0.0, "max_error_ratio": 0.0},
-            {"atol": 0.0, "rtol": 0.0, "max_error_ratio": inf},
-            {"atol": 0.0, "rtol": 0.5, "max_error_ratio": inf},
-            {"atol": 5e-324, "rtol": 0.0, "max_error_ratio": inf},
-        ),
-    ),
-    (
-        verdict_details.passing,
-        (
-            {"smallest_passing_atol": 0.1201},
-            {"smallest_passing_atol": 0.1201, "mismatched": 1},
-            {"smallest_passing_atol": 0.1201, "nonfinite_apart": 1, "mismatched": 1},
-        ),
-    ),
-    (
-        verdict_details.ulp,
-        ({"max_ulp": 7}, {"max_ulp": 7, "mismatched": 1}, {"max_ulp": UNDEFINED_ULP, "mismatched": 1}),
-    ),
-    (tolerance_remark, ({"nonfinite_apart": 1}, {"nonfinite_apart": 1200}, {}, {"smallest_passing_atol": 0.5})),
-    (comparison_in_words, ({"mismatched": 1, "max_abs_error": 0.25}, {"max_abs_error": 3e-8})),
-)
+    verdict_details.ulp: ("max_ulp=7", "max_ulp=7 mismatched=1", f"max_ulp={UNDEFINED_ULP} mismatched=1"),
+    tolerance_remark: ("nonfinite_apart=1", "nonfinite_apart=1200", "", "smallest_passing_atol=0.5"),
+    comparison_in_words: ("mismatched=1 max_abs_error=0.25", "max_abs_error=3e-8"),
+}
+"""By the function that says it: the fields of a comparison in each case."""
+
+
+def fields_of(case: str) -> dict[str, Any]:
+    given = (pair.split("=") for pair in case.split())
+    return {
+        name: json.loads(value) if "," not in value else Mismatch(PLACE, *map(float, value.split(",")))
+        for name, value in given
+    }
 
 
 def lines() -> Iterator[str]:
     """A line for each case: the function, its fields and its text."""
     result = make_result(("gluon", MINE))
-    for say, cases in COMPARISONS:
-        for fields in cases:
+    for say, cases in COMPARISONS.items():
+        for fields in map(fields_of, cases):
             comparison = replace(result.comparisons[0], **fields)
             yield f"{say.__name__} {fields}: {said(say(comparison))}"
     for count in range(5):
@@ -122,7 +104,7 @@ def of_audits(result: RunResult) -> Iterator[str]:
     yield f"audit_coverage off: {said(verdict_details.audit_coverage(result, ('gluon', MINE)))}"
     wrong = make_result(("gluon", MINE), edits={MINE: WRONG})
     yield f"audit_coverage off, mismatch: {said(verdict_details.audit_coverage(wrong, ('gluon', MINE)))}"
-    step = with_audit(result, wrong=2, first_wrong=WrongValue(Place.at("h", Location()), 0.25001, 0.25))
+    step = with_audit(result, wrong=2, first_wrong=WrongValue(PLACE, 0.25001, 0.25))
     assert step.judgment is not None
     audits = list(step.judgment.audits.values())
     yield f"first_wrong_values: {said(verdict_details.first_wrong_values(audits))}"
