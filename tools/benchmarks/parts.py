@@ -5,23 +5,22 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import TypeAlias
 
-import numpy as np
-
 from rnnviz.core.config import Config
-from rnnviz.core.inputs import save_inputs
-from rnnviz.core.trace import Trace, create_trace, open_trace
-from rnnviz.core.trace_index import Places
+from rnnviz.core.trace import open_trace
 from rnnviz.engines.registry import load_engine
+from rnnviz.execution.events import Finished, RunRequest
+from rnnviz.execution.supervisor import Supervisor
 from rnnviz.io.export.data import write_csv, write_npz
 from rnnviz.io.inputs import load_inputs
 from rnnviz.reading.level_of_detail import ComparedPyramids
 from rnnviz.verify.audit import audit
-from rnnviz.verify.compare import compare, compare_all
+from rnnviz.verify.compare import compare
 from rnnviz.verify.result import RunResult
 from tools.benchmarks.private_memory import malloc_trim, watched
 
@@ -33,13 +32,15 @@ _ROOM = 4 << 30
 
 @dataclass(frozen=True)
 class Case:
-    """A run whose traces hold noise, of which the candidate's differs from the reference's by roundings."""
+    """A run, and a folder for what is written of it."""
 
     folder: Path
     result: RunResult
 
     def run(self, engine: str) -> None:
-        trace = open_trace(self.folder / engine, writable=True)
+        folder = self.result[engine].folder
+        assert folder is not None, "a run lies on disk"
+        trace = open_trace(folder, writable=True)
         load_engine(engine).run(self.result.inputs, trace, lambda done: None)
 
     def audit(self) -> None:
@@ -54,7 +55,7 @@ class Case:
         """Compare, and make the coarser copies on the way."""
         comparison = self.result.comparisons[0]
         one, other = self.result.reference, self.result[comparison.candidate]
-        for copy in self.folder.glob("*/*.level-*.npy"):
+        for copy in self.result.folder.rglob("*.level-*.npy"):
             copy.unlink()
         compare(one, other, comparison.rtol, comparison.atol, accumulators=[ComparedPyramids(one, other, first=True)])
 
@@ -116,40 +117,16 @@ _PARTS = {"engines": ENGINES, "files": FILES, "copies": COPIES}
 
 @contextmanager
 def made_case(config: Config) -> Iterator[Case]:
-    generator = np.random.default_rng(0)
     with tempfile.TemporaryDirectory(prefix="rnnviz-parts-", dir=quick_folder()) as name:
-        folder = Path(name)
-        inputs = save_inputs(folder / "inputs", load_inputs(config))
-        traces: dict[str, Trace] = {}
-        for engine in config.compare.engines:
-            knows = load_engine(engine).provides_cell_state
-            size = inputs.timesteps, inputs.batch_size
-            trace = create_trace(
-                folder / engine,
-                engine,
-                config.network,
-                Places.of(config.network, *size),
-                ("h", "c") if knows else ("h",),
-            )
-            for lane in trace.hidden.reshape(-1, *trace.shape[2:]):
-                # The same noise for every engine, but for the last bits.
-                noise = np.random.default_rng(1).standard_normal(lane.shape, lane.dtype.type)
-                lane[:] = np.tanh(noise) + generator.standard_normal(1, lane.dtype.type) * 1e-7
-            traces[engine] = open_trace(folder / engine)
-        candidate = config.compare.candidates[0]
-        comparison = compare_all(traces[config.compare.reference], traces[candidate], *config.tolerances)
-        result = RunResult(
-            request_id=0,
-            inputs=inputs,
-            traces=traces,
-            comparisons=(comparison,),
-            checks=(),
-            seconds={},
-            versions={},
-            extents=dict.fromkeys((*traces, "input"), 1.0),
-            folder=folder,
-        )
-        yield Case(folder, result)
+        *_, last = _supervisor().events(RunRequest(config, load_inputs, "off"))
+        assert isinstance(last, Finished), last
+        yield Case(Path(name), last.result)
+
+
+@cache
+def _supervisor() -> Supervisor:
+    """One process runs all cases, and ends with this one."""
+    return Supervisor()
 
 
 def quick_folder() -> Path:
