@@ -386,14 +386,6 @@ _TOO_LARGE_TO_SHOW = (
     "The interactive page of this run is larger than {limit} MB. These lines show it here, or write it to a file:"
 )
 _CALLS = 'rnnviz.view(run)\nrnnviz.write_page(run, "run.html")'
-_FRAME = (
-    '<iframe title="{title}" sandbox="allow-scripts" onload="{script}" srcdoc="{page}" '
-    'style="{style}" width="100%" height="680"></iframe>'
-)
-_STYLE = (
-    "display: block; box-sizing: border-box; max-height: 90vh; margin: 8px 0; "
-    "border: 1px solid rgba(128, 128, 128, 0.35); border-radius: 6px"
-)
 
 
 def run_html(result: RunResult) -> str:
@@ -419,5 +411,7 @@ def _page(result: RunResult) -> str:
 
 def _frame(result: RunResult, start: Location | None, limit: int | None = None) -> str:
     page = page_html(result, datetime.now(UTC), start, framed=True, limit=limit)
-    script = resource_path("page", "frame.js").read_text(encoding="utf-8").strip()
-    return _FRAME.format(title="Values of the run", script=escape(f"({script})(this)"), page=escape(page), style=_STYLE)
+    frame, script = (
+        resource_path("page", f"frame.{kind}").read_text(encoding="utf-8").strip() for kind in ("html", "js")
+    )
+    return frame.format(script=escape(f"({script})(this)"), page=escape(page))

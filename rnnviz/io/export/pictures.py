@@ -23,11 +23,7 @@ _UNFILTERED = 0
 
 
 def write_png(
-    strips: Iterable[NDArray[np.uint8]],
-    width: int,
-    height: int,
-    path: Path,
-    progress: Progress = lambda _: None,
+    strips: Iterable[NDArray[np.uint8]], width: int, height: int, path: Path, progress: Progress = lambda _: None
 ) -> None:
     """Write a picture of 8 bits per channel, given from top to bottom in strips (rows, width, 3).
 
@@ -38,11 +34,7 @@ def write_png(
 
 
 def encode_png(
-    strips: Iterable[NDArray[np.uint8]],
-    width: int,
-    height: int,
-    out: IO[bytes],
-    progress: Progress = lambda _: None,
+    strips: Iterable[NDArray[np.uint8]], width: int, height: int, out: IO[bytes], progress: Progress = lambda _: None
 ) -> None:
     deflate = zlib.compressobj(_LEVEL)
     done = 0

@@ -252,10 +252,7 @@ def test_expected_values_are_those_of_an_engine_that_is_not_wrong(name: str, tmp
 
 @pytest.mark.parametrize(
     ("dtype", "asked", "taken"),
-    [
-        ("float32", {"rtol": 0.0, "atol": 0.0}, (1.3e-6, 1e-5)),
-        ("float64", {"atol": 0.5}, (1e-7, 0.5)),
-    ],
+    [("float32", {"rtol": 0.0, "atol": 0.0}, (1.3e-6, 1e-5)), ("float64", {"atol": 0.5}, (1e-7, 0.5))],
 )
 def test_the_tolerance_is_the_runs_but_no_stricter_than_the_dtypes(
     dtype: str, asked: dict[str, float], taken: tuple[float, float]

@@ -15,10 +15,7 @@ from tests.factories import make_result
 from tests.io.export.notebook.running import read
 from tests.needs import needs
 
-pytestmark = [
-    pytest.mark.slow,
-    needs("mxnet"),
-]
+pytestmark = [pytest.mark.slow, needs("mxnet")]
 
 
 class Kernel(NamedTuple):
