@@ -13,7 +13,7 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import read_only
 from rnnviz.core.parameters import Parameters
 from rnnviz.engines import registry
-from rnnviz.engines.base import Engine
+from rnnviz.engines.base import Engine, EngineReport
 from rnnviz.engines.registry import ENGINES, load_engine, load_file_engine
 from rnnviz.io.inputs import load_inputs
 from tests.cells.layers import EXAMPLES
@@ -33,8 +33,8 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def assert_computes(engine: Engine, asked: Inputs, given: Inputs) -> list[float]:
-    """Check that the engine computes `given` as `asked`; returns the progress that it reported."""
+def assert_computes(engine: Engine, asked: Inputs, given: Inputs) -> tuple[list[float], EngineReport]:
+    """Check that the engine computes `given` as `asked`; returns the progress that it reported, and its report."""
     trace = empty_trace(asked, cell=engine.provides_cell_state)
     told: list[float] = []
     report = engine.run(given, trace, told.append)
@@ -42,7 +42,7 @@ def assert_computes(engine: Engine, asked: Inputs, given: Inputs) -> list[float]
     for equality in report.equalities:
         assert equality.left is not equality.right
         np.testing.assert_allclose(equality.left, equality.right, rtol=0, atol=1e-6, err_msg=equality.name)
-    return told
+    return told, report
 
 
 @pytest.mark.parametrize(("cell", "layers", "both"), NETWORKS)
@@ -51,9 +51,7 @@ def test_a_framework_computes_every_layer_from_our_parameters(name: str, cell: s
         asked = made(cell, layers, both)
         asked = replace(asked, config=replace(asked.config, network=replace(asked.network, layout=layout)))
         steps = layers + (name == "gluon")
-        engine = load_engine(name)
-        told = assert_computes(engine, asked, asked)
-        report = engine.run(asked, empty_trace(asked, cell=False), lambda done: None)
+        told, report = assert_computes(load_engine(name), asked, asked)
         assert list(report.seconds) == (["gluon.fused"] if name == "gluon" else [])
         assert all(0.0 < seconds < 60.0 for seconds in report.seconds.values())
         final = ["final h", "final c"][: 1 + (cell == "lstm")]
@@ -70,7 +68,7 @@ def test_a_framework_takes_every_weight_from_its_own_file(
     asked = made(cell, layers, both)
     engine = load_file_engine(name, write(asked, tmp_path / f"w{ENDINGS[name]}"))
     zeros = {key: np.zeros_like(array) for key, array in asked.parameters.items()}
-    told = assert_computes(engine, asked, replace(asked, parameters=Parameters(asked.network, zeros)))
+    told, _ = assert_computes(engine, asked, replace(asked, parameters=Parameters(asked.network, zeros)))
     assert told[-1] == 1.0
     assert not engine.provides_cell_state
     assert engine.version == load_engine(name).version
