@@ -108,6 +108,13 @@ def test_doctor_tries_each_engine(rnnviz: Called) -> None:
         assert f"  {name}: {entry.unavailable or 'available'}\n" in answer.out
 
 
+def test_the_module_is_the_command(config: str) -> None:
+    command = [sys.executable, "-m", "rnnviz", "run", config, "--engines", WRONG, "--json", "-"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert json.loads(done.stdout)["verdict"] == "disagree"
+
+
 @pytest.mark.slow
 @needs_gluon
 def test_a_run_does_not_depend_on_options_of_python_or_of_libraries(tmp_path: Path) -> None:
