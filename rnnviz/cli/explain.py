@@ -232,7 +232,7 @@ def _place(result: RunResult, options: Namespace) -> Location:
     _check_sequence(result.config, options)
     direction = int(options.direction == "backward" and network.bidirectional)
     at = options.layer, direction, options.timestep, options.sample, options.unit
-    where = Location(*at, reverse=network.reverse)
+    where = result.inputs.places.location(*at)
     if "unit" in _needed(options.gradient or ""):
         check_index("--unit", options.unit, _units(result, _place_of(result, where, options)), "unit")
     return where
@@ -248,7 +248,7 @@ def _first_place(result: RunResult, options: Namespace) -> tuple[Location, str]:
     """The first wrong step or mismatch of the verdict, or the first value, and a sentence that says which."""
     network, symbol = result.config.network, options.gradient or options.value or "h"
     array = gradient(symbol) if options.gradient is not None else symbol
-    start = Location(timestep=result.inputs.length(0) - 1 if network.reverse else 0, reverse=network.reverse)
+    start = result.inputs.places.location(0, 0, result.inputs.length(0) - 1 if network.reverse else 0)
     own = [(c.candidate, c.of(array).first_mismatch) for c in result.comparisons if c.of(array).name == array]
     differing = next(((engine, first.where) for engine, first in own if first is not None), None)
     fault = result.first_fault

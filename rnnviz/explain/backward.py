@@ -362,7 +362,7 @@ class StepGradients:
         """The line of a number of the sequence."""
         line = LineOfGradient(gradient("x"))
         timestep, sample, feature = place.index
-        reader = Location(0, 0, timestep, sample, reverse=self._network.reverse)
+        reader = self._inputs.places.location(0, 0, timestep, sample)
         self._add_input_parts(line, reader, feature, "")
         return line.finished(self._trace, OF_INPUT, place.index)
 
@@ -372,7 +372,7 @@ class StepGradients:
         row, sample, unit = place.index
         layer, direction = divmod(row, self._network.directions)
         first = self._inputs.length(sample) - 1 if self._network.backward(direction) else 0
-        there = Location(layer, direction, first, sample, unit, reverse=self._network.reverse)
+        there = self._inputs.places.location(layer, direction, first, sample, unit)
         self._add_next(line, there, place.symbol.removesuffix("0"))
         return line.finished(self._trace, place.array, place.index)
 
@@ -414,7 +414,7 @@ class ParameterGradient:
 
         def where(k: int) -> Location:
             t, n = divmod(k, samples)
-            return Location(place.layer, place.direction, t, n, unit, reverse=self._network.reverse)
+            return self._inputs.places.location(place.layer, place.direction, t, n, unit)
 
         def name(k: int) -> str:
             t, n = divmod(k, samples)

@@ -388,7 +388,7 @@ def value_breakdown(
     network, cell, size = inputs.network, inputs.network.kind, unit_size(inputs.network.kind, place)
     graph, step = graph_of(cell), place.location
     assert step is not None, "no step computes this place"
-    where = replace(step, reverse=network.reverse)
+    where = inputs.places.location(*step.index)
     layer, direction, timestep, sample, unit = where.index
     times, samples = slice(timestep, timestep + 1), slice(sample, sample + 1)
     # A unit that is computed from others needs their states. A unit of a projected h has none.

@@ -124,7 +124,7 @@ class AppState:
         location = location.within(result.shape)
         # Padding has no numbers: the last time step of the sample is selected in its place.
         timestep = min(location.timestep, result.inputs.length(location.sample) - 1)
-        return replace(location, timestep=timestep, reverse=result.inputs.network.reverse)
+        return result.inputs.places.location(*location.moved(timestep=timestep).index)
 
     def with_result(self, result: RunResult | None, ran: Config | None = None) -> "AppState":
         """The state with another result, of the config `ran`.

@@ -78,7 +78,7 @@ class View(anywidget.AnyWidget):
         """The place that a value names; raises an InputError if the view does not have it."""
         try:
             indices = tuple(map(index, value.index if isinstance(value, Location) else value))
-            where = Location(*indices, reverse=self.run.config.network.reverse)
+            where = self.run.inputs.places.location(*indices)
         except TypeError:
             raise InputError(_NO_PLACE.format(value=repr(value))) from None
         if len(indices) != len(_NAMES):
