@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.core import number_format
 from rnnviz.core.places import Place
-from rnnviz.explain.lines import Breakdown, Floats, Line, Part, same_number
+from rnnviz.explain.lines import Breakdown, Floats, Line, same_number
 from rnnviz.explain.value_sources import in_words
 from rnnviz.frozen import dataclass
 from rnnviz.verify.metrics import mismatching
@@ -18,6 +18,8 @@ from rnnviz.verify.metrics import mismatching
 Order: TypeAlias = Literal["index", "weight"]
 RowKind: TypeAlias = Literal["term", "rest", "bias", "part", "total"]
 Step: TypeAlias = Literal["input", "sum", "gate", "previous", "c", "h", "stored_line", "stored_c", "stored"]
+
+Factors: TypeAlias = tuple[float | None, float | None, float | None]
 
 SHOWN_TERMS = 16
 """This many terms of a line are shown unless asked otherwise: all of a small network's."""
@@ -214,24 +216,30 @@ class _Rows:
     def __init__(self, lines: Sequence[Line], divergence: Divergence | None) -> None:
         self._lines, self._parts, self._divergence = lines, lines[0].parts, divergence
         self._sums = [0.0] * len(lines)
-        self._starts = np.cumsum([0, *(len(part) for part in self._parts)])
+        self._starts = np.cumsum([0, *map(len, self._parts)])
         self._added = [np.concatenate([*(part.added for part in line.parts), np.zeros(0)]) for line in lines]
 
     def rows(self, order: Order, top: int | None) -> Iterator[TermRow]:
         first, terms = self._lines[0], len(self._lines[0])
-        shown = first.by_weight()
+        shown, marked = first.by_weight(), self._marked
         limit = top if top is not None else terms if terms <= SHOWN_TERMS else SHOWN_TERMS
-        marked = self._marked
         if marked is not None and marked not in shown[:limit]:
             shown = np.concatenate([[marked], shown[shown != marked]])
         if first.kind == "state":
             order, limit = "index", terms
-        yield from self._by_index(np.sort(shown[:limit])) if order == "index" else self._by_weight(shown[:limit])
+        if order == "index":
+            shown = np.sort(shown[:limit])
+            for k, part in enumerate(self._parts):
+                yield from self._of_parts(range(k, k + 1), shown)
+                if part.subtotal:
+                    sums = tuple(TermValues(product=line.parts[k].total) for line in self._lines)
+                    yield TermRow("part", part.text, sums)
+        else:
+            yield from self._of_parts(range(len(self._parts)), shown[:limit])
         total = [line.value if line.argument is None else line.argument for line in self._lines]
         figures = tuple(TermValues(product=value, stop=value) for value in total)
         at = self._divergence
-        here = at is not None and first.name in (at.gate, at.step)
-        yield TermRow("total", first.sum_text, figures, diverges=here)
+        yield TermRow("total", first.sum_text, figures, diverges=at is not None and first.name in (at.gate, at.step))
 
     @property
     def _marked(self) -> int | None:
@@ -244,57 +252,40 @@ class _Rows:
                 return int(start) + (at.index or 0)
         return None
 
-    def _by_index(self, shown: NDArray[np.intp]) -> Iterator[TermRow]:
-        for k, part in enumerate(self._parts):
-            start, stop = int(self._starts[k]), int(self._starts[k + 1])
-            listed = shown[(shown >= start) & (shown < stop)]
-            yield from (self._term(int(place)) for place in listed)
-            yield from self._rest(np.setdiff1d(np.arange(start, stop), listed), listed=bool(len(listed)))
-            yield from self._bias(k)
-            if part.subtotal:
-                yield TermRow("part", part.text, tuple(TermValues(product=line.parts[k].total) for line in self._lines))
-
-    def _by_weight(self, shown: NDArray[np.intp]) -> Iterator[TermRow]:
-        yield from (self._term(int(place)) for place in shown)
-        yield from self._rest(np.setdiff1d(np.arange(self._starts[-1]), shown), listed=bool(len(shown)))
-        for k in range(len(self._parts)):
-            yield from self._bias(k)
+    def _of_parts(self, parts: range, shown: NDArray[np.intp]) -> Iterator[TermRow]:
+        """Those of some parts: the terms that are shown, the others in one row, and the biases."""
+        start, stop = self._starts[parts.start], self._starts[parts.stop]
+        listed = shown[(shown >= start) & (shown < stop)]
+        yield from (self._term(int(place)) for place in listed)
+        rest = np.setdiff1d(np.arange(start, stop), listed)
+        if len(rest):
+            name = f"{number_format.count(len(rest))} {'more' if len(listed) else 'terms'}"
+            sums = [float(added[rest].sum()) for added in self._added]
+            yield TermRow("rest", name, tuple(self._figures(k, value) for k, value in enumerate(sums)))
+        for k in parts:
+            each = [(line.parts[k].scale, line.parts[k].bias) for line in self._lines]
+            if (bias := self._parts[k].bias) is not None:
+                figures = tuple(
+                    self._figures(engine, float(np.multiply(scale, own.value)), (None, None, own.value))
+                    for engine, (scale, own) in enumerate(each)
+                    if own is not None
+                )
+                yield TermRow("bias", bias.name, figures, weight=bias.weight)
 
     def _term(self, place: int) -> TermRow:
         k = int(np.searchsorted(self._starts, place, side="right")) - 1
         i, part = place - int(self._starts[k]), self._parts[k]
-        each = [line.parts[k] for line in self._lines]
-        numbers = [(own.added[i], own.factors[i], own.values[i], own.products[i]) for own in each]
-        figures = tuple(self._figures(engine, *map(float, own)) for engine, own in enumerate(numbers))
-        return TermRow("term", part.name(i), figures, part.source(i), place == self._marked, part.weight(i))
+        figures = []
+        for engine, own in enumerate(line.parts[k] for line in self._lines):
+            numbers = float(own.factors[i]), float(own.values[i]), float(own.products[i])
+            figures.append(self._figures(engine, float(own.added[i]), numbers))
+        return TermRow("term", part.name(i), tuple(figures), part.source(i), place == self._marked, part.weight(i))
 
-    def _rest(self, places: NDArray[np.intp], *, listed: bool) -> Iterator[TermRow]:
-        if len(places):
-            name = f"{number_format.count(len(places))} {'more' if listed else 'terms'}"
-            sums = [float(added[places].sum()) for added in self._added]
-            yield TermRow("rest", name, tuple(self._figures(k, value) for k, value in enumerate(sums)))
-
-    def _bias(self, k: int) -> Iterator[TermRow]:
-        each: list[Part] = [line.parts[k] for line in self._lines]
-        if (bias := each[0].bias) is not None:
-            figures = tuple(
-                self._figures(engine, float(np.multiply(own.scale, own.bias.value)), product=own.bias.value)
-                for engine, own in enumerate(each)
-                if own.bias is not None
-            )
-            yield TermRow("bias", bias.name, figures, weight=bias.weight)
-
-    def _figures(
-        self,
-        engine: int,
-        added: float,
-        factor: float | None = None,
-        read: float | None = None,
-        product: float | None = None,
-    ) -> TermValues:
+    def _figures(self, engine: int, added: float, numbers: Factors = (None, None, None)) -> TermValues:
+        """What a row adds; `numbers` are its factor, what it reads, and their product."""
         start = self._sums[engine]
         self._sums[engine] = float(np.add(start, added))
-        return TermValues(factor, read, product, added, start, self._sums[engine])
+        return TermValues(*numbers, added, start, self._sums[engine])
 
 
 def first_divergent_row(
