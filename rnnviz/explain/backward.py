@@ -19,7 +19,7 @@ from rnnviz.core.gradients import OF_INPUT, OF_OUTPUT, gradient, gradient_names
 from rnnviz.core.mmap_arrays import FloatArray, allocate_array
 from rnnviz.core.places import LOSS, Place, parameter_place
 from rnnviz.core.trace import Trace
-from rnnviz.core.trace_index import ARROWS, Location, carried_to, state_row
+from rnnviz.core.trace_index import ARROWS, Location, carried_to, state_row, time_blocks
 from rnnviz.explain.backward_blocks import BackwardBlock, GradientBlocks
 from rnnviz.explain.backward_symbols import (
     GradientSymbol,
@@ -429,7 +429,7 @@ class ParameterGradient:
             lambda k: Place.at(gradient(gate_name(self._network.kind, gate) if gate else "h"), where(k)),
         )
         line.add_vector(part, None)
-        layer = self._blocks.layer(place.layer, place.direction, np.array([0]))
+        layer = self._blocks.layer(place.layer, place.direction, 0)
         summed, magnitude, reach = (np.array(a.sum()) for a in (products, np.abs(products), bounds))
         line.add_to_total(layer.gradient_sum(summed, magnitude, products.size, reach))
         return line.finished(self._blocks.trace, place.array, place.index), products.sum(axis=1)
@@ -471,26 +471,22 @@ class ParameterGradient:
 
     def _over_time(self, unit: int | None) -> Iterator[tuple[slice, slice, BackwardBlock, int]]:
         """Blocks of all steps: time steps, samples, gradients of a unit or of all, and the unit's column in them."""
-        place, mixes = self._place, unit is None or self._graph.mixes_units
-        units = None if mixes else np.array([unit])
-        width = self._network.hidden_size if mixes else 1
-        arrays = vars(self._inputs.parameters.layer(place.layer, place.direction))
+        place, inputs, units = self._place, self._inputs, self._blocks.units(unit)
+        column = 0 if unit is None else unit - units.start
+        arrays = vars(inputs.parameters.layer(place.layer, place.direction))
         weights = [arrays[name] for name in ("i2h_weight", "h2h_weight") if name in arrays]
+        width = units.stop - units.start
         step_values = sum(weight.shape[1] for weight in weights) + width * len(self._graph.nodes)
-        samples = self._inputs.batch_size
+        backward = self._network.backward(place.direction)
         # Samples of the same length, side by side.
-        groups = [slice(n, n + 1) for n in range(samples)] if self._inputs.lengths else [slice(0, samples)]
-        for group in groups:
-            length = self._inputs.length(group.start)
-            count = max(1, _BLOCK_VALUES // (step_values * (group.stop - group.start)))
-            backward = self._network.backward(place.direction)
-            pick = np.arange(width) if mixes else np.array([unit])
-            carried = self._blocks.carried_final(place.layer, place.direction, group, pick)
-            starts = range(0, length, count)
-            for start in starts if backward else reversed(starts):
-                times = slice(start, min(start + count, length))
-                step, carried = self._blocks.block(place.layer, place.direction, times, group, carried, units)
-                yield times, group, step, (unit or 0) if mixes else 0
+        together = 1 if inputs.lengths else inputs.batch_size
+        for first in range(0, inputs.batch_size, together):
+            group = slice(first, first + together)
+            carried = self._blocks.carried_final(place.layer, place.direction, group, units)
+            count = max(1, _BLOCK_VALUES // (step_values * together))
+            for times in time_blocks(range(inputs.length(first)), count, backward=not backward):
+                step, carried = self._blocks.block(place.layer, place.direction, times, group, carried, unit)
+                yield times, group, step, column
 
     def _read(self, node: Node, step: BackwardBlock) -> FloatArray | float:
         """(B, S): what the parameter's number is multiplied with; 1 for a bias and for a number of each unit."""

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnviz.cells.interpreters.backward_graph import PRODUCTS, symbols_of
 from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
@@ -112,10 +111,10 @@ class GradientBlocks:
         self._missing = [s for s in inputs.network.kind.state_symbols if gradient(s) not in trace]
         self.interrupt: Callable[[], None] = lambda: None
 
-    def layer(self, layer: int, direction: int, units: NDArray[np.intp] | None = None) -> BoundedLayer:
-        """The parameters of a lane, for all units or some."""
-        if units is not None and not self.inputs.network.graph.mixes_units:
-            return bounded_layer(self.inputs, self.trace, layer, direction, units)
+    def layer(self, layer: int, direction: int, unit: int | None = None) -> BoundedLayer:
+        """The parameters of a lane, for all units or one."""
+        if unit is not None and not self.inputs.network.graph.mixes_units:
+            return bounded_layer(self.inputs, self.trace, layer, direction, np.array([unit]))
         key = layer, direction, self.trace.eps, self.trace.stored_as, self.trace.half
         found = self._layers.get(key)
         if found is None:
@@ -127,7 +126,7 @@ class GradientBlocks:
     def step(self, layer: int, direction: int, timestep: int, sample: int) -> BackwardBlock:
         """One step of one sample, for all units: arrays (1, 1, H)."""
         samples = slice(sample, sample + 1)
-        carried = self._carried(layer, direction, timestep, sample)
+        carried = self._carried(layer, direction, timestep, samples)
         return self.block(layer, direction, slice(timestep, timestep + 1), samples, carried)[0]
 
     def block(
@@ -137,7 +136,7 @@ class GradientBlocks:
         times: slice,
         samples: slice,
         carried: Mapping[str, BoundedArray],
-        units: NDArray[np.intp] | None = None,
+        unit: int | None = None,
     ) -> tuple[BackwardBlock, dict[str, BoundedArray]]:
         """A block of steps, and the gradients that it passes on to the carried states before it.
 
@@ -146,88 +145,70 @@ class GradientBlocks:
         """
         self.interrupt()
         inputs, trace, network = self.inputs, self.trace, self.inputs.network
-        chosen = None if network.graph.mixes_units else units
-        lane = self.layer(layer, direction, chosen)
-        pick = slice(None) if chosen is None else chosen
+        lane, units = self.layer(layer, direction, unit), self.units(unit)
         x = layer_input(inputs, trace, layer, times, samples)
         before = previous_hidden(inputs, trace, layer, direction, times, samples)
-        own = {"h": np.asarray(trace.hidden[layer, direction, times, samples])[..., pick]}
+        own = {"h": np.asarray(trace.hidden[layer, direction, times, samples])[..., units]}
         block = BoundedBlock(lane, x, before, own, times.start)
         backward = network.backward(direction)
         first = times.stop - 1 if backward else times.start
         states: dict[str, BoundedArray] = {}
         if self._cells is not None:
-            every = slice(0, network.hidden_size)
-            if chosen is None:
-                states["c"] = self._cells.before(layer, direction, first, samples, every)
-            else:
-                each = [self._cells.before(layer, direction, first, samples, slice(u, u + 1)) for u in chosen]
-                value, bound = (np.concatenate([getattr(c, name) for c in each], -1) for name in ("value", "bound"))
-                states["c"] = BoundedArray(value, bound, lane.eps)
+            states["c"] = self._cells.before(layer, direction, first, samples, units)
         for symbol in network.kind.further_states:
             at = slice(first, first + 1)
             previous = previous_state(inputs, trace, symbol, layer, direction, at, samples)[0]
-            states[symbol] = lane.leaf(previous[:, pick], trace.stored_as)
+            states[symbol] = lane.leaf(previous[:, units], trace.stored_as)
         block.follow(states, backward=backward, whole=True)
         found = BackwardBlock(lane, block, x, before)
         given = {
-            s: np.asarray(trace[gradient(s)][layer, direction, times, samples])[..., pick]
+            s: np.asarray(trace[gradient(s)][layer, direction, times, samples])[..., units]
             for s in network.kind.state_symbols
             if s not in self._missing
         }
         cuts = [t - times.start for t in range(times.start, times.stop) if self.cut_before(direction, t)]
         return found, found.solve(given, carried, cuts, backward=backward)
 
+    def units(self, unit: int | None) -> slice:
+        """The units that are computed for one: all, if steps mix them."""
+        every = unit is None or self.inputs.network.graph.mixes_units
+        return slice(0, self.inputs.network.hidden_size) if every or unit is None else slice(unit, unit + 1)
+
     def cut_before(self, direction: int, timestep: int) -> bool:
         """Whether truncation stops the gradient of a step from passing to the state before the step."""
         return self._loss.cuts(timestep + 1 if self.inputs.network.backward(direction) else timestep)
 
-    def carried_final(
-        self, layer: int, direction: int, samples: slice, units: NDArray[np.intp]
-    ) -> dict[str, BoundedArray]:
+    def carried_final(self, layer: int, direction: int, samples: slice, units: slice) -> dict[str, BoundedArray]:
         """The gradients of the final states of some units, where they are carried: (S, U) by name."""
         row = layer * self.inputs.network.directions + direction
         return {
-            s: exact(self._loss.state[s][row, samples][:, units].astype(np.float64), self.trace.eps)
-            for s in self._missing
+            s: exact(self._loss.state[s][row, samples, units].astype(np.float64), self.trace.eps) for s in self._missing
         }
 
-    def _carried(self, layer: int, direction: int, timestep: int, sample: int) -> dict[str, BoundedArray]:
+    def _carried(self, layer: int, direction: int, timestep: int, samples: slice) -> dict[str, BoundedArray]:
         """(1, U) by state: the terms of as many later steps as count, where the engine gives no gradient."""
         if not self._missing:
             return {}
-        backward, length = self.inputs.network.backward(direction), self.inputs.length(sample)
+        backward, length = self.inputs.network.backward(direction), self.inputs.length(samples.start)
         later = range(timestep) if backward else range(timestep + 1, length)
-        final = self.carried_final(
-            layer, direction, slice(sample, sample + 1), np.arange(self.inputs.network.hidden_size)
-        )
-        largest = self._largest(layer, direction, sample) * len(later)
+        final = self.carried_final(layer, direction, samples, self.units(None))
+        own = np.asarray(self.trace[gradient("h")][layer, direction, :, samples.start])
+        largest = float(np.abs(own).max(initial=0.0, where=np.isfinite(own))) * len(later)
         largest += max(float(np.abs(d.value).max(initial=0.0)) for d in final.values())
+        size = max(1, _BLOCK_VALUES // (4 * self.inputs.network.hidden_size))
         look = _FIRST_LOOK
         while True:
             whole = look >= len(later)
             near = later if whole else later[-look:] if backward else later[:look]
-            start = {
+            found = {
                 s: d if whole else BoundedArray(np.zeros_like(d.value), np.full_like(d.value, largest), d.eps)
                 for s, d in final.items()
             }
-            found = self._walk(layer, direction, near, sample, start)
+            # The last computed step first.
+            for times in time_blocks(near, size, backward=not backward):
+                found = self.block(layer, direction, times, samples, found)[1]
             reach = max(float(d.bound.max(initial=0.0)) for d in found.values())
             scale = max(float(np.abs(d.value).max(initial=0.0)) for d in found.values())
             if whole or reach <= _ENOUGH * self.trace.eps * scale:
                 return found
             look *= 4
-
-    def _largest(self, layer: int, direction: int, sample: int) -> float:
-        own = np.asarray(self.trace[gradient("h")][layer, direction, :, sample])
-        return float(np.abs(own).max(initial=0.0, where=np.isfinite(own)))
-
-    def _walk(
-        self, layer: int, direction: int, times: range, sample: int, carried: dict[str, BoundedArray]
-    ) -> dict[str, BoundedArray]:
-        """Carry gradients through some steps, the last computed one first."""
-        backward = self.inputs.network.backward(direction)
-        samples, size = slice(sample, sample + 1), self.inputs.network.hidden_size
-        for block in time_blocks(times, max(1, _BLOCK_VALUES // (4 * size)), backward=not backward):
-            carried = self.block(layer, direction, block, samples, carried)[1]
-        return carried
