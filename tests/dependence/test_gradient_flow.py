@@ -16,7 +16,6 @@ from rnnviz.dependence.gradient_flow import (
     flow_sentence,
     gradient_flow,
     norm_of,
-    norms_over_time,
 )
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
@@ -109,12 +108,3 @@ def test_an_engines_flow_has_its_own_norms_without_padding() -> None:
     assert flow.of_lane(0, 0).at_begin == pytest.approx(whole, rel=1e-6)
     assert gradient_flow(result, "manual").engine == "manual"
     assert gradient_flow(make_result()) is None
-
-
-def test_norms_are_read_in_blocks(monkeypatch) -> None:
-    result = with_gradients(make_result(timesteps=7, batch_size=3))
-    at_once = norms_over_time(result["manual"])
-    monkeypatch.setattr("rnnviz.dependence.gradient_flow._BLOCK_VALUES", 24)
-    fractions: list[float] = []
-    np.testing.assert_array_equal(norms_over_time(result["manual"], check=fractions.append), at_once)
-    assert len(fractions) == 4

@@ -5,7 +5,6 @@ from dataclasses import replace
 from math import inf, nan
 from typing import Any
 
-import numpy as np
 import pytest
 
 from rnnviz.core.places import Place
@@ -15,7 +14,6 @@ from rnnviz.explain.explanation import Explanation, ExplanationCache
 from rnnviz.explain.lines import format_short
 from rnnviz.explain.report import report, to_json
 from rnnviz.explain.terms import term_table
-from rnnviz.steps.states import CellStates
 from rnnviz.verify.result import RunResult
 from tests.explain.arithmetics import GATES, explain_at, stored_of, tidy_result
 from tests.factories import Edit, make_result
@@ -189,14 +187,3 @@ def test_where_the_reference_cannot_be_computed_nothing_diverges_from_it() -> No
     alone = explain_at(result, WHERE, candidates=())
     assert engines(alone) == (["gluon"], [], {"gluon": result["gluon"].hidden[WHERE.index]})
     assert not any("is wrong here" in sentence for sentence in alone.sentences)
-
-
-def test_only_an_lstm_has_cell_states_to_keep_one_for_each_engine() -> None:
-    result = tidy()
-    cache = ExplanationCache(result)
-    assert list(cache.cells) == list(NAMES)
-    assert ExplanationCache(tidy("gru")).cells == {}
-    zero = result["torch"].with_arrays({"c": np.zeros_like(result["torch"].hidden)})
-    cache.cells["torch"] = CellStates(result.inputs, zero)
-    found = explain_at(result, WHERE, cache).breakdowns
-    assert [found[name].previous[1].value == 0.0 for name in ("manual", "torch")] == [False, True]

@@ -207,16 +207,6 @@ def test_json_has_names_and_indices() -> None:
     assert {key: value for key, value in found.items() if key != "names"} == plain
 
 
-def test_a_place_is_equal_by_any_name_and_the_end_of_a_trail_names_it() -> None:
-    place = Place("input", (2, 0, 0), names=NAMES)
-    assert place == Place("input", (2, 0, 0))
-    assert hash(place) == hash(Place("input", (2, 0, 0)))
-    assert in_words(place) == 'x[t=2, i="open"]'
-    found = origin(NAMED.inputs, Place("input", (2, 0, 0)))
-    assert found.name == 'x[t=2, i="open"]'
-    assert found.sentences[0] == "Feature 0 'open' of x at t = 2 'Wed', sample 0."
-
-
 def test_an_entry_of_a_trace_s_gradients_is_a_place() -> None:
     network = make_result(cell="gru", num_layers=2, bidirectional=True).config.network
     where = Location(1, 1, 2, 0, 1)

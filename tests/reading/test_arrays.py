@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from itertools import product
-from threading import Thread
 
 import numpy as np
 import pytest
@@ -202,25 +201,6 @@ def with_hidden(result: RunResult, name: str, hidden: np.ndarray, cell: np.ndarr
 )
 def test_the_effort_is_that_of_the_products(cell: str, layer: int, quantity: Quantity, effort: float) -> None:
     assert ResultReader(result_of(cell)).effort("manual", layer, quantity) == effort
-
-
-def test_each_thread_reads_its_own_engine() -> None:
-    result = make_result(cell="gru", timesteps=6, dtype="float64", **SIZES)
-    doubled = with_hidden(result, "gluon", 2.0 * result["gluon"].hidden)
-    reader, done = ResultReader(doubled), []
-
-    def look(engine: str) -> None:
-        expected = gates_of(doubled.inputs, doubled[engine].hidden)["pre_z"][1, 1, 2:5, 2, 1:4]
-        found = reader.read(engine, 1, 1, 2, "pre_z", slice(2, 5), slice(1, 4))
-        assert found == pytest.approx(expected, abs=1e-12)
-        done.append(engine)
-
-    for engine in ("manual", "gluon", "manual"):
-        look(engine)
-    other = Thread(target=look, args=("gluon",))
-    other.start()
-    other.join()
-    assert len(done) == 4
 
 
 @pytest.mark.parametrize("quantity", ["pre_g", "c", "f"])

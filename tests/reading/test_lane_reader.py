@@ -14,7 +14,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane
 from rnnviz.reading import lane_reader as module
 from rnnviz.reading.arrays import ResultReader
-from rnnviz.reading.lane_reader import CancelledError, LaneReader, Tile, concat_tiles
+from rnnviz.reading.lane_reader import CancelledError, LaneReader, Tile
 from rnnviz.reading.level_of_detail import Bins, every_cell
 from rnnviz.reading.quantities import Quantity
 from rnnviz.reading.units import LaneOrders, OrderKey, UnitOrder
@@ -349,16 +349,6 @@ def test_computing_ends_when_canceled_and_reading_does_not(
         with pytest.raises(CancelledError):
             reader(result, "i").read(Lane(0, 0), times, every_cell(0, H), lambda: next(answers))  # noqa: B023
         assert reads == [(0, 8), (8, 16)]
-
-
-def test_patches_in_a_row_have_no_marks_where_none_has_and_else_all_of_them() -> None:
-    left, right = (Tile(np.full((2, width), float(width)), None) for width in (3, 1))
-    assert concat_tiles([left], 1) is left
-    assert concat_tiles([left, right], 1).marks is None
-    both = concat_tiles([left, Tile(right.values, np.array([[False], [True]]))], 1)
-    assert both.values.tolist() == [[3.0, 3.0, 3.0, 1.0]] * 2
-    assert both.marks is not None
-    assert both.marks.tolist() == [[False, False, False, False], [False, False, False, True]]
 
 
 @pytest.mark.parametrize("quantity", ["value", "error_ratio", "difference"])

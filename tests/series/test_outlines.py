@@ -133,14 +133,6 @@ def test_the_decades_are_those_that_hold_every_number(
     assert log_scale((np.array(values) for values in series), *also) == scale
 
 
-def test_zero_and_infinity_are_a_decade_beyond_the_others() -> None:
-    scale = LogScale(-3, 2, infinite=True)
-    assert (scale.zero, scale.infinity) == (-4.0, 3.0)
-    assert scale.positions(np.array([0.0, np.inf, 10.0])).tolist() == [-4.0, 3.0, 1.0]
-    assert [scale.text(position) for position in (-3.0, -2.0, 2.0, -5.0, 4.0)] == ["1e-3", "0.01", "100", "", ""]
-    assert not LogScale(-3, 2).infinite
-
-
 def test_an_interval_has_a_minimum_width_and_adjacent_ones_are_merged() -> None:
     bands = np.array([[10, 10], [12, 12], [60, 61], [99, 99]])
     assert pixel_bands(bands, -0.5, 99.5, 100, narrowest=1).tolist() == [[10, 11], [12, 13], [60, 62], [99, 100]]
