@@ -282,7 +282,7 @@ class _Rows:
         return TermRow("term", part.name(i), tuple(figures), part.source(i), place == self._marked, part.weight(i))
 
     def _figures(self, engine: int, added: float, numbers: Factors = (None, None, None)) -> TermValues:
-        """What a row adds; `numbers` are its factor, what it reads, and their product."""
+        """Figures of a row that adds a number; `numbers` are its factor, its input, and their product."""
         start = self._sums[engine]
         self._sums[engine] = float(np.add(start, added))
         return TermValues(*numbers, added, start, self._sums[engine])
