@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from tools.mutation.mutants import Mutant
 from tools.mutation.runner import ORDERS, PATIENCE, SLOWEST
 
-TESTS = ("tests/engines", "tests/verify", "tests/cells", "tests/core")
+TESTS = ("tests/engines", "tests/verify", "tests/steps", "tests/cells", "tests/core")
 """The tests that may kill a mutant: those of the mutated code, the slowest folder first."""
 FAR = 5
 """How much quicker a test has to be that is not named after what is mutated."""
