@@ -154,7 +154,7 @@ class Pass(Protocol):
     inputs: Inputs
     trace: Trace
     comparisons: Sequence[Comparison]
-    lines: tuple[str, ...]
+    lines: tuple[str, ...] = ()
 
     @property
     def arrays(self) -> tuple[str, ...]: ...
@@ -173,9 +173,11 @@ class Pass(Protocol):
 
     def end(self) -> Iterator[Expected]:
         """Values that follow from all blocks."""
+        return iter(())
 
     def checks(self) -> tuple[Check, ...]:
         """The consistency checks that the walk made."""
+        return ()
 
 
 def walk(way: Pass, progress: Callable[[float], None]) -> Iterator[Expected]:

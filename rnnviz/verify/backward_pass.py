@@ -53,13 +53,13 @@ from rnnviz.verify.audited import (
     Columns,
     Expected,
     Lane,
+    Pass,
     States,
     plan_backward,
     spread,
     with_rows,
 )
 from rnnviz.verify.compare import Comparison
-from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.forward_pass import JUDGED_ROUNDINGS
 from rnnviz.verify.verdict import PassName
 
@@ -76,14 +76,13 @@ _ROWS = 32
 """One row of each gate in this many is audited in a larger run."""
 
 
-class BackwardPass:
+class BackwardPass(Pass):
     """From the loss, top down, the last computed step first; all of it if `full` or if the run is small.
 
     Of some samples all lanes are followed before the next ones, since a layer needs what the one above adds.
     """
 
     name: PassName = "backward"
-    lines: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -335,9 +334,6 @@ class BackwardPass:
         for (kind, part, gate), total in sums.items():
             rows = (cell.gate_symbols if kind == "i2h" else cell.recurrent_gates).index(gate) * size + units
             yield f"{kind}_{part}", rows, total.bounded()
-
-    def checks(self) -> tuple[Check, ...]:
-        return ()
 
 
 def _shifted(before: BoundedArray, after: BoundedArray, *, backward: bool) -> BoundedArray:

@@ -27,6 +27,7 @@ from rnnviz.verify.audited import (
     Columns,
     Expected,
     Lane,
+    Pass,
     States,
     all_columns,
     ends,
@@ -44,7 +45,7 @@ JUDGED_ROUNDINGS = 96.0
 """How many eps it may be of a recording that was computed in half precision."""
 
 
-class ForwardPass:
+class ForwardPass(Pass):
     """Bottom up, in the order of computation, all of it if `full` or if it is small; see `audited`.
 
     Steps of which a recording lacks the result or what they read are left out.
@@ -174,9 +175,6 @@ class ForwardPass:
         beyond = None if beyond is None else beyond[chosen]
         found.append(expected(h, 0, value=step[chosen], limit=limit, beyond=beyond, fresh=part.fresh))
         return found, after
-
-    def end(self) -> Iterator[Expected]:
-        return iter(())
 
     def _count_cells(
         self,
