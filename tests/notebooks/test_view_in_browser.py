@@ -17,34 +17,7 @@ from tests.needs import needs
 
 pytestmark = [pytest.mark.slow, needs(*BROWSER)]
 
-NOTEBOOK = """<!DOCTYPE html>
-<meta charset="utf-8"><title>notebook</title>
-<style>body.dark { background: black; color: white }</style>
-<body class="dark"><input id="cell" autofocus><div id="output"></div>
-<script type="module">
-const values = %(values)s, listeners = {};
-window.saved = [];
-window.model = {
-  get: (name) => values[name],
-  set: (name, value) => {
-    values[name] = value;
-    (listeners[name] ?? []).forEach((listener) => listener());
-  },
-  save_changes: () => window.saved.push(values.selection),
-  on: (event, listener) => (listeners[event.split(":")[1]] ??= []).push(listener),
-  off: (event, listener) => {
-    const name = event.split(":")[1];
-    listeners[name] = listeners[name].filter((own) => own !== listener);
-  },
-};
-const { default: view } = await import("data:text/javascript;base64,%(script)s");
-const output = document.getElementById("output");
-window.remove = view.render({ model: window.model, el: output });
-const frame = output.querySelector("iframe");
-frame.addEventListener("load", () => {
-  window.loaded = (window.loaded ?? 0) + 1;
-});
-</script>"""
+NOTEBOOK = Path(__file__).with_name("notebook.html").read_text(encoding="utf-8")
 THEME = "return document.documentElement.dataset.theme;"
 PLACE = "return [state.at.layer, state.at.direction, state.at.time, run.samples[state.at.sample], state.at.unit];"
 

@@ -45,37 +45,12 @@ pytestmark = [pytest.mark.slow, needs(*BROWSER)]
 
 LESSONS = {entry.path.stem: entry.path for entry in lesson_entries()}
 WIDTHS = (400, 1280, 2560)
-
-PLAIN = "const plain = (v) => v === undefined ? null : Number.isFinite(v) || typeof v === 'string' ? v : String(v);"
-LANE = f"""{PLAIN}
-const [quantity, engine, shown, layer, direction, sample] = arguments;
-state.engine = shown;
-const [read, marked] = [valueReader(quantity, engine), mismatchReader(quantity)];
-const values = [], marks = [];
-for (let time = 0; time < run.timesteps; time++) for (let unit = 0; unit < run.units; unit++) {{
-  const at = {{ layer, direction, time, sample }};
-  values.push(plain(read(at, unit)));
-  marks.push(time < run.lengths[sample] && marked(at, unit));
-}}
-return [values, marks];"""
-STEP = f"""{PLAIN}
-const [engine, layer, direction, time, sample, unit] = arguments;
-const step = new Step(engine, {{ layer, direction, time, sample, unit }});
-const names = ["weight", "input", "product", "added", "sum"];
-return [
-  cell.lines.map((line) => {{
-    const {{ rows }} = step.table(line);
-    return [line.name, plain(step.value(line.node)), equationTexts([step], line)[0],
-      rows.map((row) => [row.kind, row.name, ...names.map((name) => plain(row[name]))])];
-  }}),
-  step.outcomes().map((own) => [own.symbol, plain(own.stored), plain(own.computed)]),
-];"""
+QUESTIONS = Path(__file__).with_name("questions.js").read_text(encoding="utf-8")
 
 
-SENTENCES = """const [engine, layer, direction, time, sample, unit] = arguments;
-state.engine = engine;
-const steps = [0, engine].map((own) => new Step(own, { layer, direction, time, sample, unit }));
-return sentences(steps, firstDivergence(...steps, tolerances("h")));"""
+def asked(function: str) -> str:
+    """The script that calls a function of the questions with the arguments of a test."""
+    return f"{QUESTIONS}\nreturn {function}(...arguments);"
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +94,7 @@ def check_lanes(page: Browser, result: RunResult, samples: range) -> None:
                 lane = Lane(layer, direction)
                 reader = LaneReader(result, own, candidate, samples[sample], reader_name)
                 expected = reader.cells(lane, *every)
-                values, marks = page.run(LANE, name, engine, engine, layer, direction, sample)
+                values, marks = page.run(asked("laneAnswer"), name, engine, engine, layer, direction, sample)
                 found = np.array([number(value) for value in values]).reshape(timesteps, units).T
                 recorded = reader.recorded(lane)
                 times = slice(recorded.start, min(recorded.stop, reader.length))
@@ -134,7 +109,7 @@ def check_arithmetic(page: Browser, result: RunResult, where: Location) -> None:
     for name, own in explanation.breakdowns.items():
         if name in explanation.unread:
             continue
-        lines, outcomes = page.run(STEP, list(result.traces).index(name), *where.index)
+        lines, outcomes = page.run(asked("stepAnswer"), list(result.traces).index(name), *where.index)
         cell = own.by_name.get("c")
         exact = cell is None or cell.own is not None
         assert [line[0] for line in lines] == [line.name for line in own.lines]
@@ -149,7 +124,7 @@ def check_arithmetic(page: Browser, result: RunResult, where: Location) -> None:
         assert [outcome[0] for outcome in outcomes] == [outcome.symbol for outcome in own.outcomes]
         if name != result.reference.engine and not explanation.unread:
             pair = explain_at(result, where, candidates=[name])
-            found = page.run(SENTENCES, list(result.traces).index(name), *where.index)
+            found = page.run(asked("sentencesAnswer"), list(result.traces).index(name), *where.index)
             # The page has no arithmetic with a likely cause, which it names.
             assert found == [text.partition(" With it the equations give ")[0] for text in pair.sentences]
         for (_, stored, computed), outcome in zip(outcomes, own.outcomes, strict=True):
@@ -266,21 +241,10 @@ def check_units_behind(page: Browser, result: RunResult, where: Location) -> Non
     np.testing.assert_allclose(rows, expected, rtol=1e-12)
 
 
-GRADIENTS = f"""{PLAIN}
-const [engine, layer, direction, time, sample, unit] = arguments;
-backwardSteps.clear();
-return BackwardStep.at(engine, {{ layer, direction, time, sample, unit }}).gradients().map((line) => [
-  line.name, plain(line.value), plain(line.own),
-  line.parts.map(({{ text, terms }}) => [
-    text, terms.map((term) => [term.name, plain(term.factor), plain(term.gradient)])]),
-  gradientTable(line).rows.filter((row) => row.kind === "term").map((row) => plain(row.sum)).at(-1) ?? 0,
-]);"""
-
-
 def check_gradients(page: Browser, result: RunResult, where: Location) -> None:
     """Every part, term and sum of the gradients of a step."""
     for name, own in explain(result, Place.at("grad.h", where)).breakdowns.items():
-        found = page.run(GRADIENTS, list(result.traces).index(name), *where.index)
+        found = page.run(asked("gradientsAnswer"), list(result.traces).index(name), *where.index)
         assert [line[0] for line in found] == [line.name for line in own.lines]
         largest = max(1e-300, *(abs(line.value) for line in own.lines))
         for (_, value, stored, parts, summed), line in zip(found, own.lines, strict=True):
@@ -446,26 +410,6 @@ def test_a_click_selects_and_the_wheel_zooms_at_the_pointer(page: Browser, open_
     assert x == pytest.approx(place[0], abs=1)
 
 
-CONTRASTS = """
-const parse = (text) => text.match(/[\\d.]+/g).map(Number);
-const ground = (own) => {
-  for (; own; own = own.parentElement) {
-    const [r, g, b, a = 1] = parse(getComputedStyle(own).backgroundColor);
-    if (a > 0) return [r, g, b];
-  }
-  return [255, 255, 255];
-};
-document.querySelectorAll("details").forEach((own) => { own.open = true; });
-const low = [];
-for (const own of document.querySelectorAll("body *")) {
-  if (![...own.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim()) || !own.checkVisibility()) continue;
-  if (own.matches("script, option, noscript")) continue;
-  const found = contrast(parse(getComputedStyle(own).color).slice(0, 3), ground(own));
-  if (found < 4.5) low.push([own.tagName, own.className, own.textContent.slice(0, 20), found]);
-}
-return low;"""
-
-
 @pytest.mark.parametrize("dark", [False, True])
 def test_every_text_is_readable_in_either_theme(dark: bool, page: Browser, open_page: Any, run_shared: Run) -> None:
     page.show_as(1280, dark=dark)
@@ -473,13 +417,13 @@ def test_every_text_is_readable_in_either_theme(dark: bool, page: Browser, open_
     open_page(result)
     page.show_as(1280, dark=dark)
     assert page.run("return document.documentElement.dataset.theme;") == ("dark" if dark else "light")
-    assert page.run(CONTRASTS) == []
+    assert page.run(asked("contrastsAnswer")) == []
     inks = """return run.quantities.map(({ name }) => scaleOf(name)).flatMap((scale) =>
         colorTable(scale).map((ground) => contrast(rgb(ink(ground)), ground)));"""
     assert min(page.run(inks)) >= 4.5
     page.run("byId('theme').click();")
     assert page.run("return document.documentElement.dataset.theme;") == ("light" if dark else "dark")
-    assert page.run(CONTRASTS) == []
+    assert page.run(asked("contrastsAnswer")) == []
 
 
 SCALES = {
