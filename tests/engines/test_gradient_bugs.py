@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rnnviz.core.config import CELL_NAMES, Backward
+from rnnviz.core.config import CELL_NAMES, Backward, Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.engines.known_bugs import BugVariant
 from rnnviz.engines.known_bugs.backward import BackwardPasses
@@ -16,7 +16,7 @@ from rnnviz.engines.known_bugs.engine import KnownBugEngine, faulty_trace
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, PREFIX, gradient_bugs_in, known_bugs_in
 from rnnviz.io.inputs import load_inputs
 from tests.engines.backward_bugs import WAYS, users_gradients
-from tests.engines.test_gradients import inputs_of, losses, with_gradients
+from tests.engines.test_gradients import losses, with_gradients
 from tests.engines.test_lengths import padded_inputs
 from tests.oracles.computed import assert_near
 from tests.oracles.gradients import oracle_gradients
@@ -24,8 +24,16 @@ from tests.oracles.gradients import oracle_gradients
 BUGS = [name for name, bug in KNOWN_BUGS.items() if bug.of_gradients]
 
 
-def drawn(cell: str, **network: Any) -> Inputs:
-    return inputs_of(cell, {"loss": "normal"}, [3, 7, 5], **network)
+def inputs_of(cell: str, loss: dict[str, Any] | None = None, **network: Any) -> Inputs:
+    """Two layers in two directions, on three samples of which two have padding."""
+    tables = {
+        "network": {"cell": cell, "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True, **network},
+        "sequence": {"batch_size": 3, "timesteps": 5, "lengths": [5, 2, 4]},
+        "parameters": {"initializer": "normal", "scale": 0.5, "bias": "uniform"},
+        "initial_state": {"source": "normal"},
+        "backward": {"enabled": True, "loss": "normal", "final_state": "normal", **(loss or {})},
+    }
+    return load_inputs(Config.from_mapping(tables))
 
 
 @given(data=st.data())
@@ -40,7 +48,7 @@ def test_a_backward_pass_without_a_bug_is_that_of_plain_loops(data: st.DataObjec
 
 @pytest.mark.parametrize("name", BUGS)
 def test_a_bug_has_the_gradients_of_a_users_code(name: str) -> None:
-    inputs = drawn("gru" if name == "reset-gate-gradient-missing" else "lstm")
+    inputs = inputs_of("gru" if name == "reset-gate-gradient-missing" else "lstm", dtype="float64")
     trace, _ = with_gradients(KnownBugEngine(PREFIX + name), inputs)
     correct, expected = users_gradients(inputs), users_gradients(inputs, name)
     assert any(not np.allclose(correct[key], expected[key]) for key in correct)
@@ -50,7 +58,7 @@ def test_a_bug_has_the_gradients_of_a_users_code(name: str) -> None:
 
 
 def test_only_a_run_with_a_backward_pass_has_them() -> None:
-    inputs = drawn("lstm")
+    inputs = inputs_of("lstm")
     without = load_inputs(replace(inputs.config, backward=Backward()))
     assert gradient_bugs_in(without) == []
     assert [bug.name for bug in gradient_bugs_in(inputs)] == [n for n in BUGS if n != "reset-gate-gradient-missing"]
@@ -60,7 +68,7 @@ def test_only_a_run_with_a_backward_pass_has_them() -> None:
 
 @pytest.mark.parametrize("cell", CELL_NAMES)
 def test_bugs_of_a_cell_and_of_directions(cell: str) -> None:
-    found = {bug.name for bug in gradient_bugs_in(drawn(cell, bidirectional=False))}
+    found = {bug.name for bug in gradient_bugs_in(inputs_of(cell, bidirectional=False))}
     assert ("cell-gradient-dropped" in found) == cell.startswith("lstm")
     assert ("reset-gate-gradient-missing" in found) == cell.startswith("gru")
     assert "backward-direction-not-reversed-in-gradient" not in found
