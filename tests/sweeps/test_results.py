@@ -68,10 +68,7 @@ def test_each_number_keeps_its_own_place() -> None:
     numbers = {"max_error_ratio": 3.0, "max_abs_error": -inf, "audit_worst_ratio": nan}
     written = SweepResult("agree", **numbers).to_mapping()
     assert [written[name] for name in numbers] == [3.0, "-Infinity", "NaN"]
-    read = SweepResult.from_mapping(written)
-    assert (read.max_error_ratio, read.max_abs_error) == (3.0, -inf)
-    assert read.audit_worst_ratio is not None
-    assert isnan(read.audit_worst_ratio)
+    assert repr(SweepResult.from_mapping(written)) == repr(SweepResult("agree", **numbers))
 
 
 @pytest.mark.parametrize(
@@ -104,21 +101,12 @@ def row(index: int, finding: SweepResult | None, config: Config | None = CONFIG)
     return SweepRow(Point(index, (index, bool(index % 2), MINE), config), finding)
 
 
-def test_verdicts_are_counted_with_their_marks_and_none_without_rows() -> None:
+def test_the_words_of_rows() -> None:
     found = {"refused": 1, "agree": 1200, "drift": 0, "disagree": 2, "failed": 3}
     assert counted(found) == "✔ 1,200 agree · ✘ 2 disagree · – 1 refused · ! 3 failed"
     assert counted({}) == counted({"agree": 0}) == "no row yet"
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(True, "true"), (False, "false"), (120, "120"), (0.25, "0.25"), (16.0, "16"), (1e-7, "1e-07"), (MINE, "mine.py")],
-)  # fmt: skip
-def test_a_value_is_read_as_people_read_it(value: object, text: str) -> None:
-    assert value_text(value) == text
-
-
-def test_a_key_keeps_its_table_where_another_key_has_the_same_name() -> None:
+    values = {True: "true", 120: "120", 0.25: "0.25", 16.0: "16", 1e-7: "1e-07", MINE: "mine.py"}
+    assert [value_text(value) for value in values] == list(values.values())
     keys = ("sequence.seed", "initial_state.seed", "network.cell")
     assert [short_key(key, keys) for key in keys] == ["sequence.seed", "initial_state.seed", "cell"]
     assert called(KEYS, (3, True, MINE)) == "seed 3, bidirectional true, engine mine.py"
