@@ -274,7 +274,7 @@ def fill_layer(trace: Trace, layer: int, out: FloatArray, finals: Sequence[Float
 
 
 def parameters_of(inputs: Inputs, layer: int) -> Iterator[tuple[str, FloatArray]]:
-    """The parameters of a layer by the names that they have in a network of this layer alone."""
+    """The parameters of a layer, such as (G·H, I), by the names that they have in a network of this layer alone."""
     for direction in range(inputs.network.directions):
         for name, array in vars(inputs.parameters.layer(layer, direction)).items():
             yield parameter_name(0, direction, name), array
