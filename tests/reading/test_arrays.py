@@ -187,22 +187,6 @@ def with_hidden(result: RunResult, name: str, hidden: np.ndarray, cell: np.ndarr
     return replace(result, traces={**result.traces, name: result[name].with_arrays({"h": hidden, "c": cell})})
 
 
-@pytest.mark.parametrize(
-    ("cell", "layer", "quantity", "effort"),
-    [
-        ("lstm", 0, "i", (5 + 4) / 64),
-        ("lstm", 1, "pre_o", (8 + 4) / 64),
-        ("lstm", 0, "c", 3 * (5 + 4) / 64),
-        ("gru", 1, "n", 2 * (8 + 4) / 64),
-        ("gru", 0, "pre_n", 2 * (5 + 4) / 64),
-        ("gru", 1, "change", 1.0),
-        ("gru", 0, "norm", 1.0),
-    ],
-)
-def test_the_effort_is_that_of_the_products(cell: str, layer: int, quantity: Quantity, effort: float) -> None:
-    assert ResultReader(result_of(cell)).effort("manual", layer, quantity) == effort
-
-
 @pytest.mark.parametrize("quantity", ["pre_g", "c", "f"])
 def test_the_extent_of_a_small_result_covers_every_number_in_every_lane(quantity: Quantity) -> None:
     result = make_result(cell="lstm", timesteps=6, dtype="float64", **SIZES)
