@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import combinations, product
+from math import prod
 from typing import TypeAlias
 
 import numpy as np
@@ -245,10 +246,15 @@ class BackwardEvidence:
     @classmethod
     def of(cls, inputs: Inputs, trace: Trace) -> "BackwardEvidence | None":
         """The evidence of a trace, or of some samples; None if it is too large."""
-        samples, kept = trace.shape[3], _MOST_GRADIENTS * trace.shape[3] // trace.hidden.size
-        if _steps(trace) > _MOST_LANE_STEPS or not kept:
+        kept = _MOST_GRADIENTS * trace.shape[3] // trace.hidden.size
+        if prod(trace.shape[:3]) > _MOST_LANE_STEPS or not kept:
             return None
-        return cls(*(_of_samples(inputs, trace, kept) if kept < samples else (inputs, trace)))
+        if kept >= trace.shape[3]:
+            return cls(inputs, trace)
+        # The sample of the one value that is the loss, if it is.
+        value = None if inputs.loss is None else inputs.loss.value
+        samples = np.arange(kept) if value is None else np.array([value[3]])
+        return cls(inputs.of_samples(samples), trace.of_samples(samples))
 
     def bugs(self) -> Iterator[tuple[Names, BugVariant]]:
         network = self.inputs.network
@@ -256,7 +262,7 @@ class BackwardEvidence:
 
     def paired(self) -> Iterator[tuple[Names, BugVariant]]:
         """Each bug as its own engine has it."""
-        bugs = gradient_bugs_in(self.inputs) if _steps(self.trace) <= _MOST_LANE_STEPS_OF_PAIRS else ()
+        bugs = gradient_bugs_in(self.inputs) if prod(self.trace.shape[:3]) <= _MOST_LANE_STEPS_OF_PAIRS else ()
         return (((bug.name,), bug.faults(self.inputs.network)[0]) for bug in bugs)
 
     def distance(self, fault: BugVariant, limit: float) -> float:
@@ -297,20 +303,6 @@ class BackwardEvidence:
             if not within(found, expected, limit + float(np.finfo(found.dtype).tiny)):
                 return False
         return True
-
-
-def _steps(trace: Trace) -> int:
-    """The number of time steps of all lanes."""
-    layers, directions, timesteps, *_ = trace.shape
-    return layers * directions * timesteps
-
-
-def _of_samples(inputs: Inputs, trace: Trace, count: int) -> tuple[Inputs, Trace]:
-    """The first samples, or that of the one value that is the loss, without the gradients of parameters."""
-    value = None if inputs.loss is None else inputs.loss.value
-    samples = np.arange(count) if value is None else np.array([value[3]])
-    part = inputs.of_samples(samples)
-    return part, trace.of_samples(samples)
 
 
 def states_of(inputs: Inputs, trace: Trace) -> dict[str, FloatArray]:
