@@ -490,7 +490,7 @@ def _check_backward(config: Config) -> None:
             "backward.value",
             'is missing: backward.loss = "value" needs [layer, direction, time step, sample, unit].'
             if backward.value is None
-            else f"backward.value = {list(backward.value)} is not read with "
+            else f"= {list(backward.value)} is not read with "
             f'backward.loss = "{backward.loss}": it must be "value", or the indices left out.',
         )
     if backward.loss == "file" and backward.final_state != "zeros":

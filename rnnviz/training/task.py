@@ -119,19 +119,22 @@ class TrainingTask:
         problem, network = self.problem, self.network
         kind, shortest = f'problem.kind = "{problem.kind}"', 2 * problem.symbols + 1
         if network.cell.endswith(".py"):
-            _refuse("network.cell", f' = "{network.cell}" cannot be trained: it must be a built-in cell.')
+            raise ConfigError.of("network.cell", f'= "{network.cell}" cannot be trained: it must be a built-in cell.')
         if problem.path is not None and problem.kind != "characters":
-            _refuse("problem.path", f' is not read with {kind}: it must be "characters", or the path left out.')
-        if problem.kind == "copy" and problem.timesteps < shortest:
-            short = f" = {problem.timesteps} is too short to copy {problem.symbols} symbols"
-            _refuse("problem.timesteps", f"{short}: it must be at least {shortest}.")
-        if problem.kind in _EACH_STEP and (network.bidirectional or network.reverse):
-            reason = "whose target at each time step a backward direction reads beforehand"
-            _refuse(
-                "network.bidirectional", f" is not possible with {kind}, {reason}: set it and network.reverse to false."
+            raise ConfigError.of(
+                "problem.path", f'is not read with {kind}: it must be "characters", or the path left out.'
             )
+        if problem.kind == "copy" and problem.timesteps < shortest:
+            short = f"= {problem.timesteps} is too short to copy {problem.symbols} symbols"
+            raise ConfigError.of("problem.timesteps", f"{short}: it must be at least {shortest}.")
+        if problem.kind in _EACH_STEP and (network.bidirectional or network.reverse):
+            reason = f"{kind}, whose target at each time step a backward direction reads beforehand"
+            rest = f"is not possible with {reason}: set it and network.reverse to false."
+            raise ConfigError.of("network.bidirectional", rest)
         if self.parameters.initializer == "file" or self.parameters.path is not None:
-            _refuse("parameters.initializer", ' = "file" is not possible here: training starts from random weights.')
+            raise ConfigError.of(
+                "parameters.initializer", '= "file" is not possible here: training starts from random weights.'
+            )
         Config(network, parameters=self.parameters).checked()
         self._check_library(f'training.library = "{self.training.library}"')
         return self
@@ -178,10 +181,6 @@ class TrainingTask:
     def with_input_size(self, input_size: int) -> "TrainingTask":
         """The task with the I of its problem."""
         return replace(self, network=replace(self.network, input_size=input_size))
-
-
-def _refuse(key: str, why: str) -> None:
-    raise ConfigError(key, f"{key}{why}")
 
 
 def save_task(task: TrainingTask, path: Path) -> None:
