@@ -66,11 +66,7 @@ def open_as(known: ModelFormat, path: Path) -> ModelFile:
 
 def open_tensors(path: Path) -> TensorFile:
     """Open a file or folder as `open_model` does for all its arrays, also arrays outside recurrent layers."""
-    return open_tensors_as(format_of(path), path)
-
-
-def open_tensors_as(known: ModelFormat, path: Path) -> TensorFile:
-    tensors: TensorFile = reader_of(known, path).open_tensors(model_in(path))
+    tensors: TensorFile = reader_of(format_of(path), path).open_tensors(model_in(path))
     return tensors
 
 

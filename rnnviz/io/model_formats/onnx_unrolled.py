@@ -172,19 +172,13 @@ def _backward(chain: Sequence[_Step], scope: GraphScope, whole: str, constants: 
         elements = u.read()
         if elements.ndim != 3 or len(elements) != len(chain):
             return None
-        rows = [values.find(scope, step.u).read() for step in chain]
-        for backward in (False, True):
-            expected = elements[:: -1 if backward else 1]
-            if all(_same_row(row, wanted) for row, wanted in zip(rows, expected, strict=True)):
-                answers.add(backward)
-                break
-        else:
+        rows, shape = [values.find(scope, step.u).read() for step in chain], elements.shape[1:]
+        if any(row.shape not in (shape, (1, *shape)) for row in rows):
             return None
+        read = np.stack([row.reshape(shape) for row in rows])
+        ahead, behind = np.array_equal(read, elements), np.array_equal(read, elements[::-1])
+        answers.add(False if ahead else True if behind else None)
     return answers.pop() if len(answers) == 1 else None
-
-
-def _same_row(row: NDArray[np.int64], expected: NDArray[np.int64]) -> bool:
-    return row.shape in (expected.shape, (1, *expected.shape)) and np.array_equal(row.reshape(expected.shape), expected)
 
 
 def _starts_from_zeros(first: _Step, b_hh: str, scope: GraphScope, constants: Constants) -> bool:
