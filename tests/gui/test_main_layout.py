@@ -4,16 +4,10 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import (
-    QToolButton,
-)
 
-from rnnviz.core.trace_index import Lane
 from rnnviz.gui.lessons.spotlight import target_of
 from rnnviz.gui.main_layout import FoldHandle
 from rnnviz.gui.theme.scaling import set_text_size
-from rnnviz.gui.views.unrolled.geometry import LaneRect
-from rnnviz.gui.views.unrolled.header import _unit_size
 from rnnviz.lessons.index import lesson_entries
 
 F9 = Qt.Key.Key_F9
@@ -32,29 +26,21 @@ def click(handle: FoldHandle) -> None:
 
 
 @pytest.mark.slow
-def test_keys_and_handles_fold_panes_and_the_lanes_take_their_space(window):
+def test_keys_fold_panes_and_handles_bring_them_back(window):
     layout, lanes = window.main_layout, window.lanes
-    width, height = lanes.width(), lanes.height()
-    side, panel, tabs = layout._side.width(), window.panel.width(), layout.tabs.height()
-    QTest.keyClick(lanes, F9)
-    QTest.keyClick(lanes, F9, Qt.KeyboardModifier.ShiftModifier)
-    QTest.keyClick(lanes, F9, Qt.KeyboardModifier.ControlModifier)
+    size = lanes.size()
+    for modifier in ("NoModifier", "ShiftModifier", "ControlModifier"):
+        QTest.keyClick(lanes, F9, Qt.KeyboardModifier[modifier])
     QTest.qWait(0)
-    assert not window.panel.isVisible()
-    assert not layout._side.isVisible()
-    assert lanes.width() >= width + side + panel
-    bar = layout.tabs.tabBar()
-    assert bar.isVisible()
-    assert not layout.tabs.currentWidget().isVisible()
-    assert lanes.height() >= height + tabs - bar.height() - 2
-    # The handles stay, and bring the panes back with their sizes.
+    assert [layout.is_folded(pane) for pane in ("settings", "side", "tabs")] == [True] * 3
+    assert layout.tabs.tabBar().isVisible()
+    assert lanes.width() > size.width()
+    assert lanes.height() > size.height()
     for handle in layout.handles.values():
-        assert handle.isVisible()
         assert handle.accessibleName()
-        assert handle.toolTip()
         click(handle)
-    assert (window.panel.width(), layout._side.width(), layout.tabs.height()) == (panel, side, tabs)
-    assert (lanes.width(), lanes.height()) == (width, height)
+    assert not any(layout.is_folded(pane) for pane in ("settings", "side", "tabs"))
+    assert lanes.size() == size
 
 
 def test_a_request_for_a_tab_or_a_pane_unfolds_it(window):
@@ -119,15 +105,10 @@ def test_a_presentation_shows_lanes_banner_and_caption_until_escape(window, qtbo
 
 @pytest.mark.slow
 def test_text_size_applies_to_every_view_at_once_and_is_saved(window, monkeypatch, qtbot):
-    lanes, table = window.lanes, window.views[1]
-    color_bar, axis = lanes._canvas.color_bar, lanes._canvas.axis
-    usual = window.font().pointSizeF()
-    row, play = table.table.rowHeight(0), window.toolbar.transport.findChild(QToolButton)
-    icon = play.iconSize().width()
-    bar, rows, label = color_bar.size().width(), table.fontMetrics().height(), axis.label.font().pointSizeF()
+    usual, rows = window.font().pointSizeF(), window.views[1].fontMetrics().height()
     window._settings.text_size = 150
     both = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
-    QTest.keyClick(lanes, Qt.Key.Key_Plus, both)
+    QTest.keyClick(window.lanes, Qt.Key.Key_Plus, both)
     assert window._settings.text_size == 175
     # Where + needs Shift, the same keys mean Ctrl++ to Qt.
     monkeypatch.setattr(QGuiApplication, "keyboardModifiers", lambda: both)
@@ -135,23 +116,15 @@ def test_text_size_applies_to_every_view_at_once_and_is_saved(window, monkeypatc
     qtbot.waitUntil(window.updatesEnabled)
     assert window._settings.text_size == 200
     assert window.font().pointSizeF() == pytest.approx(2.0 * usual)
+    assert window.views[1].fontMetrics().height() > 1.8 * rows
     # The lanes keep their place: the panes without room are folded until the text is smaller.
     assert all(window.main_layout.is_folded(pane) for pane in ("settings", "side", "tabs"))
-    assert lanes.width() > 1000
-    assert table.fontMetrics().height() > 1.8 * rows
-    assert color_bar.size().width() > 1.8 * bar
-    assert play.iconSize().width() > 1.8 * icon
-    # Of low rows only the first and last have a number, which need not fit into the row.
-    assert _unit_size(LaneRect(Lane(0, 0), 24, 0.0, 60.0)) > 1.8 * 9
-    assert axis.label.font().pointSizeF() == pytest.approx(2.0 * label)
     window._settings.text_size = 80
     window.actions_["text_smaller"].trigger()
     assert window._settings.text_size == 80
     window.actions_["text_reset"].trigger()
     qtbot.waitUntil(window.updatesEnabled)
     assert window.font().pointSizeF() == pytest.approx(usual)
-    assert color_bar.size().width() == bar
-    assert (table.table.rowHeight(0), play.iconSize().width()) == (row, icon)
     assert not any(window.main_layout.is_folded(pane) for pane in ("settings", "side", "tabs"))
 
 
