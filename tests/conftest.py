@@ -23,6 +23,8 @@ __all__ = ["pid_of_runs", "profiles", "report_table", "runs_are_warm"]
 # Imports and collected tests are no garbage, and searches for it would take a quarter of the time of collecting.
 gc.disable()
 
+_SLOW = re.compile(r"^pytestmark = (\[\s*)?pytest\.mark\.(slow|nightly)\b", re.MULTILINE)
+
 # Tests open their windows off-screen; set the variable to see them.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
@@ -70,6 +72,13 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
 
 def pytest_configure(config: pytest.Config) -> None:
     profiles.nightly = re.search(r"(?<!not )nightly", config.option.markexpr) is not None
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import a module of slow tests alone, nor its frameworks, unless slow tests were asked for."""
+    if collection_path.suffix != ".py" or re.search(r"(?<!not )(slow|nightly)", config.option.markexpr or "slow"):
+        return None
+    return _SLOW.search(collection_path.read_text(encoding="utf-8")) is not None or None
 
 
 @pytest.hookimpl(tryfirst=True)

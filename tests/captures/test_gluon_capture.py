@@ -48,6 +48,7 @@ def normal(*shape: int, dtype: str = "float32") -> Any:
     return nd.array(np.random.default_rng(3).standard_normal(shape), dtype=dtype)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hybridized", [False, True])
 def test_layers_are_recorded_and_results_stay_the_same(hybridized: bool, tmp_path: Path) -> None:
     model, x = initialized(Model()), nd.array(np.arange(21).reshape(3, 7) % 10)
@@ -67,6 +68,7 @@ def test_layers_are_recorded_and_results_stay_the_same(hybridized: bool, tmp_pat
         assert_computed(sequence, tmp_path, 1e-6)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(60), deadline=None)
 @given(st.data())
 def test_layers_equal_plain_loops(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:

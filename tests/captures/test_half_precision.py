@@ -67,6 +67,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "mode", "sizes", "scale", "options"), CASES)
 def test_half_precision_agrees_within_its_own_bounds(tmp_path, kind, mode, sizes, scale, options) -> None:
     result = run(tmp_path, kind, mode, sizes, scale, **options)
@@ -99,6 +100,7 @@ def inputs_of(cell: str) -> Inputs:
     return load_inputs(Config.from_mapping(tables))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["bfloat16", pytest.param("float16", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("cell", ["lstm", pytest.param("gru", marks=pytest.mark.slow)])
 def test_known_bugs_are_found_and_named_in_half_precision(cell: str, kind: str) -> None:

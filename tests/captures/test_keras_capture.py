@@ -19,6 +19,7 @@ if importlib.util.find_spec("torch") is not None:
     os.environ.setdefault("KERAS_BACKEND", "torch")
 keras: Any = pytest.importorskip("keras", exc_type=ImportError)
 L: Any = keras.layers
+pytestmark = pytest.mark.slow
 SIZES = st.integers(1, 5)
 ON_JAX = keras.backend.backend() == "jax"
 """JAX compiles the time steps: those of the lower layers of a stack are not seen. It has no float64 by default."""

@@ -129,6 +129,7 @@ def the_only(recording: Recording, model: Model) -> tuple[Inputs, Trace]:
     return checked(model.folder / file[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", ["all", "no states", "no Y"])
 @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
 @pytest.mark.parametrize("operator", GATES)
@@ -156,6 +157,7 @@ def test_a_node_is_recorded(operator: str, direction: str, given: str, tmp_path:
     assert ours.network.reverse == (direction == "reverse")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in CASES if "batchwise" not in name])
 def test_the_cases_of_onnx_itself_are_recorded_with_weights_from_the_caller(name: str, tmp_path: Path) -> None:
     case, model = CASES[name], Model(tmp_path, [], [], [])

@@ -41,6 +41,7 @@ class Model(torch.nn.Module):
         return h
 
 
+@pytest.mark.slow
 def test_layers_are_recorded_at_any_depth_and_results_stay_the_same(tmp_path: Path) -> None:
     model, x = Model(), torch.randn(3, 7, 4)
     expected = model(x)
@@ -68,6 +69,7 @@ def randomized(module: Any) -> Any:
 
 
 # PyTorch says so once.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:LSTM with projections")
 @settings(max_examples=examples(60), deadline=None)
 @given(st.data())
@@ -215,6 +217,7 @@ def test_classes_with_their_own_forward_are_named() -> None:
     assert "forward()" in captured.skipped["Doubled"]
 
 
+@pytest.mark.slow
 def test_calls_without_numbers_are_named() -> None:
     meta, cell = torch.nn.GRU(3, 4, device="meta"), torch.nn.GRUCell(3, 4)
     with capture(meta) as captured:
@@ -322,6 +325,7 @@ def _dropped(module: Any, name: str) -> None:
     torch.nn.utils.parametrize.register_parametrization(module, name, Dropped(), unsafe=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrap", [_spectral, _dropped])
 @pytest.mark.parametrize("kind", ["GRU", "GRUCell"])
 def test_weights_that_each_call_computes_are_those_of_the_call(

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.usefixtures("shared_worker")
 needs_gluon = needs("mxnet")
 
 
+@pytest.mark.slow
 def test_quiet_prints_nothing(rnnviz: Called, config: str) -> None:
     answer = rnnviz("run", config, "--engines", WRONG, "--quiet")
     assert (answer.code, answer.out, answer.err) == (1, "", "")
@@ -108,6 +109,7 @@ def test_doctor_tries_each_engine(rnnviz: Called) -> None:
         assert f"  {name}: {entry.unavailable or 'available'}\n" in answer.out
 
 
+@pytest.mark.slow
 def test_the_module_is_the_command(config: str) -> None:
     command = [sys.executable, "-m", "rnnviz", "run", config, "--engines", WRONG, "--json", "-"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
@@ -135,6 +137,7 @@ def test_every_listed_lesson_prints_a_config(rnnviz: Called) -> None:
         assert "[network]" in printed.out
 
 
+@pytest.mark.slow
 def test_a_config_without_candidates_runs_with_an_installed_one(rnnviz: Called, config: str) -> None:
     answer = rnnviz("run", config, "--json", "-")
     assert answer.code == 0

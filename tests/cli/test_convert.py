@@ -43,6 +43,7 @@ def model(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_config_s_drawn_weights_are_written(config: Path, tmp_path: Path, rnnviz: Called) -> None:
     target = tmp_path / "w.onnx"
     said = rnnviz("convert", config, target).out

@@ -40,6 +40,7 @@ def test_a_config_alone_is_not_a_permission(rnnviz: Called, tmp_path: Path) -> N
         assert not ran.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "named"),
     [("lstmm", "--cell"), ("none.py", "none.py"), ("folder.py", "folder.py")],

@@ -130,6 +130,7 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory, shared_worker: None) -> 
     return of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_engine_computes_every_state(cell: str, whole_run: Callable[[str], tuple[Path, Arrays]]) -> None:
     config, arrays = whole_run(cell)
@@ -143,6 +144,7 @@ def test_every_engine_computes_every_state(cell: str, whole_run: Callable[[str],
     assert {audit["verdict"] for audit in found["audit"].values()} == {"right"} or not ENGINES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_notebook_computes_the_run(cell: str, whole_run: Callable[[str], tuple[Path, Arrays]]) -> None:
     config, arrays = whole_run(cell)

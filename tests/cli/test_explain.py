@@ -230,6 +230,7 @@ def explained(rnnviz: Called, *words: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "unit", "line"),
     [("h", 2, "h"), ("out", 2, "out"), ("c", 6, "c"), ("i", 6, "i"), ("m", 6, "m"), ("h0", 2, "h0"), ("c0", 6, "c0")],

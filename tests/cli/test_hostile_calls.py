@@ -198,6 +198,7 @@ def unchanged(folder: Path) -> Iterator[None]:
     assert list((folder.parent / "temporary").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unchanged")
 def test_calls_keep_the_contract(folder: Path, rnnviz: Called, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)

@@ -43,6 +43,7 @@ def explained(rnnviz: Called, command: str) -> dict[str, Any]:
     return json.loads(answer.out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "words"),
     [
@@ -135,6 +136,7 @@ def test_the_input_and_the_worst_of_several_candidates(rnnviz: Called, tmp_path:
         assert explained(rnnviz, own["next"][0])["value"][engine] == value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("engines", "state", "fix"),
     [

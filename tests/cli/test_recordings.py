@@ -31,6 +31,7 @@ def write(path: Path, candidate: str) -> Path:
     return path
 
 
+@pytest.mark.slow
 @needs("PySide6")
 def test_an_exported_run_is_a_recording_of_each_of_its_engines(tmp_path: Path, rnnviz: Called) -> None:
     made = write(tmp_path / "made.toml", "bug:update-gate-inverted")
@@ -56,6 +57,7 @@ def test_an_exported_run_is_a_recording_of_each_of_its_engines(tmp_path: Path, r
             np.testing.assert_array_equal(again[f"made.npz#bug:update-gate-inverted.{kind}"], expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("computed_in", "change", "code", "verdict", "share"),
     [
@@ -80,6 +82,7 @@ def test_a_float16_recording_may_state_the_precision_of_its_computation(
     assert (found["verdict"], found["undetermined"]) == (verdict, share)
 
 
+@pytest.mark.slow
 def test_an_exported_run_with_padding_is_an_input_and_a_recording(tmp_path: Path, rnnviz: Called) -> None:
     network = '[network]\ncell = "lstm"\ninput_size = 3\nhidden_size = 4\nbidirectional = true\n'
     sequence = '[sequence]\nbatch_size = 3\ntimesteps = 6\nlengths = [2, 6, 3]\n[initial_state]\nsource = "normal"\n'

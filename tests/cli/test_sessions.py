@@ -54,6 +54,7 @@ def test_a_decoding_loop_that_does_not_pass_its_state_on_is_found(tmp_path: Path
     assert summary["first_mismatch"]["timestep"] == 1
 
 
+@pytest.mark.slow
 def test_the_config_of_a_session_names_the_copies_in_it(tmp_path: Path, rnnviz: Called) -> None:
     path = session(tmp_path)
     answer = rnnviz("config", "--from", path)
@@ -66,6 +67,7 @@ def test_the_config_of_a_session_names_the_copies_in_it(tmp_path: Path, rnnviz: 
     assert rnnviz("convert", path, tmp_path / "w.npz", "--quiet").code == 0
 
 
+@pytest.mark.slow
 @needs("PySide6")
 def test_results_name_the_copies_as_the_session_does(tmp_path: Path, rnnviz: Called) -> None:
     path = session(tmp_path)

@@ -155,6 +155,7 @@ def test_ctrl_c_stops_workers_and_keeps_rows(tmp_path: Path) -> None:
     assert alive == []
 
 
+@pytest.mark.slow
 def test_unwritable_table_keeps_the_verdict(tmp_path: Path, rnnviz: Called) -> None:
     pipe, sweep = tmp_path / "pipe", tmp_path / "s.toml"
     os.mkfifo(pipe)

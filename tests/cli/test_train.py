@@ -39,6 +39,7 @@ def _written(folder: Path, text: str = TASK) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_losses_are_printed_and_written(tmp_path: Path, rnnviz: Called) -> None:
     path, weights = _written(tmp_path), tmp_path / "w.npz"
     said = rnnviz("train", path, "--json", tmp_path / "a.json", "--weights", weights).out
@@ -101,6 +102,7 @@ def test_examples_are_tasks(path: Path, rnnviz: Called) -> None:
     assert answer.out == path.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_wrong_step_is_a_disagreement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rnnviz: Called) -> None:
     monkeypatch.setattr(TrainingHistory, "verdict", Verdict.DISAGREE)
     monkeypatch.setattr(TrainingHistory, "sentences", ("It is wrong.",))
@@ -108,6 +110,7 @@ def test_a_wrong_step_is_a_disagreement(tmp_path: Path, monkeypatch: pytest.Monk
     assert (answer.code, answer.out) == (1, "It is wrong.\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", nightly_except([signal.SIGINT, signal.SIGTERM, signal.SIGHUP], signal.SIGINT))
 def test_a_signal_while_the_weights_are_verified_keeps_them(
     rnnviz: Called, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals

@@ -27,6 +27,7 @@ def parent_of(number: int) -> tuple[int, int]:
     return number, os.getppid()
 
 
+@pytest.mark.slow
 def test_the_result_is_computed_in_a_child() -> None:
     assert call_in_subprocess(parent_of, 3, what="x") == (3, os.getpid())
 
@@ -35,6 +36,7 @@ def hears_interrupts() -> bool:
     return signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Signals cannot be held back here")
 def test_a_ctrl_c_is_the_parent_s_alone_from_the_child_s_first_moment() -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
@@ -53,6 +55,7 @@ def fresh_kernels() -> Iterator[None]:
     openblas_kernels.cache_clear()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fresh_kernels")
 def test_a_child_multiplies_with_the_kernels_of_its_processor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
@@ -82,6 +85,7 @@ def test_the_level_of_the_processor_in_both_numberings_of_numpy(
     assert simd_extensions() & {"X86_V3", "X86_V4"} == level
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("fresh_kernels")
 def test_kernels_that_the_user_names_are_a_child_s_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
@@ -95,6 +99,7 @@ def refuse() -> None:
     raise ConfigError("network.cell", "The cell is wrong.")
 
 
+@pytest.mark.slow
 def test_an_input_error_is_raised_unchanged() -> None:
     with pytest.raises(ConfigError, match="The cell is wrong") as caught:
         call_in_subprocess(refuse, what="x")
@@ -105,6 +110,7 @@ def fail() -> None:
     raise ZeroDivisionError("no such number")
 
 
+@pytest.mark.slow
 def test_any_other_error_is_the_program_s() -> None:
     with pytest.raises(EngineError, match=r"w\.pt could not be read: ZeroDivisionError: no such number\."):
         call_in_subprocess(fail, what="w.pt could not be read")
@@ -114,6 +120,7 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_death_is_a_sentence() -> None:
     with pytest.raises(InputError, match=r"w\.pt could not be read: the process that did it ended \(killed by SIGKILL"):
         call_in_subprocess(die, what="w.pt could not be read")
@@ -146,6 +153,7 @@ def do_half(whole: int) -> str:
     return "done"
 
 
+@pytest.mark.slow
 def test_the_caller_is_notified_of_progress() -> None:
     told: list[float] = []
     assert call_in_subprocess(do_half, 10, what="x", notify=told.append) == "done"
@@ -191,6 +199,7 @@ def options() -> tuple[int, bool, list[str]]:
     return sys.flags.optimize, sys.flags.dev_mode, sys.warnoptions
 
 
+@pytest.mark.slow
 def test_a_child_starts_with_the_usual_options(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONOPTIMIZE", "2")
     monkeypatch.setattr(sys, "warnoptions", ["error"])

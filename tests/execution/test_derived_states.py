@@ -61,6 +61,7 @@ def test_the_stored_cell_states_appear_once_they_are_complete(tmp_path: Path) ->
     assert "incomplete" not in seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["c", "i"])
 def test_a_lane_of_stored_cell_states_is_that_of_followed_ones(tmp_path: Path, name: str) -> None:
     run(tmp_path / "run", "auto")

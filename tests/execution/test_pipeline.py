@@ -91,6 +91,7 @@ def test_a_custom_step_whose_last_cell_state_alone_is_wrong_disagrees(tmp_path: 
     assert failed == {str(own)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", nightly_except(("gluon", "torch", "onnx", "manual"), "manual"))
 def test_the_final_cell_states_of_built_in_engines_follow_from_their_hidden_values(
     engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -142,6 +142,7 @@ MORE_BUGS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "layers", "mistake", "kept"), [*BUGS, *(pytest.param(*bug, marks=pytest.mark.slow) for bug in MORE_BUGS)]
 )

@@ -66,6 +66,7 @@ def change(path: Path, old: np.floating, new: np.floating) -> None:
 NETWORKS = [("lstm", 2, True), ("gru", 3, False), ("rnn_relu", 1, True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "network"),
     [(form, network) for k, form in enumerate(WEIGHT_FORMATS) for network in (NETWORKS[k % 3], NETWORKS[(k + 1) % 3])],
@@ -192,6 +193,7 @@ def test_a_file_that_its_framework_refuses_is_refused(tmp_path: Path, form: Weig
         checked(made("lstm", 2), form, path)
 
 
+@pytest.mark.slow
 def test_gluon_is_asked_about_more_layers_than_its_own_method_can_count(tmp_path: Path) -> None:
     needs_library(GLUON_PARAMS)
     inputs = made("gru", 12)
@@ -223,6 +225,7 @@ def test_rounding_of_mxnet_is_not_a_reason_to_refuse_a_file(tmp_path: Path) -> N
     assert checked(other, GLUON_PARAMS, written(other, GLUON_PARAMS, tmp_path)).library.startswith("mxnet")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", WEIGHT_FORMATS, ids=lambda form: form.ending)
 def test_large_weights_of_a_chaotic_network_are_verified(tmp_path: Path, form: WeightFormat) -> None:
     needs_library(form)

@@ -28,6 +28,7 @@ from tests.execution.event_helpers import config, events_of, failed, finished
 from tests.leaks import children
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("load", "kind", "key", "sentence"),
     [
@@ -67,6 +68,7 @@ def test_an_engine_that_fails_while_it_runs_is_named(monkeypatch: pytest.MonkeyP
     assert error.value.engine == "manual"
 
 
+@pytest.mark.slow
 def test_the_death_of_the_child_is_logged_and_its_folder_is_gone(supervisor: Supervisor, fresh_state: Path) -> None:
     keep_log()
     failure = failed(events_of(supervisor, load=loads.die))
@@ -148,6 +150,7 @@ def test_a_storage_that_cannot_be_created_is_a_sentence(
     finished(events_of(supervisor))
 
 
+@pytest.mark.slow
 def test_a_result_that_cannot_be_opened_is_a_sentence(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(*_: object) -> None:
         raise FileNotFoundError(2, "No such file or directory", "engine")
@@ -173,6 +176,7 @@ def test_values_that_others_remove_during_the_audit_are_a_sentence(supervisor: S
     finished(events_of(supervisor))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("load", "error"),
     [

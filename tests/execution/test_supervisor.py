@@ -103,6 +103,7 @@ def test_an_abandoned_run_does_not_answer_the_next_one(supervisor: Supervisor) -
     assert f"run-{abandoned.id}" not in [folder.name for folder in run_folders()]
 
 
+@pytest.mark.slow
 def test_the_arrays_vanish_with_the_last_use_of_the_result(supervisor: Supervisor) -> None:
     before = run_folders()
     events = events_of(supervisor, audit="auto")
@@ -141,6 +142,7 @@ def test_two_supervisors_are_independent(supervisor: Supervisor) -> None:
         other.close()
 
 
+@pytest.mark.slow
 def test_one_process_serves_all_runs_until_it_is_closed(pid_of_runs: Callable[[], int | None], tmp_path: Path) -> None:
     before = children()
     results = [run(config(), load_inputs)]
@@ -195,6 +197,7 @@ def test_a_run_that_is_interrupted_is_stopped_and_the_next_one_works(pid_of_runs
     assert run(config(), load_inputs).verdict == "disagree"
 
 
+@pytest.mark.slow
 def test_runs_of_several_threads_take_turns(pid_of_runs: Callable[[], int | None]) -> None:
     before = children()
     sizes = (3, 4, 5, 6)
@@ -227,6 +230,7 @@ def test_a_run_within_a_run_is_refused(pid_of_runs: Callable[[], int | None]) ->
         run(config(), load_inputs, lambda *_: run(config(), load_inputs) and None)
 
 
+@pytest.mark.slow
 def test_a_run_whose_child_died_fails_although_another_thread_starts_a_child(supervisor: Supervisor) -> None:
     events = supervisor.events(RunRequest(config(), load_inputs))
     assert isinstance(next(events), Progressed)
@@ -239,6 +243,7 @@ def test_a_run_whose_child_died_fails_although_another_thread_starts_a_child(sup
     finished(events_of(supervisor))
 
 
+@pytest.mark.slow
 def test_closing_ends_a_run_in_progress_and_leaves_no_process() -> None:
     before = children()
     supervisor = Supervisor(warm=("manual",))

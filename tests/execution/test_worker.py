@@ -41,6 +41,7 @@ print(float((square @ square).max()))
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of a process are Linux's alone")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("left", "said"), [(4 << 20, "none"), pytest.param(40 << 20, "none", marks=pytest.mark.slow), (200 << 20, "300.0")]
 )
@@ -60,6 +61,7 @@ def _start_without_memory(connection, warm, storage) -> None:
     worker.main(connection, warm, storage)
 
 
+@pytest.mark.slow
 def test_a_process_that_cannot_start_ends_with_a_traceback_and_exit_code_1(tmp_path: Path, capfd) -> None:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -112,6 +114,7 @@ def nothing_started() -> Iterator[None]:
         connection.close()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("nothing_started")
 def test_the_first_run_takes_the_worker_that_was_started_early(pid_of_runs: Callable[[], int | None]) -> None:
     before = children()

@@ -115,6 +115,7 @@ def check_step(found: Breakdown, where: Location, gradients: dict[str, np.ndarra
         assert evaluated(line) == pytest.approx(line.value, rel=1e-9, abs=1e-12), line.equation.symbols
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", nightly_except(NETWORKS, "reset before", "linear"))
 def test_the_terms_of_every_gradient_of_every_cell_sum_to_it(name: str) -> None:
     inputs, trace, gradients = case_of(bidirectional=True, **NETWORKS[name])
@@ -154,6 +155,7 @@ def test_the_terms_of_every_gradient_of_every_cell_sum_to_it(name: str) -> None:
     check(line, gradients["grad.input"][2, 1, 0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "sequence", "backward"),
     [

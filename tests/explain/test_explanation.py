@@ -122,6 +122,7 @@ def without(result: RunResult, engine: str, *missing: str) -> RunResult:
     return replace(result, traces={**result.traces, engine: replace(result[engine], missing=frozenset(missing))})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", sorted(GATES))
 @pytest.mark.parametrize("numbers", [(inf, -inf), (1e308, -1e308), (nan, inf)])
 def test_no_number_is_too_large_to_be_explained_in_every_form(cell: str, numbers: tuple[float, float]) -> None:

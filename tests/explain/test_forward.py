@@ -99,6 +99,7 @@ def test_each_equation_holds_for_the_numbers_below_its_symbols(case: Case) -> No
         assert near(float(left), float(eval(right, {"__builtins__": {}}, names)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("engine", "cell"),
     nightly_except(

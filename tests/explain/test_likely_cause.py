@@ -50,6 +50,7 @@ def wrong_values(result: RunResult, engine: str) -> Iterator[Explanation]:
                         yield found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("bug", "network"), KINDS, ids=[bug for bug, _ in KINDS])
 def test_every_wrong_value_follows_from_the_likely_cause(bug: str, network: dict[str, Any]) -> None:
     engine = f"bug:{bug}"
@@ -62,6 +63,7 @@ def test_every_wrong_value_follows_from_the_likely_cause(bug: str, network: dict
         assert stored_of(step.breakdown) == stored_of(found.breakdowns[engine])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bug", ["gates-i-f-o-g", "forget-bias-one", "state-not-carried"])
 def test_a_recorded_hidden_state_alone_follows_from_the_likely_cause(bug: str) -> None:
     result, engine = wrong_run(bug, cell="lstm"), f"bug:{bug}"

@@ -222,6 +222,7 @@ def first_row(each: tuple[Breakdown, Breakdown], name: str, rtol: float, atol: f
     return None if row is None else found.rows[row].name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["index", "weight"])
 @pytest.mark.parametrize("by", [0.25, -inf, nan])
 @pytest.mark.parametrize(("cell", "name"), [("rnn_tanh", "h"), ("lstm", "f"), ("gru", "z")])

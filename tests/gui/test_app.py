@@ -216,6 +216,7 @@ def run_with() -> Run:
     return run
 
 
+@pytest.mark.slow
 @linux_only
 @needs_qt
 def test_a_process_that_can_start_qt_passes(run_with: Run) -> None:
@@ -223,6 +224,7 @@ def test_a_process_that_can_start_qt_passes(run_with: Run) -> None:
     assert run_with(START_QT, **OFFSCREEN).stdout.split() == ["offscreen"]
 
 
+@pytest.mark.slow
 @linux_only
 @needs_qt
 def test_a_process_without_a_display_raises_where_qt_aborts(run_with: Run) -> None:
@@ -232,6 +234,7 @@ def test_a_process_without_a_display_raises_where_qt_aborts(run_with: Run) -> No
     assert run_with(START_QT).returncode < 0
 
 
+@pytest.mark.slow
 @linux_only
 @needs_qt
 @needs(*(library.soname for library in XCB_LIBRARIES))

@@ -29,6 +29,7 @@ def own_window(qtbot, settings):
     window.close()
 
 
+@pytest.mark.slow
 def test_closing_during_a_run_ends_thread_and_child_at_once(qtbot, own_window):
     before = children()
     own_window.document.edit(LARGE)

@@ -71,6 +71,7 @@ def run(qtbot: Any, window: MainWindow, *candidates: str, hidden_size: int = 3) 
         window.control.run()
 
 
+@pytest.mark.slow
 def test_an_engine_that_a_result_lacks_is_not_shown_by_a_later_one(qtbot: Any, window: MainWindow) -> None:
     run(qtbot, window, OTHER_BUG, BUG)
     window.session.set_engine(BUG)
@@ -121,6 +122,7 @@ def test_a_state_names_the_fields_that_changed_once(window: MainWindow) -> None:
     assert seen == [{"swipe"}, {"swipe"}, lost, lost]
 
 
+@pytest.mark.slow
 def test_a_range_belongs_to_the_engine_and_sample_of_the_state(window: MainWindow) -> None:
     session = window.session
     before = session.state

@@ -43,6 +43,7 @@ def test_keys_fold_panes_and_handles_bring_them_back(window):
     assert lanes.size() == size
 
 
+@pytest.mark.slow
 def test_a_request_for_a_tab_or_a_pane_unfolds_it(window):
     layout = window.main_layout
     for pane in ("settings", "side", "tabs"):

@@ -176,6 +176,7 @@ def test_the_parameters_are_called_as_gluon_calls_them(
     assert dtype.currentText() == "float32"
 
 
+@pytest.mark.slow
 def test_the_inputs_of_a_step_have_the_names_of_the_notebook(
     window: MainWindow, run_config: Callable[..., None]
 ) -> None:

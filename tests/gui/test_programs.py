@@ -62,6 +62,7 @@ def _use(tmp_path: Path, **environ: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_program_opens_a_file_runs_it_and_ends_cleanly(tmp_path):
     done = _use(tmp_path)
     assert done.returncode == 0, done.stderr

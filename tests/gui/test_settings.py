@@ -209,6 +209,7 @@ for number in range(20):
     assert b"number=19" in path.read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="kinds of files and the place of settings on Linux")
 @pytest.mark.parametrize("kind", ["pipe", "folder", "link to a device", "pipe as lock", "foreign lock"])
 def test_settings_that_cannot_be_read_or_written_keep_no_window_waiting(qtbot, tmp_path, monkeypatch, kind):

@@ -70,6 +70,7 @@ print(*(name for name in sys.argv[2:] if name in sys.modules))
 """
 
 
+@pytest.mark.slow
 def test_nothing_heavy_is_imported_before_the_window_is_painted(tmp_path):
     done = _python(BUILD, str(tmp_path / "settings.ini"), *HEAVY)
     assert done.returncode == 0, done.stderr

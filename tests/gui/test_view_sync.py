@@ -37,6 +37,7 @@ def test_no_view_keeps_an_earlier_result_and_its_files(qtbot, window, run_config
     qtbot.waitUntil(lambda: not folder.exists())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hidden", [False, True])
 def test_an_influence_stays_when_an_audit_makes_another_result(qtbot: Any, hidden: bool) -> None:
     result = make_result(cell="gru")

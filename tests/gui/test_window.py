@@ -22,6 +22,7 @@ def window(shared_window):
     return shared_window
 
 
+@pytest.mark.slow
 def test_the_first_lesson_runs_by_itself_and_is_shown(window):
     first = lessons()[0]
     assert window.session.result.config == first.config
@@ -64,6 +65,7 @@ KEYS = [
 ]
 
 
+@pytest.mark.slow
 def test_keys_move_the_selection_and_stop_at_the_edges(run_config, window, press):
     run_config(BIDIRECTIONAL, sequence={"timesteps": 5, "batch_size": 2})
     for key, before, after in KEYS:
@@ -100,6 +102,7 @@ def test_playing_runs_through_time_and_halts_at_the_end(qtbot, run_config, windo
     assert play.text() == "&Play"
 
 
+@pytest.mark.slow
 def test_the_question_mark_lists_every_key(qtbot, window, press):
     press("?")
     sheet = window.findChild(ShortcutsDialog)

@@ -140,6 +140,7 @@ def test_slow_toml_is_refused_at_once(name: str) -> None:
     assert process_time() - began < 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TAKEN)
 def test_valid_toml_is_parsed_as_by_python(name: str) -> None:
     assert parse_toml(TAKEN[name], "x.toml") == tomllib.loads(TAKEN[name])

@@ -240,6 +240,7 @@ def columns(path: Path) -> dict[str, list[str]]:
     return dict(zip(header, zip(*rows, strict=True), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", nightly_except((1, 11, 1 << 18), 11))
 def test_the_table_has_every_gate_of_every_engine_after_the_other_columns(result, tmp_path, monkeypatch, block):
     monkeypatch.setattr(table, "_BLOCK_ROWS", block)
@@ -263,6 +264,7 @@ def test_the_table_has_every_gate_of_every_engine_after_the_other_columns(result
         np.testing.assert_allclose(np.array(found[name], float), values.reshape(-1), rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.slow
 def test_the_archive_has_every_gate_as_an_array_like_the_hidden_values(result, tmp_path):
     count = write_npz(result, tmp_path / "gates.npz", gates=True)
     plain = write_npz(result, tmp_path / "plain.npz")
@@ -346,6 +348,7 @@ def test_a_table_has_the_rows_of_each_sample_alone(result: RunResult, gates: boo
                     assert row[column] == other[column], column
 
 
+@pytest.mark.slow
 @given(result=padded_results(), gates=st.booleans())
 def test_an_archive_has_the_lengths_and_zeros_in_padding(result: RunResult, gates: bool) -> None:
     with TemporaryDirectory() as folder:

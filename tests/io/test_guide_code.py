@@ -110,6 +110,7 @@ def folder(working_folder, monkeypatch):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("heading", "packages"),
     [
@@ -171,6 +172,7 @@ def test_a_page_is_performed_as_written(page, code, files, folder, capsys):
     assert all((folder / name).stat().st_size > 0 for name in files)
 
 
+@pytest.mark.slow
 def test_a_summary_is_read_as_in_the_page_on_ci(folder, capsys):
     (folder / "check.toml").write_text(
         'network = { cell = "gru", input_size = 2, hidden_size = 3 }\ninitial_state = { source = "normal" }'

@@ -22,6 +22,7 @@ __all__ = ["run_shared"]
 NETWORK = {"cell": "lstm", "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True}
 
 
+@pytest.mark.slow
 @needs("mxnet")
 @pytest.mark.parametrize("cell", nightly_except(CELLS, "lstm_projection"))
 def test_the_starter_of_every_cell_agrees_with_gluon_and_is_right_at_every_step(

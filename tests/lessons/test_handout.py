@@ -94,6 +94,7 @@ def test_a_handout_is_written_where_no_engine_runs() -> None:
     assert "T / 4 (not computed here: No engine runs.)" in text_of(page.find("body/section"))
 
 
+@pytest.mark.slow
 def test_the_handout_of_every_lesson_is_valid_html() -> None:
     for lesson in (read_lesson(entry.path) for entry in lesson_entries()):
         page = parsed(lesson, no_run)

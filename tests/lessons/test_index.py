@@ -69,6 +69,7 @@ def test_resources_inside_the_package_are_preferred(tmp_path: Path, monkeypatch:
     assert resource_path("mark.txt") == tmp_path / "resources" / "mark.txt"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "lesson",
     [
@@ -93,6 +94,7 @@ def test_the_engines_agree_on_every_lesson_except_those_about_a_bug_and_drift(le
     assert result.verdict == verdict
 
 
+@pytest.mark.slow
 @every_lesson
 def test_every_known_bug_of_a_lessons_network_is_detectable_but_few(lesson: Lesson) -> None:
     assert undetectable(load_inputs(lesson.config)) == UNDETECTABLE.get(lesson.name, ())

@@ -154,6 +154,7 @@ def rounds_to(value: float, text: str) -> bool:
     return abs(Fraction(str(value)) - Fraction(number) * scale) <= half
 
 
+@pytest.mark.slow
 @every_lesson
 def test_every_number_in_a_text_is_stated_by_then(lesson: GuidedLesson) -> None:
     stated: set[float] = set()

@@ -78,12 +78,14 @@ LONG = (
 QUICK = [name for name in STEPS if name not in LONG]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", nightly_except(STEPS, *QUICK))
 def test_every_statement_of_a_step_is_true(name: str, run_once: Runs) -> None:
     step = step_of(name)
     assert untrue(run_once(step.named_config), step.statements, step.location(Location())) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", nightly_except([name for name, step in STEPS.items() if step.question is not None], *QUICK)
 )
@@ -99,6 +101,7 @@ def test_a_question_has_an_answer_in_the_run(name: str, run_once: Runs) -> None:
         assert result.overall_verdict == "disagree"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", nightly_except([name for name, step in STEPS.items() if step.task is not None], *QUICK)
 )

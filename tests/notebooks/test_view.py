@@ -35,6 +35,7 @@ def frame(result: RunResult) -> Element:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("edits", [{}, {"manual": setting((0, 0, 3, 1, 2), 0.5)}])
 def test_a_run_has_the_sentences_of_the_command_line_and_its_page(edits) -> None:
     result = with_judgment(make_result(edits=edits))
@@ -112,6 +113,7 @@ def test_what_is_known_of_the_value_follows_the_selection(value) -> None:
     assert len(seen) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("value", "words"),
     [

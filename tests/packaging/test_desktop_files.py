@@ -54,11 +54,13 @@ def keys(desktop: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in desktop.splitlines() if "=" in line)
 
 
+@pytest.mark.slow
 def test_the_script_installs_the_same_files_byte_for_byte(prefix: Path) -> None:
     for name, content in desktop_files(DAY, HOME).items():
         assert (prefix / name).read_bytes() == content, name
 
 
+@pytest.mark.slow
 def test_the_desktop_entry_is_valid_and_names_a_command_and_an_icon_that_there_are(prefix: Path) -> None:
     path = prefix / "share/applications/rnnviz.desktop"
     assert output_of("desktop-file-validate", path) == ""

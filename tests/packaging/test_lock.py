@@ -62,6 +62,7 @@ def test_the_lock_is_that_of_the_declared_dependencies() -> None:
             assert any(wanted.specifier.contains(version) for version in versions), f"{line}: {name} has {versions}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
 @pytest.mark.parametrize(
     ("system", "machine", "with_mxnet"),

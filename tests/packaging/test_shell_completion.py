@@ -105,6 +105,7 @@ def test_engines_are_offered_one_after_the_other_and_none_twice(complete: Comple
     assert reference == {"gluon"}
 
 
+@pytest.mark.slow
 @needs("shellcheck")
 def test_the_script_is_clean() -> None:
     answer = subprocess.run(

@@ -83,6 +83,7 @@ def test_every_quantity_equals_the_arithmetic_of_its_step(data: st.DataObject) -
             assert quantity.high is None or found.max() <= quantity.high
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("values_at_a_time", nightly_except((1, 48, 1 << 20), 48))
 @pytest.mark.parametrize("cell", CELL_NAMES)
 def test_any_part_of_a_lane_is_that_of_plain_python(

@@ -215,6 +215,7 @@ def test_gradients_are_read_at_any_resolution_with_their_marks_and_those_of_the_
 # Pictures
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quantity", ["value", "error_ratio", "difference", "o"])
 @pytest.mark.parametrize("chunk", nightly_except((1, 50), 50))
 def test_every_pixel_shows_the_extreme_and_the_marks_of_its_cells(
@@ -351,6 +352,7 @@ def test_computing_ends_when_canceled_and_reading_does_not(
         assert reads == [(0, 8), (8, 16)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("quantity", ["value", "error_ratio", "difference"])
 def test_coarser_copies_are_read_where_they_make_up_the_pixels(
     tmp_path: Path, quantity: Any, monkeypatch: pytest.MonkeyPatch

@@ -149,6 +149,7 @@ def spoil(trace: Trace) -> None:
     trace.hidden[1, 0, 16, 0, 0] = -np.inf
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", nightly_except((1, 3, 16, 50), 3, 16))
 def test_every_level_holds_the_extremes_of_its_blocks(tmp_path: Path, block: int) -> None:
     result = pyramid_result(

@@ -107,6 +107,7 @@ def findings(name: str, source: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_no_module_runs_a_shell_unpickles_reaches_for_a_network_or_trusts_the_clock() -> None:
     assert len(MODULES) > 150
     found = {name: findings(name, path.read_text(encoding="utf-8")) for name, path in MODULES.items()}

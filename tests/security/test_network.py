@@ -41,6 +41,7 @@ def test_a_socket_of_the_internet_would_be_the_end_of_it(tmp_path: Path) -> None
     assert without_internet(tmp_path, "-c", child).stdout == f"there\n{-signal.SIGSYS}\n"
 
 
+@pytest.mark.slow
 def test_onnx_runtime_writes_nothing_that_identifies_the_user(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     (tmp_path / "tmp").mkdir()

@@ -213,6 +213,7 @@ def test_an_unknown_engine_is_reported_before_anything_runs(tmp_path: Path) -> N
         start(sweep(engines=["manuel"]), tmp_path / "j")
 
 
+@pytest.mark.slow
 def test_values_that_are_not_a_config_are_rows(tmp_path: Path) -> None:
     network = {"cell": "lstm", "input_size": 3, "hidden_size": 4, "bidirectional": True}
     asked = sweep(network=network, grid={"network.reverse": [False, True]}, engines=["onnx"])

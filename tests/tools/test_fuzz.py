@@ -59,6 +59,7 @@ def test_the_corpus_is_read() -> None:
     assert kinds <= set(READERS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_a_drawn_config_is_taken_or_refused_in_a_sentence(kind: str) -> None:
     found = outcomes_of_configs(kind, 40)

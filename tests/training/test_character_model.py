@@ -149,6 +149,7 @@ def test_a_file_that_is_no_character_model_is_refused(path: Path, expected: str)
     assert str(caught.value).count("\n") == 0
 
 
+@pytest.mark.slow
 def test_the_shipped_model_is_small_and_writes_words_of_the_guide() -> None:
     assert shipped_model().stat().st_size <= 300_000
     known = set(re.findall(r"[a-z]{4,}", guide_text().lower()))

@@ -13,6 +13,7 @@ CASES = list(product(LIBRARIES, PROBLEMS, ("lstm", "gru", "rnn_tanh"), (1, 2), (
 QUICK = [("gluon", "adding", "lstm", 1, "adam")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("library", "problem", "cell", "layers", "optimizer"),
     [pytest.param(*case, marks=() if case in QUICK else pytest.mark.slow) for case in CASES],

@@ -33,6 +33,7 @@ def test_the_loss_falls() -> None:
     assert losses[-1] < losses[0] / 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("library", "optimizer"),
     [

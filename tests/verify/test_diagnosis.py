@@ -58,6 +58,7 @@ def test_an_engine_without_bugs_is_at_the_distance_of_rounding() -> None:
     assert evidence.distance(BugVariant(), np.inf) < 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", nightly_except(CELLS, "rnn_relu", "lstm"))
 @pytest.mark.parametrize(
     ("bidirectional", "layers", "dtype"),

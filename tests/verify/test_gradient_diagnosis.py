@@ -230,6 +230,7 @@ def test_one_value_in_the_middle_of_a_long_sequence() -> None:
     assert undetectable(inputs, "backward") == ()
 
 
+@pytest.mark.slow
 def test_a_run_diagnoses_a_bug_of_the_backward_pass(tmp_path: Path) -> None:
     engine = f"{PREFIX}cell-gradient-dropped"
     config = inputs_of("lstm", {"loss": "sum", "final_state": "zeros"}, num_layers=1).config
@@ -270,6 +271,7 @@ def test_a_bug_in_the_backward_of_a_custom_step_is_diagnosed(cell: str, bug: str
     assert diagnose_gradients(inputs, trace) == ((bug,),)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["mingru", pytest.param("ugrnn", marks=pytest.mark.slow)])
 def test_bugs_of_a_custom_cell_are_diagnosed(cell: str) -> None:
     inputs = inputs_of_cell(cell, {"loss": "normal"}, [3, 7, 5])

@@ -225,6 +225,7 @@ def test_a_helper_of_the_file_is_named_by_its_own_line(tmp_path: Path) -> None:
     assert error_of(tmp_path, text) == ("The step reads u.nothing, but the cell declares f.", 3)
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace")))
 def test_no_file_of_random_bytes_is_more_than_one_sentence(data: bytes) -> None:
     with TemporaryDirectory() as folder:

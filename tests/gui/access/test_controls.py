@@ -65,6 +65,7 @@ def own_controls(window: QWidget) -> Iterator[QWidget]:
             yield widget
 
 
+@pytest.mark.slow
 def test_no_letter_opens_two_entries_of_a_menu(window):
     for menu in window.findChildren(QMenu):
         # Also those that are filled when they open.
@@ -139,6 +140,7 @@ def seen(window: QWidget) -> set[QWidget]:
     return {w for w in own_controls(window) if w.isVisible() and w.isEnabled() and not is_viewport(w)}
 
 
+@pytest.mark.slow
 def test_every_control_of_the_window_has_a_name_and_a_tooltip(run_config, window):
     # A mismatch has more to offer than a run that agrees.
     compare = {"reference": "manual", "candidates": ["bug:no-h2h-bias"]}
@@ -263,6 +265,7 @@ def check_reached(dialog: QWidget) -> None:
     assert all(after > before - 15 for before, after in pairwise(tops)) or len(way) < 3, dialog.windowTitle()
 
 
+@pytest.mark.slow
 def test_every_control_of_the_dialogs_of_commands_has_a_name_and_is_reached(window, qtbot):
     opened = (
         window.actions_["find_command"].trigger,
@@ -283,6 +286,7 @@ def test_every_control_of_the_dialogs_of_commands_has_a_name_and_is_reached(wind
     qtbot.waitUntil(window.isActiveWindow)
 
 
+@pytest.mark.slow
 def test_f6_moves_from_part_to_part_and_back_to_the_last_focus(window):
     window.lanes.setFocus()
     parts = [part for part in window.main_layout.parts if part.isVisible()]

@@ -51,6 +51,7 @@ def message(qtbot, window):
     return message
 
 
+@pytest.mark.slow
 def test_a_config_is_opened_by_key_and_dialog_and_run(qtbot, window, press, choose_file, config_file):
     press(Qt.Key.Key_O, CONTROL)
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):

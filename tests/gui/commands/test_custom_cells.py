@@ -41,6 +41,7 @@ def allow(qtbot: Any, window: MainWindow) -> None:
         press(qtbot, question(window), "Run code")
 
 
+@pytest.mark.slow
 def test_a_chosen_file_runs_after_the_user_agreed(qtbot: Any, window: MainWindow, mine: Path) -> None:
     editor = editor_of(window)
     editor.choose(mine)
@@ -60,6 +61,7 @@ def test_a_chosen_file_runs_after_the_user_agreed(qtbot: Any, window: MainWindow
         assert window.session.quantity == gate
 
 
+@pytest.mark.slow
 def test_the_last_entry_opens_a_file_dialog_and_keeps_the_cell(qtbot: Any, window: MainWindow, mine: Path) -> None:
     editor, before = editor_of(window), window.session.config
     editor.combo.setCurrentIndex(editor.combo.count() - 1)
@@ -110,6 +112,7 @@ def test_a_new_cell_leaves_what_belongs_to_another_one(tmp_path: Path) -> None:
     assert "manual" not in said
 
 
+@pytest.mark.slow
 def test_a_refused_file_does_not_run(qtbot: Any, window: MainWindow, tmp_path: Path) -> None:
     mine, ran, before = tmp_path / "mine.py", tmp_path / "ran", window.session.result
     mine.write_text(f"open({str(ran)!r}, 'w')\n", encoding="utf-8")

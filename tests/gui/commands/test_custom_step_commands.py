@@ -34,6 +34,7 @@ def press(qtbot: Any, box: QMessageBox, text: str) -> None:
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
+@pytest.mark.slow
 def test_an_opened_custom_step_runs_after_the_user_agreed_and_is_compared(
     qtbot: Any, window: MainWindow, mine: Path
 ) -> None:
@@ -48,6 +49,7 @@ def test_an_opened_custom_step_runs_after_the_user_agreed_and_is_compared(
     assert window.verdict.state == "agree"
 
 
+@pytest.mark.slow
 def test_a_refused_custom_step_does_not_run_and_the_last_result_stays(
     qtbot: Any, window: MainWindow, mine: Path
 ) -> None:
@@ -127,6 +129,7 @@ def test_the_others_run_without_an_engine_that_failed(
     assert str(mine) in window.session.config.compare.candidates
 
 
+@pytest.mark.slow
 def test_a_new_custom_step_is_written_for_the_cell_and_runs_without_a_question(
     qtbot: Any, window: MainWindow, tmp_path: Path
 ) -> None:

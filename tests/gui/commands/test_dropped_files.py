@@ -107,6 +107,7 @@ def test_a_dropped_array_becomes_the_sequence(qtbot, window, drop, tmp_path, end
     assert window.session.result.shape[2] == 4
 
 
+@pytest.mark.slow
 def test_opening_a_recording_compares_it(window, tmp_path):
     network = window.session.config.network
     np.savez(tmp_path / "port.npz", hidden=np.zeros((network.num_layers, 1, 2, 1, network.hidden_size)))
@@ -133,6 +134,7 @@ def _useless_files(folder: Path) -> list[Path]:
     return [folder / name for name in ("notes.pdf", "broken.npz", "other.npz", "empty.npz", "missing.npz")]
 
 
+@pytest.mark.slow
 def test_a_file_of_no_use_is_refused_by_a_sentence_that_names_it(qtbot, window, drop, tmp_path):
     before = window.session.config
     for path in _useless_files(tmp_path):

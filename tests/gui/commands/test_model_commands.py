@@ -52,6 +52,7 @@ def choose(dialog, name):
     dialog.list.setCurrentItem(item)
 
 
+@pytest.mark.slow
 def test_a_file_s_only_network_is_run_at_once(qtbot, window, tmp_path):
     path, weights = tmp_path / "one.npz", weights_of(network("gru", 2, False))
     np.savez(path, **in_torch_names(weights, "m."))
@@ -78,6 +79,7 @@ def test_one_of_several_is_chosen_by_keyboard(qtbot, window, several, dialog):
     assert window.session.result.config.network == network("lstm", 2, True)
 
 
+@pytest.mark.slow
 def test_an_entry_that_cannot_run_has_a_reason_and_is_not_opened(qtbot, window, several, dialog):
     before = window.session.config
     window.files.open(several)
@@ -154,6 +156,7 @@ def test_an_initial_state_may_be_read_from_a_file(qtbot, chooser, tmp_path):
     assert chosen == [("dec", None, str(tmp_path / "s.npz"))]
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_a_sentence_and_changes_nothing(qtbot, window, tmp_path):
     before, path = window.session.config, tmp_path / "w.pt"
     path.write_bytes(b"no model")

@@ -62,6 +62,7 @@ def test_matches_are_ranked_from_the_start_of_the_text_to_gaps():
     assert ranks == [(0, 4), (1, 3), (2, 4), (3, 5), None]
 
 
+@pytest.mark.slow
 def test_every_command_is_listed_with_its_menu_key_and_state(window, palette):
     found = palette()
     listed = {entry.key: entry for entry in found.entries}
@@ -96,6 +97,7 @@ def test_every_command_is_listed_with_its_menu_key_and_state(window, palette):
     window.findChild(CommandPalette).reject()
 
 
+@pytest.mark.slow
 def test_an_entry_is_chosen_by_letters_and_arrows_and_comes_first_later(qtbot, window, palette, choose):
     assert choose("nxsamp") == "sample_next"
     assert window.session.location.sample == 1
@@ -114,6 +116,7 @@ def test_an_entry_is_chosen_by_letters_and_arrows_and_comes_first_later(qtbot, w
     QTest.keyClick(found.search, Qt.Key.Key_Escape)
 
 
+@pytest.mark.slow
 def test_places_tabs_settings_and_engines_are_reached(window, choose):
     choose("t 0 unit 2, sample 1")
     assert window.session.location == Location(0, 0, 0, 1, 2)

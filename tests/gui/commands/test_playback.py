@@ -53,6 +53,7 @@ def test_playing_stops_at_the_end_and_restarts_at_the_start(qtbot: Any) -> None:
     assert not player.playing
 
 
+@pytest.mark.slow
 def test_a_short_sequence_is_played_by_stages_in_words_and_highlights(
     qtbot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

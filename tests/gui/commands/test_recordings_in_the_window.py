@@ -53,6 +53,7 @@ def test_a_recording_with_one_changed_number_is_wrong_there_and_its_missing_stat
     assert "not compared" in states.rows.data(states.rows.index(0))
 
 
+@pytest.mark.slow
 def test_a_recording_of_something_else_is_refused_at_its_field(qtbot: Any, window: MainWindow, tmp_path: Path) -> None:
     np.savez(tmp_path / "golden.npz", hidden=np.ones((1, 2), np.float32))
     field = window.panel.field("compare.candidates")

@@ -35,6 +35,7 @@ def test_a_chosen_known_bug_is_computed_and_shown(qtbot: Any, window: MainWindow
     assert window.session.config.compare.candidates == (*candidates, "bug:no-h2h-bias")
 
 
+@pytest.mark.slow
 def test_another_known_bug_replaces_the_first_and_undo_restores_the_config(qtbot: Any, window: MainWindow) -> None:
     before = window.session.config
     view, candidates = tab(window), engines_of(before)[1:]

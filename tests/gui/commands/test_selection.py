@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Session
@@ -11,6 +13,7 @@ from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 
 
+@pytest.mark.slow
 def test_ctrl_g_selects_a_value_by_its_indices(window: MainWindow, run_config: Any, press: Any) -> None:
     run_config(
         {"cell": "gru", "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True},

@@ -126,6 +126,7 @@ def test_a_gif_shows_each_stage_in_the_colors_of_the_lanes(qtbot: Any, window: M
     qtbot.waitUntil(lambda: not window.exports.findChildren(AnimationExport))
 
 
+@pytest.mark.slow
 def test_the_range_and_order_of_playback_are_offered(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(window.player, "loop_range", lambda: range(1, 3))
     monkeypatch.setattr(window.player.stepper, "order", "layers")

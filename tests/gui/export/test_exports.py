@@ -77,6 +77,7 @@ def figure(qtbot, window):
         dialog.reject()
 
 
+@pytest.mark.slow
 def test_a_picture_has_the_chosen_size_in_each_format_and_the_choice_is_remembered(
     qtbot, window, settings, figure, tmp_path
 ):
@@ -127,6 +128,7 @@ def test_a_picture_has_neither_selection_nor_controls_and_its_legend_can_be_left
     assert "max error ratio" in {label.text() for label in dialog.figure.findChildren(QLabel)}
 
 
+@pytest.mark.slow
 def test_the_table_is_exported_with_a_row_for_every_value(qtbot, window, export, tmp_path):
     path = tmp_path / "values.csv"
     with qtbot.waitSignal(window.jobs.done, timeout=20_000):
@@ -138,6 +140,7 @@ def test_the_table_is_exported_with_a_row_for_every_value(qtbot, window, export,
     assert window.statusBar().currentMessage() == f"Saved {path} ({size:,} rows)."
 
 
+@pytest.mark.slow
 def test_arrays_and_summary_are_exported(qtbot, window, export, tmp_path):
     for entry in ("npz", "json"):
         with qtbot.waitSignal(window.jobs.done, timeout=20_000):
@@ -148,6 +151,7 @@ def test_arrays_and_summary_are_exported(qtbot, window, export, tmp_path):
     assert json.loads((tmp_path / "run.json").read_text())["verdict"] == "agree"
 
 
+@pytest.mark.slow
 def test_contributions_of_the_selected_parameter_are_exported(qtbot, window, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(window.exports, "_ask", lambda *arguments: asked.append(arguments))
@@ -170,6 +174,7 @@ def test_contributions_of_the_selected_parameter_are_exported(qtbot, window, tmp
         window.session.replace(before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["onnx", pytest.param("npz", marks=pytest.mark.slow)])
 def test_weights_are_exported_and_verified(qtbot, window, export, tmp_path, ending):
     path = tmp_path / f"w.{ending}"
@@ -186,6 +191,7 @@ def test_weights_are_exported_and_verified(qtbot, window, export, tmp_path, endi
         np.testing.assert_array_equal(read[name], array)
 
 
+@pytest.mark.slow
 def test_a_report_has_the_lanes_over_the_whole_sequence(qtbot, window, export, tmp_path):
     path = tmp_path / "run.html"
     window.lanes.zoom_time(4.0)
@@ -201,6 +207,7 @@ def test_a_report_has_the_lanes_over_the_whole_sequence(qtbot, window, export, t
     assert window.statusBar().currentMessage() == f"Saved {path} ({path.stat().st_size:,} bytes)."
 
 
+@pytest.mark.slow
 def test_a_notebook_of_the_run_is_exported(qtbot, window, export, tmp_path):
     path = tmp_path / "run.ipynb"
     with qtbot.waitSignal(window.jobs.done, timeout=20_000):
@@ -211,6 +218,7 @@ def test_a_notebook_of_the_run_is_exported(qtbot, window, export, tmp_path):
     assert window.statusBar().currentMessage() == f"Saved {path} ({len(cells)} cells)."
 
 
+@pytest.mark.slow
 def test_an_interactive_page_begins_at_the_selected_value(qtbot, window, export, tmp_path):
     path = tmp_path / "run.html"
     window.session.set_location(window.session.location.moved(unit=1))
@@ -222,6 +230,7 @@ def test_an_interactive_page_begins_at_the_selected_value(qtbot, window, export,
     assert window.statusBar().currentMessage() == f"Saved {path} ({path.stat().st_size:,} bytes)."
 
 
+@pytest.mark.slow
 def test_a_failed_export_is_a_sentence(qtbot, window, export, tmp_path):
     folder = tmp_path / "gone"
     folder.mkdir()
@@ -340,6 +349,7 @@ def test_a_snapshot_needs_no_window(tmp_path, qapp):
     assert light > 200 > 60 > dark
 
 
+@pytest.mark.slow
 def test_copying_copies_the_focused_view(window, press, clipboard):
     press(Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
     assert clipboard() == window.lanes.copy_text() != ""
@@ -352,6 +362,7 @@ def test_copying_copies_the_focused_view(window, press, clipboard):
         assert "\t" in clipboard()
 
 
+@pytest.mark.slow
 def test_without_a_focused_view_the_selected_values_are_copied_in_full(window, clipboard):
     window.session.set_location(Location(unit=3))
     window.toolbar.sample.clearFocus()
@@ -364,6 +375,7 @@ def test_without_a_focused_view_the_selected_values_are_copied_in_full(window, c
     assert np.float32(value) == window.session.result["manual"].hidden[0, 0, 0, 0, 3]
 
 
+@pytest.mark.slow
 def test_an_export_over_a_file_that_the_run_reads_is_refused_and_the_file_stays(qtbot, window, tmp_path):
     path, config = tmp_path / "state.npz", window.session.config
     network = config.network

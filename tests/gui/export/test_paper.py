@@ -37,6 +37,7 @@ def texts(result: RunResult, path: Path, **options: object) -> list[str]:
     return re.findall(r"<text[^>]*>([^<]*)</text>", path.read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_view_has_axes_without_words_of_the_window(result: RunResult, tmp_path: Path, view: str) -> None:
     found = texts(result, tmp_path / "figure.svg", view=view, title="A title")
@@ -46,6 +47,7 @@ def test_every_view_has_axes_without_words_of_the_window(result: RunResult, tmp_
     assert not [text for text in found if "Show" in text or "agree" in text or "differ " in text]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("quantity", "words"),
     [
@@ -66,6 +68,7 @@ def test_the_scale_of_lanes_has_its_quantity(
     assert [word for word in [*words, "padding"] if word not in found] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "height", "size"), [("85mm", "90mm", (85.0, 90.0)), ("3in", None, (76.2, None))])
 def test_a_file_has_the_size_in_millimeters(
     result: RunResult, tmp_path: Path, width: str, height: str | None, size: tuple[float, float | None]

@@ -52,6 +52,7 @@ def test_a_large_picture_is_drawn_in_several_turns_and_is_the_same_as_one_drawn_
     assert picture == at_once
 
 
+@pytest.mark.slow
 def test_a_window_that_is_closed_during_a_picture_has_none(qtbot, window, monkeypatch):
     monkeypatch.setattr(sitting, "AT_ONCE", 1)
     pictures, over = [], []

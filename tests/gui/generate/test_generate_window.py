@@ -73,6 +73,7 @@ def expected(model: Path, prefix: str, length: int, temperature: float = 0.5) ->
     return generator.text
 
 
+@pytest.mark.slow
 def test_steps_and_generated_text_are_those_of_the_generator(qtbot: Any, opened: GenerateWindow, model: Path) -> None:
     assert opened.text.toPlainText() == "The "
     [marked] = [bar for bar in opened.bars.bars if bar.mark]

@@ -10,6 +10,7 @@ from rnnviz.gui.jobs.lane_quantity import LaneQuantityFollower
 from tests.factories import make_result
 
 
+@pytest.mark.slow
 def test_it_follows_the_selection_until_it_is_switched_off(qtbot) -> None:
     result = make_result(cell="lstm", num_layers=2)
     session = Session(result.config)

@@ -50,6 +50,7 @@ def test_nothing_starts_for_a_window_that_was_closed_before_it_was_of_use(superv
     assert [thread for thread in runner.findChildren(QThread) if thread.isRunning()] == []
 
 
+@pytest.mark.slow
 def test_a_small_network_reruns_by_itself_after_an_edit(qtbot, window):
     line = window.panel.field("network.hidden_size").editor.line
     line.setFocus()
@@ -61,6 +62,7 @@ def test_a_small_network_reruns_by_itself_after_an_edit(qtbot, window):
     assert window.isWindowModified()
 
 
+@pytest.mark.slow
 def test_the_run_button_and_both_keys_run(qtbot, window, press):
     run = window.findChild(QToolButton, "run_button")
     for ask in (
@@ -76,6 +78,7 @@ def fail(window, key="compare.atol"):
     window.control._on_failed(Failed(1, "input", "It is too strict.", key))
 
 
+@pytest.mark.slow
 def test_only_an_error_of_a_run_that_a_key_asked_for_moves_the_focus(window, press, monkeypatch):
     monkeypatch.setattr(window.runner, "run", lambda config, *_: window.runner.started.emit(config))
     line = window.panel.field("network.hidden_size").editor.line
@@ -105,6 +108,7 @@ def test_only_an_error_of_a_run_that_a_key_asked_for_moves_the_focus(window, pre
     window.control.auto_run.cancel()
 
 
+@pytest.mark.slow
 def test_weights_of_another_shape_offer_their_sizes_as_one_edit(qtbot, window, tmp_path):
     stored = Config.from_mapping({"network": {**SMALL, "hidden_size": 3, "num_layers": 2}})
     drawn = draw_parameters(stored.network, stored.parameters)
@@ -126,6 +130,7 @@ def test_weights_of_another_shape_offer_their_sizes_as_one_edit(qtbot, window, t
     window.control.auto_run.cancel()
 
 
+@pytest.mark.slow
 def test_a_declined_file_is_asked_about_again_only_on_request(qtbot, window, tmp_path):
     mine = tmp_path / "mine.py"
     mine.write_text("def step(x, state, p):\n    return state\n", encoding="utf-8")
@@ -236,6 +241,7 @@ def test_a_wrong_field_holds_the_run_back_until_it_is_right(qtbot, window, press
     assert window.verdict.state in AGREEMENT
 
 
+@pytest.mark.slow
 @needs("mxnet")
 def test_mismatches_are_counted_and_visited_by_key(window, press, run_config):
     # Gluon computes this cell in float32, whatever the dtype.
@@ -258,6 +264,7 @@ def test_mismatches_are_counted_and_visited_by_key(window, press, run_config):
     assert window.session.location == second
 
 
+@pytest.mark.slow
 def test_a_blind_agreement_is_explained_and_can_be_fixed(qtbot, window, run_config):
     blind = {"parameters": {"bias": "zeros"}, "initial_state": {"source": "zeros"}, "sequence": {"timesteps": 1}}
     run_config({**SMALL, "cell": "gru"}, **blind)
@@ -281,6 +288,7 @@ def test_a_blind_agreement_is_explained_and_can_be_fixed(qtbot, window, run_conf
     assert window.session.config.parameters.bias == "zeros"
 
 
+@pytest.mark.slow
 def test_every_step_is_audited_when_the_verdict_line_is_asked_to(qtbot, window):
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         window.verdict.full_audit_requested.emit()

@@ -65,6 +65,7 @@ def run_large(qtbot, window):
     return run_large
 
 
+@pytest.mark.slow
 def test_a_run_shows_progress_is_stopped_and_the_next_one_works(qtbot, window, run_large, press):
     before = window.session.result
     run_large()

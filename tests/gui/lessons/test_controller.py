@@ -20,6 +20,7 @@ def key(window, pressed, modifiers=Qt.KeyboardModifier.NoModifier):
     QTest.keyClick(QApplication.focusWidget() or window, pressed, modifiers)
 
 
+@pytest.mark.slow
 def test_a_lesson_is_set_up_and_checked_when_it_is_opened(read):
     window, pane = read.window, read.pane
     assert pane.isVisible()
@@ -38,6 +39,7 @@ def test_a_lesson_is_set_up_and_checked_when_it_is_opened(read):
     assert pane.rows[0].accessibleName() == "True: The output is the state."
 
 
+@pytest.mark.slow
 def test_a_lesson_is_read_by_keys_alone_and_reopens_where_it_was_left(read, settings):
     window, pane = read.window, read.pane
     assert not window.actions_["lesson_back"].isEnabled()
@@ -163,6 +165,7 @@ def test_escape_puts_the_light_out_and_the_link_puts_it_on(read):
     assert spotlight.isVisible()
 
 
+@pytest.mark.slow
 def test_a_step_shows_the_line_of_the_arithmetic_that_it_computes(qtbot, window, settings):
     entry = next(entry for entry in lesson_entries() if entry.name == "05-lstm")
     settings.set_lesson_step(entry.name, 1)
@@ -201,6 +204,7 @@ def test_the_included_lessons_are_in_the_menu_and_the_toolbar(qtbot, window):
     qtbot.waitUntil(lambda: not window.runner.busy and not window.control.auto_run.due, timeout=20_000)
 
 
+@pytest.mark.slow
 def test_the_numbers_of_a_statement_are_copied_in_full(read, clipboard):
     read.pane.rows[0].actions()[0].trigger()
     values = read.window.session.result.reference.output[0, 0]

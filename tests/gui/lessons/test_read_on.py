@@ -18,6 +18,7 @@ def linked(qtbot, window, make_entry):
     return reading
 
 
+@pytest.mark.slow
 def test_a_link_in_the_text_highlights_the_part_that_it_names(linked):
     prose = linked.pane.prose
     cursor = prose.document().find("the seed", 0)

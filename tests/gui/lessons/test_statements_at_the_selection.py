@@ -28,6 +28,7 @@ expression = "timestep == 0"
 '''
 
 
+@pytest.mark.slow
 def test_a_statement_about_the_selected_value_follows_the_selection(qtbot, window, make_entry):
     reading = Read(qtbot, window, make_entry(FOLLOWING))
     reading.open()

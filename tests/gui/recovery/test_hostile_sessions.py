@@ -126,6 +126,7 @@ def assert_usable(window: MainWindow) -> None:
         QTest.keyClick(window.lanes, key)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [examples(64), pytest.param(400, marks=pytest.mark.nightly)], ids=["few", "many"])
 def test_any_record_of_a_session_opens_or_is_refused(count, shared_window, tmp_path):
     window, path = shared_window, tmp_path / "a.rnnviz"

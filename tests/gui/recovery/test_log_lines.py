@@ -30,6 +30,7 @@ def handler(window, fresh_state):
     keeper.close()
 
 
+@pytest.mark.slow
 def test_errors_are_logged_in_readable_lines_without_names_texts_or_numbers(
     qtbot, window, handler, supervisor, tmp_path
 ):

@@ -59,6 +59,7 @@ def test_an_id_that_another_process_has_by_now_does_not_keep_a_session_from_bein
     assert RecoveryDir(tmp_path).abandoned() == [left]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "owner",
     ["", "{", "[]", '{"host": 1}', "[" * 100_000, '{"host": "h", "process": "x"}', '{"host": "h", "process": 1e999}'],

@@ -33,6 +33,7 @@ def test_every_declared_key_has_a_field_with_a_name_and_a_reason(panel) -> None:
         assert field.config_field.why in field.editor.widget.toolTip().replace("\n", " ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dotted", "typed", "value"),
     nightly_except(
@@ -87,6 +88,7 @@ def test_a_choice_made_with_the_keyboard_is_in_the_config(panel, qtbot, choose, 
     assert panel.config == with_key(CONFIG, dotted, choice)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dotted", "typed", "meant"),
     nightly_except(

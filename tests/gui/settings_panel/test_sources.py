@@ -17,6 +17,7 @@ def shown(panel, section: str) -> set[str]:
     return {key.partition(".")[2] for key in keys if panel.field(key).editor.widget.isVisible()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "keys"),
     [
@@ -33,6 +34,7 @@ def test_a_sequence_shows_the_fields_that_its_source_reads(panel, choose, source
     assert shown(panel, "sequence") == {*keys, "labels", "lengths"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("initializer", "bias", "keys"),
     [
@@ -144,6 +146,7 @@ def test_a_file_chosen_in_the_dialog_becomes_the_path(panel, qtbot, choose, tmp_
     qtbot.waitUntil(lambda: editor.widget.findChild(QFileDialog) is None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "keys"),
     [

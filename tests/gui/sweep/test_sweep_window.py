@@ -102,6 +102,7 @@ def texts(shown: SweepWindow, heading: str) -> list[str]:
     return [shown.model.index(row, column).data().strip() for row in range(shown.model.rowCount())]
 
 
+@pytest.mark.slow
 def test_results_are_sorted_and_a_click_on_a_row_runs_its_config(
     qtbot: Any, window: MainWindow, shown: SweepWindow, results: SweepTable
 ) -> None:
@@ -123,6 +124,7 @@ def test_results_are_sorted_and_a_click_on_a_row_runs_its_config(
     assert window.session.config == worst.point.config
 
 
+@pytest.mark.slow
 def test_the_question_about_code_belongs_to_the_sweep(
     window: MainWindow, opened: Callable[[Path], SweepWindow], tmp_path: Path
 ) -> None:
@@ -138,6 +140,7 @@ def test_the_question_about_code_belongs_to_the_sweep(
     assert "declined" in shown.reason.text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dark", nightly_except([False, True], False))
 def test_the_heat_map_shows_number_and_verdict_of_each_cell(shown: SweepWindow, dark: bool) -> None:
     if dark:
@@ -205,6 +208,7 @@ def test_a_sweep_is_run_and_opened_again_with_its_rows(
     assert opened(path).counts.text() == "✔ 2 agree · ✘ 2 disagree"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", nightly_except(["saved.json", "saved.csv"], "saved.csv"))
 def test_the_table_is_saved_in_the_format_of_its_ending(
     qtbot: Any, window: MainWindow, shown: SweepWindow, tmp_path: Path, name: str
@@ -255,6 +259,7 @@ def test_closing_the_main_window_ends_a_sweep(
     assert not shown.isVisible()
 
 
+@pytest.mark.slow
 def test_a_sweep_that_is_dropped_is_opened(qtbot: Any, window: MainWindow, results: SweepTable, tmp_path: Path) -> None:
     write_sweep_json(results, tmp_path / "rows.json")
     mime = QMimeData()
@@ -288,6 +293,7 @@ def test_a_sweep_that_is_wrong_is_a_sentence(qtbot: Any, bare_window: MainWindow
     assert bare_window.sweeps.window is None
 
 
+@pytest.mark.slow
 def test_code_that_a_sweep_names_is_asked_about(
     qtbot: Any, window: MainWindow, opened: Callable[[Path], SweepWindow], tmp_path: Path
 ) -> None:

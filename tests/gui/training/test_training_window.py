@@ -127,6 +127,7 @@ def test_the_slider_follows_the_latest_checkpoint_until_another_is_chosen(
     assert not window.weights_action.isEnabled()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["sine", "adding", "parity", "brackets"])
 def test_the_prediction_of_the_chosen_checkpoint_is_drawn_with_its_target(
     make: Callable[[TrainingTask], TrainingWindow], tmp_path: Path, kind: str

@@ -29,6 +29,7 @@ def vanishing() -> RunResult:
     return result
 
 
+@pytest.mark.slow
 def test_curves_and_limits_are_of_the_selected_lane_and_sample(qtbot, view: GradientFlowPlot) -> None:
     result = vanishing()
     view.show_result(result, "manual")

@@ -90,6 +90,7 @@ def test_a_lane_in_the_list_is_highlighted_whole_and_a_point_on_its_axis_alone(s
     assert [region.times for region in shown.session.highlighted] == [range(1, 2)]
 
 
+@pytest.mark.slow
 def test_the_keyboard_highlights_and_selects_every_part(qtbot: Any, shown: MainWindow) -> None:
     chart = view(shown, OutputMap).chart
     chart.setFocus(Qt.FocusReason.TabFocusReason)

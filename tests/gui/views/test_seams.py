@@ -56,6 +56,7 @@ def inks(view: UnrolledView, geometry: Geometry, timestep: int) -> set[str]:
     return {image.pixelColor(origin.x() + dx, origin.y() + y).name() for dx in (-1, 0, 1) for y in range(top, bottom)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_lanes_mark_and_name_seams(qtbot: Any, theme: str) -> None:
     view = empty_view()

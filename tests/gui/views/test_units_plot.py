@@ -142,6 +142,7 @@ def test_nonfinite_numbers_are_marked_and_described(view: UnitsPlot) -> None:
     assert view.nonfinite.text() == ""
 
 
+@pytest.mark.slow
 def test_a_long_sequence_is_thinned_without_losing_its_peak(view: UnitsPlot) -> None:
     def edit(trace: Trace) -> None:
         trace.hidden[0, 0, 77_777, 0, 1] = 9.0

@@ -70,6 +70,7 @@ def test_the_schema_is_that_of_the_records() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_every_kind_of_summary_follows_the_schema(name: str) -> None:
     jsonschema = pytest.importorskip("jsonschema")

@@ -61,6 +61,7 @@ def outcomes(path: Path, kinds: Sequence[str | None]) -> Counter[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRITERS)
 def test_a_little_damage_is_refused_in_a_sentence_or_read_as_stored(name: str, tmp_path: Path) -> None:
     WRITERS[name](tmp_path / name)
@@ -176,6 +177,7 @@ def test_an_npy_header_that_promises_more_than_the_file_is_refused(tmp_path: Pat
         entries_of(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", ["", "parameters.", "x."])
 def test_weights_of_another_shape_than_the_network_s_are_not_unpacked(tmp_path: Path, prefix: str) -> None:
     """Gluon's own names are compared with the network, and those with a prefix are an entry."""

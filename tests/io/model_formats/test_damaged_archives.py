@@ -130,6 +130,7 @@ def test_tuples_that_refer_to_each_other_are_followed_once(tmp_path: Path, pickl
     assert entries_of(path) == ()
 
 
+@pytest.mark.slow
 def test_a_storage_that_unpacks_to_more_than_its_size_is_not_unpacked(tmp_path: Path) -> None:
     path = tmp_path / "w.pt"
     write_archive(path, described("I16\nI4\n", "I4\nI1\n"), **{"0": bytes(100 << 20)})
@@ -139,6 +140,7 @@ def test_a_storage_that_unpacks_to_more_than_its_size_is_not_unpacked(tmp_path: 
         open_tensors(path).read("weight_hh_l0")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:The tensor attributes")
 @pytest.mark.parametrize("kind", nightly_except(["script", "exported", "legacy"], "script"))
 def test_a_damaged_program_is_refused_or_read_as_stored(tmp_path: Path, kind: str) -> None:

@@ -20,6 +20,7 @@ from tests.io.model_formats.corpus.cases import computed_on, entry_of
 from tests.io.model_formats.samples import BY_KERAS
 from tests.oracles.computed import assert_near
 
+pytestmark = pytest.mark.slow
 STACKS = ("uni1", "uni3", "bi1", "bi3")
 each_cell = pytest.mark.parametrize("cell", ["rnn_relu", "rnn_tanh", "lstm", "gru"])
 
@@ -251,7 +252,6 @@ def read_within_a_second(path):
 has_timer = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="The system has no such timer")
 
 
-@pytest.mark.slow
 @has_timer
 def test_a_file_that_would_be_read_forever_is_refused(tmp_path):
     """A heap of texts whose free space has no size is walked through on the spot."""

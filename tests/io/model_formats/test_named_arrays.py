@@ -24,6 +24,7 @@ def entry_of(folder: Path, arrays: Arrays) -> Entry:
     return entry
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("torch_names", [False, True])
 @pytest.mark.parametrize("folder", [False, True])
 @pytest.mark.parametrize("cell", FUSED_CELLS)
@@ -135,6 +136,7 @@ OTHERS: dict[str, tuple[Arrays, bool]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prefix", ["", "net."])
 @pytest.mark.parametrize("names", ["torch", "torch cell", "gluon", "gluon cell"])
 @pytest.mark.parametrize("kind", OTHERS)

@@ -48,6 +48,7 @@ def test_the_numbers_are_those_of_the_parameters_and_the_engines_own_state(view:
     assert card(view, "h").content.lines[0].result.value == pytest.approx(trace.hidden[WHERE.index], abs=1e-6)
 
 
+@pytest.mark.slow
 @given(explained())
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_any_network_can_be_shown(view: ArithmeticView, case: Any) -> None:

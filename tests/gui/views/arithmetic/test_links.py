@@ -19,6 +19,7 @@ def test_the_sentence_leads_to_the_line(qtbot: Any, view: ArithmeticView, show: 
     assert view.cards.cards[-1].hasFocus()
 
 
+@pytest.mark.slow
 def test_the_first_line_that_differs_is_selected_once_its_page_is_there(
     qtbot: Any, view: ArithmeticView, show: Any
 ) -> None:

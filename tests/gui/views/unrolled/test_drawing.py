@@ -98,6 +98,7 @@ def test_the_first_picture_appears_by_itself_and_equals_a_grab(qtbot: Any, view:
     assert np.array_equal(shown, pixels(view, taken=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["sample", "result"])
 def test_another_picture_replaces_the_old_one_as_a_whole(
     qtbot: Any, view: UnrolledView, gate: Event, change: str

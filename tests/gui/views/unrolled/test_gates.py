@@ -37,6 +37,7 @@ def texts(view: UnrolledView, lane: Lane = LANE) -> dict[tuple[int, int], str]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "quantity"),
     [

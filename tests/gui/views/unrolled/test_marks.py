@@ -22,6 +22,7 @@ def view(qtbot):
     return view
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("order", "place", "covered"),
     [
@@ -43,6 +44,7 @@ def test_time_steps_after_the_selected_step_are_covered(view, order, place, cove
     assert len(view._canvas.future.times(INPUT)) == 0
 
 
+@pytest.mark.slow
 def test_the_selection_changes_no_color_of_a_value(qtbot, view):
     view.resize(900, 600)
     view.show_result(make_result(hidden_size=64, timesteps=30), "manual")
@@ -64,6 +66,7 @@ def test_the_selection_changes_no_color_of_a_value(qtbot, view):
     assert colors() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_a_step_is_covered_while_it_reads_and_its_inputs_never_are(qtbot, bidirectional):
     result = make_result(timesteps=6, num_layers=2, bidirectional=bidirectional)

@@ -39,6 +39,7 @@ def texts(view: UnrolledView, lane: Lane) -> dict[int, str]:
     }
 
 
+@pytest.mark.slow
 def test_boxes_have_numbers_up_to_the_end_of_the_sample(qtbot: Any, view: UnrolledView) -> None:
     result = padded()
     view.show_result(result, "manual")

@@ -125,6 +125,7 @@ def test_a_range_ends_before_padding(view: UnrolledView) -> None:
     assert view.save_state() == ()
 
 
+@pytest.mark.slow
 def test_a_range_is_searched_by_the_quantity_of_the_lanes(qtbot: Any, view: UnrolledView) -> None:
     def turn_on(trace: Trace) -> None:
         trace["c"][0, 0, :, 0] = [0.0, 2.0, 0.0, -1.0, 0.0, 0.0]

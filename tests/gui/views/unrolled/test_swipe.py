@@ -56,6 +56,7 @@ def lanes_of_picture(view: UnrolledView) -> np.ndarray[Any, np.dtype[np.uint32]]
     return np.frombuffer(image.constBits(), np.uint32).reshape(image.height(), -1).copy()
 
 
+@pytest.mark.slow
 @BOTH_THEMES
 @pytest.mark.parametrize("split", [0, 1, 3])
 def test_a_swipe_shows_one_engine_before_the_selection_and_the_other_after(
@@ -79,6 +80,7 @@ def test_a_swipe_shows_one_engine_before_the_selection_and_the_other_after(
     assert texts(view, INPUT) == {(t, unit): number_format.short(x[t, unit]) for t in range(4) for unit in range(5)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("timesteps", [4, 40, 3000])
 def test_each_half_of_a_swipe_is_colored_as_its_engine_is_alone(view: UnrolledView, timesteps: int) -> None:
     result, split = small(timesteps=timesteps, batch_size=1, edits={"manual": off}), timesteps // 3
@@ -95,6 +97,7 @@ def test_each_half_of_a_swipe_is_colored_as_its_engine_is_alone(view: UnrolledVi
     assert (left[:, edge + 2 : -150] != right[:, edge + 2 : -150]).any()
 
 
+@pytest.mark.slow
 def test_a_swipe_repaint_equals_a_whole_repaint(view: UnrolledView) -> None:
     swipe(view, small(timesteps=300, hidden_size=40, edits={"manual": off}), 200)
     whole = on_screen(view)

@@ -29,6 +29,7 @@ from tests.oracles.recurrence import recurrence
 CELLS = ["rnn_relu", "rnn_tanh", "lstm", "gru"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cell", "layout"), [*zip(CELLS, ("NTC", "TNC") * 2, strict=True)])
 def test_a_notebook_computes_the_results_of_the_oracle(tmp_path: Path, cell: str, layout: str) -> None:
     for dtype, layers, bidirectional in (("float32", 1, False), ("float64", 3, True)):
@@ -47,6 +48,7 @@ def test_a_notebook_computes_the_results_of_the_oracle(tmp_path: Path, cell: str
         assert printed.startswith("Without MXNet")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "network",
     [
@@ -98,6 +100,7 @@ def test_the_inputs_equal_those_of_the_run_to_the_last_bit(tmp_path: Path) -> No
     np.testing.assert_array_equal(names["recorded_out"], result.reference.output_in("NTC"), strict=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_notebook_fails_when_any_one_parameter_is_another(tmp_path: Path, cell: str) -> None:
     result = make_result(cell=cell, num_layers=2, bidirectional=True)
@@ -137,6 +140,7 @@ LENGTHS = (2, 5, 1)
 
 
 # Every two of cell, layout and direction occur together by default.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "way", "layout"),
     [
@@ -162,6 +166,7 @@ def test_a_notebook_skips_padding(tmp_path: Path, cell: str, way: str, layout: s
     np.testing.assert_array_equal(names["lengths"], LENGTHS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "lengths", "backward"),
     [

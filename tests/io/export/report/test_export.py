@@ -43,6 +43,7 @@ RESULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", RESULTS)
 def test_a_report_is_valid_and_needs_no_script_and_no_network(kind: str) -> None:
     text = report_html(RESULTS[kind](), [ReportPicture("caption", "description", 10, b"png", b"dark")], WHEN)
@@ -104,6 +105,7 @@ def test_a_known_issue_is_in_the_verdict_and_beside_its_failed_check() -> None:
     assert "3 of 10 time steps" in text_of(section(document, "verdict"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", RESULTS)
 def test_the_verdict_and_the_figures_are_those_of_the_comparison(kind: str) -> None:
     result = RESULTS[kind]()

@@ -29,8 +29,11 @@ L: Any = keras.layers
 ops: Any = keras.ops
 
 pytestmark = [
-    pytest.mark.filterwarnings(f"ignore:{text}")
-    for text in (".*does not support mask", "The object being serialized includes a `lambda`", ".*`quantize`")
+    pytest.mark.slow,
+    *(
+        pytest.mark.filterwarnings(f"ignore:{text}")
+        for text in (".*does not support mask", "The object being serialized includes a `lambda`", ".*`quantize`")
+    ),
 ]
 WHOLE = ("keras", "h5")
 ALL = (*WHOLE, "weights.h5")

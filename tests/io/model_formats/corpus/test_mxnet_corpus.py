@@ -18,6 +18,7 @@ from tests.needs import needs
 from tests.oracles.computed import assert_near
 
 pytestmark = [
+    pytest.mark.slow,
     needs("mxnet"),
     pytest.mark.filterwarnings("ignore:NTC layout detected"),
 ]

@@ -17,6 +17,7 @@ from tests.io.model_formats.corpus.cases import computed_on, entry_of
 from tests.io.model_formats.corpus.onnx_graphs import CASES, FEATURES, Array, Graph, H, N, T, in_time, normal, runtime
 from tests.oracles.computed import assert_near
 
+pytestmark = pytest.mark.slow
 X = normal(T, N, FEATURES, seed=99)
 
 

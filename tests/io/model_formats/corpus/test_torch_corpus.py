@@ -18,6 +18,7 @@ from tests.io.model_formats.corpus.torch_modules import Networks, check, gru, ls
 from tests.profiles import nightly_except
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.slow
 nn = torch.nn
 prune = pytest.importorskip("torch.nn.utils.prune")
 norms, parametrizations = nn.utils, nn.utils.parametrizations

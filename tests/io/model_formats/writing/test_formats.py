@@ -50,6 +50,7 @@ CELLS = {
 """Networks of other cells, and the formats whose frameworks have them."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ending", "dtype"), CASES)
 @pytest.mark.parametrize(("cell", "layers", "both"), NETWORKS)
 def test_a_written_file_reads_back_to_the_same_numbers(
@@ -94,6 +95,7 @@ def test_a_network_that_onnx_runtime_cannot_compute_is_refused() -> None:
         form.check(made("lstm").network, Path("w"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", WEIGHT_FORMATS, ids=lambda form: form.ending)
 @pytest.mark.parametrize("name", CELLS)
 def test_cells_are_written_where_the_framework_has_them(name: str, form: WeightFormat, tmp_path: Path) -> None:

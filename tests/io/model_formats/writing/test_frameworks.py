@@ -76,6 +76,7 @@ def onnx_runtime(inputs: Inputs, path: Path) -> Outputs:
 RUNS = {"w.params": gluon, "w.safetensors": pytorch, "w.onnx": onnx_runtime}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "dtype"),
     [("w.params", "float32"), ("w.safetensors", "float32"), ("w.safetensors", "float64"), ("w.onnx", "float32")],
