@@ -57,9 +57,7 @@ def test_a_requested_reference_that_is_missing_exits_with_three_and_the_fix(tmp_
     assert run("--engines", "manual,onnx").returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("number", "group"), [(signal.SIGINT, False), (signal.SIGINT, True), (signal.SIGTERM, True), (signal.SIGHUP, False)]
-)
+@pytest.mark.parametrize(("number", "group"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
 def test_a_signal_ends_the_run_and_leaves_no_file(tmp_path: Path, number: signal.Signals, group: bool) -> None:
     config = write(tmp_path)
     own = tmp_path / "slow.py"

@@ -130,6 +130,7 @@ def test_everything_in_resources_is_in_the_wheel(run: Run) -> None:
         assert (installed / name).read_bytes() == path.read_bytes()
 
 
+@pytest.mark.nightly
 def test_lessons_are_listed_and_every_one_is_printed(run: Run) -> None:
     listing = run("rnnviz", "config")
     assert listing.returncode == 0, listing.stderr

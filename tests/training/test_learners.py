@@ -6,17 +6,17 @@ import pytest
 
 from rnnviz.training.task import LIBRARIES, PROBLEMS
 from tests.needs import need, need_engine
+from tests.profiles import nightly_except
 from tests.training.tasks import steps_of, task_of
 
 CASES = list(product(LIBRARIES, PROBLEMS, ("lstm", "gru", "rnn_tanh"), (1, 2), ("adam", "sgd")))
-# The first optimizer of PyTorch takes seconds to import.
-QUICK = [("gluon", "adding", "lstm", 1, "adam")]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("library", "problem", "cell", "layers", "optimizer"),
-    [pytest.param(*case, marks=() if case in QUICK else pytest.mark.slow) for case in CASES],
+    # Each value of each option, with others beside it each time.
+    nightly_except(CASES, *CASES[::11]),
 )
 def test_learners_compute_the_same_steps(library: str, problem: str, cell: str, layers: int, optimizer: str) -> None:
     need_engine(library)

@@ -92,8 +92,7 @@ def test_a_read_only_home_is_reported_and_disables_nothing_else(tmp_path: Path, 
     assert list(read_only.rglob("*")) == []
 
 
-@pytest.mark.parametrize("changed", [False, True])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(("changed", "number"), [(False, signal.SIGHUP), (True, signal.SIGTERM)])
 def test_a_window_that_is_asked_to_end_keeps_unsaved_changes_alone(
     tmp_path: Path, config: Path, number: signal.Signals, changed: bool
 ) -> None:

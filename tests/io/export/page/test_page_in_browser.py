@@ -171,7 +171,7 @@ def drawn_places(result: RunResult, samples: range, count: int) -> Iterator[Loca
             )
 
 
-@pytest.mark.parametrize("name", nightly_except(LESSONS, "05-lstm", "20-teacher-forcing"))
+@pytest.mark.parametrize("name", nightly_except(LESSONS, "05-lstm"))
 def test_the_page_of_a_lesson_has_the_numbers_of_the_window(
     name: str, page: Browser, open_page: Any, run_shared: Run
 ) -> None:
