@@ -1,4 +1,4 @@
-"""Names of parameters, outputs and states: Gluon's, or PyTorch's in panel, arithmetic and map."""
+"""Names of parameters, outputs and states in panel, arithmetic and map: Gluon's, or PyTorch's."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,7 @@ from PySide6.QtGui import QAction
 
 from rnnviz.core.config import Config
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.naming import named, use_names
+from rnnviz.gui.naming import use_names
 from rnnviz.gui.settings_panel.editors import ChoiceEditor
 from rnnviz.gui.views.arithmetic.term_table import TermTableView
 from rnnviz.gui.views.output_map_list import PlaceRow
@@ -18,28 +18,6 @@ from rnnviz.gui.views.output_map_list import PlaceRow
 def gluon_afterwards(qapp: Any) -> Iterator[None]:
     yield
     use_names("gluon")
-
-
-@pytest.mark.parametrize(
-    ("gluon", "torch"),
-    [
-        ("l0_i2h_weight", "weight_ih_l0"),
-        ("r12_h2h_bias", "bias_hh_l12_reverse"),
-        ("l1_h2r_weight", "weight_hr_l1"),
-        ("l0_c2i_weight", "l0_c2i_weight"),
-        ("v = W_h2h h[t-1] + b_h2h", "v = W_hh h[t-1] + b_hh"),
-        ("out[0][7][4:8] = state[0][1][0]", "output[0][7][4:8] = h_n[1][0]"),
-        ("state[1][0][0], state[2][0][0]", "c_n[0][0], state[2][0][0]"),
-        ("without output", "without output"),
-        ("NTC, batch first", "batch_first=True"),
-        ("[h, c], each (1, 2, 3)", "(h_n, c_n), each (1, 2, 3)"),
-    ],
-)
-def test_a_name_of_gluon_has_one_of_pytorch(gluon: str, torch: str) -> None:
-    use_names("pytorch")
-    assert named(gluon) == torch
-    use_names("gluon")
-    assert named(gluon) == gluon
 
 
 @pytest.mark.slow
