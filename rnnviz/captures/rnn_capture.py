@@ -538,7 +538,7 @@ def _html(heading: str, listed: Sequence[tuple[int | None, CapturedSequence]], n
 class _Recorder:
     """Where an adapter reports the calls of one layer.
 
-    `count` is how many were kept, `left` how many were left out; `parameters` are those of the last kept one.
+    `count` is how many were kept, `left` how many were left out; `parameters` belong to the last kept one.
     """
 
     capture: Capture

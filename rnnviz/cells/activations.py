@@ -30,12 +30,12 @@ class _Rule:
     """The definition of one activation.
 
     `code` is NumPy source of f({x}), in which {alpha} and {beta} may occur; {X} is x with the brackets of an operand.
-    `slope` is that of f', in which {y} = f(x) may occur, too; it is a factor of a product. At a kink the slope equals
-    PyTorch's (relu, leaky_relu, elu, selu, hardtanh, hardsigmoid, clamp); MXNet's agree.
-    `low` and `high` are the least and largest value of f; infinite where there is no limit. f turns from falling to
-    rising, or back, at `turns`. `rounding` says how far a correct f(x) may be off for a given x: not at all ("exact"),
-    by eps ("absolute"), by eps · (1 + |f|) ("relative"), or by eps · (1 + |x|) ("argument"), where a small result is x
-    times what is left of 1 - 1.
+    `slope` is NumPy source of f', in which {y} = f(x) may occur, too; it is a factor of a product. At a kink the slope
+    equals PyTorch's (relu, leaky_relu, elu, selu, hardtanh, hardsigmoid, clamp); MXNet's agree. `low` and `high` are
+    the least and largest value of f; infinite where there is no limit. f turns from falling to rising, or back, at
+    `turns`. `rounding` says how far a correct f(x) may be off for a given x: not at all ("exact"), by eps ("absolute"),
+    by eps · (1 + |f|) ("relative"), or by eps · (1 + |x|) ("argument"), where a small result is x times what is left of
+    1 - 1.
     """
 
     code: str

@@ -121,7 +121,7 @@ class _PrintProgram(Action):
 
 
 def _listing(cell: str) -> str:
-    """The listing of a cell; that of a custom one is made by the process that runs its file."""
+    """The listing of a cell; the process that runs the file of a custom cell makes its listing."""
     if is_own(cell):
         from rnnviz.engines.custom_code.parent import custom_program
 

@@ -138,7 +138,7 @@ def add_figure_options(parser: Parser) -> None:
     option(parser, "--engine ENGINE", "engine whose values are shown; default: the reference")
     size = parser.add_argument_group("size and colors")
     option(size, "--width LENGTH", "in mm, cm, in, pt or px; default: 85mm", default="85mm")
-    option(size, "--height LENGTH", "default: that of the content")
+    option(size, "--height LENGTH", "default: as high as the content")
     option(size, "--theme", "default: print, black on white", choices=PAPERS, default="print")
     option(size, "--resolution DPI", "of a PNG; default: 300", default=300)
     option(size, "--title TEXT", "line above the figure; default: none", default="")

@@ -84,10 +84,10 @@ class Inputs:
     """The numbers of one run: the same for every engine.
 
     `config` has the final sizes: a sequence from a file determines T and N. `sequence` is x of shape (T, N, I), `names`
-    are those of its time steps and features, and `lengths` those of the samples, () if none has padding. The initial
-    state's arrays are (L·D, N, H). `loss` is where the backward pass starts, None without one. `assumptions` are
-    clauses that a run of a model file takes for granted. `folder` is where the arrays are mapped from, if they are;
-    `pyramids` are coarser copies of a long sequence by name.
+    are the names of its time steps and features, and `lengths` has a length for each sample, () if none has padding.
+    The initial state's arrays are (L·D, N, H). `loss` is where the backward pass starts, None without one.
+    `assumptions` are clauses that a run of a model file takes for granted. `folder` is where the arrays are mapped
+    from, if they are; `pyramids` are coarser copies of a long sequence by name.
     """
 
     config: Config

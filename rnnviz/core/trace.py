@@ -45,7 +45,7 @@ class Trace(Mapping[str, FloatArray]):
 
     "h" (L, D, T, N, H) holds the hidden states, and "c" of that shape the cell states, where the engine gives them.
     "out" (T, N, D·H) is the engine's `out`, time first in both layouts; "state.h" and "state.c" (L·D, N, H) its final
-    states. An LSTM with a projection has P in place of H in all but those of c. "derived.c" are cell states that the
+    states. An LSTM with a projection has P in place of H in all arrays but c's. "derived.c" are cell states that the
     step audit derived from h, "line.f" the values of the line f that a custom step returned. Other arrays over time may
     have any name.
 
@@ -240,7 +240,7 @@ class Trace(Mapping[str, FloatArray]):
 def array_shapes(
     network: Network, timesteps: int, batch_size: int, names: Iterable[str] = ("h",)
 ) -> dict[str, tuple[int, ...]]:
-    """Shapes by name: (L, D, T, N, U) over time, (T, N, D·H), (L·D, N, H), and those of `gradient_shapes`."""
+    """Shapes by name: (L, D, T, N, U) over time, (T, N, D·H), (L·D, N, H), and `gradient_shapes`."""
     symbols, names = network.kind.state_symbols, tuple(names)
     gradients = [name for name in names if name.startswith(GRADIENT)]
     names = [name for name in names if not name.startswith(GRADIENT)]

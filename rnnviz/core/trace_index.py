@@ -1,8 +1,8 @@
 """Locations of values in a trace, in the order of computation, and the lengths of its samples.
 
 The time steps t >= length of a sample are padding, which changes no result: hidden states, outputs and cell states are
-0 there. The backward direction of a sample starts at its own length - 1, and its final states are those of the last
-computed step.
+0 there. The backward direction of a sample starts at its own length - 1, and the last
+computed step has its final states.
 """
 
 from collections.abc import Iterator, Sequence
@@ -127,7 +127,7 @@ INPUT = Lane(None)
 class Places:
     """The sizes of the arrays of a run, the direction of each lane, and where each sample ends.
 
-    `reverse` is that of the network. `lengths` are the numbers of time steps of the samples, () if none has padding.
+    `reverse` is the network's. `lengths` are the numbers of time steps of the samples, () if none has padding.
     """
 
     layers: int

@@ -81,7 +81,7 @@ class JacobianNorms:
     """Spectral norms of the Jacobians of one lane and sample.
 
     `times` (K,) are the time steps: all, or some at about equal distances of a long sequence or a large layer. `whole`
-    (K,) are the norms of the Jacobian of the whole state, such as (h, c) of an LSTM, and `hidden` (K,) those of h
+    (K,) are the norms of the Jacobian of the whole state, such as (h, c) of an LSTM, and `hidden` (K,) the norms for h
     alone, with the other states held fixed. `log_product` is the natural logarithm of the norm of the product of the
     Jacobians of the whole state of `product_steps` steps, from the last computed one on; -inf if that is 0. If it is
     not `exact`, it is of the product with one random vector.

@@ -6,7 +6,7 @@ layer below are added up where they stay, in its "grad.out".
 
 A library's automatic differentiation computes them by two graphs. In the first one each step reads the state of the
 step before it, as in the forward pass, so that the library carries the gradients of the states from step to step. There
-a probe is added to each new state: a leaf, whose gradient is that of the state, and whose value is the difference of
+a probe is added to each new state: a leaf, which has the gradient of the state, and whose value is the difference of
 the stored state from this one. In the second one the steps do not depend on each other: all of them are samples of one
 step, from the stored states before them. It gives the gradients of the layer input, of the parameters and of the
 pre-activations, each by few large products.
@@ -44,7 +44,7 @@ Arrays = Mapping[str, FloatArray]
 class BackwardTask:
     """B time steps of a lane, in the order of the forward pass, in which the same S samples are computed.
 
-    cell, parameters: Those of the lane.
+    cell, parameters: The cell and the parameters of the lane.
     x: (B, S, I): the layer input.
     state: (S, U) by symbol: the states before the first step.
     states: (B, S, U) by symbol: the states after each step, of those that the engine's trace has.
@@ -159,8 +159,8 @@ def stack_equalities(
     found: Sequence[FloatArray],
     known_issues: Mapping[str, str] = {},
 ) -> tuple[Equality, ...]:
-    """The gradients of a library's stack of layers are those of the steps: of the input, and those `found`, of the
-    initial states and the parameters in their order; see `Equality.known_issue`."""
+    """Equalities of a library's stack of layers and its steps: gradients of the input, and `found`, gradients of the
+    initial states and of the parameters in their order; see `Equality.known_issue`."""
     names = [OF_INPUT, *(gradient(f"{s}0") for s in inputs.network.kind.state_symbols)]
     names += [f"{OF_PARAMETERS}{name}" for name in inputs.network.parameter_shapes()]
     return tuple(
@@ -384,8 +384,8 @@ class StepGraph(ABC):
         """The gradients of all steps as samples of one step.
 
         `before` is (B·S, U); `of_states` is (B·S, U). Returns mapping of str to ndarray: (B·S, U) by symbol: the
-        gradients of the states and of the pre-activations, as far as they are known. Returns an array (B·S, I): that of
-        the layer input.
+        gradients of the states and of the pre-activations, as far as they are known. Returns an array (B·S, I): the
+        gradient of the layer input.
         """
 
 

@@ -252,8 +252,8 @@ class FusedLayer(AutogradLayer):
 class GluonEngine:
     """Gluon's fused kernels on the CPU, layer by layer and as one stack; other cells are unrolled step by step.
 
-    Gradients come from the fused kernels called step by step, and from the fused stack next to them. The seconds of the
-    reports are those of the stack.
+    Gradients come from the fused kernels called step by step, and from the fused stack next to them. The reports
+    have the seconds of the stack.
     """
 
     provides_cell_state = False

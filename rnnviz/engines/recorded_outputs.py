@@ -153,7 +153,7 @@ def _check_lengths(archive: NpzFile, name: str, inputs: Inputs) -> None:
         if found != length:
             raise InputError(
                 f"{name} in {archive.path} is {found:g} for sample {sample}, expected {length}, its length in this "
-                "run: set sequence.lengths to those of the recording."
+                "run: set sequence.lengths to the recording's."
             )
 
 

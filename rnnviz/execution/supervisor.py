@@ -50,8 +50,8 @@ class Supervisor:
     ) -> None:
         """Set up the runs; a child is started by the first one, unless it was `started` before.
 
-        `warm` names the engines that the child imports first, by default those of a config that names none; `threads`
-        is how many it computes with, if not all.
+        `warm` names the engines that the child imports first, by default the engines of a config that names none;
+        `threads` is how many it computes with, if not all.
         """
         self._warm = engines_of(Config(Network("lstm", 1, 1))) if warm is None else warm
         self._threads = threads

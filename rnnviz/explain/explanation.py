@@ -150,7 +150,7 @@ class Explanation:
 
 
 def _wrong(engine: str, own: StoredValue, read: str) -> str:
-    """A value of an engine that differs from that of the equations; `read` names the values that these use."""
+    """An engine's value that differs from the equations' value; `read` names the values that these use."""
     stored, computed = format_distinct(own.stored, own.computed)
     return WRONG.format(engine=display_name(engine), symbol=own.symbol, read=read, stored=stored, computed=computed)
 

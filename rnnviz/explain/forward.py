@@ -332,7 +332,7 @@ class UnitArithmetic:
             return Place.at(reads, there) if reads else Place.at(self._cell.state_symbols[0], self._where)
 
         def name(unit: int) -> str:
-            # Other units' values that have no name but that of the matrix.
+            # Other units' values that have no name but the matrix's.
             return self._term_name(source(unit)) if reads else f"{matrix.name}[u={self._unit}, {unit}]"
 
         def weight(unit: int) -> Place:

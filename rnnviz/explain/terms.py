@@ -253,7 +253,7 @@ class _Rows:
         return None
 
     def _of_parts(self, parts: range, shown: NDArray[np.intp]) -> Iterator[TermRow]:
-        """Those of some parts: the terms that are shown, the others in one row, and the biases."""
+        """Rows of some parts: the terms that are shown, the others in one row, and the biases."""
         start, stop = self._starts[parts.start], self._starts[parts.stop]
         listed = shown[(shown >= start) & (shown < stop)]
         yield from (self._term(int(place)) for place in listed)

@@ -19,7 +19,7 @@ from rnnviz.verify.verdict import AuditVerdict, PassName
 class AuditRow:
     """The step audit of one engine, or the audit of its gradients.
 
-    `what` names the values. `verdict` is that of the audit, or wrong if a consistency check fails; `ratio` the largest
+    `what` names the values. `verdict` is the audit's, or wrong if a consistency check fails; `ratio` the largest
     error of a step in rounding bounds; `where` the first wrong step, else the step with the largest ratio; `reason`
     says why the engine is wrong. If no step is `audited`, neither ratio nor place is known.
     """

@@ -86,8 +86,8 @@ def _assumed(config: Config) -> Iterator[str]:
         if engines and source.final_of is None and f"{_ARCHIVED}h" in file.headers:
             yield _NOT_FINAL.format(path=path.name, engine=engines[0])
         return
-    # With the same sequence the run is the same one again, or that of a chunk of a longer captured one, whose state the
-    # model did not pass on.
+    # With the same sequence the run is the same one again, or a run of a chunk of a longer captured one, whose state
+    # the model did not pass on.
     header = file.headers.get(FROM_ZEROS)
     if header is not None and not header.shape and header.dtype.kind in "iu":
         yield _CHUNK.format(count=int(file.read(FROM_ZEROS)))

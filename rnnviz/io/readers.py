@@ -48,8 +48,8 @@ Reader = Callable[[], NDArray[np.generic]]
 class OpenSequence:
     """A sequence of the shape (T, N, I); `read` gives its real numbers.
 
-    `lengths` are those of the samples, `features` the names of the features, and `symbols` those of each sample's time
-    steps, if the files have some.
+    `lengths` are the samples' lengths, `features` the names of the features, and `symbols` the names of each sample's
+    time steps, if the files have some.
     """
 
     shape: tuple[int, int, int]

@@ -116,7 +116,7 @@ class Namespace:
     ) -> FloatArray:
         """A gradient: of h, c or a gate of a lane, (T, N, H), of "input", "h0" or a parameter.
 
-        Without an engine it is that of the first one that gives it, the reference before the candidates.
+        Without an engine it comes from the first engine that returns it, the reference before the candidates.
         """
         lane = () if layer is None else self._lane(layer, direction)
         traces = [self.result[engine_name(self.result, engine)]] if engine else [*self.result.traces.values()]
@@ -258,13 +258,13 @@ OF_RUN: Mapping[str, Callable[[RunResult], Value]] = {
     "rtol": _worst("rtol"),
     "atol": _worst("atol"),
 }
-"""The names of a run: its inputs and sizes, and its results, those of the worst candidate or of the first mismatch."""
+"""The names of a run: its inputs and sizes, and its results: of the worst candidate or the first mismatch."""
 SELECTION = ("layer", "direction", "timestep", "sample", "unit")
 """The names of the place of the selected value."""
 MEMBERS = ("out", "state")
 """Attributes of an engine, as in gluon.out; of the reference without one."""
 NAMES = (*MEMBERS, *OF_RUN, *SELECTION)
-"""Every name but those of the parameters, which are Gluon's."""
+"""Every name except the parameters' names, which are Gluon's."""
 
 _PARAMETER = re.compile(r"[lr]\d{1,4}_(i2h|h2h)_(weight|bias)")
 

@@ -314,7 +314,7 @@ def _is_whole(value: Value) -> bool:
 
 
 def _whole_numbers(op: ast.operator, left: int, right: int) -> Value:
-    """Whole numbers as Python has them, without end; those of numpy would run over in silence."""
+    """Whole numbers as Python has them, of any size; NumPy's would overflow silently."""
     if isinstance(op, ast.Pow) and (abs(right) > 64 or (left == 0 and right < 0)):
         raise UnansweredError(f"The power {left} ** {right} is out of range.")
     found: int | float = _EXACT[type(op)](left, right)

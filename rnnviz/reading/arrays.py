@@ -232,7 +232,7 @@ def gate_blocks(
 
 
 def gradient_extents(trace: Trace) -> dict[str, float]:
-    """The largest finite magnitude of each gradient of a trace; over time with that of the initial states."""
+    """The largest finite magnitude of each gradient of a trace; over time with the initial states' magnitude."""
     found = {}
     for name in filter(is_gradient, trace):
         array = trace[name]

@@ -292,7 +292,7 @@ class LaneReader:
 
     @property
     def _key(self) -> tuple[Hashable, ...]:
-        """The part of a key that distinguishes the values from those of other readers of the result."""
+        """The part of a key that distinguishes the values from other readers' values of the result."""
         return self._engine, self._candidate, self._sample, self._quantity
 
     def _order(self, lane: Lane) -> UnitOrder | None:

@@ -61,7 +61,7 @@ class GateQuantity:
 
 @lru_cache(maxsize=256)
 def gate_quantities(cell: CellSpec) -> tuple[GateQuantity, ...]:
-    """Quantities of a cell: gates, states, pre-activations, and those of every cell. An RNN's gate is h itself."""
+    """Quantities of a cell: gates, states, pre-activations, and what every cell has. An RNN's gate is h itself."""
     graph, names = graph_of(cell), {gate.symbol: gate.name for gate in cell.gates}
     texts = {line.name: "".join(symbol.text for symbol in line.symbols) for line in short_equations(cell)}
     named = {name: node for name, node in graph.values.items() if name not in cell.state_symbols}
@@ -87,7 +87,7 @@ def gate_quantities(cell: CellSpec) -> tuple[GateQuantity, ...]:
 
 @lru_cache(maxsize=256)
 def gradient_quantities(cell: CellSpec) -> tuple[GateQuantity, ...]:
-    """Gradients over time of a cell: those of the states, of the pre-activations of its gates, and of the output."""
+    """Gradients over time of a cell: of its states, of the pre-activations of its gates, and of the output."""
     of = [(s.symbol, _TITLES.get(s.symbol, "state"), s.size) for s in cell.states]
     of += [(g.symbol, f"{g.name}{_BEFORE}", "H") for g in cell.gates if g.symbol not in cell.state_symbols]
     named = [(gradient(symbol), title, size) for symbol, title, size in of]
@@ -129,7 +129,7 @@ def choices_of(cell: CellSpec, gradients: Collection[str] = (), *, per_unit: boo
 
 
 def color_names(custom: CellSpec | None = None) -> tuple[Quantity, ...]:
-    """The quantities of every built-in cell, and those of a custom one."""
+    """The quantities of every built-in cell, and of a custom one."""
     cells = CELLS.values() if custom is None else (*CELLS.values(), custom)
     own = (quantity.name for cell in cells for quantity in quantities_of_lanes(cell))
     return tuple(dict.fromkeys(("value", "error_ratio", "difference", *own)))
@@ -138,7 +138,7 @@ def color_names(custom: CellSpec | None = None) -> tuple[Quantity, ...]:
 def quantity_for(wanted: Quantity, cell: CellSpec, *, compared: bool, gradients: Collection[str] = ()) -> Quantity:
     """The `wanted` quantity, or h if the cell lacks it, nothing is compared or it is not one of the given gradients.
 
-    A gradient that is not given is replaced by that of h, if that is.
+    A gradient that is not given is replaced by the gradient of h, if there is one.
     """
     if wanted in ("error_ratio", "difference"):
         return wanted if compared else "value"

@@ -321,7 +321,7 @@ def run_summary(result: RunResult, commands: Commands = no_commands) -> RunSumma
 
 
 def cause_of(result: RunResult, comparison: Comparison) -> Cause | None:
-    """The likely cause of the errors of a candidate, else of those of the reference; of gradients after hidden states.
+    """The likely cause of the errors of a candidate, else of the reference's errors; of gradients after hidden states.
 
     None if neither is wrong, or no known bug reproduces the numbers.
     """

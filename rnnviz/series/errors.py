@@ -111,7 +111,7 @@ def error_series(result: RunResult, comparison: LaneComparison, quantity: ErrorQ
 
 
 def _audits(result: RunResult, comparison: LaneComparison) -> list[Audit]:
-    """The candidate's audit, then the reference's; those of gradients have the errors of grad.h over time."""
+    """The candidate's audit, then the reference's; audits of gradients have the errors of grad.h over time."""
     audits: Mapping[str, Audit | None] = {}
     if comparison.name == gradient("h"):
         audits = result.judged("backward").audits

@@ -22,7 +22,7 @@ _WORDS = {
     "of": ("", "Gradients of "),
     "are": ("is", "are"),
     "differ": ("differs", "differ"),
-    "those": ("", "those of "),
+    "from": ("from ", "from gradients of "),
     "at": ("at", "in"),
     "bugs": ("", " of the backward pass"),
     "here": ("here", "here in the backward pass"),

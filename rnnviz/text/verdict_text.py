@@ -324,7 +324,7 @@ def _agree_but(comparison: Comparison, blind: Sequence[str], way: PassName) -> T
 
 def _differ(comparison: Comparison, place: TextPart, way: PassName) -> Text:
     """Two engines differ in a pass, first at a place."""
-    template = "*{way[of]}{pair.candidate:name} {way[differ]} from {way[those]}{pair.reference:name}*"
+    template = "*{way[of]}{pair.candidate:name} {way[differ]} {way[from]}{pair.reference:name}*"
     return fill(f"{template}, first {{way[at]}} {{place}}.", way=WORDS[way], pair=comparison, place=place)
 
 

@@ -65,7 +65,7 @@ class CharacterModel:
 class Generator:
     """Text that grows by one character after the other, with the prediction after each of them.
 
-    `temperature` is the divisor of the logits, with 0 the most probable character is drawn; `seed` is that of the
+    `temperature` is the divisor of the logits, with 0 the most probable character is drawn; `seed` starts the
     random numbers, one for each drawn character.
     """
 

@@ -34,7 +34,7 @@ class TestPrediction:
     """Target and prediction of the first fixed sequence by time step, (T,): numbers, or indices of classes.
 
     With `of_samples` there is one of each fixed sequence, at its only counted time step, (N,). `counted` says whether
-    the loss counts the prediction; `names` are those of the classes, () if they have none.
+    the loss counts the prediction; `names` are the names of the classes, () if they have none.
     """
 
     __test__ = False  # for pytest

@@ -36,7 +36,7 @@ from rnnviz.training.task import TrainingTask
 class TrainingStep:
     """One step of a learner: the loss and accuracy of the batch before the update, and the parameters after it.
 
-    `gradients` are not clipped yet, and `norm` is that of all of them together.
+    `gradients` are not clipped yet, and `norm` is the norm of all of them together.
     """
 
     loss: float
@@ -82,7 +82,7 @@ class ManualGradients:
 class Learner(ABC):
     """A network that is trained, one batch after the other.
 
-    parameters: By name: those of the network, then of the linear layer.
+    parameters: By name: the network's, then the linear layer's.
     optimizer: The state of the optimizer, for the next step.
     """
 

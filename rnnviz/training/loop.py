@@ -71,7 +71,7 @@ class StepAudit:
 
     @property
     def wrong(self) -> tuple[str, str, float] | None:
-        """The part, the parameter and the ratio of an error above its tolerance; that of the gradient, if of both."""
+        """The part, the parameter and the ratio of an error above its tolerance; the gradient's, if both have one."""
         parts = (("gradient", self.gradient_at, self.gradient_ratio), ("update", self.update_at, self.update_ratio))
         return next((part for part in parts if not part[2] <= 1.0), None)
 

@@ -33,8 +33,8 @@ class Prediction:
     accuracy: The part of the counted classes that is predicted; NaN for numbers.
     scale: The mean magnitude of the values and targets, whose difference is the error: the rounding errors of a correct
         gradient are a fraction of it, even if its terms cancel.
-    out: (T, N, D·H): the gradient of the loss with respect to the network's out; `parameters` has those of the linear
-        layer, by name.
+    out: (T, N, D·H): the gradient of the loss with respect to the network's out; `parameters` has the gradients of the
+        linear layer, by name.
     """
 
     values: FloatArray

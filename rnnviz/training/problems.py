@@ -55,7 +55,7 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class BatchSource:
-    """The batches of a problem: `batch` gives that of a training step, and `test` is never trained on.
+    """The batches of a problem: `batch` returns the batch of a training step, and `test` is never trained on.
 
     classes: Whether a class is predicted (softmax, cross-entropy), or numbers (mean squared error).
     baseline: The loss of a network that predicts the mean, or each class equally often: nothing is learned.

@@ -123,7 +123,7 @@ def audit(
     full: bool = False,
     **options: Any,
 ) -> Audit:
-    """Audit a pass of one engine, all of it if `full` or if it is small; `options` are those of `audit_pass`."""
+    """Audit a pass of one engine, all of it if `full` or if it is small; `options` go to `audit_pass`."""
     made = {"forward": ForwardPass, "backward": BackwardPass}[way]
     return audit_pass(made(inputs, trace, comparisons, full=full), **options)
 
@@ -252,7 +252,7 @@ class _Tally:
             self.first.note(expected, own, ratio)
 
     def _count_undetermined(self, block: Block, own: FloatArray, unknown: NDArray[np.bool_]) -> None:
-        """Count values, and those of them that are outside the tolerance by another engine."""
+        """Count values, and how many are outside the tolerance by another engine."""
         count = int(unknown.sum())
         if not count:
             return

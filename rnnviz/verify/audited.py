@@ -2,7 +2,7 @@
 
 Up to `FULL` values everything is audited. Above, an audit follows columns through time: a column is one unit of
 one sample in one lane, from its first step to its last, since the cell state of an LSTM can only be known by
-following it. The columns are all those of every sample in which the accumulated comparison comes near its limit
+following it. The columns are all columns of every sample in which the accumulated comparison comes near its limit
 anywhere, and a grid spread evenly over samples and units. Of every other column the audit sees the ends: the step
 that is computed first, and, but for an LSTM, the one that is computed last.
 

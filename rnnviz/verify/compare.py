@@ -186,7 +186,7 @@ class LaneComparison(ReadOnlyArrays, ArrayComparison):
 
     `error_ratios` and `ulps` say how all values are spread; a pair of which one is NaN has an infinite distance.
 
-    `places` are those of the reference, with the direction of each lane.
+    `places` are the reference's, with the direction of each lane.
     """
 
     NAMES: ClassVar = ("error_over_time", "error_ratio_over_time", "mismatched_over_time")

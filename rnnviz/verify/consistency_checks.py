@@ -1,6 +1,6 @@
 """Consistency checks: out, state and the hidden states of one engine must be equal where they overlap.
 
-Its states besides h must follow from its hidden states, or be those of another engine.
+Its states besides h must follow from its hidden states, or equal another engine's.
 """
 
 from dataclasses import replace

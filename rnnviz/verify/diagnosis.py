@@ -68,7 +68,7 @@ _MOST_GRADIENTS, _MOST_LANE_STEPS, _MOST_LANE_STEPS_OF_PAIRS = 1 << 21, 1 << 15,
 once."""
 
 _SMALL = 32.0
-"""The least scale of the other gradients of a time step is that of h divided by this."""
+"""The least scale of the other gradients of a time step is the scale of h divided by this."""
 
 _FEW_VALUES = 1 << 16
 """Values of a parameter that are compared first."""
@@ -106,7 +106,7 @@ class ForwardEvidence:
     def distance(self, fault: BugVariant, limit: float) -> float:
         """How far the trace is from the fault's numbers, in tolerances; above `limit`, any number that is.
 
-        The tolerance of a step is that of its largest value: in a sum of large terms a small value is as rough.
+        A step has the tolerance of its largest value: in a sum of large terms a small value is as rough.
         """
         largest, atol = 0.0, own_tolerance(self.inputs, self.trace)
         for expected, found in self._pairs(fault):
@@ -184,7 +184,7 @@ class ForwardEvidence:
                 yield series["h"][: stop - times.start], found
 
     def _returned(self, fault: BugVariant) -> Iterator[tuple[FloatArray, FloatArray]]:
-        """All that the network with the fault returns, and that of the trace, of some samples if all are too many."""
+        """All that the network with the fault returns, and what the trace has, of some samples if all are too many."""
         inputs, trace, samples = self.inputs, self.trace, np.arange(self.inputs.batch_size)
         if trace.hidden.size > _MOST_VALUES:
             samples = self._some_samples()
@@ -317,10 +317,10 @@ def states_of(inputs: Inputs, trace: Trace) -> dict[str, FloatArray]:
 def distance_of(
     parts: Iterator[Gradient], found: Mapping[str, FloatArray], tolerance: float, limit: float = np.inf
 ) -> float:
-    """How far gradients are from those of `found` that have their names, in tolerances; above `limit`, any such number.
+    """How far gradients are from the arrays of `found` with their names, in tolerances; above `limit`, any such number.
 
-    The tolerance of a time step, of an initial state or of a parameter is that of its largest gradient. That of other
-    gradients of a time step is at least a small part of that of h, from which they are computed.
+    A time step, an initial state and a parameter have the tolerance of their largest gradient. The tolerance of other
+    gradients of a time step is at least a small part of h's tolerance, from which they are computed.
     """
     largest, of_h = 0.0, np.zeros(())
     for name, index, expected in parts:

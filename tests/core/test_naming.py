@@ -1,4 +1,4 @@
-"""Names of parameters, outputs and states: Gluon's, and those of other frameworks."""
+"""Names of parameters, outputs and states: Gluon's, and other frameworks'."""
 
 import pytest
 

@@ -53,7 +53,7 @@ CASES = {bias: lstm(bias) for bias in (-4.0, 0.0, 40.0)}
 
 
 def own_blocks(inputs: Inputs, trace: Trace):
-    """Blocks whose gates are those of plain Python."""
+    """Blocks whose gates are computed in plain Python."""
     known = gates_of(inputs, trace.hidden)
 
     class Block(ArrayBlock):
@@ -134,7 +134,7 @@ def test_the_bounds_are_at_most_those_of_the_recurrence_from_its_start(direction
 
 
 def assert_bounds(found: np.ndarray, followed: np.ndarray, *, sure: bool) -> None:
-    """Those of the recurrence as it is followed; less, where a hidden value on the way says more of c."""
+    """Bounds of the recurrence as it is followed; less, where a hidden value on the way says more of c."""
     if sure:
         assert (found <= 1.01 * followed).all()
     else:

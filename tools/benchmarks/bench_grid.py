@@ -2,8 +2,8 @@
 
 Targets: the manual recurrence / Gluon's fused kernels at most 0.7 in the median and 0.95 in every row, of both passes
 1.0 and 1.5; a run without audit / its engines 1.2; the step audit / the engines that it audits 1.5. The manual
-recurrence gives the gradients of every step and gate, the fused stack those of the input, the initial states and the
-parameters.
+recurrence returns the gradients of every step and gate, the fused stack the gradients of the input, the initial states
+and the parameters.
 """
 
 import shutil
@@ -64,7 +64,7 @@ def recurrence(config: Config, folder: Path) -> Figures:
 
 
 def both_passes(config: Config, folder: Path) -> Figures:
-    """Both passes of the manual recurrence / those of the fused stack."""
+    """Both passes of the manual recurrence / both passes of the fused stack."""
     inputs, engine = load_inputs(replace(config, backward=Backward(enabled=True, loss="normal"))), ManualEngine()
     names = "h", "c", *engine.gradients(inputs.network)
     trace = create_trace(folder, "manual", inputs.network, inputs.places, names)

@@ -156,7 +156,7 @@ def supervisor() -> Iterator[WatchedSupervisor]:
 def bench_a_hundred_times_the_timesteps(
     supervisor: WatchedSupervisor, table: Table, quick: bool, audit: AuditMode, timesteps: int, rounds: int, words: str
 ) -> None:
-    """Seconds of the long run over those of the short one, of which there are more, as it is sooner disturbed."""
+    """Seconds of the long run over seconds of the short one, of which there are more, as it is sooner disturbed."""
     if quick:
         timesteps, rounds = timesteps // 10, 1
     short, long = (_config({**_SMALL, "T": count}) for count in (timesteps, 100 * timesteps))

@@ -101,7 +101,7 @@ def as_text(rows: Iterable[Row]) -> str:
 
 
 def _aligned(lines: Sequence[Sequence[str]], numbers: Sequence[int]) -> str:
-    """The columns as wide as their widest, those of numbers at the right."""
+    """The columns as wide as their widest cell, numbers at the right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(

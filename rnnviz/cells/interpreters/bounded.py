@@ -53,7 +53,7 @@ class _Rows:
 
 @dataclass(frozen=True, eq=False)
 class _Terms:
-    """Sums W x + b (M, R), those of their terms' magnitudes, the reach of x's bounds, and what is rounded to half."""
+    """Sums W x + b (M, R), sums of their terms' magnitudes, the reach of x's bounds, and what is rounded to half."""
 
     value: FloatArray
     magnitude: FloatArray
@@ -249,7 +249,7 @@ class BoundedLayer:
     def gradient_sum(
         self, value: FloatArray, magnitude: FloatArray, count: int, reach: FloatArray | None = None
     ) -> BoundedArray:
-        """A sum of `count` gradients; `reach` is that of its terms' bounds, None if `magnitude` sums their `spread`."""
+        """A sum of `count` gradients; `reach` the terms' bounds' reach, None if `magnitude` sums their `spread`."""
         # Times a weight of zero, an unknown number is zero or a NaN, which is unknown as well.
         magnitude = np.where(np.isnan(magnitude), np.inf, magnitude.astype(np.float64))
         s = pre_activation(value, magnitude, count, self._largest, self._accumulated, least=0.0)

@@ -23,12 +23,12 @@ from rnnviz.frozen import dataclass
 class BoundedGradients:
     """The gradients of a block of B time steps with their bounds, in the order of time.
 
-    `states` are those of the new states, (B, N, H) or (B, N, P) by name: the engine's own, or carried ones; `within`
+    `states` belong to the new states, (B, N, H) or (B, N, P) by name: the engine's own, or carried ones; `within`
     the parts of these from other states of the same step, such as from h to c. `before` are those that the step gives
     to the previous state: the gradient of a state is `before` of the step that reads it, plus `within` of the same
-    step, plus what the loss and the layer above add. `u` and `v` (B, N, H) are those of the parts by gate, as far as
-    they are read, and `x` (B, N, I) that of the layer input, by way of this lane. `carried` (N, H) are those of
-    `before` that the engine does not give, after the block.
+    step, plus what the loss and the layer above add. `u` and `v` (B, N, H) belong to the parts by gate, as far as they
+    are read, and `x` (B, N, I) to the layer input, through this lane. `carried` (N, H) are the parts of `before` that
+    the engine does not return, after the block.
     """
 
     states: dict[str, BoundedArray]
@@ -216,7 +216,7 @@ class BoundedBackward:
         return BoundedGradients(states, within, before, parts["u"], parts["v"], x, carried)
 
     def add_parameters(self, found: BoundedGradients, sums: dict[str, "BoundedSum"]) -> None:
-        """Add the block's gradients to `sums` by parameter, those of gates as "i2h_weight.i" (H, I)."""
+        """Add the block's gradients to `sums` by parameter; gradients of gates as "i2h_weight.i" (H, I)."""
 
         def add(name: str, d: BoundedArray, read: BoundedArray | None) -> None:
             sums.setdefault(name, BoundedSum(self._layer)).add(d, read)

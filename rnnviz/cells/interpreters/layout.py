@@ -232,8 +232,8 @@ class Layout:
     ) -> Iterator[tuple[slice, FloatArray]]:
         """W x_t + bias for many time steps at once, in blocks of time B in the order of computation.
 
-        x is (T, N, I), `weight` that of `input_weight`, `bias` (G·H,) in the order of the slots. Yields the times of a
-        block and its parts by slot, (B, G, N, H) or (B, G, H, N), in memory that is used again for the next block.
+        x is (T, N, I), `weight` the result of `input_weight`, `bias` (G·H,) in the order of the slots. Yields the times
+        of a block and its parts by slot, (B, G, N, H) or (B, G, H, N), in memory that is used again for the next block.
         """
         timesteps, _, features = x.shape
         length = self.block_length(timesteps, features)

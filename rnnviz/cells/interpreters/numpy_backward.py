@@ -35,10 +35,10 @@ from rnnviz.frozen import dataclass
 class LayerGradients:
     """The gradients of a block of B time steps, in the order of the forward pass.
 
-    `states` are those of the new states by name, (B, N, H) or (B, N, P), `x` (B, N, I) that of the layer input, and
-    `before` (N, H) those of the state before the block. `u` and `v` (B, N, H) are those of the parts by gate, as far as
-    the step reads them; where it adds u to v, both are the gradient of the pre-activation. `parameters` are sums over
-    the block and the samples.
+    `states` belong to the new states by name, (B, N, H) or (B, N, P), `x` (B, N, I) to the layer input, and `before`
+    (N, H) to the state before the block. `u` and `v` (B, N, H) belong to the parts by gate, as far as the step reads
+    them; where it adds u to v, both are the gradient of the pre-activation. `parameters` are sums over the block and
+    the samples.
     """
 
     states: dict[str, FloatArray]

@@ -30,10 +30,9 @@ class Source:
     """The source of a program: its `loop`, of the states, then the input parts and the series, time first.
 
     `lines` are its calls, each with the lines of the cell's file that ask for it. `inputs` are the slots of the input
-    parts, and `series` the states and wanted values, in the order of its arguments. `slots` has the name of each part
-    of a buffer with that of the buffer, `fixed` that of each number, parameter, bias and temporary with its place,
-    `weights` that of each matrix with the operation and the gate or parameter that it belongs to, `activations` that of
-    each function.
+    parts, and `series` the states and wanted values, in the order of its arguments. The others have names: `slots` of
+    each part of a buffer and of the buffer, `fixed` of each number, parameter, bias and temporary with its place,
+    `weights` of each matrix with its operation and its gate or parameter, `activations` of each function.
     """
 
     lines: tuple[tuple[str, tuple[int, ...]], ...]

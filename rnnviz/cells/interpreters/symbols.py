@@ -27,7 +27,7 @@ class Symbol:
 
 @dataclass(frozen=True)
 class Equation:
-    """One line: `name` and `node` are those of the value that it gives, `symbols` the right-hand side."""
+    """One line: `name` and `node` belong to the value that it computes, `symbols` the right-hand side."""
 
     name: str
     node: Node

@@ -42,9 +42,9 @@ ORDERS: Mapping[str, Callable[[Sequence[int]], NDArray[np.intp]]] = {
 class ParameterChange:
     """Other numbers in the parameters of a layer as code with a bug reads them.
 
-    `names` is a pattern of their names, and `gate` that whose rows are changed, "" for all. `change` is the operation:
-    "transposed" reads the numbers of each gate's block along the columns, "reordered" reads the rows with the gates in
-    `order`, "exchanged" reads two parameters one for the other, and "with the h2h bias" adds that of the gate.
+    `names` is a pattern of their names, and `gate` the gate whose rows are changed, "" for all. `change` is the
+    operation: "transposed" reads the numbers of each gate's block along the columns, "reordered" reads the rows with
+    the gates in `order`, "exchanged" reads two parameters one for the other, and "with the h2h bias" adds the gate's.
     """
 
     names: str
@@ -94,11 +94,11 @@ class BugVariant:
     final_at_last_timestep: Whether the final state is the one at t = T-1 in both directions.
     batch_as_time: Whether the recurrence goes over the samples.
     read_lengths: The lengths that the code reads, of `READ_LENGTHS`; "" for the given ones.
-    padding: Values in padding: zeros, those that the code computes there because of the lengths that it reads, or those
-        of a recurrence over all time steps.
+    padding: Values in padding: zeros, what the code computes there because of the lengths that it reads, or what a
+        recurrence over all time steps computes.
     final_at_batch_end: Which directions have the values at t = T-1 as their final state, though these may be padding.
-    sample_order: The order of `ORDERS` that the samples of the results are in; None for that of the input.
-    state_order: That of the final states, if the other results are in the order of the input.
+    sample_order: The order of `ORDERS` that the samples of the results are in; None for the input's order.
+    state_order: The order of the final states, if the other results are in the order of the input.
     cut: The states to which a time step passes no gradient on.
     cut_initial, cut_final: Whether the initial ones get none either, and whether the gradients of the final ones are
         not read.
@@ -108,14 +108,14 @@ class BugVariant:
     slope: The argument of the derivatives of activations, if it is not the pre-activation: the activation's own value,
         the input part, or the pre-activation of the time step before. "formula" puts the pre-activation in place of the
         value in the formula of a derivative, as in 1 - a².
-    slope_of: The gates of these activations, "" being those of no gate; () being all.
+    slope_of: The gates of these activations, "" for activations of no gate; () for all.
     unreversed: The arrays that the backward direction leaves in its own order, or does not bring into it: the gradients
-        of its output, those of its input, and those that it stores.
+        of its output and of its input, and the ones that it stores.
     from_end: Whether the backward direction is followed from T-1 to 0, as the forward one.
-    kept: The kinds of parameters whose gradients are those of one time step, such as "h2h_weight".
+    kept: The kinds of parameters whose gradients come from one time step, such as "h2h_weight".
     kept_step: This time step: the last one of the backward pass, or its first one.
     doubled: The kinds of parameters with twice their gradient.
-    doubled_forward: Whether those of the forward direction alone are doubled.
+    doubled_forward: Whether only the forward direction's are doubled.
     constant: The gates whose gradient is not computed.
     not_passed: The gates whose gradient is not passed to the state before the step.
     unscaled: The gates whose recurrent parts get the gradient of their input parts.

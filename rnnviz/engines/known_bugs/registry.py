@@ -52,10 +52,10 @@ class KnownBug:
     """One known bug.
 
     `cause` names the error as a noun phrase, as after "Likely cause:"; `origin` says who makes it, and `fix` in a
-    sentence what to change, in any framework. `ways` are the variants, or gives those of a cell: the engine computes
-    the first one, and a diagnosis tries all. `cells` says which of the program's cells can have it; without it a custom
-    cell can, too. `kind` says whether only a run with lengths, or only a sequence joined from several calls, can have
-    it, or whether it is a bug of the backward pass, whose forward pass has no errors.
+    sentence what to change, in any framework. `ways` are the variants, or a function that returns a cell's: the engine
+    computes the first one, and a diagnosis tries all. `cells` says which of the program's cells can have it; without it
+    a custom cell can, too. `kind` says whether only a run with lengths, or only a sequence joined from several calls,
+    can have it, or whether it is a bug of the backward pass, whose forward pass has no errors.
     """
 
     cause: str

@@ -149,9 +149,9 @@ class Lane:
     """A layer and a direction, under the names that the notebook gives their arrays.
 
     `side` begins Gluon's names of its parameters ("r1"), `row` is its index in a state, `units` the name of the number
-    of units of h: "P" with a projection. `last` is the time step at which it ends, `last_of_each` that of every sample
-    n, and `part_of_out` its part of out's last axis, as an index after the others. With lengths a lane ends at the last
-    time step of each sample; `steps` is the number of time steps of sample 0.
+    of units of h: "P" with a projection. `last` is the time step at which it ends, `last_of_each` the last one of each
+    sample n, and `part_of_out` its part of out's last axis, as an index after the others. With lengths a lane ends at
+    the last time step of each sample; `steps` is the number of time steps of sample 0.
     """
 
     def __init__(self, inputs: Inputs, layer: int, direction: int) -> None:

@@ -27,7 +27,7 @@ def write_png(
 ) -> None:
     """Write a picture of 8 bits per channel, given from top to bottom in strips (rows, width, 3).
 
-    The format is that of W3C's "Portable Network Graphics (PNG) Specification".
+    The format is defined in W3C's "Portable Network Graphics (PNG) Specification".
     """
     with atomic_write(path) as temporary, temporary.open("wb") as out:
         encode_png(strips, width, height, out, progress)

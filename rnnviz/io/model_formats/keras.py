@@ -134,7 +134,7 @@ def cells_of(layer: Configured, cells: Sequence[StoredCell], names: Names) -> Ce
         base = _base(layer, cells, names)
         if base is None:
             other = names.get(layer.place, "")
-            return Cells(problem=other and f'the weights in its place are those of a layer "{other}"')
+            return Cells(problem=other and f'the weights in its place belong to a layer "{other}"')
         within = tuple(cell for cell in cells if cell.numbered and cell.place[: len(base)] == base)
         at = {cell.place: cell for cell in within}
         sides = tuple(tuple(at[base + cell.group] for cell in side if base + cell.group in at) for side in wanted)

@@ -366,7 +366,7 @@ class Calls:
     def masking(self, name: str) -> str:
         """The time steps that a recurrent layer skips; empty if it skips none."""
         given = [ref.layer for call in self._calls[name] for ref in call.masks]
-        own = f'those of the mask that the model gives to it, the output of "{given[0]}"' if given else ""
+        own = f'the time steps of the mask that the model gives to it, the output of "{given[0]}"' if given else ""
         return self._mask_of([ref for call in self._calls[name] for ref in call.sequence]) or own
 
     def input_mask(self, name: str) -> str:

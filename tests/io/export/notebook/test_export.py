@@ -206,7 +206,7 @@ def test_gradients_are_compared_with_an_engine_that_has_all_of_them(tmp_path: Pa
     lacking = {name: None for name in result["gluon"] if name.startswith("grad.") and "parameters" not in name}
     partial = result["gluon"].with_arrays(lacking)
     write_notebook(replace(result, traces={**result.traces, "gluon": partial}), tmp_path / "run.ipynb")
-    assert "Compared with those of manual." in prose_of(tmp_path / "run.ipynb")
+    assert "Compared with the gradients of manual." in prose_of(tmp_path / "run.ipynb")
     write_notebook(result_of(result.inputs, {"gluon": partial, "manual": partial}), tmp_path / "run.ipynb")
     assert "backward pass" not in prose_of(tmp_path / "run.ipynb")
 

@@ -670,7 +670,7 @@ def test_a_case_of_onnx_computes_its_expected_outputs(name: str, tmp_path: Path)
     onnx.save(model, path)
     (node,) = model.graph.node
     batch_first = any(attribute.name == "layout" for attribute in node.attribute)
-    assert not entry_of(path).masking  # all lengths are those of the sequence
+    assert not entry_of(path).masking  # every sample is as long as the sequence
     ran = computed_on(path, given["X"] if batch_first else given["X"].swapaxes(0, 1))
     computed = [ran.out, *ran.states]
     for output, wanted in zip(filter(None, node.output), expected, strict=True):
