@@ -22,7 +22,7 @@ SAMPLE ?= 1000
 # The two files that `make bench-compare` reads: A from before, B from after.
 A ?=
 B ?=
-# `make test-kernels KERNELS=--ends` takes the oldest and the newest kernel alone.
+# `make test-kernels KERNELS=--farthest` takes one kernel alone: the oldest, or the newest where tests use the oldest.
 KERNELS ?=
 # How many drawn configs `make equality` runs.
 CONFIGS ?= 500

@@ -1,7 +1,7 @@
 """Run tests with every matrix kernel of NumPy's OpenBLAS that this processor can execute and other tests do not use.
 
-`python -m tests.kernels tests/verify -x` runs two at a time and hands its arguments to pytest; `--ends` before them
-takes the oldest and the newest kernel alone. Kernels add in other orders and so round differently: a test that passes
+`python -m tests.kernels tests/verify -x` runs two at a time and hands its arguments to pytest; `--farthest` before them
+takes one kernel alone: the oldest, or the newest where other tests use the oldest. Kernels add in other orders and so round differently: a test that passes
 with one of them only fails on another machine.
 """
 
@@ -48,8 +48,9 @@ def used() -> str:
 def main(arguments: list[str]) -> int:
     known = used()
     kernels = [kernel for kernel in executable() if kernel != known]
-    if arguments[:1] == ["--ends"]:
-        kernels, arguments = sorted({*kernels[:1], *kernels[-1:]}, key=KERNELS.index), arguments[1:]
+    if arguments[:1] == ["--farthest"]:
+        kernels = kernels[-1:] if known in OLDEST_KERNELS else kernels[:1]
+        arguments = ["--numprocesses=2", "--dist=loadfile", *arguments[1:]]
     print(f"Tests run with the kernels {', '.join(kernels) or '(none)'}; other runs use {known}.", flush=True)
     failed = []
     with ThreadPoolExecutor(2) as pool:
