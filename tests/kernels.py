@@ -1,8 +1,8 @@
 """Run tests with every matrix kernel of NumPy's OpenBLAS that this processor can execute and other tests do not use.
 
 `python -m tests.kernels tests/verify -x` runs two at a time and hands its arguments to pytest; `--farthest` before them
-takes one kernel alone: the oldest, or the newest where other tests use the oldest. Kernels add in other orders and so round differently: a test that passes
-with one of them only fails on another machine.
+takes one kernel alone: the oldest, or the newest where other tests use the oldest. Kernels add in other orders and so
+round differently: a test that passes with one of them only fails on another machine.
 """
 
 import os

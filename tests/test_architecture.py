@@ -120,3 +120,20 @@ def test_importing_the_face_loads_nothing_heavy(module: str) -> None:
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.split() == []
+
+
+def test_long_classes_and_parameter_lists_have_a_reason() -> None:
+    found = []
+    for path in sorted((ROOT / "rnnviz").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            reason = (ast.get_docstring(node) or "").lower() if isinstance(node, ast.ClassDef | ast.FunctionDef) else ""
+            if isinstance(node, ast.ClassDef):
+                methods = sum(isinstance(item, ast.FunctionDef) for item in node.body)
+                if methods > 30 and "methods" not in reason:
+                    found.append(f"{path.name}: {node.name} has {methods} methods")
+            elif isinstance(node, ast.FunctionDef):
+                taken = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+                parameters = sum(argument.arg not in ("self", "cls") for argument in taken)
+                if parameters > 8 and "parameters" not in reason:
+                    found.append(f"{path.name}: {node.name} has {parameters} parameters")
+    assert found == []

@@ -1526,7 +1526,7 @@ class _Keras(_Framework):
         final: Any,
         copied: Callable[[Any, str], Any],
     ) -> Call:
-        """A call of the cells of a stack; it takes each of their arrays, and how these are copied."""
+        """A call of the cells of a stack. The parameters are what the call took and gave, and how arrays are copied."""
 
         def states(values: Any) -> Arrays:
             arrays = [copied(state[None], dtype) for state in _leaves(values)]

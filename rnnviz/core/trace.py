@@ -60,7 +60,7 @@ class Trace(Mapping[str, FloatArray]):
     numbers were recorded, "" for the network's own, and `computed_in` the one in which they were computed, where a
     recording says so. `places` has the sizes, the direction of each lane, and the lengths; the arrays are 0 in padding.
     They are mapped from `folder`, if they are. `pyramids` has coarser copies of arrays and of errors, such as "h.low";
-    none for a short trace.
+    none for a short trace. Half of the methods are properties that name one array each.
     """
 
     engine: str

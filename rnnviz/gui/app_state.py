@@ -192,7 +192,10 @@ def _differ(before: object, after: object) -> bool:
 
 
 class Session(QObject):
-    """Holder of the application state: commands replace it, and one signal names the changed fields."""
+    """Holder of the application state: commands replace it, and one signal names the changed fields.
+
+    Each command is one of its methods.
+    """
 
     changed = Signal(object)
     """The names of the changed fields, a frozenset. The state has all of them when it is emitted."""

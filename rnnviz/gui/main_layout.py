@@ -175,7 +175,10 @@ class PaneScrollArea(QScrollArea):
 
 
 class MainLayout(QWidget):
-    """The central widget. It reserves space for the lanes and a tab for each further view before they exist."""
+    """The central widget. It reserves space for the lanes and a tab for each further view before they exist.
+
+    Most of its methods fold, resize, choose and restore one of its panes each.
+    """
 
     tab_chosen = Signal(str)
     """The title of the selected tab's view."""

@@ -94,7 +94,10 @@ _FRAME = QSize(16, 48)
 
 
 class MainWindow(QMainWindow):
-    """One config, its runs, and every view of the result. Nothing is computed before the first paint."""
+    """One config, its runs, and every view of the result. Nothing is computed before the first paint.
+
+    Half of its methods answer Qt's events and the signals of other parts.
+    """
 
     first_painted = Signal()
     usable = Signal()

@@ -55,7 +55,10 @@ class LessonHost(Protocol):
 
 
 class LessonController(QObject):
-    """Controls at most one open lesson. The user may change the config and selection at any time."""
+    """Controls at most one open lesson. The user may change the config and selection at any time.
+
+    Its methods are the commands of a lesson and what it does when the window changes.
+    """
 
     step_changed = Signal()
     """Another step is open, or none."""

@@ -44,7 +44,10 @@ _SLIDE_MS = 60
 
 
 class TrainingCommands(QObject):
-    """Handles one training at a time. Its window is created on first use."""
+    """Handles one training at a time. Its window is created on first use.
+
+    Each command of the training window is one of its methods.
+    """
 
     message = Signal(str)
     """A text for the status bar."""
@@ -62,7 +65,9 @@ class TrainingCommands(QObject):
         keep_colors: Callable[[bool], None],
         open_model: Callable[[Path], None],
     ) -> None:
-        """`keep_colors` fixes the range of the colors at the current one, or lets it follow the values again.
+        """The parameters are the parts of the main window that it drives.
+
+        `keep_colors` fixes the range of the colors at the current one, or lets it follow the values again.
 
         `open_model` opens a character model.
         """

@@ -194,7 +194,10 @@ class _FlowLegend(QHBoxLayout):
 
 
 class GradientFlowPlot(ResultView):
-    """The selected lane of the selected sample is emphasized, other lanes are thin."""
+    """The selected lane of the selected sample is emphasized, other lanes are thin.
+
+    Its methods draw, read out and restore the two figures that share the plot: gradient norms and influence.
+    """
 
     title = "Gradient flow"
     figure_width = 600

@@ -131,7 +131,10 @@ class PinButton(QToolButton):
 
 
 class UnitsPlot(ResultView):
-    """The reference is solid, candidates are dashed. A legend shows the values at the selection."""
+    """The reference is solid, candidates are dashed. A legend shows the values at the selection.
+
+    Its methods draw the curves, read them out, and choose, pin and restore units.
+    """
 
     title = "Units over time"
     figure_width = 600

@@ -117,7 +117,8 @@ class VerdictBar(ResultView):
     The verdict is the worse one of those on the hidden states and on the gradients.
 
     It shows the first that applies: a run is active (its result is being audited, or not there yet); a run failed;
-    there is no result; the result is out of date; the verdict. A new result ends the message of a failure.
+    there is no result; the result is out of date; the verdict. A new result ends the message of a failure. Its methods
+    are one for each of these cases and for each control.
     """
 
     title = "Verdict"

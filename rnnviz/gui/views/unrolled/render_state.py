@@ -82,6 +82,7 @@ class RenderState:
     The quantity is the values of one engine, colored as such or by error ratio; the candidate's differences; or an
     array computed from the values: gates, states, changes, norms. With `right`, hidden lanes show another engine
     from time step `split` on. Or one lane shows `contributions` to the gradient of a parameter, the others nothing.
+    Its methods answer one question of the painter each.
     """
 
     result: RunResult
@@ -337,6 +338,8 @@ def render_state_of(
     logarithmic: bool = False,
 ) -> RenderState:
     """Create a render state. It shows values if the quantity is not available; two engines by value only.
+
+    The parameters are those fields of the window's state that it shows.
 
     `reach` are the ends of the color scale in place of the quantity's own, and with `logarithmic` it is symmetric
     and logarithmic; scales with fixed ends stay as they are.

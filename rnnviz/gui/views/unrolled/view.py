@@ -75,7 +75,8 @@ class UnrolledView(ResultView):
     Engine, quantity and unit order are those of the application state. Values of the candidate are drawn from the
     selected time step on while the lanes are split. `error_ratio` colors the values by error ratio. `difference`
     shows candidate minus reference, whichever engine is shown; other quantities are computed from the shown engine's
-    values. Quantities that the network lacks are replaced by the value.
+    values. Quantities that the network lacks are replaced by the value. Its methods are what mouse, keys, menus and
+    signals do to the picture.
     """
 
     title = "lanes"
