@@ -1,14 +1,17 @@
 """Runs in a notebook: their display, and a view that shares its selection with Python."""
 
-import rnnviz.results.tables  # noqa: F401 (gives results the representations that have no page)
+from typing import Any
+
+import rnnviz.results.tables  # noqa: F401 (gives results their text)
+from rnnviz.verify.compare import ArrayComparison
 from rnnviz.verify.result import RunResult
 
 
-def _html(result: RunResult) -> str:
+def _html(result: Any) -> str:
     # Pages need packages that a script without a notebook should not wait for.
-    from rnnviz.io.export.interactive_page import run_html
+    from rnnviz.notebooks import display
 
-    return run_html(result)
+    return display.run_html(result) if isinstance(result, RunResult) else display.comparison_html(result)
 
 
-RunResult.as_html = _html
+RunResult.as_html = ArrayComparison.as_html = _html

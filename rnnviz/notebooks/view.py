@@ -13,8 +13,9 @@ from rnnviz.core.trace_index import Location, check_index
 from rnnviz.core.words import join_words
 from rnnviz.explain.explanation import ExplanationCache, explain, padding_sentence
 from rnnviz.explain.report import report
-from rnnviz.io.export.interactive_page import first_selected, samples_of_page, view_html
+from rnnviz.io.export.interactive_page import first_selected, samples_of_page
 from rnnviz.io.resources import resource_path
+from rnnviz.notebooks.display import view_html
 from rnnviz.results.tables import network_in_words
 from rnnviz.verify.result import RunResult
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rnnviz.io.export.report import report_html
-from rnnviz.results.tables import report, run_html, verdicts
+from rnnviz.results.tables import report, verdicts
 from rnnviz.text.verdict_text import plain
 from rnnviz.verify.result import RunResult
 from tests.golden.details import lines
@@ -20,9 +20,9 @@ _DIGITS = re.compile(r"\d+\.\d{3,}(e[-+]\d+)?|\b\d\.?\d*e[-+]\d+(?= ulp)|\b[\d,]
 
 
 def text(result: RunResult) -> str:
-    """The report of a result with its brief texts, and the HTML that a notebook shows."""
+    """The report of a result with its brief texts, and its representation."""
     briefs = [plain(words.brief) for words in verdicts(result)]
-    return "\n".join((report(result), "", *briefs, "", repr(result), "", run_html(result).replace("><", ">\n<"), ""))
+    return "\n".join((report(result), "", *briefs, "", repr(result), ""))
 
 
 def masked(found: str) -> str:
@@ -38,9 +38,15 @@ def report_text(name: str) -> str:
     return masked(re.sub(r"(?<=by rnnviz )[\d.]+\d|(?<=<td>)\d+\.\d+\.\d+(?=</td>)", "#", body))
 
 
+def display_text(name: str) -> str:
+    """The HTML that a notebook shows of a run, without the page."""
+    return masked(re.sub("<iframe.*?</iframe>", "<iframe>", RUNS[name]()._repr_html_(), flags=re.DOTALL))
+
+
 FOUND: dict[str, Callable[[], str]] = {
     **{name: lambda name=name: masked(text(RUNS[name]())) for name in RUNS},  # type: ignore[misc]
     "details": lambda: "\n".join((*lines(), "")),
+    "display-three-engines": lambda: display_text("three-engines"),
     "report-wrong": lambda: report_text("wrong"),
     "report-gradients": lambda: report_text("gradients-wrong"),
 }

@@ -15,6 +15,7 @@ from rnnviz.core.extras import not_installed
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.report import report
 from rnnviz.io.export import interactive_page
+from rnnviz.notebooks import display
 from rnnviz.results.tables import verdicts
 from rnnviz.verify.result import RunResult
 from tests.explain.arithmetics import explain_at
@@ -61,7 +62,7 @@ def test_the_page_in_the_frame_has_no_second_verdict_and_may_load_nothing() -> N
 
 
 def test_a_page_larger_than_a_display_may_be_is_written_or_viewed_by_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interactive_page, "LARGEST_DISPLAY", 200_000)
+    monkeypatch.setattr(display, "LARGEST_DISPLAY", 200_000)
     result = make_result()
     found = shown(result)
     assert not list(found.iter("iframe"))

@@ -8,7 +8,6 @@ from base64 import b64encode
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
-from html import escape
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -49,7 +48,7 @@ from rnnviz.io.outputs import write_text
 from rnnviz.io.resources import resource_path
 from rnnviz.reading import quantities as kinds
 from rnnviz.reading.arrays import ResultReader
-from rnnviz.results.tables import figures_html, headline, verdict_html, verdicts, whole_html
+from rnnviz.results.tables import headline, verdicts
 from rnnviz.steps.inputs import followed
 from rnnviz.text.verdict_details import assumptions
 from rnnviz.text.verdict_text import likely_cause
@@ -377,41 +376,3 @@ def _packed(array: FloatArray) -> dict[str, Any]:
     kind = "float64" if array.dtype.itemsize > 4 else "float32"
     numbers = np.ascontiguousarray(array, f"<f{8 if kind == 'float64' else 4}")
     return {"type": kind, "shape": array.shape, "data": b64encode(numbers.tobytes()).decode("ascii")}
-
-
-LARGEST_DISPLAY = 1_000_000
-"""Maximum size in bytes of the page in the display of a run, which the notebook's file has for each cell."""
-
-_TOO_LARGE_TO_SHOW = (
-    "The interactive page of this run is larger than {limit} MB. These lines show it here, or write it to a file:"
-)
-_CALLS = 'rnnviz.view(run)\nrnnviz.write_page(run, "run.html")'
-
-
-def run_html(result: RunResult) -> str:
-    """The verdict of a run, its interactive page if that is small, and a table of figures."""
-    return whole_html([verdict_html(result), _page(result), figures_html(result.comparisons)])
-
-
-def view_html(result: RunResult, start: Location) -> str:
-    """The verdict of a run and its interactive page; raises an InputError if it is too large for one."""
-    return whole_html([verdict_html(result), _frame(result, start)])
-
-
-def _page(result: RunResult) -> str:
-    try:
-        return _frame(result, None, LARGEST_DISPLAY)
-    except InputError:
-        try:
-            samples_of_page(result)
-        except InputError as error:
-            return f"<p>{escape(str(error))}</p>"
-        return f"<p>{_TOO_LARGE_TO_SHOW.format(limit=LARGEST_DISPLAY // 10**6)}</p><pre>{escape(_CALLS)}</pre>"
-
-
-def _frame(result: RunResult, start: Location | None, limit: int | None = None) -> str:
-    page = page_html(result, datetime.now(UTC), start, framed=True, limit=limit)
-    frame, script = (
-        resource_path("page", f"frame.{kind}").read_text(encoding="utf-8").strip() for kind in ("html", "js")
-    )
-    return frame.format(script=escape(f"({script})(this)"), page=escape(page))
