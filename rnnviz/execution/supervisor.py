@@ -41,7 +41,7 @@ from rnnviz.verify.result import Judgment, RunResult
 class Supervisor:
     """Runs requests in a warm child process, one at a time.
 
-    All methods belong to one thread but for `cancel`, which any other may call. Gluon's forward cannot be
+    All methods belong to one thread but for `cancel` and `close`, which any other may call. Gluon's forward cannot be
     interrupted, so cancelling kills the child, and a new one warms up behind it.
     """
 

@@ -46,7 +46,7 @@ class ClusterScheduler(AbstractContextManager["ClusterScheduler"]):
     """Hands rows to the scheduler of Dask at an address such as tcp://10.0.0.1:8786."""
 
     ahead = 4096
-    """See `Scheduler.ahead`: workers may join at any time."""
+    """Workers may join at any time."""
 
     def __init__(self, address: str) -> None:
         """Connect. Raises an InputError if no scheduler answers there."""
@@ -86,7 +86,7 @@ class ClusterScheduler(AbstractContextManager["ClusterScheduler"]):
             future.release()
 
     def stop(self) -> None:
-        """See `Scheduler.stop`: rows that a worker is computing are let run to their end."""
+        """Give up rows that no worker is computing."""
         if not self._stopped.is_set():
             self._stopped.set()
             if self._futures:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import cache
@@ -43,10 +43,7 @@ def journal_of(sweep: Path) -> Path:
 
 
 def read_journal(path: Path) -> dict[str, SweepResult]:
-    """The latest finding of each key; none if the file does not exist.
-
-    Raises an InputError if the file cannot be read.
-    """
+    """The latest finding of each key; none if the file does not exist. Raises an InputError if it cannot be read."""
     check_regular(path)
     try:
         lines = path.read_bytes().split(b"\n")
@@ -86,10 +83,7 @@ class Journal(AbstractContextManager["Journal"]):
             raise InputError(f"{path} cannot be written: {error.strerror or error}.") from error
 
     def append(self, key: str, values: Mapping[str, Any], finding: SweepResult) -> None:
-        """Write a finding; `values` say for a reader which row it is of.
-
-        Raises an InputError if the disk takes no more.
-        """
+        """Write a finding; `values` say for a reader which row it is of. Raises an InputError if the disk is full."""
         entry = {"key": key, "values": dict(values), **finding.to_mapping()}
         # A path that is not UTF-8 has lone surrogates, which JSON reads back from this form.
         line = json.dumps(entry, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace") + b"\n"
@@ -130,10 +124,7 @@ def _cut_torn_line(file: IO[bytes], path: Path) -> None:
 
 
 def find(request: RunRequest, supervisor: Supervisor) -> SweepResult:
-    """Run a request and return its result; any failure, including an engine's crash, is a result.
-
-    Raises a CancelledError if the supervisor has stopped it.
-    """
+    """The result of a request; any failure, including a crash, is one. Raises a CancelledError if it was stopped."""
     for event in supervisor.events(request):
         match event:
             case Finished(_, result):
@@ -166,50 +157,45 @@ def finding(result: RunResult) -> SweepResult:
 
 
 class Scheduler(AbstractContextManager["Scheduler"], Protocol):
-    """Computes rows and yields them in the order of completion. A `with` block waits for running rows at its end."""
+    """Computes rows and yields them in the order of completion. A `with` block waits for running rows at its end.
+
+    `ahead` is the number of rows to submit at a time, so that no worker is idle. Any thread may call `stop`, which
+    gives up every row that is not done.
+    """
 
     @property
-    def ahead(self) -> int:
-        """Number of rows to submit at a time, so that no worker is idle."""
+    def ahead(self) -> int: ...
 
     def submit(self, request: RunRequest) -> Future[SweepResult]:
         """Have a row computed; Dask's future has the same methods."""
 
     def completed(self) -> Iterator[Future[SweepResult]]:
-        """Each submitted row once, as soon as it is done or given up; ends when there is none left.
+        """Each submitted row once, as soon as it is done or given up. Rows may be submitted meanwhile."""
 
-        Rows may be submitted meanwhile.
-        """
-
-    def stop(self) -> None:
-        """Give up every row that is not done; any thread may call it."""
+    def stop(self) -> None: ...
 
 
 class LocalScheduler(AbstractContextManager["LocalScheduler"]):
     """Computes as many rows at a time as there are workers, by default one on each core.
 
-    Each worker imports its engines once. Together the workers use as many threads as there are cores, so that they
-    do not take turns on them.
+    Each worker imports the engines of `warm` once. Together they use as many threads as there are cores.
     """
 
     def __init__(self, warm: tuple[str, ...] = (), workers: int | None = None) -> None:
-        """`warm` names the engines that a worker imports while it starts."""
         cores = usable_cores()
-        self._warm = warm
         workers = cores if workers is None else workers
         self.ahead = 2 * workers
-        self._threads = max(1, cores // workers)
+        self._warm, self._threads = warm, max(1, cores // workers)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="sweep", initializer=self._begin)
         self._own = threading.local()
         self._lock = threading.Lock()
         self._supervisors: list[Supervisor] = []
-        self._running: dict[int, Supervisor] = {}
         self._stopped = False
         self._submitted = 0
         self._done: SimpleQueue[Future[SweepResult]] = SimpleQueue()
 
     def submit(self, request: RunRequest) -> Future[SweepResult]:
-        future = self._pool.submit(self._compute, request)
+        future = self._pool.submit(lambda: find(request, self._own.supervisor))
         self._submitted += 1
         future.add_done_callback(self._done.put)
         return future
@@ -221,35 +207,22 @@ class LocalScheduler(AbstractContextManager["LocalScheduler"]):
             yield future
 
     def stop(self) -> None:
-        """See `Scheduler.stop`: engines in the middle of a forward are killed, and no further row is begun."""
+        """Kill engines in the middle of a forward pass, and begin no further row."""
         with self._lock:
             self._stopped = True
-            running = list(self._running.items())
-        for request_id, supervisor in running:
-            supervisor.cancel(request_id)
+            for supervisor in self._supervisors:
+                supervisor.close()
 
     def __exit__(self, *_: object) -> None:
         self.stop()
         self._pool.shutdown(wait=True)
-        for supervisor in self._supervisors:
-            supervisor.close()
 
     def _begin(self) -> None:
         self._own.supervisor = Supervisor(self._warm, self._threads)
         with self._lock:
             self._supervisors.append(self._own.supervisor)
-
-    def _compute(self, request: RunRequest) -> SweepResult:
-        supervisor: Supervisor = self._own.supervisor
-        with self._lock:
             if self._stopped:
-                raise CancelledError
-            self._running[request.id] = supervisor
-        try:
-            return find(request, supervisor)
-        finally:
-            with self._lock:
-                del self._running[request.id]
+                self._own.supervisor.close()
 
 
 def usable_cores() -> int:
@@ -261,26 +234,23 @@ def usable_cores() -> int:
 _MISSING = "missing"
 
 
-class Identities:
-    """Computes keys from config, audit, the content of the files that a config names, and the engines' versions.
+def identities(audit: str) -> Callable[[Config], str]:
+    """A function of keys: of config, audit, the content of the files that a config names, and the engines' versions.
 
-    Each file is read once, so that one of these belongs to one start of a sweep.
+    It reads each file once, so that it belongs to one start of a sweep.
     """
+    digest, version = cache(_digest), cache(_version)
 
-    def __init__(self, audit: str) -> None:
-        self._audit = audit
-        self._digest = cache(_digest)
-        self._version = cache(_version)
-
-    def of(self, config: Config) -> str:
-        engines = config.compare.engines
+    def of(config: Config) -> str:
         content = {
             "config": config.to_mapping(),
-            "audit": self._audit,
-            "files": {path: self._digest(path) for path in files_read(config).values()},
-            "versions": {"rnnviz": __version__, **{name: self._version(name) for name in engines}},
+            "audit": audit,
+            "files": {path: digest(path) for path in files_read(config).values()},
+            "versions": {"rnnviz": __version__, **{name: version(name) for name in config.compare.engines}},
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    return of
 
 
 def _digest(path: str) -> str:
@@ -323,7 +293,7 @@ class Sweeping:
         """`load` and `trusted` as in a `RunRequest`; raises as `check_engines` does."""
         entries = check_engines(sweep)
         self._sweep, self._load, self._trusted = sweep, load, trusted
-        identities = Identities(sweep.audit)
+        key_of = identities(sweep.audit)
         self._keys: dict[int, str] = {}
         self.known: list[SweepRow] = []
         """The rows that need not be computed: those of earlier starts, and those whose values make no run."""
@@ -332,7 +302,7 @@ class Sweeping:
         for point in points:
             refusal: str | None = point.refusal
             if point.config is not None:
-                self._keys[point.index] = identities.of(point.config)
+                self._keys[point.index] = key_of(point.config)
                 refusal = entries[str(point.values[-1])].unsupported_reason(point.config.network)
             found = known.get(self._keys.get(point.index, ""))
             if point.config is None or refusal is not None:
@@ -350,8 +320,7 @@ class Sweeping:
     def rows(self, scheduler: Scheduler, journal: Journal) -> Iterator[SweepRow]:
         """Compute the remaining rows; each is yielded once, after it was written to the journal.
 
-        Ends early, without an error, if the scheduler is stopped. Raises an InputError if the journal cannot be
-        written.
+        Ends early if the scheduler is stopped. Raises an InputError if the journal cannot be written.
         """
         points: dict[Future[SweepResult], Point] = {}
         left = iter(self.left)
@@ -366,32 +335,23 @@ class Sweeping:
         for future in scheduler.completed():
             point = points.pop(future)
             try:
-                finding = _result(future)
+                finding = future.result()
             except CancelledError:
                 continue
+            except EngineError as error:
+                finding = SweepResult("failed", str(error))
+            except Exception as error:  # noqa: BLE001 - one row that is lost must not end the others
+                what = " ".join(f"{type(error).__name__}: {error}".split())
+                finding = SweepResult("failed", f"The row was lost: {what}.")
             submit(1)
             journal.append(self._keys[point.index], dict(zip(self._sweep.keys, point.values, strict=True)), finding)
             yield SweepRow(point, finding)
 
 
 def earlier(sweep: Sweep, points: Iterable[Point], known: dict[str, SweepResult]) -> list[SweepRow]:
-    """Every point with its result of earlier starts, failures included."""
-    identities = Identities(sweep.audit)
+    """Every row with its result of earlier starts, failures included."""
+    key_of = identities(sweep.audit)
     return [
-        SweepRow(point, SweepResult("refused", point.refusal))
-        if point.config is None
-        else SweepRow(point, known.get(identities.of(point.config)))
-        for point in points
+        SweepRow(p, SweepResult("refused", p.refusal) if p.config is None else known.get(key_of(p.config)))
+        for p in points
     ]
-
-
-def _result(future: Future[SweepResult]) -> SweepResult:
-    try:
-        return future.result()
-    except CancelledError:
-        raise
-    except EngineError as error:
-        return SweepResult("failed", str(error))
-    except Exception as error:  # noqa: BLE001 - one row that is lost must not end the others
-        what = " ".join(f"{type(error).__name__}: {error}".split())
-        return SweepResult("failed", f"The row was lost: {what}.")

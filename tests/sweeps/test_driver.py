@@ -15,7 +15,7 @@ from rnnviz.core.errors import ConfigError, InputError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import Location
 from rnnviz.io.inputs import load_inputs
-from rnnviz.sweeps.driver import Identities, Journal, LocalScheduler, finding, journal_of, read_journal
+from rnnviz.sweeps.driver import Journal, LocalScheduler, finding, identities, journal_of, read_journal
 from rnnviz.sweeps.results import FirstWrong, SweepResult
 from tests.execution.loads import hang
 from tests.leaks import children
@@ -88,15 +88,15 @@ def test_rows_are_identified_by_config_audit_and_the_content_of_files(tmp_path: 
     one = Config.from_mapping({"network": network, "sequence": sequence})
     other = Config.from_mapping({"network": network | {"hidden_size": 4}, "sequence": sequence})
     recorded = Config.from_mapping({"network": network, "compare": compare})
-    keys = {Identities("auto").of(one), Identities("auto").of(other), Identities("full").of(one)}
-    keys.add(Identities("auto").of(recorded))
+    keys = {identities("auto")(one), identities("auto")(other), identities("full")(one)}
+    keys.add(identities("auto")(recorded))
     for content in (b"one", b"two"):
         golden.write_bytes(content)
-        keys.add(Identities("auto").of(recorded))
+        keys.add(identities("auto")(recorded))
     assert len(keys) == 6
-    assert Identities("auto").of(one) in keys
+    assert identities("auto")(one) in keys
     file.write_text("1,3\n", encoding="utf-8")
-    assert Identities("auto").of(one) not in keys
+    assert identities("auto")(one) not in keys
 
 
 __all__ = ["run_shared"]
