@@ -280,10 +280,7 @@ _EVENTS, _CHECKPOINT, _ENDED, _RAISED = "events", "checkpoint", "ended", "raised
 
 
 class TrainingProcess:
-    """Trains in a child process, which ends with the block, or with this process.
-
-    Call its methods in one thread.
-    """
+    """Trains in a child process, which ends with the block, or with this process. Call its methods in one thread."""
 
     def __init__(self, task: TrainingTask, resume: Checkpoint | None = None) -> None:
         """Start to train, or go on from a checkpoint. Raises EngineError if no process can be started."""
@@ -298,10 +295,7 @@ class TrainingProcess:
             raise EngineError(f"No process could be started to train ({error.strerror or error}).") from error
 
     def events(self, seconds: float) -> tuple[TrainingEvent, ...]:
-        """The events since the last call, in order.
-
-        Raises the InputError or EngineError that ended the training.
-        """
+        """The events since the last call, in order. Raises the InputError or EngineError that ended the training."""
         kind, content = self._received(seconds)
         return content if kind == _EVENTS else ()
 
