@@ -1,10 +1,6 @@
 """Guided lessons: texts in steps with a config, a selection, a part of the window to look at, statements, questions.
 
-A lesson is a Markdown file. Its first line is `# Title`; the text up to the first `## Step title` is its summary, with
-one fenced block marked `lesson`, which is TOML: the goal, the minutes, the needed lessons, the chapter of the course.
-Each step is prose with one fenced block marked `step`, which is TOML, too: the config that the step is about, as the
-name of one of the config lessons and changes of its keys, the selection, the highlighted part, the statements, and a
-question (a prediction, or a quiz about a known bug) or a task.
+A lesson is a Markdown file with a fenced block of TOML in each step: the guide's page `writing` describes it.
 """
 
 import re
@@ -23,18 +19,8 @@ from rnnviz.core.words import unreadable
 from rnnviz.engines.registry import find_engine, is_known_bug, unknown_engine
 from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import parse_toml, with_paths
-from rnnviz.lessons.index import (
-    HIDEABLE,
-    LINK_SCHEME,
-    PARTS,
-    TEXT,
-    CoursePlace,
-    find_lesson,
-    parse_heading,
-    read_table,
-    sections,
-    split_blocks,
-)
+from rnnviz.lessons import index
+from rnnviz.lessons.index import HIDEABLE, LINK_SCHEME, PARTS, TEXT, CoursePlace
 from rnnviz.lessons.statements import Statement, StatementResult, parse_statement
 from rnnviz.reading.quantities import gate_quantities, gradient_quantities
 
@@ -187,10 +173,7 @@ class GuidedLesson:
 
 
 def read_lesson(path: Path) -> GuidedLesson:
-    """One lesson from its file.
-
-    Raises an InputError if it is not as a lesson must be; the sentence names the lesson, the step and the key.
-    """
+    """One lesson from its file. Raises an InputError that names the lesson, the step and the key."""
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -203,8 +186,8 @@ def read_lesson(path: Path) -> GuidedLesson:
 def parse_lesson(text: str, path: Path) -> GuidedLesson:
     """One lesson from its text. Raises as `read_lesson` does."""
     name = path.stem
-    heading, *bodies = sections(text)
-    title, summary, course = parse_heading(name, heading)
+    heading, *bodies = index.sections(text)
+    title, summary, course = index.parse_heading(name, heading)
     if not bodies:
         raise InputError(f'Lesson {name} has no step: a step begins with "## Title".')
     steps: list[LessonStep] = []
@@ -222,7 +205,7 @@ def parse_lesson(text: str, path: Path) -> GuidedLesson:
 
 
 def _step(title: str, body: str, before: Config | None, folder: Path) -> LessonStep:
-    prose, blocks = split_blocks(body, "step")
+    prose, blocks = index.split_blocks(body, "step")
     if len(blocks) != 1:
         raise InputError(f"it has {len(blocks)} blocks marked ```step that end: it must have one.")
     values = _table("step", parse_toml(blocks[0], "the step block"))
@@ -258,7 +241,7 @@ def _step(title: str, body: str, before: Config | None, folder: Path) -> LessonS
 
 
 def _table(name: str, values: Any, *needed: str) -> dict[str, Any]:
-    return read_table(name, values, _KEYS[name], needed)
+    return index.read_table(name, values, _KEYS[name], needed)
 
 
 def _comparing(config: Config, candidate: str) -> Config:
@@ -269,7 +252,7 @@ def _config(values: Mapping[str, Any], before: Config | None, folder: Path) -> C
     """The named config, else that of the step before, with the step's changes; paths are relative to `folder`."""
     config, changes = before, values.get("set", {})
     if "config" in values:
-        config = find_lesson(values["config"]).config
+        config = index.find_lesson(values["config"]).config
     if config is None:
         raise InputError("it names no config: the first step must name one.")
     if not isinstance(changes, Mapping):

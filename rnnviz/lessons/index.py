@@ -41,11 +41,7 @@ class Lesson:
 
 @cache
 def lessons() -> tuple[Lesson, ...]:
-    """All lessons in the order of their numbers.
-
-    Raises a FileNotFoundError if the installation lacks them, and an InputError if a file among them does not begin as
-    a lesson does.
-    """
+    """All lessons in the order of their numbers. Raises an InputError if a file does not begin as a lesson does."""
     found = [_read(path) for path in resource_path("lessons").glob("*.toml")]
     return tuple(sorted(found, key=lambda lesson: lesson.number))
 
@@ -106,10 +102,7 @@ class LessonEntry:
 
 @cache
 def lesson_entries() -> tuple[LessonEntry, ...]:
-    """All guided lessons in the order of their files' names.
-
-    Raises a FileNotFoundError if the installation lacks them.
-    """
+    """All guided lessons in the order of their files' names."""
     paths = sorted(resource_path("lessons").glob("*.md"))
     return tuple(_entry(number, path) for number, path in enumerate(paths, start=1))
 
@@ -161,10 +154,7 @@ def split_blocks(text: str, mark: str) -> tuple[str, list[str]]:
 
 
 def parse_heading(lesson: str, heading: str) -> tuple[str, str, CoursePlace]:
-    """Title, summary and place of a lesson, from the text before its first step.
-
-    Raises an InputError that names the lesson and the key.
-    """
+    """Title, summary and place of a lesson, from the text before its first step; an InputError names lesson and key."""
     first, _, rest = heading.partition("\n")
     title = first.removeprefix("# ").strip()
     if not first.startswith("# ") or not title:
@@ -195,10 +185,7 @@ _PLACE: Mapping[str, FieldSpec | None] = {
 def read_table(
     name: str, values: Any, keys: Mapping[str, FieldSpec | None], needed: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """The checked values of a table of a lesson; texts are dedented, and keys without a declaration not checked.
-
-    Raises an InputError that names the key.
-    """
+    """The checked values of a table of a lesson; texts are dedented, and keys without a declaration not checked."""
     if not isinstance(values, Mapping):
         raise InputError(f"{name} = {display_value(values)} must be a table, written [{name}].")
     found = {}
@@ -216,46 +203,10 @@ def read_table(
     return found
 
 
-PARTS = {
-    "lanes": "the lanes",
-    "lane": "the selected lane",
-    "vector": "the selected vector",
-    "state-map": "the map of output and state",
-    "verdict": "the banner",
-    "arithmetic": "the arithmetic of the selected value",
-    "gradient": "the terms of the selected value's gradient",
-    "units": "the units over time",
-    "errors": "the error over time",
-    "checks": "the consistency checks",
-    "mismatches": "the list of mismatches",
-    "audit": "the step audit",
-    "gradient-flow": "the gradient flow",
-    "error-histogram": "the error histogram",
-    "known-bugs": "the known bugs",
-    "panel": "the settings panel",
-    "panel.network": "the network settings",
-    "panel.shapes": "the shapes of the parameters",
-    "panel.sequence": "the sequence settings",
-    "panel.parameters": "the parameter settings",
-    "panel.initial-state": "the initial state settings",
-    "panel.comparison": "the comparison settings",
-    "panel.backward": "the settings of the backward pass",
-    "run": "the Run button",
-    "transport": "the playback controls",
-    "sample": "the sample box",
-    "colors": "the color box",
-    "lesson-box": "the lesson box",
-    "export": "the Export button",
-}
-"""Each name with a noun phrase that completes "look at ..."."""
+PARTS: Mapping[str, str] = parse_toml(resource_path("lesson-parts.toml").read_text(encoding="utf-8"), "lesson-parts")
+"""The parts of the window that a lesson may point at, each with a noun phrase."""
 
-HIDEABLE = {
-    "lanes": "the lanes",
-    "vector": "the selected vector",
-    "state-map": "the map of output and state",
-    "tabs": "the views in tabs",
-    "verdict": "the banner",
-}
+HIDEABLE = ("lanes", "vector", "state-map", "tabs", "verdict")
 """Parts of the window that a prediction can hide."""
 
 LINK_SCHEME = "part"

@@ -158,7 +158,7 @@ def test_a_lesson_has_a_place_in_the_course() -> None:
 def test_a_prediction_has_choices_or_a_number() -> None:
     asked = question(CHOICES)
     assert (asked.text, asked.choices, asked.answer) == ("Is *h* larger?", ("Yes.", "No."), 1)
-    assert (asked.hint, asked.reveal, asked.hides) == ("Look.", "It is not.", tuple(HIDEABLE))
+    assert (asked.hint, asked.reveal, asked.hides) == ("Look.", "It is not.", HIDEABLE)
     number = question(NUMBER)
     assert number.hides == ("vector", "tabs")
     assert number.statement_of(0.25).expression == "close(h(0)[0][0][3], 0.25, atol=0.01, rtol=0)"
