@@ -20,7 +20,7 @@ from rnnviz.engines.registry import find_engine, is_known_bug, unknown_engine
 from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import parse_toml, with_paths
 from rnnviz.lessons import index
-from rnnviz.lessons.index import HIDEABLE, LINK_SCHEME, PARTS, TEXT, CoursePlace
+from rnnviz.lessons.index import HIDEABLE, LINK_SCHEME, PARTS, TEXT, LessonEntry
 from rnnviz.lessons.statements import Statement, StatementResult, parse_statement
 from rnnviz.reading.quantities import gate_quantities, gradient_quantities
 
@@ -156,15 +156,10 @@ class LessonStep:
 
 
 @dataclass(frozen=True)
-class GuidedLesson:
-    """One lesson; `name` is that of its file and stays the same, so that progress can be remembered by it."""
+class GuidedLesson(LessonEntry):
+    """One lesson, read as a whole."""
 
-    name: str
-    title: str
-    summary: str
-    steps: tuple[LessonStep, ...]
-    path: Path
-    course: CoursePlace = CoursePlace()
+    steps: tuple[LessonStep, ...] = ()
 
     @property
     def quizzes(self) -> tuple[int, ...]:
@@ -185,23 +180,22 @@ def read_lesson(path: Path) -> GuidedLesson:
 
 def parse_lesson(text: str, path: Path) -> GuidedLesson:
     """One lesson from its text. Raises as `read_lesson` does."""
-    name = path.stem
     heading, *bodies = index.sections(text)
-    title, summary, course = index.parse_heading(name, heading)
+    entry = index.parse_heading(path, heading)
     if not bodies:
-        raise InputError(f'Lesson {name} has no step: a step begins with "## Title".')
+        raise InputError(f'Lesson {entry.name} has no step: a step begins with "## Title".')
     steps: list[LessonStep] = []
     for section in bodies:
         first, _, body = section.partition("\n")
         named = first.removeprefix("## ").strip()
         if not named:
-            raise InputError(f'Lesson {name} has a step without a title: it must begin with "## Title".')
+            raise InputError(f'Lesson {entry.name} has a step without a title: it must begin with "## Title".')
         try:
             before = steps[-1].named_config if steps else None
             steps.append(_step(named, body, before, path.parent.absolute()))
         except InputError as error:
-            raise InputError(f'Lesson {name}, step "{named}": {error}') from error
-    return GuidedLesson(name, title, summary, tuple(steps), path, course)
+            raise InputError(f'Lesson {entry.name}, step "{named}": {error}') from error
+    return GuidedLesson(**vars(entry), steps=tuple(steps))
 
 
 def _step(title: str, body: str, before: Config | None, folder: Path) -> LessonStep:

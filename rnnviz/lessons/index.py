@@ -6,6 +6,7 @@ the first empty one are its summary.
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -80,14 +81,17 @@ class CoursePlace:
 
 @dataclass(frozen=True)
 class LessonEntry:
-    """A guided lesson in a list; `name` is that of its file, `number` its place in the list, from 1."""
+    """A guided lesson in a list: `number` is its place there, from 1.
+
+    `name` is that of its file and stays the same, so that progress can be remembered by it.
+    """
 
     name: str
-    number: int
     title: str
     summary: str
     path: Path
     course: CoursePlace = CoursePlace()
+    number: int = 0
 
     @property
     def heading(self) -> str:
@@ -111,10 +115,9 @@ def _entry(number: int, path: Path) -> LessonEntry:
     """Title, summary and place of a lesson. `read_lesson` checks the rest of the file, and reports errors."""
     text = path.read_text(encoding="utf-8", errors="replace")
     try:
-        title, summary, course = parse_heading(path.stem, text.partition("\n## ")[0].strip())
+        return replace(parse_heading(path, text.partition("\n## ")[0].strip()), number=number)
     except InputError:
-        title, summary, course = path.stem, "", CoursePlace()
-    return LessonEntry(path.stem, number, title, summary, path, course)
+        return LessonEntry(path.stem, path.stem, "", path, number=number)
 
 
 def find_entry(name: str, entries: Sequence[LessonEntry]) -> LessonEntry:
@@ -153,8 +156,9 @@ def split_blocks(text: str, mark: str) -> tuple[str, list[str]]:
     return _FENCED.sub(lambda match: "" if match[1] == mark else match[0], text).strip(), blocks
 
 
-def parse_heading(lesson: str, heading: str) -> tuple[str, str, CoursePlace]:
-    """Title, summary and place of a lesson, from the text before its first step; an InputError names lesson and key."""
+def parse_heading(path: Path, heading: str) -> LessonEntry:
+    """A lesson from the text before its first step. Raises an InputError that names the lesson and the key."""
+    lesson = path.stem
     first, _, rest = heading.partition("\n")
     title = first.removeprefix("# ").strip()
     if not first.startswith("# ") or not title:
@@ -170,7 +174,7 @@ def parse_heading(lesson: str, heading: str) -> tuple[str, str, CoursePlace]:
         place = CoursePlace(needs=tuple(needs), **given)
     except InputError as error:
         raise InputError(f"Lesson {lesson}: {error}") from error
-    return title, " ".join(summary.split()), place
+    return LessonEntry(lesson, title, " ".join(summary.split()), path, place)
 
 
 TEXT = FieldSpec("text", "")

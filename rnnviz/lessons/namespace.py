@@ -1,6 +1,6 @@
 """The names and functions of statements: the values of a run, and functions of NumPy.
 
-Arrays are views: nothing is read before it is needed.
+Arrays are views: nothing is read before it is needed. What has no answer in a run raises an UnansweredError.
 """
 
 import re
@@ -48,7 +48,7 @@ class UnansweredError(ValueError):
 
 
 class Namespace:
-    """One run as a statement sees it, with a selection in it. Its methods raise an UnansweredError."""
+    """One run as a statement sees it, with a selection in it."""
 
     def __init__(self, result: RunResult, where: Location = ORIGIN) -> None:
         self.result, self.where = result, where
@@ -170,10 +170,7 @@ def _check_complete(trace: Trace, timesteps: range) -> None:
 
 
 def engine_name(result: RunResult, engine: str) -> str:
-    """The name of an engine of the run, which may be called the reference or the candidate.
-
-    Raises an UnansweredError if it was not run.
-    """
+    """The name of an engine of the run, which may be called the reference or the candidate."""
     name = dict(zip((REFERENCE, CANDIDATE), result.traces, strict=False)).get(engine, engine)
     if name not in result.traces:
         raise UnansweredError(f"{name} was not run: this run holds {', '.join(result.traces)}.")
@@ -181,14 +178,14 @@ def engine_name(result: RunResult, engine: str) -> str:
 
 
 def judgment(result: RunResult) -> Judgment:
-    """The judgment of the run's audit. Raises an UnansweredError without one."""
+    """The judgment of the run's audit."""
     if result.judgment is None:
         raise UnansweredError("The steps of this run have not been audited yet.")
     return result.judgment
 
 
 def audit_of(result: RunResult, engine: str) -> Audit:
-    """The audit of one engine. Raises an UnansweredError if no step of it was audited."""
+    """The audit of one engine."""
     audit = judgment(result).audits.get(engine_name(result, engine))
     if audit is None or not audit.audited:
         raise UnansweredError(f"No step of {display_name(engine_name(result, engine))} was audited.")
@@ -274,10 +271,7 @@ def is_name(name: str) -> bool:
 
 
 def array(value: Value) -> NDArray[Any]:
-    """Numbers, or true and false, as an array.
-
-    Raises an UnansweredError if it is text, or a list of arrays such as `state`.
-    """
+    """Numbers, or true and false, as an array; neither text nor a list of arrays such as `state`."""
     if isinstance(value, np.ndarray | np.generic | bool | int | float):
         return np.asarray(value)
     if isinstance(value, tuple | list) and all(isinstance(v, bool | int | float | np.generic) for v in value):
@@ -300,16 +294,8 @@ def _pair(a: Value, b: Value) -> tuple[NDArray[Any], NDArray[Any]]:
     return left, right
 
 
-def _reduced(reduce: Callable[[NDArray[Any]], Any], value: Value) -> Value:
-    return reduce(_some(value))
-
-
 def _extreme(reduce: Callable[[NDArray[Any]], Any], value: Value, *others: Value) -> Value:
     return reduce(_some([value, *others] if others else value))
-
-
-def _elementwise(compute: Callable[[NDArray[Any]], Any], value: Value) -> Value:
-    return compute(array(value))
 
 
 def _close(a: Value, b: Value, *, rtol: Value = 0.0, atol: Value = 0.0) -> bool:
@@ -338,23 +324,23 @@ VIEWS: Mapping[str, Callable[..., Value]] = {
 """Functions that read no number."""
 FUNCTIONS: Mapping[str, Callable[..., Value]] = {
     **VIEWS,
-    "all": partial(_reduced, np.all),
-    "any": partial(_reduced, np.any),
-    "sum": partial(_reduced, np.sum),
-    "count": partial(_reduced, np.count_nonzero),
+    "all": lambda value: np.all(_some(value)),
+    "any": lambda value: np.any(_some(value)),
+    "sum": lambda value: np.sum(_some(value)),
+    "count": lambda value: np.count_nonzero(_some(value)),
     "max": partial(_extreme, np.max),
     "min": partial(_extreme, np.min),
     "close": _close,
     "equal": _equal,
     "concat": _concat,
-    "abs": partial(_elementwise, np.abs),
-    "relu": partial(_elementwise, lambda values: np.maximum(values, values.dtype.type(0))),
-    "tanh": partial(_elementwise, np.tanh),
+    "abs": lambda value: np.abs(array(value)),
+    "relu": lambda value: np.maximum(array(value), array(value).dtype.type(0)),
+    "tanh": lambda value: np.tanh(array(value)),
     # An integer becomes a float, and an array without axes a number.
-    "sigmoid": partial(_elementwise, lambda values: sigmoid.values(values * 1.0)[()]),
-    "zeros_like": partial(_elementwise, np.zeros_like),
-    "isnan": partial(_elementwise, np.isnan),
-    "isinf": partial(_elementwise, np.isinf),
+    "sigmoid": lambda value: sigmoid.values(array(value) * 1.0)[()],
+    "zeros_like": lambda value: np.zeros_like(array(value)),
+    "isnan": lambda value: np.isnan(array(value)),
+    "isinf": lambda value: np.isinf(array(value)),
 }
 """Functions of values alone."""
 LANES = ("h", "c", "gate", "gradient")

@@ -20,21 +20,8 @@ from rnnviz.core import number_format
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import Location
 from rnnviz.frozen import dataclass
-from rnnviz.lessons.namespace import (
-    FUNCTIONS,
-    LANES,
-    MEMBERS,
-    METHODS,
-    NAMES,
-    ORIGIN,
-    SELECTION,
-    VIEWS,
-    Namespace,
-    UnansweredError,
-    Value,
-    array,
-    is_name,
-)
+from rnnviz.lessons import namespace
+from rnnviz.lessons.namespace import FUNCTIONS, METHODS, Namespace, UnansweredError, Value, array
 from rnnviz.verify.result import RunResult
 
 
@@ -43,6 +30,7 @@ class StatementError(InputError):
 
 
 _ENGINE = re.compile(r"[a-z][a-z0-9_]*")
+"""What an engine may be called in front of a point; others are `reference` or `candidate` there."""
 _LARGEST_INTEGER = 1 << 53
 _LONGEST, _DEEPEST = 1000, 40
 _NODES = (
@@ -63,14 +51,11 @@ class Statement:
     @cached_property
     def follows_selection(self) -> bool:
         """Whether it is about the value at the selection, so that it may hold in one place and not in another."""
-        return any(isinstance(node, ast.Name) and node.id in SELECTION for node in ast.walk(self.tree))
+        return any(isinstance(node, ast.Name) and node.id in namespace.SELECTION for node in ast.walk(self.tree))
 
 
 def parse_statement(text: str, expression: str) -> Statement:
-    """The statement that `expression` writes.
-
-    Raises a StatementError if it is not an expression, or holds anything that is not allowed: the sentence names it.
-    """
+    """The statement that `expression` writes. Raises a StatementError that names what is not allowed in it."""
     return Statement(text, expression, parse_expression(expression))
 
 
@@ -110,16 +95,17 @@ def _check(node: ast.AST, text: str, depth: int = 0) -> None:
         case ast.Call(func=ast.Name(id=name)):
             _check_arguments(node, text, name)
             below = [*node.args, *node.keywords]
-        case ast.Call(func=ast.Attribute(value=ast.Name(id=engine), attr=name)) if name in LANES and _is_engine(engine):
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=engine), attr=name)) if _has(engine, name, namespace.LANES):
             _check_arguments(node, text, name, engine=engine)
             below = [*node.args, *node.keywords]
-        case ast.Attribute(value=ast.Name(id=engine), attr=name) if name in MEMBERS and _is_engine(engine):
+        case ast.Attribute(value=ast.Name(id=engine), attr=name) if _has(engine, name, namespace.MEMBERS):
             below = []
-        case ast.Name(id=name) if is_name(name):
+        case ast.Name(id=name) if namespace.is_name(name):
             below = []
         case ast.Name(id=name):
+            known = ", ".join(namespace.NAMES)
             raise StatementError(
-                f"{name} is not a known name: a statement may name {', '.join(NAMES)} or a parameter, as l0_i2h_weight."
+                f"{name} is not a known name: a statement may name {known} or a parameter, as l0_i2h_weight."
             )
         case ast.Constant(value=int(value)) if abs(value) > _LARGEST_INTEGER:
             raise StatementError("A whole number in a statement may have at most 53 bits.")
@@ -135,9 +121,8 @@ def _check(node: ast.AST, text: str, depth: int = 0) -> None:
         _check(part, text, depth + 1)
 
 
-def _is_engine(name: str) -> bool:
-    """Whether an engine may be called so in front of a point; others are `reference` or `candidate` there."""
-    return _ENGINE.fullmatch(name) is not None
+def _has(engine: str, name: str, names: Collection[str]) -> bool:
+    return name in names and _ENGINE.fullmatch(engine) is not None
 
 
 def _check_arguments(call: ast.Call, text: str, name: str, **engine: str) -> None:
@@ -187,10 +172,7 @@ class Evaluator:
         self.values: dict[int, Value] = {}
 
     def value(self, node: ast.expr) -> Value:
-        """The value of an expression.
-
-        Raises an UnansweredError if the run has no such part, shapes do not fit, or too much would have to be read.
-        """
+        """The value of an expression. Raises an UnansweredError if the run has none, or too much would be read."""
         try:
             with np.errstate(all="ignore"):
                 found = self._visit(node)
@@ -223,9 +205,8 @@ class Evaluator:
             case ast.UnaryOp(op=ast.Not()):
                 return not truth(self.value(node.operand))
             case ast.UnaryOp():
-                return self._binary(
-                    ast.Sub() if isinstance(node.op, ast.USub) else ast.Add(), 0, self.value(node.operand)
-                )
+                sign = ast.Sub() if isinstance(node.op, ast.USub) else ast.Add()
+                return self._binary(sign, 0, self.value(node.operand))
             case ast.BinOp():
                 return self._binary(node.op, self.value(node.left), self.value(node.right))
             case ast.Compare():
@@ -246,14 +227,12 @@ class Evaluator:
         begin = len(self._scope.read)
         arguments = [self.value(argument) for argument in node.args]
         named = {str(keyword.arg): self.value(keyword.value) for keyword in node.keywords}
-        if isinstance(node.func, ast.Attribute):
-            assert isinstance(node.func.value, ast.Name), "refused when a statement is read"
-            return METHODS[node.func.attr](self._scope, *arguments, **named, engine=node.func.value.id)
-        assert isinstance(node.func, ast.Name), "refused when a statement is read"
-        name = node.func.id
+        name, _, method = ast.unparse(node.func).partition(".")
+        if method:
+            return METHODS[method](self._scope, *arguments, **named, engine=name)
         if name in METHODS:
             return METHODS[name](self._scope, *arguments, **named)
-        if name not in VIEWS:
+        if name not in namespace.VIEWS:
             self._scope.spend(sum(np.size(argument) for argument in arguments))
         if name == "close":
             named = self._scope.tolerances(begin) | named
@@ -348,10 +327,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class StatementResult:
-    """Result of a statement in a run.
-
-    `holds` is None where the statement says nothing about the run, for the `reason` that is then a sentence.
-    """
+    """Result of a statement in a run; `holds` is None where it says nothing about the run, and `reason` says why."""
 
     statement: Statement
     holds: bool | None
@@ -359,7 +335,7 @@ class StatementResult:
     reason: str = ""
 
 
-def check_statement(result: RunResult, statement: Statement, where: Location = ORIGIN) -> StatementResult:
+def check_statement(result: RunResult, statement: Statement, where: Location = namespace.ORIGIN) -> StatementResult:
     """Check a statement on a run's own numbers, with the selection at `where`. May take a tenth of a second."""
     asked = list(_pairs(statement.tree))
     evaluator = Evaluator(Namespace(result, where), {id(node) for left, _, right in asked for node in (left, right)})
