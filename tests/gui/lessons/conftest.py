@@ -127,7 +127,7 @@ def make_entry(tmp_path: Path) -> Callable[..., LessonEntry]:
     def make(text: str = LESSON, number: int = 1) -> LessonEntry:
         path = tmp_path / f"test-{number}.md"
         path.write_text(text, encoding="utf-8")
-        return LessonEntry(path.stem, number, text.partition("\n")[0].removeprefix("# "), "", path)
+        return LessonEntry(path.stem, text.partition("\n")[0].removeprefix("# "), "", path, number=number)
 
     return make
 

@@ -15,7 +15,7 @@ from tests.gui.lessons.conftest import Read
 
 def entry(number: int, chapter: str, *needs: str) -> LessonEntry:
     place = CoursePlace(f"Goal {number}.", 10 * number, needs, chapter)
-    return LessonEntry(f"0{number}-{'abcdef'[number - 1]}", number, f"Title {number}", "", Path("x.md"), place)
+    return LessonEntry(f"0{number}-{'abcdef'[number - 1]}", f"Title {number}", "", Path("x.md"), place, number)
 
 
 ENTRIES = (
