@@ -1,6 +1,6 @@
 """The names and functions of statements: the values of a run, and functions of NumPy.
 
-Arrays are views: nothing is read before it is needed. What has no answer in a run raises an UnansweredError.
+Arrays are views: nothing is read before it is needed. A name or value that a run lacks raises an UnansweredError.
 """
 
 import re

@@ -30,7 +30,7 @@ class StatementError(InputError):
 
 
 _ENGINE = re.compile(r"[a-z][a-z0-9_]*")
-"""What an engine may be called in front of a point; others are `reference` or `candidate` there."""
+"""The name of an engine in front of a point; others are `reference` or `candidate` there."""
 _LARGEST_INTEGER = 1 << 53
 _LONGEST, _DEEPEST = 1000, 40
 _NODES = (
