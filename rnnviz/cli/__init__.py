@@ -13,21 +13,8 @@ from argparse import Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 
 from rnnviz import __version__
-from rnnviz.cli import capture, explain, lesson, models, run, sweep, train
-from rnnviz.cli.terminal import (
-    AGREE,
-    ENGINE_FAILED,
-    WRONG_INPUT,
-    Answer,
-    Command,
-    Parser,
-    add_commands,
-    exit_code_of,
-    prepare_streams,
-    print_answer,
-    print_note,
-    signals_raised,
-)
+from rnnviz.cli import capture, explain, lesson, models, run, sweep, terminal, train
+from rnnviz.cli.terminal import AGREE, ENGINE_FAILED, WRONG_INPUT, Answer, Command, Parser
 from rnnviz.core.errors import EngineError, InputError, check_regular
 from rnnviz.core.extras import extra_of, not_installed
 from rnnviz.core.schema import display_value
@@ -86,14 +73,14 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    prepare_streams()
+    terminal.prepare_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         _check_folder()
         return _dispatch(words, ending=arguments is None)
     except SystemExit:
         # The parser has printed its help, or the version.
-        raise SystemExit(print_answer(AGREE, "")) from None
+        raise SystemExit(terminal.print_answer(AGREE, "")) from None
     except InputError as error:
         return _fail(error, WRONG_INPUT)
     except EngineError as error:
@@ -101,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         return _fail(error, WRONG_INPUT, "There is not enough memory: reduce a size.")
     except KeyboardInterrupt as interrupt:
-        return exit_code_of(interrupt)
+        return terminal.exit_code_of(interrupt)
     except Exception as error:  # noqa: BLE001 - any error is one sentence
         package = (getattr(error, "name", None) or "").partition(".")[0] if isinstance(error, ImportError) else ""
         if extra_of(package) is not None:
@@ -123,10 +110,10 @@ def _check_folder() -> None:
 def _dispatch(words: list[str], ending: bool) -> int:
     if words and words[0] in COMMANDS:
         parser = Parser(prog="rnnviz")
-        add_commands(parser, {words[0]: COMMANDS[words[0]]})
+        terminal.add_commands(parser, {words[0]: COMMANDS[words[0]]})
         options = parser.parse_args(words)
-        with signals_raised(ending):
-            return print_answer(*options.answer(options))
+        with terminal.signals_raised(ending=ending):
+            return terminal.print_answer(*options.answer(options))
     _check_command(words)
     return open_window(window_parser().parse_args(words).file)
 
@@ -154,7 +141,7 @@ def _check_command(words: list[str]) -> None:
 
 def command_parsers() -> dict[str, Parser]:
     """The parser of each command, from which the manual page and the completion are made."""
-    return add_commands(Parser(prog="rnnviz"), COMMANDS)
+    return terminal.add_commands(Parser(prog="rnnviz"), COMMANDS)
 
 
 class _WindowParser(Parser):
@@ -180,6 +167,6 @@ def window_parser() -> Parser:
 
 def _fail(error: BaseException, code: int, sentence: str | None = None) -> int:
     if os.environ.get("RNNVIZ_DEBUG") == "1":
-        print_note("".join(traceback.format_exception(error)).rstrip())
-    print_note(f"rnnviz: {sentence or error}")
+        terminal.print_note("".join(traceback.format_exception(error)).rstrip())
+    terminal.print_note(f"rnnviz: {sentence or error}")
     return code

@@ -14,19 +14,8 @@ from typing import Any, NoReturn
 
 from rnnviz.cells import CELLS
 from rnnviz.cells.interpreters.graph import trace as graph_of
-from rnnviz.cli.terminal import (
-    AGREE,
-    Answer,
-    Parser,
-    answer_json,
-    check_files,
-    config_of,
-    in_lines,
-    option,
-    print_answer,
-    progress_bar,
-    run_config,
-)
+from rnnviz.cli import terminal
+from rnnviz.cli.terminal import AGREE, Answer, Parser, option
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import display_name, is_own
 from rnnviz.core.errors import EngineError, InputError
@@ -81,7 +70,7 @@ def explain(options: Namespace) -> Answer:
     from rnnviz.explain.explanation import explain
     from rnnviz.explain.report import report, to_json
 
-    config = config_of(options)
+    config = terminal.config_of(options)
     if options.gradient is not None:
         options.gradient = gluon_name(options.gradient)
         config = replace(config, backward=replace(config.backward, enabled=True))
@@ -90,34 +79,34 @@ def explain(options: Namespace) -> Answer:
         raise InputError(f"--top must be at least 1 (got {options.top}).")
     if options.csv is not None and not _names_parameter(options.gradient or ""):
         raise InputError("--csv needs --gradient with a number of a parameter, such as l0_i2h_weight[3,2].")
-    check_files(config, options, {"--json": options.json, "--csv": options.csv})
-    result = run_config(config, options, audit="off" if placed else "auto")
+    terminal.check_files(config, options, {"--json": options.json, "--csv": options.csv})
+    result = terminal.run_config(config, options, audit="off" if placed else "auto")
     where, why = (_place(result, options), "") if placed else _first_place(result, options)
     place = _place_of(result, where, options)
     explained = explain(result, place)
     if options.csv is not None:
         from rnnviz.io.export.data import write_contributions
 
-        with progress_bar(options.quiet) as notify:
+        with terminal.progress_bar(options.quiet) as notify:
             write_contributions(result, options.csv, place.of, lambda done: notify(f"writing {options.csv}", done))
     if options.json is not None:
         further = {"chosen": why, "assumptions": list(result.assumptions)}
         content = {**to_json(explained), **{key: value for key, value in further.items() if value}}
-        text = answer_json(content, options.json)
+        text = terminal.answer_json(content, options.json)
         if text:
             return AGREE, text
     from rnnviz.text.verdict_details import assumptions
 
     text = with_parameters_in_columns(report(explained, options.top), names_of_file(config.parameters.path))
     lines = (*([f"{why}\n"] if why else []), text, *assumptions(result))
-    return AGREE, in_lines(lines, options)
+    return AGREE, terminal.in_lines(lines, options)
 
 
 class _PrintProgram(Action):
     """Print a cell's lines and the calls that compute them, and exit."""
 
     def __call__(self, _parser: object, _namespace: Namespace, cell: Any, _option: str | None = None) -> NoReturn:
-        raise SystemExit(print_answer(AGREE, _listing(cell) + "\n"))
+        raise SystemExit(terminal.print_answer(AGREE, _listing(cell) + "\n"))
 
 
 def _listing(cell: str) -> str:

@@ -7,18 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rnnviz.cli.terminal import (
-    AGREE,
-    Answer,
-    Parser,
-    answer_json,
-    call_with_bar,
-    in_lines,
-    load,
-    option,
-    print_note,
-    with_cell,
-)
+from rnnviz.cli import terminal
+from rnnviz.cli.terminal import AGREE, Answer, Parser, option
 from rnnviz.core.config import CELL_NAMES, Config, Network
 from rnnviz.core.engine_spec import is_own
 from rnnviz.core.errors import EngineError, InputError
@@ -51,7 +41,7 @@ def inspect(options: Namespace) -> Answer:
         listed: dict[str, Any] = {"entries": [asdict(entry) for entry in entries]}
         if not entries:
             listed["arrays"] = [{"name": name, "shape": list(shape)} for name, shape in arrays.items()]
-        text = answer_json(listed, options.json)
+        text = terminal.answer_json(listed, options.json)
         if text:
             return AGREE, text
     return AGREE, f"{table(entries) if entries else nothing_recognized(options.file, arrays)}\n"
@@ -72,7 +62,9 @@ def arrays_in_subprocess(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _in_subprocess(read: Callable[[Path], Read], path: Path) -> Read:
-    return call_with_bar(read, path, stage=f"reading {path.name}", what=f"{path} could not be read", quiet=False)
+    return terminal.call_with_bar(
+        read, path, stage=f"reading {path.name}", what=f"{path} could not be read", quiet=False
+    )
 
 
 def table(entries: Sequence["Entry"]) -> str:
@@ -149,7 +141,7 @@ def config(options: Namespace) -> Answer:
 
         found, entry = config_from_model(options.file, options.entry, options.cell, options.initial_state)
         for clause in of_run(entry, found):
-            print_note(f"{options.file}: {entry.name}: {clause}.")
+            terminal.print_note(f"{options.file}: {entry.name}: {clause}.")
         check_paths(found)
         return AGREE, dump_config(found, unused=False)
     _refuse_options(options, ("entry", "cell", "initial_state"), "--from FILE")
@@ -171,7 +163,7 @@ def _config_of_session(options: Namespace) -> str:
     _refuse_options(options, ("entry", "cell", "initial_state"), f"a model file, but {options.file} is a session")
     config = read_session(options.file, lambda: storage().folder).config
     if any(map(is_unpacked, paths_in(config))):
-        print_note(f"rnnviz: {options.file} contains the files of this config: unzip it to run the config.")
+        terminal.print_note(f"rnnviz: {options.file} contains the files of this config: unzip it to run the config.")
     return as_in_session(dump_config(config, unused=False))
 
 
@@ -240,7 +232,7 @@ def convert(options: Namespace) -> Answer:
     check_outputs({"OUT": target}, files_read(config))
     form.check(config.network, target)
     with atomic_write(target) as temporary:
-        check = call_with_bar(
+        check = terminal.call_with_bar(
             *(write_verified, partial(load_inputs, config, of_weights), form, temporary.absolute(), target),
             stage=f"writing {target.name}",
             what=f"{target} could not be written",
@@ -250,7 +242,7 @@ def convert(options: Namespace) -> Answer:
     lines = [f"Wrote {target} ({check.numbers:,} weights). {check.sentences}"]
     lines += filter(None, [form.note(config.network)])
     lines += [f"Assumption: {clause}." for clause in check.assumptions]
-    return AGREE, in_lines(lines, options)
+    return AGREE, terminal.in_lines(lines, options)
 
 
 def _config_of(source: Path, options: Namespace) -> Config:
@@ -258,9 +250,9 @@ def _config_of(source: Path, options: Namespace) -> Config:
     from rnnviz.io import ENDING
 
     if source.suffix.lower() in (".toml", ENDING):
-        config = load(source)
+        config = terminal.load(source)
         if is_own(options.cell or config.network.cell):
-            return _with_custom_cell(with_cell(config, options.cell), source, options.cell)
+            return _with_custom_cell(terminal.with_cell(config, options.cell), source, options.cell)
         _refuse_options(options, ("entry", "cell"), f"a model file, but {source} is a config")
         return config
     if options.cell is not None:

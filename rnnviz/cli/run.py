@@ -6,21 +6,9 @@ from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
+from rnnviz.cli import terminal
 from rnnviz.cli.explain import check_place, next_commands
-from rnnviz.cli.terminal import (
-    AGREE,
-    DISAGREE,
-    WRONG_INPUT,
-    Answer,
-    Parser,
-    all_written,
-    check_files,
-    config_of,
-    engine_names,
-    option,
-    progress_bar,
-    run_config,
-)
+from rnnviz.cli.terminal import AGREE, DISAGREE, WRONG_INPUT, Answer, Parser, option
 from rnnviz.core.config import Compare, Config
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.errors import InputError
@@ -59,20 +47,20 @@ def add_run_options(parser: Parser) -> None:
 
 
 def run(options: Namespace) -> Answer:
-    config, outputs = _with_options(config_of(options), options), _outputs(options)
+    config, outputs = _with_options(terminal.config_of(options), options), _outputs(options)
     if options.gates and options.csv is None and options.npz is None:
         raise InputError("--gates needs --csv or --npz.")
     if options.png is not None and options.png.suffix.lower() != ".png":
         raise InputError(f"--png must end in .png (got {display_value(str(options.png))}).")
     drawn = next((f"--{entry.key}" for entry, _ in outputs if entry.drawn), "")
-    check_files(config, options, {f"--{entry.key}": path for entry, path in outputs}, drawn)
+    terminal.check_files(config, options, {f"--{entry.key}": path for entry, path in outputs}, drawn)
     reading = None
     for entry, _ in outputs:
         if entry.load:
             reading = partial(named_function(entry.load), **({"load": reading} if reading else {}))
-    result = run_config(config, options, reading, options.audit)
+    result = terminal.run_config(config, options, reading, options.audit)
     options.next = partial(next_commands, result, options=options)
-    written = all_written(partial(_write, entry, path, result, options) for entry, path in outputs)
+    written = terminal.all_written(partial(_write, entry, path, result, options) for entry, path in outputs)
     verdict = result.overall_verdict
     failed = verdict is Verdict.DISAGREE or (options.strict and verdict is not Verdict.AGREE)
     return DISAGREE if failed else AGREE if written else WRONG_INPUT, _text(result, options)
@@ -97,7 +85,7 @@ def _with_options(config: Config, options: Namespace) -> Config:
     """The config with the engines, the tolerances and the backward pass of the options."""
     compare = config.compare
     if options.engines is not None or options.reference is not None:
-        named = engine_names(options.engines, options.reference)
+        named = terminal.engine_names(options.engines, options.reference)
         if named is None and compare.candidates is None:
             compare = replace(compare, reference=options.reference)
         else:
@@ -119,7 +107,7 @@ def _outputs(options: Namespace) -> list[tuple[OutputEntry, Path]]:
 
 def _write(entry: OutputEntry, path: Path, result: RunResult, options: Namespace) -> None:
     # A bar for a writer that reports no progress would only flicker.
-    with progress_bar(options.quiet or "progress" not in entry.takes) as notify:
+    with terminal.progress_bar(options.quiet or "progress" not in entry.takes) as notify:
         given = {"gates": options.gates, "commands": options.next}
         entry.written(result, path, progress=lambda done: notify(f"writing {path}", done), **given)
 
@@ -159,12 +147,12 @@ def figure(options: Namespace) -> Answer:
 
     names = ("view", "width", "height", "quantity", "engine", "theme", "resolution", "title")
     asked = paper_figure(options.output, **{name: getattr(options, name) for name in names}, dashes="--")
-    config = config_of(options)
+    config = terminal.config_of(options)
     if options.view == "gradient-flow" or (options.quantity or "").startswith("grad."):
         config = replace(config, backward=replace(config.backward, enabled=True))
     check_place(config, options)
-    check_files(config, options, {"-o": options.output}, "rnnviz figure")
-    result = run_config(config, options)
+    terminal.check_files(config, options, {"-o": options.output}, "rnnviz figure")
+    result = terminal.run_config(config, options)
     where = figure_place(config.network, options.layer, options.direction, options.sample, options.unit)
     from rnnviz.gui.export.paper import write_figure
 

@@ -5,19 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnnviz.cli.terminal import (
-    AGREE,
-    DISAGREE,
-    ENGINE_FAILED,
-    WRONG_INPUT,
-    Answer,
-    Parser,
-    all_written,
-    engine_names,
-    option,
-    print_note,
-    progress_bar,
-)
+from rnnviz.cli import terminal
+from rnnviz.cli.terminal import AGREE, DISAGREE, ENGINE_FAILED, WRONG_INPUT, Answer, Parser, option
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.extras import missing
 from rnnviz.core.schema import FieldSpec
@@ -57,7 +46,7 @@ def sweep(options: Namespace) -> Answer:
         return AGREE, resource_path("sweeps", "example.toml").read_text(encoding="utf-8")
     if options.sweep is None:
         raise InputError("A sweep file is missing; see rnnviz sweep --help.")
-    engines = engine_names(options.engines)
+    engines = terminal.engine_names(options.engines)
     cells = None if options.cell is None else tuple(cell.strip() for cell in options.cell.split(","))
     grid = load_sweep(options.sweep, engines, cells)
     check_engines(grid)
@@ -78,7 +67,7 @@ def sweep(options: Namespace) -> Answer:
             "again to compute them."
         )
     table = SweepTable(grid.keys, tuple(sorted(rows, key=lambda row: row.point.index)))
-    written = all_written(_writers(table, options))
+    written = terminal.all_written(_writers(table, options))
     code = _exit_code([row.finding.verdict for row in rows if row.finding is not None], options.allow_refused)
     return code or (AGREE if written else WRONG_INPUT), _text(table, options)
 
@@ -94,7 +83,7 @@ def _exit_code(verdicts: Sequence[str], allow_refused: bool) -> int:
         return AGREE
     which = "Every row was" if refused == len(verdicts) else f"{refused:,} of {plural(len(verdicts), 'row')} were"
     advice = "" if refused == len(verdicts) else ", or accept them with --allow-refused"
-    print_note(f"rnnviz: {which} refused: mend the sweep as their reasons say{advice}.")
+    terminal.print_note(f"rnnviz: {which} refused: mend the sweep as their reasons say{advice}.")
     return WRONG_INPUT
 
 
@@ -113,13 +102,13 @@ def _compute(sweeping: "Sweeping", journal: "Journal", options: Namespace) -> "l
     if not sweeping.left:
         return rows
     try:
-        with progress_bar(options.quiet) as notify, _scheduler(sweeping.warm, options) as scheduler:
+        with terminal.progress_bar(options.quiet) as notify, _scheduler(sweeping.warm, options) as scheduler:
             for row in sweeping.rows(scheduler, journal):
                 rows.append(row)
                 notify(f"{len(rows):,} of {size:,} rows", len(rows) / size)
     except KeyboardInterrupt:
         if not options.quiet:
-            print_note(
+            terminal.print_note(
                 f"Stopped after {len(rows):,} of {size:,} rows; run the same command again to compute the others."
             )
         raise

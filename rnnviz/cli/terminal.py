@@ -193,62 +193,35 @@ def exit_code_of(interrupt: KeyboardInterrupt) -> int:
 
 
 @contextmanager
-def _handled(handle: Callable[[int, FrameType | None], None], *, ending: bool = False) -> Iterator[None]:
-    """Let a function handle the signals that end the program; one that is ignored, as under nohup, stays ignored.
+def signals_raised(*, ending: bool = False, note_first: bool = False) -> Iterator[list[int]]:
+    """Raise `Ended` in the main thread for the signals that end the program; `note_first` only notes the first one.
 
-    Afterwards their handlers are back, or, at the `ending` of the program, they are ignored.
+    Yields the list of noted signals, for work whose results must be kept. A signal that is ignored, as under nohup,
+    stays ignored. Afterwards the handlers are back, or, at the `ending` of the program, the signals are ignored.
     """
+    noted, last = list[int](), -_REPEATED_SECONDS
+    if threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        nonlocal last
+        if monotonic() - last <= _REPEATED_SECONDS:
+            return
+        last = monotonic()
+        if not note_first or noted:
+            raise Ended(number)
+        noted.append(number)
+
     known = {number: signal.getsignal(number) for number in _ENDING}
     before = {number: handler for number, handler in known.items() if handler not in (signal.SIG_IGN, None)}
     for number in before:
         signal.signal(number, handle)
     try:
-        yield
+        yield noted
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_IGN if ending else handler)
-
-
-@contextmanager
-def signals_raised(ending: bool) -> Iterator[None]:
-    """Raise `Ended` in the main thread meanwhile; `ending` says that the program must not be interrupted afterwards."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    last = -_REPEATED_SECONDS
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        nonlocal last
-        if monotonic() - last > _REPEATED_SECONDS:
-            last = monotonic()
-            raise Ended(number)
-
-    with _handled(end, ending=ending):
-        yield
-
-
-@contextmanager
-def signals_noted() -> Iterator[list[int]]:
-    """Only note the first signal, for work whose results must be kept; a later one raises `Ended`.
-
-    Yields the list of those that came.
-    """
-    noted: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield noted
-        return
-    first = 0.0
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        nonlocal first
-        if not noted:
-            noted.append(number)
-            first = monotonic()
-        elif monotonic() - first > _REPEATED_SECONDS:
-            raise Ended(number)
-
-    with _handled(note):
-        yield noted
 
 
 def ignore_signals() -> None:

@@ -6,20 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unicodedata import category
 
-from rnnviz.cli.terminal import (
-    AGREE,
-    DISAGREE,
-    WRONG_INPUT,
-    Answer,
-    Parser,
-    all_written,
-    answer_json,
-    in_lines,
-    option,
-    print_note,
-    progress_bar,
-    signals_noted,
-)
+from rnnviz.cli import terminal
+from rnnviz.cli.terminal import AGREE, DISAGREE, WRONG_INPUT, Answer, Parser, option
 from rnnviz.core.errors import InputError, printable
 from rnnviz.core.model_formats import written_endings
 from rnnviz.core.number_format import count, short
@@ -79,16 +67,16 @@ def train(options: Namespace) -> Answer:
     source = batches_of(task)
     task = task.with_input_size(source.input_size)
     # What was learned is kept: a signal ends the training, and not the writing of the files.
-    with signals_noted() as signals:
+    with terminal.signals_raised(note_first=True) as signals:
         history = TrainingHistory(TrainingStart(task, source.baseline, "".join(source.names)))
         last = _train(history, options, signals)
         lines = [*history.sentences]
-        written = all_written(_writers(history, options, last, lines))
+        written = terminal.all_written(_writers(history, options, last, lines))
     code = 128 + signals[0] if signals else DISAGREE if history.verdict is Verdict.DISAGREE else AGREE
     code = code or (AGREE if written else WRONG_INPUT)
     if options.json == "-":
-        return code, answer_json(history.to_json(), "-")
-    return code, in_lines(lines, options)
+        return code, terminal.answer_json(history.to_json(), "-")
+    return code, terminal.in_lines(lines, options)
 
 
 def _writers(
@@ -96,7 +84,7 @@ def _writers(
 ) -> Iterator[Callable[[], object]]:
     """Write each file that the options ask for; sentences about weights are added to `lines`."""
     if options.json not in (None, "-"):
-        yield lambda: answer_json(history.to_json(), options.json)
+        yield lambda: terminal.answer_json(history.to_json(), options.json)
     if options.weights is not None:
         yield lambda: lines.extend(_write_weights(history.start.task, last, history.start.characters, options))
 
@@ -107,7 +95,7 @@ def _train(history: "TrainingHistory", options: Namespace, signals: list[int]) -
 
     steps = history.start.task.training.steps
     with TrainingProcess(history.start.task) as process:
-        with progress_bar(options.quiet) as notify:
+        with terminal.progress_bar(options.quiet) as notify:
             while not (process.ended or signals):
                 history.add(process.events(_POLL_SECONDS))
                 if history.steps:
@@ -117,7 +105,7 @@ def _train(history: "TrainingHistory", options: Namespace, signals: list[int]) -
         last, rest = process.checkpoint()
     history.add(rest)
     if stopped and not options.quiet:
-        print_note(f"Stopped after {count(last.step)} of {count(steps)} training steps.")
+        terminal.print_note(f"Stopped after {count(last.step)} of {count(steps)} training steps.")
     return last
 
 
@@ -136,7 +124,7 @@ def _write_weights(task: "TrainingTask", last: "Checkpoint", characters: str, op
         save_character_model(path, task.network, last.parameters, characters)
         yield f"Wrote {path}: a character model, with which rnnviz generate writes text."
         return
-    with progress_bar(options.quiet) as notify:
+    with terminal.progress_bar(options.quiet) as notify:
         check = write_trained(path, task.network, last.parameters, lambda done: notify(f"writing {path.name}", done))
     yield f"Wrote {path} ({count(check.numbers)} weights), and the linear layer to {linear_file(path)}."
     yield check.sentences
@@ -175,12 +163,12 @@ def generate(options: Namespace) -> Answer:
         generator = Generator(model, options.prefix, seed=seed, temperature=temperature)
     except InputError as error:
         raise InputError(f"--prefix cannot be read: {error}") from error
-    with progress_bar(options.quiet) as notify:
+    with terminal.progress_bar(options.quiet) as notify:
         for done in range(length):
             generator.step()
             notify("generating", (done + 1) / length)
     content = _content(generator)
-    out = "" if options.json is None else answer_json(content, options.json)
+    out = "" if options.json is None else terminal.answer_json(content, options.json)
     if options.quiet or options.json == "-":
         return AGREE, out
     if options.probabilities:

@@ -13,7 +13,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from rnnviz.cli import run
+from rnnviz.cli import terminal
 from rnnviz.cli.terminal import DISAGREE, INTERRUPTED, WRONG_INPUT
 from rnnviz.gui.app import QT_LIBRARIES, LibraryMissingError
 from rnnviz.io.templates import write_starter
@@ -56,7 +56,7 @@ def test_ctrl_c_while_a_file_is_written_leaves_nothing_of_it(
 
         yield tell
 
-    monkeypatch.setattr(run, "progress_bar", interrupted)
+    monkeypatch.setattr(terminal, "progress_bar", interrupted)
     answer = rnnviz("run", config, "--engines", WRONG, f"--{kind}", path)
     assert (answer.code, answer.err) == (INTERRUPTED, "")
     assert any(name.startswith(f".{path.name}.") for name in at_work[0])
