@@ -335,7 +335,7 @@ class _Figures:
             columns, samples = self._by_column[block.start[:2]], slice(None) if block.samples is None else block.samples
             columns[samples] = np.maximum(columns[samples], error_ratio.max(axis=0))
             self._error_ratios.add(error_ratio, block)
-            self._ulps.add_distances(ulp, block, largest_ulp)
+            self._ulps.add(ulp, block)
         # An error ratio is above 1 exactly where the error is above the tolerance.
         worst = float(by_step.max())
         if worst > 1.0:

@@ -17,7 +17,6 @@ from rnnviz.verify.metrics import ComparedBlock, UlpArray
 _MANTISSA = 52
 _BIAS = 1023
 _KEYS = 2048
-_FIRST_POWERS, _FEW, _LOOKED_FOR = 4, 32, 4
 
 
 @dataclass(frozen=True)
@@ -75,44 +74,25 @@ class HistogramAccumulator:
         self._added = 0
         self._room = np.empty(0, np.int64)
 
-    def add(self, values: NDArray[np.float64], block: ComparedBlock) -> None:
-        """Count numbers (B, N, H) of a block."""
+    def add(self, values: NDArray[np.float64] | UlpArray, block: ComparedBlock) -> None:
+        """Count numbers (B, N, H) of a block, or its distances in floats."""
+        # The powers of two of distances are exact in float64. The largest of 64 bits says that there is none.
+        floats = values.astype(np.float64, copy=False)
+        if values.dtype == np.uint64:
+            floats[values == np.uint64(2**64 - 1)] = np.inf
         if self._room.size < values.size:
             self._room = np.empty(values.size, np.int64)
-        keys = _keys(values, self._room[: values.size].reshape(values.shape))
-        self._add(np.bincount(keys.reshape(-1), minlength=_KEYS), keys, block)
-
-    def add_distances(self, ulp: UlpArray, block: ComparedBlock, largest: int) -> None:
-        """Count a block of distances in floats as `add` counts floats; what 64 bits call the largest is infinite.
-
-        Most distances are small and in few bins. To count those above each of the first powers of two is quicker than
-        to find every number's own, which is left to the few that are above them all.
-        """
-        above = ulp > 1 << _FIRST_POWERS
-        many = int(np.count_nonzero(above))
-        if ulp.dtype != np.uint32 or many > ulp.size // _FEW:
-            self.add(_as_floats(ulp), block)
-            return
-        counts = np.bincount(_keys(_as_floats(ulp[above])), minlength=_KEYS)
-        # From the highest power that any distance exceeds down to the first.
-        for key in range(min(_FIRST_POWERS, (largest - 1).bit_length()) if largest > 1 else 0, 0, -1):
-            np.greater(ulp, 1 << (key - 1), out=above)
-            more = int(np.count_nonzero(above))
-            counts[_BIAS + key], many = more - many, more
-        nonzero = int(np.count_nonzero(np.not_equal(ulp, 0, out=above))) if largest else 0
-        counts[_BIAS], counts[0] = nonzero - many, ulp.size - nonzero
-        self._add(counts, ulp, block)
-
-    def _add(self, counts: NDArray[np.int64], keys: NDArray[Any], block: ComparedBlock) -> None:
-        """Add a block's counts; `keys` are its numbers' keys, or the distances that have them."""
-        new = np.flatnonzero((self._counts == 0) & (counts > 0))
+        # The exponent field of the power of two that each number lies just below or at; 0 for zero. Adding the largest
+        # mantissa lifts every number to the next exponent unless its own mantissa is zero.
+        bits = np.ascontiguousarray(floats).view(np.int64)
+        keys = np.add(bits, (1 << _MANTISSA) - 1, out=self._room[: values.size].reshape(values.shape))
+        keys >>= _MANTISSA
+        counts = np.bincount(keys.reshape(-1), minlength=_KEYS)
+        for key in np.flatnonzero((self._counts == 0) & (counts > 0)).tolist():
+            first = int((block.ordered(keys) == key).argmax())
+            self._places[key] = self._added + first, block.index(block.place(first))
         self._counts += counts
         self._added += keys.size
-        if len(new) == 0:
-            return
-        keys = _keys(_as_floats(keys)) if keys.dtype == np.uint32 else keys
-        for key, first in zip(new, _first_places(block.ordered(keys), new), strict=True):
-            self._places[int(key)] = self._added - keys.size + first, block.index(block.place(first))
 
     def histogram(self, places: Places) -> Histogram:
         """The histogram of the values added so far, which are at these places."""
@@ -131,31 +111,3 @@ class HistogramAccumulator:
         if key == _KEYS - 1:
             return self._highest - self._lowest + 2
         return min(max(key - 1 - _BIAS, self._lowest), self._highest) - self._lowest + 1
-
-
-def _keys(values: NDArray[np.float64], out: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
-    """For each number the exponent field of the power of two that it lies just below or at; 0 for zero.
-
-    Adding the largest mantissa lifts every number to the next exponent unless its own mantissa is zero.
-    """
-    keys = np.add(np.ascontiguousarray(values).view(np.int64), (1 << _MANTISSA) - 1, out=out)
-    keys >>= _MANTISSA
-    return np.asarray(keys)
-
-
-def _first_places(keys: NDArray[Any], wanted: NDArray[np.int64]) -> list[int]:
-    """Where each of the wanted keys is first."""
-    if len(wanted) <= _LOOKED_FOR:
-        return [int((keys == key).argmax()) for key in wanted]
-    first = np.empty(_KEYS, np.int64)
-    # Of several numbers that are put in one place the last one stays, which is the first one here.
-    first[keys[::-1]] = np.arange(keys.size - 1, -1, -1)
-    return [int(first[key]) for key in wanted]
-
-
-def _as_floats(ulp: UlpArray) -> NDArray[np.float64]:
-    """Distances as float64, in which their powers of two are exact; infinite where there is none."""
-    floats = ulp.astype(np.float64)
-    if ulp.dtype == np.uint64:
-        floats[ulp == np.uint64(2**64 - 1)] = np.inf
-    return floats
