@@ -16,6 +16,7 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, inl
 
 from rnnviz.captures.onnx_taps import IN_ARRAYS, IN_LISTS, Array, Outputs, Tap, Taps
 from rnnviz.captures.rnn_capture import Arrays, Call, CapturedSequence, Network, joined, safe_name
+from rnnviz.core.bounded_read import limited_memory
 from rnnviz.core.errors import EngineError, InputError, printable
 from rnnviz.core.memory_budget import available_memory
 from rnnviz.core.model_formats import ONNX
@@ -24,7 +25,6 @@ from rnnviz.core.progress import stage
 from rnnviz.core.schema import display_value, listed
 from rnnviz.core.words import join_words, plural, suggest
 from rnnviz.engines.registry import load_engine
-from rnnviz.io.bounded_read import limited_memory
 from rnnviz.io.model_formats.formats import format_of
 from rnnviz.io.model_formats.load import arrays_of, choose, nothing_recognized
 from rnnviz.io.model_formats.model_file import Entry, StoredLayer, UnreadableError, with_stacks

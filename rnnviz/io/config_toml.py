@@ -10,11 +10,11 @@ from typing import Any
 
 import tomli_w
 
+from rnnviz.core.bounded_read import read_plain_text
 from rnnviz.core.config import SECTIONS, Config
 from rnnviz.core.engine_spec import engine_file, with_file
 from rnnviz.core.errors import InputError, in_short
 from rnnviz.core.schema import declarations
-from rnnviz.io.bounded_read import read_plain_text
 from rnnviz.io.outputs import write_text
 
 UNPACKED = "files-"

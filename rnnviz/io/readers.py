@@ -17,6 +17,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.core.bounded_read import read_at, read_plain_text, reading
 from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError, InputError, check_regular, key_errors
 from rnnviz.core.memory_budget import available_memory, readable
@@ -26,7 +27,6 @@ from rnnviz.core.schema import LARGEST_SIZE, display_value, listed
 from rnnviz.core.sequence import SequenceSource, alphabet, indices, one_hot
 from rnnviz.core.words import plural
 from rnnviz.frozen import dataclass
-from rnnviz.io.bounded_read import read_at, read_plain_text, reading
 from rnnviz.io.model_formats.formats import open_tensors
 from rnnviz.io.model_formats.load import room_for_file, within
 from rnnviz.io.model_formats.model_file import DTYPES

@@ -18,6 +18,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import rnnviz
 from rnnviz.cells import CellError, CellSpec
+from rnnviz.core.bounded_read import LARGEST_TEXT, reading
 from rnnviz.core.cell_json import cell_from_json, cell_to_json
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import is_own
@@ -27,7 +28,6 @@ from rnnviz.core.schema import LARGEST_SIZE, config_field, display_key, display_
 from rnnviz.core.trace_index import Location
 from rnnviz.frozen import dataclass
 from rnnviz.io import ENDING
-from rnnviz.io.bounded_read import LARGEST_TEXT, reading
 from rnnviz.io.config_toml import UNPACKED, check_paths, dump_config, files_read, load_config, parse_config, with_paths
 from rnnviz.io.model_formats.formats import files_beside, model_in
 from rnnviz.io.outputs import Progress, atomic_write

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.core.bounded_read import read_plain_text
 from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.sequence import alphabet, indices, one_hot
 from rnnviz.core.words import plural
 from rnnviz.frozen import dataclass
-from rnnviz.io.bounded_read import read_plain_text
 from rnnviz.io.resources import resource_path
 from rnnviz.training.task import Problem, TrainingTask
 

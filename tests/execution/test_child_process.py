@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController
 
+from rnnviz.core.bounded_read import limited_memory
 from rnnviz.core.errors import ConfigError, EngineError, InputError
 from rnnviz.core.progress import advance, expect
 from rnnviz.execution.child_process import (
@@ -19,7 +20,6 @@ from rnnviz.execution.child_process import (
     openblas_kernels,
     simd_extensions,
 )
-from rnnviz.io.bounded_read import limited_memory
 from tests.leaks import children
 
 

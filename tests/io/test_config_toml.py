@@ -8,8 +8,8 @@ from time import process_time
 
 import pytest
 
+from rnnviz.core.bounded_read import read_plain_text
 from rnnviz.core.errors import InputError
-from rnnviz.io.bounded_read import read_plain_text
 from rnnviz.io.config_toml import load_config, parse_toml, save_config
 from rnnviz.sweeps.grid import load_sweep
 from tests.io.readers.refusals import refused, refused_key

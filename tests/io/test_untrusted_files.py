@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from rnnviz.core import bounded_read as pieces
+from rnnviz.core.bounded_read import limited_memory, read_pieces, read_plain_text
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.npz import NpzFile
 from rnnviz.core.progress import expect, watched
 from rnnviz.execution.child_process import call_in_subprocess
-from rnnviz.io import bounded_read as pieces
-from rnnviz.io.bounded_read import limited_memory, read_pieces, read_plain_text
 from rnnviz.io.config_toml import load_config
 from rnnviz.io.inputs import use_of
 from rnnviz.io.model_formats.formats import open_model

@@ -13,6 +13,7 @@ from PySide6.QtCore import QSettings, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication, QSplitter, QWidget
 
 from rnnviz.cells import CELLS
+from rnnviz.core.bounded_read import limited_memory
 from rnnviz.core.config import Config
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.memory_budget import check_memory, demand
@@ -26,7 +27,6 @@ from rnnviz.gui.commands.dialogs import RecentFiles
 from rnnviz.gui.main_layout import divide_as
 from rnnviz.gui.settings import MOTION_CHOICES, THEME_CHOICES, Settings
 from rnnviz.gui.views.vector_table import ColumnMenuButton
-from rnnviz.io.bounded_read import limited_memory
 from rnnviz.io.config_toml import dump_config, load_config, parse_config
 from rnnviz.io.inputs import load_inputs, read_state
 from rnnviz.io.readers import open_sequence, read_labels, read_vocabulary

@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+from rnnviz.core.bounded_read import reading
 from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.extras import missing
 from rnnviz.core.model_formats import (
@@ -23,7 +24,6 @@ from rnnviz.core.model_formats import (
 )
 from rnnviz.core.schema import listed
 from rnnviz.core.words import unreadable
-from rnnviz.io.bounded_read import reading
 from rnnviz.io.model_formats.model_file import ModelFile, TensorFile
 from rnnviz.io.model_formats.named_arrays import is_weight
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from rnnviz.cells import CELLS
 from rnnviz.cells.activations import Activation, affine, linear
+from rnnviz.core.bounded_read import limited_memory
 from rnnviz.core.config import Config, InitialStateSource, Network, ParameterSource, SequenceSource
 from rnnviz.core.errors import InputError, printable
 from rnnviz.core.mmap_arrays import FloatArray
@@ -25,7 +26,6 @@ from rnnviz.core.schema import display_value
 from rnnviz.core.words import join_words
 from rnnviz.engines import onnx_layer
 from rnnviz.frozen import dataclass
-from rnnviz.io.bounded_read import limited_memory
 from rnnviz.io.model_formats.formats import format_of, open_as, open_model, open_tensors, reader_of
 from rnnviz.io.model_formats.model_file import EVERY_STEP, RNN_CELLS, Entry, ModelFile, cells_of_arrays
 

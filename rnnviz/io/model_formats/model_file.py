@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from rnnviz.cells import CELLS
 from rnnviz.cells.activations import Activation
+from rnnviz.core.bounded_read import reading
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError, printable
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.frozen import dataclass
-from rnnviz.io.bounded_read import reading
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,12 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from rnnviz.cells import CELLS
+from rnnviz.core.bounded_read import reading
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.frozen import dataclass
-from rnnviz.io.bounded_read import reading
 from rnnviz.io.model_formats.model_file import ModelFile, Tensor, TensorFile, UnreadableError, stored_dtype
 from rnnviz.io.model_formats.named_arrays import named_arrays, read_tensor
 

@@ -19,12 +19,12 @@ from zipfile import ZipFile
 
 import numpy as np
 
+from rnnviz.core.bounded_read import read_at, read_pieces, reading
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError, check_regular, printable
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.npz import DAMAGE, NpyHeader, NpzFile, read_npy_header
 from rnnviz.core.parameters import Parameters
-from rnnviz.io.bounded_read import read_at, read_pieces, reading
 from rnnviz.io.model_formats.model_file import (
     DTYPES,
     RNN_CELLS,

@@ -26,7 +26,7 @@ from onnx import (
     numpy_helper,
 )
 
-from rnnviz.io.bounded_read import read_at
+from rnnviz.core.bounded_read import read_at
 from rnnviz.io.model_formats.model_file import UnreadableError
 
 Attributes: TypeAlias = dict[str, AttributeProto]

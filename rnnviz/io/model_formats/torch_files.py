@@ -20,12 +20,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from rnnviz.core.bounded_read import ZipMembers, read_at, reading
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError, damaged
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.model_formats import SAFETENSORS, SHARDS
 from rnnviz.core.parameters import Parameters, pytorch_name
-from rnnviz.io.bounded_read import ZipMembers, read_at, reading
 from rnnviz.io.model_formats.formats import format_of
 from rnnviz.io.model_formats.model_file import ModelFile, Tensor, TensorFile, stored_dtype, widened
 from rnnviz.io.model_formats.named_arrays import named_arrays, read_tensor

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.core.bounded_read import limited_memory
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
-from rnnviz.io.bounded_read import limited_memory
 from rnnviz.io.model_formats.formats import open_model
 from rnnviz.io.model_formats.load import read_weights
 

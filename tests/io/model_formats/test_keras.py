@@ -10,10 +10,10 @@ import h5py
 import numpy as np
 import pytest
 
+from rnnviz.core.bounded_read import limited_time
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
 from rnnviz.execution.child_process import call_in_subprocess
-from rnnviz.io.bounded_read import limited_time
 from rnnviz.io.model_formats import keras_file
 from rnnviz.io.model_formats.keras import open_model
 from tests.io.model_formats.corpus.cases import computed_on, entry_of
