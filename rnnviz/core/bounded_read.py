@@ -1,22 +1,36 @@
 """Reads of untrusted files: limited memory and time; sizes in headers are validated against the file size."""
 
 import codecs
+import lzma
 import os
 import signal
+import struct
 import sys
 import threading
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from rnnviz.core.errors import InputError, check_regular, damaged
-from rnnviz.core.npz import ZIP_DAMAGE
 from rnnviz.core.progress import advance
 from rnnviz.core.words import unreadable
 
 PIECE_BYTES = 4 << 20
+
+ZIP_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+)
+"""Besides an OSError. A member that is encrypted, or packed in an unknown way, is a RuntimeError."""
 
 
 @contextmanager

@@ -1,29 +1,21 @@
 """Arrays of an `.npy` or `.npz` file: known from their headers, read one by one, never unpickled."""
 
-import lzma
-import struct
 import tokenize
 import zipfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from io import BytesIO
 from math import prod
 from pathlib import Path
 from typing import IO, Any
-from zipfile import BadZipFile
 
 import numpy as np
 
-from rnnviz.core.errors import InputError, check_regular, damaged
+from rnnviz.core.bounded_read import ZIP_DAMAGE, reading
+from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.progress import advance
-from rnnviz.core.words import unreadable
 from rnnviz.frozen import dataclass
-
-ZIP_DAMAGE = (BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, OverflowError, RuntimeError, ValueError)
-"""Besides an OSError. A member that is encrypted, or packed in an unknown way, is a RuntimeError."""
-
 
 DAMAGE = (*ZIP_DAMAGE, TypeError, KeyError, SyntaxError, tokenize.TokenError)
 """Exceptions of NumPy and zipfile for invalid content."""
@@ -52,16 +44,11 @@ class NpyHeader:
         return self.begin + prod(self.shape) * self.dtype.itemsize
 
 
-def read_npy_header(file: IO[bytes], size: int) -> NpyHeader:
-    """The header of an `.npy` file, or a ValueError if NumPy does not write it or the array does not fill the file."""
-    header = _parse_npy_header(file)
-    if header.numeric and (any(length < 0 for length in header.shape) or header.size != size):
-        raise ValueError(f"an array of the shape {header.shape} would have {header.size} bytes and has {size}")
-    return header
+def read_npy_header(file: IO[bytes], size: int, *, whole: bool = True) -> NpyHeader:
+    """The header of an `.npy` file of `size` bytes, which the array must fill; if not `whole`, more may follow it.
 
-
-def _parse_npy_header(file: IO[bytes]) -> NpyHeader:
-    """The header at the beginning of an `.npy` file, whatever follows it; a ValueError if NumPy does not write it."""
+    Raises ValueError if NumPy does not write such a header, or the file does not hold the array.
+    """
     version = np.lib.format.read_magic(file)  # type: ignore[no-untyped-call]
     readers = {(1, 0): (2, np.lib.format.read_array_header_1_0), (2, 0): (4, np.lib.format.read_array_header_2_0)}
     if version not in readers:
@@ -73,17 +60,11 @@ def _parse_npy_header(file: IO[bytes]) -> NpyHeader:
         raise ValueError(f"an array has a header of {count} bytes")
     text = length + file.read(count)
     shape, fortran, dtype = read(BytesIO(text))  # type: ignore[no-untyped-call]
-    return NpyHeader(shape, fortran, dtype, np.lib.format.MAGIC_LEN + len(text))
-
-
-def check_npy_size(file: IO[bytes], size: int) -> None:
-    """Raises ValueError if an `.npy` array would have more bytes than the file; NumPy judges everything else."""
-    try:
-        needed = _parse_npy_header(file).size
-    except ValueError:
-        return
-    if needed > size:
-        raise ValueError(f"an array would have {needed} bytes and has {size}")
+    header = NpyHeader(shape, fortran, dtype, np.lib.format.MAGIC_LEN + len(text))
+    fits = header.size == size or (header.size < size and not whole)
+    if header.numeric and (any(length < 0 for length in shape) or not fits):
+        raise ValueError(f"an array of the shape {shape} would have {header.size} bytes and has {size}")
+    return header
 
 
 def check_numeric(dtype: np.dtype[Any], name: str) -> None:
@@ -94,10 +75,25 @@ def check_numeric(dtype: np.dtype[Any], name: str) -> None:
         raise InputError(f"{name} holds values of the type {dtype}: they must be real numbers.")
 
 
-_ENDING = ".npy"
-_NPY = b"\x93NUMPY"
+_ENDING, _ZIP = ".npy", b"PK\x03\x04"
 _PIECE_BYTES = 1 << 20
 _WORD_BYTES = 256
+
+
+def open_npy(path: Path) -> FloatArray:
+    """The real numbers of an `.npy` file in their own type, mapped: none of them is read. Bytes after them are ignored.
+
+    Raises InputError if the file is missing or damaged, or its values are not real numbers.
+    """
+    check_regular(path)
+    with reading(path, ".npy", DAMAGE), path.open("rb") as file:
+        if file.read(len(_ZIP)) == _ZIP:
+            raise ValueError("it is an archive of several arrays")
+        file.seek(0)
+        header = read_npy_header(file, path.stat().st_size, whole=False)
+        check_numeric(header.dtype, str(path))
+    order: Any = "F" if header.fortran else "C"
+    return np.memmap(path, header.dtype, "r", header.begin, header.shape, order)
 
 
 class NpzFile:
@@ -108,18 +104,21 @@ class NpzFile:
         check_regular(path)
         self.path = path
         self.headers: dict[str, NpyHeader] = {}
-        with self._opened() as archive:
-            for info in archive.infolist():
-                if info.filename.endswith(_ENDING):
-                    with archive.open(info) as member:
-                        header = read_npy_header(member, info.file_size)
-                    self.headers[info.filename.removesuffix(_ENDING)] = header
+        with self._reading(), path.open("rb") as file:
+            if file.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX:
+                raise ValueError("it holds a single array")
+            with zipfile.ZipFile(file) as archive:
+                for info in archive.infolist():
+                    if info.filename.endswith(_ENDING):
+                        with archive.open(info) as member:
+                            header = read_npy_header(member, info.file_size)
+                        self.headers[info.filename.removesuffix(_ENDING)] = header
 
     def pieces(self, name: str) -> Iterator[tuple[int, FloatArray]]:
         """Pieces (K,) in the order of the file. Raises InputError if not real numbers, or the checksum differs."""
         header = self._of_numbers(name)
-        with self._opened() as archive, archive.open(f"{name}{_ENDING}") as file:
-            if read_npy_header(file, archive.getinfo(f"{name}{_ENDING}").file_size) != header:
+        with self._member(name) as (file, size):
+            if read_npy_header(file, size) != header:
                 raise InputError(f"{self.path} changed while it was read: open it again.")
             place, rest = 0, header.size - header.begin
             while rest:
@@ -137,11 +136,11 @@ class NpzFile:
     def read(self, name: str) -> FloatArray:
         """The array of the header's shape in its own type; it reports `progress`, and raises InputError as `pieces`."""
         header = self._of_numbers(name)
-        with self._explained_errors():
+        with self._reading():
             numbers = np.empty(prod(header.shape), header.dtype)
-            for place, piece in self.pieces(name):
-                numbers[place : place + piece.size] = piece
-                advance(piece.nbytes)
+        for place, piece in self.pieces(name):
+            numbers[place : place + piece.size] = piece
+            advance(piece.nbytes)
         return numbers.reshape(header.shape, order="F" if header.fortran else "C")
 
     def text(self, name: str) -> str:
@@ -149,7 +148,7 @@ class NpzFile:
         header = self.headers[name]
         if header.dtype.kind != "U" or header.shape or header.dtype.itemsize > _WORD_BYTES:
             return ""
-        with self._opened() as archive, archive.open(f"{name}{_ENDING}") as file:
+        with self._member(name) as (file, _):
             content = file.read(header.begin + header.dtype.itemsize)[header.begin :]
             # numpy raises a SystemError for four bytes that are not a valid character.
             return content.decode("utf-32-be" if header.dtype.str[0] == ">" else "utf-32-le", "replace").rstrip("\0")
@@ -159,54 +158,30 @@ class NpzFile:
         check_numeric(header.dtype, f"{name} in {self.path}")
         return header
 
-    @contextmanager
-    def _opened(self) -> Iterator[zipfile.ZipFile]:
-        with self._explained_errors(), zipfile.ZipFile(self.path) as archive:
-            yield archive
+    def _reading(self) -> AbstractContextManager[None]:
+        return reading(self.path, ".npz", DAMAGE)
 
     @contextmanager
-    def _explained_errors(self) -> Iterator[None]:
-        """Raise errors of reading as an InputError with one sentence."""
-        try:
-            yield
-        except InputError:
-            raise
-        except OSError as error:
-            raise unreadable(self.path, error) from error
-        except MemoryError as error:
-            raise InputError(f"{self.path} needs more memory than is available: it is too large or corrupt.") from error
-        except DAMAGE as error:
-            if _is_single(self.path):
-                raise InputError(f"{self.path} is not a valid .npz file: it holds a single array.") from error
-            raise damaged(self.path, ".npz", str(error) or type(error).__name__) from error
+    def _member(self, name: str) -> Iterator[tuple[IO[bytes], int]]:
+        with self._reading(), zipfile.ZipFile(self.path) as archive:
+            info = archive.getinfo(f"{name}{_ENDING}")
+            with archive.open(info) as file:
+                yield file, info.file_size
 
 
 def read_npz(
     path: Path, prefix: str = "", check: Callable[[Mapping[str, tuple[int, ...]]], None] = lambda shapes: None
 ) -> dict[str, FloatArray]:
-    """Read the arrays of an `.npz` file.
+    """The arrays whose names begin with `prefix`, without it, or all if none does; integers as float64.
 
-    Returns dict of str to ndarray: arrays of the file's shapes, floating; integers as float64. Raises InputError if the
-    file is missing, does not end with `.npz`, is damaged, or an array is not numeric.
+    `check` gets the shapes before a number is read. Raises InputError if the file is missing, does not end with `.npz`,
+    is damaged, or an array is not numeric.
     """
     if path.suffix.lower() != ".npz":
         raise InputError(f'{path} has the ending "{path.suffix}": it must be an .npz file.')
     file = NpzFile(path)
-    stored = {name.removeprefix(prefix): name for name in _under(prefix, file.headers)}
+    names = [name for name in file.headers if name.startswith(prefix)] or list(file.headers)
+    stored = {name.removeprefix(prefix): name for name in names}
     check({name: file.headers[whole].shape for name, whole in stored.items()})
     arrays = {name: file.read(whole) for name, whole in stored.items()}
     return {name: array if array.dtype.kind == "f" else array.astype(np.float64) for name, array in arrays.items()}
-
-
-def _under(prefix: str, names: Iterable[str]) -> list[str]:
-    """The names that begin with `prefix`, or all if none does."""
-    every = list(names)
-    return [name for name in every if name.startswith(prefix)] or every
-
-
-def _is_single(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(len(_NPY)) == _NPY
-    except OSError:
-        return False

@@ -22,7 +22,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError, InputError, check_regular, key_errors
 from rnnviz.core.memory_budget import available_memory, readable
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.npz import DAMAGE, NpzFile, check_npy_size, check_numeric
+from rnnviz.core.npz import NpzFile, check_numeric, open_npy
 from rnnviz.core.schema import LARGEST_SIZE, display_value, listed
 from rnnviz.core.sequence import SequenceSource, alphabet, indices, one_hot
 from rnnviz.core.words import plural
@@ -113,28 +113,6 @@ def _padded(samples: Iterable[NDArray[np.generic]], shape: tuple[int, int, int])
     for sample, values in enumerate(samples):
         x[: len(values), sample] = values
     return x
-
-
-def open_npy(path: Path) -> NDArray[np.generic]:
-    """The real numbers of an `.npy` file in their own type, mapped: none of them is read."""
-    check_regular(path)
-    try:
-        with reading(path):
-            with path.open("rb") as file:
-                # numpy multiplies the lengths of an array that it maps in 64 bits.
-                check_npy_size(file, path.stat().st_size)
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except InputError:
-        raise
-    except DAMAGE as error:
-        if "Python objects" in str(error):
-            raise InputError(f"{path} holds Python objects, which are never unpickled: it must hold numbers.") from None
-        raise InputError(f"{path} is not a valid .npy file: its content is not what numpy writes.") from error
-    if not isinstance(array, np.ndarray):
-        array.close()
-        raise InputError(f"{path} is not a valid .npy file: it is an archive of several arrays.")
-    check_numeric(array.dtype, str(path))
-    return array
 
 
 def _archived(path: Path, source: SequenceSource) -> OpenSequence:

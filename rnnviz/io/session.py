@@ -18,12 +18,11 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import rnnviz
 from rnnviz.cells import CellError, CellSpec
-from rnnviz.core.bounded_read import LARGEST_TEXT, reading
+from rnnviz.core.bounded_read import LARGEST_TEXT, ZIP_DAMAGE, reading
 from rnnviz.core.cell_json import cell_from_json, cell_to_json
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import is_own
 from rnnviz.core.errors import InputError, check_regular
-from rnnviz.core.npz import ZIP_DAMAGE
 from rnnviz.core.schema import LARGEST_SIZE, config_field, display_key, display_value, section_from_mapping
 from rnnviz.core.trace_index import Location
 from rnnviz.frozen import dataclass

@@ -10,10 +10,10 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QApplication, QWidget
 
 from rnnviz.core import number_format
+from rnnviz.core.bounded_read import ZIP_DAMAGE
 from rnnviz.core.config import SECTIONS, Config
 from rnnviz.core.engine_spec import BACKWARD, display_name, is_recording, recording_name
 from rnnviz.core.errors import ConfigError
-from rnnviz.core.npz import ZIP_DAMAGE
 from rnnviz.engines.registry import engines_of
 from rnnviz.execution.events import AuditMode, Failed
 from rnnviz.gui.app_state import Session

@@ -18,9 +18,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.core.bounded_read import PIECE_BYTES, limited_time, reading
+from rnnviz.core.bounded_read import PIECE_BYTES, ZIP_DAMAGE, limited_time, reading
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.npz import ZIP_DAMAGE
 from rnnviz.core.progress import advance, expect
 from rnnviz.frozen import dataclass
 from rnnviz.io.model_formats.model_file import UnreadableError, widened
