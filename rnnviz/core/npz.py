@@ -47,7 +47,7 @@ class NpyHeader:
 def read_npy_header(file: IO[bytes], size: int, *, whole: bool = True) -> NpyHeader:
     """The header of an `.npy` file of `size` bytes, which the array must fill; if not `whole`, more may follow it.
 
-    Raises ValueError if NumPy does not write such a header, or the file does not hold the array.
+    Raises ValueError if NumPy writes no header like it, or the file does not hold the array.
     """
     version = np.lib.format.read_magic(file)  # type: ignore[no-untyped-call]
     readers = {(1, 0): (2, np.lib.format.read_array_header_1_0), (2, 0): (4, np.lib.format.read_array_header_2_0)}
