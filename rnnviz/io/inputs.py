@@ -1,6 +1,7 @@
 """The inputs of a run: drawn where the config says so, read where it names files; and what other files are for."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from zipfile import BadZipFile, ZipFile
@@ -20,7 +21,6 @@ from rnnviz.core.schema import display_value
 from rnnviz.core.sequence import (
     FROM_ZEROS,
     Names,
-    alphabet,
     check_sample_labels,
     check_seams,
     checked_lengths,
@@ -36,6 +36,8 @@ from rnnviz.io.model_formats.model_file import Entry
 from rnnviz.io.model_formats.named_arrays import is_weight
 from rnnviz.io.readers import ENDINGS, OpenSequence, open_sequence, open_text, read_labels, read_lengths
 
+_OPENED = ("file", "text")
+"""Sources whose sizes are known when they are opened."""
 _ARCHIVED = "initial_state."
 """The prefix of h and c in the archive of a run."""
 _CHUNK = (
@@ -120,33 +122,26 @@ def load_inputs(config: Config, assumptions: Callable[[Entry, Config, bool], tup
     not fit; its key is that of the file's path.
     """
     opened = _open_sequence(config)
-    if opened is not None:
-        with key_errors("network.input_size"):
-            config = with_sequence_shape(config, opened.shape)
-        check_seams(config.sequence, config.sequence.timesteps)
+    with key_errors("network.input_size"):
+        config = with_sequence_shape(config, opened.shape)
+    check_seams(config.sequence, config.sequence.timesteps)
+    if config.sequence.source in _OPENED:
         check_memory(config)
-    size, dtype = config.network.input_size, config.network.dtype
     with key_errors(_file_key(config)):
-        sequence = draw_sequence(config.sequence, size, dtype) if opened is None else read_only(opened.read(), dtype)
+        sequence = read_only(opened.read(), config.network.dtype)
     stored = _network(config)
     state = _initial_state(config, stored)
     lengths = _lengths(config, opened, stored.entry)
     names = _names(config, opened, lengths)
     assumed = () if stored.entry is None else assumptions(stored.entry, config, bool(lengths))
-    if lengths and opened is None:
+    if lengths and config.sequence.source not in _OPENED:
         sequence = np.array(sequence)
         clear_padding(lengths, sequence)
-        sequence = read_only(sequence, dtype)
+        sequence = read_only(sequence, config.network.dtype)
+    assumed = *assumed, *_assumed(config)
     loss = _loss(config, lengths)
     return Inputs(
-        config,
-        sequence,
-        stored.parameters,
-        state,
-        names=names,
-        assumptions=(*assumed, *_assumed(config)),
-        lengths=lengths,
-        loss=loss,
+        config, sequence, stored.parameters, state, names=names, assumptions=assumed, lengths=lengths, loss=loss
     )
 
 
@@ -154,7 +149,7 @@ def load_within(config: Config, load: Load, check: Callable[[Config, int, int], 
     """Read or draw the inputs of a run for an export, of which `check(config, T, N)` refuses one that is too large."""
     sequence = config.sequence
     # Drawing them may take long, too. A custom cell has its sizes once it is read.
-    if sequence.source not in ("file", "text") and not (is_own(config.network.cell) and config.network.custom is None):
+    if sequence.source not in _OPENED and not (is_own(config.network.cell) and config.network.custom is None):
         check(config, sequence.timesteps, sequence.batch_size)
     inputs = load(config)
     check(inputs.config, inputs.timesteps, inputs.batch_size)
@@ -173,13 +168,11 @@ def _file_key(config: Config) -> str:
     return "sequence.path" if config.sequence.paths is None else "sequence.paths"
 
 
-def _lengths(config: Config, opened: OpenSequence | None, entry: Entry | None) -> tuple[int, ...]:
+def _lengths(config: Config, opened: OpenSequence, entry: Entry | None) -> tuple[int, ...]:
     """The length of each sample, drawn, given or read; () if no sample has padding."""
     source = config.sequence
-    of_texts = tuple(map(len, source.symbols)) if source.brings_lengths else ()
-    of_input = of_texts if opened is None else opened.lengths
     if source.lengths is None:
-        found = of_input or (() if entry is None else lengths_of(entry, config))
+        found = opened.lengths or (() if entry is None else lengths_of(entry, config))
         name = f"lengths in {source.path}"
         return checked_lengths(found, source.batch_size, source.timesteps, _file_key(config), name) if found else ()
     key, lengths = "sequence.lengths", source.lengths
@@ -189,37 +182,31 @@ def _lengths(config: Config, opened: OpenSequence | None, entry: Entry | None) -
         key = "sequence.lengths_path"
         with key_errors(key):
             lengths = read_lengths(Path(source.lengths_path or ""))
-    if source.brings_lengths and tuple(lengths) != of_input:
+    if source.brings_lengths and tuple(lengths) != opened.lengths:
         raise ConfigError(
             key,
             f"{key} = {display_value(list(lengths))} is not allowed: the samples have the lengths "
-            f"{display_value(list(of_input))} already; leave {key} out.",
+            f"{display_value(list(opened.lengths))} already; leave {key} out.",
         )
     return checked_lengths(lengths, source.batch_size, source.timesteps, key)
 
 
-def _open_sequence(config: Config) -> OpenSequence | None:
-    """The sequence that files bring, with its shape known and no number read; None if it is drawn."""
-    source = config.sequence
-    if source.vocabulary is not None or source.is_text_file:
+def _open_sequence(config: Config) -> OpenSequence:
+    """The sequence with its shape known, and no number read or drawn."""
+    source, network = config.sequence, config.network
+    if source.source == "text" or source.is_text_file:
         return open_text(config)
-    if source.source != "file":
-        return None
-    with key_errors(_file_key(config)):
-        return open_sequence(source, config.network.input_size)
+    if source.source == "file":
+        with key_errors(_file_key(config)):
+            return open_sequence(source, network.input_size)
+    shape = source.timesteps, source.batch_size, network.input_size
+    return OpenSequence(shape, partial(draw_sequence, source, network.input_size, network.dtype))
 
 
-def _names(config: Config, opened: OpenSequence | None, lengths: Sequence[int]) -> Names:
+def _names(config: Config, opened: OpenSequence, lengths: Sequence[int]) -> Names:
     """The names of time steps and features in the config's labels and text, or in the sequence's files."""
-    source = config.sequence
+    source, symbols = config.sequence, opened.symbols
     timesteps: Sequence[str] = ()
-    symbols: tuple[Sequence[str], ...] = ()
-    features: Sequence[str] = ()
-    if opened is not None:
-        symbols, features = opened.symbols, opened.features
-    elif source.source == "text":
-        symbols = source.symbols
-        features = alphabet(symbols)
     if source.labels is not None:
         with key_errors("sequence.labels"):
             timesteps, symbols = read_labels(Path(source.labels), source.timesteps), ()
@@ -234,7 +221,7 @@ def _names(config: Config, opened: OpenSequence | None, lengths: Sequence[int]) 
             )
     if len(symbols) == 1:
         timesteps, symbols = symbols[0], ()
-    return Names(timesteps, features, symbols)
+    return Names(timesteps, opened.features, symbols)
 
 
 def _network(config: Config) -> StoredNetwork:
