@@ -138,11 +138,8 @@ def load_inputs(config: Config, assumptions: Callable[[Entry, Config, bool], tup
         sequence = np.array(sequence)
         clear_padding(lengths, sequence)
         sequence = read_only(sequence, config.network.dtype)
-    assumed = *assumed, *_assumed(config)
-    loss = _loss(config, lengths)
-    return Inputs(
-        config, sequence, stored.parameters, state, names=names, assumptions=assumed, lengths=lengths, loss=loss
-    )
+    inputs = Inputs(config, sequence, stored.parameters, state, names=names, lengths=lengths)
+    return replace(inputs, assumptions=(*assumed, *_assumed(config)), loss=_loss(config, lengths))
 
 
 def load_within(config: Config, load: Load, check: Callable[[Config, int, int], None]) -> Inputs:
