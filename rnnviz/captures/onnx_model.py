@@ -20,7 +20,7 @@ from rnnviz.core.bounded_read import limited_memory
 from rnnviz.core.errors import EngineError, InputError, printable
 from rnnviz.core.memory_budget import available_memory
 from rnnviz.core.model_formats import ONNX
-from rnnviz.core.npz import NpzFile
+from rnnviz.core.npz import NpzFile, open_npy
 from rnnviz.core.progress import stage
 from rnnviz.core.schema import display_value, listed
 from rnnviz.core.words import join_words, plural, suggest
@@ -32,7 +32,6 @@ from rnnviz.io.model_formats.onnx import GraphNetworks, names_as_text, networks_
 from rnnviz.io.model_formats.onnx_constants import Constants
 from rnnviz.io.model_formats.onnx_graph import INPUTS, PlacedNode, is_text, nodes
 from rnnviz.io.model_formats.onnx_nodes import RecurrentNode, recurrent_node
-from rnnviz.io.readers import open_npy
 
 Reasons: TypeAlias = dict[str, str]
 
