@@ -1,28 +1,47 @@
-"""The figures of a run as JSON; `resources/schemas/summary.schema.json` describes each key."""
+"""The figures of a run as records: the keys of its JSON summary are their fields, and its JSON schema is made of them.
+
+A field with a default is absent from the JSON where it has that value. The keys of a place, and of a record in a
+field of `BESIDE`, are next to the other keys of their record.
+"""
 
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass
 from itertools import product
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from rnnviz import __version__
 from rnnviz.core.engine_spec import BACKWARD, display_name
 from rnnviz.core.number_format import json_number
-from rnnviz.core.trace_index import DIRECTIONS
-from rnnviz.dependence.gradient_flow import gradient_flow
+from rnnviz.core.places import Place
+from rnnviz.core.trace_index import DIRECTIONS, Location
+from rnnviz.dependence.gradient_flow import FlowVerdict, gradient_flow
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
+from rnnviz.frozen import dataclass
 from rnnviz.text.verdict_details import first_line_in_source, unrecorded_arrays
 from rnnviz.text.verdict_text import likely_cause
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import ArrayComparison, Comparison, Mismatch
 from rnnviz.verify.result import PassJudgment, RunResult
-from rnnviz.verify.verdict import VERDICTS
+from rnnviz.verify.verdict import VERDICTS, AuditVerdict, Verdict
+
+BESIDE = ("where", "figures", "engines")
+"""Fields whose keys are next to the keys of their record."""
 
 Commands: TypeAlias = Callable[[Comparison], Sequence[str]]
 """The command lines that explain the differences of a candidate."""
-Figures: TypeAlias = dict[str, Any]
+AnyPlace: TypeAlias = Location | Place
+Count: TypeAlias = Annotated[int, ">= 0"]
+Share: TypeAlias = Annotated[float, "0 to 1"]
+Exact: TypeAlias = Annotated[float, ">= 0"]
+"""A number that is never NaN or infinite."""
+GradientName: TypeAlias = Annotated[str | None, "Name of a gradient, such as grad.h."]
+Ambiguous: TypeAlias = Annotated[
+    Count | None, "Number of known bugs that fit where the numbers do not distinguish them, so that none is named."
+]
+_Record = TypeVar("_Record")
 
 
 def no_commands(_: Comparison) -> Sequence[str]:
@@ -30,31 +49,298 @@ def no_commands(_: Comparison) -> Sequence[str]:
     return ()
 
 
-def summary(result: RunResult, commands: Commands = no_commands) -> Figures:
-    """The worst comparison of a run by JSON keys, and all where there are several; `commands` explain differences.
+@dataclass(frozen=True)
+class Cause:
+    """Likely cause: the known bug, or bugs joined by +, that reproduces all numbers of a wrong engine, or all its
+    gradients."""
 
-    Of candidates with the same verdict the one with the worst gradients comes first.
+    name: str
+    engine: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class LargestDifference:
+    """Largest absolute difference and its position."""
+
+    value: float
+    where: AnyPlace
+
+
+@dataclass(frozen=True)
+class DifferingValues:
+    """First mismatch in the order of computation, with both values."""
+
+    where: AnyPlace
+    reference: float
+    candidate: float
+    array: GradientName = None
+
+
+@dataclass(frozen=True)
+class WrongSummary:
+    """First wrong step or gradient: the engine's value, and the float64 recomputation."""
+
+    where: AnyPlace
+    value: float
+    expected: float
+    array: GradientName = None
+
+
+@dataclass(frozen=True)
+class WrongLineSummary:
+    """First line that differs at the first time step at which any does."""
+
+    name: str
+    line_number: Annotated[int | None, ">= 1", "Line of the file, where it is known."]
+    where: AnyPlace
+    value: float
+    expected: float
+
+
+@dataclass(frozen=True)
+class ArraySummary:
+    """Comparison of one array of a candidate with that of the reference. Positions have the axes of the array."""
+
+    elements: Annotated[Count, "Compared values."]
+    mismatched: Annotated[Count, "Values with an error ratio above 1."]
+    rtol: Exact
+    atol: Annotated[Exact, "Absolute tolerance; of a gradient times the largest gradient of the reference, if above 1."]
+    max_abs_error: LargestDifference
+    max_error_ratio: Annotated[float, "Largest error ratio: difference / tolerance."]
+    max_ulp: Annotated[Count, "Largest distance in units in the last place."]
+    first_mismatch: DifferingValues | None
+    nonfinite_apart: Annotated[Count, "Values that are NaN or infinite in one engine only."]
+
+
+@dataclass(frozen=True)
+class AuditSummary:
+    """Audit of one pass of an engine."""
+
+    verdict: AuditVerdict
+    worst_ratio: Annotated[float | None, "Largest |value - expected| / rounding bound; 8 is the limit."]
+    first_wrong: WrongSummary | None
+    coverage: Annotated[Share, "Share of the values that were audited."]
+    undetermined: Annotated[Share, "Share of the audited values about which the rounding bound says nothing."]
+    lines: Annotated[
+        tuple[str, ...], "Compared lines of a custom step that returns lines, in the order of computation."
+    ] = ()
+    first_line: WrongLineSummary | None = None
+
+
+@dataclass(frozen=True)
+class CheckSummary:
+    """A consistency check of an engine."""
+
+    name: str
+    engine: str
+    holds: bool
+    detail: str
+    known_issue: Annotated[
+        str, "Bug of a library that makes the check fail; the verdict does not depend on the check."
+    ] = ""
+
+
+@dataclass(frozen=True)
+class NonfiniteCounts:
+    """NaN and infinite values of each engine."""
+
+    reference: Count
+    candidate: Count
+
+
+@dataclass(frozen=True)
+class EnginesSummary:
+    """Results that do not depend on a comparison: those of one engine, or of two that are compared."""
+
+    checks: Annotated[tuple[CheckSummary, ...], "Consistency checks of both engines."]
+    seconds: Mapping[str, Exact]
+    versions: Mapping[str, str]
+    unrecorded: Annotated[Mapping[str, tuple[str, ...]] | None, "Arrays that a recording lacks, by engine."] = None
+    recorded_as: Annotated[Mapping[str, str] | None, "Type of a recording where it differs from dtype, by engine."] = (
+        None
+    )
+    computed_in: Annotated[
+        Mapping[str, str] | None, "Type in which a recording says that it was computed, by engine."
+    ] = None
+    audit: Annotated[Mapping[str, AuditSummary] | None, "Step audit by engine; absent with --audit off."] = None
+    diagnosis: Annotated[
+        tuple[str, ...] | None,
+        "Known bugs that reproduce the numbers of a wrong engine; two together are joined by +.",
+    ] = None
+    ambiguous: Ambiguous = None
+    undetectable: Annotated[tuple[str, ...] | None, "Known bugs that this run could not reveal."] = None
+    lengths: Annotated[
+        tuple[Annotated[int, ">= 1"], ...],
+        "Number of time steps of each sample; absent where no sample has padding.",
+    ] = ()
+    assumptions: Annotated[tuple[str, ...], "Assumptions of a run of a model file."] = ()
+
+
+@dataclass(frozen=True)
+class ReferenceSummary:
+    """A reference that ran alone."""
+
+    verdict: Verdict
+    reference: str
+    candidate: None
+    engines: EnginesSummary
+
+
+@dataclass(frozen=True)
+class CandidateSummary:
+    """One candidate: the comparison of its hidden values, `figures`, and of further arrays."""
+
+    verdict: Verdict
+    cause: Cause | None
+    fix: Annotated[str | None, "The change that fixes the likely cause or the failed check."]
+    reference: str
+    candidate: str
+    figures: ArraySummary
+    coverage: Annotated[Share, "Share of the hidden values that were compared."]
+    smallest_passing_atol: float
+    nonfinite: NonfiniteCounts
+    engines: EnginesSummary
+    next: Annotated[tuple[str, ...], "Commands that explain the first wrong values; empty where all values agree."]
+    arrays: Annotated[
+        Mapping[str, ArraySummary] | None,
+        "Comparisons of the other arrays that both engines give, by name, such as the cell states, c.",
+    ] = None
+
+
+@dataclass(frozen=True)
+class FlowLaneSummary:
+    """Norms of grad.h of one layer in one direction."""
+
+    layer: Count
+    direction: Annotated[str, DIRECTIONS]
+    verdict: Annotated[
+        FlowVerdict,
+        "Vanishing: the ratio is below 1e-6. Exploding: a norm is above 1,000 times that at the beginning, or not "
+        "finite.",
+    ]
+    since: Annotated[
+        Count | None,
+        "Time step from which on the gradient has vanished or exploded, in the order of the backward pass.",
+    ]
+    begins: Annotated[Count | None, "Time step at which the backward pass of the lane meets its first gradient."]
+    ends: Annotated[
+        Count | None,
+        "Last time step of the backward pass of the lane; with truncation the last one that has a gradient.",
+    ]
+    norm_at_begin: float
+    norm_at_end: float
+    ratio: Annotated[float, "norm_at_end / norm_at_begin."]
+    per_step: Annotated[float, "Mean factor of the norm per time step, a geometric mean."]
+    samples: Annotated[Mapping[str, Annotated[int, ">= 1"]], "Number of samples with each verdict."]
+
+
+@dataclass(frozen=True)
+class FlowSummary:
+    """Gradient flow: norms of grad.h over all samples."""
+
+    engine: str
+    lanes: tuple[FlowLaneSummary, ...]
+
+
+@dataclass(frozen=True)
+class GradientsSummary:
+    """Gradients of one candidate; the verdict is null where one of the engines has none."""
+
+    verdict: Verdict | None
+    reference: str
+    candidate: str
+    first_mismatch: Annotated[DifferingValues | None, "First mismatch of all arrays in the order of the backward pass."]
+    arrays: Annotated[Mapping[str, ArraySummary], "Gradients that both engines give, by name."]
+
+
+@dataclass(frozen=True)
+class BackwardSummary:
+    """Results of the backward pass, of a run with one."""
+
+    verdict: Annotated[Verdict | None, "Verdict on the gradients; null without any."]
+    comparisons: Annotated[tuple[GradientsSummary, ...], "Gradients of each candidate."]
+    flow: Annotated[FlowSummary | None, "null where no engine gives grad.h."]
+    without_gradients: Annotated[Mapping[str, str], "Why an engine has no gradients, by engine."]
+    seconds: Annotated[Mapping[str, Exact], "Time of each engine's backward pass."]
+    audit: Annotated[Mapping[str, AuditSummary] | None, "Audit of the gradients, by engine."] = None
+    diagnosis: Annotated[tuple[str, ...] | None, "Known bugs that reproduce wrong gradients."] = None
+    ambiguous: Ambiguous = None
+    undetectable: Annotated[
+        tuple[str, ...] | None, "Known bugs of the backward pass that this run could not reveal."
+    ] = None
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """The output of rnnviz run --json: the worst comparison of a run, and all of them where there are several.
+
+    Of candidates with the same verdict the one with the worst gradients is in `figures`.
     """
-    each = [_candidate(result, comparison, commands) for comparison in result.comparisons]
+
+    figures: CandidateSummary | ReferenceSummary
+    comparisons: Annotated[tuple[CandidateSummary, ...], "With several candidates: one comparison each."] = ()
+    overall_verdict: Annotated[
+        Verdict | None, "The worse one of verdict and backward.verdict, of a run with a backward pass."
+    ] = None
+    backward: BackwardSummary | None = None
+
+
+def to_json(value: Any) -> Any:
+    """A record, or what a field of one holds, as JSON; numbers that JSON lacks are their names."""
+    if isinstance(value, AnyPlace):
+        return value.to_json()
+    if is_dataclass(value):
+        found: dict[str, Any] = {}
+        for own in fields(value):
+            held = getattr(value, own.name)
+            if own.name in BESIDE:
+                found |= to_json(held)
+            elif own.default is MISSING or held != own.default:
+                found[own.name] = to_json(held)
+        return found
+    if isinstance(value, Mapping):
+        return {name: to_json(held) for name, held in value.items()}
+    if isinstance(value, tuple):
+        return [to_json(held) for held in value]
+    return json_number(value) if isinstance(value, float) else value
+
+
+def run_summary(result: RunResult, commands: Commands = no_commands) -> RunSummary:
+    """The figures of a run; `commands` explain the differences of each candidate."""
+    each = tuple(_candidate(result, comparison, commands) for comparison in result.comparisons)
     ranks = [
         (VERDICTS.index(result.comparison_verdict(comparison)), VERDICTS.index(result.candidate_verdict(comparison)))
         for comparison in result.comparisons
     ]
-    found = dict(each[ranks.index(max(ranks))] if each else _reference(result))
-    if len(each) > 1:
-        found["comparisons"] = each
-    if result.inputs.loss is not None:
-        found |= {"overall_verdict": result.overall_verdict, "backward": _backward(result)}
-    return {name: _plain(value) for name, value in found.items()}
+    worst = each[ranks.index(max(ranks))] if each else _reference(result)
+    several = each if len(each) > 1 else ()
+    if result.inputs.loss is None:
+        return RunSummary(worst, several)
+    return RunSummary(worst, several, result.overall_verdict, _backward(result))
 
 
-def _plain(value: Any) -> Any:
-    """A value with the names of numbers that JSON lacks."""
-    if isinstance(value, Mapping):
-        return {name: _plain(held) for name, held in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(held) for held in value]
-    return json_number(value) if isinstance(value, float) else value
+def cause_of(result: RunResult, comparison: Comparison) -> Cause | None:
+    """The likely cause of the errors of a candidate, else of the reference's errors; of gradients after hidden states.
+
+    None if neither is wrong, or no known bug reproduces the numbers.
+    """
+    judgments: tuple[PassJudgment, ...] = (result.judged("forward"), result.judged("backward"))
+    for judgment, engine in product(judgments, (comparison.candidate, comparison.reference)):
+        cause = likely_cause(judgment, engine)
+        if cause:
+            sentence = f"Likely cause of the errors of {display_name(engine)}: {cause}."
+            return Cause(" + ".join(judgment.diagnoses[engine][0]), engine, sentence)
+    return None
+
+
+def fix_of(result: RunResult, comparison: Comparison) -> str | None:
+    """The fix of each bug of the likely cause, else of a failed check, as a sentence; None without any."""
+    cause = cause_of(result, comparison)
+    if cause is not None:
+        return " ".join(KNOWN_BUGS[bug].fix for bug in cause.name.split(" + ") if bug in KNOWN_BUGS) or None
+    failed = result.failed_checks(comparison.candidate, comparison.reference)
+    return next((check.fix for check in failed if check.fix), None)
 
 
 def versions(result: RunResult) -> dict[str, str]:
@@ -62,169 +348,119 @@ def versions(result: RunResult) -> dict[str, str]:
     return {"rnnviz": __version__, "python": platform.python_version(), "numpy": np.__version__, **result.versions}
 
 
-def _cause(result: RunResult, comparison: Comparison) -> Figures | None:
-    """The likely cause of the errors of a candidate, else of the reference's errors; of gradients after hidden states.
-
-    None if neither is wrong, or no known bug reproduces the numbers.
-    """
-    judgments: tuple[PassJudgment, ...] = (result.judged("forward"), result.judged("backward"))
-    for judgment, engine in product(judgments, (comparison.candidate, comparison.reference)):
-        if cause := likely_cause(judgment, engine):
-            return {
-                "name": " + ".join(judgment.diagnoses[engine][0]),
-                "engine": engine,
-                "sentence": f"Likely cause of the errors of {display_name(engine)}: {cause}.",
-            }
-    return None
+def _picked(kind: type[_Record], source: Any, **given: Any) -> _Record:
+    """A record with the given fields; the others are the attributes of the source that have their names."""
+    names = [own.name for own in fields(kind) if own.name not in given]  # type: ignore[arg-type]
+    return kind(**{name: getattr(source, name) for name in names}, **given)
 
 
-def _fix(result: RunResult, comparison: Comparison, cause: Figures | None) -> str | None:
-    """The fix of each bug of the likely cause, else of a failed check, as a sentence; None without any."""
-    if cause is not None:
-        return " ".join(KNOWN_BUGS[bug].fix for bug in cause["name"].split(" + ") if bug in KNOWN_BUGS) or None
-    failed = result.failed_checks(comparison.candidate, comparison.reference)
-    return next((check.fix for check in failed if check.fix), None)
-
-
-def _named(source: Any, *names: str) -> Figures:
-    return {name: getattr(source, name) for name in names}
-
-
-def _without_none(**figures: Any) -> Figures:
-    return {name: value for name, value in figures.items() if value is not None}
-
-
-def _reference(result: RunResult) -> Figures:
+def _reference(result: RunResult) -> ReferenceSummary:
     engine = result.reference.engine
-    return {"verdict": result.verdict, "reference": engine, "candidate": None, **_engines(result, (engine,))}
+    return ReferenceSummary(result.verdict, engine, None, _engines(result, (engine,)))
 
 
-def _candidate(result: RunResult, comparison: Comparison, commands: Commands) -> Figures:
-    cause = _cause(result, comparison)
-    return {
-        "verdict": result.comparison_verdict(comparison),
-        "cause": cause,
-        "fix": _fix(result, comparison, cause),
-        **_named(comparison, "reference", "candidate"),
-        **_array(comparison),
-        **_named(comparison, "coverage", "smallest_passing_atol"),
-        "nonfinite": {"reference": comparison.nonfinite_reference, "candidate": comparison.nonfinite_candidate},
-        **_engines(result, (comparison.reference, comparison.candidate)),
-        "next": commands(comparison),
-        **_without_none(arrays={name: _array(own) for name, own in comparison.arrays.items()} or None),
-    }
+def _candidate(result: RunResult, comparison: Comparison, commands: Commands) -> CandidateSummary:
+    return _picked(
+        CandidateSummary,
+        comparison,
+        verdict=result.comparison_verdict(comparison),
+        cause=cause_of(result, comparison),
+        fix=fix_of(result, comparison),
+        figures=_array(comparison),
+        nonfinite=NonfiniteCounts(comparison.nonfinite_reference, comparison.nonfinite_candidate),
+        engines=_engines(result, (comparison.reference, comparison.candidate)),
+        next=tuple(commands(comparison)),
+        arrays={name: _array(own) for name, own in comparison.arrays.items()} or None,
+    )
 
 
-def _array(own: ArrayComparison) -> Figures:
-    return {
-        **_named(own, "elements", "mismatched", "rtol", "atol"),
-        "max_abs_error": {"value": own.max_abs_error, **own.max_abs_error_place.to_json()},
-        **_named(own, "max_error_ratio", "max_ulp"),
-        "first_mismatch": own.first_mismatch and _differing(own.first_mismatch),
-        "nonfinite_apart": own.nonfinite_apart,
-    }
+def _array(own: ArrayComparison) -> ArraySummary:
+    largest, first = LargestDifference(own.max_abs_error, own.max_abs_error_place), own.first_mismatch
+    return _picked(ArraySummary, own, max_abs_error=largest, first_mismatch=first and _differing(first))
 
 
-def _differing(first: Mismatch) -> Figures:
-    return {**first.place.to_json(), **_named(first, "reference", "candidate")}
+def _differing(first: Mismatch, array: str | None = None) -> DifferingValues:
+    return DifferingValues(first.place, first.reference, first.candidate, array)
 
 
-def _engines(result: RunResult, engines: tuple[str, ...]) -> Figures:
-    """The results of engines that do not depend on a comparison."""
+def _engines(result: RunResult, engines: tuple[str, ...]) -> EnginesSummary:
     traces = [result.traces[name] for name in engines]
-    return {
-        "checks": [
-            {
-                **_named(check, "name", "engine", "holds", "detail"),
-                **({"known_issue": check.known_issue} if check.known_issue and not check.holds else {}),
-            }
+    return EnginesSummary(
+        tuple(
+            _picked(CheckSummary, check, known_issue="" if check.holds else check.known_issue)
             for check in result.checks
             if check.engine in engines
-        ],
-        "seconds": result.seconds,
-        "versions": versions(result),
-        **_without_none(
-            unrecorded={t.engine: missing for t in traces if (missing := unrecorded_arrays(t))} or None,
-            recorded_as={t.engine: t.precision for t in traces if t.precision} or None,
-            computed_in={t.engine: t.computed_in for t in traces if t.computed_in} or None,
-            **_judged(result, result.judgment, engines),
-            lengths=result.inputs.lengths or None,
-            assumptions=result.assumptions or None,
         ),
-    }
+        dict(result.seconds),
+        versions(result),
+        unrecorded={t.engine: tuple(missing) for t in traces if (missing := unrecorded_arrays(t))} or None,
+        recorded_as={t.engine: t.precision for t in traces if t.precision} or None,
+        computed_in={t.engine: t.computed_in for t in traces if t.computed_in} or None,
+        lengths=tuple(result.inputs.lengths),
+        assumptions=tuple(result.assumptions),
+        **_judged(result, result.judgment, engines),
+    )
 
 
-def _judged(result: RunResult, judgment: PassJudgment | None, engines: Iterable[str]) -> Figures:
-    """The audit of some engines, and the known bugs that explain a wrong one."""
+def _judged(result: RunResult, judgment: PassJudgment | None, engines: Iterable[str]) -> dict[str, Any]:
+    """The audit of some engines, and the known bugs that explain a wrong one, by the names of the fields."""
     if judgment is None:
         return {}
     return {
         "audit": {name: _audit(result, judgment.audits[name]) for name in engines},
-        "diagnosis": [" + ".join(names) for engine in engines for names in judgment.diagnoses.get(engine, ())],
+        "diagnosis": tuple(" + ".join(names) for engine in engines for names in judgment.diagnoses.get(engine, ())),
         "ambiguous": sum(judgment.ambiguous.get(engine, 0) for engine in engines),
         "undetectable": judgment.undetectable,
     }
 
 
-def _audit(result: RunResult, audit: Audit) -> Figures:
-    found = {
-        "verdict": audit.verdict,
-        "worst_ratio": audit.worst_ratio if audit.audited else None,
-        "first_wrong": None,
-        **_named(audit, "coverage", "undetermined"),
-    }
-    if (first := audit.first_wrong) is not None:
-        array = {"array": first.where.array} if first.where.is_gradient else {}
-        found["first_wrong"] = {**first.where.to_json(), **_named(first, "value", "expected"), **array}
-    if audit.lines:
-        found["lines"] = audit.lines
-    if (line := audit.first_line) is not None:
-        named = {"name": line.name, "line_number": first_line_in_source(result, audit)}
-        found["first_line"] = {**named, **line.where.to_json(), **_named(line, "value", "expected")}
-    return found
+def _audit(result: RunResult, audit: Audit) -> AuditSummary:
+    line, first = audit.first_line, audit.first_wrong
+    wrong = first and _picked(WrongSummary, first, array=first.where.array if first.where.is_gradient else None)
+    wrong_line = line and _picked(WrongLineSummary, line, line_number=first_line_in_source(result, audit))
+    worst = audit.worst_ratio if audit.audited else None
+    return _picked(AuditSummary, audit, worst_ratio=worst, first_wrong=wrong, first_line=wrong_line)
 
 
-def _backward(result: RunResult) -> Figures:
+def _backward(result: RunResult) -> BackwardSummary:
     judgment = None if result.judgment is None else result.judgment.backward
-    return {
-        "verdict": result.backward_verdict,
-        "comparisons": [_gradients(result, comparison) for comparison in result.comparisons],
-        "flow": _flow(result),
-        "without_gradients": result.without_gradients,
-        "seconds": {
-            name.removesuffix(BACKWARD): own for name, own in result.seconds.items() if name.endswith(BACKWARD)
-        },
+    return BackwardSummary(
+        result.backward_verdict,
+        tuple(_gradients(result, comparison) for comparison in result.comparisons),
+        _flow(result),
+        result.without_gradients,
+        {name.removesuffix(BACKWARD): own for name, own in result.seconds.items() if name.endswith(BACKWARD)},
         **_judged(result, judgment, () if judgment is None else judgment.audits),
-    }
+    )
 
 
-def _gradients(result: RunResult, comparison: Comparison) -> Figures:
+def _gradients(result: RunResult, comparison: Comparison) -> GradientsSummary:
     first = comparison.first_gradient_mismatch
-    return {
-        "verdict": result.gradients_verdict(comparison),
-        **_named(comparison, "reference", "candidate"),
-        "first_mismatch": first and {**_differing(first), "array": first.place.array},
-        "arrays": {name: _array(own) for name, own in comparison.gradients.items()},
-    }
+    return _picked(
+        GradientsSummary,
+        comparison,
+        verdict=result.gradients_verdict(comparison),
+        first_mismatch=first and _differing(first, first.place.array),
+        arrays={name: _array(own) for name, own in comparison.gradients.items()},
+    )
 
 
-def _flow(result: RunResult) -> Figures | None:
+def _flow(result: RunResult) -> FlowSummary | None:
     """The gradient flow of the first engine that gives it."""
     found, network = gradient_flow(result), result.config.network
     if found is None:
         return None
-    lanes = []
-    for layer, direction in found.lanes():
+
+    def lane(layer: int, direction: int) -> FlowLaneSummary:
         flow, counts = found.of_lane(layer, direction), found.counts(layer, direction)
-        lanes.append(
-            {
-                "layer": layer,
-                "direction": DIRECTIONS[network.backward(direction)],
-                **_named(flow, "verdict", "since", "begins", "ends"),
-                "norm_at_begin": flow.at_begin,
-                "norm_at_end": flow.at_end,
-                **_named(flow, "ratio", "per_step"),
-                "samples": {verdict: count for verdict, count in counts.items() if count},
-            }
+        return _picked(
+            FlowLaneSummary,
+            flow,
+            layer=layer,
+            direction=DIRECTIONS[network.backward(direction)],
+            norm_at_begin=flow.at_begin,
+            norm_at_end=flow.at_end,
+            samples={verdict: count for verdict, count in counts.items() if count},
         )
-    return {"engine": found.engine, "lanes": lanes}
+
+    return FlowSummary(found.engine, tuple(lane(*place) for place in found.lanes()))

@@ -14,8 +14,8 @@ from rnnviz.core.inputs import Inputs, open_inputs
 from rnnviz.engines.registry import load_engine
 from rnnviz.execution.events import Outcome, RunRequest, Stage, StageKind, open_traces
 from rnnviz.execution.pipeline import compute
+from rnnviz.io.export.data import summary
 from rnnviz.io.inputs import load_inputs
-from rnnviz.results.summary import summary
 from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.audit import Audit, audit
 from rnnviz.verify.verdict import AuditVerdict

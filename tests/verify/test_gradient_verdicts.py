@@ -11,8 +11,8 @@ from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import AppState
+from rnnviz.io.export.data import summary
 from rnnviz.io.export.report import gradient_tables
-from rnnviz.results.summary import summary
 from rnnviz.verify.audit import WrongValue
 from rnnviz.verify.compare import Mismatch
 from rnnviz.verify.consistency_checks import Check

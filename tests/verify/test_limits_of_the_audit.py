@@ -12,7 +12,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.results.summary import summary
+from rnnviz.io.export.data import summary
 from rnnviz.results.tables import report
 from rnnviz.verify.audit import audit
 from rnnviz.verify.consistency_checks import cell_checks

@@ -32,12 +32,11 @@ from rnnviz.execution.events import RunRequest, open_traces
 from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.explain.explanation import explain
 from rnnviz.explain.report import report, to_json
-from rnnviz.io.export.data import npz_arrays, write_csv
+from rnnviz.io.export.data import npz_arrays, summary, write_csv
 from rnnviz.io.export.interactive_page import page_html
 from rnnviz.io.export.notebook import write_notebook
 from rnnviz.io.export.report import report_html
 from rnnviz.io.inputs import load_inputs
-from rnnviz.results.summary import summary
 from rnnviz.results.tables import run_in_words
 from rnnviz.verify.result import RunResult
 

@@ -27,7 +27,7 @@ from rnnviz.io.config_toml import as_in_session, dump_config
 from rnnviz.io.outputs import Progress, atomic_write, write_text
 from rnnviz.reading.arrays import gate_blocks
 from rnnviz.reading.quantities import RECOMPUTED, gate_quantities, is_recomputed
-from rnnviz.results.summary import Commands, no_commands, summary
+from rnnviz.results.summary import Commands, no_commands, run_summary, to_json
 from rnnviz.verify.metrics import abs_error, compared_steps, tolerance
 from rnnviz.verify.result import RunResult
 
@@ -349,6 +349,12 @@ def _within(times: range, timestep: NDArray[np.intp]) -> NDArray[np.bool_]:
 def _with_gaps(values: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Empty where nothing is known, which NaN would not be."""
     return values if known.all() else np.asanyarray(_masked.array(values, mask=~known))
+
+
+def summary(result: RunResult, commands: Commands = no_commands) -> dict[str, Any]:
+    """The figures of a run by their JSON keys."""
+    found: dict[str, Any] = to_json(run_summary(result, commands))
+    return found
 
 
 def json_text(result: RunResult, commands: Commands = no_commands) -> str:

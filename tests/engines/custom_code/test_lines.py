@@ -16,10 +16,10 @@ from rnnviz.engines.custom_code.custom_step import CustomCodeError, CustomStep
 from rnnviz.engines.custom_code.worker import add_line
 from rnnviz.explain.report import report as explanation_report
 from rnnviz.explain.report import to_json
+from rnnviz.io.export.data import summary
 from rnnviz.io.export.report import audit_table
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.templates import starter
-from rnnviz.results.summary import summary
 from rnnviz.results.tables import report
 from rnnviz.verify.audit import audit
 from tests.cells.layers import EXAMPLES

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from rnnviz.io.export.data import json_text, write_json
+from rnnviz.io.export.data import json_text, summary, write_json
 from rnnviz.io.resources import resource_path
-from rnnviz.results.summary import summary
 from tests.factories import make_result, setting
 from tests.golden.runs import RUNS
+from tools import summary_schema
 
 
 def test_the_summary_of_an_agreeing_run(tmp_path: Path) -> None:
@@ -62,6 +62,12 @@ def test_several_candidates_have_the_worst_verdict_at_the_top() -> None:
     ]
     for each in figures["comparisons"]:
         assert {check["engine"] for check in each["checks"]} == {"gluon", each["candidate"]}
+
+
+def test_the_schema_is_that_of_the_records() -> None:
+    assert json.loads(summary_schema.PATH.read_text(encoding="utf-8")) == summary_schema.schema(), (
+        "renew it: python -m tools.summary_schema"
+    )
 
 
 @pytest.mark.slow
