@@ -104,8 +104,7 @@ class Sweep:
     def from_mapping(cls, values: Mapping[str, Any]) -> "Sweep":
         """Validate a mapping: tables of a config, `grid` with a list for each dotted key, `seeds`, `engines`, `audit`.
 
-        Raises a ConfigError if a key is unknown, a list empty or with a repetition, a value not allowed, or the rows
-        are too many; and if not one combination of the values is a config.
+        At least one combination of the values must be a config.
         """
         refuse_other_kind(values, "sweep", "config")
         for name in values:
@@ -133,7 +132,9 @@ class Sweep:
                 f"This sweep has {sweep.size:,} rows, but at most {MOST_ROWS:,} are allowed: "
                 f"{longest.key} has the most values, {len(longest.values):,}; name fewer.",
             )
-        sweep._check_some_config()
+        if all(point.config is None for point in sweep.points()):
+            # Every row would say what this one raises.
+            Config.from_mapping(sweep._tables(tuple(axis.values[0] for axis in axes)))
         return sweep
 
     def _default_engines(self) -> tuple[str, ...]:
@@ -141,13 +142,6 @@ class Sweep:
         config = next((point.config for point in self.points() if point.config is not None), None)
         engines = (Compare().reference,) if config is None else with_candidates(config).compare.engines
         return engines[1:] or engines
-
-    def _check_some_config(self) -> None:
-        """Refuse a sweep of which every row would say that it is not a config."""
-        for point in self.points():
-            if point.config is not None:
-                return
-        Config.from_mapping(self._tables(tuple(axis.values[0] for axis in self.axes)))
 
 
 def declaration(key: str) -> FieldSpec | None:
@@ -222,8 +216,6 @@ def load_sweep(path: Path, engines: Sequence[str] | None = None, cells: Sequence
 
     `base` names a config that the rows start from; the sweep's own tables change single keys of it. Paths in either
     file are relative to its own folder.
-
-    Raises an InputError if a file cannot be read or is not TOML, and a ConfigError as `Sweep.from_mapping` does.
     """
     values = read_toml(path, "sweep")
     folder = path.absolute().parent

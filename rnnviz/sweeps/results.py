@@ -1,9 +1,7 @@
 """The results of a sweep: a row for each of its points; as CSV and JSON, in words, and as columns for heat maps.
 
-On two axes there is one cell for each pair of values, which shows the worst of its rows. CSV has a column for each
-thing that differs between rows (the keys of the grid, seed, engine), verdict, max_error_ratio, max_abs_error,
-audit_worst_ratio, first_wrong.engine and first_wrong.layer to first_wrong.unit, seconds.NAME for everything that was
-timed, reason, and config, the whole config of the row as JSON. Both files read back to the same rows.
+The columns of CSV are the keys of JSON, inner ones with a dot; the config of a row is JSON. Both files read back to the
+same rows.
 """
 
 import csv
@@ -109,7 +107,7 @@ class SweepResult:
             audit_ratio,
             wrong,
             {str(name): _seconds(seconds) for name, seconds in values["seconds"].items()},
-            tuple(map(str, values.get("assumptions", ()))),
+            tuple(map(str, values.get("assumptions") or ())),
             str(values.get("backward_verdict") or ""),
         )
 
@@ -159,25 +157,26 @@ def sweep_json(table: SweepTable) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-_WRONG, _SECONDS = "first_wrong.", "seconds."
+_INNER = ("first_wrong", "seconds")
 
 
 def write_sweep_csv(table: SweepTable, path: Path) -> None:
     """Write the rows that have a finding. Raises an InputError if the file cannot be written."""
     records = table.records()
-    timed = dict.fromkeys(name for record in records for name in record["seconds"])
+    timed = dict.fromkeys(f"seconds.{name}" for record in records for name in record["seconds"])
     optional = [name for name in ("assumptions", "backward_verdict") if any(name in record for record in records)]
-    columns = {
-        **{key: ("values", key) for key in table.keys},
-        **{name: (name,) for name in ("verdict", *NUMBERS)},
-        **{_WRONG + name: ("first_wrong", name) for name in ("engine", *_PLACE)},
-        **{_SECONDS + name: ("seconds", name) for name in timed},
-        **{name: (name,) for name in ("reason", *optional, "config")},
-    }
+    wrong = (f"first_wrong.{name}" for name in ("engine", *_PLACE))
+    columns = (*table.keys, "verdict", *NUMBERS, *wrong, *timed, "reason", *optional, "config")
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows([_cell(record, *names) for names in columns.values()] for record in records)
+        writer.writerows([_cell(record, *_path(name, table.keys)) for name in columns] for record in records)
+
+
+def _path(column: str, keys: Sequence[str]) -> tuple[str, ...]:
+    """Where a record has the value of a column."""
+    table, _, name = column.partition(".")
+    return ("values", column) if column in keys else (table, name) if table in _INNER else (column,)
 
 
 def _cell(record: Mapping[str, Any] | None, name: str, *inner: str) -> str | None:
@@ -198,10 +197,7 @@ _LONGEST_CELL = 1 << 30
 
 
 def load_sweep_results(path: Path) -> SweepTable:
-    """Read a file that a sweep has written.
-
-    Raises an InputError if it cannot be read, or is something else; the sentence names the file.
-    """
+    """Read a file that a sweep has written. Raises an InputError if it cannot be read, or is something else."""
     check_regular(path)
     try:
         keys, records = _json_records(path) if path.suffix.lower() == ".json" else _csv_records(path)
@@ -231,17 +227,15 @@ def _csv_records(path: Path) -> tuple[list[str], Sequence[Mapping[str, Any]]]:
 
 def _record(keys: Sequence[str], cells: Mapping[str, str]) -> dict[str, Any]:
     """A row of a CSV file as JSON has it."""
-    wrong = {name: cells[_WRONG + name] for name in ("engine", *_PLACE)}
-    timed = {name.removeprefix(_SECONDS): text for name, text in cells.items() if name.startswith(_SECONDS)}
-    return {
-        **cells,
-        "values": {key: _value(key, cells[key]) for key in keys},
-        **{name: cells[name] or None for name in NUMBERS},
-        "first_wrong": wrong if wrong["engine"] else None,
-        "seconds": {name: text for name, text in timed.items() if text},
-        "assumptions": json.loads(cells.get("assumptions") or "[]"),
-        "config": json.loads(cells["config"] or "null"),
-    }
+    record: dict[str, Any] = {"values": {key: _value(key, cells[key]) for key in keys}, **{name: {} for name in _INNER}}
+    for column, text in cells.items():
+        match _path(column, keys):
+            case (table, name) if table in _INNER and text:
+                record[table][name] = text
+            case (name,):
+                record[name] = text if name == "reason" else text or None
+    parsed = {name: json.loads(cells.get(name) or "null") for name in ("assumptions", "config")}
+    return {**record, **parsed, "first_wrong": record["first_wrong"] or None}
 
 
 def _value(key: str, text: str) -> Any:
@@ -444,9 +438,9 @@ NO_ROW = -1
 class Cells:
     """(D, A) arrays: `down` has D values and `across` A.
 
-    `values` is the largest number of a cell's rows, NaN where none has one or one of them is NaN, which `nan` shows
-    apart; `rows` is the place of that row, else of the one with the worst verdict, `NO_ROW` without any. `verdicts` is
-    the worst verdict, `counts` how many rows there are and `done` how many of them have been computed.
+    `values` is the largest number of a cell's rows, NaN where none has one or one of them is NaN, as `nan` says; `rows`
+    is the place of that row, else of the one with the worst verdict, `NO_ROW` without any. `verdicts` is the worst
+    verdict, `counts` how many rows there are and `done` how many of them have been computed.
     """
 
     down: Dimension | None
@@ -472,32 +466,23 @@ def cells(
 ) -> Cells:
     """Put every row into its cell, or `only` some of them (R,); without `down` there is one line of cells."""
     shape = (1 if down is None else len(down.texts), len(across.texts))
-    length = shape[0] * shape[1]
     of = np.arange(len(figures.rows)) if only is None else np.flatnonzero(only)
-    flat = across.codes[of] if down is None else down.codes[of] * shape[1] + across.codes[of]
+    across_at = across.codes[of]
+    down_at = np.zeros_like(across_at) if down is None else down.codes[of]
     numbers, verdicts = figures.values[quantity][of], figures.verdicts[of]
     # Rows without a number come first, a NaN that was computed counts as the worst.
     computed = np.isin(verdicts, COMPUTED_PLACES)
     badness = np.where(np.isnan(numbers), np.where(computed, inf, -inf), numbers)
     worst_last = np.lexsort((-of, verdicts, badness))
-    rows = np.full(length, NO_ROW, np.intp)
-    rows[flat[worst_last]] = of[worst_last]
-    worst = np.full(length, WAITING, np.int8)
-    np.maximum.at(worst, flat, verdicts)
-    values = np.full(length, np.nan)
-    values[rows != NO_ROW] = figures.values[quantity][rows[rows != NO_ROW]]
-    nan = np.zeros(length, bool)
-    nan[flat[computed & np.isnan(numbers)]] = True
-    return Cells(
-        down,
-        across,
-        values.reshape(shape),
-        nan.reshape(shape),
-        rows.reshape(shape),
-        worst.reshape(shape),
-        np.bincount(flat, minlength=length).reshape(shape),
-        np.bincount(flat[verdicts != WAITING], minlength=length).reshape(shape),
-    )
+    rows, worst = np.full(shape, NO_ROW, np.intp), np.full(shape, WAITING, np.int8)
+    counts, done, nan = (np.zeros(shape, kind) for kind in (np.intp, np.intp, bool))
+    rows[down_at[worst_last], across_at[worst_last]] = of[worst_last]
+    np.maximum.at(worst, (down_at, across_at), verdicts)
+    np.logical_or.at(nan, (down_at, across_at), computed & np.isnan(numbers))
+    np.add.at(counts, (down_at, across_at), 1)
+    np.add.at(done, (down_at, across_at), verdicts != WAITING)
+    values = np.where(rows == NO_ROW, np.nan, figures.values[quantity][rows])
+    return Cells(down, across, values, nan, rows, worst, counts, done)
 
 
 @dataclass(frozen=True)
