@@ -1,7 +1,4 @@
-"""Child processes: how they start and end, and a function call in one.
-
-A called function may crash, hang or run out of memory without harm.
-"""
+"""Child processes: how they start, answer and end, and a function call in one, which may crash or hang without harm."""
 
 import multiprocessing
 import multiprocessing.process
@@ -17,7 +14,7 @@ from multiprocessing.process import BaseProcess
 from threading import Lock, Thread
 from time import monotonic
 from types import ModuleType
-from typing import Any, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 from weakref import WeakSet
 
 from rnnviz.core.errors import EngineError, InputError
@@ -183,13 +180,9 @@ def spawn(
     """Start a process that calls `main` with its end of a pipe and the arguments; returns it with our end.
 
     It computes with `threads` threads, None leaves the number to it, and with the processor's kernels. Raises an
-    OSError if it cannot be started.
-
-    A spawned child runs the parent's main script again, which would start the user's own script, and with it this
-    call, a second time. It has no need of it: the script is hidden while the child starts.
-
-    multiprocessing does not list the child. A program that joins all its children would wait for ever, and so would
-    multiprocessing itself at its exit: it sends SIGTERM first, which the child does not hear.
+    OSError if it cannot be started. A spawned child would run the parent's main script again, and with it this call:
+    the script is hidden while the child starts. multiprocessing does not list the child: a program that joins all its
+    children would wait for ever, and so would multiprocessing at its exit, for it sends SIGTERM, which no child hears.
     """
     global _at_exit
     context = multiprocessing.get_context("spawn")
@@ -211,10 +204,7 @@ def spawn(
 
 
 def exit_with_parent(clean_up: Callable[[], object] = lambda: None) -> Thread:
-    """Start the thread that ends this child process when its parent is gone, and return it.
-
-    It ends the process even during a forward pass, which nothing can interrupt. `clean_up` is called before.
-    """
+    """Start the thread that cleans up and ends this child when its parent is gone, even during a forward pass."""
 
     def watch() -> None:
         parent = multiprocessing.parent_process()
@@ -241,9 +231,9 @@ def describe_exit(exitcode: int | None) -> str:
 def errors_sent(connection: Connection, what: str, no_memory: str) -> Iterator[None]:
     """In a child: end with the parent, and send it an error of the block as ("raised", error).
 
-    The parent decides what a Ctrl-C in the terminal means. `what` begins the sentence of an error that is neither an
-    InputError nor an EngineError.
+    `what` begins the sentence of an error that is neither an InputError nor an EngineError.
     """
+    # The parent decides what a Ctrl-C in the terminal means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     exit_with_parent()
     try:
@@ -255,6 +245,40 @@ def errors_sent(connection: Connection, what: str, no_memory: str) -> Iterator[N
     except Exception as error:  # noqa: BLE001 - whatever went wrong, the parent gets one sentence
         reason = f"{type(error).__name__}: {error}".rstrip(".")
         connection.send(("raised", EngineError(f"{what}: {reason}.")))
+
+
+class ChildEndedError(Exception):
+    """A child ended without an answer; the text describes its exit."""
+
+
+class Child:
+    """A process that was started by `spawn`, and our end of its pipe; it ends with the `with` block."""
+
+    def __init__(self, main: Callable[..., object], *arguments: object, name: str, threads: int | None = 1) -> None:
+        self._process, self._connection = spawn(main, *arguments, name=name, threads=threads)
+        self.send = self._connection.send
+
+    def receive(self, seconds: float) -> tuple[str, Any]:
+        """Its next message, ("", None) after some seconds without one. Raises its error, or a ChildEndedError."""
+        if not wait([self._connection, self._process.sentinel], seconds):
+            return "", None
+        try:
+            kind, content = self._connection.recv()
+        except (EOFError, OSError):
+            self._process.join()
+            raise ChildEndedError(describe_exit(self._process.exitcode)) from None
+        if kind == "raised":
+            raise content
+        return kind, content
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+        self._process.kill()
+        self._process.join()
+        self._process.close()
 
 
 def call_in_subprocess(
@@ -274,36 +298,27 @@ def call_in_subprocess(
     ended by then, also if `notify` raises.
     """
     try:
-        process, connection = spawn(_call, what, function, arguments, name="rnnviz reader")
+        child = Child(_call, what, function, arguments, name="rnnviz reader")
     except OSError as error:
         raise EngineError(f"{what}: no process could be started for it ({error.strerror or error}).") from error
-    end = monotonic() + seconds
-    try:
-        kind: str = "progress"
-        content: Any = 0.0
-        while kind == "progress":
-            there = wait([connection, process.sentinel], _POLL_SECONDS)
-            notify(content)
-            if monotonic() > end:
-                raise InputError(f"{what}: it took more than {seconds:g} seconds.")
-            if there:
-                kind, content = connection.recv()
-    except (EOFError, ConnectionResetError):
-        process.join()
-        # What keeps the log would make the window's start longer, which imports this module.
-        from rnnviz.execution.log import log
+    end, done = monotonic() + seconds, 0.0
+    with child:
+        try:
+            while True:
+                kind, content = child.receive(_POLL_SECONDS)
+                notify(done)
+                if monotonic() > end:
+                    raise InputError(f"{what}: it took more than {seconds:g} seconds.")
+                if kind == "returned":
+                    outcome: Outcome = content
+                    return outcome
+                done = content if kind else done
+        except ChildEndedError as ended:
+            # The module of the log would make the window's start longer, which imports this module.
+            from rnnviz.execution.log import log
 
-        log.warning("a process that read a file ended (%s)", describe_exit(process.exitcode))
-        raise InputError(f"{what}: the process that did it ended ({describe_exit(process.exitcode)}).") from None
-    finally:
-        connection.close()
-        process.kill()
-        process.join()
-        process.close()
-    if kind == "raised":
-        raise content
-    outcome: Outcome = content
-    return outcome
+            log.warning("a process that read a file ended (%s)", ended)
+            raise InputError(f"{what}: the process that did it ended ({ended}).") from None
 
 
 def _call(connection: Connection, what: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:

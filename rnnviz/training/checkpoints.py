@@ -121,7 +121,7 @@ def trained_inputs(network: Network, parameters: Mapping[str, FloatArray]) -> In
     config = Config(network)
     sequence = draw_sequence(config.sequence, network.input_size, network.dtype)
     state = draw_initial_state(network, config.initial_state, config.sequence.batch_size)
-    return Inputs(config, sequence, network_parameters(network, dict(parameters)), state)
+    return Inputs(config, sequence, network_parameters(network, parameters), state)
 
 
 def linear_file(path: Path) -> Path:

@@ -36,10 +36,7 @@ class TrainingStart:
 
 @dataclass(frozen=True)
 class WrongTrainingStep:
-    """The first step of a learner whose "gradient" or "update", `part`, is outside its tolerance, by `ratio`.
-
-    `name` is the parameter's.
-    """
+    """The first step of a learner whose gradient or update, `part`, of a parameter is outside its tolerance."""
 
     step: int
     part: str
@@ -129,13 +126,9 @@ class TrainingHistory:
         return f"{self.verdict_sentence} Step audit: at most {' and '.join(errors)} of the tolerance."
 
     @property
-    def loss_sentences(self) -> tuple[str, ...]:
-        return tuple(self._losses())
-
-    @property
     def sentences(self) -> tuple[str, ...]:
         """The losses, and the verdict if there is one."""
-        return tuple(filter(None, (*self._losses(), self.verdict_sentence)))
+        return tuple(filter(None, (*self.loss_sentences(), self.verdict_sentence)))
 
     def rewind(self) -> None:
         """Forget the steps after the last checkpoint, from which the training goes on."""
@@ -152,10 +145,7 @@ class TrainingHistory:
         return float((self.steps - 1 - first) / max(seconds[-1] - seconds[first], 1e-9))
 
     def write_csv(self, path: Path) -> None:
-        """Write a row for each training step, and for each checkpoint its loss and accuracy on the test batch.
-
-        Raises InputError if the file cannot be written.
-        """
+        """Write a row for each training step, and for each checkpoint its loss and accuracy on the test batch."""
         columns = {name: self.column(name) for name in ("seconds", "distance")}
         for learner in self.learners:
             columns |= {f"{learner}.{key}": self.column(f"{learner}.{key}") for key in _NUMBERS}
@@ -224,14 +214,12 @@ class TrainingHistory:
         first = wrong and {**vars(wrong), "ratio": json_number(wrong.ratio)}
         return {"correct": wrong is None, **largest, "first_wrong": first}
 
-    def _losses(self) -> Iterator[str]:
+    def loss_sentences(self) -> Iterator[str]:
         if self.steps:
             loss = self.column(f"{MANUAL}.loss")
             first, last, baseline = map(short, (float(loss[1]), float(loss[-1]), self.start.baseline))
-            yield (
-                f"Training loss: {first} at training step 1, {last} at training step {count(self.steps)}. Without "
-                f"learning: {baseline}."
-            )
+            learned = f"Training loss: {first} at training step 1, {last} at training step {count(self.steps)}."
+            yield f"{learned} Without learning: {baseline}."
         if self.checkpoints:
             test = self.checkpoints[-1]
             accuracy = "" if np.isnan(test.accuracy) else f" Accuracy: {percent(test.accuracy)}."

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.core.config import Network
+from rnnviz.core.config import Backward, Config, Network, SequenceSource
 from rnnviz.core.errors import EngineError, last_line
 from rnnviz.core.gradients import OF_PARAMETERS, LossGradient, gradient_names
 from rnnviz.core.inputs import Inputs, State
@@ -25,7 +25,6 @@ from rnnviz.training.model import (
     global_norm,
     network_parameters,
     predict,
-    run_config,
     update,
 )
 from rnnviz.training.problems import Batch
@@ -59,14 +58,18 @@ class ManualGradients:
         self, parameters: Mapping[str, FloatArray], state: State, batch: Batch
     ) -> tuple[Prediction, dict[str, FloatArray], State]:
         """Predictions of a batch, the gradients of all parameters by name, and the final state."""
-        network = self._task.network
-        inputs = training_inputs(self._task, parameters, state, batch)
+        network, truncate = replace(self._task.network, layout="TNC"), self._task.training.truncate
+        timesteps, samples, _ = batch.x.shape
+        sequence = SequenceSource(batch_size=samples, timesteps=timesteps)
+        config = Config(network, sequence, backward=Backward(enabled=True, truncate=truncate))
+        x = np.ascontiguousarray(batch.x, network.dtype)
+        loss = LossGradient(None, zero_state(network, samples), truncate=truncate)
+        inputs = Inputs(config, x, network_parameters(network, parameters), state, loss=loss)
         trace = self._trace_for(network, batch)
         self._engine.run(inputs, trace, lambda _: None)
-        prediction = predict(dict(parameters), trace.output, batch, classes=self._classes)
-        assert inputs.loss is not None
-        loss = replace(inputs.loss, out=prediction.out)
-        self._engine.run_backward(replace(inputs, loss=loss), trace, lambda _: None)
+        prediction = predict(parameters, trace.output, batch, classes=self._classes)
+        inputs = replace(inputs, loss=replace(loss, out=prediction.out))
+        self._engine.run_backward(inputs, trace, lambda _: None)
         gradients = {name: np.array(trace[f"{OF_PARAMETERS}{name}"]) for name in network.parameter_shapes()}
         final = {symbol: np.array(trace[f"state.{symbol}"]) for symbol in network.kind.state_symbols}
         return prediction, gradients | prediction.parameters, final
@@ -80,11 +83,7 @@ class ManualGradients:
 
 
 class Learner(ABC):
-    """A network that is trained, one batch after the other.
-
-    parameters: By name: the network's, then the linear layer's.
-    optimizer: The state of the optimizer, for the next step.
-    """
+    """A network that is trained, one batch after the other: its parameters by name, and the state of the optimizer."""
 
     def __init__(self, task: TrainingTask, parameters: Mapping[str, FloatArray], *, classes: bool) -> None:
         self.parameters = parameters
@@ -192,10 +191,7 @@ class LibraryLearner(Learner):
     def backward(
         self, chunks: Sequence[FloatArray], states: Sequence[FloatArray], targets: Targets
     ) -> tuple[float, FloatArray, list[FloatArray]]:
-        """Compute the loss and all gradients of a batch from the initial states, (L·D, N, H) each.
-
-        Returns the loss, the counted predictions (K, O), logits or numbers, and the final states.
-        """
+        """The loss of a batch from the initial states (L·D, N, H), the counted predictions (K, O), the final states."""
 
     @abstractmethod
     def gradients(self) -> dict[str, FloatArray]:
@@ -208,15 +204,6 @@ class LibraryLearner(Learner):
     @abstractmethod
     def moments(self) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
         """The velocity and the second moment of the optimizer by name."""
-
-
-def training_inputs(task: TrainingTask, parameters: Mapping[str, FloatArray], state: State, batch: Batch) -> Inputs:
-    """The inputs of a run of the network on a batch; the gradient of the loss has no `out` yet."""
-    network = task.network
-    loss = LossGradient(None, zero_state(network, batch.x.shape[1]), truncate=task.training.truncate)
-    sequence = np.ascontiguousarray(batch.x, network.dtype)
-    config = run_config(task, batch)
-    return Inputs(config, sequence, network_parameters(config.network, dict(parameters)), state, loss=loss)
 
 
 def carried_state(network: Network, batch: Batch, final: State | None) -> State:

@@ -8,9 +8,9 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import field, replace
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from time import monotonic, perf_counter
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -19,18 +19,11 @@ from rnnviz.core.inputs import State
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.words import join_words
 from rnnviz.engines.registry import ENGINES, load_engine
-from rnnviz.execution.child_process import describe_exit, errors_sent, spawn
+from rnnviz.execution.child_process import Child, ChildEndedError, errors_sent
 from rnnviz.frozen import dataclass
+from rnnviz.training import model
 from rnnviz.training.learner import Learner, ManualGradients, ManualLearner, TrainingStep, carried_state
-from rnnviz.training.model import (
-    LINEAR_BIAS,
-    LINEAR_WEIGHT,
-    OptimizerState,
-    clipped,
-    global_norm,
-    initial_parameters,
-    update,
-)
+from rnnviz.training.model import LINEAR_BIAS, LINEAR_WEIGHT, OptimizerState
 from rnnviz.training.problems import Batch, BatchSource, batches_of
 from rnnviz.training.task import LIBRARIES, TrainingTask
 
@@ -107,12 +100,12 @@ class StepAuditor:
         gradients = _in_float64(done.gradients)
         training = self._task.training
         memory = OptimizerState(optimizer.count, _in_float64(optimizer.velocity), _in_float64(optimizer.second))
-        new, _ = update(training, memory, own, clipped(gradients, global_norm(gradients), training))
+        clipped = model.clipped(gradients, model.global_norm(gradients), training)
+        new, _ = model.update(training, memory, own, clipped)
         errors = {}
         for name, array in new.items():
-            allowed = self._update_tolerance * _largest(
-                array - own[name]
-            ) + _PARAMETER_ROUNDINGS * self._eps * _largest(array)
+            allowed = self._update_tolerance * _largest(array - own[name])
+            allowed += _PARAMETER_ROUNDINGS * self._eps * _largest(array)
             errors[name] = _ratio(done.parameters[name], array, allowed)
         gradient_at, update_at = max(ratios, key=ratios.__getitem__), max(errors, key=errors.__getitem__)
         return StepAudit(ratios[gradient_at], gradient_at, errors[update_at], update_at)
@@ -183,19 +176,15 @@ TrainingEvent: TypeAlias = StepDone | Checkpoint
 class TrainingLoop:
     """The learners of a task. An iteration trains, and gives each step and checkpoint.
 
-    A checkpoint comes before the first step unless the training goes on from one, then each step, and further
-    checkpoints; the last one is after the last step. The training stops when no further event is asked for.
+    The first checkpoint is before the first step unless the training goes on from one, the last one after the last.
     """
 
     def __init__(self, task: TrainingTask, source: BatchSource | None = None, resume: Checkpoint | None = None) -> None:
-        """Make the batches and the learners.
-
-        Raises InputError if the text of the task cannot be read; EngineError if the library is not installed.
-        """
+        """Raises InputError if the text of the task cannot be read; EngineError if the library is not installed."""
         self.source = batches_of(task) if source is None else source
         self.task = task.with_input_size(self.source.input_size)
         self.step, self._seconds, self._begins = 0, 0.0, resume is None
-        classes, initial = self.source.classes, initial_parameters(self.task, self.source)
+        classes, initial = self.source.classes, model.initial_parameters(self.task, self.source)
         self._learners: dict[str, Learner] = {MANUAL: ManualLearner(self.task, initial, classes=classes)}
         if task.training.library is not None:
             self._learners[task.training.library] = _library_learner(self.task, initial, self.source)
@@ -262,8 +251,8 @@ def _distance(learners: Mapping[str, Learner]) -> float | None:
     if len(learners) == 1:
         return None
     one, other = (learner.parameters for learner in learners.values())
-    norm = global_norm(one)
-    return global_norm({name: array - other[name] for name, array in one.items()}) / norm if norm else 0.0
+    norm = model.global_norm(one)
+    return model.global_norm({name: array - other[name] for name, array in one.items()}) / norm if norm else 0.0
 
 
 _SHARED = 1 << 22
@@ -276,10 +265,10 @@ _NICENESS = 10
 _SEND_SECONDS = 0.05
 """The shortest time between two messages with events."""
 
-_EVENTS, _CHECKPOINT, _ENDED, _RAISED = "events", "checkpoint", "ended", "raised"
+_EVENTS, _CHECKPOINT, _ENDED = "events", "checkpoint", "ended"
 
 
-class TrainingProcess:
+class TrainingProcess(Child):
     """Trains in a child process, which ends with the block, or with this process. Call its methods in one thread."""
 
     def __init__(self, task: TrainingTask, resume: Checkpoint | None = None) -> None:
@@ -290,7 +279,7 @@ class TrainingProcess:
         multiplications = task.problem.batch_size * gates * network.hidden_size * network.output_size
         threads = None if multiplications >= _SHARED else 1
         try:
-            self._process, self._connection = spawn(_main, task, resume, name="rnnviz training", threads=threads)
+            super().__init__(_main, task, resume, name="rnnviz training", threads=threads)
         except OSError as error:
             raise EngineError(f"No process could be started to train ({error.strerror or error}).") from error
 
@@ -308,7 +297,7 @@ class TrainingProcess:
         """
         # A process that has ended may have sent events before: they are received first, then the error.
         with suppress(BrokenPipeError):
-            self._connection.send(_CHECKPOINT)
+            self.send(_CHECKPOINT)
         events: list[TrainingEvent] = []
         end = monotonic() + seconds
         while monotonic() < end:
@@ -319,29 +308,11 @@ class TrainingProcess:
             events += content if kind == _EVENTS else ()
         raise EngineError(f"The training step did not end within {seconds:g} seconds: its process was ended.")
 
-    def close(self) -> None:
-        self._connection.close()
-        self._process.kill()
-        self._process.join()
-        self._process.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def _received(self, seconds: float) -> tuple[str, Any]:
-        if not wait([self._connection, self._process.sentinel], seconds):
-            return "", None
         try:
-            kind, content = self._connection.recv()
-        except (EOFError, OSError):
-            self._process.join()
-            reason = describe_exit(self._process.exitcode)
-            raise EngineError(f"The process that trains ended ({reason}).") from None
-        if kind == _RAISED:
-            raise content
+            kind, content = self.receive(seconds)
+        except ChildEndedError as ended:
+            raise EngineError(f"The process that trains ended ({ended}).") from None
         self.ended = self.ended or kind == _ENDED
         return kind, content
 

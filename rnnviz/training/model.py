@@ -8,15 +8,14 @@ also for arrays in float64: there 1 - 0.999 is 0.00099998713.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import field, replace
+from dataclasses import field
 from math import sqrt
 
 import numpy as np
 
-from rnnviz.core.config import Config, Network
+from rnnviz.core.config import Network
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters, draw_parameters
-from rnnviz.core.sequence import SequenceSource
 from rnnviz.frozen import dataclass
 from rnnviz.training.problems import Batch, BatchSource
 from rnnviz.training.task import Training, TrainingTask
@@ -52,11 +51,8 @@ def softmax(logits: FloatArray) -> FloatArray:
     return probabilities
 
 
-def predict(parameters: dict[str, FloatArray], out: FloatArray, batch: Batch, *, classes: bool) -> Prediction:
-    """The predictions from the network's out (T, N, D·H), their loss, and its gradients.
-
-    The loss of numbers is their mean squared error, that of classes the mean cross-entropy.
-    """
+def predict(parameters: Mapping[str, FloatArray], out: FloatArray, batch: Batch, *, classes: bool) -> Prediction:
+    """The predictions from out (T, N, D·H); the loss is the mean squared error, of classes the mean cross-entropy."""
     weight, bias = parameters[LINEAR_WEIGHT], parameters[LINEAR_BIAS]
     logits = out @ weight.T + bias
     counted, target = batch.counted, batch.target
@@ -105,17 +101,9 @@ def initial_parameters(task: TrainingTask, source: BatchSource) -> dict[str, Flo
     return arrays
 
 
-def network_parameters(network: Network, parameters: dict[str, FloatArray]) -> Parameters:
+def network_parameters(network: Network, parameters: Mapping[str, FloatArray]) -> Parameters:
     """The network's parameters, without the linear layer."""
     return Parameters(network, {name: parameters[name] for name in network.parameter_shapes()})
-
-
-def run_config(task: TrainingTask, batch: Batch) -> Config:
-    """The config of a run of the network on a batch, whose x has the shape (T, N, I)."""
-    timesteps, samples, _ = batch.x.shape
-    sequence = SequenceSource(batch_size=samples, timesteps=timesteps)
-    config = Config(replace(task.network, layout="TNC"), sequence)
-    return replace(config, backward=replace(config.backward, enabled=True, truncate=task.training.truncate))
 
 
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8

@@ -255,7 +255,7 @@ class TrainingWindow(ToolWindow):
         other = not self._running and self.form.task is not None and not self.is_of(self.form.task)
         of_other = _OF_EARLIER_TASK * other
         self.progress.setText(self._said or f"{of_other}{progress_text(history, running=self._running)}")
-        self.finding.setText(" ".join(history.loss_sentences))
+        self.finding.setText(" ".join(history.loss_sentences()))
         self.verdict.setText(history.comparison)
         self.verdict.setVisible(bool(history.comparison))
         self._show_chosen()
