@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnnviz.io.resources import resource_path
+from rnnviz.core.resources import resource_path
 from rnnviz.training.character_model import Generator, load_character_model, save_character_model
 from rnnviz.training.learner import ManualLearner
 from rnnviz.training.model import initial_parameters

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QApplication, QDialog, QStatusBar, QToolBar, QWidg
 from safetensors.numpy import save_file
 from sample_model import lstm_weights
 
+from rnnviz.core.resources import resource_path
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.application import make_window
 from rnnviz.gui.generate.generate_window import GenerateWindow
@@ -18,7 +19,6 @@ from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.io.config_toml import parse_config
-from rnnviz.io.resources import resource_path
 from rnnviz.lessons.index import lesson_entries
 from rnnviz.reading.units import Query
 from rnnviz.training.character_model import load_character_model, shipped_model

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import rnnviz
-from rnnviz.io.resources import resource_path
+from rnnviz.core.resources import resource_path
 from rnnviz.io.templates import starter
 from rnnviz.lessons.index import find_lesson
 from tests.factories import make_result

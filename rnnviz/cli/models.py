@@ -18,7 +18,7 @@ from rnnviz.core.words import join_words
 
 if TYPE_CHECKING:
     from rnnviz.io.model_formats.model_file import Entry
-from rnnviz.io.resources import resource_path
+from rnnviz.core.resources import resource_path
 
 Read = TypeVar("Read")
 

@@ -34,10 +34,10 @@ def add_options(parser: Parser) -> None:
 
 
 def sweep(options: Namespace) -> Answer:
+    from rnnviz.core.resources import resource_path
     from rnnviz.io.config_toml import files_read
     from rnnviz.io.inputs import load_inputs
     from rnnviz.io.outputs import check_outputs
-    from rnnviz.io.resources import resource_path
     from rnnviz.sweeps.driver import Journal, Sweeping, check_engines, journal_of, read_journal
     from rnnviz.sweeps.grid import base_of, load_sweep
     from rnnviz.sweeps.results import SweepTable

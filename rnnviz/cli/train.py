@@ -11,8 +11,8 @@ from rnnviz.cli.terminal import AGREE, DISAGREE, WRONG_INPUT, Answer, Parser, op
 from rnnviz.core.errors import InputError, printable
 from rnnviz.core.model_formats import written_endings
 from rnnviz.core.number_format import count, short
+from rnnviz.core.resources import resource_path
 from rnnviz.core.schema import LARGEST_SEED, FieldSpec
-from rnnviz.io.resources import resource_path
 from rnnviz.verify.verdict import Verdict
 
 if TYPE_CHECKING:

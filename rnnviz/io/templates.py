@@ -7,8 +7,8 @@ from rnnviz.cells import CELLS, CellSpec
 from rnnviz.cells.interpreters.backward_source import backward_lines
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.symbols import code_lines, equations_of_all_units, helper_lines
+from rnnviz.core.resources import resource_path
 from rnnviz.io.outputs import write_text
-from rnnviz.io.resources import resource_path
 
 _LINES_NOTE = """ The dict after it is optional: rnnviz also compares
 its lines, and names the first one that differs."""

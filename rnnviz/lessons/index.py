@@ -15,11 +15,11 @@ from typing import Any
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
+from rnnviz.core.resources import resource_path
 from rnnviz.core.schema import FieldSpec, display_key, display_value
 from rnnviz.core.words import suggest
 from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import parse_config, parse_toml
-from rnnviz.io.resources import resource_path
 
 _TITLE = re.compile(r"# Lesson (?P<number>\d+): (?P<title>.+)")
 

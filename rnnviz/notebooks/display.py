@@ -11,10 +11,10 @@ from typing import Any
 
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.errors import InputError
+from rnnviz.core.resources import resource_path
 from rnnviz.core.trace_index import Location
 from rnnviz.io.export.interactive_page import page_html, samples_of_page
 from rnnviz.io.export.report import html_environment
-from rnnviz.io.resources import resource_path
 from rnnviz.results.columns import COMPARED, DIFFERENCES, FIRST_MISMATCH, MISMATCHES, Column, filled
 from rnnviz.results.tables import comparison_in_words, headline, network_in_words, verdicts
 from rnnviz.text.verdict_details import assumptions, say

@@ -9,12 +9,12 @@ from traitlets import Dict, TraitType, Unicode
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.places import Place
+from rnnviz.core.resources import resource_path
 from rnnviz.core.trace_index import Location, check_index
 from rnnviz.core.words import join_words
 from rnnviz.explain.explanation import ExplanationCache, explain, padding_sentence
 from rnnviz.explain.report import report
 from rnnviz.io.export.interactive_page import first_selected, samples_of_page
-from rnnviz.io.resources import resource_path
 from rnnviz.notebooks.display import view_html
 from rnnviz.results.tables import network_in_words
 from rnnviz.verify.result import RunResult

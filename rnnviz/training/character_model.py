@@ -11,6 +11,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters, pytorch_name
+from rnnviz.core.resources import resource_path
 from rnnviz.core.schema import display_value
 from rnnviz.core.sequence import SequenceSource, indices, one_hot
 from rnnviz.core.trace import trace_in_memory
@@ -21,7 +22,6 @@ from rnnviz.io.model_formats.formats import open_tensors
 from rnnviz.io.model_formats.load import check_values, choose, config_of, entries_of, read_network
 from rnnviz.io.model_formats.torch_files import CHARACTERS, read_characters, write_tensors
 from rnnviz.io.outputs import atomic_write
-from rnnviz.io.resources import resource_path
 from rnnviz.training.model import LINEAR_BIAS, LINEAR_WEIGHT, softmax
 
 _LINEAR_WEIGHT, _LINEAR_BIAS = "linear.weight", "linear.bias"

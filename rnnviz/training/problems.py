@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from rnnviz.core.bounded_read import read_plain_text
 from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.resources import resource_path
 from rnnviz.core.sequence import alphabet, indices, one_hot
 from rnnviz.core.words import plural
 from rnnviz.frozen import dataclass
-from rnnviz.io.resources import resource_path
 from rnnviz.training.task import Problem, TrainingTask
 
 _TEST = 2**63

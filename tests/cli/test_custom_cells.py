@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rnnviz.io.resources import resource_path
+from rnnviz.core.resources import resource_path
 from tests.cells.layers import EXAMPLES
 from tests.cli.calls import Called, write
 from tests.needs import missing

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnviz.io.resources import resource_path
+from rnnviz.core.resources import resource_path
 from rnnviz.training.character_model import Generator, load_character_model, save_character_model, shipped_model
 from tests.cli.calls import Called
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnnviz.core.resources import resource_path
 from rnnviz.io.model_formats.load import entries_of
-from rnnviz.io.resources import resource_path
 from rnnviz.training.checkpoints import linear_file, write_trained
 from rnnviz.training.history import TrainingHistory
 from rnnviz.training.task import load_task

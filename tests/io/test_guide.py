@@ -16,6 +16,7 @@ import rnnviz
 from rnnviz.cells import CELLS
 from rnnviz.cli import command_parsers, main
 from rnnviz.core.config import SECTIONS, Config
+from rnnviz.core.resources import resource_path
 from rnnviz.core.schema import LARGEST_SEED, LARGEST_SIZE, FieldSpec, declarations
 from rnnviz.engines.custom_code import parent
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
@@ -26,7 +27,7 @@ from rnnviz.gui.help.commands import PAGES
 from rnnviz.gui.help.window import KEYS
 from rnnviz.gui.jobs import run_control
 from rnnviz.io.export.notebook import WRITTEN_OUT
-from rnnviz.io.resources import anchor_of, find_in_guide, guide_groups, guide_pages, resource_path
+from rnnviz.io.resources import anchor_of, find_in_guide, guide_groups, guide_pages
 from rnnviz.sweeps import grid
 from rnnviz.training.task import Problem, Training
 from rnnviz.verify import audited, mismatches

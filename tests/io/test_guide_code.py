@@ -16,8 +16,9 @@ import pytest
 
 import rnnviz
 from rnnviz.cli import COMMANDS, main
+from rnnviz.core.resources import resource_path
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
-from rnnviz.io.resources import guide_pages, resource_path
+from rnnviz.io.resources import guide_pages
 from tests.captures.test_onnx_capture import Model, layer, value, weights
 from tests.needs import need
 from tests.shared_worker import WarmWorker, commands_use

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from rnnviz.core.errors import InputError
+from rnnviz.core.resources import resource_path
 from rnnviz.io.inputs import load_inputs
-from rnnviz.io.resources import resource_path
 from rnnviz.lessons.index import Lesson, find_entry, find_lesson, lesson_entries, lessons
 from rnnviz.verify.undetectable_bugs import undetectable
 from tests.needs import need
@@ -63,7 +63,7 @@ def test_resources_inside_the_package_are_preferred(tmp_path: Path, monkeypatch:
     for folder in (package, tmp_path):
         (folder / "resources").mkdir(parents=True)
         (folder / "resources" / "mark.txt").write_text(folder.name, encoding="utf-8")
-    monkeypatch.setattr("rnnviz.io.resources._PACKAGE", tmp_path / "rnnviz")
+    monkeypatch.setattr("rnnviz.core.resources._PACKAGE", tmp_path / "rnnviz")
     assert resource_path("mark.txt") == package / "resources" / "mark.txt"
     (package / "resources" / "mark.txt").unlink()
     assert resource_path("mark.txt") == tmp_path / "resources" / "mark.txt"

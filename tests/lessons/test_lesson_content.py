@@ -7,8 +7,8 @@ import pytest
 
 from rnnviz.core.config import Config
 from rnnviz.core.parameters import draw_parameters
+from rnnviz.core.resources import resource_path
 from rnnviz.core.trace_index import Location
-from rnnviz.io.resources import resource_path
 from rnnviz.lessons.content import GuidedLesson, LessonStep, read_lesson
 from rnnviz.lessons.index import chapters, find_lesson, lesson_entries, lessons
 from rnnviz.training.character_model import Generator, load_character_model, shipped_model

@@ -8,7 +8,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
-from rnnviz.io.resources import resource_path
+from rnnviz.core.resources import resource_path
 from tests.needs import needs
 
 pytestmark = [pytest.mark.slow, needs("anywidget")]

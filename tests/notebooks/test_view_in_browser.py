@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from rnnviz.core.resources import resource_path
 from rnnviz.core.trace_index import Location
 from rnnviz.io.export.interactive_page import view_html
-from rnnviz.io.resources import resource_path
 from tests.browser import BROWSER, Browser, browser
 from tests.factories import make_result
 from tests.needs import needs

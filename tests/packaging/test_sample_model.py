@@ -5,8 +5,8 @@ import pytest
 import sample_model
 from safetensors.numpy import load_file
 
+from rnnviz.core.resources import resource_path
 from rnnviz.io.model_formats.formats import open_model
-from rnnviz.io.resources import resource_path
 
 SAMPLE = "models", "sample-lstm.safetensors"
 

@@ -19,9 +19,6 @@ from rnnviz.cells.interpreters.arrays import gate_rows, reordered_rows
 from rnnviz.core.parameters import LayerParameters
 from rnnviz.frozen import dataclass
 
-EVERY_GATE, PEEPHOLES = "[ih]2h_(weight|bias)", "c2[a-z]_weight"
-"""Patterns of the parameters with rows of each gate, and of the peepholes."""
-
 READ_LENGTHS: Mapping[str, Callable[[int, int, bool], int]] = {
     "ignored": lambda length, timesteps, backward: timesteps,
     "ignored in backward": lambda length, timesteps, backward: timesteps if backward else length,
@@ -50,7 +47,11 @@ class ParameterChange:
     names: str
     change: Literal["zeros", "plus one", "negated", "transposed", "reordered", "exchanged", "with the h2h bias"]
     gate: str = ""
-    order: tuple[str, ...] = ()
+    order: str = ""
+
+    def read_by(self, cell: CellSpec) -> bool:
+        """Whether the cell has such parameters."""
+        return any(re.fullmatch(self.names, name) for name in cell.initializers())
 
     def of(self, cell: CellSpec, p: LayerParameters) -> LayerParameters:
         """The parameters of a layer with the change."""
@@ -58,7 +59,9 @@ class ParameterChange:
         if self.change == "exchanged":
             return p.with_arrays(**dict(zip(given, reversed(given.values()), strict=True)))
         if self.change == "reordered":
-            return p.with_arrays(**{n: reordered_rows(a, self.order, cell.gate_symbols) for n, a in given.items()})
+            return p.with_arrays(
+                **{n: reordered_rows(a, tuple(self.order), cell.gate_symbols) for n, a in given.items()}
+            )
         changed = {name: array.copy() for name, array in given.items()}
         for name, array in changed.items():
             rows = gate_rows(array, cell.gate_symbols)[self.gate] if self.gate else array

@@ -19,10 +19,10 @@ from PySide6.QtWidgets import (
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.model_formats import patterns
+from rnnviz.core.resources import resource_path
 from rnnviz.gui.help.commands import HelpCommands, child_beside
 from rnnviz.gui.message_box import MessageBox
 from rnnviz.gui.settings import Settings
-from rnnviz.io.resources import resource_path
 
 MOST = 10
 

@@ -3,7 +3,7 @@
 from PySide6.QtGui import QFont, QFontDatabase
 from PySide6.QtWidgets import QApplication
 
-from rnnviz.io.resources import resource_path
+from rnnviz.core.resources import resource_path
 
 TEXT_FAMILY, CODE_FAMILY = "Inter", "JetBrains Mono NL"
 

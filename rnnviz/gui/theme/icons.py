@@ -5,10 +5,10 @@ from PySide6.QtGui import QIcon, QPainter, QPalette, QPixmap, QPixmapCache
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QToolButton, QWidget
 
+from rnnviz.core.resources import resource_path
 from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.io.resources import resource_path
 
 _SIZES = (16, 20, 40)
 """Sizes for menus and controls, and for high-resolution screens; Qt scales others."""

@@ -8,10 +8,10 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QPixmapCache
 from PySide6.QtWidgets import QApplication, QStyleFactory, QWidget
 
+from rnnviz.core.resources import resource_path
 from rnnviz.gui.theme.fonts import use_fonts
 from rnnviz.gui.theme.palettes import THEMES, Theme
 from rnnviz.gui.theme.scaling import scaled, set_text_size, text_scale
-from rnnviz.io.resources import resource_path
 
 _SIZE = re.compile(r"\b((?:width|height|radius|margin|icon-size|left): -?)(\d+)px")
 """A size in the style sheet that grows with the text."""

@@ -137,9 +137,9 @@ class TrainingCommands(QObject):
             self.window.close()
 
     def _make_window(self) -> "TrainingWindow":
+        from rnnviz.core.resources import resource_path
         from rnnviz.gui.training.runner import TrainingRunner
         from rnnviz.gui.training.training_window import TrainingWindow
-        from rnnviz.io.resources import resource_path
         from rnnviz.training.task import TrainingTask
 
         folder = resource_path("training")

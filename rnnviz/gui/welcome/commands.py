@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject
 
+from rnnviz.core.resources import resource_path
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import RecentFiles
 from rnnviz.gui.commands.file_commands import FileCommands
@@ -16,7 +17,6 @@ from rnnviz.gui.lessons.controller import LessonController
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.training.commands import TrainingCommands
-from rnnviz.io.resources import resource_path
 from rnnviz.lessons.index import LessonEntry, lesson_entries
 
 if TYPE_CHECKING:

@@ -27,6 +27,7 @@ from rnnviz.core.gradients import OF_INPUT
 from rnnviz.core.inputs import Inputs, Load
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.naming import names_of_file, with_parameters
+from rnnviz.core.resources import resource_path
 from rnnviz.core.sequence import feature_index, visible
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
@@ -45,7 +46,6 @@ from rnnviz.io.config_toml import as_in_session, dump_config
 from rnnviz.io.export.report import html_environment, run_title
 from rnnviz.io.inputs import load_inputs, load_within
 from rnnviz.io.outputs import write_text
-from rnnviz.io.resources import resource_path
 from rnnviz.reading import quantities as kinds
 from rnnviz.reading.arrays import ResultReader
 from rnnviz.results.tables import headline, verdicts

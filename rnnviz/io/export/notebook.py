@@ -28,6 +28,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient
 from rnnviz.core.inputs import Inputs, Load
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.resources import resource_path
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS
 from rnnviz.core.words import join_words
@@ -35,7 +36,6 @@ from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import as_in_session, dump_config
 from rnnviz.io.inputs import load_inputs, load_within
 from rnnviz.io.outputs import write_text
-from rnnviz.io.resources import resource_path
 from rnnviz.results.tables import headline, verdicts
 from rnnviz.text import verdict_details
 from rnnviz.text.config_diff import network_in_words

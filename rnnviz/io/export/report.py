@@ -17,6 +17,7 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.gradients import gradient
 from rnnviz.core.naming import names_of_file, with_parameters
 from rnnviz.core.places import Place
+from rnnviz.core.resources import resource_path
 from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.explain.explanation import explain
 from rnnviz.explain.lines import (
@@ -34,7 +35,6 @@ from rnnviz.explain.value_sources import notation
 from rnnviz.io.config_toml import as_in_session, dump_config, name_of_source
 from rnnviz.io.export.pictures import ReportPicture
 from rnnviz.io.outputs import write_text
-from rnnviz.io.resources import resource_path
 from rnnviz.results.columns import (
     ATOL,
     COMPARED,

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PySide6.QtGui import QColor, QPalette
 
+from rnnviz.core.resources import resource_path
 from rnnviz.gui.theme.palettes import DARK, LIGHT, Theme
 from rnnviz.gui.views.table import blend
 from rnnviz.gui.views.unit_lines import DASHES
 from rnnviz.gui.views.unrolled.colormap import on
-from rnnviz.io.resources import resource_path
 from tests.gui.access.rendered_colors import contrast, distance, lightness
 
 TEXT, GRAPHIC = 4.5, 3.0

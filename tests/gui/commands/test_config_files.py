@@ -8,9 +8,9 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog, QMessageBox
 
 from rnnviz.core.config import Config
+from rnnviz.core.resources import resource_path
 from rnnviz.gui.commands.menus import RecentMenu
 from rnnviz.io.config_toml import load_config, save_config
-from rnnviz.io.resources import resource_path
 from rnnviz.io.session import SavedDocument, SavedSession, SavedViewState, write_session
 from rnnviz.lessons.index import lesson_entries, lessons
 

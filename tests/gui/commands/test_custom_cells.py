@@ -9,12 +9,12 @@ import pytest
 from PySide6.QtWidgets import QFileDialog, QMessageBox
 
 from rnnviz.core.config import Config, InitialStateSource, Network, ParameterSource
+from rnnviz.core.resources import resource_path
 from rnnviz.engines.custom_code.cell_file import load_cell
 from rnnviz.gui.commands.file_commands import left_out, of_new_cell
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.recovery.session_commands import view_state_of
 from rnnviz.gui.settings_panel.editors import FileChoiceEditor
-from rnnviz.io.resources import resource_path
 from rnnviz.io.session import SavedDocument, SavedSession, SavedViewState, write_session
 from tests.gui.commands.test_custom_step_commands import press, question
 

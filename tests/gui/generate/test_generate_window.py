@@ -12,10 +12,10 @@ from PySide6.QtWidgets import QMessageBox
 
 from rnnviz.core.config import Network, ParameterSource
 from rnnviz.core.parameters import draw_parameters
+from rnnviz.core.resources import resource_path
 from rnnviz.gui.generate.bars import MOST, bars_of
 from rnnviz.gui.generate.generate_window import GenerateWindow
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.io.resources import resource_path
 from rnnviz.lessons.index import lessons
 from rnnviz.training.character_model import Generator, load_character_model, save_character_model, shipped_model
 

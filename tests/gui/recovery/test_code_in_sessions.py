@@ -12,10 +12,10 @@ from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import QFileDialog, QLineEdit, QMessageBox
 
+from rnnviz.core.resources import resource_path
 from rnnviz.gui.commands.menus import RecentMenu
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.io.config_toml import parse_config
-from rnnviz.io.resources import resource_path
 from rnnviz.io.session import SavedDocument, SavedSession, files_to_copy, write_session
 from rnnviz.io.templates import starter
 from tests.gui.recovery.programs import window_program

@@ -7,9 +7,9 @@ import pytest
 from PySide6.QtGui import QFont, QFontInfo, QFontMetricsF, QRawFont
 from PySide6.QtWidgets import QApplication, QTableView
 
+from rnnviz.core.resources import resource_path
 from rnnviz.gui.theme.fonts import CODE_FAMILY, TEXT_FAMILY, code_font
 from rnnviz.gui.theme.theme_manager import ThemeManager
-from rnnviz.io.resources import resource_path
 
 ROOT = Path(__file__).parents[3]
 

@@ -5,10 +5,10 @@ import re
 import pytest
 from PySide6.QtGui import QImage
 
+from rnnviz.core.resources import resource_path
 from rnnviz.gui.commands.table import MENUS
 from rnnviz.gui.theme.icons import IconButton
 from rnnviz.gui.theme.palettes import THEMES
-from rnnviz.io.resources import resource_path
 
 MARKS = {"check", "check-but", "cross"}
 """Marks of verdicts, which are also drawn at 12 pixels."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from rnnviz.core.resources import resource_path
 from rnnviz.io.export.data import json_text, summary, write_json
-from rnnviz.io.resources import resource_path
 from tests.factories import make_result, setting
 from tests.golden.runs import RUNS
 from tools import summary_schema

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from rnnviz.core.errors import InputError
+from rnnviz.core.resources import resource_path
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.io.export import interactive_page
 from rnnviz.io.export.interactive_page import page_html, samples_of_page, write_page
-from rnnviz.io.resources import resource_path
 from tests.explain.arithmetics import explain_at
 from tests.factories import make_result, setting, with_judgment
 from tests.io.export.report.reading import parsed
