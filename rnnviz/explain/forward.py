@@ -6,16 +6,18 @@ something else, or rounds, is seen in the difference between what it stored and 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache, partial, reduce
 from types import MappingProxyType
+from typing import cast
 
 import numpy as np
 
 from rnnviz.cells.base import CellSpec
-from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_parts
+from rnnviz.cells.interpreters.arrays import ArrayLayer, leaf_of_step
 from rnnviz.cells.interpreters.bounded import BoundedBlock
-from rnnviz.cells.interpreters.graph import Graph, Node, evaluate, ordered
+from rnnviz.cells.interpreters.graph import Graph, Node, evaluate
 from rnnviz.cells.interpreters.graph import trace as graph_of
-from rnnviz.cells.interpreters.running_error import exact, storage_bound
+from rnnviz.cells.interpreters.running_error import BoundedArray, exact, storage_bound
 from rnnviz.cells.interpreters.symbols import Equation, expression, short_equations
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
@@ -28,6 +30,7 @@ from rnnviz.explain.lines import (
     Breakdown,
     EquationLine,
     Floats,
+    Kind,
     Line,
     Part,
     PreviousValue,
@@ -41,29 +44,223 @@ from rnnviz.frozen import dataclass
 from rnnviz.steps.inputs import bounded_layer, layer_input, previous_state
 from rnnviz.steps.states import CellStates
 
+_BEFORE = "[t-1]"
+PRODUCT_OPS = ("u", "v", "recurrent", "matrix")
+"""The operations that are a row of a matrix times a vector."""
 
-def values_of_all_units(
-    cell: CellSpec,
-    parameters: Mapping[str, FloatArray],
-    x: Floats,
-    state: Mapping[str, Floats],
-    roots: Sequence[Node],
-) -> dict[Node, Floats]:
-    """(K,): the values that products in a step read of all units, and the named ones on which they depend."""
-    read = [node.args[-1] for node in ordered(roots) if node.op in ("recurrent", "matrix")]
-    if not read:
-        return {}
-    p = {name: np.asarray(array, np.float64) for name, array in parameters.items()}
-    u = gate_parts(cell.gate_symbols, p, "i2h", x)
-    v = gate_parts(cell.recurrent_gates, p, "h2h", state[cell.state_symbols[0]])
-    leaves = {"u": u, "v": v, "state": state, "parameter": p}
 
-    def leaf(node: Node) -> FloatArray | float:
-        return node.number if node.op == "number" else leaves[node.op][node.name]
+@dataclass(frozen=True)
+class PartNodes:
+    """A part of a sum by its nodes: the products of a row of a matrix, or one `value`, times a `factor`.
 
-    values = evaluate(read, leaf, ArrayLayer.of(cell, p).apply)
-    named = set(graph_of(cell).values.values())
-    return {node: np.asarray(value) for node, value in values.items() if node in read or node in named}
+    `text` names the sum of an input or recurrent part. `symbol` is the value that a part with one term reads, and
+    `label` the name of that term where it is not called by what it reads.
+    """
+
+    value: Node
+    way: Way
+    factor: Node | None = None
+    text: str = ""
+    symbol: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class LineNodes:
+    """An equation of a unit with the parts that it adds up; a gate and a projection have a `title`."""
+
+    equation: Equation
+    parts: tuple[PartNodes, ...]
+    title: str = ""
+
+    @property
+    def sum_text(self) -> str:
+        """What the parts add up to: "u + v" of a gate, without its activation and bracket, else the name."""
+        symbols = self.equation.symbols[1:-1] if self.equation.node.op == "activation" else self.equation.symbols
+        return "".join(symbol.text for symbol in symbols) if self.title else self.equation.name
+
+
+@lru_cache(maxsize=256)
+def lines_of_units(cell: CellSpec, size: str) -> tuple[LineNodes, ...]:
+    """The equations whose values have units of a size: those of h, or those of the gates of a projected h."""
+    titles = {gate.symbol: gate.name for gate in cell.gates}
+    if cell.projects:
+        titles[cell.state_symbols[0]] = "projection"
+    names = first_names(graph_of(cell))
+    found = []
+    for line in short_equations(cell):
+        if line.node.shape == (size,):
+            terms = _gate_sum(line, names, line.name in cell.gate_symbols) if line.name in titles else []
+            parts = [_part_nodes(term, names) for term in terms]
+            if parts:
+                found.append(LineNodes(line, _halves_first(parts, line.name, names), titles[line.name]))
+            else:
+                found.append(LineNodes(line, tuple(_product_nodes(cell, term, names) for term in _summands(line.node))))
+    return tuple(found)
+
+
+def _gate_sum(line: Equation, names: Mapping[Node, str], is_gate: bool) -> list[Node]:
+    """The terms of a gate's pre-activation, or of a projection."""
+    node = line.node
+    match node.op:
+        case "matrix":
+            return [node]
+        case "plus" if is_gate:
+            # A gate with the activation "linear".
+            return [term for arg in node.args for term in _summands(arg, names)]
+        case "activation":
+            argument = node.args[0]
+            while argument.op == "activation" and argument not in names:
+                # An activation cut to a limit: its sum is what is cut.
+                argument = argument.args[0]
+            return [*_summands(argument, names)]
+    return []
+
+
+def _summands(node: Node, names: Mapping[Node, str] = MappingProxyType({})) -> Iterator[Node]:
+    """The terms that a sum adds up, of which a named one is one term."""
+    if node.op == "plus" and node not in names:
+        for arg in node.args:
+            yield from _summands(arg, names)
+    else:
+        yield node
+
+
+def _part_nodes(node: Node, names: Mapping[Node, str]) -> PartNodes:
+    """A term of a gate's sum with what it is multiplied with."""
+    value, factor = node, None
+    if node.op == "times" and node not in names:
+        factor, value = node.args
+        if factor.op in PRODUCT_OPS and value.op not in PRODUCT_OPS:
+            value, factor = factor, value
+    if value.op in PRODUCT_OPS:
+        return PartNodes(value, _WAYS.get(value.op, "h2h"), factor)
+    return PartNodes(value, "value", factor, symbol=_symbol_of(names, value))
+
+
+_WAYS: dict[str, Way] = {"u": "i2h", "matrix": "matrix"}
+
+
+def _halves_first(parts: list[PartNodes], gate: str, names: Mapping[Node, str]) -> tuple[PartNodes, ...]:
+    """The parts u and v first, which have a sum of their own: "u_n" and "v_n" where something scales v."""
+    first = [next((part for part in parts if part.way == way), None) for way in ("i2h", "h2h")]
+    u, v = first
+    scaled = v is not None and v.factor is not None and v.factor in names
+    suffix = f"_{gate}" if scaled else ""
+    halves = [replace(part, text=text + suffix) for part, text in ((u, "u"), (v, "v")) if part is not None]
+    return (*halves, *(part for part in parts if part is not u and part is not v))
+
+
+def _product_nodes(cell: CellSpec, term: Node, names: Mapping[Node, str]) -> PartNodes:
+    """A product that a state adds up, or another term of it."""
+    factor, value = term.args if term.op == "times" else (None, term)
+    label = "".join(symbol.text for symbol in expression(cell, term))
+    # Of tanh(c) it comes from where c does.
+    of = term.args[-1] if term.args else term
+    symbol = _symbol_of(names, of) if of.op == "state" else names.get(of, "c")
+    return PartNodes(value, "value", factor, symbol=symbol, label=label)
+
+
+def first_names(graph: Graph) -> dict[Node, str]:
+    """The names of values; one with two names is called by the first, as in the equations."""
+    return {node: name for name, node in reversed(list(graph.values.items()))}
+
+
+def _symbol_of(names: Mapping[Node, str], node: Node) -> str:
+    """The name of a value in the equations: "c", or "c[t-1]" of a state."""
+    return f"{node.name}{_BEFORE}" if node.op == "state" else names.get(node, node.name)
+
+
+@dataclass(frozen=True)
+class MatrixRows:
+    """The rows of a matrix whose products with a vector give a sum of a step: of the first unit row `first`.
+
+    The vector is the layer input "i2h", the previous state "h2h", or the value `read` of all units.
+    """
+
+    way: Way
+    matrix: str
+    first: int = 0
+    bias: str = ""
+    read: Node | None = None
+
+    @classmethod
+    def of(cls, cell: CellSpec, node: Node, hidden_size: int) -> "MatrixRows":
+        """The rows of an input part, a recurrent part or a product with a matrix of the cell."""
+        if node.op == "matrix":
+            return cls("matrix", node.args[0].name, read=node.args[1])
+        way, gates = ("i2h", cell.gate_symbols) if node.op == "u" else ("h2h", cell.recurrent_gates)
+        first, read = gates.index(node.name) * hidden_size, node.args[0] if node.op == "recurrent" else None
+        return cls(cast("Way", way), f"{way}_weight", first, f"{way}_bias", read)
+
+
+class StepValues:
+    """The values of units of some steps by node, (B, N, U) in float64, from x (B, N, I) and previous states (B, N, H).
+
+    `across` has the values (B, N, K) of all units that products read, and the named ones on which these depend.
+    """
+
+    def __init__(
+        self,
+        cell: CellSpec,
+        parameters: Mapping[str, FloatArray],
+        x: Floats,
+        state: Mapping[str, Floats],
+        size: str,
+        units: slice = slice(None),
+    ) -> None:
+        self._cell, self._parameters, self._x, self._state, self._units = cell, parameters, x, state, units
+        self.lines = lines_of_units(cell, size)
+        nodes = nodes_of_unit([line.equation.node for line in self.lines])
+        self.across = self._of_all_units([n.args[-1] for n in nodes if n.op in ("recurrent", "matrix")])
+        self._rows_of_gate = size_of_gate = len(parameters["i2h_bias"]) // len(cell.gates)
+        self.rows = {node: MatrixRows.of(cell, node, size_of_gate) for node in nodes if node.op in PRODUCT_OPS}
+        sums = {node: self._sum(rows) for node, rows in self.rows.items()}
+        self.by_node = evaluate([line.equation.node for line in self.lines], self._leaf, ArrayLayer().apply, sums)
+
+    def read(self, rows: MatrixRows) -> Floats:
+        """(B, N, K): the vector that the rows multiply."""
+        if rows.read is not None:
+            return self.across[rows.read]
+        return self._x if rows.way == "i2h" else self._state[self._cell.state_symbols[0]]
+
+    def of_units(self, name: str, rows: MatrixRows) -> Floats:
+        """The rows of the units of a weight (U, K) or a bias (U,)."""
+        found = self._parameters[name][rows.first :]
+        # A matrix of the cell has no other rows.
+        found = found if rows.way == "matrix" else found[: self._rows_of_gate]
+        return found[self._units].astype(np.float64)
+
+    def _sum(self, rows: MatrixRows) -> Floats:
+        """(B, N, U): the sums of the products in the order of the terms, and last of the bias."""
+        products = self.read(rows)[:, :, np.newaxis] * self.of_units(rows.matrix, rows)
+        bias = self.of_units(rows.bias, rows)[:, np.newaxis] if rows.bias else 0.0
+        bias = np.broadcast_to(bias, (*products.shape[:3], 1))
+        sums: Floats = np.cumsum(np.concatenate([products, bias], axis=-1), axis=-1)[..., -1]
+        return sums
+
+    def _leaf(self, node: Node) -> Floats | float:
+        if node.op == "number":
+            return node.number
+        if node.op == "state":
+            return self._state[node.name][..., self._units]
+        return self._parameters[node.name][self._units].astype(np.float64)
+
+    def _of_all_units(self, read: Sequence[Node]) -> dict[Node, Floats]:
+        if not read:
+            return {}
+        p = {name: np.asarray(array, np.float64) for name, array in self._parameters.items()}
+        apply, named = ArrayLayer.of(self._cell, p).apply, {*graph_of(self._cell).values.values(), *read}
+        steps = []
+        # Step by step: a product of many rows is added up in another order.
+        for at in np.ndindex(self._x.shape[:2]):
+            state = {symbol: array[at] for symbol, array in self._state.items()}
+            steps.append(evaluate(read, leaf_of_step(self._cell, p, self._x[at], state), apply))
+        return {
+            node: np.array([step[node] for step in steps]).reshape(*self._x.shape[:2], -1)
+            for node in steps[0]
+            if node in named
+        }
 
 
 def nodes_of_unit(roots: Sequence[Node]) -> set[Node]:
@@ -76,73 +273,6 @@ def nodes_of_unit(roots: Sequence[Node]) -> set[Node]:
             found.add(node)
             waiting += () if node.op in ("recurrent", "matrix") else node.args
     return found
-
-
-@dataclass(frozen=True)
-class PartNodes:
-    """A part of a sum by its nodes: `value`, or the product with a row of a matrix, `product`, times a `factor`."""
-
-    value: Node
-    factor: Node | None = None
-    product: Node | None = None
-
-
-_BEFORE = "[t-1]"
-PRODUCT_OPS = ("u", "v", "recurrent", "matrix")
-"""The operations that are a row of a matrix times a vector."""
-
-
-def parts_of_gate(cell: CellSpec, line: Equation) -> list[PartNodes]:
-    """The parts of a gate's pre-activation, or of a projection; none of other values."""
-    node, is_gate, names = line.node, line.name in cell.gate_symbols, first_names(graph_of(cell))
-    if not is_gate and not (cell.projects and line.name == cell.state_symbols[0]):
-        return []
-    match node.op:
-        case "matrix":
-            return [PartNodes(node, product=node)]
-        case "plus" if is_gate:
-            # A gate with the activation "linear".
-            return [part for arg in node.args for part in _parts_of_sum(arg, names)]
-        case "activation":
-            argument = node.args[0]
-            while argument.op == "activation" and argument not in names:
-                # An activation cut to a limit: its sum is what is cut.
-                argument = argument.args[0]
-            return _parts_of_sum(argument, names)
-    return []
-
-
-def _parts_of_sum(node: Node, names: Mapping[Node, str]) -> list[PartNodes]:
-    """The parts of a sum, each with what it is multiplied with."""
-    if node.op == "plus" and node not in names:
-        return [part for arg in node.args for part in _parts_of_sum(arg, names)]
-    if node.op in PRODUCT_OPS:
-        return [PartNodes(node, product=node)]
-    if node.op != "times" or node in names:
-        return [PartNodes(node)]
-    for product, factor in (node.args[::-1], node.args):
-        if product.op in PRODUCT_OPS:
-            return [PartNodes(product, factor, product)]
-    return [PartNodes(node.args[1], node.args[0])]
-
-
-def first_names(graph: Graph) -> dict[Node, str]:
-    """The names of values; one with two names is called by the first, as in the equations."""
-    return {node: name for name, node in reversed(list(graph.values.items()))}
-
-
-def symbol_of(names: Mapping[Node, str], node: Node) -> str:
-    """The name of a value in the equations: "c", or "c[t-1]" of a state."""
-    return f"{node.name}{_BEFORE}" if node.op == "state" else names.get(node, node.name)
-
-
-def summands(node: Node) -> Iterator[Node]:
-    """The products that a sum adds up, and its other terms."""
-    if node.op == "plus":
-        for arg in node.args:
-            yield from summands(arg)
-    else:
-        yield node
 
 
 @dataclass(frozen=True)
@@ -185,41 +315,33 @@ class UnitArithmetic:
     """The numbers of one unit by node, and the lines made of them; its equations are those whose values have `size`."""
 
     def __init__(self, reads: StepReads, size: str = "H") -> None:
-        self._reads, self._cell, self._parameters = reads, reads.cell, reads.parameters
-        self._where, self._unit = reads.where, reads.where.unit
-        self._graph = graph_of(reads.cell)
-        self._names = first_names(self._graph)
-        self._equations = [line for line in short_equations(reads.cell) if line.node.shape == (size,)]
-        roots = [line.node for line in self._equations]
-        self._inputs = values_of_all_units(reads.cell, reads.parameters, reads.x, reads.state, roots)
-        self._parts = {n: self._product_part(n) for n in nodes_of_unit(roots) if n.op in PRODUCT_OPS}
-        known = {node: np.float64(part.total) for node, part in self._parts.items()}
-        values = evaluate(roots, self._leaf, ArrayLayer().apply, known)
-        self._numbers = {node: float(value) for node, value in values.items()}
-        self._gates = {line.name: self._gate_parts(line) for line in self._equations}
+        self._reads, self._cell, self._where, self._unit = reads, reads.cell, reads.where, reads.where.unit
+        state = {symbol: array[np.newaxis, np.newaxis] for symbol, array in reads.state.items()}
+        x, unit = reads.x[np.newaxis, np.newaxis], slice(self._unit, self._unit + 1)
+        self._step = StepValues(reads.cell, reads.parameters, x, state, size, unit)
+        self._numbers = {node: float(np.asarray(value).item()) for node, value in self._step.by_node.items()}
+        self._names = first_names(graph_of(reads.cell))
+        self._gates = {line.equation.name for line in self._step.lines if line.title}
 
     @property
     def across(self) -> dict[str, Floats]:
         """The named values of all units behind a product, in the order of computation."""
-        return {name: self._inputs[node] for name, node in self._graph.values.items() if node in self._inputs}
+        across = self._step.across
+        return {name: across[node][0, 0] for name, node in graph_of(self._cell).values.items() if node in across}
 
     def lines(self, own: Mapping[str, StoredValue] = MappingProxyType({})) -> tuple[Line, ...]:
         """The equations of the unit in the order of computation; `own` has the engine's own values by name."""
-        return tuple(self._line(equation, own.get(equation.name)) for equation in self._equations)
+        return tuple(self._line(line, own.get(line.equation.name)) for line in self._step.lines)
 
     @property
     def values(self) -> dict[str, float]:
         """The value of each line by its name."""
-        return {equation.name: self._numbers[equation.node] for equation in self._equations}
-
-    def _leaf(self, node: Node) -> np.float64:
-        if node.op == "number":
-            return np.float64(node.number)
-        return np.float64((self._reads.state if node.op == "state" else self._parameters)[node.name][self._unit])
+        return {line.equation.name: self._numbers[line.equation.node] for line in self._step.lines}
 
     # Lines
 
-    def _line(self, equation: Equation, own: StoredValue | None) -> Line:
+    def _line(self, line: LineNodes, own: StoredValue | None) -> Line:
+        equation, parts = line.equation, tuple(map(self._part, line.parts))
         name, node = equation.name, equation.node
         value, written = self._numbers[node], EquationLine.of(tuple(self._tokens(equation)))
         unnamed = (node, *(arg for arg in node.args if arg not in self._names))
@@ -227,13 +349,9 @@ class UnitArithmetic:
         point = None
         if found is not None and found.activation is not None:
             point = found.activation, self._numbers[found.args[0]], self._numbers[found]
-        if not (parts := self._gates[name]):
-            return Line(name, "state", written, tuple(self._products(node)), value, name, own=own, point=point)
-        # Without the activation and its bracket.
-        symbols = equation.symbols[1:-1] if node.op == "activation" else equation.symbols
-        title = next((gate.name for gate in self._cell.gates if gate.symbol == name), "projection")
-        text = "".join(symbol.text for symbol in symbols)
-        return Line(name, "gate", written, parts, value, text, title, _total(parts), own, point)
+        argument = float(reduce(np.add, (np.multiply(p.scale, p.total) for p in parts))) if line.title else None
+        kind: Kind = "gate" if line.title else "state"
+        return Line(name, kind, written, parts, value, line.sum_text, line.title, argument, own, point)
 
     def _tokens(self, equation: Equation) -> Iterator[Token | str]:
         yield Token(equation.name, self._numbers[equation.node])
@@ -249,7 +367,7 @@ class UnitArithmetic:
         """Where a number of an equation comes from; None for u and v, which the gate's own terms make."""
         if text.endswith(_BEFORE):
             return self._named_source(text)
-        named = self._gates.get(text) or text in self._cell.state_symbols[1:]
+        named = text in self._gates or text in self._cell.state_symbols[1:]
         return value_place(self._cell, self._where, text) if named else None
 
     def _named_source(self, symbol: str) -> Place:
@@ -261,87 +379,46 @@ class UnitArithmetic:
 
     # Parts
 
-    def _gate_parts(self, line: Equation) -> tuple[Part, ...]:
-        """The parts of a gate's pre-activation, u and v first, or of a projection; none of other values."""
-        parts = [self._part(nodes) for nodes in parts_of_gate(self._cell, line)]
-        first = {way: next((part for part in parts if part.way == way), None) for way in ("i2h", "h2h")}
-        below = f"_{line.name}" if first["h2h"] is not None and first["h2h"].scale_name else ""
-        halves = [replace(p, text=p.text + below, subtotal=True) for p in first.values() if p is not None]
-        return (*halves, *(replace(part, bias=None) for part in parts if part not in first.values()))
-
     def _part(self, nodes: PartNodes) -> Part:
-        scale = nodes.factor
-        if nodes.product is None:
-            symbol = symbol_of(self._names, nodes.value)
-            source = self._named_source(symbol)
-            factor = 1.0 if scale is None else self._numbers[scale]
-            return _number_part(symbol, factor, self._numbers[nodes.value], self._term_name(source), source)
-        part = self._parts[nodes.product]
-        if scale is None:
-            return part
-        return replace(part, scale=self._numbers[scale], scale_name=self._names.get(scale, ""))
-
-    def _products(self, node: Node) -> Iterator[Part]:
-        """The products that a value adds up, and its other terms."""
-        named = {value: name for name, value in self._graph.values.items()}
-        for term in summands(node):
-            factor, read = (self._numbers[term.args[0]], term.args[1]) if term.op == "times" else (1.0, term)
-            name = "".join(symbol.text for symbol in expression(self._cell, term))
-            # Of tanh(c) it comes from where c does.
-            of = term.args[-1] if term.args else term
-            if of.op == "state":
-                symbol, source = f"{of.name}{_BEFORE}", self._reads.previous_source(of.name)
-            else:
-                symbol, source = "", Place.at(named.get(of, "c"), self._where)
-            yield _number_part(symbol, factor, self._numbers[read], name, source)
-
-    def _product_part(self, node: Node) -> Part:
-        """The sum that gives an input part, a recurrent part or a product with a matrix."""
-        if node.op == "matrix":
-            return self._matrix_part(node)
-        way: Way = "i2h" if node.op == "u" else "h2h"
-        if node.op == "recurrent":
-            read = self._inputs[node.args[0]]
-        else:
-            read = self._reads.x if way == "i2h" else self._reads.state[self._cell.state_symbols[0]]
-        gates = self._cell.gate_symbols if way == "i2h" else self._cell.recurrent_gates
-        size = len(self._parameters["i2h_bias"]) // len(self._cell.gates)
-        row, name = gates.index(node.name) * size + self._unit, f"{way}_bias"
-        weights = np.asarray(self._parameters[f"{way}_weight"][row], np.float64)
-        bias = Bias(f"b_{way}", float(self._parameters[name][row]), self._parameter(name, row))
-        source = self._reads.input_source if way == "i2h" else self._reads.hidden_source
+        scale = 1.0 if nodes.factor is None else self._numbers[nodes.factor]
+        if nodes.way == "value":
+            value, source = self._numbers[nodes.value], self._named_source(nodes.symbol)
+            name, total = nodes.label or self._term_name(source), float(np.multiply(scale, value))
+            factors, values = np.array([scale]), np.array([value])
+            return Part("value", nodes.symbol, factors, values, total, lambda _: name, lambda _: source)
+        rows, total = self._step.rows[nodes.value], self._numbers[nodes.value]
+        row, lane, bias = rows.first + self._unit, self._where.lane, None
+        if nodes.text:
+            number = self._step.of_units(rows.bias, rows).item()
+            bias = Bias(f"b_{rows.way}", number, parameter_place(lane, rows.bias, (row,)))
         return Part(
-            way,
-            "u" if way == "i2h" else "v",
-            weights,
-            read,
-            _added_up(weights, read, bias.value),
-            lambda k: self._term_name(source(k)),
-            source,
-            lambda k: self._parameter(f"{way}_weight", row, k),
+            nodes.way,
+            nodes.text,
+            self._step.of_units(rows.matrix, rows)[0],
+            self._step.read(rows)[0, 0],
+            total,
+            partial(self._column_name, rows),
+            partial(self._column_source, rows),
+            lambda k: parameter_place(lane, rows.matrix, (row, k)),
             bias,
+            scale,
+            "" if nodes.factor is None else self._names.get(nodes.factor, ""),
+            bool(nodes.text),
         )
 
-    def _matrix_part(self, node: Node) -> Part:
-        matrix, operand = node.args
-        weights = np.asarray(self._parameters[matrix.name][self._unit], np.float64)
-        read, reads = self._inputs[operand], self._names.get(operand, "")
+    def _column_source(self, rows: MatrixRows, k: int) -> Place:
+        """Where column k of a matrix reads."""
+        if rows.read is None or rows.way == "h2h":
+            return self._reads.input_source(k) if rows.way == "i2h" else self._reads.hidden_source(k)
+        reads = self._names.get(rows.read)
+        there = self._where if reads is None else self._where.moved(unit=k)
+        return Place.at(reads or self._cell.state_symbols[0], there)
 
-        def source(unit: int) -> Place:
-            there = self._where.moved(unit=unit)
-            return Place.at(reads, there) if reads else Place.at(self._cell.state_symbols[0], self._where)
-
-        def name(unit: int) -> str:
+    def _column_name(self, rows: MatrixRows, k: int) -> str:
+        if rows.way == "matrix" and rows.read not in self._names:
             # Other units' values that have no name but the matrix's.
-            return self._term_name(source(unit)) if reads else f"{matrix.name}[u={self._unit}, {unit}]"
-
-        def weight(unit: int) -> Place:
-            return self._parameter(matrix.name, self._unit, unit)
-
-        return Part("matrix", "", weights, read, _added_up(weights, read, 0.0), name, source, weight)
-
-    def _parameter(self, name: str, *index: int) -> Place:
-        return parameter_place(self._where.lane, name, index)
+            return f"{rows.matrix}[u={self._unit}, {k}]"
+        return self._term_name(self._column_source(rows, k))
 
     def _term_name(self, place: Place) -> str:
         """Name of a number that a term reads, with its direction if the layer below has two: "h[t=1, u=3] ←"."""
@@ -351,25 +428,75 @@ class UnitArithmetic:
         return f"{notation(place)} {ARROWS[place.lane.backward]}"
 
 
-def _number_part(text: str, factor: float, value: float, name: str, source: Place) -> Part:
-    """A part with one term."""
-    total = float(np.multiply(factor, value))
-    return Part("value", text, np.array([factor]), np.array([value]), total, lambda _: name, lambda _: source)
+@dataclass(frozen=True, eq=False)
+class OwnSteps:
+    """What steps of a lane read of an engine's own numbers, in float64: x (B, N, I), and previous states (B, N, U).
+
+    `bounds` has the audit's rounding bounds (B, N, U) of the states, and of the lines that the engine returned.
+    """
+
+    x: Floats
+    state: Mapping[str, Floats]
+    bounds: Mapping[str, Floats]
 
 
-def _added_up(weights: Floats, read: Floats, bias: float) -> float:
-    """The sum of the products in index order, and last of the bias."""
-    return float(np.cumsum(np.append(weights * read, bias))[-1])
+def own_steps(
+    inputs: Inputs,
+    trace: Trace,
+    lane: tuple[int, int],
+    times: range,
+    samples: Sequence[int],
+    unit: int | None = None,
+    cells: CellStates | None = None,
+    read: Mapping[str, FloatArray] = MappingProxyType({}),
+) -> OwnSteps:
+    """The steps at some time steps of some samples; bounds for all units, or for one that is not computed from others.
+
+    `read` has values to use in place of the layer input "x" and of previous states, of one step.
+    """
+    network, cell, chosen = inputs.network, inputs.network.kind, np.asarray(samples, np.intp)
+    every, steps = slice(times.start, times.stop), len(times) * len(samples)
+    one = unit is not None and not network.graph.mixes_units
+    units = slice(unit, unit + 1) if one and unit is not None else slice(0, network.hidden_size)
+    x = read["x"][None, None] if "x" in read else layer_input(inputs, trace, lane[0], every, chosen)
+    before = {
+        s: read[s][None, None] if s in read else previous_state(inputs, trace, s, *lane, every, chosen)
+        for s in cell.state_symbols
+        if s != "c"
+    }
+    state: dict[str, Floats] = {symbol: array.astype(np.float64) for symbol, array in before.items()}
+    bounded = bounded_layer(inputs, trace, *lane, np.array([unit]) if one else None)
+    carried = {s: bounded.leaf(state[s].reshape(steps, -1)[:, units], trace.stored_as) for s in cell.further_states}
+    if cell.has_cell_state:
+        if "c" in read:
+            carried["c"] = exact(read["c"][None, units].astype(np.float64), trace.eps)
+        else:
+            states, backward = cells or CellStates(inputs, trace), network.backward(lane[1])
+            carried["c"] = _cell_states_before(states, lane, backward, times, samples, units)
+        c = carried["c"].value.reshape(len(times), len(samples), -1)
+        state["c"] = np.broadcast_to(c, (*c.shape[:2], network.hidden_size))
+    # The audit's bounds of each step, computed as one time step of many samples.
+    block = BoundedBlock(bounded, x.reshape(1, steps, -1), before["h"].reshape(1, steps, -1), {}, 0)
+    bounds = {}
+    for name, value in block.follow(carried, (*cell.state_symbols, *trace.lines))[0].items():
+        bound = np.broadcast_to(value.bound, value.value.shape)[0].reshape(len(times), len(samples), -1)
+        own = trace[name][*lane, every][:, chosen][..., units] if name in trace else np.zeros(1)
+        bounds[name] = bound + storage_bound(own, trace.stored_as)
+    return OwnSteps(x.astype(np.float64), state, bounds)
 
 
-def _total(parts: Sequence[Part]) -> float:
-    """The argument of a gate's activation: u + v, u_n + r · v_n for a GRU's candidate, and for some cells more."""
-    u, v = (next((part for part in parts if part.way == way), None) for way in ("i2h", "h2h"))
-    total = np.float64(u.total if u else 0.0) + np.float64(v.scale if v else 1.0) * (v.total if v else 0.0)
-    for part in parts:
-        if part is not u and part is not v:
-            total += np.float64(part.scale) * part.total
-    return float(total)
+def _cell_states_before(
+    states: CellStates, lane: tuple[int, int], backward: bool, times: range, samples: Sequence[int], units: slice
+) -> BoundedArray:
+    """(B · N, U): c[t-1] of each step with its bound."""
+    shape = len(times), len(samples), units.stop - units.start
+    values, bounds, eps = np.zeros(shape), np.zeros(shape), 0.0
+    for column, sample in enumerate(samples):
+        # In the order of computation, in which each state follows from the one before.
+        for k in range(len(times))[:: -1 if backward else 1]:
+            c = states.before(*lane, times[k], slice(sample, sample + 1), units)
+            values[k, column], bounds[k, column], eps = c.value[0], c.bound[0], c.eps
+    return BoundedArray(values.reshape(-1, shape[2]), bounds.reshape(-1, shape[2]), eps)
 
 
 @np.errstate(all="ignore")
@@ -386,50 +513,28 @@ def value_breakdown(
     has values to use in place of the layer input "x" (I,) and of previous states (U,) by symbol.
     """
     network, cell, size = inputs.network, inputs.network.kind, unit_size(inputs.network.kind, place)
-    graph, step = graph_of(cell), place.location
+    graph, step = network.graph, place.location
     assert step is not None, "no step computes this place"
     where = inputs.places.location(*step.index)
-    layer, direction, timestep, sample, unit = where.index
-    times, samples = slice(timestep, timestep + 1), slice(sample, sample + 1)
-    # A unit that is computed from others needs their states. A unit of a projected h has none.
-    units = slice(0, network.hidden_size) if graph.mixes_units else slice(unit, unit + 1)
-    x = read["x"][None, None] if "x" in read else layer_input(inputs, trace, layer, times, samples)
-    before = {
-        s: read[s][None, None] if s in read else previous_state(inputs, trace, s, layer, direction, times, samples)
-        for s in cell.state_symbols
-        if s != "c"
-    }
-    state: dict[str, FloatArray] = {symbol: array[0, 0].astype(np.float64) for symbol, array in before.items()}
-    bounded = bounded_layer(inputs, trace, layer, direction, None if graph.mixes_units else np.array([unit]))
-    carried = {s: bounded.leaf(state[s][np.newaxis, units], trace.stored_as) for s in cell.further_states}
-    if cell.has_cell_state:
-        if "c" in read:
-            carried["c"] = exact(read["c"][None, units].astype(np.float64), trace.eps)
-        else:
-            states = CellStates(inputs, trace) if cells is None else cells
-            carried["c"] = states.before(layer, direction, timestep, samples, units)
-        state["c"] = np.broadcast_to(carried["c"].value[0], (network.hidden_size,))
-    row, names = x[0, 0].astype(np.float64), inputs.names.of_sample(sample)
+    layer, direction, t, sample, unit = where.index
+    found = own_steps(inputs, trace, (layer, direction), range(t, t + 1), [sample], unit, cells, read)
+    names = inputs.names.of_sample(sample)
     reads = StepReads(
         cell=cell,
         parameters=vars(inputs.parameters.layer(layer, direction)),
-        x=row,
-        state=state,
+        x=found.x[0, 0],
+        state={symbol: array[0, 0] for symbol, array in found.state.items()},
         where=where,
         before=read_after(network, where, inputs.length(sample)),
         row=state_row(network, where),
         names=names,
     )
     unit_step = UnitArithmetic(reads, size)
-    values, every = unit_step.values, (*cell.state_symbols, *trace.lines)
-    # The audit's bounds, from the unit's own equations.
-    found, _ = BoundedBlock(bounded, x, before["h"], {}, 0).follow(carried, every)
-    column = unit if graph.mixes_units else 0
+    values = unit_step.values
     own = {}
     for name, array in {**trace.lines, "c": trace.cell, "h": trace.hidden}.items():
         if array is not None and name in values and graph.values[name].shape == (size,):
-            returned = np.atleast_1d(trace[name][where.index]) if name in trace else np.zeros(1)
-            bound = found[name].bound[0, 0, column].item() + storage_bound(returned, trace.stored_as).item()
+            bound = found.bounds[name][0, 0, unit if graph.mixes_units else 0].item()
             source = Place.at(name, where) if name in cell.state_symbols[1:] else None
             own[name] = StoredValue(name, float(array[where.index]), values[name], bound, source)
     of_unit = [symbol for symbol in cell.state_symbols if symbol in values]
@@ -439,8 +544,8 @@ def value_breakdown(
         cell=cell,
         lines=unit_step.lines(own),
         names=names,
-        read=(ReadVector("i2h", row, reads.input_source), ReadVector("h2h", state["h"], reads.hidden_source)),
-        previous=tuple(PreviousValue(s, float(state[s][unit]), reads.previous_source(s)) for s in of_unit),
+        read=(ReadVector("i2h", reads.x, reads.input_source), ReadVector("h2h", reads.state["h"], reads.hidden_source)),
+        previous=tuple(PreviousValue(s, float(reads.state[s][unit]), reads.previous_source(s)) for s in of_unit),
         before=reads.before,
         across=unit_step.across,
         recomputed=frozenset(name for name in graph.values if name not in trace and name not in trace.lines),

@@ -240,6 +240,9 @@ class Part:
             return self.products if self.scale == 1.0 else np.asarray(self.scale * self.products)
 
 
+Kind: TypeAlias = Literal["gate", "state", "gradient"]
+
+
 @dataclass(frozen=True, eq=False)
 class Line:
     """One equation with the parts of its sum, and the value that it gives.
@@ -250,7 +253,7 @@ class Line:
     """
 
     name: str
-    kind: Literal["gate", "state", "gradient"]
+    kind: Kind
     equation: EquationLine
     parts: tuple[Part, ...]
     value: float

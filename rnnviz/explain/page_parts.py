@@ -10,35 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from rnnviz.cells.base import CellSpec
-from rnnviz.cells.interpreters.arrays import ArrayLayer
 from rnnviz.cells.interpreters.backward_graph import PRODUCTS, symbols_of
-from rnnviz.cells.interpreters.bounded import BoundedBlock
-from rnnviz.cells.interpreters.graph import Graph, Node, evaluate, ordered
-from rnnviz.cells.interpreters.running_error import BoundedArray, storage_bound
-from rnnviz.cells.interpreters.symbols import Equation, Symbol, expression, short_equations
+from rnnviz.cells.interpreters.graph import Graph, Node, ordered
+from rnnviz.cells.interpreters.symbols import Symbol
 from rnnviz.core.config import Network
 from rnnviz.core.gradients import gradient
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import time_blocks
+from rnnviz.explain import forward
 from rnnviz.explain.backward_blocks import GradientBlocks
 from rnnviz.explain.backward_symbols import Path, gradient_symbols, in_brackets, later, texts, through_weights
-from rnnviz.explain.forward import (
-    PRODUCT_OPS,
-    PartNodes,
-    first_names,
-    nodes_of_unit,
-    parts_of_gate,
-    summands,
-    symbol_of,
-    values_of_all_units,
-)
 from rnnviz.explain.lines import Floats
 from rnnviz.frozen import dataclass
-from rnnviz.steps.inputs import bounded_layer, layer_input, previous_state
-from rnnviz.steps.states import CellStates
 
 _BLOCK_VALUES = 1 << 20
 
@@ -58,191 +42,92 @@ class LaneArithmetic:
     bounds: Mapping[str, Floats]
 
 
-def lines_of_unit(cell: CellSpec, graph: Graph) -> tuple[Equation, ...]:
-    """The equations whose values belong to the units of h; the gates of a projected h do not."""
-    return tuple(line for line in short_equations(cell) if line.node.shape == graph.values["h"].shape)
-
-
-def _nodes_of_lines(cell: CellSpec, graph: Graph) -> list[Node]:
-    found = nodes_of_unit([line.node for line in lines_of_unit(cell, graph)])
+def _nodes_of_lines(graph: Graph) -> list[Node]:
+    """The nodes of the equations whose values belong to the units of h; the gates of a projected h do not."""
+    found = forward.nodes_of_unit([line.equation.node for line in _lines(graph)])
     return [node for node in graph.nodes if node in found]
 
 
-def activation_nodes(cell: CellSpec, graph: Graph) -> list[Node]:
+def _lines(graph: Graph) -> tuple[forward.LineNodes, ...]:
+    return forward.lines_of_units(graph.cell, graph.values[graph.cell.state_symbols[0]].shape[0])
+
+
+def activation_nodes(graph: Graph) -> list[Node]:
     """The activations in the equations of a unit."""
-    return [node for node in _nodes_of_lines(cell, graph) if node.op == "activation"]
+    return [node for node in _nodes_of_lines(graph) if node.op == "activation"]
 
 
-def across_nodes(cell: CellSpec, graph: Graph) -> list[Node]:
+def across_nodes(graph: Graph) -> list[Node]:
     """The values of all units that products in the equations of a unit read, then other ones behind these products."""
-    read = [node.args[-1] for node in _nodes_of_lines(cell, graph) if node.op in ("recurrent", "matrix")]
-    return list(dict.fromkeys([*read, *values_behind(cell, graph).values()]))
+    read = [node.args[-1] for node in _nodes_of_lines(graph) if node.op in ("recurrent", "matrix")]
+    return list(dict.fromkeys([*read, *values_behind(graph).values()]))
 
 
-def values_behind(cell: CellSpec, graph: Graph) -> dict[str, Node]:
+def values_behind(graph: Graph) -> dict[str, Node]:
     """The named values behind a product with a matrix, with other units than h: i, f, g, o, c, m of an LSTM."""
-    read = ordered([node.args[-1] for node in _nodes_of_lines(cell, graph) if node.op == "matrix"])
+    read = ordered([node.args[-1] for node in _nodes_of_lines(graph) if node.op == "matrix"])
     return {name: node for name, node in graph.values.items() if node in read and node.shape != graph.values["h"].shape}
 
 
-def forward_lines(network: Network, numbers: Mapping[Node, int]) -> list[dict[str, Any]]:
-    """The lines of a step as JSON, by the numbers of the nodes: their symbols, and the terms that they add up.
+def forward_lines(graph: Graph, numbers: Mapping[Node, int]) -> list[dict[str, Any]]:
+    """The lines of a step as JSON, by the numbers of the nodes: their symbols, and the parts that they add up."""
+    names = forward.first_names(graph)
 
-    `parts` are those of a pre-activation or of a product with a matrix, with the symbols of their sum in `argument`;
-    other lines have `products`. A part is a sum of the step with its factor, or a weight times a value.
-    """
-    cell, graph = network.kind, network.graph
-    names = first_names(graph)
+    def part(own: forward.PartNodes) -> dict[str, Any]:
+        factor = {} if own.factor is None else {"factor": numbers[own.factor], "scale": names.get(own.factor, "")}
+        named = {name: text for name in ("text", "symbol", "label") if (text := getattr(own, name))}
+        return {"way": own.way, "node": numbers[own.value], **factor, **named}
 
-    def weighted(weight: Node | None) -> dict[str, Any]:
-        return {} if weight is None else {"weight": numbers[weight]}
-
-    def part(nodes: PartNodes) -> dict[str, Any]:
-        by = nodes.factor
-        if nodes.product is None:
-            return {"name": symbol_of(names, nodes.value), **weighted(by), "value": numbers[nodes.value]}
-        factor = {} if by is None else {"factor": numbers[by], "factorName": names.get(by, "")}
-        return {"sum": numbers[nodes.product], **factor}
-
-    def product(node: Node) -> dict[str, Any]:
-        weight, value = node.args if node.op == "times" else (None, node)
-        text = "".join(own.text for own in expression(cell, node))
-        return {"name": text, "value": numbers[value], **weighted(weight)}
-
-    def numbered(symbol: Symbol) -> int | None:
+    def number(symbol: Symbol) -> int | None:
         """The number of a symbol's node, if the symbol has one value."""
         node = symbol.node
         return None if node is None or node.op == "number" or symbol.across or len(node.shape) == 2 else numbers[node]
 
-    def written(line: Equation) -> dict[str, Any]:
-        texts = [own.text for own in line.symbols]
-        found = parts_of_gate(cell, line)
-        argument = "".join(texts[1:-1] if line.node.op == "activation" else texts)
-        terms = {"parts": [*map(part, found)]} if found else {"products": [*map(product, summands(line.node))]}
-        symbols = [[own.text, numbered(own)] for own in line.symbols]
-        return {"name": line.name, "node": numbers[line.node], **terms, "argument": argument, "symbols": symbols}
-
-    return [written(line) for line in lines_of_unit(cell, graph)]
+    return [
+        {
+            "name": line.equation.name,
+            "title": line.title,
+            "node": numbers[line.equation.node],
+            "parts": [*map(part, line.parts)],
+            "sum": line.sum_text,
+            "symbols": [[own.text, number(own)] for own in line.equation.symbols],
+        }
+        for line in _lines(graph)
+    ]
 
 
 def sum_of(network: Network, node: Node, numbers: Mapping[Node, int]) -> dict[str, Any]:
-    """The row of a weight matrix that gives an input part, a recurrent part or a product with a matrix, as JSON.
+    """The rows of a matrix that give an input part, a recurrent part or a product, as JSON.
 
-    `row` is that of the first unit, of `rows`; `of` is the vector that it multiplies: x, h, or the number of a node.
+    `of` is the vector that they multiply: x, h, or the number of a node.
     """
-    cell, rows = network.kind, network.sizes(0).of(node.shape[0])
-    if node.op == "matrix":
-        matrix, read = node.args
-        reads = next((name for name, value in network.graph.values.items() if value is read), "")
-        own = {"kind": "matrix", "name": matrix.name, "reads": reads, "matrix": matrix.name, "row": 0}
-        return {**own, "rows": rows, "of": numbers[read]}
-    kind, gates = ("i2h", cell.gate_symbols) if node.op == "u" else ("h2h", cell.recurrent_gates)
-    of = {"u": "x", "v": "h"}.get(node.op) or numbers[node.args[0]]
-    own = {"kind": kind, "name": node.name, "matrix": f"{kind}_weight", "row": gates.index(node.name) * rows}
-    return {**own, "rows": rows, "bias": f"{kind}_bias", "of": of}
+    rows = forward.MatrixRows.of(network.kind, node, network.hidden_size)
+    of = "xh"[rows.way != "i2h"] if rows.read is None else numbers[rows.read]
+    reads = next((name for name, value in network.graph.values.items() if value is rows.read), "")
+    own = {"matrix": rows.matrix, "row": rows.first, "rows": network.sizes(0).of(node.shape[0])}
+    return {**own, "bias": rows.bias, "of": of, "reads": reads}
 
 
 @np.errstate(all="ignore")
 def lane_arithmetic(inputs: Inputs, trace: Trace, layer: int, direction: int, samples: Sequence[int]) -> LaneArithmetic:
     """The arithmetic of a lane of an engine for some samples."""
-    network, timesteps, chosen = inputs.network, inputs.timesteps, np.asarray(samples, np.intp)
-    cell, every = network.kind, slice(0, timesteps)
-    x = layer_input(inputs, trace, layer, every, chosen).astype(np.float64)
-    bounded = bounded_layer(inputs, trace, layer, direction, None)
-    before: dict[str, Floats] = {}
-    carried: dict[str, BoundedArray] = {}
-    for symbol in cell.state_symbols:
-        if symbol == "c":
-            c = _cell_states_before(inputs, trace, layer, direction, samples)
-            before["c"] = c.value
-            carried["c"] = BoundedArray(
-                c.value.reshape(-1, c.value.shape[-1]), c.bound.reshape(-1, c.value.shape[-1]), c.eps
-            )
-            continue
-        found = previous_state(inputs, trace, symbol, layer, direction, every, chosen)
-        before[symbol] = found.astype(np.float64)
-        if symbol != "h":
-            carried[symbol] = bounded.leaf(before[symbol].reshape(-1, found.shape[-1]), trace.stored_as)
-    # The audit's bounds of each step, computed as one time step of many samples.
-    steps, units = timesteps * len(samples), trace.shape[-1]
-    block = BoundedBlock(bounded, x.reshape(1, steps, -1), before["h"].reshape(1, steps, -1), {}, 0)
-    bounds = {}
-    for name, value in block.follow(carried, (*cell.state_symbols, *trace.lines))[0].items():
-        bound = np.broadcast_to(value.bound, value.value.shape)[0].reshape(timesteps, len(samples), -1)
-        if bound.shape[-1] == units:
-            own = trace[name][layer, direction][:, chosen] if name in trace else np.zeros(1)
-            bounds[name] = bound + storage_bound(own, trace.stored_as)
-    lane = _Lane(cell, network.graph, vars(inputs.parameters.layer(layer, direction)))
-    size = before["h"].shape[-1] * (1 + max(x.shape[-1], network.hidden_size)) * len(samples)
-    blocks = [
-        lane.block(x[times], {name: array[times] for name, array in before.items()})
-        for times in time_blocks(every, max(1, _BLOCK_VALUES // size), backward=False)
-    ]
-    activations, across = ({n: np.concatenate([block[k][n] for block in blocks]) for n in blocks[0][k]} for k in (0, 1))
-    return LaneArithmetic(before, activations, across, bounds)
-
-
-def _cell_states_before(
-    inputs: Inputs, trace: Trace, layer: int, direction: int, samples: Sequence[int]
-) -> BoundedArray:
-    """(T, N, H): c[t-1] of each step with its bound."""
-    network, states = inputs.network, CellStates(inputs, trace)
-    shape = inputs.timesteps, len(samples), network.hidden_size
-    values, bounds = np.zeros(shape), np.zeros(shape)
-    for column, sample in enumerate(samples):
-        # In the order of computation, in which each state follows from the one before.
-        for t in range(inputs.timesteps)[:: -1 if network.backward(direction) else 1]:
-            c = states.before(layer, direction, t, slice(sample, sample + 1), slice(0, network.hidden_size))
-            values[t, column], bounds[t, column] = c.value[0], c.bound[0]
-    return BoundedArray(values, bounds, trace.eps)
-
-
-class _Lane:
-    """The activations and what products read of all units, of blocks of x (B, N, I) and previous states (B, N, U)."""
-
-    def __init__(self, cell: CellSpec, graph: Graph, parameters: Mapping[str, FloatArray]) -> None:
-        self._cell, self._roots = cell, [line.node for line in lines_of_unit(cell, graph)]
-        self._activations, self._across = activation_nodes(cell, graph), across_nodes(cell, graph)
-        self._sums = [n for n in nodes_of_unit(self._roots) if n.op in PRODUCT_OPS]
-        self._parameters = {name: np.asarray(array, np.float64) for name, array in parameters.items()}
-        self._size = len(parameters["i2h_bias"]) // len(cell.gates)
-
-    def block(self, x: Floats, state: Mapping[str, Floats]) -> tuple[dict[Node, Floats], dict[Node, Floats]]:
-        across: dict[Node, Floats] = {}
-        if self._across:
-            each = [
-                values_of_all_units(
-                    self._cell, self._parameters, x[at], {s: a[at] for s, a in state.items()}, self._roots
-                )
-                for at in np.ndindex(x.shape[:2])
-            ]
-            across = {n: np.array([found[n] for found in each]).reshape(*x.shape[:2], -1) for n in self._across}
-        sums = {node: self._sum(node, x, state, across) for node in self._sums}
-
-        def leaf(node: Node) -> Floats | float:
-            if node.op == "number":
-                return node.number
-            return (state if node.op == "state" else self._parameters)[node.name]
-
-        values = evaluate(self._roots, leaf, ArrayLayer().apply, sums)
-        shape = *x.shape[:2], state["h"].shape[-1]
-        return {node: np.broadcast_to(values[node], shape) for node in self._activations}, across
-
-    def _sum(self, node: Node, x: Floats, state: Mapping[str, Floats], across: Mapping[Node, Floats]) -> Floats:
-        """(B, N, U): the sum of the terms of a node, term by term, and last its bias."""
-        if node.op == "matrix":
-            return _added_up(self._parameters[node.args[0].name], across[node.args[1]])
-        kind, gates = ("i2h", self._cell.gate_symbols) if node.op == "u" else ("h2h", self._cell.recurrent_gates)
-        first = gates.index(node.name) * self._size
-        weight, bias = (self._parameters[f"{kind}_{part}"][first : first + self._size] for part in ("weight", "bias"))
-        read = x if node.op == "u" else state["h"] if node.op == "v" else across[node.args[0]]
-        return _added_up(np.column_stack([weight, bias]), np.concatenate([read, np.ones((*read.shape[:2], 1))], -1))
-
-
-def _added_up(weight: Floats, read: Floats) -> Floats:
-    """(B, N, U): the sum of weight (U, K) times read (B, N, K), in the order of the columns."""
-    sums: Floats = np.cumsum(read[:, :, np.newaxis] * weight, axis=-1)[..., -1]
-    return sums
+    graph, every = inputs.network.graph, range(inputs.timesteps)
+    steps = forward.own_steps(inputs, trace, (layer, direction), every, samples)
+    shape = *steps.x.shape[:2], trace.shape[-1]
+    size = shape[-1] * (1 + max(steps.x.shape[-1], inputs.network.hidden_size)) * len(samples)
+    activations: dict[Node, list[Floats]] = {node: [] for node in activation_nodes(graph)}
+    across: dict[Node, list[Floats]] = {node: [] for node in across_nodes(graph)}
+    for times in time_blocks(every, max(1, _BLOCK_VALUES // size), backward=False):
+        state = {symbol: array[times] for symbol, array in steps.state.items()}
+        parameters = vars(inputs.parameters.layer(layer, direction))
+        values = forward.StepValues(graph.cell, parameters, steps.x[times], state, graph.values["h"].shape[0])
+        for node, found in activations.items():
+            found.append(np.broadcast_to(values.by_node[node], (*steps.x[times].shape[:2], shape[-1])))
+        for node, found in across.items():
+            found.append(values.across[node])
+    joined = [{node: np.concatenate(found) for node, found in each.items()} for each in (activations, across)]
+    bounds = {name: bound for name, bound in steps.bounds.items() if bound.shape[-1] == shape[-1]}
+    return LaneArithmetic(steps.state, joined[0], joined[1], bounds)
 
 
 KNOWN_SLOPES = ("sigmoid", "tanh")
@@ -266,7 +151,7 @@ def slope_nodes(graph: Graph) -> list[Node]:
     """The activations of a unit whose slopes do not follow from their results."""
     return [
         node
-        for node in activation_nodes(graph.cell, graph)
+        for node in activation_nodes(graph)
         if node.activation is not None and node.activation.name not in KNOWN_SLOPES
     ]
 

@@ -36,7 +36,7 @@ def compared(network: dict[str, Any], lengths: list[int] | None = None) -> None:
             for own in found.outcomes:
                 assert lane.bounds[own.symbol][timestep, column, unit] == pytest.approx(own.bound, rel=1e-6)
             parts = [part for gate in found.gates for part in gate.parts]
-            behind = {node: name for name, node in values_behind(inputs.network.kind, inputs.network.graph).items()}
+            behind = {node: name for name, node in values_behind(inputs.network.graph).items()}
             for node, read in lane.across.items():
                 if node not in behind:
                     assert any(np.array_equal(read[timestep, column], part.values) for part in parts), node

@@ -194,8 +194,8 @@ def _check_page_size(config: Config, timesteps: int, samples: int) -> None:
     network, item = config.network, np.dtype(config.network.dtype).itemsize
     layers, directions, _, _, units = network.hidden_shape(timesteps, samples)
     quantities = sum(1 for _ in _quantities(network, ()))
-    across = sum(network.sizes(0).of(node.shape[0]) for node in page_parts.across_nodes(network.kind, network.graph))
-    step = units * (item * quantities + 8 * len(page_parts.activation_nodes(network.kind, network.graph))) + 8 * across
+    across = sum(network.sizes(0).of(node.shape[0]) for node in page_parts.across_nodes(network.graph))
+    step = units * (item * quantities + 8 * len(page_parts.activation_nodes(network.graph))) + 8 * across
     engines = len(config.compare.engines) + (config.compare.candidates is None)
     each = timesteps * (item * network.input_size + engines * layers * directions * step)
     _room(config, item * network.parameter_count * 4 / 3, each * 4 / 3, samples)
@@ -236,10 +236,8 @@ class _PageData:
                 "states": self.cell.state_symbols,
                 "nodes": [self._node(node) for node in self.graph.nodes],
                 "names": {name: numbers[node] for name, node in self.graph.values.items()},
-                "lines": page_parts.forward_lines(self.network, numbers),
-                "behind": [
-                    [name, numbers[node]] for name, node in page_parts.values_behind(self.cell, self.graph).items()
-                ],
+                "lines": page_parts.forward_lines(self.graph, numbers),
+                "behind": [[name, numbers[node]] for name, node in page_parts.values_behind(self.graph).items()],
             },
             "layers": layers,
             "directions": directions,
