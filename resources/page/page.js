@@ -1,39 +1,42 @@
 "use strict";
 
 // The interactive page of a run. The numbers are those of the run; arithmetic is repeated in float64, as the program
-// does it: the results of activations come with the page, sums and products are computed here.
+// does it: the results of activations come with the page, and its lines say which products and sums are computed here.
 
-const run = JSON.parse(document.getElementById("data").textContent);
-const cell = run.cell;
-const engines = run.engines;
+const run = JSON.parse(document.getElementById("data").textContent, (_, own) => (own?.data ? unpack(own) : own));
+const { cell, engines } = run;
 const lanes = lanesFromTop();
 
-unpackAll();
+/** The numbers of an array, which are little-endian, as all processors of today are that have browsers. */
+function unpack({ type, shape, data }) {
+  const text = atob(data);
+  const bytes = new Uint8Array(text.length);
+  for (let place = 0; place < text.length; place++) bytes[place] = text.charCodeAt(place);
+  const single = type === "float32";
+  return { values: single ? new Float32Array(bytes.buffer) : new Float64Array(bytes.buffer), shape, single };
+}
 
 // ---------------------------------------------------------------------------------------------------------- numbers
 
 const LARGEST_PLAIN = 1e6;
 const SMALLEST_PLAIN = 0.5e-3;
-const MINUS = "\u2212";
 
 /** A rounded text, but with the even digit where a number lies in the middle of two, as Python rounds. */
-function halfToEven(rounded, long, decimals) {
-  const point = long.indexOf(".");
-  const end = point + 1 + decimals;
-  const exponent = long.indexOf("e");
-  const rest = long.slice(end, exponent < 0 ? undefined : exponent);
-  const before = long[end - 1] === "." ? long[end - 2] : long[end - 1];
-  if (!/^50*$/.test(rest) || "13579".includes(before)) return rounded;
-  return long.slice(0, decimals ? end : point) + (exponent < 0 ? "" : long.slice(exponent));
+function rounded(value, method, decimals) {
+  const [digits, exponent] = value[method](Math.min(100, decimals + 40)).split("e");
+  const end = digits.indexOf(".") + 1 + decimals;
+  const kept = digits.slice(0, decimals ? end : end - 1);
+  const isTie = /^50*$/.test(digits.slice(end)) && "02468".includes(kept.at(-1));
+  if (!isTie) return value[method](decimals);
+  return exponent === undefined ? kept : `${kept}e${exponent}`;
 }
+
+const exponential = (value, decimals) => rounded(value, "toExponential", decimals);
 
 function fixed(value, decimals) {
-  const text = halfToEven(value.toFixed(decimals), value.toFixed(Math.min(100, decimals + 40)), decimals);
+  const text = rounded(value, "toFixed", decimals);
   return /[1-9]/.test(text) ? text : text.replace("-", "");
 }
-
-const exponential = (value, decimals) =>
-  halfToEven(value.toExponential(decimals), value.toExponential(decimals + 40), decimals);
 
 const spelled = (value) => Number.isNaN(value) ? "NaN" : value > 0 ? "infinity" : "-infinity";
 
@@ -42,8 +45,7 @@ function short(value) {
   const size = Math.abs(value);
   if (!Number.isFinite(value)) return spelled(value);
   if (size >= LARGEST_PLAIN) return exponential(value, 3);
-  if (size > 0 && size < SMALLEST_PLAIN) return exponential(value, 0);
-  return fixed(value, 3);
+  return size > 0 && size < SMALLEST_PLAIN ? exponential(value, 0) : fixed(value, 3);
 }
 
 /** A difference in two digits. */
@@ -52,16 +54,14 @@ function twoDigits(value) {
   if (value === 0) return "0";
   const text = exponential(value, 1);
   const size = Math.abs(Number(text));
-  if (size >= 1e-3 && size < 1e4) return String(Number(text));
-  return text.replace(".0e", "e");
+  return size >= 1e-3 && size < 1e4 ? String(Number(text)) : text.replace(".0e", "e");
 }
 
 /** Three decimals, or two digits of a number smaller than those can show. */
 function brief(value) {
   const size = Math.abs(value);
-  if (size === 0) return short(0);
   if (size >= 1e-3 && size < 0.01) return fixed(value, 4);
-  return size < 1e-3 ? twoDigits(value) : short(value);
+  return size > 0 && size < 1e-3 ? twoDigits(value) : short(value);
 }
 
 /** Two numbers with as many decimals as show that they differ, but at least three. */
@@ -79,114 +79,85 @@ function distinct(one, other) {
 /** The shortest digits that read back to the same number: of float32 if `single`, else of float64. */
 function full(value, single = false) {
   if (!Number.isFinite(value)) return spelled(value);
-  if (value === 0) return Object.is(value, -0) ? "-0.0" : "0.0";
-  let text = value.toExponential();
-  for (let digits = 0; single && digits < 9; digits++) {
-    const tried = exponential(value, digits);
-    if (Math.fround(Number(tried)) === value) {
-      text = tried;
-      break;
-    }
-  }
-  const [mantissa, exponent] = text.split("e");
-  const power = Number(exponent);
-  const size = Math.abs(value);
+  if (Object.is(value, -0)) return "-0.0";
+  const tried = Array.from({ length: single ? 9 : 0 }, (_, digits) => exponential(value, digits));
+  const text = tried.find((own) => Math.fround(Number(own)) === value) ?? value.toExponential();
+  const [, sign, first, rest = "", exponent] = /^(-?)(\d)(?:\.(\d*?)0*)?e(.*)$/.exec(text);
+  const [power, size, digits] = [Number(exponent), Math.abs(value), first + rest];
   // NumPy goes by the number, Python by its digits; they differ for the float32 that is nearest to 0.0001.
-  if (single ? size < 1e-4 || size >= 1e16 : power < -4 || power >= 16) {
-    const significant = mantissa.includes(".") ? trimmed(mantissa).replace(/\.$/, "") : mantissa;
-    return `${significant}e${exponent}`;
-  }
-  const sign = mantissa.startsWith("-") ? "-" : "";
-  const digits = mantissa.replace(/[-.]/g, "");
-  if (power < 0) return `${sign}0.${"0".repeat(-power - 1)}${trimmed(digits)}`;
-  return `${sign}${digits.slice(0, power + 1).padEnd(power + 1, "0")}.${trimmed(digits.slice(power + 1)) || "0"}`;
+  const isPlain = single ? size === 0 || (size >= 1e-4 && size < 1e16) : power >= -4 && power < 16;
+  if (!isPlain) return `${sign}${first}${rest && `.${rest}`}e${exponent}`;
+  if (power < 0) return `${sign}0.${"0".repeat(-power - 1)}${digits}`;
+  return `${sign}${digits.slice(0, power + 1).padEnd(power + 1, "0")}.${digits.slice(power + 1) || "0"}`;
 }
 
-const trimmed = (digits) => digits.replace(/0+$/, "");
 const count = (value) => value.toLocaleString("en-US");
-const trueMinus = (text) => text.replace(/-/g, MINUS);
+const trueMinus = (text) => text.replace(/-/g, "\u2212");
 
 /** A sentence with true minus signs in its numbers; names keep their hyphens. */
-const trueMinusIn = (sentence) => sentence.replace(/(?<![\w-])-(?=\d)|(?<=\de)-(?=\d)|(?<=\d )-(?= \d)/g, MINUS);
+const trueMinusIn = (sentence) => sentence.replace(/(?<![\w-])-(?=\d)|(?<=\de)-(?=\d)|(?<=\d )-(?= \d)/g, "\u2212");
 
 // ------------------------------------------------------------------------------------------------------------- data
 
-/** The numbers of an array, which are little-endian, as all processors of today are that have browsers. */
-function unpack(packed) {
-  const text = atob(packed.data);
-  const bytes = new Uint8Array(text.length);
-  for (let place = 0; place < text.length; place++) bytes[place] = text.charCodeAt(place);
-  const values = packed.type === "float32" ? new Float32Array(bytes.buffer) : new Float64Array(bytes.buffer);
-  return { values, shape: packed.shape, single: packed.type === "float32" };
-}
-
-function unpackAll() {
-  const unpackIn = (table) => {
-    for (const name of Object.keys(table)) table[name] = unpack(table[name]);
-  };
-  run.x = unpack(run.x);
-  unpackIn(run.initial);
-  run.parameters.forEach(unpackIn);
-  for (const engine of engines) unpackIn(engine.arrays);
-  if (!run.backward) return;
-  unpackIn(run.backward.final);
-  run.backward.direct = run.backward.direct.map((packed) => packed && unpack(packed));
-}
-
 /** The lanes from the top of the picture down; the input is the last. */
 function lanesFromTop() {
-  const found = [];
-  for (let layer = run.layers - 1; layer >= 0; layer--) {
-    for (let direction = run.directions - 1; direction >= 0; direction--) found.push({ layer, direction });
-  }
+  const count = run.layers * run.directions;
+  const found = Array.from({ length: count }, (_, lane) => laneAt(count - 1 - lane));
   return [...found, { layer: null, direction: 0 }];
 }
 
+function laneAt(lane) {
+  return { layer: Math.floor(lane / run.directions), direction: lane % run.directions };
+}
+
 const isBackward = (direction) => run.reverse || direction === 1;
-const laneIndex = (layer, direction) => layer * run.directions + direction;
+const laneIndex = ({ layer, direction }) => layer * run.directions + direction;
+const wayOf = (direction) => isBackward(direction) ? "backward" : "forward";
 
 function laneTitle({ layer, direction }) {
   if (layer === null) return "input x";
   const several = run.directions > 1 || run.reverse;
-  return `layer ${layer}${several ? `, ${isBackward(direction) ? "backward ←" : "forward →"}` : ""}`;
+  return `layer ${layer}${several ? `, ${wayOf(direction)} ${isBackward(direction) ? "←" : "→"}` : ""}`;
 }
+
+const timeName = (time, sample) => (run.timestepNames[sample] ?? run.timestepNames[0])[time];
 
 function timeText(time, sample) {
   const name = timeName(time, sample);
   return `t = ${time}${name ? ` '${name}'` : ""}`;
 }
 
-const timeName = (time, sample) => (run.timestepNames[sample] ?? run.timestepNames[0])[time];
-
-function place(at) {
-  const direction = isBackward(at.direction) ? "backward" : "forward";
-  const sample = run.samples[at.sample];
-  return `layer ${at.layer}, ${direction}, ${timeText(at.time, at.sample)}, sample ${sample}, unit ${at.unit}`;
+function place({ layer, direction, time, sample, unit }) {
+  const at = `layer ${layer}, ${wayOf(direction)}, ${timeText(time, sample)}`;
+  return `${at}, sample ${run.samples[sample]}, unit ${unit}`;
 }
 
 /** The index of a value in an array of the lanes, (L, D, T, N, U). */
-function index(array, at, unit = at.unit) {
-  const [, directions, timesteps, samples, units] = array.shape;
+function index({ shape: [, directions, timesteps, samples, units] }, at, unit = at.unit) {
   return (((at.layer * directions + at.direction) * timesteps + at.time) * samples + at.sample) * units + unit;
 }
 
+const valueAt = ({ values, shape }, first, second, third) => values[(first * shape[1] + second) * shape[2] + third];
+
+const isGradient = (quantity) => quantity.startsWith("grad.");
 const tolerances = (quantity) => engines[candidate()].tolerances[quantity];
 
 /** The engine that is compared with the reference: the one that is shown, or the first candidate. */
 const candidate = () => state.engine || Math.min(1, engines.length - 1);
 
+/** The arrays of a quantity of the reference and the candidate. */
+const comparedArrays = (name) => [0, candidate()].map((engine) => engines[engine].arrays[name]);
+
 /** The reference and the candidate, or the only engine. */
 const comparedEngines = () => [...new Set([0, candidate()])];
 
 function signedDifference(reference, other) {
-  if (reference === other || (Number.isNaN(reference) && Number.isNaN(other))) return 0;
-  return other - reference;
+  return reference === other || (Number.isNaN(reference) && Number.isNaN(other)) ? 0 : other - reference;
 }
 
 function absError(reference, other) {
-  const error = Math.abs(other - reference);
-  if (Number.isFinite(error)) return error;
-  return reference === other || (Number.isNaN(reference) && Number.isNaN(other)) ? 0 : Infinity;
+  const error = Math.abs(signedDifference(reference, other));
+  return Number.isNaN(error) ? Infinity : error;
 }
 
 function tolerance(reference, [rtol, atol]) {
@@ -202,36 +173,33 @@ function errorRatio(reference, other, limits) {
 const isMismatch = (reference, other, limits) => !(absError(reference, other) <= tolerance(reference, limits));
 
 const OF_COMPARISON = engines.length > 1 ? ["difference", "error_ratio"] : [];
+const isCompared = (quantity) => OF_COMPARISON.includes(quantity);
+
+/** The function that compares two hidden values: their difference, or its ratio to the tolerance. */
+const comparing = (quantity) => quantity === "difference" ? signedDifference : errorRatio;
 
 /** A function that reads a quantity at a place of a lane and a unit; undefined where an engine has none. */
 function valueReader(quantity, engine) {
-  if (!OF_COMPARISON.includes(quantity)) {
+  if (!isCompared(quantity)) {
     const array = engines[engine].arrays[quantity];
     return array === undefined ? () => undefined : (at, unit) => array.values[index(array, at, unit)];
   }
-  const [array, other] = [engines[0].arrays.h, engines[candidate()].arrays.h];
-  const limits = tolerances("h");
+  const [[array, other], limits, compared] = [comparedArrays("h"), tolerances("h"), comparing(quantity)];
   return (at, unit) => {
     const where = index(array, at, unit);
-    const [one, two] = [array.values[where], other.values[where]];
-    return quantity === "difference" ? signedDifference(one, two) : errorRatio(one, two, limits);
+    return compared(array.values[where], other.values[where], limits);
   };
 }
 
 const laneValue = (quantity, engine, at, unit = at.unit) => valueReader(quantity, engine)(at, unit);
 
 /** The array of the input lane: the sequence, or its gradient where a gradient is shown. */
-const inputArray = (quantity, engine) =>
-  (quantity.startsWith("grad.") && engines[engine].arrays["grad.input"]) || run.x;
-
-const valueAt = (array, first, second, third) =>
-  array.values[(first * array.shape[1] + second) * array.shape[2] + third];
+const inputArray = (quantity, engine) => (isGradient(quantity) && engines[engine].arrays["grad.input"]) || run.x;
 
 /** A function that says whether the candidate differs from the reference by more than the tolerance at a place. */
 function mismatchReader(quantity) {
-  const name = OF_COMPARISON.includes(quantity) ? "h" : comparedName(quantity);
-  const limits = name && tolerances(name);
-  const [one, other] = [0, candidate()].map((engine) => name && engines[engine].arrays[name]);
+  const name = comparedName(quantity);
+  const [limits, [one, other]] = [tolerances(name), comparedArrays(name)];
   if (!limits || !one || !other) return () => false;
   return (at, unit) => {
     if (!isRecorded("difference", candidate(), at)) return false;
@@ -242,22 +210,22 @@ function mismatchReader(quantity) {
 
 const mismatchAt = (quantity, at, unit = at.unit) => mismatchReader(quantity)(at, unit);
 
-/** The array whose comparison marks a quantity: its own if it is compared, else that of h. */
+/** The array whose comparison marks a quantity: its own if it is compared, else that of h; "" of a gradient. */
 function comparedName(quantity) {
   if (tolerances(quantity)) return quantity;
-  return quantity.startsWith("grad.") ? "" : "h";
+  return isGradient(quantity) ? "" : "h";
 }
 
 /** The time steps of a lane that have numbers: start and stop. A recording may lack some. */
 function recordedTimes(quantity, engine, { layer, direction }) {
   const whole = [0, run.timesteps];
   if (layer === null) return whole;
-  const lane = laneIndex(layer, direction);
-  if (OF_COMPARISON.includes(quantity)) {
+  const lane = laneIndex({ layer, direction });
+  if (isCompared(quantity)) {
     const [one, other] = [0, candidate()].map((k) => engines[k].recorded[lane]);
     return [Math.max(one[0], other[0]), Math.min(one[1], other[1])];
   }
-  if (quantity.startsWith("grad.")) return engines[engine].arrays[quantity] ? whole : [0, 0];
+  if (isGradient(quantity)) return engines[engine].arrays[quantity] ? whole : [0, 0];
   return engines[engine].own.includes(quantity) ? engines[engine].recorded[lane] : engines[engine].followed[lane];
 }
 
@@ -270,38 +238,45 @@ function isRecorded(quantity, engine, at) {
 
 // ------------------------------------------------------------------------------------------------------- arithmetic
 
-/** One step of one unit of an engine, in float64. */
+const sumOf = (numbers) => numbers.reduce((sum, number) => sum + number, 0);
+
+/** A part of a gradient: terms [name, factor, gradient], which have a sum of their own if they are several. */
+function gradientPart(text, factors) {
+  const terms = factors.map(([name, weight, input]) => ({ name, weight, input, product: weight * input }));
+  const total = sumOf(terms.map((term) => term.product));
+  return { text, name: terms.length > 1 ? text : "", terms, factor: 1, total };
+}
+
+/** A part that is a gradient as it is. */
+const given = (text, gradient) => gradientPart(text, [[text, 1, gradient]]);
+
+/** The operations that read each value, the last first, each with the place of the operand. */
+const consumers = cell.nodes.map(() => []);
+for (let number = cell.nodes.length - 1; number >= 0; number--) {
+  cell.nodes[number].args.forEach((arg, k) => consumers[arg].push([number, k]));
+}
+
+/** The steps that the shown terms read. */
+const steps = new Map();
+
+function stepOf(engine, at) {
+  const key = [engine, at.layer, at.direction, at.time, at.sample, at.unit].join();
+  if (!steps.has(key)) steps.set(key, new Step(engine, at));
+  return steps.get(key);
+}
+
+/** One step of one unit in float64, from the engine's own states, and from its own gradients of later steps. */
 class Step {
-  constructor(engine, at) {
-    this.engine = engines[engine];
-    this.title = this.engine.title;
-    this.at = at;
-    this.parameters = run.parameters[laneIndex(at.layer, at.direction)];
-    this.known = new Map();
-    this.sums = new Map();
-    const last = run.lengths[at.sample] - 1;
-    const begins = at.time === (isBackward(at.direction) ? last : 0);
-    this.earlier = begins ? null : at.time + (isBackward(at.direction) ? 1 : -1);
+  constructor(number, at) {
+    const [by, length] = [isBackward(at.direction) ? -1 : 1, run.lengths[at.sample]];
+    const inside = (time) => time >= 0 && time < length ? time : null;
+    Object.assign(this, { number, at, engine: engines[number], title: engines[number].title });
+    Object.assign(this, { earlier: inside(at.time - by), later: inside(at.time + by), known: [], sums: [], totals: [] });
+    this.parameters = run.parameters[laneIndex(at)];
   }
 
-  /** The number of a value of the step. */
-  value(node) {
-    if (!this.known.has(node)) this.known.set(node, this.computed(node));
-    return this.known.get(node);
-  }
-
-  computed(number) {
-    const node = cell.nodes[number];
-    switch (node.op) {
-      case "number": return node.number;
-      case "state": return this.previous(node.name, this.at.unit);
-      case "parameter": return this.parameters[node.name].values[this.at.unit];
-      case "plus": return this.value(node.args[0]) + this.value(node.args[1]);
-      case "minus": return this.value(node.args[0]) - this.value(node.args[1]);
-      case "times": return this.value(node.args[0]) * this.value(node.args[1]);
-      case "activation": return this.given(`activation.${number}`);
-    }
-    return this.sum(number).total;
+  moved(changes) {
+    return stepOf(this.number, { ...this.at, ...changes });
   }
 
   /** A number of an array of the engine; undefined if the page has none. */
@@ -310,188 +285,133 @@ class Step {
     return array && array.values[index(array, at, unit)];
   }
 
+  /** The number of a value of the step. */
+  value(number) {
+    return this.known[number] ??= this.computed(number);
+  }
+
+  computed(number) {
+    const { op, args, name, number: constant } = cell.nodes[number];
+    switch (op) {
+      case "number": return constant;
+      case "state": return this.previous(name);
+      case "parameter": return this.parameters[name].values[this.at.unit];
+      case "plus": return this.value(args[0]) + this.value(args[1]);
+      case "minus": return this.value(args[0]) - this.value(args[1]);
+      case "times": return this.value(args[0]) * this.value(args[1]);
+      case "activation": return this.given(`activation.${number}`);
+    }
+    return this.sum(number).total;
+  }
+
   /** A unit's previous state: the engine's own, or the initial state. */
-  previous(symbol, unit) {
-    const { layer, direction, sample } = this.at;
-    if (this.earlier === null) return valueAt(run.initial[symbol], laneIndex(layer, direction), sample, unit);
+  previous(symbol, unit = this.at.unit) {
+    if (this.earlier === null) return valueAt(run.initial[symbol], laneIndex(this.at), this.at.sample, unit);
     return this.given(`before.${symbol}`, unit) ?? this.given(symbol, unit, { ...this.at, time: this.earlier });
   }
 
-  /** What a row of a matrix multiplies: the layer input, the previous state, or values of the step. */
+  /** The vector that a matrix multiplies: the layer input x, the previous state h, or a value of all units. */
   read(of) {
-    if (of === "x") return this.layerInput();
-    return of === "h" ? this.previousHidden() : this.ofUnits(of);
-  }
-
-  /** A value of all units, which a product of the step reads or depends on. */
-  ofUnits(number) {
-    const length = this.engine.arrays[`across.${number}`].shape[4];
-    return Array.from({ length }, (_, unit) => this.given(`across.${number}`, unit));
-  }
-
-  previousHidden() {
-    return Array.from({ length: run.units }, (_, unit) => this.previous("h", unit));
-  }
-
-  layerInput() {
     const { layer, time, sample } = this.at;
-    if (layer === 0) return Array.from({ length: run.features }, (_, i) => valueAt(run.x, time, sample, i));
-    return Array.from({ length: run.directions * run.units }, (_, k) => {
-      const below = { ...this.at, layer: layer - 1, direction: Math.floor(k / run.units) };
-      return this.given("h", k % run.units, below);
-    });
+    const vector = (length, number) => Array.from({ length }, (_, k) => number(k));
+    if (of === "h") return vector(run.units, (k) => this.previous("h", k));
+    if (of !== "x") return vector(this.engine.arrays[`across.${of}`].shape[4], (k) => this.given(`across.${of}`, k));
+    if (layer === 0) return vector(run.features, (k) => valueAt(run.x, time, sample, k));
+    return vector(run.directions * run.units, (k) => this.given("h", k % run.units, { ...this.at, ...this.below(k) }));
+  }
+
+  /** The lane below that column k of the layer input comes from. */
+  below(k) {
+    return { layer: this.at.layer - 1, direction: Math.floor(k / run.units) };
   }
 
   /** A sum of products in the order of its terms, the bias last. */
   sum(number) {
-    if (!this.sums.has(number)) this.sums.set(number, this.addedUp(number));
-    return this.sums.get(number);
+    return this.sums[number] ??= this.addedUp(number);
   }
 
   addedUp(number) {
-    const { matrix, row, bias, of, ...named } = cell.nodes[number].sum;
-    const { values, shape } = this.parameters[matrix];
-    const first = (row + this.at.unit) * shape[1];
-    const inputs = this.read(of);
-    const weights = inputs.map((_, k) => values[first + k]);
-    const products = weights.map((weight, k) => weight * inputs[k]);
-    const added = bias ? this.parameters[bias].values[row + this.at.unit] : 0;
-    const total = [...products, added].reduce((sum, own) => sum + own);
-    return { ...named, weights, inputs, products, bias: added, total, factor: 1 };
+    const { matrix, row, bias, of } = cell.nodes[number].sum;
+    const [{ values, shape }, inputs, first] = [this.parameters[matrix], this.read(of), row + this.at.unit];
+    const weights = values.subarray(first * shape[1]);
+    const products = inputs.map((input, k) => weights[k] * input);
+    const added = bias ? this.parameters[bias].values[first] : 0;
+    return { weights, inputs, products, bias: added, total: [...products, added].reduce((sum, own) => sum + own) };
   }
 
-  /** A part of a pre-activation: a sum, which may have a factor, or one product. */
-  part({ sum, factor, weight, value, ...named }) {
-    if (sum !== undefined) return { ...this.sum(sum), ...named, factor: factor === undefined ? 1 : this.value(factor) };
-    const [scale, input] = [weight === undefined ? 1 : this.value(weight), this.value(value)];
-    const total = scale * input;
-    return { ...named, kind: "value", weights: [scale], inputs: [input], products: [total], total, factor: 1 };
+  // Lines of the forward pass
+
+  /** The lines of the step: each an equation with the parts of its sum, and the value that it gives. */
+  lines() {
+    return this.allLines ??= cell.lines.map((line) => this.line(line));
   }
 
-  /** The pre-activation of a line: its input part, its recurrent part, and other parts; null if it adds up no terms. */
-  preActivation(line) {
-    if (!line.parts) return null;
-    const parts = line.parts.map((part) => this.part(part));
-    const u = parts.find((part) => part.kind === "i2h") ?? null;
-    const v = parts.find((part) => part.kind === "h2h") ?? null;
-    const others = parts.filter((part) => part !== u && part !== v);
-    let total = (u ? u.total : 0) + (v ? v.factor * v.total : 0);
-    for (const part of others) total += part.factor * part.total;
-    return { u, v, others, total };
+  line({ name, title, node, parts: nodes, sum, symbols }) {
+    const [value, parts] = [this.value(node), nodes.map((own) => this.part(own))];
+    const total = title ? parts.map((own) => own.factor * own.total).reduce((one, other) => one + other) : value;
+    const pieces = symbols.map(([text, number]) => number === null ? { text } : { text, value: this.value(number) });
+    const tokens = joinedSigns([{ text: name, value }, { text: " = " }, ...pieces]);
+    const [scale] = [...parts.map((own) => own.scale).filter(Boolean), ""];
+    const titles = title ? ["weight", "× input"] : ["first", "× second"];
+    return { name, title, tokens, parts, value, total, sum, scale, titles, outcome: this.outcome(name, value) };
   }
 
-  /** The table of a line: the terms that it adds up, such as those of a gate, or products, such as those of c. */
-  table(line) {
-    const pre = this.preActivation(line);
-    if (pre === null) {
-      const terms = line.products.map((product) => ({ name: product.name, ...this.termOf(this.part(product), 0) }));
-      return { rows: tableRows([{ terms }], line.name, this.value(line.node)), own: ["first", "× second"] };
+  part({ way, node, factor, scale, text, symbol, label }) {
+    const by = factor === undefined ? 1 : this.value(factor);
+    if (way === "value") {
+      const input = this.value(node);
+      const name = label ?? (symbol.endsWith("[t-1]") ? this.previousName(symbol.slice(0, -5)) : this.named(symbol));
+      return { terms: [{ name, weight: by, input, product: by * input }], factor: 1, total: by * input };
     }
-    const scale = pre.v?.factorName ?? "";
-    const suffix = scale ? `_${line.name}` : "";
-    const ofPart = (part) => {
-      const terms = part.products.map((_, k) => (
-        { name: this.termName(part, k), source: `${part.kind} ${k}`, ...this.termOf(part, k) }));
-      return { terms, factor: part.factor };
-    };
-    const summed = [[pre.u, "u"], [pre.v, "v"]].filter(([part]) => part?.products.length).map(([part, letter]) => (
-      { ...ofPart(part), bias: part.bias, biasName: `b_${part.kind}`, name: letter + suffix, total: part.total }));
-    return { rows: tableRows([...summed, ...pre.others.map(ofPart)], line.argument, pre.total), scale };
+    const { weights, inputs, products, bias, total } = this.sum(node);
+    const terms = products.map((product, k) => (
+      { name: this.columnName(node, k), source: `${way} ${k}`, weight: weights[k], input: inputs[k], product }));
+    return { name: text, terms, bias: text && { name: `b_${way}`, product: bias }, factor: by, scale, total };
   }
 
-  termOf(part, k) {
-    return { weight: part.weights[k], input: part.inputs[k], product: part.products[k] };
+  named(symbol, unit = this.at.unit, time = this.at.time) {
+    return `${symbol}[t=${time}, u=${unit}]`;
   }
 
-  /** The value that a term reads. */
-  termName(part, k) {
-    const { layer, time, unit } = this.at;
-    switch (part.kind) {
-      case "value": return this.valueName(part.name);
-      case "matrix": return part.reads ? `${part.reads}[t=${time}, u=${k}]` : `${part.name}[u=${unit}, ${k}]`;
-      case "h2h": return this.previousName("h", k);
+  previousName(symbol, unit = this.at.unit) {
+    return this.earlier === null ? `${symbol}0[u=${unit}]` : this.named(symbol, unit, this.earlier);
+  }
+
+  /** The value that a column of a matrix multiplies; of the layer below with its direction, if there are two. */
+  columnName(node, k) {
+    const { of, reads, matrix } = cell.nodes[node].sum;
+    if (of === "x") {
+      if (this.at.layer === 0) return `x[t=${this.at.time}, i=${run.featureNames[k]}]`;
+      const name = this.named("h", k % run.units);
+      return run.directions === 1 ? name : `${name} ${this.below(k).direction ? "←" : "→"}`;
     }
-    if (layer === 0) return `x[t=${time}, i=${run.featureNames[k]}]`;
-    const name = `h[t=${time}, u=${k % run.units}]`;
-    return run.directions === 1 ? name : `${name} ${k < run.units ? "→" : "←"}`;
+    if (cell.nodes[node].op !== "matrix") return this.previousName("h", k);
+    return reads ? this.named(reads, k) : `${matrix}[u=${this.at.unit}, ${k}]`;
   }
 
-  valueName(name) {
-    const { time, unit } = this.at;
-    if (name.endsWith("[t-1]")) return this.previousName(name.slice(0, -5), unit);
-    const known = isGate(name) || cell.states.slice(1).includes(name);
-    return `${known ? name : "h"}[t=${time}, u=${unit}]`;
+  /** The engine's own value of a line beside that of the arithmetic, with the rounding bound; undefined without one. */
+  outcome(name, computed) {
+    const bound = this.given(`bound.${name}`);
+    if (bound === undefined) return undefined;
+    const stored = this.given(`line.${name}`) ?? this.given(name);
+    const difference = signedDifference(computed, stored);
+    // Rounding explains it, or it has no bound.
+    const right = difference === 0 || !Number.isFinite(bound) || Math.abs(difference) / bound <= run.allowed;
+    return { name, computed, stored, difference, allowed: run.allowed * bound, right };
   }
 
-  previousName(symbol, unit) {
-    return this.earlier === null ? `${symbol}0[u=${unit}]` : `${symbol}[t=${this.earlier}, u=${unit}]`;
-  }
-
-  /** The value that column k of a weight matrix reads, with its lane. */
-  sourceInWords(kind, k) {
-    const { layer, direction } = this.at;
-    const name = this.termName({ kind }, k).replace(/ [→←]$/, "");
-    if (kind === "i2h" && layer === 0) return name;
-    const lane = kind === "h2h" ? [layer, direction] : [layer - 1, Math.floor(k / run.units)];
-    return `${name} of layer ${lane[0]}, ${isBackward(lane[1]) ? "backward" : "forward"}`;
-  }
-
-  /** The tokens of an equation: signs, and symbols with their numbers. */
-  tokens(line) {
-    const found = [];
-    const pieces = [[line.name, line.node], [" = ", null], ...line.symbols];
-    for (const [text, node] of pieces) {
-      const last = found[found.length - 1];
-      if (node !== null) found.push({ text, value: this.value(node) });
-      else if (last && last.value === undefined) last.text += text;
-      else found.push({ text });
-    }
-    return found;
-  }
-
-  /** The engine's own values of the step beside those of the arithmetic, with the rounding bound of each. */
   outcomes() {
-    return cell.lines.filter((line) => this.engine.arrays[`bound.${line.name}`]).map((line) => {
-      const [computed, bound] = [this.value(line.node), this.given(`bound.${line.name}`)];
-      const stored = this.given(`line.${line.name}`) ?? this.given(line.name);
-      const difference = signedDifference(computed, stored);
-      return { symbol: line.name, computed, stored, bound, difference, right: isRounding(difference, bound) };
-    });
+    return this.lines().map((line) => line.outcome).filter(Boolean);
   }
 
-  stored(symbol) {
-    return this.outcomes().find((own) => own.symbol === symbol)?.stored;
-  }
-}
-
-// -------------------------------------------------------------------------------------------------------- gradients
-
-/** The operations that read each value, the last first, each with the place of the operand. */
-const consumers = cell.nodes.map(() => []);
-for (let number = cell.nodes.length - 1; number >= 0; number--) {
-  cell.nodes[number].args.forEach((arg, k) => consumers[arg].push([number, k]));
-}
-
-/** The steps of the backward pass that the shown terms read. */
-const backwardSteps = new Map();
-
-/** One step of the backward pass of one unit, in float64 from the engine's own gradients of its states. */
-class BackwardStep extends Step {
-  constructor(engine, at) {
-    super(engine, at);
-    this.number = engine;
-    this.totals = new Map();
+  /** A number that is compared with that of another engine. */
+  compared({ of, line: name }) {
+    if (of === "previous") return this.previous(name);
+    const { value, total, outcome } = this.lines().find((line) => line.name === name);
+    return of === "stored" ? outcome?.stored ?? value : of === "sum" ? total : value;
   }
 
-  static at(engine, at) {
-    const key = [engine, at.layer, at.direction, at.time, at.sample, at.unit].join();
-    if (!backwardSteps.has(key)) backwardSteps.set(key, new BackwardStep(engine, at));
-    return backwardSteps.get(key);
-  }
-
-  moved(changes) {
-    return BackwardStep.at(this.number, { ...this.at, ...changes });
-  }
+  // Gradients
 
   /** The engine's own gradient of a state; where it gives none, that which later steps give. */
   own(symbol) {
@@ -499,26 +419,24 @@ class BackwardStep extends Step {
   }
 
   /** The gradient of a value of the step: of a state from all ways, else from the step. */
-  total(number) {
-    if (!this.totals.has(number)) this.totals.set(number, this.gathered(number));
-    return this.totals.get(number);
+  gradient(number) {
+    return this.totals[number] ??= this.gathered(number);
   }
 
   gathered(number) {
     const symbol = cell.states.find((own) => cell.names[own] === number);
     if (symbol) return this.own(symbol);
-    return this.given(`contribution.${number}`) ??
-      consumers[number].reduce((sum, [consumer, place]) => sum + this.contribution(consumer, place), 0);
+    return this.given(`contribution.${number}`) ?? sumOf(consumers[number].map((own) => this.contribution(...own)));
   }
 
   /** The contribution of an operation to the gradient of its operand at a place. */
   contribution(consumer, place) {
-    const node = cell.nodes[consumer];
-    if (mixesUnits(node)) return totalOf([this.product({ origin: consumer, factors: [] })]);
-    const d = this.total(consumer);
-    switch (node.op) {
+    const { op, args } = cell.nodes[consumer];
+    if (op === "recurrent" || op === "matrix") return this.product({ origin: consumer, factors: [] }).total;
+    const d = this.gradient(consumer);
+    switch (op) {
       case "minus": return place === 1 ? -d : d;
-      case "times": return d * this.value(node.args[1 - place]);
+      case "times": return d * this.value(args[1 - place]);
       case "activation": return d * this.slope(consumer);
     }
     return d;
@@ -526,8 +444,7 @@ class BackwardStep extends Step {
 
   slope(number) {
     const [slope, value] = [this.given(`slope.${number}`), this.value(number)];
-    if (slope !== undefined) return slope;
-    return cell.nodes[number].activation === "sigmoid" ? value * (1 - value) : 1 - value * value;
+    return slope ?? (cell.nodes[number].activation === "sigmoid" ? value * (1 - value) : 1 - value * value);
   }
 
   /** The product of the local derivatives on a path. */
@@ -539,65 +456,53 @@ class BackwardStep extends Step {
   /** The parts on paths within this step; of a step that is read from the one before, `later` is true. */
   inner(paths, later) {
     return paths.map((path) => {
-      const text = later ? path.later : path.text;
       if (path.product) return this.product(path);
-      return { text, terms: [{ name: text, factor: this.factor(path), gradient: this.total(path.origin) }] };
+      const text = later ? path.later : path.text;
+      return gradientPart(text, [[text, this.factor(path), this.gradient(path.origin)]]);
     });
   }
 
   product(path) {
-    const { matrix, row, rows } = cell.nodes[path.origin].sum;
-    const part = { matrix, row, rows, node: path.origin, text: path.text, gradient: path.gradient };
-    return this.vector(part, this.at.unit, "", this.factor(path));
+    return this.vector({ ...path, node: path.origin }, this.at.unit, "", this.factor(path));
   }
 
   /** A part with a term for each unit: a column of a weight times their gradients. */
-  vector({ matrix, row, rows, node, text, gradient }, column, mark = "", scale = 1) {
+  vector({ node, text, gradient }, column, mark = "", scale = 1) {
+    const { matrix, row, rows } = cell.nodes[node].sum;
     const { values, shape } = this.parameters[matrix];
-    const terms = Array.from({ length: rows }, (_, unit) => ({
-      name: `${gradient}[t=${this.at.time}, u=${unit}]${mark}`,
-      factor: scale * values[(row + unit) * shape[1] + column],
-      gradient: this.moved({ unit }).total(node),
+    return gradientPart(text + mark, Array.from({ length: rows }, (_, unit) => {
+      const factor = scale * values[(row + unit) * shape[1] + column];
+      return [`${this.named(gradient, unit)}${mark}`, factor, this.moved({ unit }).gradient(node)];
     }));
-    return { text: text + mark, terms };
   }
 
   /** The parts of a state that come from the next step, or from the loss of its final state. */
   outer(symbol) {
-    const { layer, direction, time, sample, unit } = this.at;
-    const later = time + (isBackward(direction) ? -1 : 1);
-    if (later < 0 || later >= run.lengths[sample]) {
-      return [given("final", valueAt(run.backward.final[symbol], laneIndex(layer, direction), sample, unit))];
-    }
-    return run.backward.cuts[Math.max(time, later)] ? [] : this.moved({ time: later }).next(symbol);
+    const { time, sample, unit } = this.at;
+    if (this.later === null) return [given("final", valueAt(run.backward.final[symbol], laneIndex(this.at), sample, unit))];
+    return run.backward.cuts[Math.max(time, this.later)] ? [] : this.moved({ time: this.later }).next(symbol);
   }
 
   /** The contributions of this step to the gradient of a state before it. */
   next(symbol) {
-    const parts = [];
-    if (symbol === cell.states[0]) {
-      parts.push(...run.backward.v.map((part) => this.vector(part, this.at.unit)));
-    }
-    const leaf = run.backward.leaves[symbol];
-    if (leaf === undefined) return parts;
-    if (leaf.unchanged) {
-      parts.push({ text: leaf.unchanged, terms: [{ name: leaf.unchanged, factor: 1, gradient: this.total(leaf.node) }] });
-    }
-    return [...parts, ...this.inner(leaf.paths, true)];
+    const { v, leaves } = run.backward;
+    const parts = symbol === cell.states[0] ? v.map((part) => this.vector(part, this.at.unit)) : [];
+    const leaf = leaves[symbol];
+    if (leaf?.unchanged) parts.push(given(leaf.unchanged, this.gradient(leaf.node)));
+    return [...parts, ...this.inner(leaf?.paths ?? [], true)];
   }
 
   /** The parts of the output: from the loss, and from every direction of the layer above. */
   output() {
     const { layer, direction, time, sample, unit } = this.at;
-    const direct = run.backward.direct[laneIndex(layer, direction)];
+    const { direct: each, directTime, u } = run.backward;
+    const direct = each[laneIndex(this.at)];
     const parts = [];
-    const only = run.backward.directTime;
-    if (direct && (only ?? time) === time) parts.push(given("direct", valueAt(direct, time, sample, unit)));
+    if (direct && (directTime ?? time) === time) parts.push(given("direct", valueAt(direct, time, sample, unit)));
     for (let above = 0; layer + 1 < run.layers && above < run.directions; above++) {
       const mark = ` ↑${run.directions === 1 ? "" : isBackward(above) ? "←" : "→"}`;
       const there = this.moved({ layer: layer + 1, direction: above });
-      const column = direction * run.units + unit;
-      parts.push(...run.backward.u.map((part) => there.vector(part, column, mark)));
+      parts.push(...u.map((part) => there.vector(part, direction * run.units + unit, mark)));
     }
     return parts;
   }
@@ -605,170 +510,123 @@ class BackwardStep extends Step {
   /** The gradients of the step with their parts, in the order of the backward pass: each uses only earlier ones. */
   gradients() {
     const found = [];
-    for (const { name, states, paths } of run.backward.lines) {
-      const [symbol, ...copies] = states;
-      for (const copy of copies) found.push(this.gradient(`grad.${copy}`, this.outer(copy)));
+    for (const { name, states: [symbol, ...copies], paths } of run.backward.lines) {
+      for (const copy of copies) found.push(this.gradientLine(`grad.${copy}`, this.outer(copy)));
       const parts = [];
       if (symbol === cell.states[0]) {
-        const output = this.gradient("grad.out", this.output());
+        const output = this.gradientLine("grad.out", this.output());
         found.push(output);
-        parts.push(given("grad.out", output.own ?? output.value));
+        parts.push(given("grad.out", output.stored ?? output.value));
       }
       if (symbol) parts.push(...this.outer(symbol));
       parts.push(...copies.map((copy) => given(`grad.${copy}`, this.own(copy))), ...this.inner(paths, false));
-      found.push(this.gradient(name, parts));
+      found.push(this.gradientLine(name, parts));
     }
     return found;
   }
 
-  gradient(name, parts) {
-    return { name, parts, value: totalOf(parts), own: this.given(name) };
+  gradientLine(name, parts) {
+    const value = sumOf(parts.map((part) => part.total));
+    const pieces = parts.flatMap(({ text, total }, k) => [{ text: k ? " + " : " = " }, { text, value: total }]);
+    const tokens = [{ text: name, value }, ...(pieces.length ? pieces : [{ text: " = 0" }])];
+    const titles = ["factor", "× gradient"];
+    return { name, tokens, parts, value, total: value, sum: name, scale: "", titles, stored: this.given(name) };
   }
 }
 
-const mixesUnits = (node) => node.op === "recurrent" || node.op === "matrix";
-
-/** A part that is a gradient as it is. */
-const given = (text, gradient) => ({ text, terms: [{ name: text, factor: 1, gradient }] });
-
-const totalOf = (parts) =>
-  parts.reduce((sum, part) => sum + part.terms.reduce((own, term) => own + term.factor * term.gradient, 0), 0);
-
-/** The table of a gradient: the terms of its parts. */
-function gradientTable({ name, parts, value }) {
-  const terms = (part) => part.terms.map(({ name: text, factor, gradient }) => (
-    { name: text, weight: factor, input: gradient, product: factor * gradient }));
-  const each = parts.map((part) => (
-    { terms: terms(part), ...(part.terms.length > 1 && { name: part.text, total: totalOf([part]) }) }));
-  return { rows: tableRows(each, name, value), own: ["factor", "× gradient"] };
+/** The tokens of an equation, of which signs that follow each other are one. */
+function joinedSigns(pieces) {
+  return pieces.reduce((found, piece) => {
+    const last = found.at(-1);
+    if (piece.value === undefined && last && last.value === undefined) last.text += piece.text;
+    else found.push(piece);
+    return found;
+  }, []);
 }
 
-/** The rows of a table: the terms of each part with the running sum after each, its bias and its sum, and the total. */
-function tableRows(parts, name, total) {
+/** The rows of a line: the terms of each part with the running sum after each, its bias and its sum, and the total. */
+function rowsOf({ parts, sum: name, total }) {
   const rows = [];
   let sum = 0;
-  const add = (row, added) => {
-    sum += added;
-    rows.push({ ...row, added, sum });
-  };
-  for (const { terms, factor = 1, ...part } of parts) {
-    for (const term of terms) add({ kind: "term", ...term }, factor === 1 ? term.product : factor * term.product);
-    if (part.biasName) add({ kind: "bias", name: part.biasName, product: part.bias }, factor * part.bias);
+  for (const part of parts) {
+    const addends = part.bias ? [...part.terms, { kind: "bias", ...part.bias }] : part.terms;
+    for (const row of addends) {
+      const added = part.factor === 1 ? row.product : part.factor * row.product;
+      sum += added;
+      rows.push({ kind: "term", ...row, added, sum });
+    }
     if (part.name) rows.push({ kind: "part", name: part.name, product: part.total });
   }
   return [...rows, { kind: "total", name, sum: total }];
 }
 
-/** The tokens of a gradient as the sum of its parts. */
-function gradientTokens({ name, parts, value }) {
-  const pieces = parts.flatMap((part, k) => [{ text: k ? " + " : " = " }, { text: part.text, value: totalOf([part]) }]);
-  return [{ text: name, value }, ...(pieces.length ? pieces : [{ text: " = 0" }])];
-}
-
 // ------------------------------------------------------------------------------------------------------ comparisons
 
-/** Whether rounding explains a difference from the arithmetic. */
-function isRounding(difference, bound) {
-  if (difference === 0 || !Number.isFinite(bound)) return true;
-  return Math.abs(difference) / bound <= run.allowed;
-}
-
-/** Lines of two engines in the order in which divergence is looked for: gates, states, and then their own values. */
-function* comparedLines(one, other) {
-  const lines = new Map(cell.lines.map((line) => [line.name, line]));
-  // A projected h is not among the gates, but a sum like theirs.
-  for (const symbol of new Set([...cell.gates.map(([gate]) => gate), "h"])) {
-    const line = lines.get(symbol);
-    const [pre, second] = [one, other].map((step) => line && step.preActivation(line));
-    if (!pre) continue;
-    yield { step: "sum", name: `the pre-activation of ${symbol}`, gate: symbol, pair: [pre.total, second.total] };
-    yield { step: "gate", name: symbol, gate: symbol, pair: [one, other].map((step) => step.value(line.node)) };
-  }
-  const previous = (symbol) => [one, other].map((step) => step.previous(symbol, step.at.unit));
-  const values = (symbol) => [one, other].map((step) => step.value(lines.get(symbol).node));
-  const hasC = cell.states[1] === "c" && lines.has("c");
-  if (hasC) yield { step: "previous", name: "c[t-1]", pair: previous("c") };
-  for (const symbol of cell.states.slice(1)) {
-    if (symbol === "c" || !lines.has(symbol)) continue;
-    yield { step: "previous", name: `${symbol}[t-1]`, pair: previous(symbol) };
-    yield { step: "gate", name: symbol, gate: symbol, pair: values(symbol) };
-  }
-  if (hasC) yield { step: "c", name: "c", pair: values("c") };
-  yield { step: "h", name: "h", pair: values("h") };
-  yield* storedLines(one, other, lines);
-}
-
-/** The engines' own values; an engine that does not give one has that of its arithmetic. */
-function* storedLines(one, other, lines) {
-  const pair = (symbol) => [one, other].map((step) => step.stored(symbol) ?? step.value(lines.get(symbol).node));
-  for (const symbol of lines.keys()) {
-    const given = [one, other].some((step) => step.engine.arrays[`line.${symbol}`]);
-    if (given) yield { step: "stored_line", name: `the returned ${symbol}`, symbol, pair: pair(symbol) };
-  }
-  for (const [step, symbol] of [["stored_c", "c"], ["stored", "h"]]) {
-    const given = lines.has(symbol) && [one, other].some((own) => own.engine.own.includes(symbol));
-    if (given) yield { step, name: `the stored ${symbol}`, symbol, pair: pair(symbol) };
-  }
-}
-
-/** The first line in which two engines differ by more than the tolerance, or than rounding; null if none does. */
+/** The first number in which two engines differ by more than the tolerance, or than rounding; null if none does. */
 function firstDivergence(one, other, limits) {
-  for (const [kind, read] of [["i2h", (step) => step.layerInput()], ["h2h", (step) => step.previousHidden()]]) {
-    const [ours, theirs] = [read(one), read(other)];
+  for (const [way, of] of [["i2h", "x"], ["h2h", "h"]]) {
+    const [ours, theirs] = [one.read(of), other.read(of)];
     const k = ours.findIndex((value, at) => isMismatch(value, theirs[at], limits));
-    if (k >= 0) return { step: "input", name: one.sourceInWords(kind, k), kind, index: k, pair: [ours[k], theirs[k]] };
+    if (k >= 0) return { step: "input", name: readInWords(one, of, k), source: `${way} ${k}`, pair: [ours[k], theirs[k]] };
   }
-  const lines = [...comparedLines(one, other)];
-  const apart = lines.find(({ pair }) => isMismatch(...pair, limits));
+  const numbers = cell.compared.map((own) => ({ ...own, pair: [one, other].map((step) => step.compared(own)) }));
+  const [ours, theirs] = [one, other].map((step) => step.outcomes());
+  const outcomes = [...ours, ...theirs];
+  // An engine that does not give a value has that of its arithmetic.
+  const given = ({ of, line }) => of !== "stored" || outcomes.some((own) => own.name === line);
+  const apart = numbers.filter(given).find(({ pair }) => isMismatch(...pair, limits));
   if (apart) return apart;
-  const wrong = [one, other].flatMap((step) => step.outcomes().filter((own) => !own.right).map((own) => own.symbol));
-  return lines.find((line) => wrong.includes(line.symbol) && signedDifference(...line.pair) !== 0) ?? null;
+  const isWrong = (name) => outcomes.some((own) => own.name === name && !own.right);
+  const differs = ({ of, line, pair }) => of === "stored" && isWrong(line) && signedDifference(...pair) !== 0;
+  return numbers.find(differs) ?? null;
+}
+
+/** A number that a step reads, with its lane. */
+function readInWords(step, of, k) {
+  const isInput = of === "x";
+  if (isInput && step.at.layer === 0) return `x[t=${step.at.time}, i=${run.featureNames[k]}]`;
+  const name = isInput ? step.named("h", k % run.units) : step.previousName("h", k);
+  const { layer, direction } = isInput ? step.below(k) : step.at;
+  return `${name} of layer ${layer}, ${wayOf(direction)}`;
 }
 
 /** What the program says of a step: which engines are wrong here, and where the candidate diverges. */
 function sentences(steps, divergence) {
   const filled = (template, values) => template.replace(/\{(\w+)\}/g, (_, name) => values[name]);
-  const said = steps.flatMap((step) => step.outcomes().filter((own) => !own.right).map((own) => {
-    const [stored, computed] = distinct(own.stored, own.computed);
-    return filled(run.sentences.wrong, { engine: step.title, symbol: own.symbol, stored, computed });
+  const wrongOf = (step) => step.outcomes().filter((own) => !own.right);
+  const said = steps.flatMap((step) => wrongOf(step).map(({ name, stored: own, computed: value }) => {
+    const [stored, computed] = distinct(own, value);
+    return filled(run.sentences.wrong, { engine: step.title, symbol: name, stored, computed });
   }));
   if (steps.length < 2) return said;
   const [first, second] = divergence ? distinct(...divergence.pair) : [];
   const values = { reference: steps[0].title, candidate: steps[1].title, line: divergence?.name, first, second };
-  const parting = filled(run.sentences[divergence?.step ?? "none"], values);
+  const diverging = filled(run.sentences[divergence?.step ?? "none"], values);
   // That the arithmetic agrees says nothing of an engine whose likely cause is known.
-  const wrong = steps.filter((step) => step.engine.cause && step.outcomes().some((own) => !own.right));
-  const returned = (divergence?.step ?? "").startsWith("stored") && wrong.length;
+  const wrong = steps.filter((step) => step.engine.cause && wrongOf(step).length);
   const causes = wrong.map((step) => filled(run.sentences.cause, { cause: step.engine.cause }));
-  return [...said, ...(returned ? [] : [parting]), ...causes];
+  return [...said, ...(divergence?.of === "stored" && wrong.length ? [] : [diverging]), ...causes];
 }
 
-const isGate = (name) => cell.gates.some(([symbol]) => symbol === name);
-
-/** The text below each token; a negative number after a sign is in brackets. */
-function bracketed(tokens, texts) {
-  const parts = [];
-  tokens.forEach((token, k) => {
-    const last = parts[parts.length - 1];
-    const bare = last === undefined || last.endsWith("(") || last.endsWith("= ");
-    parts.push(token.value !== undefined && texts[k].startsWith("-") && !bare ? `(${texts[k]})` : texts[k]);
-  });
-  return parts;
-}
-
-/** The line of each engine with its numbers, with enough decimals to show where two engines differ. */
-const equationTexts = (steps, line) => tokenTexts(steps.map((step) => step.tokens(line)));
-
-function tokenTexts(each) {
-  const text = (token) => (token.value === undefined ? token.text : shown(token.value));
-  const texts = each.map((tokens) => tokens.map(text));
+/** The numbers of a line of each engine as text, with enough decimals to show where two engines differ. */
+function equationTexts(lines) {
+  const each = lines.map((line) => line.tokens);
+  const texts = each.map((tokens) => tokens.map(({ text, value }) => (value === undefined ? text : shown(value))));
   if (each.length === 2 && !state.exact) {
-    each[0].forEach((token, k) => {
-      const pair = [token.value, each[1][k].value];
-      if (token.value !== undefined && pair[0] !== pair[1]) [texts[0][k], texts[1][k]] = distinct(...pair);
+    each[0].forEach(({ value }, k) => {
+      const other = each[1][k].value;
+      if (value !== undefined && value !== other) [texts[0][k], texts[1][k]] = distinct(value, other);
     });
   }
-  return each.map((tokens, k) => bracketed(tokens, texts[k]).join(""));
+  return each.map((tokens, k) => bracketed(tokens, texts[k]));
+}
+
+/** An equation in numbers; a negative number after a sign is in brackets. */
+function bracketed(tokens, texts) {
+  return tokens.reduce((before, { value }, k) => {
+    const bare = value === undefined || !texts[k].startsWith("-") || !before || /(\(|= )$/.test(before);
+    return before + (bare ? texts[k] : `(${texts[k]})`);
+  }, "");
 }
 
 /** A number of the arithmetic as the reader wants it. */
@@ -804,11 +662,12 @@ const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 /** Select a value; indices outside the run are moved to its ends, and out of padding. */
 function select(changes) {
   const at = { ...state.at, ...changes };
-  at.layer = clamp(at.layer, 0, run.layers - 1);
-  at.direction = clamp(at.direction, 0, run.directions - 1);
-  at.sample = clamp(at.sample, 0, run.samples.length - 1);
-  at.time = clamp(at.time, 0, run.lengths[at.sample] - 1);
-  at.unit = clamp(at.unit, 0, run.units - 1);
+  const inside = (name, count) => { at[name] = clamp(at[name], 0, count - 1); };
+  inside("layer", run.layers);
+  inside("direction", run.directions);
+  inside("sample", run.samples.length);
+  inside("time", run.lengths[at.sample]);
+  inside("unit", run.units);
   const moved = Object.keys(at).some((name) => at[name] !== state.at[name]);
   state.at = at;
   bringIntoView();
@@ -816,11 +675,11 @@ function select(changes) {
   if (moved) around?.postMessage({ selection: [at.layer, at.direction, at.time, run.samples[at.sample], at.unit] }, "*");
 }
 
+const selectTime = (time) => select({ time });
+const moveTime = (by) => selectTime(state.at.time + by);
+
 /** Select the lane above (1) or below (-1). */
-function moveLane(by) {
-  const lane = clamp(laneIndex(state.at.layer, state.at.direction) + by, 0, run.layers * run.directions - 1);
-  select({ layer: Math.floor(lane / run.directions), direction: lane % run.directions });
-}
+const moveLane = (by) => select(laneAt(clamp(laneIndex(state.at) + by, 0, run.layers * run.directions - 1)));
 
 function setView(left, span) {
   const most = Math.max(run.timesteps, 1);
@@ -832,8 +691,7 @@ function setView(left, span) {
 /** Zoom about a time step, by default the selected one. */
 function zoom(factor, about = state.at.time + 0.5) {
   const span = clamp(state.span / factor, Math.min(2, run.timesteps), run.timesteps);
-  const share = (about - state.left) / state.span;
-  setView(about - clamp(share, 0, 1) * span, span);
+  setView(about - clamp((about - state.left) / state.span, 0, 1) * span, span);
 }
 
 const fit = () => setView(0, run.timesteps);
@@ -847,14 +705,13 @@ function bringIntoView() {
 
 function setEngine(engine) {
   state.engine = engine;
-  const has = engines[engine].arrays;
-  if (state.quantity.startsWith("grad.") && !has[state.quantity]) state.quantity = "h";
+  if (isGradient(state.quantity) && !engines[engine].arrays[state.quantity]) state.quantity = "h";
   update();
 }
 
 function setQuantity(quantity) {
   state.quantity = quantity;
-  if (quantity.startsWith("grad.") && !engines[state.engine].arrays[quantity]) {
+  if (isGradient(quantity) && !engines[state.engine].arrays[quantity]) {
     state.engine = engines.findIndex((engine) => engine.arrays[quantity]);
   }
   update();
@@ -866,15 +723,14 @@ function stepQuantity(by) {
 }
 
 function quantityNames() {
-  const names = run.quantities.map((quantity) => quantity.name);
-  return [names[0], ...OF_COMPARISON, ...names.slice(1)];
+  const [first, ...names] = run.quantities.map((quantity) => quantity.name);
+  return [first, ...OF_COMPARISON, ...names];
 }
 
 function quantityTitle(name) {
-  if (name === "error_ratio") return "error ratio";
-  if (name === "difference") return "difference";
-  const quantity = run.quantities.find((own) => own.name === name);
-  return quantity.group === "Gradients" ? `gradient: ${quantity.title}` : quantity.title;
+  if (isCompared(name)) return name.replace("_", " ");
+  const { title, group } = run.quantities.find((own) => own.name === name);
+  return group === "Gradients" ? `gradient: ${title}` : title;
 }
 
 /** ", recomputed" of values that follow from an engine's h, because the engine gives none. */
@@ -889,8 +745,7 @@ const foundMismatches = new Map();
 
 /** The mismatches of the shown array in the order of computation; if it has none, those of h. */
 function mismatches() {
-  const own = OF_COMPARISON.includes(state.quantity) ? "h" : comparedName(state.quantity);
-  const found = mismatchesOf(own);
+  const found = mismatchesOf(comparedName(state.quantity));
   return found.length ? found : mismatchesOf("h");
 }
 
@@ -903,8 +758,7 @@ function mismatchesOf(name) {
 function allMismatches(name) {
   const found = [];
   const isMarked = mismatchReader(name);
-  for (const { layer, direction } of lanes) {
-    if (layer === null) continue;
+  for (const { layer, direction } of lanes.slice(0, -1)) {
     for (let sample = 0; sample < run.samples.length; sample++) {
       for (let time = 0; time < run.lengths[sample]; time++) {
         const at = { layer, direction, time, sample };
@@ -912,7 +766,7 @@ function allMismatches(name) {
       }
     }
   }
-  found.ofGradient = name.startsWith("grad.");
+  found.ofGradient = isGradient(name);
   return found.sort((one, other) => inOrder(one, other, found.ofGradient));
 }
 
@@ -927,9 +781,8 @@ function inOrder(one, other, ofGradient = false) {
 function goToMismatch(by) {
   const found = mismatches();
   if (!found.length) return;
-  const order = found.map((at) => inOrder(at, state.at, found.ofGradient));
-  const next = by > 0 ? order.findIndex((sign) => sign > 0) : order.filter((sign) => sign < 0).length - 1;
-  select(found[next >= 0 ? next : by > 0 ? 0 : found.length - 1]);
+  const ordered = by > 0 ? found : [...found].reverse();
+  select(ordered.find((at) => by * inOrder(at, state.at, found.ofGradient) > 0) ?? ordered[0]);
 }
 
 // ----------------------------------------------------------------------------------------------------------- colors
@@ -943,11 +796,10 @@ const color = (name) => getComputedStyle(document.documentElement).getPropertyVa
 let palette = null;
 
 function readPalette() {
-  const names = ["text", "base", "raised", "border", "muted", "accent", "wrong", "outline", "outline-under", "cursor",
-    "grid", "nan", "infinite"];
+  const names = ["text", "base", "raised", "border", "muted", "wrong", "outline", "outline-under", "cursor", "nan",
+    "infinite"];
   palette = Object.fromEntries(names.map((name) => [name, color(name)]));
-  palette.diverging = color("diverging").split(/\s+/);
-  palette.sequential = color("sequential").split(/\s+/);
+  for (const name of ["diverging", "sequential"]) palette[name] = color(name).split(/\s+/);
   tables.clear();
 }
 
@@ -955,56 +807,48 @@ const tables = new Map();
 
 /** The largest finite magnitude of a quantity in any engine, or of a comparison with the candidate. */
 function reach(name) {
-  const key = OF_COMPARISON.includes(name) ? `${name} ${candidate()}` : name;
+  const key = isCompared(name) ? `${name} ${candidate()}` : name;
   if (!reaches.has(key)) {
-    const sizes = numbersOf(name).map((value) => Math.abs(value)).filter(Number.isFinite);
-    reaches.set(key, sizes.reduce((largest, size) => Math.max(largest, size), 0));
+    const largest = (most, value) => Number.isFinite(value) ? Math.max(most, Math.abs(value)) : most;
+    reaches.set(key, numbersOf(name).reduce((most, values) => values.reduce(largest, most), 0));
   }
   return reaches.get(key);
 }
 
+/** The arrays of numbers of a quantity. */
 function numbersOf(name) {
-  if (name === "x") return Array.from(run.x.values);
-  if (!OF_COMPARISON.includes(name)) return engines.flatMap(({ arrays }) => Array.from(arrays[name]?.values ?? []));
-  const [{ values }, other, limits] = [engines[0].arrays.h, engines[candidate()].arrays.h.values, tolerances("h")];
-  const compared = name === "difference" ? signedDifference : errorRatio;
-  return Array.from(values, (value, k) => compared(value, other[k], limits));
+  if (name === "x") return [run.x.values];
+  if (!isCompared(name)) return engines.map(({ arrays }) => arrays[name]?.values ?? []);
+  const [[one, other], limits] = [comparedArrays("h"), tolerances("h")];
+  return [Array.from(one.values, (value, k) => comparing(name)(value, other.values[k], limits))];
 }
 
 /** The ends of a quantity's colors. */
 function scaleOf(quantity) {
+  const largest = reach(quantity);
   if (quantity === "error_ratio") {
-    const largest = reach(quantity);
     const power = largest > 0 ? Math.max(1, Math.ceil(Math.log10(largest))) : 1;
     return { low: SMALLEST_RATIO, high: 10 ** power, ratio: true };
   }
-  const own = run.quantities.find((known) => known.name === quantity);
-  if (own === undefined) return symmetric(reach(quantity));
-  if (own.bounded) return symmetric(Math.max(1, reach(quantity)));
-  if (own.low != null && own.high != null) return { low: own.low, high: own.high, sequential: own.low === 0 };
-  if (own.low === 0) return { low: 0, high: symmetric(reach(quantity)).high, sequential: true };
-  return symmetric(reach(quantity));
+  const { bounded, low, high } = run.quantities.find((known) => known.name === quantity) ?? {};
+  const end = bounded ? Math.max(1, largest) : largest > 0 ? clamp(largest, 1e-300, 1e300) : 1;
+  if (low === 0) return { low, high: high ?? end, sequential: true };
+  return low != null && high != null ? { low, high } : { low: -end, high: end };
 }
 
-function symmetric(largest) {
-  const end = largest > 0 ? clamp(largest, 1e-300, 1e300) : 1;
-  return { low: -end, high: end };
-}
-
-function shareOf(scale, value) {
-  if (!scale.ratio) return (value - scale.low) / (scale.high - scale.low);
-  const [low, high] = [Math.log10(scale.low), Math.log10(scale.high)];
-  return (Math.log10(Math.max(value, scale.low)) - low) / (high - low);
+function shareOf({ low, high, ratio }, value) {
+  const [from, to, at] = ratio ? [low, high, Math.max(value, low)].map(Math.log10) : [low, high, value];
+  return (at - from) / (to - from);
 }
 
 const rgb = (text) => [1, 3, 5].map((k) => parseInt(text.slice(k, k + 2), 16));
+const mixed = (one, other, share) => one.map((channel, k) => Math.round(channel + (other[k] - channel) * share));
 
 /** Red, green and blue at a share of the way along equidistant stops. */
 function between(stops, share) {
   const at = clamp(share, 0, 1) * (stops.length - 1);
   const first = Math.min(Math.floor(at), stops.length - 2);
-  const [one, other] = [rgb(stops[first]), rgb(stops[first + 1])];
-  return one.map((channel, k) => Math.round(channel + (other[k] - channel) * (at - first)));
+  return mixed(stops[first], stops[first + 1], at - first);
 }
 
 /** The colors of a scale, from its low end to its high end. */
@@ -1015,22 +859,18 @@ function colorTable(scale) {
 }
 
 function tableColor(scale, share) {
+  const stops = (scale.ratio || scale.sequential ? palette.sequential : palette.diverging).map(rgb);
   if (scale.ratio) {
-    const limit = shareOf(scale, 1);
-    const calmStops = palette.sequential.slice(0, Math.floor(palette.sequential.length / 2) + 1);
-    if (share <= limit) return between(calmStops, share / limit);
-    const pale = rgb(palette.wrong).map((channel, k) => Math.round(channel * 0.55 + rgb(palette.base)[k] * 0.45));
-    const start = `#${pale.map((channel) => channel.toString(16).padStart(2, "0")).join("")}`;
-    return between([start, palette.wrong], (share - limit) / (1 - limit));
+    const [limit, wrong] = [shareOf(scale, 1), rgb(palette.wrong)];
+    if (share <= limit) return between(stops.slice(0, Math.floor(stops.length / 2) + 1), share / limit);
+    return between([mixed(wrong, rgb(palette.base), 0.45), wrong], (share - limit) / (1 - limit));
   }
   const middle = scale.sequential || scale.low >= 0 ? 0.5 : shareOf(scale, 0);
-  const stops = scale.sequential ? palette.sequential : palette.diverging;
   return between(stops, share <= middle ? (0.5 * share) / middle : 0.5 + (0.5 * (share - middle)) / (1 - middle));
 }
 
 function colorOf(scale, value) {
-  if (Number.isNaN(value)) return rgb(palette.nan);
-  if (!Number.isFinite(value)) return rgb(palette.infinite);
+  if (!Number.isFinite(value)) return rgb(Number.isNaN(value) ? palette.nan : palette.infinite);
   return colorTable(scale)[Math.round(clamp(shareOf(scale, value), 0, 1) * (STEPS - 1))];
 }
 
@@ -1066,26 +906,26 @@ const FONT = "system-ui, sans-serif";
 let layout = null;
 
 function arrange() {
-  const rows = lanes.reduce((sum, lane) => sum + rowsOf(lane), 0);
-  const row = clamp(Math.floor(WANTED_HEIGHT / rows), LEAST_ROW, MOST_ROW);
-  const left = row >= 12 ? 34 : 8;
+  const sizes = lanes.map(({ layer }) => (layer === null ? run.features : run.units));
+  const row = clamp(Math.floor(WANTED_HEIGHT / sizes.reduce((sum, own) => sum + own)), LEAST_ROW, MOST_ROW);
   let y = AXIS;
-  const placed = lanes.map((lane) => {
-    const top = y + LANE_TITLE;
-    y = top + rowsOf(lane) * row + LANE_GAP;
-    return { ...lane, top, rows: rowsOf(lane) };
+  const placed = lanes.map((lane, k) => {
+    const [top, height] = [y + LANE_TITLE, sizes[k] * row];
+    y = top + height + LANE_GAP;
+    return { ...lane, top, height, rows: sizes[k] };
   });
-  layout = { width: Math.max(200, lanesBox.clientWidth), height: y + 2, row, left, lanes: placed };
+  const [width, height, left] = [Math.max(200, lanesBox.clientWidth), y + 2, row >= 12 ? 34 : 8];
+  layout = { width, height, row, left, lanes: placed };
   const ratio = window.devicePixelRatio || 1;
-  canvas.style.height = `${layout.height}px`;
-  canvas.width = Math.round(layout.width * ratio);
-  canvas.height = Math.round(layout.height * ratio);
+  canvas.style.height = `${height}px`;
+  Object.assign(canvas, { width: Math.round(width * ratio), height: Math.round(height * ratio) });
 }
 
-const rowsOf = (lane) => lane.layer === null ? run.features : run.units;
 const plotWidth = () => layout.width - layout.left - 8;
-const xOf = (time) => layout.left + ((time - state.left) / state.span) * plotWidth();
-const timeAt = (x) => state.left + ((x - layout.left) / plotWidth()) * state.span;
+const plotRight = () => layout.left + plotWidth();
+const stepWidth = () => plotWidth() / state.span;
+const xOf = (time) => layout.left + (time - state.left) * stepWidth();
+const timeAt = (x) => state.left + (x - layout.left) / stepWidth();
 
 /** The lanes without the selection, and what they were drawn of. */
 const background = { canvas: document.createElement("canvas"), key: "" };
@@ -1094,8 +934,8 @@ function draw() {
   if (layout === null || palette === null) return;
   const ratio = window.devicePixelRatio || 1;
   const { engine, quantity, at, left, span } = state;
-  const parts = [engine, quantity, at.sample, left, span, layout.width, layout.height, ratio, palette.base];
-  const key = JSON.stringify(parts);
+  const key = JSON.stringify(
+    [engine, quantity, at.sample, left, span, layout.width, layout.height, ratio, palette.base]);
   if (background.key !== key) {
     background.key = key;
     Object.assign(background.canvas, { width: canvas.width, height: canvas.height });
@@ -1118,34 +958,28 @@ function draw() {
 function ticks(most) {
   const first = Math.ceil(state.left);
   const stop = Math.min(run.timesteps, Math.floor(state.left + state.span - 1e-9) + 1);
-  let step = 1;
-  for (let power = 1; ; power *= 10) {
-    step = [1, 2, 5].map((m) => m * power).find((each) => (stop - first) / each <= most) ?? 0;
-    if (step) break;
-  }
-  const found = [];
-  for (let time = Math.ceil(first / step) * step; time < stop; time += step) found.push(time);
-  return found;
+  const powers = Array.from({ length: 16 }, (_, power) => 10 ** power);
+  const step = powers.flatMap((power) => [power, 2 * power, 5 * power]).find((own) => (stop - first) / own <= most);
+  const begin = Math.ceil(first / step) * step;
+  return Array.from({ length: Math.max(0, Math.ceil((stop - begin) / step)) }, (_, k) => begin + k * step);
 }
 
 function drawAxis(context) {
-  const width = plotWidth() / state.span;
-  context.textAlign = "center";
-  context.textBaseline = "alphabetic";
+  const width = stepWidth();
+  Object.assign(context, { textAlign: "center", textBaseline: "alphabetic" });
   const centered = (time, y, text, limit) => {
     const x = xOf(time + 0.5);
-    if (x < layout.left - 1 || x > layout.left + plotWidth() + 1) return;
-    context.font = `${time === state.at.time ? "bold " : ""}12px ${FONT}`;
-    context.fillStyle = time === state.at.time ? palette.text : palette.muted;
+    if (x < layout.left - 1 || x > plotRight() + 1) return;
+    const isSelected = time === state.at.time;
+    context.font = `${isSelected ? "bold " : ""}12px ${FONT}`;
+    context.fillStyle = isSelected ? palette.text : palette.muted;
     const fitting = elided(context, text, limit);
     const half = context.measureText(fitting).width / 2 + 2;
     context.fillText(fitting, clamp(x, half, layout.width - half), y);
   };
-  for (const time of ticks(Math.max(2, Math.floor(plotWidth() / 56)))) {
-    centered(time, 16, time === 0 ? `t = ${time}` : count(time), 56);
-  }
-  const named = ticks(width >= 16 ? run.timesteps : Math.max(2, Math.floor(plotWidth() / 56)));
-  for (const time of named) {
+  const few = ticks(Math.max(2, Math.floor(plotWidth() / 56)));
+  for (const time of few) centered(time, 16, time === 0 ? `t = ${time}` : count(time), 56);
+  for (const time of width >= 16 ? ticks(run.timesteps) : few) {
     if (time < length()) centered(time, 32, timeName(time, state.at.sample), width >= 16 ? width : 52);
   }
 }
@@ -1156,42 +990,47 @@ function elided(context, text, width) {
   return kept;
 }
 
-/** The columns of a picture: for each the time steps behind it, one or several to a pixel. */
+/** The columns of a picture: the first of the time steps behind them, the last, and how many are behind a column. */
 function columns() {
   const first = Math.floor(state.left);
   const stop = Math.min(run.timesteps, Math.ceil(state.left + state.span));
-  const pixels = Math.ceil(plotWidth());
-  const block = Math.max(1, Math.ceil((stop - first) / pixels));
+  const block = Math.max(1, Math.ceil((stop - first) / Math.ceil(plotWidth())));
   return { first: Math.floor(first / block) * block, stop, block };
+}
+
+/** A drawing that does not leave a rectangle. */
+function clipped(context, [x, y, width, height], drawing) {
+  context.save();
+  context.beginPath();
+  context.rect(x, y, width, height);
+  context.clip();
+  drawing();
+  context.restore();
 }
 
 function drawLane(context, lane) {
   const { row, left } = layout;
-  const isInput = lane.layer === null;
+  const [isInput, width] = [lane.layer === null, stepWidth()];
   const array = isInput ? inputArray(state.quantity, state.engine) : null;
   const scale = isInput ? scaleOf(array === run.x ? "x" : "grad.input") : scaleOf(state.quantity);
-  const height = lane.rows * row;
-  context.fillStyle = palette.muted;
-  context.font = `12px ${FONT}`;
-  context.textAlign = "left";
+  Object.assign(context, { fillStyle: palette.muted, font: `12px ${FONT}`, textAlign: "left" });
   context.fillText(isInput && array !== run.x ? "gradient of the input x" : laneTitle(lane), left, lane.top - 6);
   const { first, stop, block } = columns();
   const wide = Math.ceil((stop - first) / block);
   const image = new ImageData(wide, lane.rows);
-  const width = plotWidth() / state.span;
   const large = width >= 6 && row >= 6;
   const marked = [];
-  const [read, isMarked] = [valueReader(state.quantity, state.engine), mismatchReader(state.quantity)];
+  const [reader, isMarked] = [valueReader(state.quantity, state.engine), mismatchReader(state.quantity)];
   const at = { layer: lane.layer, direction: lane.direction, sample: state.at.sample, time: 0 };
+  const read = (time, unit) => isInput ? valueAt(array, time, at.sample, unit) : reader(Object.assign(at, { time }), unit);
   const [start, end] = recordedTimes(state.quantity, state.engine, lane);
   for (let column = 0; column < wide; column++) {
+    const from = first + column * block;
     let any = false;
     for (let unit = 0; unit < lane.rows; unit++) {
       let value = 0, mark = false, known = false;
-      for (let time = first + column * block; time < Math.min(first + (column + 1) * block, stop, length()); time++) {
-        if (time < start || time >= end) continue;
-        at.time = time;
-        const own = isInput ? valueAt(array, time, at.sample, unit) : read(at, unit);
+      for (let time = Math.max(from, start); time < Math.min(from + block, stop, length(), end); time++) {
+        const own = read(time, unit);
         if (own === undefined) continue;
         if (!known || !(Math.abs(own) <= Math.abs(value))) value = own;
         known = true;
@@ -1200,60 +1039,51 @@ function drawLane(context, lane) {
       if (!known) continue;
       const channels = mark && !large ? rgb(palette.outline) : colorOf(scale, value);
       image.data.set([...channels, 255], 4 * (unit * wide + column));
-      if (mark && large) marked.push([column, unit]);
+      if (mark && large) marked.push([from, unit]);
       any = any || mark;
     }
-    if (any) marked.push([column, -1]);
+    if (any) marked.push([from, -1]);
   }
   drawGround(context, lane, start, end);
   const picture = element("canvas", { width: wide, height: lane.rows });
   picture.getContext("2d").putImageData(image, 0, 0);
-  context.save();
-  context.beginPath();
-  context.rect(left, lane.top - 5, plotWidth(), height + 6);
-  context.clip();
-  context.imageSmoothingEnabled = false;
-  context.drawImage(picture, xOf(first), lane.top, (wide * block * plotWidth()) / state.span, height);
-  if (large) drawGrid(context, lane, first, stop);
-  if (width >= 46 && row >= 15) drawNumbers(context, lane, array, scale, first, Math.min(stop, length()));
-  for (const [column, unit] of marked) drawMark(context, lane, first + column * block, block, unit);
-  context.restore();
-  context.strokeStyle = palette.border;
-  context.lineWidth = 1;
-  context.strokeRect(left - 0.5, lane.top - 0.5, plotWidth() + 1, height + 1);
+  clipped(context, [left, lane.top - 5, plotWidth(), lane.height + 6], () => {
+    context.imageSmoothingEnabled = false;
+    context.drawImage(picture, xOf(first), lane.top, wide * block * width, lane.height);
+    if (large) drawGrid(context, lane, first, stop);
+    const times = [Math.max(first, start), Math.min(stop, length(), end)];
+    if (width >= 46 && row >= 15) drawNumbers(context, lane, scale, times, read);
+    for (const [time, unit] of marked) drawMark(context, lane, time, block, unit);
+  });
+  Object.assign(context, { strokeStyle: palette.border, lineWidth: 1 });
+  context.strokeRect(left - 0.5, lane.top - 0.5, plotWidth() + 1, lane.height + 1);
   if (row >= 12) drawUnits(context, lane);
 }
 
 /** Padding has dots, and time steps that a recording lacks have lines. */
-function drawGround(context, lane, start, end) {
-  const height = lane.rows * layout.row;
-  const missing = [[0, Math.min(start, length()), "missing"], [end, length(), "missing"]];
-  const parts = [[length(), run.timesteps, "padding"], ...missing];
-  for (const [from, to, kind] of parts) {
-    if (to <= from) continue;
-    const [x, right] = [Math.max(xOf(from), layout.left), Math.min(xOf(to), layout.left + plotWidth())];
-    if (right <= x) continue;
-    context.save();
-    context.beginPath();
-    context.rect(x, lane.top, right - x, height);
-    context.clip();
-    context.fillStyle = kind === "padding" ? palette.base : palette.raised;
-    context.fillRect(x, lane.top, right - x, height);
-    drawPattern(context, x, lane.top, right - x, height, kind);
-    context.restore();
+function drawGround(context, { top, height }, start, end) {
+  const missing = [[0, Math.min(start, length()), drawHatching], [end, length(), drawHatching]];
+  for (const [from, to, pattern] of [[length(), run.timesteps, drawDots], ...missing]) {
+    const [x, right] = [Math.max(xOf(from), layout.left), Math.min(xOf(to), plotRight())];
+    if (to <= from || right <= x) continue;
+    const area = [x, top, right - x, height];
+    clipped(context, area, () => {
+      context.fillStyle = pattern === drawDots ? palette.base : palette.raised;
+      context.fillRect(...area);
+      pattern(context, ...area);
+    });
   }
 }
 
-function drawPattern(context, x, y, width, height, kind) {
-  if (kind === "padding") {
-    context.fillStyle = palette.muted;
-    for (let row = 0; row * 6 < height; row++) {
-      for (let dx = (row % 2) * 6; dx < width; dx += 12) context.fillRect(x + dx + 2, y + row * 6 + 2, 1.5, 1.5);
-    }
-    return;
+function drawDots(context, x, y, width, height) {
+  context.fillStyle = palette.muted;
+  for (let row = 0; row * 6 < height; row++) {
+    for (let dx = (row % 2) * 6; dx < width; dx += 12) context.fillRect(x + dx + 2, y + row * 6 + 2, 1.5, 1.5);
   }
-  context.strokeStyle = palette.border;
-  context.lineWidth = 1;
+}
+
+function drawHatching(context, x, y, width, height) {
+  Object.assign(context, { strokeStyle: palette.border, lineWidth: 1 });
   context.beginPath();
   for (let dx = -height; dx < width; dx += 12) {
     context.moveTo(x + dx, y);
@@ -1263,31 +1093,26 @@ function drawPattern(context, x, y, width, height, kind) {
 }
 
 function drawGrid(context, lane, first, stop) {
-  const height = lane.rows * layout.row;
   context.fillStyle = palette.base;
   const width = Math.min(xOf(length()), layout.width) - layout.left;
   for (let time = first; time <= Math.min(stop, length()); time++) {
-    context.fillRect(xOf(time) - 0.5, lane.top, 1, height);
+    context.fillRect(xOf(time) - 0.5, lane.top, 1, lane.height);
   }
   for (let unit = 1; unit < lane.rows && layout.row >= 10; unit++) {
     context.fillRect(layout.left, lane.top + unit * layout.row - 0.5, width, 1);
   }
 }
 
-function drawNumbers(context, lane, array, scale, first, stop) {
-  context.font = `${Math.min(13, layout.row - 4)}px ui-monospace, monospace`;
-  context.textAlign = "center";
-  context.textBaseline = "middle";
-  const read = valueReader(state.quantity, state.engine);
+function drawNumbers(context, lane, scale, [first, stop], read) {
+  const font = `${Math.min(13, layout.row - 4)}px ui-monospace, monospace`;
+  Object.assign(context, { font, textAlign: "center", textBaseline: "middle" });
+  const written = lane.layer !== null && isCompared(state.quantity) ? twoDigits : short;
   for (let time = first; time < stop; time++) {
-    const at = { layer: lane.layer, direction: lane.direction, sample: state.at.sample, time };
-    if (lane.layer !== null && !isRecorded(state.quantity, state.engine, at)) continue;
     for (let unit = 0; unit < lane.rows; unit++) {
-      const value = array ? valueAt(array, time, at.sample, unit) : read(at, unit);
+      const value = read(time, unit);
       if (value === undefined) continue;
       context.fillStyle = ink(colorOf(scale, value));
-      const text = lane.layer !== null && OF_COMPARISON.includes(state.quantity) ? twoDigits(value) : short(value);
-      context.fillText(trueMinus(text), xOf(time + 0.5), lane.top + (unit + 0.5) * layout.row + 1);
+      context.fillText(trueMinus(written(value)), xOf(time + 0.5), lane.top + (unit + 0.5) * layout.row + 1);
     }
   }
   context.textBaseline = "alphabetic";
@@ -1295,15 +1120,14 @@ function drawNumbers(context, lane, array, scale, first, stop) {
 
 /** A mismatch has an outline in two tones; its time step a bar above the lane. */
 function drawMark(context, lane, time, block, unit) {
-  const [x, width] = [xOf(time), (block * plotWidth()) / state.span];
+  const [x, width] = [xOf(time), block * stepWidth()];
   if (unit < 0) {
     context.fillStyle = palette.outline;
     context.fillRect(x, lane.top - 4, Math.max(width, 1), 3);
     return;
   }
-  const y = lane.top + unit * layout.row;
   const tones = [[3, palette["outline-under"]], [1.5, palette.outline]];
-  outline(context, tones, x + 1.5, y + 1.5, width - 3, layout.row - 3);
+  outline(context, tones, x + 1.5, lane.top + unit * layout.row + 1.5, width - 3, layout.row - 3);
 }
 
 /** An outline of several tones, each a width and a color, that is seen on any ground. */
@@ -1315,10 +1139,7 @@ function outline(context, tones, x, y, width, height) {
 }
 
 function drawUnits(context, lane) {
-  context.font = `11px ${FONT}`;
-  context.fillStyle = palette.muted;
-  context.textAlign = "right";
-  context.textBaseline = "middle";
+  Object.assign(context, { font: `11px ${FONT}`, fillStyle: palette.muted, textAlign: "right", textBaseline: "middle" });
   for (let unit = 0; unit < lane.rows; unit++) {
     context.fillText(String(unit), layout.left - 6, lane.top + (unit + 0.5) * layout.row);
   }
@@ -1328,52 +1149,50 @@ function drawUnits(context, lane) {
 function drawSelection(context) {
   const { layer, direction, time, unit } = state.at;
   const lane = layout.lanes.find((own) => own.layer === layer && own.direction === direction);
-  const [x, width] = [xOf(time), plotWidth() / state.span];
-  const [x0, x1] = [clamp(x, layout.left, layout.width), clamp(x + width, layout.left, layout.left + plotWidth())];
+  const [x, width] = [xOf(time), stepWidth()];
+  const [x0, x1] = [clamp(x, layout.left, layout.width), clamp(x + width, layout.left, plotRight())];
   if (x1 <= x0 && width >= 1) return;
-  context.strokeStyle = palette.cursor;
-  context.lineWidth = 1;
+  Object.assign(context, { strokeStyle: palette.cursor, lineWidth: 1 });
   context.setLineDash([2, 3]);
   context.beginPath();
   for (const edge of width >= 4 ? [x0, x1] : [(x0 + x1) / 2]) {
-    for (const own of layout.lanes) {
-      context.moveTo(edge, own.top);
-      context.lineTo(edge, own.top + own.rows * layout.row);
+    for (const { top, height } of layout.lanes) {
+      context.moveTo(edge, top);
+      context.lineTo(edge, top + height);
     }
   }
   context.stroke();
   context.setLineDash([]);
-  const least = 7;
   const y = lane.top + unit * layout.row;
-  const [w, h] = [Math.max(x1 - x0, least), Math.max(layout.row, least)];
+  const [w, h] = [Math.max(x1 - x0, 7), Math.max(layout.row, 7)];
   outline(context, [[5, palette.base], [2.5, palette.cursor]], (x0 + x1 - w) / 2, y + (layout.row - h) / 2, w, h);
 }
 
 function drawScale() {
   const own = byId("scale");
-  const context = own.getContext("2d");
-  const scale = scaleOf(state.quantity);
+  const [context, scale] = [own.getContext("2d"), scaleOf(state.quantity)];
   for (let x = 0; x < own.width; x++) {
     context.fillStyle = `rgb(${colorTable(scale)[Math.round((x / (own.width - 1)) * (STEPS - 1))].join(" ")})`;
     context.fillRect(x, 0, 1, own.height);
   }
-  byId("scale-low").textContent = trueMinus(scale.ratio ? twoDigits(scale.low) : short(scale.low));
-  byId("scale-high").textContent = trueMinus(scale.ratio ? twoDigits(scale.high) : short(scale.high));
+  for (const end of ["low", "high"]) {
+    byId(`scale-${end}`).textContent = trueMinus((scale.ratio ? twoDigits : short)(scale[end]));
+  }
   byId("scale-title").textContent = quantityTitle(state.quantity) + recomputed(state.quantity, state.engine);
-  const words = [];
-  if (mismatches().length) words.push("outlined: mismatch");
   const values = engines[state.engine].arrays[state.quantity]?.values ?? [];
-  if (values.some(Number.isNaN)) words.push("violet: NaN");
-  if (values.some((value) => Math.abs(value) === Infinity)) words.push("green: infinity");
-  if (run.lengths.some((own) => own < run.timesteps)) words.push("dotted: padding");
-  byId("legend").textContent = words.join(" · ");
+  byId("legend").textContent = [
+    mismatches().length && "outlined: mismatch",
+    values.some(Number.isNaN) && "violet: NaN",
+    values.some((value) => Math.abs(value) === Infinity) && "green: infinity",
+    run.lengths.some((own) => own < run.timesteps) && "dotted: padding",
+  ].filter(Boolean).join(" · ");
 }
 
 /** The place of a value that a pointer is at; null beside the lanes. */
 function hit(event) {
   const box = canvas.getBoundingClientRect();
   const [x, y] = [event.clientX - box.left, event.clientY - box.top];
-  const lane = layout.lanes.find((own) => y >= own.top && y < own.top + own.rows * layout.row);
+  const lane = layout.lanes.find(({ top, height }) => y >= top && y < top + height);
   const time = Math.floor(timeAt(x));
   if (time < 0 || time >= run.timesteps || x < layout.left) return null;
   if (lane === undefined || lane.layer === null) return { time };
@@ -1392,19 +1211,24 @@ function element(tag, properties = {}, ...children) {
   return made;
 }
 
-/** A cell of a table with a number: as it is shown, and in full in its tooltip. */
-const numberCell = (text, exact, properties = {}) =>
-  element("td", { className: "number", title: exact, ...properties }, trueMinus(text));
+/** A cell of a table with a number: as it is shown, and in full in its tooltip; empty without a number. */
+const numberCell = (text, exact = "") =>
+  element("td", { className: "number", ...(exact && { title: exact }) }, trueMinus(text));
 
-const emptyCell = () => element("td", { className: "number" });
+const valueCell = (value, text) => value === undefined ? numberCell("") : numberCell(text, full(value));
+const rowTitle = (text) => element("th", { scope: "row" }, text);
+const paragraphs = (texts) => texts.map((text) => element("p", {}, text));
 
 /** Numbers of one row by engine: enough decimals to show that two differ, or all digits. */
 function pairTexts(values) {
-  if (state.exact) return values.map((value) => (value === undefined ? "" : full(value)));
   const [one, other] = values;
-  if (values.length === 2 && one !== undefined && other !== undefined && one !== other) return distinct(one, other);
-  return values.map((value) => (value === undefined ? "" : brief(value)));
+  const apart = values.length === 2 && one !== undefined && other !== undefined && one !== other;
+  if (apart && !state.exact) return distinct(one, other);
+  return values.map((value) => (value === undefined ? "" : shown(value)));
 }
+
+const smallTexts = (values) =>
+  values.map((value) => (value === undefined ? "" : state.exact ? full(value) : twoDigits(value)));
 
 const scrolled = (label, table) =>
   element("div", { className: "wide", role: "region", "aria-label": label, tabIndex: 0 }, table);
@@ -1424,56 +1248,54 @@ function groupedHeading([first, ...others], titles, names) {
 /** The engines whose arithmetic is shown: the reference, and beside it the shown candidate. */
 const explained = () => state.engine === 0 ? [0] : [0, state.engine];
 
+const capitalized = (text) => text[0].toUpperCase() + text.slice(1);
+
 function showSelected() {
   const { at, quantity } = state;
   byId("place").textContent = capitalized(place(at));
-  const names = [...new Set(["h", OF_COMPARISON.includes(quantity) ? "h" : quantity])];
+  const row = (title, text, exact, bad) => element("tr", { className: bad ? "mismatch" : "" }, rowTitle(title),
+    numberCell(bad && title === "error ratio" ? `${text} ✘ mismatch` : text, exact), numberCell(exact, exact));
+  const names = [...new Set(["h", isCompared(quantity) ? "h" : quantity])];
   const rows = names.flatMap((name) => comparedEngines().filter((engine) => hasValue(name, engine, at)).map((engine) => {
     const value = laneValue(name, engine, at);
-    return [ofEngineTitle(name, engine), short(value), full(value, engines[engine].arrays[name].single), false];
+    return row(ofEngineTitle(name, engine), short(value), full(value, engines[engine].arrays[name].single), false);
   }));
-  if (isRecorded("difference", 0, at)) {
-    const bad = mismatchAt("h", at);
-    for (const name of OF_COMPARISON) {
-      const value = laneValue(name, 0, at);
-      rows.push([quantityTitle(name), twoDigits(value), full(value), bad]);
-    }
+  for (const name of isRecorded("difference", 0, at) ? OF_COMPARISON : []) {
+    const value = laneValue(name, 0, at);
+    rows.push(row(quantityTitle(name), twoDigits(value), full(value), mismatchAt("h", at)));
   }
-  const body = element("tbody", {}, ...rows.map(([title, text, exact, bad]) =>
-    element("tr", { className: bad ? "mismatch" : "" }, element("th", { scope: "row" }, title),
-      numberCell(bad && title === "error ratio" ? `${text} ✘ mismatch` : text, exact), numberCell(exact, exact))));
-  byId("selected").replaceChildren(heading("Value", "Shown", "Exact"), body);
+  byId("selected").replaceChildren(heading("Value", "Shown", "Exact"), element("tbody", {}, ...rows));
 }
 
-const capitalized = (text) => text[0].toUpperCase() + text.slice(1);
+/** Which parts that can be unfolded are open, by the names of their lines. */
+const openLines = (target) => new Map([...target.querySelectorAll("details")].map((own) => [own.dataset.line, own.open]));
 
 /** The arithmetic of the selected value, line by line. */
 function showArithmetic() {
   const target = byId("arithmetic");
-  const open = new Map([...target.querySelectorAll("details")].map((own) => [own.dataset.line, own.open]));
-  const able = explained().filter((engine) => isFollowed(engine));
+  const open = openLines(target);
+  const able = explained().filter((engine) => {
+    const [start, stop] = engines[engine].followed[laneIndex(state.at)];
+    return state.at.time >= start && state.at.time < stop;
+  });
+  byId("sentences").replaceChildren();
   if (!able.length) {
-    const text = "The inputs of this step were not recorded, so it has no arithmetic.";
-    target.replaceChildren(element("p", {}, text));
-    byId("sentences").replaceChildren();
+    target.replaceChildren(...paragraphs(["The inputs of this step were not recorded, so it has no arithmetic."]));
     return;
   }
-  const steps = able.map((engine) => new Step(engine, state.at));
-  const divergence = steps.length > 1 ? firstDivergence(...steps, tolerances("h")) : null;
-  byId("sentences").replaceChildren(...sentences(steps, divergence).map((text) => element("p", {}, trueMinusIn(text))));
-  target.classList.toggle("of-two", steps.length > 1);
-  const titles = steps.map((step) => step.title);
-  const views = cell.lines.map((line) => {
-    const symbols = `${line.name} = ${line.symbols.map(([text]) => text).join("")}`;
-    const gate = cell.gates.find(([symbol]) => symbol === line.name);
-    const label = gate && gate[1] !== gate[0] ? ` ${gate[1]}` : "";
-    const isFirst = (row) => diverges(row, line, divergence);
-    const isOpen = (terms) => open.get(line.name) ?? terms <= OPEN_TERMS;
-    const tables = steps.map((step) => step.table(line));
-    return lineView(line.name, symbols, titles, equationTexts(steps, line), tables, isOpen, { label, isFirst });
+  const each = able.map((engine) => stepOf(engine, state.at));
+  const divergence = each.length > 1 ? firstDivergence(...each, tolerances("h")) : null;
+  byId("sentences").replaceChildren(...paragraphs(sentences(each, divergence).map(trueMinusIn)));
+  target.classList.toggle("of-two", each.length > 1);
+  const titles = each.map((step) => step.title);
+  const views = cell.lines.map(({ name, title }, k) => {
+    const isFirst = (row) => diverges(row, name, divergence);
+    const isOpen = (terms) => open.get(name) ?? terms <= OPEN_TERMS;
+    const label = title && title !== name ? ` ${title}` : "";
+    return lineView(titles, each.map((step) => step.lines()[k]), isOpen, { label, isFirst });
   });
-  if (cell.behind.length) views.push(unitsView(steps, open.get("units")));
-  target.replaceChildren(...views, outcomeView(steps));
+  if (cell.behind.length) views.push(unitsView(each, open.get("units")));
+  target.replaceChildren(...views, outcomeView(titles, each));
 }
 
 /** The terms of the selected gradient, and of the others of its step. */
@@ -1481,74 +1303,61 @@ function showGradient() {
   const target = byId("gradient");
   byId("gradient-section").hidden = !run.backward;
   if (!run.backward) return;
-  const quantity = state.quantity.startsWith("grad.") ? state.quantity : "";
-  const same = target.dataset.quantity === quantity;
-  const open = new Map([...target.querySelectorAll("details")].map((own) => [own.dataset.line, own.open]));
+  const quantity = isGradient(state.quantity) ? state.quantity : "";
+  const open = target.dataset.quantity === quantity ? openLines(target) : new Map();
   target.dataset.quantity = quantity;
-  backwardSteps.clear();
-  const able = explained().filter((engine) => engines[engine].backward);
+  const able = explained().filter((engine) => quantity && engines[engine].backward);
   const notes = explained().map((engine) => engines[engine].withoutTerms).filter(Boolean);
-  if (!quantity) notes.splice(0, notes.length, "Choose a gradient under Colors to see its terms.");
-  byId("gradient-notes").replaceChildren(...notes.map((text) => element("p", {}, text)));
-  if (!quantity || !able.length) {
-    target.replaceChildren();
-    return;
-  }
+  const texts = quantity ? notes : ["Choose a gradient under Colors to see its terms."];
+  byId("gradient-notes").replaceChildren(...paragraphs(texts));
   target.classList.toggle("of-two", able.length > 1);
-  const each = able.map((engine) => BackwardStep.at(engine, state.at).gradients());
+  const each = able.map((engine) => stepOf(engine, state.at).gradients());
   const titles = able.map((engine) => engines[engine].title);
-  target.replaceChildren(...each[0].map(({ name, parts }, k) => {
-    const found = each.map((own) => own[k]);
-    const symbols = `${name} = ${parts.map((part) => part.text).join(" + ") || "0"}`;
-    const outcomes = [
-      [`${name} of the terms`, found.map((own) => own.value), pairTexts],
-      [`${name} of the engine`, found.map((own) => own.own), pairTexts],
-      ["difference", found.map(({ value, own }) => (own === undefined ? own : signedDifference(value, own))), smallTexts],
+  target.replaceChildren(...(each[0] ?? []).map(({ name }, k) => {
+    const lines = each.map((own) => own[k]);
+    const differences = lines.map(({ value, stored }) => stored === undefined ? stored : signedDifference(value, stored));
+    const outcomes = lines.every((own) => own.stored === undefined) ? [] : [
+      [`${name} of the terms`, lines.map((own) => own.value), pairTexts],
+      [`${name} of the engine`, lines.map((own) => own.stored), pairTexts],
+      ["difference", differences, smallTexts],
     ];
-    if (found.every((own) => own.own === undefined)) outcomes.length = 0;
-    const wasOpen = same ? open.get(name) : undefined;
-    const texts = tokenTexts(found.map(gradientTokens));
-    const isOpen = () => wasOpen ?? name === quantity;
-    return lineView(name, symbols, titles, texts, found.map(gradientTable), isOpen, { outcomes });
+    return lineView(titles, lines, () => open.get(name) ?? name === quantity, { outcomes });
   }));
-}
-
-function isFollowed(engine) {
-  const [start, stop] = engines[engine].followed[laneIndex(state.at.layer, state.at.direction)];
-  return state.at.time >= start && state.at.time < stop;
 }
 
 const OPEN_TERMS = 24;
 
 /** A line in symbols and in the numbers of each engine, and its tables, which are written when they are first shown. */
-function lineView(name, symbols, titles, texts, tables, isOpen, { label = "", isFirst = () => false, outcomes = [] }) {
+function lineView(titles, lines, isOpen, { label = "", isFirst = () => false, outcomes = [] }) {
+  const [{ name, tokens, parts }] = lines;
+  const symbols = tokens.map((token) => token.text).join("");
   const view = element("section", { className: "line" }, element("h3", {}, element("code", {}, symbols), label));
+  const texts = equationTexts(lines);
   const same = new Set(texts).size === 1;
   texts.slice(0, same ? 1 : undefined).forEach((text, k) => {
     const owner = element("span", { className: "whose" }, same ? titles.join(", ") : titles[k]);
     view.append(element("p", { className: "equation" }, trueMinus(text), " ", owner));
   });
-  const terms = tables[0].rows.filter((row) => row.kind === "term").length;
+  const terms = parts.reduce((sum, part) => sum + part.terms.length, 0);
   const text = `${name}: ${count(terms)} ${terms === 1 ? "term" : "terms"}`;
   view.append(detailsOf(name, text, isOpen(terms), (details) => {
-    details.append(scrolled(`Terms of ${name}`, termTable(titles, tables, isFirst)));
+    details.append(scrolled(`Terms of ${name}`, termTable(titles, lines, isFirst)));
     if (outcomes.length) details.append(scrolled(`Result of ${name}`, resultTable(titles, outcomes)));
   }));
   return view;
 }
 
 /** The values of the units that a product with a matrix reads, by each engine: the gates, c and m. */
-function unitsView(steps, wasOpen) {
+function unitsView(each, wasOpen) {
   const names = cell.behind.map(([name]) => name);
-  const values = steps.map((step) => cell.behind.map(([, node]) => step.ofUnits(node)));
-  const units = values[0][0].length;
+  const values = each.flatMap((step) => cell.behind.map(([, node]) => step.read(node)));
+  const units = values[0].length;
   const view = element("section", { className: "line" }, element("h3", {}, `Units behind h: ${names.join(", ")}`));
   const text = `${count(units)} ${units === 1 ? "unit" : "units"}`;
   view.append(detailsOf("units", text, wasOpen ?? units <= OPEN_TERMS, (details) => {
-    const rows = Array.from({ length: units }, (_, unit) => element("tr", {},
-      element("th", { scope: "row" }, `u=${unit}`),
-      ...values.flat().map((each) => numberCell(shown(each[unit]), full(each[unit])))));
-    const head = groupedHeading(["Unit"], steps.map((step) => step.title), names);
+    const rows = values[0].map((_, unit) =>
+      element("tr", {}, rowTitle(`u=${unit}`), ...values.map((own) => numberCell(shown(own[unit]), full(own[unit])))));
+    const head = groupedHeading(["Unit"], each.map((step) => step.title), names);
     const table = element("table", { className: "terms" }, head, element("tbody", {}, ...rows));
     details.append(scrolled("Units behind h", table));
   }));
@@ -1567,66 +1376,54 @@ function detailsOf(name, text, open, add) {
   return details;
 }
 
-/** Whether a row is where two engines diverge first. */
-function diverges(row, line, divergence) {
-  if (divergence === null || divergence.symbol) return false;
-  const source = `${divergence.kind} ${divergence.index}`;
-  if (row.kind === "term") return divergence.step === "input" && row.source === source;
-  return row.kind === "total" && (divergence.gate === line.name || divergence.step === line.name);
+/** Whether a row of a line is where two engines diverge first. */
+function diverges({ kind, source }, line, divergence) {
+  if (divergence === null || divergence.of === "stored") return false;
+  if (kind === "term") return divergence.step === "input" && source === divergence.source;
+  return kind === "total" && (divergence.gate ?? divergence.step) === line;
 }
 
-function termTable(titles, tables, isFirst) {
-  const [first] = tables;
-  const fields = [["input", first.own ? first.own[1] : "× input"], ["product", "= product"]];
-  if (first.scale) fields.push(["added", `× ${first.scale}`]);
-  fields.push(["sum", "sum"]);
-  const shared = !first.own;
-  const own = shared ? fields : [["weight", first.own[0]], ...fields];
-  const head = groupedHeading(shared ? ["Term", "weight"] : ["Term"], titles, own.map(([, title]) => title));
-  const body = element("tbody", {}, ...first.rows.map((row, k) => termRow(tables, row, k, own, shared, isFirst(row))));
+function termTable(titles, lines, isFirst) {
+  const [{ title, scale, titles: [factor, read] }] = lines;
+  const own = [["input", read], ["product", "= product"], ...(scale ? [["added", `× ${scale}`]] : []), ["sum", "sum"]];
+  // The weights of a gate are those of every engine.
+  const shared = Boolean(title);
+  const fields = shared ? own : [["weight", factor], ...own];
+  const head = groupedHeading(shared ? ["Term", factor] : ["Term"], titles, fields.map(([, text]) => text));
+  const each = lines.map(rowsOf);
+  const body = element("tbody", {}, ...each[0].map((row, k) => {
+    const first = isFirst(row);
+    const title = rowTitle(`${row.name}${first ? " ◀ first divergence" : ""}`);
+    const line = element("tr", { className: `${row.kind}${first ? " mismatch" : ""}` }, title);
+    if (shared) line.append(valueCell(row.weight, row.weight === undefined ? "" : shown(row.weight)));
+    const texts = fields.map(([name]) => pairTexts(each.map((rows) => rows[k][name])));
+    each.forEach((rows, engine) => {
+      line.append(...fields.map(([name], field) => valueCell(rows[k][name], texts[field][engine])));
+    });
+    return line;
+  }));
   return element("table", { className: "terms" }, head, body);
 }
 
-function termRow(tables, row, k, fields, shared, isFirst) {
-  const name = `${row.name}${isFirst ? " ◀ first divergence" : ""}`;
-  const className = `${row.kind}${isFirst ? " mismatch" : ""}`;
-  const line = element("tr", { className }, element("th", { scope: "row" }, name));
-  if (shared) line.append(row.weight === undefined ? emptyCell() : numberCell(shown(row.weight), full(row.weight)));
-  const texts = new Map(fields.map(([name]) => [name, pairTexts(tables.map((table) => table.rows[k][name]))]));
-  tables.forEach((table, engine) => {
-    for (const [name] of fields) {
-      const value = table.rows[k][name];
-      line.append(value === undefined ? emptyCell() : numberCell(texts.get(name)[engine], full(value)));
-    }
+function outcomeView(titles, each) {
+  const rows = cell.lines.flatMap(({ name }, k) => {
+    const found = each.map((step) => step.lines()[k].outcome);
+    return found.every((own) => own === undefined) ? [] : [
+      [`${name} of this arithmetic`, each.map((step) => step.lines()[k].value), pairTexts],
+      [`${name} of the engine`, found.map((own) => own?.stored), pairTexts],
+      ["difference", found.map((own) => own?.difference), smallTexts],
+      ["allowed for rounding", found.map((own) => own?.allowed), smallTexts],
+    ];
   });
-  return line;
+  const table = scrolled("Result", resultTable(titles, rows));
+  return element("section", { className: "line" }, element("h3", {}, "Result"), table);
 }
-
-function outcomeView(steps) {
-  const rows = [];
-  const each = steps.map((step) => step.outcomes());
-  const symbols = [...new Set(each.flat().map((own) => own.symbol))];
-  for (const symbol of symbols) {
-    const found = each.map((outcomes) => outcomes.find((own) => own.symbol === symbol));
-    const line = cell.lines.find((own) => own.name === symbol);
-    rows.push([`${symbol} of this arithmetic`, steps.map((step) => step.value(line.node)), pairTexts]);
-    rows.push([`${symbol} of the engine`, found.map((own) => own?.stored), pairTexts]);
-    rows.push(["difference", found.map((own) => own?.difference), smallTexts]);
-    rows.push(["allowed for rounding", found.map((own) => own && run.allowed * own.bound), smallTexts]);
-  }
-  const table = resultTable(steps.map((step) => step.title), rows);
-  return element("section", { className: "line" }, element("h3", {}, "Result"), scrolled("Result", table));
-}
-
-const smallTexts = (values) =>
-  values.map((value) => (value === undefined ? "" : state.exact ? full(value) : twoDigits(value)));
 
 /** A table of results: in each row a title, the numbers by engine, and the function that writes these. */
 function resultTable(titles, rows) {
   const body = element("tbody", {}, ...rows.map(([title, values, write]) => {
     const texts = write(values);
-    const cells = values.map((value, k) => (value === undefined ? emptyCell() : numberCell(texts[k], full(value))));
-    return element("tr", {}, element("th", { scope: "row" }, title), ...cells);
+    return element("tr", {}, rowTitle(title), ...values.map((value, k) => valueCell(value, texts[k])));
   }));
   return element("table", {}, heading("Result", ...titles), body);
 }
@@ -1634,55 +1431,47 @@ function resultTable(titles, rows) {
 /** The selected time step as tables: every unit of the lane, and the input. */
 function showStep() {
   const { at } = state;
-  const columns = [];
-  const ofEngine = (name, engine, title) => {
-    if (!hasValue(name, engine, at)) return;
-    const { single } = engines[engine].arrays[name];
-    const text = (value) => [state.exact ? full(value, single) : short(value), full(value, single)];
-    columns.push([title, (unit) => text(laneValue(name, engine, at, unit))]);
+  const numbers = (written, single) => (value) => {
+    const exact = full(value, single);
+    return numberCell(state.exact ? exact : written(value), exact);
   };
-  for (const engine of comparedEngines()) ofEngine("h", engine, `h of ${engines[engine].title}`);
-  for (const name of isRecorded("difference", 0, at) ? OF_COMPARISON : []) {
-    const text = (value) => [state.exact ? full(value) : twoDigits(value), full(value)];
-    columns.push([quantityTitle(name), (unit) => text(laneValue(name, 0, at, unit))]);
-  }
-  for (const { name } of run.quantities.slice(1)) {
-    ofEngine(name, state.engine, ofEngineTitle(name, state.engine));
-  }
+  const ofLane = (name, engine, title, number) => [title, (unit) => number(laneValue(name, engine, at, unit))];
+  const ofEngine = (name, engine, title) => hasValue(name, engine, at)
+    ? [ofLane(name, engine, title, numbers(short, engines[engine].arrays[name].single))] : [];
+  const compared = isRecorded("difference", 0, at) ? OF_COMPARISON : [];
+  const columns = [
+    ...comparedEngines().flatMap((engine) => ofEngine("h", engine, `h of ${engines[engine].title}`)),
+    ...compared.map((name) => ofLane(name, 0, quantityTitle(name), numbers(twoDigits))),
+    ...run.quantities.slice(1).flatMap(({ name }) => ofEngine(name, state.engine, ofEngineTitle(name, state.engine))),
+  ];
   const rows = Array.from({ length: run.units }, (_, unit) => {
     const bad = mismatchAt("h", at, unit);
-    const row = element("tr", { className: bad ? "mismatch" : "" },
-      element("th", { scope: "row" }, `${unit}${bad ? " ✘ mismatch" : ""}`),
-      ...columns.map(([, text]) => numberCell(...text(unit))));
-    if (unit === at.unit) row.setAttribute("aria-current", "true");
-    return row;
+    const cells = [rowTitle(`${unit}${bad ? " ✘ mismatch" : ""}`), ...columns.map(([, cellOf]) => cellOf(unit))];
+    return element("tr", { className: bad ? "mismatch" : "", ...(unit === at.unit && { "aria-current": "true" }) }, ...cells);
   });
   const time = timeText(at.time, at.sample);
   const lane = capitalized(laneTitle(at).replace(/ [←→]/, ""));
-  const caption = element("caption", {}, `${lane}, ${time}, sample ${run.samples[at.sample]}`);
-  const titles = heading("Unit", ...columns.map(([name]) => name));
-  const table = element("table", {}, caption, titles, element("tbody", {}, ...rows));
-  const inputs = Array.from({ length: run.features }, (_, i) => {
-    const value = valueAt(run.x, at.time, at.sample, i);
-    const exact = full(value, run.x.single);
-    const name = element("th", { scope: "row" }, run.featureNames[i]);
-    return element("tr", {}, name, numberCell(state.exact ? exact : short(value), exact));
+  const inputs = run.featureNames.map((name, feature) => {
+    const number = numbers(short, run.x.single)(valueAt(run.x, at.time, at.sample, feature));
+    return element("tr", {}, rowTitle(name), number);
   });
-  const input = element("table", {}, element("caption", {}, `Input x, ${time}`), heading("Feature", "x"),
-    element("tbody", {}, ...inputs));
-  byId("step").replaceChildren(scrolled("Units of the lane", table), scrolled("Input", input));
+  const table = (caption, titles, body) =>
+    element("table", {}, element("caption", {}, caption), heading(...titles), element("tbody", {}, ...body));
+  const titles = ["Unit", ...columns.map(([title]) => title)];
+  const units = table(`${lane}, ${time}, sample ${run.samples[at.sample]}`, titles, rows);
+  const input = table(`Input x, ${time}`, ["Feature", "x"], inputs);
+  byId("step").replaceChildren(scrolled("Units of the lane", units), scrolled("Input", input));
 }
 
 function selectedInWords() {
   const { at, quantity, engine } = state;
   const value = isRecorded(quantity, engine, at) ? laneValue(quantity, engine, at) : undefined;
-  const shown = OF_COMPARISON.includes(quantity) ? candidate() : engine;
-  const of = engines[shown].title + recomputed(quantity, shown);
-  const format = OF_COMPARISON.includes(quantity) ? twoDigits : short;
-  const name = OF_COMPARISON.includes(quantity) ? quantityTitle(quantity) : quantity;
+  const [format, name, shown] = isCompared(quantity)
+    ? [twoDigits, quantityTitle(quantity), candidate()] : [short, quantity, engine];
   const number = value === undefined ? "no value" : format(value);
+  const title = engines[shown].title + recomputed(quantity, shown);
   const mismatch = mismatchAt(quantity, at) ? ", mismatch" : "";
-  return trueMinusIn(`${capitalized(place(at))}: ${name} of ${of} = ${number}${mismatch}`);
+  return trueMinusIn(`${capitalized(place(at))}: ${name} of ${title} = ${number}${mismatch}`);
 }
 
 let announcement = 0;
@@ -1696,21 +1485,15 @@ function announce() {
 }
 
 function update() {
-  byId("engine").value = String(state.engine);
-  byId("quantity").value = state.quantity;
-  byId("sample").value = String(state.at.sample);
-  byId("time").max = String(length() - 1);
-  byId("time").value = String(state.at.time);
-  byId("time").setAttribute("aria-valuetext", timeText(state.at.time, state.at.sample));
+  const { engine, quantity, at } = state;
+  for (const [id, value] of Object.entries({ engine, quantity, sample: at.sample })) byId(id).value = String(value);
+  Object.assign(byId("time"), { max: String(length() - 1), value: String(at.time) });
+  byId("time").setAttribute("aria-valuetext", timeText(at.time, at.sample));
   const found = mismatches().length;
   byId("mismatch-count").textContent = found === 1 ? "1 mismatch" : `${found ? count(found) : "No"} mismatches`;
   byId("mismatch-next").disabled = byId("mismatch-previous").disabled = !found;
-  draw();
-  showSelected();
-  showArithmetic();
-  showGradient();
-  showStep();
-  announce();
+  steps.clear();
+  for (const show of [draw, showSelected, showArithmetic, showGradient, showStep, announce]) show();
 }
 
 // --------------------------------------------------------------------------------------------------------- playback
@@ -1725,19 +1508,23 @@ const player = { direction: 0, factor: 1, timer: 0, begun: 0, taken: 0 };
 /** Time steps per second: a long sequence takes 12 seconds at speed 1. */
 const speed = () => Math.max(SLOWEST, length() / WHOLE_SECONDS) * player.factor;
 
+/** 1 if the lane is computed from its first time step on, -1 if from its last. */
+const wayOfLane = () => isBackward(state.at.direction) ? -1 : 1;
+
+const lastTime = (by) => by > 0 ? length() - 1 : 0;
+
 /** Play in the order of computation of the lane (1), or against it (-1). */
 function play(direction) {
   if (player.direction) {
     pause();
     return;
   }
-  const by = direction * (isBackward(state.at.direction) ? -1 : 1);
-  const last = by > 0 ? length() - 1 : 0;
-  if (state.at.time === last) select({ time: by > 0 ? 0 : length() - 1 });
+  const by = direction * wayOfLane();
+  if (state.at.time === lastTime(by)) selectTime(lastTime(-by));
   Object.assign(player, { direction: by, begun: performance.now(), taken: 0 });
   byId("play").textContent = "Pause";
   // At most three changes per second for those who want less motion, else as many as the screen can show.
-  const perSecond = calm.matches ? Math.min(CALM_PER_SECOND, speed()) : Math.min(30, speed());
+  const perSecond = Math.min(calm.matches ? CALM_PER_SECOND : 30, speed());
   player.timer = setInterval(advance, 1000 / perSecond);
 }
 
@@ -1745,8 +1532,8 @@ function advance() {
   const steps = Math.round(((performance.now() - player.begun) / 1000) * speed()) - player.taken;
   if (steps < 1) return;
   player.taken += steps;
-  select({ time: state.at.time + steps * player.direction });
-  if (state.at.time === (player.direction > 0 ? length() - 1 : 0)) pause();
+  moveTime(steps * player.direction);
+  if (state.at.time === lastTime(player.direction)) pause();
 }
 
 function pause() {
@@ -1761,7 +1548,7 @@ function setFactor(factor) {
   player.factor = factor;
   byId("speed").value = String(factor);
   if (!player.direction) return;
-  const way = player.direction * (isBackward(state.at.direction) ? -1 : 1);
+  const way = player.direction * wayOfLane();
   pause();
   play(way);
 }
@@ -1772,10 +1559,10 @@ const changeSpeed = (by) => setFactor(FACTORS[clamp(FACTORS.indexOf(player.facto
 
 /** Keys, their effects in words, and the effects. Those of the program, as far as the page has them. */
 const KEYS = [
-  [["ArrowRight"], "Right", "Next time step", () => select({ time: state.at.time + 1 })],
-  [["ArrowLeft"], "Left", "Previous time step", () => select({ time: state.at.time - 1 })],
-  [["Home"], "Home", "First time step", () => select({ time: 0 })],
-  [["End"], "End", "Last time step", () => select({ time: length() - 1 })],
+  [["ArrowRight"], "Right", "Next time step", () => moveTime(1)],
+  [["ArrowLeft"], "Left", "Previous time step", () => moveTime(-1)],
+  [["Home"], "Home", "First time step", () => selectTime(0)],
+  [["End"], "End", "Last time step", () => selectTime(length() - 1)],
   [["ArrowUp"], "Up", "Unit above", () => select({ unit: state.at.unit - 1 })],
   [["ArrowDown"], "Down", "Unit below", () => select({ unit: state.at.unit + 1 })],
   [["PageUp"], "PgUp", "Lane above: the next layer or direction", () => moveLane(1)],
@@ -1803,7 +1590,6 @@ const MOVES = ["ArrowRight", "ArrowLeft", "ArrowUp", "ArrowDown", "Home", "End",
 /** Whether a control that has the focus needs a key itself. */
 function isTaken(target, key) {
   if (target === lanesBox) return false;
-  if (target.matches("select")) return true;
   if (target.matches("input[type=range]")) return MOVES.includes(key);
   if (target.matches("button, summary, input")) return key === " " || key === "Shift+ " || MOVES.includes(key);
   return true;
@@ -1832,22 +1618,22 @@ function setExact(exact) {
   update();
 }
 
-function options(list, groups) {
-  for (const [title, entries] of groups) {
-    const made = entries.map(([value, text]) => element("option", { value }, text));
-    if (title && entries.length) list.append(element("optgroup", { label: title }, ...made));
-    else list.append(...made);
+/** Fill a list with pairs of a value and its text, by the titles of their groups. */
+function fillList(id, groups) {
+  for (const [title, entries] of Object.entries(groups)) {
+    const made = entries.map(([value, text]) => element("option", { value: String(value) }, text));
+    const list = byId(id);
+    list.append(...(title && made.length ? [element("optgroup", { label: title }, ...made)] : made));
   }
 }
 
 function fillControls() {
-  options(byId("engine"), [["", engines.map(({ title }, k) => [String(k), k ? title : `${title} (reference)`])]]);
-  const ofComparison = OF_COMPARISON.map((name) => [name, quantityTitle(name)]);
-  const groups = new Map([["Values", []], ["Comparison of h", ofComparison]]);
-  for (const { name, title, group } of run.quantities) groups.set(group, [...(groups.get(group) ?? []), [name, title]]);
-  options(byId("quantity"), [...groups]);
-  options(byId("sample"), [["", run.samples.map((sample, k) => [String(k), String(sample)])]]);
-  options(byId("speed"), [["", FACTORS.map((factor) => [String(factor), `${factor}×`])]]);
+  fillList("engine", { "": engines.map(({ title }, k) => [k, k ? title : `${title} (reference)`]) });
+  const groups = { Values: [], "Comparison of h": OF_COMPARISON.map((name) => [name, quantityTitle(name)]) };
+  for (const { name, title, group } of run.quantities) (groups[group] ??= []).push([name, title]);
+  fillList("quantity", groups);
+  fillList("sample", { "": run.samples.map((sample, k) => [k, String(sample)]) });
+  fillList("speed", { "": FACTORS.map((factor) => [factor, `${factor}×`]) });
   byId("speed").value = "1";
   byId("sample-label").hidden = run.samples.length === 1;
   byId("mismatches").hidden = engines.length === 1;
@@ -1864,29 +1650,27 @@ function setTheme(dark) {
 
 const drag = { pointer: null, x: 0, left: 0, moved: false };
 
-function onPointerDown(event) {
-  if (event.button !== 0) return;
-  Object.assign(drag, { pointer: event.pointerId, x: event.clientX, left: state.left, moved: false });
+function onPointerDown({ button, pointerId, clientX }) {
+  if (button === 0) Object.assign(drag, { pointer: pointerId, x: clientX, left: state.left, moved: false });
 }
 
-function onPointerMove(event) {
-  if (event.pointerId !== drag.pointer) return;
-  const by = event.clientX - drag.x;
+function onPointerMove({ pointerId, clientX }) {
+  if (pointerId !== drag.pointer) return;
+  const by = clientX - drag.x;
   if (!drag.moved && Math.abs(by) > 4) {
     drag.moved = true;
-    canvas.setPointerCapture(event.pointerId);
+    canvas.setPointerCapture(pointerId);
   }
-  if (drag.moved) setView(drag.left - (by / plotWidth()) * state.span, state.span);
+  if (drag.moved) setView(drag.left - by / stepWidth(), state.span);
 }
 
 function onPointerUp(event) {
   if (event.pointerId !== drag.pointer) return;
   drag.pointer = null;
   const found = drag.moved ? null : hit(event);
-  if (found) {
-    pause();
-    select(found);
-  }
+  if (!found) return;
+  pause();
+  select(found);
 }
 
 /**
@@ -1897,14 +1681,12 @@ function onWheel(event) {
   const sideways = event.shiftKey ? event.deltaY || event.deltaX : event.deltaX;
   if (Math.abs(sideways) > (event.shiftKey ? 0 : Math.abs(event.deltaY))) {
     event.preventDefault();
-    setView(state.left + (sideways / plotWidth()) * state.span, state.span);
+    setView(state.left + sideways / stepWidth(), state.span);
     return;
   }
-  if (event.deltaY > 0 && state.span >= run.timesteps) return;
-  if (around && !event.ctrlKey) return;
+  if ((event.deltaY > 0 && state.span >= run.timesteps) || (around && !event.ctrlKey)) return;
   event.preventDefault();
-  const box = canvas.getBoundingClientRect();
-  zoom(1.0015 ** -event.deltaY, timeAt(event.clientX - box.left));
+  zoom(1.0015 ** -event.deltaY, timeAt(event.clientX - canvas.getBoundingClientRect().left));
 }
 
 /** What the document around the page says: which value to select, and whether its own colors are dark. */
@@ -1923,29 +1705,20 @@ function onMessage({ source, data }) {
 
 const followReader = () => setTheme(darkWanted.matches);
 
-const CLICKS = {
-  "zoom-in": () => zoom(1.5),
-  "zoom-out": () => zoom(1 / 1.5),
-  fit,
-  "mismatch-next": () => goToMismatch(1),
-  "mismatch-previous": () => goToMismatch(-1),
-  first: () => select({ time: 0 }),
-  previous: () => select({ time: state.at.time - 1 }),
-  play: () => play(1),
-  next: () => select({ time: state.at.time + 1 }),
-  last: () => select({ time: length() - 1 }),
-};
 const CHANGES = {
   engine: ({ value }) => setEngine(Number(value)),
   quantity: ({ value }) => setQuantity(value),
   sample: ({ value }) => select({ sample: Number(value) }),
   speed: ({ value }) => setFactor(Number(value)),
   exact: ({ checked }) => setExact(checked),
-  time: ({ value }) => select({ time: Number(value) }),
+  time: ({ value }) => selectTime(Number(value)),
 };
 
 function listen() {
-  for (const [id, effect] of Object.entries(CLICKS)) byId(id).addEventListener("click", effect);
+  // A button has the effect of a key.
+  for (const button of document.querySelectorAll("[data-key]")) {
+    button.addEventListener("click", OF_KEY.get(button.dataset.key));
+  }
   for (const [id, effect] of Object.entries(CHANGES)) {
     byId(id).addEventListener(id === "time" ? "input" : "change", ({ target }) => effect(target));
   }

@@ -5,7 +5,7 @@ product in the step reads, slopes that do not follow from results, and rounding 
 of `explain`, which no matrix product keeps. Besides them, the lines that a page's script computes, by numbers of nodes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from rnnviz.core.gradients import gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import time_blocks
-from rnnviz.explain import forward
+from rnnviz.explain import forward, terms
 from rnnviz.explain.backward_blocks import GradientBlocks
 from rnnviz.explain.backward_symbols import Path, gradient_symbols, in_brackets, later, texts, through_weights
 from rnnviz.explain.lines import Floats
@@ -75,7 +75,8 @@ def forward_lines(graph: Graph, numbers: Mapping[Node, int]) -> list[dict[str, A
 
     def part(own: forward.PartNodes) -> dict[str, Any]:
         factor = {} if own.factor is None else {"factor": numbers[own.factor], "scale": names.get(own.factor, "")}
-        named = {name: text for name in ("text", "symbol", "label") if (text := getattr(own, name))}
+        symbol = own.symbol if own.symbol in graph.values or own.symbol.endswith("]") else "h"
+        named = {"text": own.text} if own.way != "value" else {"label": own.label} if own.label else {"symbol": symbol}
         return {"way": own.way, "node": numbers[own.value], **factor, **named}
 
     def number(symbol: Symbol) -> int | None:
@@ -94,6 +95,15 @@ def forward_lines(graph: Graph, numbers: Mapping[Node, int]) -> list[dict[str, A
         }
         for line in _lines(graph)
     ]
+
+
+def compared_numbers(graph: Graph, given: Collection[str]) -> list[dict[str, Any]]:
+    """The numbers of a step that are compared, in their order; `given` has the values that an engine may give."""
+    names = [line.equation.name for line in _lines(graph)]
+    titled = {line.equation.name for line in _lines(graph) if line.title}
+    gates = [name for name in (*graph.cell.gate_symbols, *graph.cell.state_symbols) if name in titled]
+    own = [name for name in given if name in names]
+    return [each._asdict() for each in terms.compared_numbers(graph.cell, list(dict.fromkeys(gates)), names, own)]
 
 
 def sum_of(network: Network, node: Node, numbers: Mapping[Node, int]) -> dict[str, Any]:
@@ -224,13 +234,10 @@ def backward_lines(network: Network, numbers: Mapping[Node, int]) -> dict[str, A
     def parts(op: str, gates: Iterable[str]) -> list[dict[str, Any]]:
         by_gate = {node.name: node for node in graph.nodes if node.op == op and symbols.consumers.get(node)}
         found = []
-        for gate in (gate for gate in gates if gate in by_gate):
-            node = by_gate[gate]
+        for node in (by_gate[gate] for gate in gates if gate in by_gate):
             read = (symbols.named(node),) if op == "u" else symbols.equation(node)
             text = through_weights(read if op == "u" else later(read))
-            row = sum_of(network, node, numbers)
-            own = {name: row[name] for name in ("matrix", "row", "rows")}
-            found.append({**own, "node": numbers[node], "text": text, "gradient": in_brackets(texts(read))})
+            found.append({"node": numbers[node], "text": text, "gradient": in_brackets(texts(read))})
         return found
 
     return {

@@ -1,12 +1,14 @@
 """The terms of one line with running sums, and the first number in which two engines diverge."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import field, replace
-from typing import Literal, TypeAlias, get_args
+from math import nan
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.cells.base import CellSpec
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.core import number_format
 from rnnviz.core.places import Place
@@ -102,35 +104,56 @@ def _first(ours: Breakdown, theirs: Breakdown, rtol: float, atol: float) -> Dive
     return next((pair for pair in stored if not same_number(pair.reference, pair.candidate)), None)
 
 
-def _pairs(ours: Breakdown, theirs: Breakdown) -> Iterator[Divergence]:
-    for mine, other in zip(ours.gates, theirs.gates, strict=True):
-        assert mine.argument is not None
-        assert other.argument is not None
-        yield Divergence("sum", f"the pre-activation of {mine.name}", mine.argument, other.argument, mine.name)
-        yield Divergence("gate", mine.name, mine.value, other.value, mine.name)
-    first = ours.cell.state_symbols[0]
-    for before, same in zip(ours.previous, theirs.previous, strict=True):
-        if (symbol := before.symbol) != first:
-            yield Divergence("previous", f"{symbol}[t-1]", before.value, same.value)
-            yield _of_state(symbol, ours.by_name[symbol], theirs.by_name[symbol])
-    if first in ours.by_name:
-        yield _of_state(first, ours.by_name[first], theirs.by_name[first])
-    # An engine that does not give a value has the one of its arithmetic.
-    given = dict.fromkeys(own.symbol for each in (ours, theirs) for own in each.outcomes)
+class Compared(NamedTuple):
+    """A number of a step that is compared: the `sum` or the `value` of a line, the `previous` or the `stored` one."""
+
+    step: Step
+    name: str
+    of: Literal["sum", "value", "previous", "stored"]
+    line: str
+    gate: str | None = None
+
+
+def compared_numbers(
+    cell: CellSpec, gates: Sequence[str], states: Collection[str], given: Collection[str]
+) -> Iterator[Compared]:
+    """The numbers of a step in the order of computation; `given` has the values that an engine gives."""
+    for gate in gates:
+        yield Compared("sum", f"the pre-activation of {gate}", "sum", gate, gate)
+        yield Compared("gate", gate, "value", gate, gate)
+    first, *others = cell.state_symbols
+    for symbol in (*(own for own in others if own in states), first):
+        if symbol != first:
+            yield Compared("previous", f"{symbol}[t-1]", "previous", symbol)
+        if symbol in ("c", "h") and symbol in states:
+            yield Compared("c" if symbol == "c" else "h", symbol, "value", symbol)
+        elif symbol in states:
+            yield Compared("gate", symbol, "value", symbol, symbol)
     steps: dict[str, Step] = {"c": "stored_c", "h": "stored"}
     for symbol in sorted(given, key=lambda name: (name in steps, name == first)):
-        lines = ours.by_name[symbol], theirs.by_name[symbol]
-        values = [line.value if line.own is None else line.own.stored for line in lines]
         if symbol in steps:
-            yield Divergence(steps[symbol], f"the stored {symbol}", values[0], values[1])
+            yield Compared(steps[symbol], f"the stored {symbol}", "stored", symbol)
         else:
-            yield Divergence("stored_line", f"the returned {symbol}", values[0], values[1], symbol)
+            yield Compared("stored_line", f"the returned {symbol}", "stored", symbol, symbol)
 
 
-def _of_state(symbol: str, mine: Line, other: Line) -> Divergence:
-    if symbol in get_args(Step):
-        return Divergence("c" if symbol == "c" else "h", symbol, mine.value, other.value)
-    return Divergence("gate", symbol, mine.value, other.value, symbol)
+def _pairs(ours: Breakdown, theirs: Breakdown) -> Iterator[Divergence]:
+    def number(own: Breakdown, at: Compared) -> float:
+        line = own.by_name[at.line]
+        match at.of:
+            case "sum":
+                return nan if line.argument is None else line.argument
+            case "previous":
+                return next(state.value for state in own.previous if state.symbol == at.line)
+            case "stored" if line.own is not None:
+                return line.own.stored
+        # An engine that does not give a value has the one of its arithmetic.
+        return line.value
+
+    gates, states = [gate.name for gate in ours.gates], [state.symbol for state in ours.previous]
+    given = dict.fromkeys(own.symbol for each in (ours, theirs) for own in each.outcomes)
+    for at in compared_numbers(ours.cell, gates, states, given):
+        yield Divergence(at.step, at.name, number(ours, at), number(theirs, at), at.gate)
 
 
 def _pairs_of_gradients(ours: Breakdown, theirs: Breakdown) -> Iterator[Divergence]:

@@ -229,14 +229,15 @@ class _PageData:
         """All data; an engine and a value are selected first."""
         inputs, numbers = self.inputs, self.numbers
         layers, directions, timesteps, _, units = self.shape
+        given = dict.fromkeys(name for trace in self.result.traces.values() for name in (*trace.lines, *trace))
         names = [inputs.names.of_sample(n) for n in self.samples] if inputs.names.samples else [inputs.names]
         return {
             "cell": {
-                "gates": [[gate.symbol, gate.name] for gate in self.cell.gates],
                 "states": self.cell.state_symbols,
                 "nodes": [self._node(node) for node in self.graph.nodes],
                 "names": {name: numbers[node] for name, node in self.graph.values.items()},
                 "lines": page_parts.forward_lines(self.graph, numbers),
+                "compared": page_parts.compared_numbers(self.graph, given),
                 "behind": [[name, numbers[node]] for name, node in page_parts.values_behind(self.graph).items()],
             },
             "layers": layers,

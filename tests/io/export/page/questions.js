@@ -14,31 +14,30 @@ function laneAnswer(quantity, engine, shown, layer, direction, sample) {
 }
 
 function stepAnswer(engine, layer, direction, time, sample, unit) {
-  const step = new Step(engine, { layer, direction, time, sample, unit });
+  steps.clear();
+  const step = stepOf(engine, { layer, direction, time, sample, unit });
   const names = ["weight", "input", "product", "added", "sum"];
   return [
-    cell.lines.map((line) => {
-      const { rows } = step.table(line);
-      return [line.name, plain(step.value(line.node)), equationTexts([step], line)[0],
-        rows.map((row) => [row.kind, row.name, ...names.map((name) => plain(row[name]))])];
-    }),
-    step.outcomes().map((own) => [own.symbol, plain(own.stored), plain(own.computed)]),
+    step.lines().map((line) => [line.name, plain(line.value), equationTexts([line])[0],
+      rowsOf(line).map((row) => [row.kind, row.name, ...names.map((name) => plain(row[name]))])]),
+    step.outcomes().map((own) => [own.name, plain(own.stored), plain(own.computed)]),
   ];
 }
 
 function sentencesAnswer(engine, layer, direction, time, sample, unit) {
   state.engine = engine;
-  const steps = [0, engine].map((own) => new Step(own, { layer, direction, time, sample, unit }));
-  return sentences(steps, firstDivergence(...steps, tolerances("h")));
+  steps.clear();
+  const each = [0, engine].map((own) => stepOf(own, { layer, direction, time, sample, unit }));
+  return sentences(each, firstDivergence(...each, tolerances("h")));
 }
 
 function gradientsAnswer(engine, layer, direction, time, sample, unit) {
-  backwardSteps.clear();
-  return BackwardStep.at(engine, { layer, direction, time, sample, unit }).gradients().map((line) => [
-    line.name, plain(line.value), plain(line.own),
+  steps.clear();
+  return stepOf(engine, { layer, direction, time, sample, unit }).gradients().map((line) => [
+    line.name, plain(line.value), plain(line.stored),
     line.parts.map(({ text, terms }) => [
-      text, terms.map((term) => [term.name, plain(term.factor), plain(term.gradient)])]),
-    gradientTable(line).rows.filter((row) => row.kind === "term").map((row) => plain(row.sum)).at(-1) ?? 0,
+      text, terms.map((term) => [term.name, plain(term.weight), plain(term.input)])]),
+    rowsOf(line).filter((row) => row.kind === "term").map((row) => plain(row.sum)).at(-1) ?? 0,
   ]);
 }
 
