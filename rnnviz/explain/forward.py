@@ -75,7 +75,7 @@ class LineNodes:
 
     @property
     def sum_text(self) -> str:
-        """What the parts add up to: "u + v" of a gate, without its activation and bracket, else the name."""
+        """The sum of the parts: "u + v" of a gate, without its activation and bracket, else the name."""
         symbols = self.equation.symbols[1:-1] if self.equation.node.op == "activation" else self.equation.symbols
         return "".join(symbol.text for symbol in symbols) if self.title else self.equation.name
 
@@ -142,7 +142,7 @@ _WAYS: dict[str, Way] = {"u": "i2h", "matrix": "matrix"}
 
 
 def _halves_first(parts: list[PartNodes], gate: str, names: Mapping[Node, str]) -> tuple[PartNodes, ...]:
-    """The parts u and v first, which have a sum of their own: "u_n" and "v_n" where something scales v."""
+    """The parts u and v first, each with its sum: "u_n" and "v_n" where something scales v."""
     first = [next((part for part in parts if part.way == way), None) for way in ("i2h", "h2h")]
     u, v = first
     scaled = v is not None and v.factor is not None and v.factor in names
@@ -430,7 +430,7 @@ class UnitArithmetic:
 
 @dataclass(frozen=True, eq=False)
 class OwnSteps:
-    """What steps of a lane read of an engine's own numbers, in float64: x (B, N, I), and previous states (B, N, U).
+    """Inputs of steps of a lane, an engine's own numbers in float64: x (B, N, I), and previous states (B, N, U).
 
     `bounds` has the audit's rounding bounds (B, N, U) of the states, and of the lines that the engine returned.
     """
