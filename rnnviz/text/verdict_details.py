@@ -1,7 +1,7 @@
 """Details of a verdict, one sentence each: whole templates, whose fields name how a value is written."""
 
 import ast
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import isinf
 from string import Formatter
 from typing import Any
@@ -11,11 +11,12 @@ from rnnviz.core.engine_spec import display_name, is_recording
 from rnnviz.core.trace import Trace
 from rnnviz.core.words import join_words, plural
 from rnnviz.text.config_diff import change_in_words
-from rnnviz.verify.audit import Audit, WrongValue
+from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import ArrayComparison, Comparison, Mismatch
 from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.forward_pass import JUDGED_ROUNDINGS
 from rnnviz.verify.result import RunResult
+from rnnviz.verify.result import compared as compared_arrays
 from rnnviz.verify.verdict import VERDICTS, AuditVerdict, PassName
 
 _WORDS = {
@@ -129,11 +130,6 @@ def _total(given: Iterable[ArrayComparison], name: str) -> int:
     return sum(getattr(own, name) for own in given)
 
 
-def mismatch_count(*given: ArrayComparison, way: PassName = "forward") -> str:
-    values = "recorded values" if _total(given, "unrecorded") else WORDS[way]["values"]
-    return f"{_total(given, 'mismatched'):,} of {_total(given, 'elements'):,} {values}"
-
-
 def compared(*given: ArrayComparison) -> str:
     """The number of compared values, with the total if a recording lacks some: "960", "96 of 960"."""
     count, lacking = _total(given, "elements"), _total(given, "unrecorded")
@@ -142,8 +138,9 @@ def compared(*given: ArrayComparison) -> str:
 
 def mismatches(*given: ArrayComparison, way: PassName = "forward") -> str:
     """How many values are outside the tolerance."""
-    exceed = "exceeds" if _total(given, "mismatched") == 1 else "exceed"
-    return f"{mismatch_count(*given, way=way)} {exceed} the tolerance"
+    count, exceed = _total(given, "mismatched"), "exceeds" if _total(given, "mismatched") == 1 else "exceed"
+    values = "recorded values" if _total(given, "unrecorded") else WORDS[way]["values"]
+    return f"{count:,} of {_total(given, 'elements'):,} {values} {exceed} the tolerance"
 
 
 def error_size(*given: ArrayComparison, way: PassName = "forward") -> str:
@@ -186,81 +183,72 @@ def quoted_names(failed: Sequence[Check]) -> str:
     return "; ".join([*names[:2], *([f"{len(names) - 2:,} more"] if names[2:] else [])])
 
 
-def failed_checks(failed: Sequence[Check]) -> tuple[str, ...]:
-    return (f"{how_many(failed)}: {quoted_names(failed)}.",) if failed else ()
+def failed_checks(failed: Sequence[Check]) -> Iterator[str]:
+    if failed:
+        yield f"{how_many(failed)}: {quoted_names(failed)}."
 
 
-def known_issues(result: RunResult, engines: Sequence[str], way: PassName = "forward") -> tuple[str, ...]:
+def known_issues(result: RunResult, engines: Sequence[str], way: PassName = "forward") -> Iterator[str]:
     """The failed checks that say nothing about an engine, by the bug of a library that makes them fail."""
     issues: dict[str, list[Check]] = {}
     for check in result.checks:
         known = check.known_issue and not check.holds
         if known and check.engine in engines and check.of_gradients == (way == "backward"):
             issues.setdefault(check.known_issue, []).append(check)
-    return tuple(
-        f"{how_many(checks)}: {quoted_names(checks)}. Known issue, which does not change the verdict: {issue}."
-        for issue, checks in issues.items()
-    )
+    for issue, checks in issues.items():
+        yield f"{how_many(checks)}: {quoted_names(checks)}. Known issue, which does not change the verdict: {issue}."
 
 
-def audit_coverage(result: RunResult, engines: Sequence[str], way: PassName = "forward") -> tuple[str, ...]:
+def audit_coverage(result: RunResult, engines: Sequence[str], way: PassName = "forward") -> Iterator[str]:
     """The engines in which the audit of a pass found no errors, and the share of values that it covered."""
+    words = WORDS[way]
     given = [audit for engine in engines if (audit := result.judged(way).audits.get(engine)) is not None]
     audited = [audit for audit in given if audit.audited]
     if result.judgment is None or (way == "backward" and not audited):
-        compared = [own for own in result.comparisons if own.candidate in engines]
-        arrays = [own for pair in compared for own in ([pair] if way == "forward" else pair.gradients.values())]
+        pairs = [own for own in result.comparisons if own.candidate in engines]
         template = "{way[not_audited]}."
-        if result.judgment is None and any(own.mismatched for own in arrays):
+        if result.judgment is None and any(own.mismatched for pair in pairs for own in compared_arrays(pair, way)):
             template = (
                 "{way[not_audited]}, so it is unknown which engine is wrong. Rerun with the audit (--audit auto)."
             )
-        return (say(template, way=WORDS[way]),)
-    unauditable = "The step audit cannot check {engine:name}: its recording lacks the previous states."
-    lacking = (audit.engine for audit in given if way == "forward" and audit.verdict is AuditVerdict.NOT_AUDITED)
-    return (
-        *_without_errors([audit for audit in audited if not result.wrong(audit.engine, way)]),
-        *(say(unauditable, engine=engine) for engine in lacking),
-    )
-
-
-def _without_errors(audits: Sequence[Audit]) -> tuple[str, ...]:
-    """The engines in which audits of one pass found no errors, and the share of values that each could not judge."""
+        yield say(template, way=words)
+        return
+    free = [audit for audit in audited if not result.wrong(audit.engine, way)]
+    right = [audit for audit in free if audit.verdict is AuditVerdict.RIGHT]
+    if right:
+        coverage, template = min(audit.coverage for audit in right), "{audit}: no errors found in {engines}."
+        if any(audit.undetermined for audit in right):
+            template = "{audit}: no errors found in {engines}, {way[judged]}."
+        elif coverage == 1.0:
+            template = "{audit}: no errors found in {engines}; every {way[every]} is verified within rounding."
+        of_values = words["audit"] if coverage == 1.0 else words["audit_of"].format(share=covered(coverage))
+        yield say(template, way=words, audit=of_values, engines=join_words(display_name(own.engine) for own in right))
     template = (
         "{way[audit]} of {own.engine:name}: {own.undetermined:share} of {way[share]} undetermined, as rounding could "
         "hide an error."
     )
-    undetermined = tuple(say(template, way=WORDS[own.way], own=own) for own in audits if own.undetermined)
-    right = [audit for audit in audits if audit.verdict is AuditVerdict.RIGHT]
-    if not right:
-        return undetermined
-    way, coverage = WORDS[right[0].way], min(audit.coverage for audit in right)
-    if any(audit.undetermined for audit in right):
-        template = "{audit}: no errors found in {engines}, {way[judged]}."
-    elif coverage == 1.0:
-        template = "{audit}: no errors found in {engines}; every {way[every]} is verified within rounding."
-    else:
-        template = "{audit}: no errors found in {engines}."
-    audit = way["audit"] if coverage == 1.0 else way["audit_of"].format(share=covered(coverage))
-    engines = join_words(display_name(audit.engine) for audit in right)
-    return say(template, way=way, audit=audit, engines=engines), *undetermined
+    yield from (say(template, way=words, own=own) for own in free if own.undetermined)
+    template = "The step audit cannot check {own.engine:name}: its recording lacks the previous states."
+    lacking = (own for own in given if way == "forward" and own.verdict is AuditVerdict.NOT_AUDITED)
+    yield from (say(template, own=own) for own in lacking)
 
 
-def padding(result: RunResult) -> tuple[str, ...]:
-    """How many time steps of all samples are padding; empty if none is."""
+def padding(result: RunResult) -> Iterator[str]:
+    """How many time steps of all samples are padding; nothing if none is."""
     steps, computed = result.inputs.timesteps * result.inputs.batch_size, sum(result.inputs.lengths)
-    share = f"{steps - computed:,} of {steps:,} time steps of the samples"
-    return (f"{share} are padding, which is neither computed nor compared.",) if computed else ()
+    if computed:
+        share = f"{steps - computed:,} of {steps:,} time steps of the samples"
+        yield f"{share} are padding, which is neither computed nor compared."
 
 
 def assumptions(result: RunResult) -> tuple[str, ...]:
     return tuple(f"Assumption: {clause}." for clause in result.assumptions)
 
 
-def unrecorded(result: RunResult, engines: Sequence[str]) -> tuple[str, ...]:
-    template = "Not recorded in {engine:name}, so not checked: {missing:list}."
-    lacking = ((engine, unrecorded_arrays(result.traces[engine])) for engine in engines)
-    return tuple(say(template, engine=engine, missing=missing) for engine, missing in lacking if missing)
+def unrecorded(result: RunResult, engines: Sequence[str]) -> Iterator[str]:
+    for engine in engines:
+        if missing := unrecorded_arrays(result.traces[engine]):
+            yield say("Not recorded in {engine:name}, so not checked: {missing:list}.", engine=engine, missing=missing)
 
 
 def unrecorded_arrays(trace: Trace) -> list[str]:
@@ -270,69 +258,63 @@ def unrecorded_arrays(trace: Trace) -> list[str]:
     return [name for array, name in names.items() if array in missing]
 
 
-def precisions(result: RunResult, engines: Sequence[str]) -> tuple[str, ...]:
+def precisions(result: RunResult, engines: Sequence[str]) -> Iterator[str]:
     """The types of recordings that are not the network's."""
-    dtype = result.config.network.dtype
-    traces = [result.traces[engine] for engine in engines]
-    return tuple(_precision(trace, dtype) for trace in traces if trace.precision or trace.half)
-
-
-def _precision(trace: Trace, dtype: str) -> str:
     stored = "Values of {trace.engine:name} are stored as {trace.precision}"
-    if trace.half:
-        template = (
-            "{trace.engine:name} was computed in {trace.half}, half precision: errors below {hidden:error} may not be "
-            "found."
-        )
-    elif trace.precision == "float64":
-        template = f"{stored}, rounded to {{dtype}} for the comparison."
-    elif trace.computed_in:
-        template = f"{stored}: they are compared with that precision, and audited as computed in {{trace.computed_in}}."
-    else:
-        template = f"{stored}: they are compared and audited with that precision."
-        if trace.precision == "float16":
-            template += " If it was computed in another type, add that type to the file as computed_in."
-    return say(template, trace=trace, dtype=dtype, hidden=JUDGED_ROUNDINGS * trace.eps)
+    for trace in (result.traces[engine] for engine in engines):
+        if trace.half:
+            template = (
+                "{trace.engine:name} was computed in {trace.half}, half precision: errors below {hidden:error} may not "
+                "be found."
+            )
+        elif not trace.precision:
+            continue
+        elif trace.precision == "float64":
+            template = f"{stored}, rounded to {{dtype}} for the comparison."
+        elif trace.computed_in:
+            template = (
+                f"{stored}: they are compared with that precision, and audited as computed in {{trace.computed_in}}."
+            )
+        else:
+            template = f"{stored}: they are compared and audited with that precision."
+            if trace.precision == "float16":
+                template += " If it was computed in another type, add that type to the file as computed_in."
+        yield say(template, trace=trace, dtype=result.config.network.dtype, hidden=JUDGED_ROUNDINGS * trace.eps)
 
 
-def first_wrong_values(audits: Sequence[Audit]) -> tuple[str, ...]:
+def first_wrong_values(audits: Sequence[Audit]) -> Iterator[str]:
     """The first wrong value of each wrong engine, and the recomputed value."""
-    return tuple(_first_wrong_value(audit, audit.first_wrong) for audit in audits if audit.first_wrong is not None)
+    for audit in audits:
+        if (wrong := audit.first_wrong) is not None:
+            first = "First wrong {way[step]} of {own.engine:name}"
+            if is_recording(audit.engine):
+                first = "First {way[step]} of {own.engine:name} that differs"
+            template = f"{first}: {{values[0]}}; recomputed in float64 from its own {{way[read]}}: {{values[1]}}."
+            values = number_format.format_pair(wrong.value, wrong.expected)
+            yield say(template, way=WORDS[audit.way], own=audit, values=values)
 
 
-def _first_wrong_value(audit: Audit, wrong: WrongValue) -> str:
-    first = "First {way[step]} of {own.engine:name} that differs"
-    if not is_recording(audit.engine):
-        first = "First wrong {way[step]} of {own.engine:name}"
-    template = f"{first}: {{values[0]}}; recomputed in float64 from its own {{way[read]}}: {{values[1]}}."
-    values = number_format.format_pair(wrong.value, wrong.expected)
-    return say(template, way=WORDS[audit.way], own=audit, values=values)
-
-
-def first_lines(result: RunResult, audits: Sequence[Audit]) -> tuple[str, ...]:
+def first_lines(result: RunResult, audits: Sequence[Audit]) -> Iterator[str]:
     """The first line that differs of each custom step that returns lines, with its value and the recomputed one."""
-    return tuple(_first_line(result, audit) for audit in audits if audit.lines or audit.first_line is not None)
+    for audit in audits:
+        if (line := audit.first_line) is not None:
+            template = (
+                "First line of {own.engine:name} that differs: {line.name}{file} at {line.where.location}: "
+                "{values[0]}; recomputed: {values[1]}. Lines compared: {own.lines:list}."
+            )
+            number, values = first_line_in_source(result, audit), number_format.format_pair(line.value, line.expected)
+            file = "" if number is None else f", in line {number} of the file,"
+            yield say(template, own=audit, line=line, file=file, values=values)
+        elif audit.lines:
+            yield say("Lines of {own.engine:name} compared: {own.lines:list}. All are within rounding.", own=audit)
 
 
-def _first_line(result: RunResult, audit: Audit) -> str:
-    line, number = audit.first_line, first_line_in_source(result, audit)
-    if line is None:
-        return say("Lines of {own.engine:name} compared: {own.lines:list}. All are within rounding.", own=audit)
-    template = (
-        "First line of {own.engine:name} that differs: {line.name}{file} at {line.where.location}: {values[0]}; "
-        "recomputed: {values[1]}. Lines compared: {own.lines:list}."
-    )
-    file = "" if number is None else f", in line {number} of the file,"
-    return say(template, own=audit, line=line, file=file, values=number_format.format_pair(line.value, line.expected))
-
-
-def first_values(comparison: Comparison, first: Mismatch | None, way: PassName = "forward") -> tuple[str, ...]:
+def first_values(comparison: Comparison, first: Mismatch | None, way: PassName = "forward") -> Iterator[str]:
     """The values of both engines at the first mismatch of a pass."""
-    if first is None:
-        return ()
-    template = "{way[mismatch]}: {own.reference:name} {values[0]}, {own.candidate:name} {values[1]}."
-    values = number_format.format_pair(first.reference, first.candidate)
-    return (say(template, way=WORDS[way], own=comparison, values=values),)
+    if first is not None:
+        template = "{way[mismatch]}: {own.reference:name} {values[0]}, {own.candidate:name} {values[1]}."
+        values = number_format.format_pair(first.reference, first.candidate)
+        yield say(template, way=WORDS[way], own=comparison, values=values)
 
 
 def undetectable_bugs(result: RunResult, way: PassName = "forward") -> tuple[str, ...]:
@@ -348,21 +330,19 @@ def remedy(result: RunResult) -> str:
     return "" if found is None else change_in_words(result.config, found)
 
 
-def numbers(comparison: Comparison) -> tuple[str, ...]:
+def numbers(comparison: Comparison) -> Iterator[str]:
     """The sizes of the differences, and of the tolerance."""
-    sizes = tolerance(comparison), passing(comparison), *ulp(comparison), *arrays(comparison.arrays.values())
-    return *nonfinite(comparison), *sizes
-
-
-def nonfinite(comparison: Comparison) -> tuple[str, ...]:
-    if not (comparison.nonfinite_reference or comparison.nonfinite_candidate):
-        return ()
-    template = (
-        "NaN or infinity: {own.reference:name} {own.nonfinite_reference:,}, {own.candidate:name} "
-        "{own.nonfinite_candidate:,}"
-    )
-    where = "; {own.nonfinite_apart:,} in different places." if comparison.nonfinite_apart else ", in the same places."
-    return (say(template + where, own=comparison),)
+    own, apart = comparison, comparison.nonfinite_apart
+    if own.nonfinite_reference or own.nonfinite_candidate:
+        counts = "{own.reference:name} {own.nonfinite_reference:,}, {own.candidate:name} {own.nonfinite_candidate:,}"
+        where = "; {own.nonfinite_apart:,} in different places." if apart else ", in the same places."
+        yield say(f"NaN or infinity: {counts}{where}", own=own)
+    yield tolerance(own)
+    would = "The finite values would" if apart else "Would" if own.mismatched else "Would still"
+    yield f"{would} pass with atol = {number_format.format_ceil(own.smallest_passing_atol)} (same rtol)."
+    if own.mismatched and own.max_ulp != number_format.UNDEFINED_ULP:
+        yield say("Max distance: {own.max_ulp:ulp} ulp (values near 0 exaggerate it).", own=own)
+    yield from arrays(own.arrays.values())
 
 
 def tolerance(comparison: Comparison) -> str:
@@ -377,21 +357,13 @@ def tolerance(comparison: Comparison) -> str:
     elif exact and not worst:
         template = "With atol = 0 and rtol = 0 no difference is allowed, and there is none."
     else:
-        of = "of the" if worst <= 1.0 else "the"
-        template = f"Largest {{finite}}difference: {{own.max_error_ratio:times}} {of} tolerance {limit}."
+        template = f"Largest {{finite}}difference: {of_tolerance(worst)} {limit}."
     return say(template, own=comparison, finite="finite " if comparison.nonfinite_apart else "")
 
 
-def passing(comparison: Comparison) -> str:
-    would = "Would" if comparison.mismatched else "Would still"
-    would = "The finite values would" if comparison.nonfinite_apart else would
-    return f"{would} pass with atol = {number_format.format_ceil(comparison.smallest_passing_atol)} (same rtol)."
-
-
-def ulp(comparison: Comparison) -> tuple[str, ...]:
-    shown = comparison.mismatched and comparison.max_ulp != number_format.UNDEFINED_ULP
-    template = "Max distance: {own.max_ulp:ulp} ulp (values near 0 exaggerate it)."
-    return (say(template, own=comparison),) if shown else ()
+def of_tolerance(ratio: float) -> str:
+    """An error ratio in words: "59% of the tolerance", "1.5× the tolerance"."""
+    return f"{number_format.times(ratio)} {'of the' if ratio <= 1.0 else 'the'} tolerance"
 
 
 def arrays(compared: Iterable[ArrayComparison]) -> tuple[str, ...]:

@@ -1,13 +1,12 @@
 """The verdict as a text with links: the same in the window, on the command line and in files."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from math import isinf
 from typing import TypeAlias
 
 import numpy as np
 
-from rnnviz.core import number_format
 from rnnviz.core.engine_spec import is_own, is_recording
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
@@ -80,24 +79,20 @@ def plain(parts: Text) -> str:
 
 def fill(template: str, **values: object) -> Text:
     """Replace the named fields of a template; text between asterisks becomes strong, and links stay links."""
-    return tuple(_filled(template, values))
-
-
-def _filled(template: str, values: Mapping[str, object]) -> Iterator[TextPart]:
-    for strong, piece in ((index % 2 == 1, piece) for index, piece in enumerate(template.split("*"))):
-        text = ""
+    found: list[TextPart] = []
+    for index, piece in enumerate(template.split("*")):
+        strong, text = index % 2 == 1, ""
         for literal, name, form, _ in SENTENCES.parse(piece):
             text += literal
             value = "" if name is None else SENTENCES.get_field(name, (), values)[0]
-            if not isinstance(value, TextPart):
+            if isinstance(value, TextPart):
+                found += [TextPart(text, strong=strong)] if text else []
+                found.append(replace(value, strong=strong or value.strong))
+                text = ""
+            else:
                 text += SENTENCES.format_field(value, form or "")
-                continue
-            if text:
-                yield TextPart(text, strong=strong)
-            yield TextPart(value.text, value.where, strong or value.strong, value.act, value.tip)
-            text = ""
-        if text:
-            yield TextPart(text, strong=strong)
+        found += [TextPart(text, strong=strong)] if text else []
+    return tuple(found)
 
 
 def verdict_sentence(result: RunResult, candidate: str | None) -> VerdictWords:
@@ -110,22 +105,25 @@ def verdict_sentence(result: RunResult, candidate: str | None) -> VerdictWords:
     failed, audits = result.failed_checks(*engines), _audits(result, engines, "forward")
     wrong = [audit for audit in audits if result.wrong(audit.engine)]
     blind = () if wrong else _blind(result.judged("forward"))
-    mismatched = comparison is not None and comparison.mismatched > 0
-    first: tuple[str, ...] = ()
+    first = None if comparison is None else comparison.first_mismatch
+    size: tuple[str, ...] = ()
     if wrong:
         sentence = brief = wrong_engines(result, [audit.engine for audit in wrong])
-        first = () if comparison is None else (details.size_of_difference(comparison),)
+        size = () if comparison is None else (details.size_of_difference(comparison),)
     elif comparison is None:
         sentence = brief = _alone(result, failed, blind)
-    elif mismatched and verdict is Verdict.DRIFT:
+    elif first is not None and verdict is Verdict.DRIFT:
         brief = fill(
             "*Numerical drift*: {pair.candidate:name} and {pair.reference:name} diverge from {place} on.",
             pair=comparison,
-            place=_first_place(comparison),
+            place=place_part(first.place),
         )
-        sentence, first = brief + _drift(audits), (details.size_of_difference(comparison),)
-    elif mismatched:
-        start = _differ(comparison, _first_place(comparison), "forward")
+        step = "step" if all(audit.coverage == 1.0 for audit in audits) else "audited step"
+        step = "step that could be judged" if any(audit.undetermined for audit in audits) else step
+        sentence = (*brief, TextPart(f" Every {step} is within rounding; rounding errors accumulated."))
+        size = (details.size_of_difference(comparison),)
+    elif first is not None:
+        start = _differ(comparison, place_part(first.place), "forward")
         start += tuple(part for engine in engines for part in cause_text(result.judged("forward"), engine))
         sentence = (*start, TextPart(f" {details.error_size(comparison)}."))
         brief = (*start, TextPart(f" {details.mismatches(comparison)}."))
@@ -134,27 +132,27 @@ def verdict_sentence(result: RunResult, candidate: str | None) -> VerdictWords:
         brief = fill(template, pair=comparison, checks=details.how_many(failed))
         sentence = (*brief, TextPart(f": {details.quoted_names(failed)}"))
     elif blind:
-        sentence = brief = _agree_but(comparison, blind, "forward")
-        first = (f"{capital(details.values_and_error(comparison))}.",)
+        sentence = brief = _agree(comparison, "forward", blind=blind)
+        size = (f"{capital(details.values_and_error(comparison))}.",)
     else:
-        sentence = brief = _agree(comparison, details.values_and_error(comparison), "forward")
+        sentence = brief = _agree(comparison, "forward", details.values_and_error(comparison))
         if comparison.max_abs_error:
-            sentence = (*brief, *fill(" at {place}", place=_place(comparison.max_abs_error_at)))
+            sentence = (*brief, *fill(" at {place}", place=place_part(comparison.max_abs_error_place)))
     others = None if candidate is None else details.others(result, candidate)
     notes = (
         # A green banner never hides a red one.
         *((others[0],) if others is not None and others[1] else ()),
-        *first,
+        *size,
         *details.assumptions(result),
         *details.padding(result),
         *details.audit_coverage(result, engines),
         *details.unrecorded(result, engines),
         *details.precisions(result, engines),
-        *(details.failed_checks(failed) if wrong or mismatched else ()),
+        *(details.failed_checks(failed) if wrong or first is not None else ()),
         *details.known_issues(result, engines),
         *details.first_wrong_values(wrong),
         *details.first_lines(result, audits),
-        *(details.first_values(comparison, comparison.first_mismatch) if comparison is not None and not wrong else ()),
+        *(details.first_values(comparison, first) if comparison is not None and not wrong else ()),
         *(details.undetectable_bugs(result) if blind else ()),
         *(() if comparison is None else details.numbers(comparison)),
         *((others[0],) if others is not None and not others[1] else ()),
@@ -164,7 +162,7 @@ def verdict_sentence(result: RunResult, candidate: str | None) -> VerdictWords:
         sentence,
         tuple(p if p.where is None else replace(p, text=p.where.short, tip=str(p.where)) for p in brief),
         notes,
-        None if comparison is None or comparison.first_mismatch is None else comparison.first_mismatch.where,
+        None if first is None else first.where,
         blind,
         details.remedy(result) if blind else "",
         min((a.coverage for a in audits if not result.traces[a.engine].partial), default=1.0 if audits else None),
@@ -183,6 +181,7 @@ def gradient_words(result: RunResult, candidate: str | None) -> VerdictWords | N
     wrong, audits = [e for e in engines if result.wrong(e, "backward")], _audits(result, engines, "backward")
     blind = () if wrong else _blind(judgment)
     first = None if comparison is None else comparison.first_gradient_mismatch
+    worst = max((own.max_error_ratio for own in gradients), default=np.inf)
     if wrong:
         sentence = wrong_engines(result, wrong, "backward")
     elif comparison is None or verdict is None:
@@ -202,9 +201,10 @@ def gradient_words(result: RunResult, candidate: str | None) -> VerdictWords | N
     elif first is not None:
         sentence = _differ(comparison, place_part(first.place), "backward")
     elif blind:
-        sentence = _agree_but(comparison, blind, "backward")
+        sentence = _agree(comparison, "backward", blind=blind)
     else:
-        sentence = _agree(comparison, _size(*gradients), "backward")
+        sentence = _agree(comparison, "backward", _size(*gradients))
+    largest = () if isinf(worst) else (f"Largest difference of gradients: {details.of_tolerance(worst)}.",)
     notes = (
         *((f"{capital(_size(*gradients))}.",) if blind and gradients and first is None else ()),
         *(without_gradients(result, pair) if wrong else ()),
@@ -214,13 +214,15 @@ def gradient_words(result: RunResult, candidate: str | None) -> VerdictWords | N
         *details.first_wrong_values([audit for audit in audits if audit.engine in wrong]),
         *(() if comparison is None else details.first_values(comparison, first, "backward")),
         *(details.undetectable_bugs(result, "backward") if blind else ()),
-        *_largest_difference(gradients),
+        *largest,
         *(() if comparison is None else _sizes(comparison)),
     )
     return VerdictWords(
         Verdict.DISAGREE if wrong else verdict or Verdict.AGREE,
         sentence,
-        tuple(p if p.where is None else replace(p, text=_short(p.text, p.where)) for p in sentence),
+        tuple(
+            p if p.where is None else replace(p, text=f"{p.text.split(' ', 1)[0]} {p.where.short}") for p in sentence
+        ),
         notes,
         None if first is None else first.place.location,
         blind,
@@ -236,14 +238,8 @@ def _compared(result: RunResult, candidate: str | None) -> tuple[Comparison | No
     return (None, (reference,)) if candidate is None else (result.comparison(candidate), (reference, candidate))
 
 
-def _short(text: str, where: Location) -> str:
-    """The name of the array and the short form of the position."""
-    return f"{text.split(' ', 1)[0]} {where.short}"
-
-
 def _audits(result: RunResult, engines: Iterable[str], way: PassName) -> list[Audit]:
-    audits = result.judged(way).audits
-    return [audits[engine] for engine in engines if engine in audits]
+    return [audit for engine in engines if (audit := result.judged(way).audits.get(engine)) is not None]
 
 
 def _audited(audits: Iterable[Audit]) -> bool:
@@ -279,44 +275,24 @@ def _alone(result: RunResult, failed: list[Check], blind: tuple[str, ...]) -> Te
     )
 
 
-def _drift(audits: list[Audit]) -> Text:
-    step = "step" if all(audit.coverage == 1.0 for audit in audits) else "audited step"
-    step = "step that could be judged" if any(audit.undetermined for audit in audits) else step
-    return (TextPart(f" Every {step} is within rounding; rounding errors accumulated."),)
-
-
-def _own_and_other(comparison: Comparison, way: PassName) -> tuple[str, str] | None:
-    """The recording or custom step of a pair, and the other engine; None if there is none, or two."""
+def _agree(comparison: Comparison, way: PassName, values: str = "", blind: Sequence[str] = ()) -> Text:
+    """Two engines agree in a pass: in some values, or although the `blind` known bugs would go undetected."""
     pair = comparison.candidate, comparison.reference
-    mine = [engine for engine in pair if is_recording(engine) or is_own(engine)]
-    if len(mine) != 1 or way == "backward":
-        return None
-    return mine[0], next(engine for engine in pair if engine not in mine)
-
-
-def _agree(comparison: Comparison, values: str, way: PassName) -> Text:
-    """Two engines agree in a pass."""
-    own = _own_and_other(comparison, way)
-    if own is not None:
-        return fill("*{own[0]:name} agrees with {own[1]:name}*: {values}", own=own, values=values)
-    template = "*{way[of]}{pair.reference:name} and {pair.candidate:name} agree*: {values}"
-    return fill(template, way=WORDS[way], pair=comparison, values=values)
-
-
-def _agree_but(comparison: Comparison, blind: Sequence[str], way: PassName) -> Text:
-    """Two engines agree in a pass, in which known bugs would go undetected."""
-    own = _own_and_other(comparison, way)
-    if own is not None:
+    # A recording or a custom step agrees with the other engine, unless that is one, too.
+    own = sorted(pair, key=lambda engine: not (is_recording(engine) or is_own(engine)))
+    agree = "{way[of]}{pair.reference:name} and {pair.candidate:name} agree"
+    if way == "forward" and sum(is_recording(engine) or is_own(engine) for engine in pair) == 1:
         agree = "{own[0]:name} agrees with {own[1]:name}"
-    else:
-        agree = "{way[of]}{pair.reference:name} and {pair.candidate:name} agree"
-    if way == "forward" and comparison.unrecorded:
-        agree += " in {compared} values"
+    template = f"*{agree}*: {{values}}"
+    if blind:
+        some = " in {compared} values" if way == "forward" and comparison.unrecorded else ""
+        template = f"*{agree}{some}, but {{bugs}}{{way[bugs]}} would go undetected with these settings*"
     return fill(
-        f"*{agree}, but {{bugs}}{{way[bugs]}} would go undetected with these settings*",
+        template,
         way=WORDS[way],
         pair=comparison,
         own=own,
+        values=values,
         bugs=_undetectable_part(blind),
         compared=details.compared(comparison),
     )
@@ -378,20 +354,10 @@ def cause_text(judgment: PassJudgment, engine: str) -> Text:
     return (TextPart(f" {alike}"),) if alike else ()
 
 
-def _place(where: Location) -> TextPart:
-    return TextPart(str(where), where)
-
-
 def place_part(place: Place) -> TextPart:
     """A place as a link: of a value its location alone, of a gradient with its name."""
-    if place.in_backward_pass or place.location is None:
-        return TextPart(str(place), place.location)
-    return _place(place.location)
-
-
-def _first_place(comparison: Comparison) -> TextPart:
-    first = comparison.first_mismatch
-    return _place(comparison.max_abs_error_at if first is None else first.where)
+    where = place.location
+    return TextPart(str(place if place.in_backward_pass or where is None else where), where)
 
 
 def _undetectable_part(blind: Sequence[str]) -> TextPart:
@@ -428,10 +394,3 @@ def _sizes(comparison: Comparison) -> Iterator[str]:
         worst = max(others, key=lambda own: own.max_abs_error)
         place = f", at {worst.max_abs_error_place}" if worst.max_abs_error else ""
         yield f"Initial states and parameters: {_size(*others)}{place}."
-
-
-def _largest_difference(gradients: Sequence[ArrayComparison]) -> Iterator[str]:
-    worst = max((own.max_error_ratio for own in gradients), default=np.inf)
-    if not isinf(worst):
-        of = "of the" if worst <= 1.0 else "the"
-        yield f"Largest difference of gradients: {number_format.times(worst)} {of} tolerance."

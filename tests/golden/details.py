@@ -1,7 +1,7 @@
 """Cases of single sentences whose texts are kept in `details.txt`."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from math import nextafter
 from typing import Any
@@ -22,12 +22,12 @@ WRONG = setting((0, 0, 1, 0, 0), 9.0)
 PLACE = Place.at("h", Location())
 
 
-def first_values(comparison: Comparison) -> tuple[str, ...]:
+def first_values(comparison: Comparison) -> Iterator[str]:
     return verdict_details.first_values(comparison, comparison.first_mismatch)
 
 
 COMPARISONS: dict[Any, tuple[str, ...]] = {
-    verdict_details.mismatch_count: ("mismatched=1234", "mismatched=1 elements=9 unrecorded=3"),
+    verdict_details.mismatches: ("mismatched=1234", "mismatched=1 elements=9 unrecorded=3"),
     verdict_details.compared: ("elements=9600", "elements=1000 unrecorded=2000"),
     verdict_details.size_of_difference: (
         *("", "mismatched=1 max_abs_error=0.25", "mismatched=2 max_abs_error=0.25", "mismatched=2 nonfinite_apart=2"),
@@ -37,8 +37,11 @@ COMPARISONS: dict[Any, tuple[str, ...]] = {
         *("", "max_abs_error=3e-8", "elements=10 unrecorded=30", "elements=10 unrecorded=30 max_abs_error=3e-8"),
     ),
     first_values: ("", "first_mismatch=0.25,-1.5"),
-    verdict_details.nonfinite: (
+    verdict_details.numbers: (
         *("", "nonfinite_reference=1200 nonfinite_apart=1200", "nonfinite_reference=2 nonfinite_candidate=2"),
+        *("smallest_passing_atol=0.1201", "smallest_passing_atol=0.1201 mismatched=1"),
+        "smallest_passing_atol=0.1201 nonfinite_apart=1 mismatched=1",
+        *("max_ulp=7", "max_ulp=7 mismatched=1", f"max_ulp={UNDEFINED_ULP} mismatched=1"),
     ),
     verdict_details.tolerance: (
         *("max_error_ratio=1.0", "max_error_ratio=0.0059", "max_error_ratio=1.5", "max_error_ratio=12345.0"),
@@ -49,11 +52,6 @@ COMPARISONS: dict[Any, tuple[str, ...]] = {
         ),
         *("atol=0.0 rtol=0.5 max_error_ratio=Infinity", "atol=5e-324 rtol=0.0 max_error_ratio=Infinity"),
     ),
-    verdict_details.passing: (
-        *("smallest_passing_atol=0.1201", "smallest_passing_atol=0.1201 mismatched=1"),
-        "smallest_passing_atol=0.1201 nonfinite_apart=1 mismatched=1",
-    ),
-    verdict_details.ulp: ("max_ulp=7", "max_ulp=7 mismatched=1", f"max_ulp={UNDEFINED_ULP} mismatched=1"),
     tolerance_remark: ("nonfinite_apart=1", "nonfinite_apart=1200", "", "smallest_passing_atol=0.5"),
     comparison_in_words: ("mismatched=1 max_abs_error=0.25", "max_abs_error=3e-8"),
 }
@@ -117,7 +115,7 @@ def of_audits(result: RunResult) -> Iterator[str]:
         yield f"undetectable_bugs: {said(verdict_details.undetectable_bugs(blind))}"
 
 
-def said(text: str | tuple[str, ...]) -> str:
+def said(text: str | Iterable[str]) -> str:
     return text if isinstance(text, str) else " ".join(text)
 
 
