@@ -35,20 +35,8 @@ from rnnviz.explain.value_sources import notation
 from rnnviz.io.config_toml import as_in_session, dump_config, name_of_source
 from rnnviz.io.export.pictures import ReportPicture
 from rnnviz.io.outputs import write_text
-from rnnviz.results.columns import (
-    ATOL,
-    COMPARED,
-    FIGURES,
-    MAX_ERROR,
-    MAX_RATIO,
-    MISMATCHES,
-    NONFINITE_APART,
-    Column,
-    Look,
-    error_column,
-    filled,
-    pair_columns,
-)
+from rnnviz.results import columns
+from rnnviz.results.columns import Column
 from rnnviz.results.summary import versions
 from rnnviz.results.tables import AUDIT_WORDS, headline, verdicts
 from rnnviz.series.errors import ERROR_RATIO, error_series
@@ -94,6 +82,7 @@ def report_html(
             headline=headline(result),
             verdicts=[(str(words), words) for words in verdicts(result)],
             pictures=pictures,
+            result=result,
             reference=display_name(result.reference.engine),
             candidates=[display_name(c.candidate) for c in result.comparisons],
             comparison=comparison_rows(result),
@@ -106,16 +95,11 @@ def report_html(
                 if gradient("h") in comparison.gradients
             ],
             gradient_audits=audit_table(result.judged("backward"), "First wrong gradient"),
-            gradient_engines=[display_name(engine) for engine in result.gradient_engines],
             allowed=ALLOWED_BOUNDS,
-            checks=[(display_name(check.engine), check) for check in result.checks],
             arithmetics=[(display_name(c.candidate), first_disagreement(result, c)) for c in result.comparisons],
             open_rows=_OPEN_ROWS,
-            printed=[(display_name(engine), text) for engine, text in result.printed.items()],
-            sources=[(display_name(path), text) for path, text in result.sources.items()],
             config=as_in_session(dump_config(result.config)),
-            versions={display_name(name): version for name, version in versions(result).items()},
-            seconds={display_name(name): number_format.duration(seconds) for name, seconds in result.seconds.items()},
+            versions=versions(result),
         )
     )
     return with_parameters(html, names_of_file(result.config.parameters.path))
@@ -133,7 +117,7 @@ def html_environment(folder: str) -> Environment:
 
     Values are escaped, without characters that HTML forbids.
     """
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader([resource_path(folder), resource_path("report")]),
         autoescape=True,
         undefined=StrictUndefined,
@@ -141,6 +125,8 @@ def html_environment(folder: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"name": display_name, "duration": number_format.duration}
+    return environment
 
 
 def _allowed(value: Any) -> Any:
@@ -176,8 +162,8 @@ def comparison_rows(result: RunResult) -> list[Row]:
     """A row for each figure that any candidate has, with a cell for each candidate."""
     verdicts = {comparison.candidate: result.comparison_verdict(comparison) for comparison in result.comparisons}
     verdict = Column("Verdict", lambda own: f"{MARKS[verdicts[own.candidate]]} {verdicts[own.candidate]}")
-    columns = filled((verdict, *FIGURES), result.comparisons)
-    return [(column.title, [_cell(column, own) for own in result.comparisons]) for column in columns]
+    shown = columns.filled((verdict, *columns.FIGURES), result.comparisons)
+    return [(column.title, [_cell(column, own) for own in result.comparisons]) for column in shown]
 
 
 class ReportTable(NamedTuple):
@@ -187,9 +173,9 @@ class ReportTable(NamedTuple):
     rows: list[list[tuple[Cell, str]]]
 
 
-def _table(columns: Sequence[Column], rows: Sequence[Any]) -> ReportTable:
+def _table(every: Sequence[Column], rows: Sequence[Any]) -> ReportTable:
     """A table without the optional columns in which no row has a text."""
-    kept = [column for column in columns if not column.optional or filled([column], rows)]
+    kept = [column for column in every if not column.optional or columns.filled([column], rows)]
     cells = [[(_cell(column, row), column.look(row).role) for column in kept] for row in rows]
     return ReportTable([column.title for column in kept], cells)
 
@@ -198,17 +184,19 @@ def audit_table(judgment: PassJudgment | None, place: str) -> ReportTable:
     """A row for each audited engine; `place` is the title of the column with the first wrong value."""
     if judgment is None:
         return ReportTable([], [])
-    columns = (
+    shown = (
         Column("Engine", lambda audit: display_name(audit.engine)),
         Column(
             "Verdict",
             lambda audit: f"{_SIGNS.get(audit.verdict, '')}{AUDIT_WORDS[audit.verdict]}",
-            look=lambda audit: Look(audit.verdict),
+            look=lambda audit: columns.Look(audit.verdict),
         ),
         Column("Audited", lambda audit: "all" if audit.coverage == 1.0 else verdict_details.covered(audit.coverage)),
-        error_column("Largest error (rounding bounds)", lambda audit: audit.worst_ratio if audit.audited else None),
+        columns.error_column(
+            "Largest error (rounding bounds)", lambda audit: audit.worst_ratio if audit.audited else None
+        ),
         Column(place, lambda audit: _first_wrong(audit)[0], lambda audit: _first_wrong(audit)[1]),
-        *pair_columns(
+        *columns.pair_columns(
             ("Returned", "Recomputed"), lambda audit: (own := audit.first_wrong) and (own.value, own.expected)
         ),
         Column(
@@ -218,7 +206,7 @@ def audit_table(judgment: PassJudgment | None, place: str) -> ReportTable:
         ),
         Column("Likely cause", lambda audit: likely_cause(judgment, audit.engine)),
     )
-    return _table(columns, tuple(judgment.audits.values()))
+    return _table(shown, tuple(judgment.audits.values()))
 
 
 _SIGNS = {AuditVerdict.RIGHT: "✔ ", AuditVerdict.WRONG: "✘ "}
@@ -234,15 +222,15 @@ def _first_wrong(audit: Audit) -> tuple[str, str]:
 
 def gradient_tables(result: RunResult) -> list[tuple[str, ReportTable]]:
     """For each candidate whose gradients are compared its name, and a row for each gradient."""
-    columns = (
+    shown = (
         Column("Gradient", lambda own: own.name),
-        Column(COMPARED.title, lambda own: number_format.count(own.elements)),
-        *(MISMATCHES, ATOL, MAX_ERROR),
+        Column(columns.COMPARED.title, lambda own: number_format.count(own.elements)),
+        *(columns.MISMATCHES, columns.ATOL, columns.MAX_ERROR),
         Column("Position of the max", lambda own: str(own.max_abs_error_place) if own.max_abs_error else ""),
-        *(MAX_RATIO, NONFINITE_APART),
+        *(columns.MAX_RATIO, columns.NONFINITE_APART),
     )
     compared = [comparison for comparison in result.comparisons if comparison.gradients]
-    return [(display_name(own.candidate), _table(columns, tuple(own.gradients.values()))) for own in compared]
+    return [(display_name(own.candidate), _table(shown, tuple(own.gradients.values()))) for own in compared]
 
 
 def first_disagreement(result: RunResult, comparison: Comparison) -> dict[str, Any] | None:
@@ -300,18 +288,16 @@ def _where(result: RunResult, comparison: Comparison) -> tuple[Location | None, 
     return None, ""
 
 
-_OUTCOMES = (
-    error_column("difference", lambda own: None if own is None else own.difference),
-    error_column("allowed for rounding", lambda own: None if own is None else ALLOWED * own.bound),
-)
-
-
 def _outcome(each: Sequence[Breakdown], symbol: str) -> Iterator[Row]:
     found = [breakdown.by_name[symbol].own for breakdown in each]
     yield _row(f"{symbol} of this arithmetic", [breakdown.by_name[symbol].value for breakdown in each])
     yield _row(f"{symbol} of the engine", [None if own is None else own.stored for own in found])
-    for column in _OUTCOMES:
-        yield column.title, [_cell(column, own) for own in found]
+    for title, read in (
+        ("difference", lambda own: own.difference),
+        ("allowed for rounding", lambda own: ALLOWED * own.bound),
+    ):
+        column = columns.error_column(title, read)
+        yield title, ["" if own is None else _cell(column, own) for own in found]
 
 
 def _row(name: str, values: Sequence[float | None]) -> Row:
@@ -323,10 +309,10 @@ def _terms(each: Sequence[Line], divergence: Divergence | None) -> list[dict[str
     factors = _aligned([_numbers([row.figures[0].factor])[0] for row in rows])
     inputs = [_numbers([own.input for own in row.figures]) for row in rows]
     products = [_numbers([own.product for own in row.figures]) for row in rows]
-    columns = [_aligned([row[k] for row in table]) for k in range(len(each)) for table in (inputs, products)]
+    pairs = [_aligned([row[k] for row in table]) for k in range(len(each)) for table in (inputs, products)]
     return [
         {"name": row.name, "kind": row.kind, "factor": factor, "figures": figures, "parts": row.diverges}
-        for row, factor, figures in zip(rows, factors, zip(*columns, strict=True), strict=True)
+        for row, factor, figures in zip(rows, factors, zip(*pairs, strict=True), strict=True)
     ]
 
 
