@@ -23,22 +23,6 @@ pytestmark = pytest.mark.usefixtures("shared_worker")
 needs_gluon = needs("mxnet")
 
 
-@pytest.mark.slow
-def test_quiet_prints_nothing(rnnviz: Called, config: str) -> None:
-    answer = rnnviz("run", config, "--engines", WRONG, "--quiet")
-    assert (answer.code, answer.out, answer.err) == (1, "", "")
-
-
-def test_json_on_standard_output_is_the_only_output(rnnviz: Called, config: str) -> None:
-    answer = rnnviz("run", config, "--engines", WRONG, "--json", "-")
-    assert answer.code == 1
-    figures = json.loads(answer.out)
-    assert (figures["verdict"], figures["reference"]) == ("disagree", "manual")
-    assert figures["audit"]["manual"]["verdict"] == "right"
-    assert figures["audit"]["bug:no-h2h-bias"]["verdict"] == "wrong"
-    assert figures["first_mismatch"]["direction"] == "forward"
-
-
 def test_every_output_is_written_by_one_run(rnnviz: Called, config: str, tmp_path: Path) -> None:
     outputs = {kind: tmp_path / f"out.{kind}" for kind in ("csv", "npz", "json")}
     outputs["json"].write_text("old", encoding="utf-8")
@@ -99,22 +83,6 @@ def test_doctor_prints_versions_and_what_became_of_the_engines(
     states = {name: entry.unavailable or state for name, entry in ENGINES.items()}
     for word in (__version__, np.__version__, *(f"{name}: {text}\n" for name, text in states.items())):
         assert word in answer.out
-
-
-@pytest.mark.slow
-def test_doctor_tries_each_engine(rnnviz: Called) -> None:
-    answer = rnnviz("doctor")
-    assert answer.code == 0
-    for name, entry in ENGINES.items():
-        assert f"  {name}: {entry.unavailable or 'available'}\n" in answer.out
-
-
-@pytest.mark.slow
-def test_the_module_is_the_command(config: str) -> None:
-    command = [sys.executable, "-m", "rnnviz", "run", config, "--engines", WRONG, "--json", "-"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (1, "")
-    assert json.loads(done.stdout)["verdict"] == "disagree"
 
 
 @pytest.mark.slow

@@ -25,8 +25,6 @@ FULL = "rnnviz: Standard output cannot be written: No space left on device.\n"
 # Unbuffered, an error would come while a command is still running; buffered, when Python ends.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
 
-OTHER_TEXTS = (["config", "lstm"], ["doctor"], ["sweep", "--example"])
-
 on_linux = pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
 
 
@@ -185,29 +183,19 @@ def test_full_standard_output_is_reported(config: str, tmp_path: Path, agree: bo
 
 @on_linux
 @pytest.mark.parametrize(
-    "words",
+    ("line", "words", "code", "said"),
     [
-        ["config"],
-        ["--help"],
-        *OTHER_TEXTS,
+        ('"$@" > /dev/full', ["--help"], WRONG_INPUT, FULL),
+        ('"$@" > /dev/full', ["config", "lstm"], WRONG_INPUT, FULL),
+        ('"$@" 2> /dev/full', ["run", "missing.toml"], WRONG_INPUT, ""),
+        ('"$@" 2>&-', ["run", "missing.toml"], WRONG_INPUT, ""),
+        ('"$@" >&-', ["--version"], AGREE, ""),
+        ('"$@" >&-', ["config"], AGREE, ""),
     ],
 )
-def test_unprintable_text_is_reported(words: list[str]) -> None:
-    done = in_shell('"$@" > /dev/full', *words)
-    assert (done.returncode, done.stderr) == (WRONG_INPUT, FULL)
-
-
-@on_linux
-@pytest.mark.parametrize("line", ['"$@" 2> /dev/full', '"$@" 2>&-'])
-def test_unprintable_error_keeps_the_exit_code(line: str) -> None:
-    done = in_shell(line, "run", "missing.toml")
-    assert (done.returncode, done.stdout, done.stderr) == (WRONG_INPUT, "", "")
-
-
-@pytest.mark.parametrize("words", [["config"], ["--version"]])
-def test_closed_standard_output(words: list[str]) -> None:
-    done = in_shell('"$@" >&-', *words)
-    assert (done.returncode, done.stdout, done.stderr) == (AGREE, "", "")
+def test_unwritable_streams_keep_the_exit_code(line: str, words: list[str], code: int, said: str) -> None:
+    done = in_shell(line, *words)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", said)
 
 
 @pytest.mark.parametrize(

@@ -45,13 +45,7 @@ def test_wrong_engine_first_step_and_likely_cause(rnnviz: Called, tmp_path: Path
     assert (right["verdict"], right["first_wrong"], right["coverage"]) == ("right", None, 1.0)
     assert 0 < right["worst_ratio"] < 8 < wrong["worst_ratio"]
     first = wrong["first_wrong"]
-    assert {key: first[key] for key in ("layer", "direction", "timestep", "sample", "unit")} == {
-        "layer": 0,
-        "direction": "forward",
-        "timestep": 0,
-        "sample": 0,
-        "unit": 0,
-    }
+    assert first.items() >= {"layer": 0, "direction": "forward", "timestep": 0, "sample": 0, "unit": 0}.items()
     assert first["value"] == found["first_mismatch"]["candidate"]
     assert first["expected"] == pytest.approx(found["first_mismatch"]["reference"], abs=1e-6)
 
@@ -64,9 +58,8 @@ def test_failed_check_alone_disagrees_with_diagnosis(rnnviz: Called, tmp_path: P
     assert found["diagnosis"] == ["final-state-at-last-timestep"]
 
 
-@pytest.mark.parametrize("more", [(), ("--strict",)])
-def test_without_audit_no_engine_is_named(rnnviz: Called, tmp_path: Path, more: tuple[str, ...]) -> None:
-    code, found, _ = run(rnnviz, write(tmp_path), "--audit", "off", *more)
+def test_without_audit_no_engine_is_named(rnnviz: Called, tmp_path: Path) -> None:
+    code, found, _ = run(rnnviz, write(tmp_path), "--audit", "off")
     assert (code, found["verdict"]) == (1, "disagree")
     assert not {"audit", "diagnosis", "undetectable"} & set(found)
 
@@ -143,9 +136,8 @@ def test_gradients_are_computed_by_an_option(rnnviz: Called, tmp_path: Path, can
     jsonschema.Draft202012Validator(schema).validate(found)
 
 
-@pytest.mark.parametrize("engines", ["onnx,manual", "manual,onnx"])
-def test_onnx_refuses_float64(rnnviz: Called, tmp_path: Path, engines: str) -> None:
-    code, _, sentence = run(rnnviz, write(tmp_path, network={"dtype": "float64"}), "--engines", engines)
+def test_onnx_refuses_float64(rnnviz: Called, tmp_path: Path) -> None:
+    code, _, sentence = run(rnnviz, write(tmp_path, network={"dtype": "float64"}), "--engines", "manual,onnx")
     assert code == 2
     assert "float32 only, but network.dtype is float64" in sentence
 
