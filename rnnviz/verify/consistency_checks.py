@@ -3,7 +3,7 @@
 Its states besides h must follow from its hidden states, or equal another engine's.
 """
 
-from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -12,10 +12,7 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.core.trace_index import (
-    padding_mask,
-    time_blocks,
-)
+from rnnviz.core.trace_index import padding_mask, time_blocks
 from rnnviz.frozen import dataclass
 from rnnviz.steps.states import CellStates
 from rnnviz.verify.metrics import abs_error, blocks, tolerance
@@ -88,16 +85,9 @@ def padding_check(trace: Trace) -> Check:
 
 
 def equality(
-    name: str,
-    engine: str,
-    left: FloatArray,
-    right: FloatArray,
-    rtol: float,
-    atol: float,
-    *,
-    accumulates: bool = False,
+    name: str, engine: str, left: FloatArray, right: FloatArray, rtol: float, atol: float, **more: Any
 ) -> Check:
-    """Check that two arrays are equal within the tolerance. `left` and `right` are (N, H)."""
+    """Check that two arrays are equal within the tolerance; `more` are fields of the check."""
     worst, outside = 0.0, 0
     for a, b in zip(blocks(left), blocks(right), strict=True):
         if np.array_equal(a, b):
@@ -111,7 +101,7 @@ def equality(
         detail = f"all {left.size:,} values agree, the largest difference is {worst:.2g}"
     else:
         detail = f"{outside:,} of {left.size:,} values differ, by up to {worst:.2g}"
-    return Check(name, engine, outside == 0, detail, accumulates)
+    return Check(name, engine, outside == 0, detail, **more)
 
 
 def consistency_checks(trace: Trace, rtol: float, atol: float) -> list[Check]:
@@ -120,39 +110,31 @@ def consistency_checks(trace: Trace, rtol: float, atol: float) -> list[Check]:
     top, state = trace.hidden[-1], trace.state_h.reshape(layers, directions, *trace.state_h.shape[1:])
     out_forward, out_backward = trace.output[..., :size], trace.output[..., size:]
     recorded = {"h", "out", "state.h"} - trace.missing
-
-    def check(name: str, left: FloatArray, right: FloatArray, fix: str = _FIX_STATE) -> Check:
-        return replace(equality(name, trace.engine, left, right, rtol, atol), fix=fix)
-
     checks: list[Check] = []
+
+    def check(name: str, left: FloatArray, right: FloatArray, fix: str = _FIX_STATE) -> None:
+        checks.append(equality(name, trace.engine, left, right, rtol, atol, fix=fix))
+
     if recorded >= {"out", "state.h"}:
         if trace.places.reverse:
-            checks.append(check("the backward final state is the output at t = 0", state[-1, 0], out_forward[0]))
+            check("the backward final state is the output at t = 0", state[-1, 0], out_forward[0])
         else:
             last = "each sample's last time step" if trace.places.lengths else "t = T-1"
             final = out_forward[trace.places.last_steps(0)]
-            checks.append(check(f"the forward final state is the output at {last}", state[-1, 0], final))
+            check(f"the forward final state is the output at {last}", state[-1, 0], final)
         if directions == 2:
-            checks.append(check("the backward final state is the output at t = 0", state[-1, 1], out_backward[0]))
+            check("the backward final state is the output at t = 0", state[-1, 1], out_backward[0])
     if recorded >= {"h", "out"}:
         if directions == 2:
-            checks += [
-                check("out[..., :H] is the top layer's forward hidden states", out_forward, top[0], _FIX_OUTPUT),
-                check("out[..., H:] is the top layer's backward hidden states", out_backward, top[1], _FIX_OUTPUT),
-            ]
+            check("out[..., :H] is the top layer's forward hidden states", out_forward, top[0], _FIX_OUTPUT)
+            check("out[..., H:] is the top layer's backward hidden states", out_backward, top[1], _FIX_OUTPUT)
         else:
-            checks.append(check("out is the top layer's hidden states", out_forward, top[0], _FIX_OUTPUT))
-    if not recorded >= {"h", "state.h"}:
-        return checks
-    checks += [
-        check(
-            f"state[{layer * directions + d}] is layer {layer}'s last computed {word}hidden state",
-            state[layer, d],
-            trace.hidden[layer, d, *trace.places.last_steps(d)],
-        )
-        for layer in range(layers)
-        for d, word in enumerate(("forward ", "backward ") if directions == 2 else ("",))
-    ]
+            check("out is the top layer's hidden states", out_forward, top[0], _FIX_OUTPUT)
+    if recorded >= {"h", "state.h"}:
+        for layer, d in np.ndindex(layers, directions):
+            word = ("forward ", "backward ")[d] if directions == 2 else ""
+            name = f"state[{layer * directions + d}] is layer {layer}'s last computed {word}hidden state"
+            check(name, state[layer, d], trace.hidden[layer, d, *trace.places.last_steps(d)])
     return checks
 
 
@@ -206,19 +188,13 @@ def state_equality(reference: Trace, candidate: Trace, rtol: float, atol: float)
     partial = candidate if candidate.partial else reference
     other = reference if partial is candidate else candidate
     names = ("state.h", "state.c") if partial.places.lengths else ("state.c",)
-    return [
-        equality(
-            f"state[{'hc'.index(name[-1])}] is that of {display_name(other.engine)}",
-            partial.engine,
-            candidate[name],
-            reference[name],
-            rtol,
-            atol,
-            accumulates=True,
-        )
-        for name in names
-        if partial.partial and name in reference and name in candidate and name not in partial.missing | other.missing
-    ]
+    checks = []
+    for name in names:
+        if partial.partial and name in reference and name in candidate and name not in partial.missing | other.missing:
+            said = f"state[{'hc'.index(name[-1])}] is that of {display_name(other.engine)}"
+            own = partial.engine, candidate[name], reference[name]
+            checks.append(equality(said, *own, rtol, atol, accumulates=True))
+    return checks
 
 
 class CellStateTally:

@@ -83,13 +83,6 @@ class ForwardEvidence:
     wrong: Location | None
     padding_filled: bool
 
-    @classmethod
-    def of(
-        cls, inputs: Inputs, trace: Trace, wrong: Location | None, *, padding_filled: bool
-    ) -> "ForwardEvidence | None":
-        """The evidence of a trace; None of a recording that is too large to compute whole."""
-        return None if trace.partial and trace.hidden.size > _MOST_VALUES else cls(inputs, trace, wrong, padding_filled)
-
     def bugs(self) -> Iterator[tuple[Names, BugVariant]]:
         """Every variant of every known bug that changes a step or a final state."""
         for bug in known_bugs_in(self.inputs):
@@ -371,8 +364,11 @@ def diagnose(inputs: Inputs, trace: Trace, audit: Audit, failing: Sequence[Check
     evidence: Evidence | None
     if audit.way == "backward":
         evidence = BackwardEvidence.of(inputs, trace)
+    elif trace.partial and trace.hidden.size > _MOST_VALUES:
+        # It cannot be computed whole.
+        evidence = None
     else:
-        evidence = ForwardEvidence.of(inputs, trace, audit.first_location, padding_filled=PADDING_CHECK in names)
+        evidence = ForwardEvidence(inputs, trace, audit.first_location, padding_filled=PADDING_CHECK in names)
     if evidence is None:
         return ()
     correct = evidence.distance(BugVariant(), ALLOWED * BETTER)
@@ -386,12 +382,9 @@ def diagnose(inputs: Inputs, trace: Trace, audit: Audit, failing: Sequence[Check
 
 def _explanations(evidence: Evidence, faults: Iterable[tuple[Names, BugVariant]], limit: float) -> tuple[Names, ...]:
     """The names of those faults that give the whole trace, the nearest ones of them."""
-    within = [
-        (names, distance)
-        for names, fault in faults
-        if (distance := evidence.distance(fault, limit)) <= limit and evidence.reproduces(fault)
-    ]
-    return nearest(evidence.inputs, within, limit, evidence.trace)
+    found = ((names, evidence.distance(fault, limit), fault) for names, fault in faults)
+    given = [(names, distance) for names, distance, fault in found if distance <= limit and evidence.reproduces(fault)]
+    return nearest(evidence.inputs, given, limit, evidence.trace)
 
 
 def _pairs(evidence: Evidence) -> Iterator[tuple[Names, BugVariant]]:
