@@ -1,7 +1,7 @@
 """Text helpers: plurals, lists joined by "and", suggestions, missing files."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from rnnviz.core.errors import InputError, printable
 
@@ -46,24 +46,3 @@ def capital(text: str) -> str:
 def plural(count: int, one: str, many: str = "") -> str:
     """A count with its noun: "1 value", "3,200 values"; `many` replaces the noun with an s."""
     return f"{count:,} {one if count == 1 else many or f'{one}s'}"
-
-
-_WIDTH = 70
-"""Characters in a line of a tooltip."""
-
-
-def wrapped(text: str) -> str:
-    """The text in lines as short as those of a tooltip; longer words stay whole."""
-    return "\n".join(part for line in text.split("\n") for part in _folded(line))
-
-
-def _folded(line: str) -> Iterator[str]:
-    # The standard library's `wrap` takes ten times as long, and a window has hundreds of tooltips.
-    while len(line) > _WIDTH:
-        end = line.rfind(" ", 0, _WIDTH + 1)
-        end = end if end > 0 else line.find(" ", _WIDTH)
-        if end < 0:
-            break
-        yield line[:end].rstrip()
-        line = line[end:].lstrip()
-    yield line

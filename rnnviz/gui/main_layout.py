@@ -20,9 +20,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from rnnviz.core.words import wrapped
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import ResultView
 
 if TYPE_CHECKING:

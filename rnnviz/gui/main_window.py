@@ -9,7 +9,6 @@ from PySide6.QtCore import QEvent, QObject, QSize, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QWidget
 
-from rnnviz.core.words import wrapped
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.code_commands import CodeCommands
@@ -45,6 +44,7 @@ from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import TEXT_SIZES
 from rnnviz.gui.theme.theme_manager import ThemeManager
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.training.commands import TrainingCommands
 from rnnviz.gui.view_sync import (
     ABSENT,

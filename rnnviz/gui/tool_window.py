@@ -6,9 +6,9 @@ from PySide6.QtCore import QPoint, QRect, QSize, Qt
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QToolBar, QWidget
 
-from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.tooltips import wrapped
 
 _FRAME = QSize(16, 48)
 """Space for the frame and the title bar of a window, whose size Qt learns only after it is shown."""

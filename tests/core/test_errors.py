@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rnnviz.core.errors import ConfigError, EngineError, InputError, check_regular, damaged, in_short, printable
-from rnnviz.core.words import join_words, plural, suggest, unreadable, wrapped
+from rnnviz.core.words import join_words, plural, suggest, unreadable
 
 
 @pytest.mark.parametrize(
@@ -91,12 +91,6 @@ def test_the_nearest_known_name_is_suggested(name: str, question: str) -> None:
 def test_a_count_with_its_noun() -> None:
     assert [plural(count, "value") for count in (0, 1, 3200)] == ["0 values", "1 value", "3,200 values"]
     assert [plural(count, "entry", "entries") for count in (1, 2)] == ["1 entry", "2 entries"]
-
-
-def test_long_lines_are_wrapped_at_spaces() -> None:
-    text = f"{'ab ' * 30}end\nkeeps-its-hyphen {'x' * 80} y"
-    assert wrapped(text).split("\n") == [" ".join(["ab"] * 23), "ab " * 7 + "end", "keeps-its-hyphen", "x" * 80, "y"]
-    assert wrapped("a b c\nd") == "a b c\nd"
 
 
 def test_a_missing_file_is_named_with_its_folder_and_the_nearest_name(tmp_path: Path) -> None:

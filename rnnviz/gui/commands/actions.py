@@ -22,10 +22,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from rnnviz.core.words import wrapped
 from rnnviz.frozen import dataclass
 from rnnviz.gui.settings_panel.widgets import LongLineEdit
 from rnnviz.gui.theme.icons import Icons
+from rnnviz.gui.tooltips import wrapped
 
 Host = TypeVar("Host")
 

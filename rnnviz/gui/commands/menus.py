@@ -17,7 +17,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from rnnviz.core.words import wrapped
 from rnnviz.gui.commands.actions import Actions, Menus, shown_keys
 from rnnviz.gui.commands.dialogs import RecentFiles
 from rnnviz.gui.export.outputs import MENU_OUTPUTS
@@ -25,6 +24,7 @@ from rnnviz.gui.export.picture import SCALES
 from rnnviz.gui.naming import use_names
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.scaling import DialogScrollArea, space_dialog, use_motion
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.lessons.index import Lesson, LessonEntry, lesson_entries
 
 _THEME_WORDS = {"desktop": ("&System", ""), "light": ("&Light", ""), "dark": ("&Dark", "")}

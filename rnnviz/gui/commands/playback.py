@@ -10,12 +10,12 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSlider, QToolButton, 
 
 from rnnviz.core.sequence import UNNAMED, timestep_in_words
 from rnnviz.core.trace_index import Location
-from rnnviz.core.words import wrapped
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.selection import SelectionCommands
 from rnnviz.gui.regions import STAGE_NAMES, STAGES, Order, Stage, Traversal, stage_regions, stage_text
 from rnnviz.gui.theme.scaling import motion_reduced, scaled
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import down
 
 

@@ -5,7 +5,7 @@ from PySide6.QtGui import QAction, QResizeEvent, QShowEvent, QStandardItem, QSta
 from PySide6.QtWidgets import QComboBox, QLabel, QMenu, QSizePolicy, QSpinBox, QToolBar, QToolButton, QWidget
 
 from rnnviz.core.engine_spec import display_name
-from rnnviz.core.words import plural, wrapped
+from rnnviz.core.words import plural
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.playback import PlaybackControls, Player, of_indices
@@ -13,6 +13,7 @@ from rnnviz.gui.commands.selection import SelectionCommands
 from rnnviz.gui.theme.elided_combo import ElidedComboBox
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.lessons.index import Lesson, LessonEntry, lesson_entries
 from rnnviz.reading.quantities import GRADIENTS, Quantity, choices_of
 from rnnviz.verify.result import RunResult

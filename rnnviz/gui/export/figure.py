@@ -41,13 +41,13 @@ from PySide6.QtWidgets import (
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import Location
-from rnnviz.core.words import wrapped
 from rnnviz.frozen import dataclass
 from rnnviz.gui.app_state import Field, Session
 from rnnviz.gui.export.picture import IncrementalGrab, flush_scene_updates
 from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.palettes import THEMES, Theme, ThemeName
 from rnnviz.gui.theme.scaling import DialogScrollArea, chosen_text_scale, scaled, space_dialog
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.labels import LegendKey
 from rnnviz.gui.views.table import NumberTable

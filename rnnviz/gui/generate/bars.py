@@ -7,9 +7,10 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.sequence import visible
-from rnnviz.core.words import join_words, wrapped
+from rnnviz.core.words import join_words
 from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.tooltips import wrapped
 
 MOST = 12
 """Number of characters that are shown."""

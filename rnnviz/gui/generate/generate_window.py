@@ -18,13 +18,13 @@ from PySide6.QtWidgets import (
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.sequence import visible
-from rnnviz.core.words import wrapped
 from rnnviz.gui.generate.bars import ProbabilityBars, bars_of
 from rnnviz.gui.generate.text_view import GeneratedTextView
 from rnnviz.gui.settings_panel.widgets import FieldMessage
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tool_window import ToolWindow, toolbar
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.training.character_model import CharacterModel, Generator, entropy, shipped_model
 

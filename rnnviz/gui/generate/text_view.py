@@ -4,9 +4,9 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QFont, QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import QPlainTextEdit
 
-from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.markdown import mark_text
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.tooltips import wrapped
 
 
 class GeneratedTextView(QPlainTextEdit):

@@ -29,11 +29,11 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.core.resources import resource_path
-from rnnviz.core.words import wrapped
 from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.markdown import mark_text, show_markdown
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.io.resources import INDEX, GuidePage, anchor_of, find_in_guide, guide_groups, guide_pages
 
 _MARGIN = 18.0

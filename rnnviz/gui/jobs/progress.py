@@ -7,9 +7,9 @@ from time import monotonic
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QStackedWidget, QWidget
 
-from rnnviz.core.words import wrapped
 from rnnviz.execution.events import STARTING, Stage
 from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.tooltips import wrapped
 
 _ESTIMATE_AFTER_SECONDS = 1.0
 

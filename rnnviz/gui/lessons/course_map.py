@@ -18,8 +18,9 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QAbstractButton, QDialog, QDialogButtonBox, QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from rnnviz.core.errors import InputError
-from rnnviz.core.words import join_words, wrapped
+from rnnviz.core.words import join_words
 from rnnviz.gui.theme.scaling import DialogScrollArea, scaled, space_dialog
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.lessons.index import LessonEntry, chapters, find_entry
 
 _WIDTH, _HEIGHT = 188, 70

@@ -29,12 +29,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from rnnviz.core.words import wrapped
 from rnnviz.gui.lessons.lesson_text import LessonText
 from rnnviz.gui.lessons.questions import QuestionBox, TaskBox
 from rnnviz.gui.lessons.statements import StatementCounter, StatementRow
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.gui.views.verdict_bar import link_button
 from rnnviz.lessons.content import GuidedLesson, LessonStep

@@ -16,10 +16,10 @@ from PySide6.QtWidgets import (
 
 from rnnviz.core import number_format
 from rnnviz.core.number_format import true_minus_in
-from rnnviz.core.words import wrapped
 from rnnviz.gui.commands.actions import TAKES_ARROWS
 from rnnviz.gui.lessons.lesson_text import LessonText, label_html, plain
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.lessons.content import Question, Task, number_of
 from rnnviz.lessons.statements import StatementResult
 

@@ -6,13 +6,13 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QToolButton, QVB
 
 from rnnviz.core.number_format import true_minus_in
 from rnnviz.core.trace_index import Location
-from rnnviz.core.words import wrapped
 from rnnviz.gui.jobs.task_queue import LatestTask
 from rnnviz.gui.lessons.lesson_text import label_html, plain
 from rnnviz.gui.theme.fonts import code_font
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.lessons.statements import Operand, Pair, Statement, StatementResult, check_statement
 from rnnviz.verify.result import RunResult
 

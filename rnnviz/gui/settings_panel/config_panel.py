@@ -14,7 +14,6 @@ from rnnviz.cells import CellSpec
 from rnnviz.core.config import DEFAULT_TOLERANCES, SECTIONS, Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import FieldSpec, declarations
-from rnnviz.core.words import wrapped
 from rnnviz.engines.registry import engines_of, with_candidates
 from rnnviz.gui.settings_panel.editors import (
     ChoiceEditor,
@@ -39,6 +38,7 @@ from rnnviz.gui.settings_panel.summary import NetworkSummary
 from rnnviz.gui.settings_panel.widgets import FieldMessage, control_palette
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.io.config_toml import is_unpacked
 from rnnviz.verify.compare import defaults
 from rnnviz.verify.result import RunResult

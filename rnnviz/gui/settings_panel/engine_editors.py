@@ -14,11 +14,11 @@ from PySide6.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from rnnviz.core.engine_spec import RecordingName, display_name
 from rnnviz.core.errors import InputError
-from rnnviz.core.words import wrapped
 from rnnviz.engines.registry import recordings_in
 from rnnviz.gui.commands.dialogs import ALL_FILES, ask_file
 from rnnviz.gui.settings_panel.editors import Editor
 from rnnviz.gui.settings_panel.widgets import ElidedCheckBox, NoWheelComboBox
+from rnnviz.gui.tooltips import wrapped
 
 
 class AddRecordingButton(QPushButton):

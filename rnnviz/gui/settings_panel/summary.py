@@ -13,11 +13,11 @@ from rnnviz.cells.activations import ACTIVATIONS
 from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core.config import Config
 from rnnviz.core.memory_budget import available_memory, demand, readable
-from rnnviz.core.words import wrapped
 from rnnviz.engines.registry import gradients_given
 from rnnviz.gui.naming import named
 from rnnviz.gui.settings_panel.widgets import FieldMessage, WrappedText
 from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.tooltips import wrapped
 
 _PREVIOUS = "[t-1]"
 _TOKEN = re.compile(r"[A-Za-z]\w*(?:\[t-1\])?|[^A-Za-z]+")

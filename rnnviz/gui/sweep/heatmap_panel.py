@@ -10,11 +10,11 @@ from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QSizePolicy, QToolTip, QVBoxLayout, QWidget
 
 from rnnviz.core import number_format
-from rnnviz.core.words import wrapped
 from rnnviz.gui.sweep.heatmap import STEPS, Heatmap, colors
 from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.sweeps.grid import ENGINE
 from rnnviz.sweeps.results import (

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from rnnviz.core.words import wrapped
+from rnnviz.gui.tooltips import wrapped
 
 _LONGEST = 40
 """Characters that the size hint allows for. No built-in engine has a longer name."""

@@ -6,9 +6,9 @@ from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QToolButton, QWidget
 
 from rnnviz.core.resources import resource_path
-from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.tooltips import wrapped
 
 _SIZES = (16, 20, 40)
 """Sizes for menus and controls, and for high-resolution screens; Qt scales others."""

@@ -10,10 +10,10 @@ from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
-from rnnviz.core.words import wrapped
 from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.labels import ElidedLabel, LegendKey
 from rnnviz.gui.views.time_plot import Curve, LinearOrLogPlot, cosmetic_pen
 from rnnviz.series.outlines import finite_range, log_scale, outline_of

@@ -4,9 +4,9 @@ from PySide6.QtWidgets import QPlainTextEdit, QSizePolicy, QVBoxLayout, QWidget
 
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.sequence import visible
-from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.fonts import code_font
 from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.training.curves import CurveLine, StepPlot
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.training.checkpoints import TestPrediction

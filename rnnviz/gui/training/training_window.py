@@ -22,12 +22,12 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.core import number_format
-from rnnviz.core.words import wrapped
 from rnnviz.gui.settings_panel.widgets import NoWheelComboBox
 from rnnviz.gui.theme.icons import IconButton, Icons
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tool_window import ToolWindow, toolbar
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.training.curves import TrainingCurves
 from rnnviz.gui.training.prediction import PredictionView
 from rnnviz.gui.training.task_panel import TaskPanel

@@ -7,8 +7,8 @@ from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 
 from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core import number_format
-from rnnviz.core.words import wrapped
 from rnnviz.gui.audit_rows import AuditRow, ToleranceRow, audit_rows, tolerance_remark, tolerance_rows
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import ResultView, across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.gui.views.table import NumberTable

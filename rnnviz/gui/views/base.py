@@ -19,10 +19,10 @@ from PySide6.QtWidgets import (
 from rnnviz.core import number_format
 from rnnviz.core.gradients import OF_INPUT
 from rnnviz.core.trace_index import Location
-from rnnviz.core.words import wrapped
 from rnnviz.gui.regions import Region
 from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.labels import muted_palette
 from rnnviz.verify.compare import ArrayComparison, Comparison, LaneComparison
 from rnnviz.verify.result import RunResult

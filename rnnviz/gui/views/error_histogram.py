@@ -8,9 +8,10 @@ from PySide6.QtGui import QBrush, QColor, QFont, QKeyEvent, QMouseEvent, QPainte
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from rnnviz.core import number_format
-from rnnviz.core.words import capital, wrapped
+from rnnviz.core.words import capital
 from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import ArrayCombo, ResultView, across, choice, claims, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.series.outlines import Bars, HistogramBar, error_ratio_bars, ulp_bars

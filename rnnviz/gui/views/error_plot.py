@@ -11,8 +11,8 @@ from PySide6.QtGui import QColor, QPen
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy
 
 from rnnviz.core.trace_index import Location, lane_text
-from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import ArrayCombo, ResultView, across, choice, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, LegendKey, hint
 from rnnviz.gui.views.seams import at_seam

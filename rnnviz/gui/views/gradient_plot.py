@@ -18,7 +18,6 @@ from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.gradients import gradient
 from rnnviz.core.trace_index import Location, lane_text
-from rnnviz.core.words import wrapped
 from rnnviz.dependence.gradient_flow import (
     EXPLODING,
     VANISHING,
@@ -34,6 +33,7 @@ from rnnviz.gui.jobs.task_queue import Check, LatestTask
 from rnnviz.gui.theme.elided_combo import ElidedComboBox
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import ResultView, across, choice, down, pages
 from rnnviz.gui.views.error_plot import LaneCurves
 from rnnviz.gui.views.labels import ElidedLabel, LegendKey, hint

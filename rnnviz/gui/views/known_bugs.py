@@ -17,9 +17,10 @@ from PySide6.QtWidgets import (
 
 from rnnviz.core import number_format
 from rnnviz.core.gradients import gradient
-from rnnviz.core.words import capital, plural, wrapped
+from rnnviz.core.words import capital, plural
 from rnnviz.engines.registry import KnownBug, gradient_bugs_in, known_bugs_in
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import ResultView, across, down, pages
 from rnnviz.gui.views.labels import LinkedText, hint
 from rnnviz.gui.views.table import AnyIndex, NumberTable

@@ -19,9 +19,9 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QAbstractButton, QLabel, QSizePolicy, QWidget
 
 from rnnviz.core.number_format import true_minus, true_minus_in
-from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled, text_scale
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.text.verdict_text import TextPart, plain
 
 

@@ -10,9 +10,9 @@ from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import DIRECTIONS, Location
-from rnnviz.core.words import wrapped
 from rnnviz.explain.value_sources import quantity_place
 from rnnviz.gui.theme.elided_combo import ComboBox
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import ArrayCombo, ResultView, across, counted, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.gui.views.table import NumberTable

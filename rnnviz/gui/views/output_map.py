@@ -9,7 +9,6 @@ from PySide6.QtWidgets import QLabel, QSizePolicy, QToolTip, QWidget
 
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location, lane_text
-from rnnviz.core.words import wrapped
 from rnnviz.gui.index_texts import in_out, out_index, out_text, state_text
 from rnnviz.gui.naming import named
 from rnnviz.gui.regions import (
@@ -25,6 +24,7 @@ from rnnviz.gui.regions import (
 )
 from rnnviz.gui.theme.elided_combo import ElidedComboBox
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import ResultView, across, claims, down
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.gui.views.output_map_list import ClickedList, LaneRow, OutputMapPainter, OutputMapRows

@@ -9,9 +9,9 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, Qt
 from PySide6.QtGui import QColor, QIcon
 
 from rnnviz.core import number_format
-from rnnviz.core.words import wrapped
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.table import FULL_ROLE, AnyIndex, TableCell
 from rnnviz.results.columns import Column, Look
 

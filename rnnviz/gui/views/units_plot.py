@@ -11,11 +11,12 @@ from rnnviz.cells import CellSpec
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location, lane_text
-from rnnviz.core.words import join_words, wrapped
+from rnnviz.core.words import join_words
 from rnnviz.explain.value_sources import quantity_place
 from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import ResultView, across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, LegendKey, hint
 from rnnviz.gui.views.seams import at_seam

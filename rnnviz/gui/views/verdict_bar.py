@@ -10,12 +10,12 @@ from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import display_name, is_own
 from rnnviz.core.number_format import true_minus_in
 from rnnviz.core.trace_index import Location
-from rnnviz.core.words import wrapped
 from rnnviz.execution.events import Stage, StageKind
 from rnnviz.gui.tab_order import OVERLAY, UNFOLDED
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.verdict_facts import both_passes, gradient_facts, verdict_facts
 from rnnviz.gui.views.base import ResultView, across
 from rnnviz.gui.views.labels import NOTE_GAP, LinkedText, LinkLabel, markup

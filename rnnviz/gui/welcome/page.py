@@ -30,9 +30,9 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.core.model_formats import FORMATS
-from rnnviz.core.words import wrapped
 from rnnviz.gui.commands.actions import TAKES_ARROWS
 from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.verdict_bar import link_button
 from rnnviz.lessons.index import LessonEntry
 

@@ -9,10 +9,10 @@ from PySide6.QtGui import QBrush, QColor, QHelpEvent, QKeyEvent, QMouseEvent, QP
 from PySide6.QtWidgets import QToolTip
 
 from rnnviz.core import number_format
-from rnnviz.core.words import wrapped
 from rnnviz.explain.lines import Floats
 from rnnviz.explain.terms import GradientBars
 from rnnviz.explain.value_sources import in_words
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.arithmetic.side_plot import SidePlot, short_number
 from rnnviz.gui.views.base import claims, is_plain
 

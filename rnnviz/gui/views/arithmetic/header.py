@@ -19,7 +19,6 @@ from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import ARROWS
-from rnnviz.core.words import wrapped
 from rnnviz.explain.explanation import divergence_sentence
 from rnnviz.explain.terms import Order, TermTable
 from rnnviz.explain.value_sources import in_words, notation
@@ -27,6 +26,7 @@ from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.arithmetic.cards import MARKS
 from rnnviz.gui.views.arithmetic.page import Page
 from rnnviz.gui.views.base import across

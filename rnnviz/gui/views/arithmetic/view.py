@@ -14,7 +14,6 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.gradients import GRADIENT, gradient
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
-from rnnviz.core.words import wrapped
 from rnnviz.explain.backward import line_name
 from rnnviz.explain.explanation import explain, padding_sentence
 from rnnviz.explain.lines import format_short
@@ -28,6 +27,7 @@ from rnnviz.explain.value_sources import (
     selected,
 )
 from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.arithmetic.activation import ActivationPlot
 from rnnviz.gui.views.arithmetic.cards import Cards, divergence_line, first_line
 from rnnviz.gui.views.arithmetic.gradient_bars import GradientBarPlot

@@ -23,11 +23,12 @@ from PySide6.QtWidgets import (
 
 from rnnviz.core.number_format import count
 from rnnviz.core.trace_index import Location, lane_text
-from rnnviz.core.words import capital, wrapped
+from rnnviz.core.words import capital
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.jobs.task_queue import LatestTask
 from rnnviz.gui.theme.icons import IconButton
 from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.render_state import shown_in
 from rnnviz.reading.quantities import RECOMPUTED, Quantity, is_recomputed
