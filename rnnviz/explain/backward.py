@@ -8,7 +8,7 @@ the same step; those of a parameter from every time step and sample.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from math import prod
-from typing import NamedTuple
+from typing import Literal
 
 import numpy as np
 
@@ -29,8 +29,8 @@ from rnnviz.explain.backward_symbols import (
     in_brackets,
     later,
     texts,
-    through_weights,
 )
+from rnnviz.explain.forward import MatrixRows
 from rnnviz.explain.lines import Breakdown, EquationLine, Floats, Line, Part, StoredValue, Token, Way
 from rnnviz.explain.value_sources import notation
 from rnnviz.steps.inputs import rounded_once
@@ -58,15 +58,10 @@ class LineOfGradient:
             self._pieces.append((" - " if negative else " + ") if self._pieces else "-")
         self._pieces += pieces
 
-    def add_vector(self, part: Part, place: Place | None) -> None:
-        """Add a part whose sum is one number of the equation."""
-        self.parts.append(part)
-        self.add([Token(part.text, part.total, place)])
-
     def add_sum(self, text: str, parts: Sequence[Part], place: Place | None) -> None:
-        """Add parts that are together one number of the equation; a single part by its own name."""
-        name = parts[0].text if len(parts) == 1 and parts[0].way == "next" else text
-        self.add([Token(name, sum(part.total for part in parts), place)])
+        """Add parts that are together one number of the equation."""
+        self.parts += parts
+        self.add([Token(text, sum(part.total for part in parts), place)])
 
     def add_to_total(self, value: BoundedArray | None) -> None:
         if value is not None:
@@ -104,15 +99,6 @@ def single_term(way: Way, text: str, factor: float, d: BoundedArray | None, sour
     """A part with one term: a factor times a gradient."""
     value = np.array([0.0 if d is None else float(d.value.item())])
     return terms_of(way, text, np.array([factor]), value, lambda _: text, lambda _: source)
-
-
-class WeightColumn(NamedTuple):
-    """A column of a weight in the rows of a gate, "" of a matrix, which a step multiplies with its gradients."""
-
-    parameter: str
-    gate: str
-    column: int
-    where: Location
 
 
 class StepGradients:
@@ -194,54 +180,50 @@ class StepGradients:
 
     def _add_given(self, line: LineOfGradient, way: Way, text: str, d: BoundedArray | None, place: Place) -> None:
         """Add a gradient as it is, with the factor 1."""
-        line.add_vector(single_term(way, text, 1.0, d, place), place)
+        line.add_sum(text, [single_term(way, text, 1.0, d, place)], place)
         line.add_to_total(d)
 
     def _add_input_parts(self, line: LineOfGradient, reader: Location, column: int, text: str) -> None:
         """Add the terms of a column of the layer input: from the steps of every direction at `reader`."""
         for direction in range(self._network.directions):
             there = reader.moved(direction=direction)
-            step = self._blocks.step(there.layer, direction, there.timestep, there.sample)
             arrow = f" {ARROWS[self._network.backward(direction)]}" if self._network.directions > 1 else ""
-            parts = self._parts("u", step)
-            by_gate = {node.name: d for node, d in parts.items()}
-            found = self._blocks.layer(there.layer, direction).gradient_of_input(by_gate)
-            line.add_to_total(None if found is None else found[0, 0, column])
-            mark = f" {'↑' if text else ''}{arrow.strip()}".rstrip()
-            first = len(line.parts)
-            for node, d in parts.items():
-                symbol = self._symbols.named(node)
-                name = f"{through_weights((symbol,))}{mark}"
-                weights = WeightColumn("i2h_weight", node.name, column, there)
-                line.parts.append(self._vector("above", name, weights, d, symbol.text, mark))
+            parts = self._through_weights(line, there, "u", column, f" {'↑' if text else ''}{arrow.strip()}".rstrip())
             name = f"{text}{arrow}" if text else f"Wᵀ {gradient('u')}{arrow}"
-            line.add_sum(name, line.parts[first:], Place.at(gradient("h"), there) if text else None)
+            line.add_sum(name, parts, Place.at(gradient("h"), there) if text else None)
 
     def _add_next(self, line: LineOfGradient, there: Location, state: str) -> None:
         """Add the terms of a state that come from the next step."""
         step = self._blocks.step(there.layer, there.direction, there.timestep, there.sample)
         if state == self._network.kind.state_symbols[0]:
-            parts = {node.name: (node, d) for node, d in self._parts("v", step).items()}
-            by_gate = {gate: d for gate, (_, d) in parts.items()}
-            found = self._blocks.layer(there.layer, there.direction).gradient_of_hidden(by_gate)
-            line.add_to_total(None if found is None else found[0, 0, there.unit])
-            first = len(line.parts)
-            for gate in (g for g in self._network.kind.recurrent_gates if g in parts):
-                node, d = parts[gate]
-                read = self._symbols.equation(node)
-                text = through_weights(later(read))
-                weights = WeightColumn("h2h_weight", gate, there.unit, there)
-                line.parts.append(self._vector("next", text, weights, d, texts(read)))
+            parts = self._through_weights(line, there, "v", there.unit)
             if parts:
-                line.add_sum(f"Wᵀ {gradient('v')}[t+1]", line.parts[first:], Place.at(gradient("h"), there))
+                name = parts[0].text if len(parts) == 1 else f"Wᵀ {gradient('v')}[t+1]"
+                line.add_sum(name, parts, Place.at(gradient("h"), there))
         leaf = next((n for n in self._graph.nodes if (n.op, n.name) == ("state", state)), None)
         if leaf is not None:
             line.add_to_total(self._at(step.gradient(leaf), there.unit))
             if leaf in self._graph.states:
                 # A state that the step does not change.
-                line.parts.append(self._single("next", step, Path(leaf, ()), there, moved=True))
+                line.parts.append(self._on_path(step, Path(leaf, ()), there, moved=True))
                 line.add([self._piece(step, s, there) for s in later((self._symbols.named(leaf),))])
             self._add_inner(line, step, leaf, there, moved=True)
+
+    def _through_weights(
+        self, line: LineOfGradient, there: Location, op: Literal["u", "v"], column: int, mark: str = ""
+    ) -> list[Part]:
+        """Parts of the gates of a step, from its input parts "u" or recurrent parts "v": columns of their weights."""
+        step = self._blocks.step(there.layer, there.direction, there.timestep, there.sample)
+        layer = self._blocks.layer(there.layer, there.direction)
+        found = ((node, step.gradient(node)) for node in self._graph.nodes if node.op == op)
+        by_gate = {node.name: d for node, d in found if d is not None}
+        total = layer.gradient_of_input(by_gate) if op == "u" else layer.gradient_of_hidden(by_gate)
+        line.add_to_total(None if total is None else total[0, 0, column])
+        return [
+            self._vector("above" if op == "u" else "next", text + mark, node, d, there.moved(unit=column), read, mark)
+            for node, text, read in self._symbols.through_weights(op)
+            if (d := by_gate.get(node.name)) is not None
+        ]
 
     def _add_inner(
         self, line: LineOfGradient, step: BackwardBlock, node: Node, where: Location, *, moved: bool = False
@@ -254,60 +236,54 @@ class StepGradients:
             if of_state and not moved:
                 # The engine's own gradient of the state is that of all ways.
                 line.add_to_total(self._at(step.contribution(consumer, place), where.unit))
-            for path in self._symbols.paths_by(consumer, place):
-                if path.origin.op in PRODUCTS:
-                    line.parts.append(self._product("next" if moved else "step", step, path, where))
-                else:
-                    line.parts.append(self._single("next" if moved else "step", step, path, where, moved=moved))
+            paths = self._symbols.paths_by(consumer, place)
+            line.parts += (self._on_path(step, path, where, moved=moved) for path in paths)
         if not of_state and not moved:
             line.add_to_total(self._at(step.gradient(node), where.unit))
 
-    def _single(self, way: Way, step: BackwardBlock, path: Path, where: Location, *, moved: bool = False) -> Part:
-        """A part with one term: the local derivatives on a path times a named gradient."""
-        symbols, d = self._symbols.path(path), self._at(step.total(path.origin), where.unit)
-        factor, source = self._factor(step, path, where.unit), self._gradient_place(path.origin, where)
-        return single_term(way, texts(later(symbols) if moved else symbols), factor, d, source)
-
-    def _product(self, way: Way, step: BackwardBlock, path: Path, where: Location) -> Part:
-        """A part with a term for each row of a matrix, from a product that reads the unit."""
-        node, d = path.origin, step.gradient(path.origin)
-        assert d is not None
-        gate = node.name if node.op == "recurrent" else ""
-        weights = WeightColumn("h2h_weight" if gate else node.args[0].name, gate, where.unit, where)
-        text, read = self._symbols.product(node).text, texts(self._symbols.short(node))
-        return self._vector(way, text, weights, d, read, scale=self._factor(step, path, where.unit))
+    def _on_path(self, step: BackwardBlock, path: Path, where: Location, *, moved: bool) -> Part:
+        """The terms on a path: of all units through a matrix, or one gradient times the local derivatives."""
+        way: Way = "next" if moved else "step"
+        node, factor = path.origin, self._factor(step, path, where.unit)
+        if node.op in PRODUCTS:
+            d, text = step.gradient(node), self._symbols.product(node).text
+            assert d is not None
+            return self._vector(way, text, node, d, where, texts(self._symbols.short(node)), scale=factor)
+        symbols, source = self._symbols.path(path), self._gradient_place(node, where)
+        text = texts(later(symbols) if moved else symbols)
+        return single_term(way, text, factor, self._at(step.total(node), where.unit), source)
 
     def _vector(
-        self, way: Way, text: str, of: WeightColumn, d: BoundedArray, read: str, mark: str = "", scale: float = 1.0
+        self,
+        way: Way,
+        text: str,
+        node: Node,
+        d: BoundedArray,
+        where: Location,
+        read: str,
+        mark: str = "",
+        scale: float = 1.0,
     ) -> Part:
-        """A part with a term for each unit: a column of a weight times gradients d (1, 1, H), named `read`."""
-        kind, size, where = self._network.kind, d.value.shape[-1], of.where
-        gates = kind.gate_symbols if of.parameter == "i2h_weight" else kind.recurrent_gates
-        first = gates.index(of.gate) * size if of.gate else 0
-        weights = vars(self._inputs.parameters.layer(where.layer, where.direction))[of.parameter]
-        name = in_brackets(read)
+        """A part with a term for each unit: the column `where.unit` of a matrix times gradients (1, 1, H) `read`."""
+        kind, name, column = self._network.kind, in_brackets(read), where.unit
+        rows = MatrixRows.of(kind, node, self._network.hidden_size)
+        weights = vars(self._inputs.parameters.layer(where.layer, where.direction))[rows.matrix]
+        gate = "h" if node.op == "matrix" else gate_name(kind, node.name)
 
         def source(unit: int) -> Place | None:
-            if unit >= self._network.output_size:
-                return None
-            return Place.at(gradient(gate_name(kind, of.gate) if of.gate else "h"), where.moved(unit=unit))
+            return Place.at(gradient(gate), where.moved(unit=unit)) if unit < self._network.output_size else None
 
         return terms_of(
             way,
             text,
-            scale * weights[first : first + size, of.column].astype(np.float64),
+            scale * weights[rows.first : rows.first + d.value.shape[-1], column].astype(np.float64),
             d.value.reshape(-1).astype(np.float64),
             lambda unit: f"{name}[t={where.timestep}, u={unit}]{mark}",
             source,
-            lambda unit: parameter_place(where.lane, of.parameter, (first + unit, of.column)),
+            lambda unit: parameter_place(where.lane, rows.matrix, (rows.first + unit, column)),
         )
 
     # Numbers and places
-
-    def _parts(self, op: str, step: BackwardBlock) -> dict[Node, BoundedArray]:
-        """The gradients of the input parts "u" or of the recurrent parts "v" of a step, as far as it has any."""
-        found = ((node, step.gradient(node)) for node in self._graph.nodes if node.op == op)
-        return {node: d for node, d in found if d is not None}
 
     def _at(self, d: BoundedArray | None, unit: int) -> BoundedArray | None:
         """One unit of an array (1, 1, U)."""
@@ -428,7 +404,7 @@ class ParameterGradient:
             name,
             lambda k: Place.at(gradient(gate_name(self._network.kind, gate) if gate else "h"), where(k)),
         )
-        line.add_vector(part, None)
+        line.add_sum(part.text, [part], None)
         layer = self._blocks.layer(place.layer, place.direction, 0)
         summed, magnitude, reach = (np.array(a.sum()) for a in (products, np.abs(products), bounds))
         line.add_to_total(layer.gradient_sum(summed, magnitude, products.size, reach))

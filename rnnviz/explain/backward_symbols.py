@@ -124,6 +124,17 @@ class GradientSymbols:
             symbols = (*symbols, GradientSymbol(" · "), *self._factor(factor))
         return symbols
 
+    def through_weights(self, op: Literal["u", "v"]) -> Iterator[tuple[Node, str, str]]:
+        """The contributions of input parts to the layer input, or of recurrent parts to the previous state.
+
+        Of each gate its node, the product with its weights, and the gradient that this multiplies.
+        """
+        nodes = {node.name: node for node in self.graph.nodes if node.op == op and self.consumers.get(node)}
+        for gate in nodes if op == "u" else self.graph.cell.recurrent_gates:
+            if gate in nodes:
+                read = (self.named(nodes[gate]),) if op == "u" else self.equation(nodes[gate])
+                yield nodes[gate], through_weights(read if op == "u" else later(read)), texts(read)
+
     def named(self, node: Node) -> GradientSymbol:
         """The gradient of a node by its name."""
         return GradientSymbol(gradient(self.names[node]), "gradient", node)

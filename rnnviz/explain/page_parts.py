@@ -5,8 +5,8 @@ product in the step reads, slopes that do not follow from results, and rounding 
 of `explain`, which no matrix product keeps. Besides them, the lines that a page's script computes, by numbers of nodes.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import time_blocks
 from rnnviz.explain import forward, terms
 from rnnviz.explain.backward_blocks import GradientBlocks
-from rnnviz.explain.backward_symbols import Path, gradient_symbols, in_brackets, later, texts, through_weights
+from rnnviz.explain.backward_symbols import Path, gradient_symbols, in_brackets, later, texts
 from rnnviz.explain.lines import Floats
 from rnnviz.frozen import dataclass
 
@@ -231,14 +231,9 @@ def backward_lines(network: Network, numbers: Mapping[Node, int]) -> dict[str, A
     def paths(node: Node) -> list[dict[str, Any]]:
         return [path(own) for own in symbols.paths(node)]
 
-    def parts(op: str, gates: Iterable[str]) -> list[dict[str, Any]]:
-        by_gate = {node.name: node for node in graph.nodes if node.op == op and symbols.consumers.get(node)}
-        found = []
-        for node in (by_gate[gate] for gate in gates if gate in by_gate):
-            read = (symbols.named(node),) if op == "u" else symbols.equation(node)
-            text = through_weights(read if op == "u" else later(read))
-            found.append({"node": numbers[node], "text": text, "gradient": in_brackets(texts(read))})
-        return found
+    def parts(op: Literal["u", "v"]) -> list[dict[str, Any]]:
+        found = symbols.through_weights(op)
+        return [{"node": numbers[node], "text": text, "gradient": in_brackets(read)} for node, text, read in found]
 
     return {
         "lines": [
@@ -260,6 +255,6 @@ def backward_lines(network: Network, numbers: Mapping[Node, int]) -> dict[str, A
             for node in graph.nodes
             if node.op == "state"
         },
-        "u": parts("u", [node.name for node in graph.nodes if node.op == "u"]),
-        "v": parts("v", cell.recurrent_gates),
+        "u": parts("u"),
+        "v": parts("v"),
     }
