@@ -106,26 +106,21 @@ class _PrintProgram(Action):
     """Print a cell's lines and the calls that compute them, and exit."""
 
     def __call__(self, _parser: object, _namespace: Namespace, cell: Any, _option: str | None = None) -> NoReturn:
-        raise SystemExit(terminal.print_answer(AGREE, _listing(cell) + "\n"))
+        if cell in CELLS:
+            from rnnviz.cells.interpreters.program_source import listing
 
-
-def _listing(cell: str) -> str:
-    """The listing of a cell; the process that runs the file of a custom cell makes its listing."""
-    if is_own(cell):
+            raise SystemExit(terminal.print_answer(AGREE, listing(CELLS[cell]) + "\n"))
+        if not is_own(cell):
+            known = f"{', '.join(CELLS)}, or the path of a .py file"
+            raise InputError(f"--program must be one of {known} (got {display_value(cell)}).{suggest(cell, CELLS)}")
         from rnnviz.engines.custom_code.parent import custom_program
 
+        # The process that runs the file of a custom cell makes its listing.
         try:
-            return custom_program(cell)
+            text = custom_program(cell)
         except EngineError as error:
             raise InputError(str(error)) from error
-    from rnnviz.cells.interpreters.program_source import listing
-
-    if cell not in CELLS:
-        raise InputError(
-            f"--program must be one of {', '.join(CELLS)}, or the path of a .py file (got {display_value(cell)})."
-            f"{suggest(cell, CELLS)}"
-        )
-    return listing(CELLS[cell])
+        raise SystemExit(terminal.print_answer(AGREE, text + "\n"))
 
 
 _INDEXED = re.compile(r"(?P<name>\w+)\[(?P<index>\d+(\s*,\s*\d+)?)\]")
@@ -177,16 +172,15 @@ def _gradient(result: RunResult, where: Location, name: str) -> Place:
     raise InputError(f"--gradient must be {expected} (got {name}).{suggest(name, known)}")
 
 
-_PLACE = ("layer", "timestep", "unit")
-"""The options that say which value is meant, besides those that have a default."""
+_OF_INPUT = ("x[", "input[")
 
 
 def _check_place(config: Config, options: Namespace) -> bool:
     """Check the options of the place as far as the config says what it may be; False if none names a place."""
     needed = _needed(options.gradient or "")
     missing = [name for name in needed if getattr(options, name) is None]
-    given = [name for name in (*_PLACE, "direction", "sample") if getattr(options, name) is not None]
-    if needed and not given:
+    named = ("layer", "direction", "timestep", "sample", "unit")
+    if needed and all(getattr(options, name) is None for name in named):
         return False
     if missing:
         lacking, every = (join_words([f"--{name}" for name in names]) for names in (missing, needed))
@@ -206,8 +200,7 @@ def check_place(config: Config, options: Namespace) -> None:
     if options.direction == "backward" and not (network.bidirectional or network.reverse):
         raise InputError("This network has a forward direction only: leave out --direction backward.")
     for name in ("layer", "timestep", "sample", "unit"):
-        if getattr(options, name) is None:
-            setattr(options, name, 0)
+        setattr(options, name, getattr(options, name) or 0)
     check_index("--layer", options.layer, network.num_layers, "layer")
     # A file may have other time steps, and a name another number of units.
     check_index("--unit", options.unit, max(network.output_size, network.hidden_size), "unit")
@@ -254,16 +247,14 @@ def _first_place(result: RunResult, options: Namespace) -> tuple[Location, str]:
 
 def _names_parameter(gradient: str) -> bool:
     """Whether --gradient names a number of a parameter."""
-    return "[" in gradient and not gradient.startswith(("x[", "input["))
+    return "[" in gradient and not gradient.startswith(_OF_INPUT)
 
 
 def _needed(gradient: str) -> tuple[str, ...]:
-    """The options that say which value is meant."""
-    if gradient.startswith(("x[", "input[")):
-        return ("timestep",)
-    if _names_parameter(gradient):
-        return ()
-    return ("layer", "unit") if gradient.endswith("0") else _PLACE
+    """The options that say which value is meant, besides those that have a default."""
+    if "[" in gradient:
+        return ("timestep",) if gradient.startswith(_OF_INPUT) else ()
+    return ("layer", "unit") if gradient.endswith("0") else ("layer", "timestep", "unit")
 
 
 def _check_sequence(config: Config, options: Namespace) -> None:
@@ -299,22 +290,19 @@ def _program() -> list[str]:
 
 def _options_of_run(result: RunResult, options: Namespace) -> list[str]:
     """The config, and the options that decide what is computed."""
-    path = str(options.config)
+    path, engines = str(options.config), None
+    if options.engines is not None or options.reference is not None:
+        named = result.config.compare.engines if options.engines is None else options.engines.split(",")
+        first = [] if options.reference is None else [options.reference]
+        names = dict.fromkeys([*first, *(name.strip() for name in named)])
+        # A comma separates engines, so a path that has one cannot be named.
+        engines = None if any("," in name for name in names) else ",".join(names)
     words = [os.path.join(os.curdir, path) if path.startswith("-") else path]
-    engines = _engines(result, options)
-    # A comma separates engines, so a path that has one cannot be named.
-    if engines and not any("," in name for name in engines):
-        words += _option("--engines", ",".join(engines))
-    return [*words, *_option("--cell", options.cell), *_option("--input", options.input)]
-
-
-def _engines(result: RunResult, options: Namespace) -> list[str]:
-    """The engines of --engines and --reference, the reference first; [] if the config names them."""
-    if options.engines is None and options.reference is None:
-        return []
-    named = result.config.compare.engines if options.engines is None else options.engines.split(",")
-    first = [] if options.reference is None else [options.reference]
-    return list(dict.fromkeys([*first, *(name.strip() for name in named)]))
+    for name, value in (("--engines", engines), ("--cell", options.cell), ("--input", options.input)):
+        if value is not None:
+            # A value that begins with a hyphen would be an option.
+            words += [f"{name}={value}"] if value.startswith("-") else [name, value]
+    return words
 
 
 def _places(result: RunResult, comparison: Comparison) -> Iterator[list[str]]:
@@ -324,9 +312,12 @@ def _places(result: RunResult, comparison: Comparison) -> Iterator[list[str]]:
         if fault is not None:
             yield _of_value(result, fault[1])
     if result.gradients_verdict(comparison) is Verdict.DISAGREE:
-        place = _first_gradient(result, comparison)
-        if place is not None:
-            yield _of_gradient(result, place)
+        # The first wrong gradient of the candidate, else of the reference, else the first mismatch.
+        audits, first = result.judged("backward").audits, comparison.first_gradient_mismatch
+        engines = (engine for engine in (comparison.candidate, comparison.reference) if engine in audits)
+        places = [wrong.where for engine in engines if (wrong := audits[engine].first_wrong) is not None]
+        places += [] if first is None else [first.place]
+        yield from (_of_gradient(result, place) for place in places[:1])
 
 
 def _of_value(result: RunResult, where: Location) -> list[str]:
@@ -338,17 +329,6 @@ def _of_value(result: RunResult, where: Location) -> list[str]:
     return [*at, "--value", next(name for name, place in values if where.unit < _units(result, place))]
 
 
-def _first_gradient(result: RunResult, comparison: Comparison) -> Place | None:
-    """The first wrong gradient of the candidate, else of the reference, else the first mismatch."""
-    judgment = result.judged("backward")
-    for engine in (comparison.candidate, comparison.reference):
-        audit = judgment.audits.get(engine)
-        if audit is not None and audit.first_wrong is not None:
-            return audit.first_wrong.where
-    first = comparison.first_gradient_mismatch
-    return None if first is None else first.place
-
-
 def _of_gradient(result: RunResult, place: Place) -> list[str]:
     name = place.array.removeprefix(GRADIENT)
     if place.location is not None:
@@ -357,10 +337,9 @@ def _of_gradient(result: RunResult, place: Place) -> list[str]:
         timestep, sample, feature = place.index
         return ["--timestep", str(timestep), "--sample", str(sample), "--gradient", f"x[{feature}]"]
     if place.kind == "initial":
-        at = place.to_json()
-        return [word for axis, value in at.items() for word in (f"--{axis}", str(value))] + ["--gradient", name]
-    index = ",".join(map(str, place.index))
-    return ["--gradient", f"{place.array.removeprefix(OF_PARAMETERS)}[{index}]"]
+        at = [word for axis, value in place.to_json().items() for word in (f"--{axis}", str(value))]
+        return [*at, "--gradient", name]
+    return ["--gradient", f"{place.array.removeprefix(OF_PARAMETERS)}[{','.join(map(str, place.index))}]"]
 
 
 def _of_place(result: RunResult, where: Location) -> list[str]:
@@ -373,10 +352,3 @@ def _of_place(result: RunResult, where: Location) -> list[str]:
     if result.inputs.batch_size > 1:
         words += ["--sample", str(where.sample)]
     return [*words, "--unit", str(where.unit)]
-
-
-def _option(name: str, value: str | None) -> list[str]:
-    """The words of an option; a value that begins with a hyphen is joined with it, or it would be an option."""
-    if value is None:
-        return []
-    return [f"{name}={value}"] if value.startswith("-") else [name, value]

@@ -551,31 +551,3 @@ def value_breakdown(
         recomputed=frozenset(name for name in graph.values if name not in trace and name not in trace.lines),
         hidden_size=network.hidden_size,
     )
-
-
-_POINTS = 97
-_LEAST_REACH, _REACH = {"sigmoid": 6.0, "relu": 2.0}, 3.0
-_BEYOND = 1.15
-_LARGEST = 1e30
-
-
-@dataclass(frozen=True, eq=False)
-class ActivationCurve:
-    """y = activation(x) at (n,) places that reach as far on both sides of 0, and a point (x, y) for each engine."""
-
-    activation: str
-    x: Floats
-    y: Floats
-    points: tuple[tuple[float, float], ...]
-
-
-def activation_curve(lines: Sequence[Line]) -> ActivationCurve | None:
-    """The curve of one line of some engines: a gate's, or tanh of an LSTM's h; None where it has no activation."""
-    if lines[0].point is None:
-        return None
-    activation = lines[0].point[0]
-    points = tuple(line.point[1:] for line in lines if line.point is not None)
-    finite = [abs(x) for x, _ in points if np.isfinite(x) and abs(x) < _LARGEST]
-    reach = max(_LEAST_REACH.get(activation.name, _REACH), _BEYOND * max(finite, default=0.0))
-    x = np.linspace(-reach, reach, _POINTS)
-    return ActivationCurve(activation.name, x, activation.values(x), points)

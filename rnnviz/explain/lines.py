@@ -21,7 +21,6 @@ Floats: TypeAlias = NDArray[np.float64]
 
 _TWO_DIGITS_FROM, _THREE_DECIMALS_FROM = 1e-3, 0.01
 _MOST_DECIMALS = 17
-_BRIEF = 10
 
 
 def format_short(value: float) -> str:
@@ -41,19 +40,6 @@ def format_distinct(one: float, other: float) -> tuple[str, str]:
             if pair[0] != pair[1]:
                 return pair
     return number_format.format_pair(one, other)
-
-
-def format_distinct_briefly(one: float, other: float) -> tuple[str, str]:
-    """The same in at most ten characters: "0.382…23" and "0.382…24"; as `format_short` if those do not show it."""
-    pair = format_distinct(one, other)
-    if max(map(len, pair)) <= _BRIEF:
-        return pair
-    same = next((place for place, (a, b) in enumerate(zip(*pair, strict=False)) if a != b), 0)
-    head = pair[0].find(".") + 1 + number_format.DECIMALS
-    brief = f"{pair[0][:head]}…{pair[0][same - 1 :]}", f"{pair[1][:head]}…{pair[1][same - 1 :]}"
-    if same <= head or max(map(len, brief)) > _BRIEF:
-        return format_short(one), format_short(other)
-    return brief
 
 
 def align_decimals(texts: Sequence[str]) -> list[str]:

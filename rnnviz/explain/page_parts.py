@@ -5,41 +5,28 @@ product in the step reads, slopes that do not follow from results, and rounding 
 of `explain`, which no matrix product keeps. Besides them, the lines that a page's script computes, by numbers of nodes.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import lru_cache
+from operator import methodcaller
 from typing import Any, Literal
 
 import numpy as np
 
 from rnnviz.cells.interpreters.backward_graph import PRODUCTS, symbols_of
 from rnnviz.cells.interpreters.graph import Graph, Node, ordered
+from rnnviz.cells.interpreters.running_error import BoundedArray
 from rnnviz.cells.interpreters.symbols import Symbol
 from rnnviz.core.config import Network
 from rnnviz.core.gradients import gradient
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import time_blocks
 from rnnviz.explain import forward, terms
-from rnnviz.explain.backward_blocks import GradientBlocks
+from rnnviz.explain.backward_blocks import BackwardBlock, GradientBlocks
 from rnnviz.explain.backward_symbols import Path, gradient_symbols, in_brackets, later, texts
-from rnnviz.explain.lines import Floats
-from rnnviz.frozen import dataclass
 
 _BLOCK_VALUES = 1 << 20
-
-
-@dataclass(frozen=True, eq=False)
-class LaneArithmetic:
-    """The steps of one lane, in float64.
-
-    `before` has the previous states (T, N, H) or (T, N, P) by symbol. `activations` has the results (T, N, U) of the
-    activations by node, and `across` what products read of all units, (T, N, K) by node. `bounds` has the audit's
-    rounding bounds (T, N, U) of the states, and of the lines that the engine returned, by name.
-    """
-
-    before: Mapping[str, Floats]
-    activations: Mapping[Node, Floats]
-    across: Mapping[Node, Floats]
-    bounds: Mapping[str, Floats]
 
 
 def _nodes_of_lines(graph: Graph) -> list[Node]:
@@ -69,8 +56,41 @@ def values_behind(graph: Graph) -> dict[str, Node]:
     return {name: node for name, node in graph.values.items() if node in read and node.shape != graph.values["h"].shape}
 
 
-def forward_lines(graph: Graph, numbers: Mapping[Node, int]) -> list[dict[str, Any]]:
-    """The lines of a step as JSON, by the numbers of the nodes: their symbols, and the parts that they add up."""
+def cell_data(network: Network, given: Collection[str]) -> dict[str, Any]:
+    """The step of a cell as JSON, its nodes by number; `given` has the values that an engine may give."""
+    graph = network.graph
+    numbers, lines = _numbers(graph), _lines(graph)
+    names, titled = [line.equation.name for line in lines], [line.equation.name for line in lines if line.title]
+    gates = dict.fromkeys(name for name in (*graph.cell.gate_symbols, *graph.cell.state_symbols) if name in titled)
+    compared = terms.compared_numbers(graph.cell, list(gates), names, [name for name in given if name in names])
+    return {
+        "states": graph.cell.state_symbols,
+        "nodes": [
+            {
+                "activation": "" if node.activation is None else node.activation.name,
+                "op": node.op,
+                "args": [numbers[arg] for arg in node.args],
+                "name": node.name,
+                "number": node.number,
+                **({"sum": _sum_of(network, node)} if node.op in forward.PRODUCT_OPS else {}),
+            }
+            for node in graph.nodes
+        ],
+        "names": {name: numbers[node] for name, node in graph.values.items()},
+        "lines": _forward_lines(graph),
+        "compared": [own._asdict() for own in compared],
+        "behind": [[name, numbers[node]] for name, node in values_behind(graph).items()],
+    }
+
+
+@lru_cache(maxsize=16)
+def _numbers(graph: Graph) -> dict[Node, int]:
+    return {node: number for number, node in enumerate(graph.nodes)}
+
+
+def _forward_lines(graph: Graph) -> list[dict[str, Any]]:
+    """The lines of a step: their symbols, and the parts that they add up."""
+    numbers = _numbers(graph)
     names = forward.first_names(graph)
 
     def part(own: forward.PartNodes) -> dict[str, Any]:
@@ -97,123 +117,93 @@ def forward_lines(graph: Graph, numbers: Mapping[Node, int]) -> list[dict[str, A
     ]
 
 
-def compared_numbers(graph: Graph, given: Collection[str]) -> list[dict[str, Any]]:
-    """The numbers of a step that are compared, in their order; `given` has the values that an engine may give."""
-    names = [line.equation.name for line in _lines(graph)]
-    titled = {line.equation.name for line in _lines(graph) if line.title}
-    gates = [name for name in (*graph.cell.gate_symbols, *graph.cell.state_symbols) if name in titled]
-    own = [name for name in given if name in names]
-    return [each._asdict() for each in terms.compared_numbers(graph.cell, list(dict.fromkeys(gates)), names, own)]
-
-
-def sum_of(network: Network, node: Node, numbers: Mapping[Node, int]) -> dict[str, Any]:
-    """The rows of a matrix that give an input part, a recurrent part or a product, as JSON.
+def _sum_of(network: Network, node: Node) -> dict[str, Any]:
+    """The rows of a matrix that give an input part, a recurrent part or a product.
 
     `of` is the vector that they multiply: x, h, or the number of a node.
     """
     rows = forward.MatrixRows.of(network.kind, node, network.hidden_size)
-    of = "xh"[rows.way != "i2h"] if rows.read is None else numbers[rows.read]
+    of = "xh"[rows.way != "i2h"] if rows.read is None else _numbers(network.graph)[rows.read]
     reads = next((name for name, value in network.graph.values.items() if value is rows.read), "")
     own = {"matrix": rows.matrix, "row": rows.first, "rows": network.sizes(0).of(node.shape[0])}
     return {**own, "bias": rows.bias, "of": of, "reads": reads}
 
 
 @np.errstate(all="ignore")
-def lane_arithmetic(inputs: Inputs, trace: Trace, layer: int, direction: int, samples: Sequence[int]) -> LaneArithmetic:
-    """The arithmetic of a lane of an engine for some samples."""
-    graph, every = inputs.network.graph, range(inputs.timesteps)
+def lane_arithmetic(
+    inputs: Inputs, trace: Trace, layer: int, direction: int, samples: Sequence[int]
+) -> dict[str, FloatArray]:
+    """The arithmetic of a lane of an engine for some samples, (T, N, U) or (T, N, K).
+
+    "before.c" is a previous state that the engine does not give, "activation.3" the result of the activation with that
+    number, "across.3" a value that products read of all units, and "bound.h" the audit's rounding bound of a value.
+    """
+    graph, every, numbers = inputs.network.graph, range(inputs.timesteps), _numbers(inputs.network.graph)
     steps = forward.own_steps(inputs, trace, (layer, direction), every, samples)
-    shape = *steps.x.shape[:2], trace.shape[-1]
-    size = shape[-1] * (1 + max(steps.x.shape[-1], inputs.network.hidden_size)) * len(samples)
-    activations: dict[Node, list[Floats]] = {node: [] for node in activation_nodes(graph)}
-    across: dict[Node, list[Floats]] = {node: [] for node in across_nodes(graph)}
+    parameters, shape = vars(inputs.parameters.layer(layer, direction)), graph.values["h"].shape
+    size = trace.shape[-1] * (1 + max(steps.x.shape[-1], inputs.network.hidden_size)) * len(samples)
+    blocks = []
     for times in time_blocks(every, max(1, _BLOCK_VALUES // size), backward=False):
-        state = {symbol: array[times] for symbol, array in steps.state.items()}
-        parameters = vars(inputs.parameters.layer(layer, direction))
-        values = forward.StepValues(graph.cell, parameters, steps.x[times], state, graph.values["h"].shape[0])
-        for node, found in activations.items():
-            found.append(np.broadcast_to(values.by_node[node], (*steps.x[times].shape[:2], shape[-1])))
-        for node, found in across.items():
-            found.append(values.across[node])
-    joined = [{node: np.concatenate(found) for node, found in each.items()} for each in (activations, across)]
-    bounds = {name: bound for name, bound in steps.bounds.items() if bound.shape[-1] == shape[-1]}
-    return LaneArithmetic(steps.state, joined[0], joined[1], bounds)
+        x, state = steps.x[times], {symbol: array[times] for symbol, array in steps.state.items()}
+        values = forward.StepValues(graph.cell, parameters, x, state, shape[0])
+        whole = *x.shape[:2], trace.shape[-1]
+        activations = ((node, values.by_node[node]) for node in activation_nodes(graph))
+        found = {f"activation.{numbers[node]}": np.broadcast_to(value, whole) for node, value in activations}
+        blocks.append(found | {f"across.{numbers[node]}": values.across[node] for node in across_nodes(graph)})
+    of_h = [name for name, node in graph.values.items() if node.shape == shape]
+    carried = [symbol for symbol in graph.cell.state_symbols[1:] if symbol in of_h and symbol not in trace]
+    given = [name for name in of_h if name in trace.lines or (name in ("h", "c") and name in trace)]
+    return {
+        **{f"before.{symbol}": steps.state[symbol] for symbol in carried},
+        **{name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]},
+        **{f"bound.{name}": steps.bounds[name].astype(trace.hidden.dtype) for name in given},
+    }
 
 
-KNOWN_SLOPES = ("sigmoid", "tanh")
+_KNOWN_SLOPES = ("sigmoid", "tanh")
 """Activations whose slope follows from their result."""
 
 
-@dataclass(frozen=True, eq=False)
-class LaneGradients:
-    """The backward pass of one lane of an engine, in float64.
+@np.errstate(all="ignore")
+def lane_gradients(blocks: GradientBlocks, layer: int, direction: int, samples: Sequence[int]) -> dict[str, FloatArray]:
+    """The backward pass of a lane for some samples, (T, N, U) or (T, N, K).
 
-    `own` has the gradients (T, N, U) of the states that the engine does not give, by symbol; `slopes` the slopes of
-    activations (T, N, U), and `products` the gradients (T, N, K) of products that have other units than h, by node.
+    "own.c" is the gradient of a state that the engine does not give, "slope.3" the slope of an activation that does not
+    follow from its result, and "contribution.3" the gradient of a product that has other units than h.
     """
-
-    own: Mapping[str, Floats]
-    slopes: Mapping[Node, Floats]
-    products: Mapping[Node, Floats]
-
-
-def slope_nodes(graph: Graph) -> list[Node]:
-    """The activations of a unit whose slopes do not follow from their results."""
-    return [
-        node
-        for node in activation_nodes(graph)
-        if node.activation is not None and node.activation.name not in KNOWN_SLOPES
-    ]
-
-
-def product_nodes(graph: Graph) -> list[Node]:
-    """The products of a step that have other units than h."""
-    size = graph.values[graph.cell.state_symbols[0]].shape
-    return [node for node in graph.nodes if node.op in ("u", "v", *PRODUCTS) and node.shape != size]
-
-
-def lane_gradients(blocks: GradientBlocks, layer: int, direction: int, samples: Sequence[int]) -> LaneGradients:
-    """The backward pass of a lane for some samples."""
-    inputs, graph = blocks.inputs, blocks.inputs.network.graph
-    given = [symbol for symbol in graph.cell.state_symbols if gradient(symbol) not in blocks.trace]
-    found = LaneGradients(
-        {symbol: _room(inputs, samples, graph.values[symbol]) for symbol in given},
-        {node: _room(inputs, samples, node) for node in slope_nodes(graph)},
-        {node: _room(inputs, samples, node) for node in product_nodes(graph)},
-    )
-    if not (found.own or found.slopes or found.products):
-        return found
-    with np.errstate(all="ignore"):
-        for column, sample in enumerate(samples):
-            # Each from the engine's own states, as they are explained.
-            for t in range(inputs.length(sample)):
-                step = blocks.step(layer, direction, t, sample)
-                for symbol, array in found.own.items():
-                    first = symbols_of(graph, graph.values[symbol])[0] == symbol
-                    own = step.total(graph.values[symbol]) if first else step.own(symbol)
-                    array[t, column] = 0.0 if own is None else own.value[0, 0]
-                for node, array in found.slopes.items():
-                    array[t, column] = step.slope(node).value[0, 0]
-                for node, array in found.products.items():
-                    d = step.gradient(node)
-                    array[t, column] = 0.0 if d is None else d.value[0, 0]
+    inputs, graph, numbers = blocks.inputs, blocks.inputs.network.graph, _numbers(blocks.inputs.network.graph)
+    read: dict[str, tuple[Node, Callable[[BackwardBlock], BoundedArray | None]]] = {}
+    for symbol in graph.cell.state_symbols:
+        node = graph.values[symbol]
+        if gradient(symbol) not in blocks.trace:
+            is_first = symbols_of(graph, node)[0] == symbol
+            read[f"own.{symbol}"] = node, methodcaller("total", node) if is_first else methodcaller("own", symbol)
+    for node in activation_nodes(graph):
+        if node.activation is not None and node.activation.name not in _KNOWN_SLOPES:
+            read[f"slope.{numbers[node]}"] = node, methodcaller("slope", node)
+    for node in graph.nodes:
+        if node.op in forward.PRODUCT_OPS and node.shape != graph.values[graph.cell.state_symbols[0]].shape:
+            read[f"contribution.{numbers[node]}"] = node, methodcaller("gradient", node)
+    sizes, shape = inputs.network.sizes(0), (inputs.timesteps, len(samples))
+    found = {name: np.zeros((*shape, sizes.of(node.shape[0]))) for name, (node, _) in read.items()}
+    for column, sample in enumerate(samples if read else ()):
+        # Each from the engine's own states, as they are explained.
+        for t in range(inputs.length(sample)):
+            step = blocks.step(layer, direction, t, sample)
+            for name, (_, number) in read.items():
+                d = number(step)
+                found[name][t, column] = 0.0 if d is None else d.value[0, 0]
     return found
 
 
-def _room(inputs: Inputs, samples: Sequence[int], node: Node) -> Floats:
-    """(T, N, U): zeros for the numbers of a node."""
-    return np.zeros((inputs.timesteps, len(samples), inputs.network.sizes(0).of(node.shape[0])))
-
-
-def backward_lines(network: Network, numbers: Mapping[Node, int]) -> dict[str, Any]:
+def backward_lines(graph: Graph) -> dict[str, Any]:
     """The lines of a step's gradients as JSON, by the numbers of the nodes.
 
     `lines` are those of the units of h in the order of the backward pass, with the paths on which gradients come in the
     step. `leaves` has the paths from the next step to each state, `u` and `v` the contributions of the input and
     recurrent parts through their weights.
     """
-    graph, cell = network.graph, network.kind
-    symbols, size = gradient_symbols(graph), graph.values[cell.state_symbols[0]].shape
+    numbers, symbols, states = _numbers(graph), gradient_symbols(graph), graph.cell.state_symbols
 
     def path(own: Path) -> dict[str, Any]:
         origin, is_product = own.origin, own.origin.op in PRODUCTS
@@ -240,11 +230,11 @@ def backward_lines(network: Network, numbers: Mapping[Node, int]) -> dict[str, A
             {
                 "name": gradient(symbols.names[node]),
                 "node": numbers[node],
-                "states": [symbol for symbol in cell.state_symbols if graph.values[symbol] is node],
+                "states": symbols_of(graph, node),
                 "paths": [] if node.op == "state" else paths(node),
             }
             for node in symbols.lines
-            if node.shape == size
+            if node.shape == graph.values[states[0]].shape
         ],
         "leaves": {
             node.name: {

@@ -1,49 +1,17 @@
 """Equations with their numbers, enough digits to distinguish them, and the curve of an activation."""
 
-from dataclasses import replace
-from math import inf, nan, tanh
+from math import inf, nan
 
-import numpy as np
 import pytest
 
-from rnnviz.core.trace_index import Location
-from rnnviz.explain.forward import activation_curve
 from rnnviz.explain.lines import (
-    Breakdown,
     EquationLine,
     StoredValue,
     Token,
     align_decimals,
     format_distinct,
-    format_distinct_briefly,
     format_short,
 )
-from tests.explain.arithmetics import breakdown_at, tidy_result
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "brief"),
-    [
-        (0.5, 0.625, ("0.500", "0.625")),
-        (-0.5, 0.50000004, ("-0.500", "0.500")),
-        (1.0, 1.00000004, ("1.00000000", "1.00000004")),
-        (0.38212345678923, 0.38212345678924, ("0.382…23", "0.382…24")),
-        (-0.38212345678923, -0.38212345678924, ("-0.382…23", "-0.382…24")),
-        (1e-9, 2e-9, ("0.000…01", "0.000…02")),
-        (99.5, 99.500000004, ("99.500…00", "99.500…04")),
-    ],
-)
-def test_two_values_differ_within_ten_characters(one: float, other: float, brief: tuple[str, str]) -> None:
-    assert format_distinct_briefly(one, other) == brief
-    assert format_distinct_briefly(other, one) == brief[::-1]
-
-
-WHERE = Location(0, 0, 2, 1, 1)
-
-
-def arithmetic(cell: str) -> Breakdown:
-    result = tidy_result(cell=cell, hidden_size=2)
-    return breakdown_at(result.inputs, result["gluon"], WHERE)
 
 
 def test_the_outcome_is_the_stored_minus_the_exact_value_with_its_limit() -> None:
@@ -131,42 +99,3 @@ def test_two_numbers_have_enough_decimals_to_differ(one: float, other: float, te
 )
 def test_texts_are_aligned_at_the_decimal_point(texts: list[str], aligned: list[str]) -> None:
     assert align_decimals(texts) == aligned
-
-
-@pytest.mark.parametrize(
-    ("cell", "line", "activation", "least"),
-    [
-        ("lstm", "i", "sigmoid", 6.0),
-        ("lstm", "g", "tanh", 3.0),
-        ("rnn_relu", "h", "relu", 2.0),
-        ("rnn_tanh", "h", "tanh", 3.0),
-    ],
-)
-def test_a_curve_is_symmetric_and_extends_beyond_each_point(
-    cell: str, line: str, activation: str, least: float
-) -> None:
-    own = arithmetic(cell)
-    gate = own.by_name[line]
-    assert gate.argument is not None
-    assert gate.point is not None
-    formula = {"sigmoid": lambda x: 1 / (1 + np.exp(-x)), "tanh": np.tanh, "relu": lambda x: np.where(x > 0, x, 0)}
-    for bias, reach in ((0.0, least), (-200.0, None), (1e31, least), (nan, least)):
-        there = gate.argument + bias
-        curve = activation_curve([gate, replace(gate, point=(gate.point[0], there, gate.value))])
-        assert curve is not None
-        assert curve.activation == activation
-        assert curve.x[-1] == pytest.approx(-curve.x[0])
-        assert curve.x[-1] == pytest.approx(1.15 * abs(there) if reach is None else least)
-        assert len(curve.x) == 97
-        np.testing.assert_allclose(curve.y, formula[activation](curve.x), atol=1e-15)
-        assert repr(curve.points) == repr(((gate.argument, gate.value), (there, gate.value)))
-
-
-def test_only_the_last_line_of_an_lstm_has_a_curve_without_a_gate() -> None:
-    own = arithmetic("lstm")
-    c = own.by_name["c"].value
-    curve = activation_curve([own.by_name["h"]])
-    assert curve is not None
-    assert curve.activation == "tanh"
-    np.testing.assert_allclose(curve.points, [(c, tanh(c))], rtol=1e-14)
-    assert activation_curve([own.by_name["c"]]) is activation_curve([arithmetic("gru").by_name["h"]]) is None

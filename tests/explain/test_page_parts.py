@@ -9,7 +9,7 @@ from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.explain.forward import value_breakdown
-from rnnviz.explain.page_parts import lane_arithmetic, values_behind
+from rnnviz.explain.page_parts import across_nodes, lane_arithmetic, values_behind
 from tests.explain.arithmetics import breakdown_at
 from tests.explain.test_every_cell import NETWORKS
 from tests.oracles.computed import computed
@@ -30,14 +30,17 @@ def compared(network: dict[str, Any], lengths: list[int] | None = None) -> None:
                 continue
             found = breakdown_at(inputs, trace, Location(layer, direction, timestep, sample, unit))
             for state in found.previous:
-                assert lane.before[state.symbol][timestep, column, unit] == pytest.approx(state.value, rel=1e-12)
+                if (name := f"before.{state.symbol}") in lane:
+                    assert lane[name][timestep, column, unit] == pytest.approx(state.value, rel=1e-12)
             results = {line.point[2] for line in found.lines if line.point is not None}
-            assert results <= {values[timestep, column, unit] for values in lane.activations.values()}
+            activations = (array for name, array in lane.items() if name.startswith("activation."))
+            assert results <= {array[timestep, column, unit] for array in activations}
             for own in found.outcomes:
-                assert lane.bounds[own.symbol][timestep, column, unit] == pytest.approx(own.bound, rel=1e-6)
+                assert lane[f"bound.{own.symbol}"][timestep, column, unit] == pytest.approx(own.bound, rel=1e-6)
             parts = [part for gate in found.gates for part in gate.parts]
-            behind = {node: name for name, node in values_behind(inputs.network.graph).items()}
-            for node, read in lane.across.items():
+            graph = inputs.network.graph
+            behind = {node: name for name, node in values_behind(graph).items()}
+            for node, read in ((node, lane[f"across.{graph.nodes.index(node)}"]) for node in across_nodes(graph)):
                 if node not in behind:
                     assert any(np.array_equal(read[timestep, column], part.values) for part in parts), node
                     continue

@@ -5,7 +5,7 @@ the last digit: the results of activations, and slopes that do not follow from t
 
 import json
 from base64 import b64encode
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import product
@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from rnnviz import __version__
-from rnnviz.cells.interpreters.graph import Node
 from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core import number_format
@@ -32,7 +31,6 @@ from rnnviz.core.sequence import feature_index, visible
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.explain import page_parts
-from rnnviz.explain.backward_blocks import GradientBlocks
 from rnnviz.explain.explanation import (
     DIVERGENCE,
     LIKELY_CAUSE,
@@ -41,7 +39,6 @@ from rnnviz.explain.explanation import (
     ExplanationCache,
     engines_without_terms,
 )
-from rnnviz.explain.forward import PRODUCT_OPS
 from rnnviz.io.config_toml import as_in_session, dump_config
 from rnnviz.io.export.report import html_environment, run_title
 from rnnviz.io.inputs import load_inputs, load_within
@@ -216,7 +213,6 @@ class _PageData:
         self.result, self.samples, self.inputs = result, samples, result.inputs
         self.network = result.config.network
         self.graph, self.cell = self.network.graph, self.network.kind
-        self.numbers = {node: place for place, node in enumerate(self.graph.nodes)}
         self.shape = result.shape
         self.lanes = list(product(range(self.shape[0]), range(self.shape[1])))
         self.chosen = np.asarray(samples, np.intp)
@@ -227,19 +223,12 @@ class _PageData:
 
     def data(self, engine: int, start: Location) -> dict[str, Any]:
         """All data; an engine and a value are selected first."""
-        inputs, numbers = self.inputs, self.numbers
+        inputs = self.inputs
         layers, directions, timesteps, _, units = self.shape
         given = dict.fromkeys(name for trace in self.result.traces.values() for name in (*trace.lines, *trace))
         names = [inputs.names.of_sample(n) for n in self.samples] if inputs.names.samples else [inputs.names]
         return {
-            "cell": {
-                "states": self.cell.state_symbols,
-                "nodes": [self._node(node) for node in self.graph.nodes],
-                "names": {name: numbers[node] for name, node in self.graph.values.items()},
-                "lines": page_parts.forward_lines(self.graph, numbers),
-                "compared": page_parts.compared_numbers(self.graph, given),
-                "behind": [[name, numbers[node]] for name, node in page_parts.values_behind(self.graph).items()],
-            },
+            "cell": page_parts.cell_data(self.network, given),
             "layers": layers,
             "directions": directions,
             "reverse": self.network.reverse,
@@ -258,16 +247,6 @@ class _PageData:
             **self.of_samples(),
             "startEngine": engine,
             "start": [start.layer, start.direction, start.timestep, self.samples.index(start.sample), start.unit],
-        }
-
-    def _node(self, node: Node) -> dict[str, Any]:
-        return {
-            "activation": "" if node.activation is None else node.activation.name,
-            "op": node.op,
-            "args": [self.numbers[arg] for arg in node.args],
-            "name": node.name,
-            "number": node.number,
-            **({"sum": page_parts.sum_of(self.network, node, self.numbers)} if node.op in PRODUCT_OPS else {}),
         }
 
     def parameters(self) -> list[dict[str, Any]]:
@@ -291,10 +270,12 @@ class _PageData:
         shown = {name: self._lanes(trace, name) for name in (*names, *(f"line.{name}" for name in trace.lines))}
         if OF_INPUT in trace:
             shown[OF_INPUT] = trace[OF_INPUT][:, self.chosen]
-        arrays = shown | self._stacked(self._of_step(trace, lane, shown) for lane in self.lanes)
+        arrays = shown | self._stacked(
+            page_parts.lane_arithmetic(self.inputs, trace, *lane, self.samples) for lane in self.lanes
+        )
         blocks = None if engine in self.without else self.blocks.get(engine)
         if blocks is not None:
-            arrays |= self._stacked(self._of_gradients(blocks, lane) for lane in self.lanes)
+            arrays |= self._stacked(page_parts.lane_gradients(blocks, *lane, self.samples) for lane in self.lanes)
         followed_times = [followed(self.inputs, trace, *lane) for lane in self.lanes]
         return {
             "title": title,
@@ -323,36 +304,11 @@ class _PageData:
         assert loss is not None
         direct = [loss.direct(self.network, *lane, every, self.inputs.batch_size) for lane in self.lanes]
         return {
-            **page_parts.backward_lines(self.network, self.numbers),
+            **page_parts.backward_lines(self.graph),
             "direct": [None if array is None else _packed(array[:, self.chosen]) for array in direct],
             "final": {symbol: _packed(array[:, self.chosen]) for symbol, array in loss.state.items()},
             "directTime": None if loss.value is None else loss.value[2],
             "cuts": [loss.cuts(t) for t in every],
-        }
-
-    def _of_step(self, trace: Trace, lane: tuple[int, int], shown: Collection[str]) -> dict[str, FloatArray]:
-        """(T, N, U): what the arithmetic of a lane reads besides the engine's own numbers."""
-        numbers = self.numbers
-        worked = page_parts.lane_arithmetic(self.inputs, trace, *lane, self.samples)
-        # The previous values of states with the units of h that the engine does not give.
-        first, *others = self.cell.states
-        carried = [own.symbol for own in others if own.size == first.size and own.symbol not in trace]
-        # The values that the arithmetic gives, too.
-        judged = [*(name for name in ("h", "c") if name in trace and name in shown), *trace.lines]
-        return {
-            **{f"before.{symbol}": worked.before[symbol] for symbol in carried},
-            **{f"activation.{numbers[node]}": array for node, array in worked.activations.items()},
-            **{f"across.{numbers[node]}": array for node, array in worked.across.items()},
-            **{f"bound.{name}": worked.bounds[name].astype(trace.hidden.dtype) for name in judged},
-        }
-
-    def _of_gradients(self, blocks: GradientBlocks, lane: tuple[int, int]) -> dict[str, FloatArray]:
-        """(T, N, U): what the gradients of a lane need besides its forward pass and the engine's own gradients."""
-        worked = page_parts.lane_gradients(blocks, *lane, self.samples)
-        return {
-            **{f"own.{symbol}": array for symbol, array in worked.own.items()},
-            **{f"slope.{self.numbers[node]}": array for node, array in worked.slopes.items()},
-            **{f"contribution.{self.numbers[node]}": array for node, array in worked.products.items()},
         }
 
     def _stacked(self, lanes: Iterable[Mapping[str, FloatArray]]) -> dict[str, FloatArray]:

@@ -7,9 +7,9 @@ from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QPainter, QPen
 
 from rnnviz.core import number_format
-from rnnviz.explain.forward import ActivationCurve
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.arithmetic.cards import MARKS
+from rnnviz.gui.views.arithmetic.page import ActivationCurve
 from rnnviz.gui.views.arithmetic.side_plot import SidePlot, short_number
 
 _DOT = 4.5

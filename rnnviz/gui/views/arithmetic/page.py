@@ -1,15 +1,15 @@
 """Pages of the arithmetic view: immutable answers to immutable requests, computed on a thread."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
+import numpy as np
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.places import Place
 from rnnviz.explain.explanation import Explanation, ExplanationCache, explain
-from rnnviz.explain.forward import ActivationCurve, activation_curve
-from rnnviz.explain.lines import EquationLine, stored_symbols
+from rnnviz.explain.lines import EquationLine, Floats, Line, stored_symbols
 from rnnviz.explain.terms import (
     Divergence,
     GradientBars,
@@ -48,6 +48,22 @@ class PageRequest:
     @property
     def _rest(self) -> tuple[object, ...]:
         return self.candidate, self.place, self.line, self.order, self.top
+
+
+_POINTS = 97
+_LEAST_REACH, _REACH = {"sigmoid": 6.0, "relu": 2.0}, 3.0
+_BEYOND = 1.15
+_LARGEST = 1e30
+
+
+@dataclass(frozen=True, eq=False)
+class ActivationCurve:
+    """y = activation(x) at (n,) places that reach as far on both sides of 0, and a point (x, y) for each engine."""
+
+    activation: str
+    x: Floats
+    y: Floats
+    points: tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,6 +151,18 @@ def _page(request: PageRequest, explained: Explanation) -> Page:
         explained,
         gradient_bars(each, shown) if explained.of_gradient else None,
     )
+
+
+def activation_curve(lines: Sequence[Line]) -> ActivationCurve | None:
+    """The curve of one line of some engines: a gate's, or tanh of an LSTM's h; None where it has no activation."""
+    if lines[0].point is None:
+        return None
+    activation = lines[0].point[0]
+    points = tuple(line.point[1:] for line in lines if line.point is not None)
+    finite = [abs(x) for x, _ in points if np.isfinite(x) and abs(x) < _LARGEST]
+    reach = max(_LEAST_REACH.get(activation.name, _REACH), _BEYOND * max(finite, default=0.0))
+    x = np.linspace(-reach, reach, _POINTS)
+    return ActivationCurve(activation.name, x, activation.values(x), points)
 
 
 class PageTask(QObject):

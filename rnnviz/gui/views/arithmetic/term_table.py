@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.places import Place
-from rnnviz.explain.lines import format_distinct_briefly, format_short
+from rnnviz.explain.lines import format_distinct, format_short
 from rnnviz.explain.terms import TermRow, TermTable, TermValues
 from rnnviz.explain.value_sources import in_words
 from rnnviz.frozen import dataclass
@@ -45,6 +45,9 @@ _GO = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 _WITH_SHIFT = Qt.KeyboardModifier.ShiftModifier
 _APART, _NARROW = "≠ ", " .,ijlt[]"
 _TIME = re.compile(r"\[t=[^,\]]*,\w=")
+
+_BRIEF = 10
+"""Characters of a number of a candidate."""
 
 Field: TypeAlias = Literal["name", "factor", "input", "product", "added", "stop", "bar"]
 
@@ -652,3 +655,16 @@ class _Bars(QStyledItemDelegate):
     def _x(self, rect: QRect, value: float) -> float:
         span = self._high - self._low or 1.0
         return rect.left() + _PAD + (value - self._low) / span * (rect.width() - 2 * _PAD)
+
+
+def format_distinct_briefly(one: float, other: float) -> tuple[str, str]:
+    """Two values that differ in ten characters: "0.382…23" and "0.382…24"; else as `format_short`."""
+    pair = format_distinct(one, other)
+    if max(map(len, pair)) <= _BRIEF:
+        return pair
+    same = next((place for place, (a, b) in enumerate(zip(*pair, strict=False)) if a != b), 0)
+    head = pair[0].find(".") + 1 + number_format.DECIMALS
+    brief = f"{pair[0][:head]}…{pair[0][same - 1 :]}", f"{pair[1][:head]}…{pair[1][same - 1 :]}"
+    if same <= head or max(map(len, brief)) > _BRIEF:
+        return format_short(one), format_short(other)
+    return brief

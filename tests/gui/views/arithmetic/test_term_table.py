@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QApplication
 from rnnviz.core import number_format
 from rnnviz.core.places import Place
 from rnnviz.explain.lines import format_short
+from rnnviz.gui.views.arithmetic.term_table import format_distinct_briefly
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from tests.explain.arithmetics import half
 from tests.gui.views.arithmetic.seen import WHERE, column, row, text
@@ -140,3 +141,20 @@ def test_of_512_units_the_heaviest_are_listed_and_the_rest_summed_for_both(view:
     for place, engine in enumerate(("gluon", MISTAKE)):
         last = [float(value.removeprefix("≠ ")) for value in sums(view, engine)][-2:]
         assert last == pytest.approx([expected_sums(view, place, "i")[-1]] * 2, abs=6e-4)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "brief"),
+    [
+        (0.5, 0.625, ("0.500", "0.625")),
+        (-0.5, 0.50000004, ("-0.500", "0.500")),
+        (1.0, 1.00000004, ("1.00000000", "1.00000004")),
+        (0.38212345678923, 0.38212345678924, ("0.382…23", "0.382…24")),
+        (-0.38212345678923, -0.38212345678924, ("-0.382…23", "-0.382…24")),
+        (1e-9, 2e-9, ("0.000…01", "0.000…02")),
+        (99.5, 99.500000004, ("99.500…00", "99.500…04")),
+    ],
+)
+def test_two_values_differ_within_ten_characters(one: float, other: float, brief: tuple[str, str]) -> None:
+    assert format_distinct_briefly(one, other) == brief
+    assert format_distinct_briefly(other, one) == brief[::-1]
