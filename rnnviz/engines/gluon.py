@@ -32,35 +32,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import clear_padding
-from rnnviz.engines.backward import (
-    LONGEST,
-    Arrays,
-    Autograd,
-    AutogradLayer,
-    BackwardTask,
-    CellGraph,
-    StepGraph,
-    run_stack_backward,
-    stack_equalities,
-    stack_gradient,
-)
-from rnnviz.engines.base import (
-    Engine,
-    EngineReport,
-    Equality,
-    FileWeightsEngine,
-    LayerTask,
-    Progress,
-    RunLayer,
-    Step,
-    cell_step,
-    fill_layer,
-    initial_states,
-    parameters_of,
-    run_in_parts,
-    run_stack,
-    unrolled,
-)
+from rnnviz.engines import backward, base
 from rnnviz.engines.packing import run_packed
 
 
@@ -176,7 +148,7 @@ LIBRARY = NamedFunctions(
 """MXNet's arrays, for cells that Gluon does not have."""
 
 
-def _autograd(constant: Callable[[FloatArray], Any]) -> Autograd:
+def _autograd(constant: Callable[[FloatArray], Any]) -> backward.Autograd:
     """mxnet.autograd on arrays that `constant` converts."""
 
     def leaf(array: FloatArray) -> Any:
@@ -190,13 +162,15 @@ def _autograd(constant: Callable[[FloatArray], Any]) -> Autograd:
             mx.autograd.backward(list(outputs), [constant(array) for array in of_outputs])
         return [to_numpy(leaf.grad) for leaf in leaves]
 
-    return Autograd(LIBRARY, constant, leaf, to_numpy, lambda array: array.detach(), mx.autograd.record, gradients)
+    return backward.Autograd(
+        LIBRARY, constant, leaf, to_numpy, lambda array: array.detach(), mx.autograd.record, gradients
+    )
 
 
-class FusedGraph(StepGraph):
+class FusedGraph(backward.StepGraph):
     """The operator of Gluon's fused layers, called for one time step at a time."""
 
-    def __init__(self, task: BackwardTask) -> None:
+    def __init__(self, task: backward.BackwardTask) -> None:
         self._task, self._operator = task, _operator_options(task.cell, task.state["h"].shape[1])
         # The operator's gradients of a state are not valid in float64 unless those of the parameters are asked for.
         self._joined = FUSED_AUTOGRAD.leaf(_joined(vars(task.parameters)))
@@ -210,7 +184,9 @@ class FusedGraph(StepGraph):
         _, *after = mx.nd.RNN(x.expand_dims(0), joined, *before, **self._operator)
         return {s: array.squeeze(0) for s, array in zip(state, after, strict=True)}
 
-    def gradients(self, before: Arrays, of_states: Arrays) -> tuple[Arrays, FloatArray, Arrays]:
+    def gradients(
+        self, before: backward.Arrays, of_states: backward.Arrays
+    ) -> tuple[backward.Arrays, FloatArray, backward.Arrays]:
         library, task = FUSED_AUTOGRAD, self._task
         x = library.leaf(np.ascontiguousarray(task.x).reshape(-1, task.x.shape[2]))
         joined, state = library.leaf(_joined(vars(task.parameters))), {s: library.leaf(a) for s, a in before.items()}
@@ -227,25 +203,27 @@ class FusedGraph(StepGraph):
         return {"h": of_states["h"]}, of_x, parameters
 
 
-class LargeFusedGraph(CellGraph):
+class LargeFusedGraph(backward.CellGraph):
     """The cell's lines where one step follows another, and the operator of Gluon's fused layers for all steps at once.
 
     Each recorded call of the operator keeps copies of the parameters, which large ones fill the memory with.
     """
 
-    def gradients(self, before: Arrays, of_states: Arrays) -> tuple[Arrays, FloatArray, Arrays]:
+    def gradients(
+        self, before: backward.Arrays, of_states: backward.Arrays
+    ) -> tuple[backward.Arrays, FloatArray, backward.Arrays]:
         return FusedGraph(self._task).gradients(before, of_states)
 
 
-class FusedLayer(AutogradLayer):
+class FusedLayer(backward.AutogradLayer):
     """Gluon's fused layers as a way to compute some time steps of a lane; `weights` is the largest number in a lane."""
 
     def __init__(self, weights: int) -> None:
         self._large = weights > _LARGEST_RECORDED
-        self.longest = LONGEST if self._large else min(LONGEST, _RECORDED // weights)
+        self.longest = backward.LONGEST if self._large else min(backward.LONGEST, _RECORDED // weights)
         super().__init__(AUTOGRAD if self._large else FUSED_AUTOGRAD)
 
-    def graph(self, task: BackwardTask) -> StepGraph:
+    def graph(self, task: backward.BackwardTask) -> backward.StepGraph:
         return LargeFusedGraph(self._autograd, task) if self._large else FusedGraph(task)
 
 
@@ -259,14 +237,14 @@ class GluonEngine:
     provides_cell_state = False
     version = f"mxnet {mx.__version__}"
 
-    def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
+    def run(self, inputs: Inputs, trace: Trace, progress: base.Progress) -> base.EngineReport:
         try:
             if not _is_fused(inputs.network):
                 _run_unrolled(inputs, trace, progress)
-                return EngineReport()
+                return base.EngineReport()
             if inputs.lengths:
                 lanes = _fused_lanes(inputs.network)
-                run_stack(inputs, trace, lanes, progress, run_lengths=partial(run_packed, _cost_of_call))
+                base.run_stack(inputs, trace, lanes, progress, run_lengths=partial(run_packed, _cost_of_call))
                 return _padding_report(inputs, trace)
             _run_chain(inputs, trace, progress)
             # The stack is timed without its construction, as the chain's blocks are built once, too.
@@ -275,10 +253,10 @@ class GluonEngine:
             raise EngineError(failed("Gluon", error)) from error
         progress(1.0)
         chain = {"out": trace.output} | {f"final {s}": trace[f"state.{s}"] for s in inputs.network.kind.state_symbols}
-        return EngineReport(
+        return base.EngineReport(
             {"gluon.fused": seconds},
             tuple(
-                Equality(f"the fused stack's {name} is the chain's", fused, chain[name])
+                base.Equality(f"the fused stack's {name} is the chain's", fused, chain[name])
                 for name, fused in zip(chain, (output, *states), strict=True)
             ),
         )
@@ -287,14 +265,14 @@ class GluonEngine:
         # A fused layer gives no gradient of what is inside of a step.
         return (gradient("h"), OF_OUTPUT) if _is_fused(network) else gradient_names(network)
 
-    def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
+    def run_backward(self, inputs: Inputs, trace: Trace, progress: base.Progress) -> base.EngineReport:
         try:
             if not _is_fused(inputs.network):
-                run_stack_backward(inputs, trace, AutogradLayer(AUTOGRAD), progress, LONGEST)
-                return EngineReport()
+                backward.run_stack_backward(inputs, trace, backward.AutogradLayer(AUTOGRAD), progress, backward.LONGEST)
+                return base.EngineReport()
             network = inputs.network
             layer = FusedLayer(max(network.kind.parameter_count(network.sizes(k)) for k in range(network.num_layers)))
-            run_stack_backward(inputs, trace, layer, progress, layer.longest)
+            backward.run_stack_backward(inputs, trace, layer, progress, layer.longest)
             return _stack_gradients(inputs, trace)
         except mx.base.MXNetError as error:
             raise EngineError(failed("Gluon", error)) from error
@@ -314,12 +292,12 @@ def read_parameters(path: Path, network: Network) -> Parameters:
     return Parameters(network, arrays)
 
 
-def read_file(path: Path) -> Engine:
+def read_file(path: Path) -> base.Engine:
     """Gluon on a `.params` file of weights."""
-    return FileWeightsEngine(GluonEngine(), read_parameters, path)
+    return base.FileWeightsEngine(GluonEngine(), read_parameters, path)
 
 
-def _run_chain(inputs: Inputs, trace: Trace, progress: Progress) -> None:
+def _run_chain(inputs: Inputs, trace: Trace, progress: base.Progress) -> None:
     """Fill the trace layer by layer."""
     network = inputs.network
     # Gluon has no layer that reads from the end only: the input and every output are reversed in time.
@@ -327,17 +305,17 @@ def _run_chain(inputs: Inputs, trace: Trace, progress: Progress) -> None:
     x = _nd_array(inputs.sequence[::order])
     for layer in range(network.num_layers):
         block = gluon_block(network, network.layer_input_size(layer), 1, "TNC")
-        for name, array in parameters_of(inputs, layer):
+        for name, array in base.parameters_of(inputs, layer):
             getattr(block, name).set_data(_nd_array(array))
-        states = [_nd_array(array) for array in initial_states(inputs.initial_state, layer, network.directions)]
+        states = [_nd_array(array) for array in base.initial_states(inputs.initial_state, layer, network.directions)]
         x, states = block(x, states)
         # Errors of allocation surface only here.
         out = x.asnumpy()[::order]
-        fill_layer(trace, layer, out, [state.asnumpy() for state in states])
+        base.fill_layer(trace, layer, out, [state.asnumpy() for state in states])
         progress((layer + 1) / (network.num_layers + 1))
 
 
-def _fused_lanes(network: Network) -> RunLayer:
+def _fused_lanes(network: Network) -> base.RunLayer:
     """The operator of Gluon's fused layers as a way to run rows of packed samples in one lane.
 
     MXNet 1.9.1 ignores the lengths that its own layers are given on the CPU (apache/mxnet issue 19323). A layer would
@@ -349,7 +327,7 @@ def _fused_lanes(network: Network) -> RunLayer:
     joined: dict[tuple[int, int], Any] = {}
     cell = CELLS[network.cell]
 
-    def run_layer(task: LayerTask, progress: Progress) -> Mapping[str, FloatArray]:
+    def run_layer(task: base.LayerTask, progress: base.Progress) -> Mapping[str, FloatArray]:
         x, size, keeps = task.x, task.state["h"].shape[1], "c" in task.state
         if keeps:
             computed = np.full(x.shape[1], len(x)) if task.computed is None else task.computed
@@ -367,7 +345,7 @@ def _fused_lanes(network: Network) -> RunLayer:
         task.series["h"][:] = out.asnumpy()
         if keeps and task.computed is not None and np.isnan(task.series["h"]).any():
             # Of NaN, padding would keep no cell state.
-            return run_in_parts(tuple(task.computed), run_layer, replace(task, computed=None), progress)
+            return base.run_in_parts(tuple(task.computed), run_layer, replace(task, computed=None), progress)
         progress(1.0)
         return {name: state.asnumpy()[0] for name, state in zip(task.state, states, strict=True)}
 
@@ -390,20 +368,20 @@ def _cost_of_call(weights: int) -> int:
     return (1 << 25) + 64 * weights
 
 
-def _padding_report(inputs: Inputs, trace: Trace) -> EngineReport:
+def _padding_report(inputs: Inputs, trace: Trace) -> base.EngineReport:
     """Compare the fused stack with `use_sequence_length`, which Gluon has for the LSTM alone, with the trace."""
     if inputs.network.kind.gluon != "LSTM" or inputs.network.reverse:
-        return EngineReport()
+        return base.EngineReport()
     try:
         seconds, output, states = _run_stack(inputs)
     except mx.base.MXNetError:
         # Without oneDNN, as in float64, the option is refused on the CPU.
-        return EngineReport()
+        return base.EngineReport()
     clear_padding(inputs.lengths, output)
     name = "the fused stack with use_sequence_length gives the same"
     pairs = {"out": (output, trace.output), "final h": (states[0], trace.state_h)}
-    equalities = [Equality(f"{name} {what}", *pair, _IGNORED_LENGTHS) for what, pair in pairs.items()]
-    return EngineReport({"gluon.fused": seconds}, tuple(equalities))
+    equalities = [base.Equality(f"{name} {what}", *pair, _IGNORED_LENGTHS) for what, pair in pairs.items()]
+    return base.EngineReport({"gluon.fused": seconds}, tuple(equalities))
 
 
 def _run_stack(inputs: Inputs) -> tuple[float, FloatArray, list[FloatArray]]:
@@ -440,14 +418,14 @@ def _time_first(network: Network, array: FloatArray) -> FloatArray:
     return (array.swapaxes(0, 1) if network.layout == "NTC" else array)[:: -1 if network.reverse else 1]
 
 
-def _stack_gradients(inputs: Inputs, trace: Trace) -> EngineReport:
+def _stack_gradients(inputs: Inputs, trace: Trace) -> base.EngineReport:
     """Compare the gradients of the fused stack with those of the steps.
 
     With lengths its backward pass fails in MXNet 1.9.1 (apache/mxnet issue 15268).
     """
-    network, loss, of_out = inputs.network, inputs.loss, stack_gradient(inputs)
+    network, loss, of_out = inputs.network, inputs.loss, backward.stack_gradient(inputs)
     if loss is None or of_out is None or inputs.lengths:
-        return EngineReport()
+        return base.EngineReport()
     stack, library = _stack(inputs), FUSED_AUTOGRAD
     # In float64 MXNet's gradients of lower layers are 0 unless those of the input are asked for.
     x, states = library.leaf(_arranged(network, inputs.sequence)), [*map(library.leaf, inputs.initial_state.values())]
@@ -466,7 +444,9 @@ def _stack_gradients(inputs: Inputs, trace: Trace) -> EngineReport:
         inner = [f"{side}{layer}_i2h_weight" for layer in range(1, network.num_layers - 1) for side in "lr"]
         known_issues = dict.fromkeys((f"{OF_PARAMETERS}{name}" for name in inner), _INNER_WEIGHTS)
     of_x = _time_first(network, x.grad.asnumpy())
-    return EngineReport({"gluon.fused.backward": seconds}, stack_equalities(inputs, trace, of_x, found, known_issues))
+    return base.EngineReport(
+        {"gluon.fused.backward": seconds}, backward.stack_equalities(inputs, trace, of_x, found, known_issues)
+    )
 
 
 def _is_fused(network: Network) -> bool:
@@ -474,14 +454,14 @@ def _is_fused(network: Network) -> bool:
     return network.kind.is_fused and network.kind == CELLS[network.cell]
 
 
-def _run_unrolled(inputs: Inputs, trace: Trace, progress: Progress) -> None:
+def _run_unrolled(inputs: Inputs, trace: Trace, progress: base.Progress) -> None:
     """Fill the trace step by step: by Gluon's LSTMPCell, or by the cell's own lines on MXNet's arrays."""
     own = inputs.network.kind.gluon == "LSTMPCell" and inputs.network.kind in CELLS.values()
-    step, convert = (_projection_step, _nd_array) if own else (cell_step(LIBRARY), to_library)
-    run_stack(inputs, trace, unrolled(step, convert, to_numpy), progress)
+    step, convert = (_projection_step, _nd_array) if own else (base.cell_step(LIBRARY), to_library)
+    base.run_stack(inputs, trace, base.unrolled(step, convert, to_numpy), progress)
 
 
-def _projection_step(task: LayerTask, p: Mapping[str, Any]) -> Step:
+def _projection_step(task: base.LayerTask, p: Mapping[str, Any]) -> base.Step:
     """One step of Gluon's LSTM cell with a projection."""
     hidden, projected = len(task.parameters.i2h_bias) // task.cell.gate_count, len(task.parameters.h2r_weight)
     cell = contrib.rnn.LSTMPCell(hidden, projected, input_size=task.x.shape[2])

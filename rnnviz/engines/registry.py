@@ -21,16 +21,8 @@ from unicodedata import category
 import numpy as np
 
 from rnnviz.cells import CELLS
+from rnnviz.core import engine_spec
 from rnnviz.core.config import Config, Network
-from rnnviz.core.engine_spec import (
-    RECORDING,
-    UNKNOWN_ENGINE,
-    RecordingName,
-    engine_file,
-    is_own,
-    is_recording,
-    is_unknown,
-)
 from rnnviz.core.errors import ConfigError, EngineError, check_regular
 from rnnviz.core.extras import EXTRAS, install_command, not_installed
 from rnnviz.core.memory_budget import Gradients
@@ -240,12 +232,12 @@ def _custom_step(name: str) -> EngineEntry:
 
 def _simulated(name: str) -> EngineEntry:
     bug = bug_of(name)
-    if bug is None and is_unknown(name):
+    if bug is None and engine_spec.is_unknown(name):
         raise ValueError("but no known bug has this name.")
     if bug is None:
         near = suggest(name, (bug.engine for bug in KNOWN_BUGS.values()))
         raise ValueError(f"which is not a known bug.{near} The guide lists them on the page Known bugs.")
-    title = UNKNOWN_ENGINE if is_unknown(name) else name
+    title = engine_spec.UNKNOWN_ENGINE if engine_spec.is_unknown(name) else name
     return EngineEntry(name, title, "known_bugs.engine:KnownBugEngine", refused=bug.unsupported_reason, bug=bug)
 
 
@@ -258,26 +250,26 @@ def recordings_in(path: Path) -> tuple[str, ...]:
     """Engine names of the recorded outputs in an `.npz` file; raises an InputError if the file is damaged."""
     from rnnviz.engines.recorded_outputs import engines_in
 
-    return tuple(str(RecordingName(str(path), engine)) for engine in engines_in(path) or ("",))
+    return tuple(str(engine_spec.RecordingName(str(path), engine)) for engine in engines_in(path) or ("",))
 
 
 FAMILIES = (
     EngineFamily(
         "./mine.py",
         "A custom step: a file that defines step(x, state, p). It runs only if an option names it.",
-        is_own,
+        engine_spec.is_own,
         _custom_step,
     ),
     EngineFamily(
         f"{PREFIX}NAME",
         f"A known bug, simulated, such as {PREFIX}no-h2h-bias.",
-        lambda name: is_known_bug(name) or is_unknown(name),
+        lambda name: is_known_bug(name) or engine_spec.is_unknown(name),
         _simulated,
     ),
     EngineFamily(
-        f"{RECORDING}FILE.npz",
+        f"{engine_spec.RECORDING}FILE.npz",
         "Outputs that other code saved; #ENGINE after the path selects one of several recordings.",
-        is_recording,
+        engine_spec.is_recording,
         _recording,
     ),
 )
@@ -285,7 +277,7 @@ FAMILIES = (
 
 def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
     """The entry of an engine. Raises a ConfigError if no engine has that name."""
-    file = engine_file(name)
+    file = engine_spec.engine_file(name)
     if any(category(character) in _NOT_TEXT for character in name):
         raise ConfigError(
             key,
@@ -307,7 +299,7 @@ def _entry(name: str, key: str) -> EngineEntry:
                 return family.entry(name)
         raise ValueError(
             f"which is not a known engine: it must be one of {', '.join(ENGINES)}, {PREFIX}NAME, the path of a .py "
-            f"file, or {RECORDING}PATH of recorded outputs.{suggest(name, ENGINES)}"
+            f"file, or {engine_spec.RECORDING}PATH of recorded outputs.{suggest(name, ENGINES)}"
         )
     except ValueError as error:
         raise ConfigError(key, f"{key} names {display_value(name)}, {error}") from None

@@ -26,26 +26,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters, pytorch_name
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import reversed_within
-from rnnviz.engines.backward import (
-    LONGEST,
-    Autograd,
-    AutogradLayer,
-    run_stack_backward,
-    stack_equalities,
-    stack_gradient,
-)
-from rnnviz.engines.base import (
-    Engine,
-    EngineReport,
-    FileWeightsEngine,
-    Progress,
-    cell_step,
-    fill_layer,
-    initial_states,
-    parameters_of,
-    run_stack,
-    unrolled,
-)
+from rnnviz.engines import backward, base
 
 LIBRARY = NamedFunctions(
     torch.nn.functional.linear,
@@ -83,15 +64,15 @@ class TorchEngine:
     provides_cell_state = False
     version = f"torch {torch.__version__}"
 
-    def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
+    def run(self, inputs: Inputs, trace: Trace, progress: base.Progress) -> base.EngineReport:
         with threads_for(inputs.batch_size, inputs.parameters), torch.no_grad():
             if inputs.network.cell in CELLS:
                 self._run(inputs, trace, progress)
             else:
-                run_stack(inputs, trace, unrolled(cell_step(LIBRARY), to_library, to_numpy), progress)
-        return EngineReport()
+                base.run_stack(inputs, trace, base.unrolled(base.cell_step(LIBRARY), to_library, to_numpy), progress)
+        return base.EngineReport()
 
-    def _run(self, inputs: Inputs, trace: Trace, progress: Progress) -> None:
+    def _run(self, inputs: Inputs, trace: Trace, progress: base.Progress) -> None:
         network = inputs.network
         # PyTorch has no layer that reads from the end only: its input and its output are reversed in time.
         x = to_library(_arranged(inputs, inputs.sequence))
@@ -100,21 +81,21 @@ class TorchEngine:
             simplefilter("ignore", UserWarning)
             for layer in range(network.num_layers):
                 module = torch_module(network, network.layer_input_size(layer), 1)
-                for name, array in parameters_of(inputs, layer):
+                for name, array in base.parameters_of(inputs, layer):
                     getattr(module, pytorch_name(name)).copy_(to_library(array))
-                states = initial_states(inputs.initial_state, layer, network.directions)
+                states = base.initial_states(inputs.initial_state, layer, network.directions)
                 x, finals = _called(module, inputs, x, [to_library(array) for array in states])
-                fill_layer(trace, layer, _arranged(inputs, x.numpy()), [state.numpy() for state in finals])
+                base.fill_layer(trace, layer, _arranged(inputs, x.numpy()), [state.numpy() for state in finals])
                 progress((layer + 1) / network.num_layers)
 
     def gradients(self, network: Network) -> tuple[str, ...]:
         return gradient_names(network)
 
-    def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
+    def run_backward(self, inputs: Inputs, trace: Trace, progress: base.Progress) -> base.EngineReport:
         with threads_for(inputs.batch_size, inputs.parameters):
-            run_stack_backward(inputs, trace, AutogradLayer(AUTOGRAD), progress, LONGEST)
-            of_out = stack_gradient(inputs) if inputs.network.cell in CELLS else None
-            return EngineReport() if of_out is None else _stack_gradients(inputs, trace, of_out)
+            backward.run_stack_backward(inputs, trace, backward.AutogradLayer(AUTOGRAD), progress, backward.LONGEST)
+            of_out = backward.stack_gradient(inputs) if inputs.network.cell in CELLS else None
+            return base.EngineReport() if of_out is None else _stack_gradients(inputs, trace, of_out)
 
 
 _WORTH_SHARING = 1 << 22
@@ -148,9 +129,9 @@ def read_parameters(path: Path, network: Network) -> Parameters:
     )
 
 
-def read_file(path: Path) -> Engine:
+def read_file(path: Path) -> base.Engine:
     """PyTorch on a `.safetensors` file of weights."""
-    return FileWeightsEngine(TorchEngine(), read_parameters, path)
+    return base.FileWeightsEngine(TorchEngine(), read_parameters, path)
 
 
 def _arranged(inputs: Inputs, array: FloatArray) -> FloatArray:
@@ -170,7 +151,7 @@ def _called(module: Any, inputs: Inputs, x: Any, states: Sequence[Any]) -> tuple
     return x, final if len(states) > 1 else (final,)
 
 
-def _stack_gradients(inputs: Inputs, trace: Trace, of_out: FloatArray) -> EngineReport:
+def _stack_gradients(inputs: Inputs, trace: Trace, of_out: FloatArray) -> base.EngineReport:
     """Compare the gradients of PyTorch's stack of layers with those of the steps."""
     network, loss = inputs.network, inputs.loss
     assert loss is not None
@@ -185,7 +166,7 @@ def _stack_gradients(inputs: Inputs, trace: Trace, of_out: FloatArray) -> Engine
     parameters = [getattr(module, name) for name in map(pytorch_name, network.parameter_shapes())]
     given = [_arranged(inputs, of_out), *loss.state.values()]
     of_x, *found = AUTOGRAD.gradients([out, *finals], given, [x, *states, *parameters])
-    return EngineReport(equalities=stack_equalities(inputs, trace, _arranged(inputs, of_x), found))
+    return base.EngineReport(equalities=backward.stack_equalities(inputs, trace, _arranged(inputs, of_x), found))
 
 
 def torch_module(network: Network, input_size: int, num_layers: int) -> Any:
@@ -211,7 +192,7 @@ def to_library(array: NDArray[np.generic]) -> Any:
     return torch.from_numpy(np.array(array))
 
 
-AUTOGRAD = Autograd(
+AUTOGRAD = backward.Autograd(
     library=LIBRARY,
     constant=to_library,
     leaf=lambda array: to_library(array).requires_grad_(),

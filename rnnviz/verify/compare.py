@@ -19,17 +19,8 @@ from rnnviz.core.places import Place
 from rnnviz.core.trace import DERIVED, Trace
 from rnnviz.core.trace_index import Location, Places
 from rnnviz.frozen import dataclass
+from rnnviz.verify import metrics
 from rnnviz.verify.histogram import Histogram, HistogramAccumulator
-from rnnviz.verify.metrics import (
-    BlockDifferences,
-    BoolArray,
-    ComparedBlock,
-    compared_blocks,
-    lanes_of_pass,
-    largest_magnitude,
-    passing_atol,
-    tolerance,
-)
 from rnnviz.verify.verdict import Verdict
 
 
@@ -203,7 +194,7 @@ class LaneComparison(ReadOnlyArrays, ArrayComparison):
     @property
     def lanes(self) -> list[tuple[int, int]]:
         """The layer and the direction of each lane, in the order of the pass."""
-        return lanes_of_pass(*self.error_over_time.shape[:2], gradients=self.in_backward_pass)
+        return metrics.lanes_of_pass(*self.error_over_time.shape[:2], gradients=self.in_backward_pass)
 
     def last_first(self, direction: int) -> bool:
         """Whether the pass goes through lanes of a direction from the last time step to the first."""
@@ -287,7 +278,7 @@ _RATIOS, _ULPS = (-40, 39), (-1, 63)
 class Accumulator(Protocol):
     """A use of every block of an array, with its padding, in the order of the pass."""
 
-    def add(self, block: ComparedBlock) -> None:
+    def add(self, block: metrics.ComparedBlock) -> None:
         """Take a block into account."""
 
     def finish(self) -> None:
@@ -318,7 +309,7 @@ class _Figures:
             self._by_column = np.zeros((*array.shape[:2], *array.shape[3:]))
             self._error_ratios, self._ulps = HistogramAccumulator(*_RATIOS), HistogramAccumulator(*_ULPS)
 
-    def add(self, block: ComparedBlock) -> None:
+    def add(self, block: metrics.ComparedBlock) -> None:
         """Add a block without its padding."""
         over_time, difference = self._over_time, block.difference
         if difference is None:
@@ -359,7 +350,7 @@ class _Figures:
         if largest > self.smallest_passing_atol:
             self._raise_atol(error, r)
 
-    def _add_mismatches(self, block: ComparedBlock, mismatched: BoolArray) -> None:
+    def _add_mismatches(self, block: metrics.ComparedBlock, mismatched: metrics.BoolArray) -> None:
         counts = mismatched.reshape(len(mismatched), -1).sum(axis=1)
         if self._over_time is not None:
             self._over_time["mismatched_over_time"][block.at] = counts
@@ -383,8 +374,8 @@ class _Figures:
             return
         large = error > max(self.smallest_passing_atol, needed)
         # Not limit - atol, which is no longer what was added to atol.
-        relative = tolerance(r[large], self.rtol, 0.0)
-        self.smallest_passing_atol = passing_atol(error[large], relative, self.smallest_passing_atol)
+        relative = metrics.tolerance(r[large], self.rtol, 0.0)
+        self.smallest_passing_atol = metrics.passing_atol(error[large], relative, self.smallest_passing_atol)
 
     def comparison(self) -> ArrayComparison:
         """The figures, once every block has been added."""
@@ -424,7 +415,7 @@ def shared_arrays(reference: Trace, candidate: Trace) -> list[str]:
 
 def gradient_atol(atol: float, reference: FloatArray) -> float:
     """The absolute tolerance of gradients, which have no scale: they are as large as the loss makes them."""
-    return atol * max(1.0, largest_magnitude(reference))
+    return atol * max(1.0, metrics.largest_magnitude(reference))
 
 
 def compare(
@@ -445,7 +436,7 @@ def compare(
     """
     figures = _Figures(reference, candidate, name, rtol, atol, folder)
     done, size = 0, reference[name].size
-    for block in compared_blocks(reference, candidate, name, BlockDifferences(rtol, atol)):
+    for block in metrics.compared_blocks(reference, candidate, name, metrics.BlockDifferences(rtol, atol)):
         figures.add(block.computed)
         for accumulator in accumulators:
             accumulator.add(block)

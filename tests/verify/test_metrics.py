@@ -10,19 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 
+from rnnviz.verify import metrics
 from rnnviz.verify import metrics as extent
-from rnnviz.verify.metrics import (
-    BlockDifferences,
-    abs_error,
-    block_difference,
-    error_ratio,
-    error_ratio_of,
-    largest_magnitude,
-    passing_atol,
-    signed_difference,
-    tolerance,
-    ulp_distance,
-)
 
 DTYPES = ("float32", "float64")
 LARGEST = np.finfo(np.float64).max
@@ -36,12 +25,12 @@ def pair(r: float, c: float, dtype: str = "float64") -> tuple[NDArray[np.floatin
 
 def mismatching(r: float, c: float, rtol: float, atol: float) -> bool:
     reference, candidate = pair(r, c)
-    return bool(~(abs_error(reference, candidate) <= tolerance(reference, rtol, atol))[0])
+    return bool(~(metrics.abs_error(reference, candidate) <= metrics.tolerance(reference, rtol, atol))[0])
 
 
 @given(st.floats(width=32), st.floats(width=32))
 def test_error_of_float32_is_exact_in_float64(r: float, c: float) -> None:
-    error = abs_error(*pair(r, c, "float32"))
+    error = metrics.abs_error(*pair(r, c, "float32"))
     assert error.dtype == np.float64
     if math.isfinite(r) and math.isfinite(c):
         assert error[0] == abs(c - r)
@@ -68,7 +57,7 @@ def test_error_of_float32_is_exact_in_float64(r: float, c: float) -> None:
     ],
 )
 def test_error_of_nonfinite_numbers(r: float, c: float, error: float) -> None:
-    assert abs_error(*pair(r, c))[0] == error
+    assert metrics.abs_error(*pair(r, c))[0] == error
     assert mismatching(r, c, rtol=1e-5, atol=1e-8) == (error > 1e-7)
 
 
@@ -82,18 +71,18 @@ def test_nan_and_a_number_never_agree(c: float) -> None:
 def test_wide_rtol_passes_the_largest_floats() -> None:
     assert not mismatching(LARGEST, LARGEST, rtol=10.0, atol=0.0)
     assert not mismatching(LARGEST, LARGEST / 2, rtol=10.0, atol=0.0)
-    assert error_ratio(*pair(LARGEST, LARGEST / 2), rtol=10.0, atol=1.0)[0] <= 1.0
+    assert metrics.error_ratio(*pair(LARGEST, LARGEST / 2), rtol=10.0, atol=1.0)[0] <= 1.0
 
 
 def test_tolerance_of_nonfinite_reference_is_atol() -> None:
     reference = np.array([math.nan, math.inf, -math.inf, -2.0])
-    np.testing.assert_array_equal(tolerance(reference, 0.5, 0.25), [0.25, 0.25, 0.25, 1.25])
+    np.testing.assert_array_equal(metrics.tolerance(reference, 0.5, 0.25), [0.25, 0.25, 0.25, 1.25])
 
 
 @pytest.mark.parametrize(("rtol", "atol"), [(1.5, 0.0), (1.0, 1e308), (3.0, 2.0)])
 def test_tolerance_of_the_largest_float_is_finite(rtol: float, atol: float) -> None:
     largest = float(np.finfo(np.float64).max)
-    assert tolerance(np.array([largest]), rtol, atol).tolist() == [largest]
+    assert metrics.tolerance(np.array([largest]), rtol, atol).tolist() == [largest]
 
 
 @given(
@@ -106,15 +95,15 @@ def test_tolerance_of_the_largest_float_is_finite(rtol: float, atol: float) -> N
 @example(1.0, 1.0 + 2**-52, 0.0, math.nextafter(2**-52, 0))
 @example(0.0, TINY, 0.0, 0.0)
 def test_error_ratio_above_1_is_a_mismatch(r: float, c: float, rtol: float, atol: float) -> None:
-    assert (error_ratio(*pair(r, c), rtol, atol)[0] > 1.0) == mismatching(r, c, rtol, atol)
+    assert (metrics.error_ratio(*pair(r, c), rtol, atol)[0] > 1.0) == mismatching(r, c, rtol, atol)
 
 
 def test_error_ratio_without_tolerance() -> None:
-    np.testing.assert_array_equal(error_ratio_of(np.array([0.0, 1e-300]), np.zeros(2)), [0.0, math.inf])
+    np.testing.assert_array_equal(metrics.error_ratio_of(np.array([0.0, 1e-300]), np.zeros(2)), [0.0, math.inf])
 
 
 def test_an_error_ratio_beyond_the_largest_float_is_infinite() -> None:
-    np.testing.assert_array_equal(error_ratio_of(np.array([1e300]), np.array([1e-300])), [math.inf])
+    np.testing.assert_array_equal(metrics.error_ratio_of(np.array([1e300]), np.array([1e-300])), [math.inf])
 
 
 @given(
@@ -128,7 +117,7 @@ def test_agreement_equals_numpy(pairs: list[tuple[float, float]], rtol: float, a
     assume(np.abs(r[np.isfinite(r)], dtype=float).max(initial=0.0) < LARGEST / 100)
     with np.errstate(over="ignore"):
         expected = np.isclose(c, r, rtol=rtol, atol=atol, equal_nan=True)
-    np.testing.assert_array_equal(abs_error(r, c) <= tolerance(r, rtol, atol), expected)
+    np.testing.assert_array_equal(metrics.abs_error(r, c) <= metrics.tolerance(r, rtol, atol), expected)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -141,8 +130,8 @@ def test_ulp_counts_nextafter_steps(dtype: str, start: float, steps: int) -> Non
     first = last = np.array(start, dtype)
     for _ in range(steps):
         last = np.nextafter(last, np.array(np.inf, dtype))
-    assert ulp_distance(first, last) == steps
-    assert ulp_distance(last, first) == steps
+    assert metrics.ulp_distance(first, last) == steps
+    assert metrics.ulp_distance(last, first) == steps
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -151,31 +140,31 @@ def test_ulp_of_the_largest_distance(dtype: str) -> None:
     first, last = pair(-largest, largest, dtype)
     # All finite floats but one of the two zeros lie between.
     exponents = {"float32": 0x7F7FFFFF, "float64": 0x7FEFFFFFFFFFFFFF}
-    assert int(ulp_distance(first, last)[0]) == 2 * exponents[dtype]
-    assert int(ulp_distance(*pair(largest, np.inf, dtype))[0]) == 1
-    assert int(ulp_distance(*pair(-0.0, 0.0, dtype))[0]) == 0
+    assert int(metrics.ulp_distance(first, last)[0]) == 2 * exponents[dtype]
+    assert int(metrics.ulp_distance(*pair(largest, np.inf, dtype))[0]) == 1
+    assert int(metrics.ulp_distance(*pair(-0.0, 0.0, dtype))[0]) == 0
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_ulp_of_nan(dtype: str) -> None:
     negative_nan = np.copysign(np.array([np.nan], dtype), -1)
-    assert int(ulp_distance(negative_nan, np.array([np.nan], dtype))[0]) == 0
+    assert int(metrics.ulp_distance(negative_nan, np.array([np.nan], dtype))[0]) == 0
     for other in (0.0, 1.0, np.inf, -np.inf):
-        assert int(ulp_distance(*pair(np.nan, other, dtype))[0]) == FAR
-        assert int(ulp_distance(*pair(other, np.nan, dtype))[0]) == FAR
+        assert int(metrics.ulp_distance(*pair(np.nan, other, dtype))[0]) == FAR
+        assert int(metrics.ulp_distance(*pair(other, np.nan, dtype))[0]) == FAR
 
 
 def test_ulp_of_a_strided_view() -> None:
     r = np.linspace(-1, 1, 24, dtype=np.float32).reshape(4, 6)
     c = np.nextafter(r, np.float32(2))
-    np.testing.assert_array_equal(ulp_distance(r[::2, ::3], c[::2, ::3]), np.ones((2, 2)))
+    np.testing.assert_array_equal(metrics.ulp_distance(r[::2, ::3], c[::2, ::3]), np.ones((2, 2)))
 
 
 def test_smallest_passing_atol_is_exact() -> None:
     rng = np.random.default_rng(3)
     for scale in 10.0 ** rng.integers(-8, 8, 200):
         error, relative = scale * rng.random((2, 5)) * np.array([[1.0], [10.0 ** rng.integers(-9, 1)]])
-        atol = passing_atol(error, relative)
+        atol = metrics.passing_atol(error, relative)
         assert (error <= atol + relative).all()
         assert atol == 0.0 or (error > np.nextafter(atol, 0.0) + relative).any()
 
@@ -184,7 +173,7 @@ def test_smallest_passing_atol_is_exact() -> None:
 def test_extent_is_the_largest_finite_magnitude(array: np.ndarray, block: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(extent, "_BLOCK_VALUES", block)
-        found = largest_magnitude(array)
+        found = metrics.largest_magnitude(array)
     assert found == max((abs(value) for value in array.flat if math.isfinite(value)), default=0.0)
 
 
@@ -193,7 +182,7 @@ NAN, INF = np.nan, np.inf
 
 def test_the_sign_shows_whether_the_candidate_is_larger() -> None:
     reference, candidate = np.array([1.0, 1.0, 0.25, -0.0]), np.array([1.5, 0.5, 0.25, 0.0])
-    assert signed_difference(reference, candidate).tolist() == [0.5, -0.5, 0.0, 0.0]
+    assert metrics.signed_difference(reference, candidate).tolist() == [0.5, -0.5, 0.0, 0.0]
 
 
 @pytest.mark.parametrize(
@@ -212,7 +201,7 @@ def test_the_sign_shows_whether_the_candidate_is_larger() -> None:
     ],
 )
 def test_nonfinite_values_differ_only_where_they_differ(reference: float, candidate: float, expected: float) -> None:
-    difference = signed_difference(np.array([reference]), np.array([candidate]))
+    difference = metrics.signed_difference(np.array([reference]), np.array([candidate]))
     assert np.array_equal(difference, [expected], equal_nan=True)
 
 
@@ -220,7 +209,7 @@ def test_nonfinite_values_differ_only_where_they_differ(reference: float, candid
     pair=arrays(np.float32, (2, 6), elements=st.floats(width=32, allow_nan=False, allow_infinity=False)),
 )
 def test_its_size_is_the_error_of_the_comparison(pair: np.ndarray) -> None:
-    assert np.array_equal(np.abs(signed_difference(*pair)), abs_error(*pair))
+    assert np.array_equal(np.abs(metrics.signed_difference(*pair)), metrics.abs_error(*pair))
 
 
 FLOATS = st.one_of(
@@ -252,11 +241,11 @@ def test_a_block_differs_as_in_the_plain_formulas(
     near = block(values[: len(steps)])
     far = (near.view(np.int32) + np.array(steps, np.int32).reshape(near.shape)).view(np.float32)
     apart = tuple(block([pair[side] for pair in pairs]) for side in (0, 1))
-    differences = BlockDifferences(*limits)
+    differences = metrics.BlockDifferences(*limits)
     # One after another in the same memory, larger and smaller ones.
     for r, c in (apart, (near, far), (near, near), (near[:1], far[:1]), apart):
         with np.errstate(all="ignore"):
-            expected, found = block_difference(r, c, *limits), differences.of(r, c)
+            expected, found = metrics.block_difference(r, c, *limits), differences.of(r, c)
         for name in ("error", "error_ratio"):
             assert getattr(found, name).dtype == np.float64
             np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
@@ -272,6 +261,6 @@ def test_blocks_of_either_dtype_and_with_gaps_in_memory(dtype: str) -> None:
     rng = np.random.default_rng(3)
     r = np.tanh(rng.normal(size=(4, 6, 10))).astype(dtype)[::2, :, ::3]
     c = np.nextafter(r, dtype == dtype, dtype=dtype)
-    found, expected = BlockDifferences(1e-6, 1e-6).of(r, c), block_difference(r, c, 1e-6, 1e-6)
+    found, expected = metrics.BlockDifferences(1e-6, 1e-6).of(r, c), metrics.block_difference(r, c, 1e-6, 1e-6)
     np.testing.assert_array_equal(found.error_ratio, expected.error_ratio)
     np.testing.assert_array_equal(found.ulp, np.ones(r.shape))
