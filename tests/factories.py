@@ -144,7 +144,7 @@ def _trace(config: Config, name: str, *, gradients: bool = False) -> Trace:
 def _computed(config: Config, name: str, gradients: bool) -> Mapping[str, FloatArray]:
     """The arrays that an engine fills; each trace has copies of them."""
     inputs = _inputs(config)
-    names = ("h", "c", *(gradient_names(inputs.network) if gradients else ()))
+    names = (*inputs.network.kind.state_symbols, *(gradient_names(inputs.network) if gradients else ()))
     trace = trace_in_memory(name, inputs.network, inputs.places, names)
     engine = KnownBugEngine(name) if name.startswith(PREFIX) else ManualEngine()
     engine.run(inputs, trace, lambda _: None)

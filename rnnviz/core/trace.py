@@ -244,10 +244,8 @@ def array_shapes(
     symbols, names = network.kind.state_symbols, tuple(names)
     gradients = [name for name in names if name.startswith(GRADIENT)]
     names = [name for name in names if not name.startswith(GRADIENT)]
-    # Every engine gives the states that only custom cells have.
-    over_time = dict.fromkeys((*(n for n in names if n != "c" or n in symbols), *network.kind.further_states))
     return {
-        **{name: network.hidden_shape(timesteps, batch_size, name) for name in over_time},
+        **{name: network.hidden_shape(timesteps, batch_size, name) for name in names},
         "out": (timesteps, batch_size, network.directions * network.output_size),
         **{f"state.{symbol}": network.state_shape(batch_size, symbol) for symbol in symbols},
         **gradient_shapes(network, timesteps, batch_size, gradients),

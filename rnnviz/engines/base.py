@@ -64,12 +64,11 @@ class Engine(Protocol):
     """One way to compute the network."""
 
     @property
-    def provides_cell_state(self) -> bool:
-        """Whether `run` fills the trace's cell states of an LSTM."""
-
-    @property
     def version(self) -> str:
         """The library and its version, for a bug report."""
+
+    def states(self, network: Network) -> tuple[str, ...]:
+        """The symbols of the states over time that `run` fills, h first."""
 
     def gradients(self, network: Network) -> tuple[str, ...]:
         """Names of the gradients over time that `run_backward` gives, such as "grad.h"; () if the engine has none."""
@@ -82,8 +81,11 @@ class Engine(Protocol):
         """Compute the gradients of the loss `inputs.loss` after `run`. Raises EngineError if the engine cannot."""
 
 
-class NoGradients:
-    """An engine without a backward pass."""
+class LibraryEngine:
+    """Defaults of engines that call a library's layers, and compute the lines of custom cells themselves."""
+
+    def states(self, network: Network) -> tuple[str, ...]:
+        return ("h",) if network.custom is None else network.kind.state_symbols
 
     def gradients(self, network: Network) -> tuple[str, ...]:
         return ()
@@ -93,7 +95,7 @@ class NoGradients:
 
 
 @dataclass(frozen=True)
-class FileWeightsEngine(NoGradients):
+class FileWeightsEngine(LibraryEngine):
     """The forward pass of `engine` on the weights that `read`, its framework's own reader, finds in the file.
 
     `read` raises an EngineError if it refuses the file.
@@ -102,10 +104,6 @@ class FileWeightsEngine(NoGradients):
     engine: Engine
     read: Callable[[Path, Network], Parameters]
     path: Path
-
-    @property
-    def provides_cell_state(self) -> bool:
-        return self.engine.provides_cell_state
 
     @property
     def version(self) -> str:

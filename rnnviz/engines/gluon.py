@@ -227,14 +227,13 @@ class FusedLayer(backward.AutogradLayer):
         return LargeFusedGraph(self._autograd, task) if self._large else FusedGraph(task)
 
 
-class GluonEngine:
+class GluonEngine(base.LibraryEngine):
     """Gluon's fused kernels on the CPU, layer by layer and as one stack; other cells are unrolled step by step.
 
     Gradients come from the fused kernels called step by step, and from the fused stack next to them. The reports
     have the seconds of the stack.
     """
 
-    provides_cell_state = False
     version = f"mxnet {mx.__version__}"
 
     def run(self, inputs: Inputs, trace: Trace, progress: base.Progress) -> base.EngineReport:

@@ -92,7 +92,6 @@ class ManualBackward:
 class ManualEngine:
     """The cell's lines over every layer and direction."""
 
-    provides_cell_state = True
     version = f"numpy {np.__version__}"
 
     def __init__(self) -> None:
@@ -106,6 +105,9 @@ class ManualEngine:
             lengths = partial(run_packed, _cost_of_call)
             run_stack(inputs, trace, ManualLayers(kept), progress, run_lengths=lengths, kept=kept)
         return EngineReport()
+
+    def states(self, network: Network) -> tuple[str, ...]:
+        return network.kind.state_symbols
 
     def gradients(self, network: Network) -> tuple[str, ...]:
         return gradient_names(network)

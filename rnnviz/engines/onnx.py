@@ -22,7 +22,7 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.core.words import plural
 from rnnviz.engines import onnx_layer
-from rnnviz.engines.base import Engine, EngineReport, NoGradients, Progress, fill_layer, initial_states
+from rnnviz.engines.base import Engine, EngineReport, LibraryEngine, Progress, fill_layer, initial_states
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
@@ -35,10 +35,9 @@ _OPSET, _IR_VERSION = 17, 9
 _OPERATORS = ("RNN", "LSTM", "GRU")
 
 
-class OnnxEngine(NoGradients):
+class OnnxEngine(LibraryEngine):
     """A chain of single-layer ONNX graphs in ONNX Runtime on the CPU."""
 
-    provides_cell_state = False
     version = f"onnxruntime {onnxruntime.__version__}"
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
@@ -119,13 +118,12 @@ def run_model(
         raise EngineError(failed("ONNX Runtime", error)) from error
 
 
-class OnnxModelEngine(NoGradients):
+class OnnxModelEngine(LibraryEngine):
     """A model with the inputs `input`, `h_0` and `c_0` and the outputs `output`, `h_n` and `c_n`, time first.
 
     Its recurrent nodes are the network's layers, from the bottom. The parameters of a run are not looked at.
     """
 
-    provides_cell_state = False
     version = f"onnxruntime {onnxruntime.__version__}"
 
     def __init__(self, path: Path) -> None:

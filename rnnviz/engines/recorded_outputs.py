@@ -233,10 +233,6 @@ class RecordedEngine:
         self._recording = open_recording(name)
 
     @property
-    def provides_cell_state(self) -> bool:
-        return "cell" in self._recording.arrays
-
-    @property
     def version(self) -> str:
         return file_version(self._recording.archive.path)
 
@@ -263,6 +259,11 @@ class RecordedEngine:
             precision="" if found == network.dtype else found,
             computed_in=computed_in(recording),
         )
+
+    def states(self, network: Network) -> tuple[str, ...]:
+        recorded = self._recording.of(network)
+        names = file_names(network.kind)
+        return tuple(s for s in network.kind.state_symbols if s == "h" or names[s] in recorded)
 
     def gradients(self, network: Network) -> tuple[str, ...]:
         return tuple(self._recording.gradients_of(network))

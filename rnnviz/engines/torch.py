@@ -55,13 +55,12 @@ def _gradients(outputs: Sequence[Any], of_outputs: Sequence[FloatArray], leaves:
     return [to_numpy(gradient) for gradient in found]
 
 
-class TorchEngine:
+class TorchEngine(base.LibraryEngine):
     """A chain of single-layer PyTorch modules; the lines of a custom cell on tensors.
 
     Gradients are those of the cell's lines on tensors, step by step; those of PyTorch's own stack are compared.
     """
 
-    provides_cell_state = False
     version = f"torch {torch.__version__}"
 
     def run(self, inputs: Inputs, trace: Trace, progress: base.Progress) -> base.EngineReport:

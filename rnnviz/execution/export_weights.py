@@ -141,8 +141,7 @@ def check_computes(engine: Engine, inputs: Inputs) -> None:
 
     Raises an EngineError if the engine fails, or a step, a final state or an output is wrong; the sentence says where.
     """
-    names = ("h", "c") if engine.provides_cell_state else ("h",)
-    trace = trace_in_memory(engine.version, inputs.network, inputs.places, names)
+    trace = trace_in_memory(engine.version, inputs.network, inputs.places, engine.states(inputs.network))
     for array in trace.values():
         # It cannot pass for a result.
         array.fill(np.nan)

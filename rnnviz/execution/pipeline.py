@@ -323,10 +323,8 @@ def _named(engine: str) -> Iterator[None]:
 
 
 def _new_trace(engine: Engine, inputs: Inputs, folder: Path, name: str) -> Trace:
-    # The lines of a custom cell give every state.
-    cell = engine.provides_cell_state or (inputs.network.custom is not None and not is_recording(name))
     gradients = () if inputs.loss is None else engine.gradients(inputs.network)
-    arrays = ("h", "c", *gradients) if cell else ("h", *gradients)
+    arrays = *engine.states(inputs.network), *gradients
     return create_trace(folder, name, inputs.network, inputs.places, arrays)
 
 

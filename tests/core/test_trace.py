@@ -42,7 +42,7 @@ def test_trace_round_trip(tmp_path: Path) -> None:
 
 
 def test_cell_states_only_of_an_lstm_that_returns_them(tmp_path: Path) -> None:
-    gru = create_trace(tmp_path / "gru", "manual", GRU, Places.of(GRU, 5, 3), names=("h", "c"))
+    gru = create_trace(tmp_path / "gru", "manual", GRU, Places.of(GRU, 5, 3), names=("h",))
     assert (gru.cell, gru.state_c) == (None, None)
     assert list(gru) == ["h", "out", "state.h"]
     assert gru.hidden.dtype == np.float64

@@ -35,7 +35,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 def assert_computes(engine: Engine, asked: Inputs, given: Inputs) -> tuple[list[float], EngineReport]:
     """Check that the engine computes `given` as `asked`; returns the progress that it reported, and its report."""
-    trace = empty_trace(asked, cell=engine.provides_cell_state)
+    trace = empty_trace(asked, cell="c" in engine.states(asked.network))
     told: list[float] = []
     report = engine.run(given, trace, told.append)
     assert_agrees(trace, recurrence(asked), 1e-5)
@@ -70,7 +70,7 @@ def test_a_framework_takes_every_weight_from_its_own_file(
     zeros = {key: np.zeros_like(array) for key, array in asked.parameters.items()}
     told, _ = assert_computes(engine, asked, replace(asked, parameters=Parameters(asked.network, zeros)))
     assert told[-1] == 1.0
-    assert not engine.provides_cell_state
+    assert engine.states(asked.network) == ("h",)
     assert engine.version == load_engine(name).version
 
 

@@ -36,7 +36,7 @@ TOLERANCES = {"float32": 1e-4, "float64": 1e-10}
 
 def with_gradients(engine: Engine, inputs: Inputs) -> tuple[Trace, EngineReport]:
     """The trace of an engine after both passes, and the report of the second one."""
-    cell = engine.provides_cell_state or inputs.network.custom is not None
+    cell = "c" in engine.states(inputs.network)
     trace = empty_trace(inputs, cell=cell, gradients=engine.gradients(inputs.network))
     engine.run(inputs, trace, lambda done: None)
     return trace, engine.run_backward(inputs, trace, lambda done: None)

@@ -57,7 +57,7 @@ def test_progress_reaches_the_whole(tmp_path: Path) -> None:
     engine.run(inputs, trace, told.append)
     # An array at a time: hidden, output, state, cell, cell_state.
     np.testing.assert_allclose(told, np.cumsum([120, 60, 24, 120, 24]) / 348)
-    assert engine.provides_cell_state
+    assert engine.states(inputs.network) == ("h", "c")
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ class Answer:
 
 def empty_trace(inputs: Inputs, *, cell: bool, engine: str = "engine", gradients: Sequence[str] = ()) -> Trace:
     """A writable trace in memory, full of NaN: what an engine leaves out stays visible. Padding is 0, as on disk."""
-    names = (*(("h", "c") if cell else ("h",)), *gradients)
+    names = (*(s for s in inputs.network.kind.state_symbols if cell or s != "c"), *gradients)
     trace = trace_in_memory(engine, inputs.network, inputs.places, names)
     for array in trace.values():
         array.fill(np.nan)
@@ -34,7 +34,7 @@ def empty_trace(inputs: Inputs, *, cell: bool, engine: str = "engine", gradients
 
 def computed(engine: Engine, inputs: Inputs) -> tuple[Trace, EngineReport]:
     """The outputs of `engine` for `inputs`."""
-    trace = empty_trace(inputs, cell=engine.provides_cell_state)
+    trace = empty_trace(inputs, cell="c" in engine.states(inputs.network))
     report = engine.run(inputs, trace, lambda done: None)
     return trace, report
 

@@ -29,7 +29,7 @@ def backward_inputs(
 
 def traced(engine: Engine, inputs: Inputs, name: str = "engine") -> Trace:
     """The writable trace of both passes."""
-    cell = engine.provides_cell_state or inputs.network.custom is not None
+    cell = "c" in engine.states(inputs.network)
     trace = empty_trace(inputs, cell=cell, engine=name, gradients=engine.gradients(inputs.network))
     engine.run(inputs, trace, lambda done: None)
     engine.run_backward(inputs, trace, lambda done: None)

@@ -66,7 +66,7 @@ def recurrence(config: Config, folder: Path) -> Figures:
 def both_passes(config: Config, folder: Path) -> Figures:
     """Both passes of the manual recurrence / both passes of the fused stack."""
     inputs, engine = load_inputs(replace(config, backward=Backward(enabled=True, loss="normal"))), ManualEngine()
-    names = "h", "c", *engine.gradients(inputs.network)
+    names = *inputs.network.kind.state_symbols, *engine.gradients(inputs.network)
     trace = create_trace(folder, "manual", inputs.network, inputs.places, names)
     began = perf_counter()
     engine.run(inputs, trace, lambda done: None)

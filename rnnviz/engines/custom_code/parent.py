@@ -86,8 +86,6 @@ def defines_backward(path: Path) -> bool:
 class CustomEngine:
     """A user's file, named by its path. Inputs and trace of its runs must lie in folders."""
 
-    provides_cell_state = True
-
     def __init__(self, path: str) -> None:
         self._path = path
 
@@ -97,6 +95,9 @@ class CustomEngine:
 
     def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         return self._run(inputs, trace, progress)
+
+    def states(self, network: Network) -> tuple[str, ...]:
+        return network.kind.state_symbols
 
     def gradients(self, network: Network) -> tuple[str, ...]:
         # The file may return further ones, which are added to the trace's folder.

@@ -35,7 +35,6 @@ class KnownBugEngine:
     A bug of the backward pass has a forward pass without errors, others have no gradients.
     """
 
-    provides_cell_state = True
     version = f"numpy {np.__version__}"
 
     def __init__(self, name: str) -> None:
@@ -49,6 +48,9 @@ class KnownBugEngine:
             raise EngineError(reason)
         run_fault(self._bug.faults(inputs.network)[0], inputs, trace, progress)
         return EngineReport()
+
+    def states(self, network: Network) -> tuple[str, ...]:
+        return network.kind.state_symbols
 
     def gradients(self, network: Network) -> tuple[str, ...]:
         return gradient_names(network) if self._bug.of_gradients else ()

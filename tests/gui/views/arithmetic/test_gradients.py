@@ -25,7 +25,7 @@ def with_gradients(cell: str = "lstm", **edits: float) -> RunResult:
     config = make_result(("torch", "manual"), cell=cell, num_layers=2, timesteps=3).config
     inputs = load_inputs(replace(config, backward=replace(config.backward, enabled=True, loss="normal")))
     engine = ManualEngine()
-    names = ("h", "c", *engine.gradients(inputs.network))
+    names = (*inputs.network.kind.state_symbols, *engine.gradients(inputs.network))
     traces = {}
     for name in ("torch", "manual"):
         trace = trace_in_memory(name, inputs.network, inputs.places, names)

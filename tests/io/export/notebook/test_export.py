@@ -184,7 +184,7 @@ def test_a_notebook_computes_the_backward_pass(tmp_path: Path, network, lengths,
         "backward": {"enabled": True, **backward},
     }
     inputs = load_inputs(Config.from_mapping(tables))
-    names = ("h", "c", *gradient_names(inputs.network))
+    names = (*inputs.network.kind.state_symbols, *gradient_names(inputs.network))
     trace = trace_in_memory("manual", inputs.network, inputs.places, names)
     ManualEngine().run(inputs, trace, lambda _: None)
     ManualEngine().run_backward(inputs, trace, lambda _: None)
