@@ -13,6 +13,7 @@ from rnnviz.lessons.namespace import Namespace, UnansweredError, is_name
 from rnnviz.lessons.statements import Evaluator, parse_expression
 from rnnviz.verify.compare import Mismatch
 from rnnviz.verify.result import RunResult
+from tests.cases import cases
 from tests.factories import make_result, setting, with_judgment
 
 RESULT = make_result(
@@ -157,55 +158,8 @@ def test_arrays_have_the_layout_of_the_config_and_an_rnn_one_state() -> None:
     assert value("(T, N, I, H, L, D)", BATCH_FIRST) == (5, 2, 3, 4, 2, 1)
 
 
-NO_NUMBERS = "This is not an array of numbers: take a part of it, as state[0]."
-WORDS = "Words can be compared with words only, and by == and !=."
-SEARCH = 'Only a word can be looked for, and only among words, as "manual" in wrong.'
-TRUTHS = "True and false are not numbers: count(...) counts them."
-EMPTY = "There are no values in this part of the run."
-WITHOUT_VALUE = {
-    "h(-1)": "This network has no layer -1: it has 2, counted from 0.",
-    "h('0')": "This network has no layer 0: it has 2, counted from 0.",
-    "h(out)": "This network has no layer [[[",
-    "h(True)": "This network has no layer True: it has 2, counted from 0.",
-    "h(0, 'backward')": "This network has no direction backward: it has forward.",
-    "h(0, 1)": "This network has no direction 1: it has forward.",
-    "c(0)": "The cell rnn_tanh has no c: it has pre_h, change, norm.",
-    "l2_i2h_bias": "This network has no l2_i2h_bias: it has l0_i2h_weight,",
-    "onnx.h(0)": "onnx was not run: this run holds gluon, manual.",
-    "audit('onnx')": "The steps of this run have not been audited yet.",
-    "out[0][7]": "out[0][7] cannot be computed: index 7 is out of bounds",
-    "state[2]": "state[2] cannot be computed: list index out of range.",
-    "state[0, 0]": "state[0, 0] cannot be computed: ",
-    "T[0]": "T[0] cannot be computed: ",
-    "out[::0]": "out[::0] cannot be computed: slice step cannot be zero.",
-    "out[out]": "out is not a whole number and cannot be an index.",
-    "out[True]": "True is not a whole number and cannot be an index.",
-    "out[0:0.5]": "0.5 is not a whole number and cannot be an index.",
-    **dict.fromkeys(("-'a'", "-state", "'a' + 'b'", "max(out, 1)", "transpose('a')", "all(state)"), NO_NUMBERS),
-    **dict.fromkeys(("-(out > 0)", "(out > 0) * 2", "2 * (out > 0)"), TRUTHS),
-    **dict.fromkeys(("layout > 'NTC'", "cell == 1", "('a', 1) == T"), WORDS),
-    **dict.fromkeys(("out in cell", "T in (1, 2)", "'a' in 'ab'"), SEARCH),
-    **dict.fromkeys(("equal((), ())", "all(out[0][9:])", "equal(out[9:], out[9:])"), EMPTY),
-    "2 ** 65": "The power 2 ** 65 is out of range.",
-    "9 ** 9 ** 9": "The power 9 ** 387420489 is out of range.",
-    "0 ** -1": "The power 0 ** -1 is out of range.",
-    "2 ** 54": "A whole number has become too large.",
-    "0 - 2 ** 53 - 1": "A whole number has become too large.",
-    "(T, N) ** -1": "(T, N) ** (-1) cannot be computed: Integers to negative integer powers are not allowed.",
-    "equal((1, 2), (1, 2, 3))": "The shapes (2,) and (3,) differ.",
-    "1 < 2 < (1, 2) < (1, 2, 3)": "1 < 2 < (1, 2) < (1, 2, 3) cannot be computed: shape mismatch",
-    "out == state[0]": "out == state[0] cannot be computed: shape mismatch",
-    "out @ out[0]": "A product is of vectors and matrices, not of the shapes (2, 5, 4) and (5, 4).",
-    "out @ 2": "A product is of vectors and matrices, not of the shapes (2, 5, 4) and ().",
-    "(1, 2) @ (1, 2, 3)": "(1, 2) @ (1, 2, 3) cannot be computed: matmul",
-    "len(T)": "len(T) cannot be computed: len() of unsized object.",
-    "concat(T, T)": "concat(T, T) cannot be computed: zero-dimensional arrays cannot be concatenated.",
-    "gradient('h', 0)": "This run has no gradients: backward.enabled must be true.",
-}
-
-
 def test_an_expression_without_a_value_is_answered_with_a_sentence() -> None:
-    for text, sentence in WITHOUT_VALUE.items():
+    for text, sentence in cases(__file__)["no-value"].items():
         assert reason(text, BATCH_FIRST).startswith(sentence), text
 
 

@@ -47,19 +47,6 @@ CHAPTERS = (
     *("Learning", "Text", "Quiz"),
 )
 
-RETIRED = (
-    *("stands?", "stood", "standing", "tells?", "told", "untold", "beneath", "anew", "all the same", "is no"),
-    *("(hold|holds|held|holding) against", "(come|came|comes|coming) (to|about)", "carry", "carries", "carried"),
-    *("of (one's|its|your|their) own", "such an?", "the (former|latter)", "whoever", "from now on", "so many"),
-    *("nobody", "lit", "beside", "parting", "parted", "apart", "hidden vectors?", "(?<!short-term )memory"),
-    *("cell candidate", "textbook", "second program", "configurations?", "prove[sdn]?", "proofs?"),
-    # A class of one letter keeps a rename of these words in all files from changing this list.
-    *("timeste[p]s?", "mistak[e]s?", "violatio[n]s?", "clai[m]s?", "not hold", "curso[r]", "trac[e]s?", "colou[r]s?"),
-    "revea[l]s?",
-)
-"""Words that the lessons do not use, as regular expressions of whole words."""
-_RETIRED = re.compile(rf"\b(?:{'|'.join(RETIRED)})\b", re.IGNORECASE)
-
 _FENCED = re.compile(r"```.*?```", re.DOTALL)
 _CODE_OR_LINK = re.compile(r"`[^`]*`|\]\([^)]*\)")
 _CODE = re.compile(r"```.*?```|`[^`]*`|\]\(part:[^)]*\)", re.DOTALL)
@@ -141,20 +128,6 @@ def test_a_step_points_at_something_states_something_and_sets_the_whole_selectio
         assert all(statement.text.endswith(".") for statement in step.statements), name
         assert {"layer", "timestep", "sample", "unit"} <= set(step.selection), name
         assert step.config.network.directions == 1 or "direction" in step.selection, name
-
-
-def retired_words(text: str) -> list[str]:
-    """The retired words that `text` has, with the words around them."""
-    return [text[max(0, found.start() - 30) : found.end() + 30] for found in _RETIRED.finditer(text)]
-
-
-def test_lessons_and_their_configs_use_no_retired_word() -> None:
-    for lesson in LESSONS:
-        assert retired_words(_CODE.sub(" ", "\n".join(read_texts(lesson)))) == [], lesson.name
-    for path in (*sorted(resource_path("lessons").glob("*.toml")), resource_path("sweeps", "example.toml")):
-        comments = re.findall(r"#.*", path.read_text(encoding="utf-8"))
-        assert comments
-        assert retired_words(re.sub(r"bug:\S+|timesteps", " ", " ".join(comments))) == [], path
 
 
 @pytest.mark.parametrize(

@@ -13,69 +13,18 @@ from rnnviz.core.config import Config
 from rnnviz.core.trace_index import Location
 from rnnviz.lessons.content import GuidedLesson, LessonStep
 from rnnviz.lessons.statements import Namespace, check_statement, parse_expression, parse_statement
+from tests.cases import cases
 from tests.lessons.test_lesson_content import LESSONS, STEPS, every_lesson
 from tests.lessons.test_lesson_statements import Runs, run_once
 from tests.shared_worker import run_shared
 
 __all__ = ["run_once", "run_shared"]
 
-CONSTANTS: dict[str, dict[str, str]] = {
-    "09-real-bug-1": {"16": "decimal digits of float64", "1e-16": "half of 2**-52, rounded"},
-    "09-real-bug-2": {
-        "24": "binary digits of float32",
-        "1e-3": "2**-11, rounded",
-        "1e-7": "2**-24, rounded",
-        "1e-16": "2**-53, rounded",
-    },
-    "09-real-bug-3": {"2023": "the year in which MXNet was retired"},
-    "10-porting-1": {"3": "index of a block of rows"},
-    "17-forget-bias-2": {"2.72": "e"},
-    "18-adding-problem-1": {"900": "training steps of adding-after.npz"},
-    "18-adding-problem-5": {"1500": "training steps of adding-tanh-after.npz", "64": "units of the training tasks"},
-    **dict.fromkeys(
-        ("19-character-model-1", "19-character-model-2"),
-        dict.fromkeys(("99.5%", "99.8%", "62%", "28%", "6%"), "tested with the character model"),
-    ),
-    "22-drift-1": {"6e-8": "2**-24"},
-    "22-drift-4": {"8": "the square root of 64"},
-    "23-batch-first-1": {"7": "an example of another length"},
-}
+CASES = cases(__file__)
+CONSTANTS: dict[str, dict[str, str]] = CASES["constants"]
 """Numbers that no run computes, by step, each with its meaning."""
-
-_LOSS_AT_THE_END: dict[str, object] = {
-    "backward.enabled": True,
-    "backward.loss": "value",
-    "backward.value": [0, 0, 119, 0, 0],
-}
-_NORM = "sum(gradient('h', 0)[{}][0] ** 2) ** 0.5"
-ELSEWHERE: dict[str, dict[str, tuple[str, dict[str, object], str]]] = {
-    "14-vanishing-gradients-2": {
-        "1e15": (
-            "22-drift-1",
-            {**_LOSS_AT_THE_END, "network.dtype": "float64"},
-            f"{_NORM.format(0)} > 1e15 and {_NORM.format(119)} == 1",
-        )
-    },
-    "16-truncation-1": {
-        "0.0085": ("16-truncation-1", {"backward.truncate": 60}, f"close({_NORM.format(49)}, 0.0085, atol=5e-05)")
-    },
-    "16-truncation-2": {
-        "59.5": (
-            "16-truncation-2",
-            {"backward.truncate": 60},
-            "close(sum(gradient('l0_h2h_weight') ** 2) ** 0.5, 59.5, atol=0.05) and all(gradient('h', 0)[49] != 1)",
-        ),
-        "0.97": ("", {}, ""),
-    },
-    "16-truncation-3": {
-        "4.39": ("16-truncation-3", {"backward.truncate": 60}, f"close({_NORM.format(49)}, 4.39, atol=0.005)")
-    },
-    "17-forget-bias-3": {"4.6e-17": ("17-forget-bias-1", {}, f"close({_NORM.format(0)}, 4.6e-17, atol=5e-19)")},
-}
-"""Numbers of a run with other settings, by step: a step, changes of its config, and a statement about that run.
-
-The cosine of lesson 16 compares two runs: see `test_truncation_hardly_turns_the_gradient`.
-"""
+ELSEWHERE: list[dict[str, Any]] = CASES["elsewhere"]
+"""Numbers of a run with other settings: their step, the step of the run, changes of its config, and a statement."""
 
 _CODE = re.compile(r"`[^`\n]*`|\]\([^)]*\)")
 _FENCED = re.compile(r"```.*?```", re.DOTALL)
@@ -84,6 +33,10 @@ _POSITIONS = re.compile(r"\bt = \d+(?:(?:,| to| and|, and)\s(?:t = )?\d+(?![\d.]
 _LESSON = re.compile(r"[Ll]essons? \d+(?: to \d+)?")
 _POWERS = {"": "", "million": "e6", "billion": "e9"}
 _TRIVIAL = {"0", "1"}
+
+
+def elsewhere(name: str) -> set[str]:
+    return {each["number"] for each in ELSEWHERE if each["step"] == name}
 
 
 def printed(text: str) -> Iterator[str]:
@@ -165,7 +118,7 @@ def test_every_number_in_a_text_is_stated_by_then(lesson: GuidedLesson) -> None:
         for other in re.findall(r"[Ll]esson (\d+)", texts):
             stated = stated.union(*(literals(each) for each in LESSONS[int(other) - 1].steps))
         stated |= literals(step) | settings(step)
-        declared = {*CONSTANTS.get(lesson.name, ()), *CONSTANTS.get(name, ()), *ELSEWHERE.get(name, ()), *_TRIVIAL}
+        declared = {*CONSTANTS.get(name, ()), *elsewhere(name), *_TRIVIAL}
         shown = _FENCED.sub(" ", texts)
         unknown += [
             f"{name}: {number}"
@@ -176,26 +129,17 @@ def test_every_number_in_a_text_is_stated_by_then(lesson: GuidedLesson) -> None:
 
 
 def test_no_declared_number_is_left_over() -> None:
-    for name in {*CONSTANTS, *ELSEWHERE}:
+    for name in {*CONSTANTS, *(each["step"] for each in ELSEWHERE)}:
         shown = set(printed(_FENCED.sub(" ", " ".join(checked_texts(STEPS[name])))))
-        assert set(ELSEWHERE.get(name, ())) <= shown, name
+        assert elsewhere(name) <= shown, name
         assert name.startswith("19-") or set(CONSTANTS.get(name, ())) <= shown, name
 
 
-NUMBERS_ELSEWHERE = [
-    (name, number)
-    for name, numbers in ELSEWHERE.items()
-    for number, (_, _, expression) in numbers.items()
-    if expression
-]
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "number"), NUMBERS_ELSEWHERE)
-def test_a_number_of_another_run_is_computed_by_it(name: str, number: str, run_once: Runs) -> None:
-    other, changes, expression = ELSEWHERE[name][number]
-    result = run_once(changed(STEPS[other].config, changes))
-    finding = check_statement(result, parse_statement(number, expression), Location())
+@pytest.mark.parametrize("number", [pytest.param(each, id=each["number"]) for each in ELSEWHERE if each["statement"]])
+def test_a_number_of_another_run_is_computed_by_it(number: dict[str, Any], run_once: Runs) -> None:
+    result = run_once(changed(STEPS[number["of"]].config, number["changes"]))
+    finding = check_statement(result, parse_statement(number["number"], number["statement"]), Location())
     assert finding.holds is True, finding.pairs
 
 
