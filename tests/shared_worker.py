@@ -34,10 +34,6 @@ class WarmWorker(Supervisor):
     def really_close(self) -> None:
         super().close()
 
-    @property
-    def pid(self) -> int | None:
-        return None if self._process is None else self._process.pid
-
 
 WARM = WarmWorker()
 
@@ -82,7 +78,7 @@ def pid_of_runs() -> Iterator[Callable[[], int | None]]:
 
     def pid() -> int | None:
         shared = runs._shared
-        return None if shared is None or shared._process is None else shared._process.pid
+        return None if shared is None else shared.pid
 
     with runs_use(None):
         yield pid

@@ -170,37 +170,78 @@ def _deaf_children() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def spawn(
-    main: Callable[..., object],
-    *arguments: object,
-    name: str,
-    threads: int | None = 1,
-    kernels: Mapping[str, str] | None = None,
-) -> tuple[BaseProcess, Connection]:
-    """Start a process that calls `main` with its end of a pipe and the arguments; returns it with our end.
+class ChildEndedError(Exception):
+    """A child ended without an answer; the text describes its exit."""
 
-    It computes with `threads` threads, None leaves the number to it, and with the processor's kernels. Raises an
-    OSError if it cannot be started. A spawned child would run the parent's main script again, and with it this call:
-    the script is hidden while the child starts. multiprocessing does not list the child: a program that joins all its
-    children would wait for ever, and so would multiprocessing at its exit, for it sends SIGTERM, which no child hears.
-    """
-    global _at_exit
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=main, args=(theirs, *arguments), name=name, daemon=True)
-    kernels = openblas_kernels() if kernels is None else kernels
-    with theirs, _starting, environment_of_children(threads, kernels), children_allowed(), _deaf_children():
-        script = sys.modules["__main__"]
-        sys.modules["__main__"] = ModuleType("__main__")
+
+class Child:
+    """A process that was started, and our end of its pipe; it ends with the `with` block."""
+
+    def __init__(
+        self,
+        main: Callable[..., object],
+        *arguments: object,
+        name: str,
+        threads: int | None = 1,
+        kernels: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start a process that calls `main` with its end of the pipe and the arguments. Raises an OSError.
+
+        It computes with `threads` threads, None leaves the number to it, and with the processor's kernels. A spawned
+        child would run the parent's main script again, and with it this call: the script is hidden while it starts.
+        multiprocessing does not list the child: a program that joins all its children would wait for ever, and so would
+        multiprocessing at its exit, for it sends SIGTERM, which no child hears.
+        """
+        global _at_exit
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=main, args=(theirs, *arguments), name=name, daemon=True)
+        kernels = openblas_kernels() if kernels is None else kernels
+        with theirs, _starting, environment_of_children(threads, kernels), children_allowed(), _deaf_children():
+            script = sys.modules["__main__"]
+            sys.modules["__main__"] = ModuleType("__main__")
+            try:
+                self.process.start()
+                _started.add(self.process)
+                multiprocessing.process._children.discard(self.process)  # type: ignore[attr-defined]
+                if not _at_exit.still_active():  # a process that multiprocessing forked has lost it
+                    _at_exit = util.Finalize(None, _kill_started, exitpriority=10)
+            finally:
+                sys.modules["__main__"] = script
+
+    @property
+    def alive(self) -> bool:
+        """Like `is_alive`, but correct after another caller has waited for the process."""
+        return not wait([self.process.sentinel], 0)
+
+    def receive(self, seconds: float | None = None) -> tuple[str, Any]:
+        """Its next message, ("", None) after some seconds without one. Raises its error, or a ChildEndedError."""
+        if not wait([self.connection, self.process.sentinel], seconds):
+            return "", None
         try:
-            process.start()
-            _started.add(process)
-            multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]
-            if not _at_exit.still_active():  # a process that multiprocessing forked has lost it
-                _at_exit = util.Finalize(None, _kill_started, exitpriority=10)
-        finally:
-            sys.modules["__main__"] = script
-    return process, ours
+            if not self.connection.poll():
+                raise EOFError
+            kind, content = self.connection.recv()
+        except (EOFError, OSError):
+            self.process.join()
+            raise ChildEndedError(describe_exit(self.process.exitcode)) from None
+        if kind == "raised":
+            raise content
+        return kind, content
+
+    def close(self) -> None:
+        """Close the pipe of a child that ends, and wait for its end."""
+        self.connection.close()
+        self.process.join()
+        with suppress(ValueError):  # other code has joined it, so it cannot know that it ended
+            self.process.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.close()
 
 
 def exit_with_parent(clean_up: Callable[[], object] = lambda: None) -> Thread:
@@ -245,40 +286,6 @@ def errors_sent(connection: Connection, what: str, no_memory: str) -> Iterator[N
     except Exception as error:  # noqa: BLE001 - whatever went wrong, the parent gets one sentence
         reason = f"{type(error).__name__}: {error}".rstrip(".")
         connection.send(("raised", EngineError(f"{what}: {reason}.")))
-
-
-class ChildEndedError(Exception):
-    """A child ended without an answer; the text describes its exit."""
-
-
-class Child:
-    """A process that was started by `spawn`, and our end of its pipe; it ends with the `with` block."""
-
-    def __init__(self, main: Callable[..., object], *arguments: object, name: str, threads: int | None = 1) -> None:
-        self._process, self._connection = spawn(main, *arguments, name=name, threads=threads)
-        self.send = self._connection.send
-
-    def receive(self, seconds: float) -> tuple[str, Any]:
-        """Its next message, ("", None) after some seconds without one. Raises its error, or a ChildEndedError."""
-        if not wait([self._connection, self._process.sentinel], seconds):
-            return "", None
-        try:
-            kind, content = self._connection.recv()
-        except (EOFError, OSError):
-            self._process.join()
-            raise ChildEndedError(describe_exit(self._process.exitcode)) from None
-        if kind == "raised":
-            raise content
-        return kind, content
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._connection.close()
-        self._process.kill()
-        self._process.join()
-        self._process.close()
 
 
 def call_in_subprocess(

@@ -5,34 +5,17 @@ import shutil
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Lock, RLock
-from typing import Any
 
 import rnnviz.results.tables  # noqa: F401 (gives results their representations)
 from rnnviz.core.config import Config, Network
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.inputs import Load, open_inputs
 from rnnviz.engines.registry import engines_of
-from rnnviz.execution import worker
-from rnnviz.execution.child_process import describe_exit
-from rnnviz.execution.events import (
-    STARTING,
-    AuditMode,
-    Cancelled,
-    Computed,
-    Event,
-    Failed,
-    Finished,
-    Outcome,
-    Progressed,
-    RunRequest,
-    Stage,
-    StageKind,
-    open_traces,
-)
+from rnnviz.execution import events, worker
+from rnnviz.execution.child_process import Child, ChildEndedError
+from rnnviz.execution.events import Event, Failed, Outcome, RunRequest, Stage, open_traces
 from rnnviz.execution.folders import remove_with, storage, temporary_place
 from rnnviz.execution.log import log
 from rnnviz.verify.result import Judgment, RunResult
@@ -46,7 +29,7 @@ class Supervisor:
     """
 
     def __init__(
-        self, warm: tuple[str, ...] | None = None, threads: int | None = None, started: worker.Worker | None = None
+        self, warm: tuple[str, ...] | None = None, threads: int | None = None, started: Child | None = None
     ) -> None:
         """Set up the runs; a child is started by the first one, unless it was `started` before.
 
@@ -56,9 +39,7 @@ class Supervisor:
         self._warm = engines_of(Config(Network("lstm", 1, 1))) if warm is None else warm
         self._threads = threads
         self._lock = Lock()
-        self._process: BaseProcess | None
-        self._connection: Connection | None
-        self._process, self._connection = started or (None, None)
+        self._child = started
         self._running: int | None = None
         self._killed = False
         self._cancelled: set[int] = set()
@@ -68,39 +49,44 @@ class Supervisor:
         """Start the child if there is none; it imports its engines while the caller goes on."""
         with self._lock:
             # A run in progress still needs its child, even one that has died: its end starts the next child.
-            if self._closed or self._running is not None or (self._process is not None and _lives(self._process)):
+            if self._closed or self._running is not None or (self._child is not None and self._child.alive):
                 return
             self._drop_child()
-            self._process, self._connection = worker.start(self._warm, self._threads)
+            self._child = worker.start(self._warm, self._threads)
 
     def cancel(self, request_id: int) -> None:
         """Stop the run of that id, now or before it begins. Other runs are not touched."""
         with self._lock:
             self._cancelled.add(request_id)
-            if self._running == request_id and self._process is not None:
-                self._process.kill()
+            if self._running == request_id and self._child is not None:
+                self._child.process.kill()
                 self._killed = True
 
     def close(self) -> None:
         """End the child; results stay readable as long as they are used."""
         with self._lock:
             self._closed = True
-            if self._process is not None:
-                self._process.kill()
+            if self._child is not None:
+                self._child.process.kill()
             if self._running is None:
                 self._drop_child()
-            elif self._process is not None:
-                self._process.join()
+            elif self._child is not None:
+                self._child.process.join()
 
     @property
     def running(self) -> bool:
         """Whether a run is in progress."""
         return self._running is not None
 
+    @property
+    def pid(self) -> int | None:
+        """The id of the child process."""
+        return None if self._child is None else self._child.process.pid
+
     def forget(self) -> None:
         """Close the pipe in a forked process, and leave the child to the parent."""
-        if self._connection is not None:
-            self._connection.close()
+        if self._child is not None:
+            self._child.connection.close()
 
     def events(self, request: RunRequest) -> Generator[Event, None, None]:
         """Run `request` and yield its events; the last one is Finished, Failed or Cancelled."""
@@ -116,7 +102,7 @@ class Supervisor:
         handed_over = False
         try:
             for event in self._converse(request, folder, place):
-                handed_over = handed_over or isinstance(event, Computed | Finished)
+                handed_over = handed_over or isinstance(event, events.Computed | events.Finished)
                 yield event
         finally:
             if not handed_over:
@@ -124,29 +110,30 @@ class Supervisor:
 
     def _converse(self, request: RunRequest, folder: Path, place: str) -> Iterator[Event]:
         with self._lock:
-            process, connection = self._process, self._connection
+            child = self._child
             self._running, self._killed = request.id, False
             cancelled = request.id in self._cancelled
-        answered, stage, computed = False, STARTING, None
+        answered, stage, computed = False, events.STARTING, None
         try:
-            if cancelled or process is None or connection is None:
+            if cancelled or child is None:
                 answered = True
-                yield Cancelled(request.id)
+                yield events.Cancelled(request.id)
                 return
-            yield Progressed(request.id, stage, 0.0)
+            yield events.Progressed(request.id, stage, 0.0)
             with suppress(OSError):  # a dead child has no answer
-                connection.send((request, str(folder), place))
+                child.connection.send((request, str(folder), place))
             while not answered:
-                kind, content = _received(process, connection)
+                try:
+                    kind, content = child.receive()
+                except ChildEndedError as ended:
+                    yield self._died(request, stage, str(ended))
+                    break
                 answered = kind in ("failed", "finished")
                 if kind == "progress":
                     stage, fraction = content
-                    yield Progressed(request.id, stage, fraction)
+                    yield events.Progressed(request.id, stage, fraction)
                 elif kind == "failed":
                     yield Failed(request.id, **content)
-                elif kind == "died":
-                    yield self._died(request, process, stage)
-                    break
                 else:
                     try:
                         result = _opened(request, folder, computed, *content)
@@ -155,48 +142,40 @@ class Supervisor:
                         sentence = f"The run was computed, but its files in {folder} cannot be opened: {reason}."
                         yield Failed(request.id, "engine", sentence)
                         break
-                    yield Finished(request.id, result) if answered else Computed(request.id, result)
+                    yield events.Finished(request.id, result) if answered else events.Computed(request.id, result)
                     computed = result
         finally:
-            self._settle(request, process, answered)
+            self._settle(request, child, answered)
         with suppress(OSError):  # the next run reports the same error
             self.start()
 
-    def _settle(self, request: RunRequest, process: BaseProcess | None, answered: bool) -> None:
+    def _settle(self, request: RunRequest, child: Child | None, answered: bool) -> None:
         """Leave no worker that is busy with this request or is about to end."""
         with self._lock:
             self._running = None
             self._cancelled.discard(request.id)
             # An unread answer of the child would go to the next request. A killed child may look alive for a moment,
             # even if the run was stopped just after its last message.
-            if process is not None and process is self._process and (self._killed or not answered):
-                process.kill()
-                process.join()
+            if child is not None and child is self._child and (self._killed or not answered):
+                child.process.kill()
+                child.process.join()
             if self._closed:
                 self._drop_child()
 
-    def _died(self, request: RunRequest, process: BaseProcess, stage: Stage) -> Event:
-        process.join()
+    def _died(self, request: RunRequest, stage: Stage, why: str) -> Event:
         with self._lock:
             if request.id in self._cancelled or self._closed:
-                return Cancelled(request.id)
-        log.warning("the worker process ended while %s (%s)", stage, describe_exit(process.exitcode))
-        return Failed(
-            request.id,
-            "engine",
-            f"The worker process ended while {stage} ({describe_exit(process.exitcode)}): "
-            "there is no result, and the next run starts a new process.",
-            engine=stage.engine if stage.kind is StageKind.COMPUTING else None,
-        )
+                return events.Cancelled(request.id)
+        log.warning("the worker process ended while %s (%s)", stage, why)
+        ended = f"The worker process ended while {stage} ({why})"
+        sentence = f"{ended}: there is no result, and the next run starts a new process."
+        engine = stage.engine if stage.kind is events.StageKind.COMPUTING else None
+        return Failed(request.id, "engine", sentence, engine=engine)
 
     def _drop_child(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-        if self._process is not None:
-            self._process.join()
-            with suppress(ValueError):  # other code has joined it, so it cannot know that it ended
-                self._process.close()
-        self._process = self._connection = None
+        if self._child is not None:
+            self._child.close()
+        self._child = None
 
 
 def _opened(
@@ -219,21 +198,6 @@ def _opened(
     return replace(computed, traces=traces, checks=computed.checks + judgment.checks, judgment=judgment)
 
 
-def _received(process: BaseProcess, connection: Connection) -> tuple[str, Any]:
-    """The child's next message; ("died", None) if it is gone."""
-    try:
-        wait([connection, process.sentinel])
-        message: tuple[str, Any] = connection.recv() if connection.poll() else ("died", None)
-        return message
-    except (EOFError, OSError):
-        return "died", None
-
-
-def _lives(process: BaseProcess) -> bool:
-    """Like `is_alive`, but correct after another caller has waited for the process."""
-    return not wait([process.sentinel], 0)
-
-
 _turn = RLock()
 _shared: Supervisor | None = None
 """Serves all runs of this process that need no separate supervisor."""
@@ -243,13 +207,12 @@ def run(
     config: Config,
     load: Load,
     notify: Callable[[Stage, float], None] = lambda stage, fraction: None,
-    audit: AuditMode = "auto",
+    audit: events.AuditMode = "auto",
     trusted: frozenset[str] = frozenset(),
 ) -> RunResult:
     """Run a config in the worker process that all runs of this process share. Runs of several threads take turns.
 
-    Raises InputError if the config, or a file that it names, is not valid; EngineError if an engine is missing, failed
-    or died, or the worker was closed meanwhile.
+    Raises as `rnnviz.run` does.
     """
     global _shared
     request = RunRequest(config, load, audit, trusted)
@@ -258,18 +221,18 @@ def run(
         if supervisor.running:
             raise EngineError("A run cannot start another run before it has ended.")
         try:
-            with closing(supervisor.events(request)) as events:
-                for event in events:
+            with closing(supervisor.events(request)) as told:
+                for event in told:
                     match event:
-                        case Progressed(_, stage, fraction):
+                        case events.Progressed(_, stage, fraction):
                             notify(stage, fraction)
-                        case Finished(_, result):
+                        case events.Finished(_, result):
                             finished = result
                         case Failed(_, "input", sentence):
                             raise InputError(sentence)
                         case Failed(_, _, sentence):
                             raise EngineError(sentence)
-                        case Cancelled():
+                        case events.Cancelled():
                             raise EngineError("The run was stopped.")
         except (InputError, EngineError):
             raise

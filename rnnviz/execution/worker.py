@@ -15,14 +15,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from traceback import format_exc, print_exc
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rnnviz.core.errors import ConfigError, EngineError, InputError
 from rnnviz.core.progress import throttled
-from rnnviz.execution.child_process import exit_with_parent, openblas_kernels, spawn
+from rnnviz.execution.child_process import Child, exit_with_parent, openblas_kernels
 from rnnviz.execution.folders import remove_all_of, storage
 
 if TYPE_CHECKING:
@@ -43,18 +42,17 @@ _PRODUCTS_BYTES = 48 << 20
 """More than OpenBLAS takes at its first product, which is 32 MB and a little."""
 
 Message: TypeAlias = tuple[str, Any]
-Worker: TypeAlias = tuple[BaseProcess, Connection]
 
-_early: Worker | None = None
+_early: Child | None = None
 
 
-def start(warm: tuple[str, ...], threads: int | None) -> Worker:
+def start(warm: tuple[str, ...], threads: int | None) -> Child:
     """Start a worker that imports the engines of `warm`. Raises an OSError."""
-    process, connection = spawn(main, warm, storage().folder, name="rnnviz engines", threads=threads, kernels={})
+    child = Child(main, warm, storage().folder, name="rnnviz engines", threads=threads, kernels={})
     # The first call imports numpy, while the child starts. A child that died is reported by its first run.
     with suppress(OSError):
-        connection.send(openblas_kernels())
-    return process, connection
+        child.connection.send(openblas_kernels())
+    return child
 
 
 def start_early() -> None:
@@ -67,7 +65,7 @@ def start_early() -> None:
         _early = start((), None)
 
 
-def take() -> Worker | None:
+def take() -> Child | None:
     """The worker that was started early; only the first call gets it."""
     global _early
     started, _early = _early, None

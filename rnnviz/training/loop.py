@@ -297,7 +297,7 @@ class TrainingProcess(Child):
         """
         # A process that has ended may have sent events before: they are received first, then the error.
         with suppress(BrokenPipeError):
-            self.send(_CHECKPOINT)
+            self.connection.send(_CHECKPOINT)
         events: list[TrainingEvent] = []
         end = monotonic() + seconds
         while monotonic() < end:

@@ -80,7 +80,7 @@ def test_a_forked_process_starts_a_worker_of_its_own_and_leaves_that_of_its_pare
 import multiprocessing, os, sys
 from rnnviz.execution import supervisor
 def pid():
-    return supervisor._shared._process.pid
+    return supervisor._shared.pid
 result = run(config(), load_inputs)
 print(pid(), flush=True)
 def compute():
@@ -109,7 +109,7 @@ def test_the_worker_of_a_program_that_is_killed_ends_although_a_forked_process_l
 import os, signal, time
 from rnnviz.execution import supervisor
 run(config(), load_inputs)
-print(supervisor._shared._process.pid, flush=True)
+print(supervisor._shared.pid, flush=True)
 if not os.fork():
     print(os.getpid(), flush=True)
     time.sleep(100)
@@ -131,7 +131,7 @@ time.sleep(100)
 
 @pytest.mark.parametrize(("ending", "code"), [("", 0), ("raise ValueError", 1), ("import os; os._exit(0)", 0)])
 def test_nothing_is_left_when_the_program_ends_with_a_result(tmp_path: Path, ending: str, code: int) -> None:
-    warm = "from rnnviz.execution import supervisor\nprint(supervisor._shared._process.pid)"
+    warm = "from rnnviz.execution import supervisor\nprint(supervisor._shared.pid)"
     (pid,) = answer(tmp_path, f"import sys\nresult = run(config(), load_inputs)\n{warm}\n{ending}\n", code)
     assert gone(int(pid))
 

@@ -108,10 +108,7 @@ def nothing_started() -> Iterator[None]:
     yield
     left = worker.take()
     if left is not None:
-        process, connection = left
-        process.kill()
-        process.join()
-        connection.close()
+        left.__exit__()
 
 
 @pytest.mark.slow

@@ -108,7 +108,7 @@ def test_errors_of_the_child_are_raised() -> None:
     ):
         process.events(30.0)
     with TrainingProcess(task_of(steps=1_000_000)) as process:
-        process._process.kill()
-        process._process.join()
+        process.process.kill()
+        process.process.join()
         with pytest.raises(EngineError, match="killed by SIGKILL"):
             process.checkpoint()

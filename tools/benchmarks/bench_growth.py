@@ -20,6 +20,7 @@ from rnnviz.execution.events import AuditMode, Failed, Finished, RunRequest
 from rnnviz.execution.supervisor import Supervisor
 from rnnviz.execution.worker import disable_malloc_trim
 from rnnviz.io.inputs import load_inputs
+from tests.configs import config_of
 from tools.benchmarks.parts import costs_in_bytes, costs_in_seconds
 from tools.benchmarks.private_memory import MEGABYTE, watched
 from tools.benchmarks.table import Row, Table
@@ -96,14 +97,9 @@ def _sizes(parts: str, axis: str, quick: bool) -> tuple[list[int], list[Config]]
 
 def _config(sizes: Mapping[str, int]) -> Config:
     """An LSTM of the sizes T, N, H and L, with nothing that is zero."""
-    network = {"cell": "lstm", "input_size": 16, "hidden_size": sizes["H"], "num_layers": sizes["L"]}
-    return Config.from_mapping(
-        {
-            "network": network,
-            "sequence": {"timesteps": sizes["T"], "batch_size": sizes["N"]},
-            "initial_state": {"source": "normal"},
-        }
-    )
+    keys = {"hidden_size": "H", "num_layers": "L", "timesteps": "T", "batch_size": "N"}
+    given = {key: sizes[size] for key, size in keys.items()}
+    return config_of(input_size=16, initial_state={"source": "normal"}, **given)
 
 
 def add_growth(table: Table, kind: str, axis: str, sizes: Sequence[int], costs: Mapping[str, Sequence[float]]) -> None:
@@ -118,14 +114,8 @@ def add_growth(table: Table, kind: str, axis: str, sizes: Sequence[int], costs: 
         details.append({**about, "sizes": sizes, "costs": column})
 
 
-class WatchedSupervisor(Supervisor):
-    """Reports which process computes."""
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        assert self._process.pid is not None
-        return self._process.pid
+class TimedSupervisor(Supervisor):
+    """Measures its runs."""
 
     def seconds(self, config: Config, audit: AuditMode) -> float:
         """How long a run takes, from the request to its result, which is dropped."""
@@ -140,9 +130,9 @@ class WatchedSupervisor(Supervisor):
 
 
 @pytest.fixture
-def supervisor() -> Iterator[WatchedSupervisor]:
+def supervisor() -> Iterator[TimedSupervisor]:
     """Separate warm engines, so that no earlier run has left them memory to use again."""
-    supervisor = WatchedSupervisor()
+    supervisor = TimedSupervisor()
     supervisor.start()
     supervisor.seconds(_config({**_SMALL, "T": 100}), "full")
     yield supervisor
@@ -154,7 +144,7 @@ def supervisor() -> Iterator[WatchedSupervisor]:
     [("full", 1000, 3, "with a full audit"), ("off", 10_000, 1, "without audit")],
 )
 def bench_a_hundred_times_the_timesteps(
-    supervisor: WatchedSupervisor, table: Table, quick: bool, audit: AuditMode, timesteps: int, rounds: int, words: str
+    supervisor: TimedSupervisor, table: Table, quick: bool, audit: AuditMode, timesteps: int, rounds: int, words: str
 ) -> None:
     """Seconds of the long run over seconds of the short one, of which there are more, as it is sooner disturbed."""
     if quick:
@@ -169,7 +159,7 @@ def bench_a_hundred_times_the_timesteps(
     table.add(Row("growth", what, ratio, "x", _TIMES, note=f"{median(lengthy):.1f} s / {median(brief):.3f} s"))
 
 
-def bench_memory_of_the_engines_process(supervisor: WatchedSupervisor, table: Table, quick: bool) -> None:
+def bench_memory_of_the_engines_process(supervisor: TimedSupervisor, table: Table, quick: bool) -> None:
     """Peak private memory of the child during whole runs, above what it holds when it is idle, as T grows."""
     sizes = geometric(10_000, 40_000, 3) if quick else geometric(10_000, 160_000)
     costs = []
