@@ -8,16 +8,14 @@ from rnnviz.execution.events import AuditMode, Cancelled, Computed, Event, Faile
 from rnnviz.execution.supervisor import Supervisor
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
+from tests.configs import config_of
 
 TERMINAL = (Finished, Failed, Cancelled)
 
 
 def config(*, engines: tuple[str, ...] = ("manual", "bug:no-h2h-bias"), **tables: dict[str, Any]) -> Config:
     """A small LSTM, computed by the manual recurrence and by one that leaves a bias out."""
-    network = {"cell": "lstm", "input_size": 3, "hidden_size": 4, **tables.pop("network", {})}
-    sequence = {"batch_size": 2, "timesteps": 5, **tables.pop("sequence", {})}
-    compare = {"reference": engines[0], "candidates": list(engines[1:])}
-    return Config.from_mapping({"network": network, "sequence": sequence, "compare": compare, **tables})
+    return config_of(*engines, **tables)
 
 
 def events_of(

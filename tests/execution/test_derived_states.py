@@ -12,25 +12,14 @@ from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.io.inputs import load_inputs
 from rnnviz.reading.arrays import ArrayReader
 from rnnviz.verify import audited
+from tests import configs
 
 pytest.importorskip("torch")
 
 
 def config_of(cell: str) -> Config:
-    return Config.from_mapping(
-        {
-            "network": {
-                "cell": cell,
-                "input_size": 3,
-                "hidden_size": 4,
-                "num_layers": 2,
-                "bidirectional": True,
-                "dtype": "float64",
-            },
-            "sequence": {"timesteps": 7, "batch_size": 2},
-            "compare": {"reference": "manual", "candidates": ["torch"]},
-        }
-    )
+    keys = {"num_layers": 2, "bidirectional": True, "dtype": "float64", "timesteps": 7}
+    return configs.config_of("manual", "torch", cell=cell, **keys)
 
 
 def run(folder: Path, audit: AuditMode, cell: str = "lstm") -> None:

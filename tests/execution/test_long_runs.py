@@ -11,27 +11,22 @@ from rnnviz.core.memory_budget import demand
 from rnnviz.execution.events import RunRequest, open_traces
 from rnnviz.execution.pipeline import compute
 from rnnviz.io.inputs import load_inputs
+from tests.configs import config_of
 from tests.verify.pyramids import with_short_levels
 
 ENDS = ("low", "high")
 DIFFERENCES = ("difference-low", "difference-high", "error_ratio", "marks")
 
 
-def config_of(cell: str) -> Config:
-    return Config.from_mapping(
-        {
-            "network": {"cell": cell, "input_size": 3, "hidden_size": 4},
-            "sequence": {"timesteps": 90, "batch_size": 2},
-            "compare": {"reference": "manual", "candidates": ["bug:no-h2h-bias", "bug:no-i2h-bias"]},
-        }
-    )
+def long_config(cell: str) -> Config:
+    return config_of("manual", "bug:no-h2h-bias", "bug:no-i2h-bias", cell=cell, timesteps=90)
 
 
 @pytest.mark.parametrize(("cell", "arrays"), [("gru", ["h"]), ("lstm", ["h", "c"])])
 def test_a_long_run_writes_pyramids_next_to_its_arrays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cell: str, arrays: list[str]
 ) -> None:
-    config = config_of(cell)
+    config = long_config(cell)
     plain = demand(config).disk
     with_short_levels(monkeypatch)
     compute(RunRequest(config, load_inputs, "off"), tmp_path / "run", lambda *_: None)
@@ -47,7 +42,7 @@ def test_a_long_run_writes_pyramids_next_to_its_arrays(
 
 def test_an_array_of_one_engine_alone_has_pyramids_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
-    config = replace(config_of("lstm"), compare=Compare("torch", ("manual",)))
+    config = replace(long_config("lstm"), compare=Compare("torch", ("manual",)))
     with_short_levels(monkeypatch)
     compute(RunRequest(config, load_inputs, "off"), tmp_path / "run", lambda *_: None)
     reference, candidate = open_traces(tmp_path / "run").values()
@@ -56,5 +51,5 @@ def test_an_array_of_one_engine_alone_has_pyramids_too(tmp_path: Path, monkeypat
 
 
 def test_a_short_run_leaves_none(tmp_path: Path) -> None:
-    compute(RunRequest(config_of("gru"), load_inputs, "off"), tmp_path / "run", lambda *_: None)
+    compute(RunRequest(long_config("gru"), load_inputs, "off"), tmp_path / "run", lambda *_: None)
     assert all(trace.pyramids == {} for trace in open_traces(tmp_path / "run").values())

@@ -26,6 +26,7 @@ from rnnviz.execution.pipeline import compute, judge_computed
 from rnnviz.execution.worker import disable_malloc_trim
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
+from tests.configs import config_of
 from tools.benchmarks.table import Row, Table
 
 GRID = Path(__file__).with_name("grid.toml")
@@ -36,15 +37,10 @@ def grid() -> dict[str, Config]:
     configs = {}
     for size in table["sizes"]:
         for cell in table["cells"]:
-            network = {"cell": cell, "dtype": table["dtype"], "input_size": size["input"]}
-            network |= {"hidden_size": size["hidden"], "num_layers": size["layers"]}
-            network["bidirectional"] = size["bidirectional"]
-            sequence = {"batch_size": size["batch"], "timesteps": size["timesteps"]}
-            directions = 2 if size["bidirectional"] else 1
-            name = f"{cell} N{size['batch']} T{size['timesteps']} H{size['hidden']} L{size['layers']} D{directions}"
-            configs[name] = Config.from_mapping(
-                {"network": network, "sequence": sequence, "initial_state": {"source": "normal"}}
-            )
+            config = config_of(cell=cell, dtype=table["dtype"], initial_state={"source": "normal"}, **size)
+            network, sequence = config.network, config.sequence
+            sizes = f"N{sequence.batch_size} T{sequence.timesteps} H{network.hidden_size} L{network.num_layers}"
+            configs[f"{cell} {sizes} D{network.directions}"] = config
     return configs
 
 
@@ -58,7 +54,7 @@ Figures = dict[str, float]
 def recurrence(config: Config, folder: Path) -> Figures:
     """The manual recurrence / the fused layer, and a whole run without audit / its engines."""
     began = perf_counter()
-    seconds = compute(RunRequest(config, load_inputs, "off"), folder, _silent).seconds
+    seconds = compute(RunRequest(config, load_inputs, "off"), folder, lambda *_: None).seconds
     took = perf_counter() - began
     return {"manual / gluon.fused": seconds["manual"] / seconds["gluon.fused"], "run": took / sum(seconds.values())}
 
@@ -80,19 +76,15 @@ def both_passes(config: Config, folder: Path) -> Figures:
 def audits(config: Config, folder: Path) -> Figures:
     """The audits / the engines without Gluon's fused stack, and with them the whole judgment, in seconds."""
     request = RunRequest(config, load_inputs)
-    outcome = compute(request, folder, _silent)
+    outcome = compute(request, folder, lambda *_: None)
     inputs, traces = open_inputs(folder / "inputs"), open_traces(folder)
     began = perf_counter()
     found = [audit(inputs, trace, outcome.comparisons) for trace in traces.values()]
     audited = perf_counter()
-    judge_computed(request, folder, outcome, _silent)
+    judge_computed(request, folder, outcome, lambda *_: None)
     engines = sum(outcome.seconds[name] for name in traces)
     coverage = min(one.coverage for one in found)
     return {"audit / engines": (audited - began) / engines, "judgment": perf_counter() - audited, "coverage": coverage}
-
-
-def _silent(*_: object) -> None:
-    pass
 
 
 @pytest.mark.parametrize(
@@ -121,17 +113,15 @@ def bench_grid(
         name: _medians(config, measure, _QUICK if quick else rounds, tmp_path) for name, config in configs.items()
     }
     for name, figures in measured.items():
+        said = "   ".join(f"{what} {value:.2f}" for what, value in figures.items())
         with capsys.disabled():
-            print(
-                f"\n{group:12}{name:38} {'   '.join(f'{what} {value:.2f}' for what, value in figures.items())}", end=""
-            )
+            print(f"\n{group:12}{name:38} {said}", end="")
     for what, (middle, most) in targets.items():
-        worst = max(measured, key=lambda name: measured[name][what])
+        values = {name: found[what] for name, found in measured.items()}
+        worst = max(values, key=values.__getitem__)
         table.add(
-            Row(
-                group, f"{what}, median of the grid", median(found[what] for found in measured.values()), target=middle
-            ),
-            Row(group, f"{what}, worst of the grid", measured[worst][what], target=most, note=worst),
+            Row(group, f"{what}, median of the grid", median(values.values()), target=middle),
+            Row(group, f"{what}, worst of the grid", values[worst], target=most, note=worst),
         )
     table.details[group] = measured
 

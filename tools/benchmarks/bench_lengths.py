@@ -4,7 +4,6 @@ The longest sample has T time steps, one after the other, so that the same work 
 samples, all as long as that one. The ratio to N samples of the mean length, which have fewer time steps, has no target.
 """
 
-from collections.abc import Iterable
 from dataclasses import replace
 from statistics import median
 from time import perf_counter
@@ -12,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.trace import Trace, trace_in_memory
+from rnnviz.core.trace import trace_in_memory
 from rnnviz.engines.registry import load_engine
 from rnnviz.execution.worker import disable_malloc_trim
 from rnnviz.io.inputs import load_inputs
+from tests.configs import config_of
 from tools.benchmarks.table import Row, Table
 
 _ROUNDS, _TIMES = 5, 1.3
@@ -37,9 +36,6 @@ SIZES = [
 """Cell, N, T, I, H, L, and whether both directions are computed."""
 
 
-"""Name, engine and its method."""
-
-
 def bench_lengths(table: Table, quick: bool, capsys: pytest.CaptureFixture[str]) -> None:
     """Prints a line for each size and engine."""
     disable_malloc_trim()
@@ -50,8 +46,8 @@ def bench_lengths(table: Table, quick: bool, capsys: pytest.CaptureFixture[str])
     ):
         ratios = {}
         for cell, samples, timesteps, features, hidden, layers, bidirectional in SIZES[: 2 if quick else None]:
-            network = {"cell": cell, "input_size": features, "hidden_size": hidden}
-            network |= {"num_layers": layers, "bidirectional": bidirectional}
+            network = {"cell": cell, "input_size": features, "hidden_size": hidden, "num_layers": layers}
+            network["bidirectional"] = bidirectional
             padded = _inputs(network, samples, timesteps, lengths="uniform")
             steps, longest = sum(padded.lengths), max(padded.lengths)
             others = [_inputs(network, -(-steps // longest), longest), _inputs(network, samples, -(-steps // samples))]
@@ -72,9 +68,8 @@ def bench_lengths(table: Table, quick: bool, capsys: pytest.CaptureFixture[str])
 
 
 def _inputs(network: dict[str, Any], samples: int, timesteps: int, **keys: str) -> Inputs:
-    sequence = {"batch_size": samples, "timesteps": timesteps, "seed": 3, **keys}
-    backward = {"enabled": True, "loss": "normal"}
-    return load_inputs(Config.from_mapping({"network": network, "sequence": sequence, "backward": backward}))
+    sizes = {"batch_size": samples, "timesteps": timesteps, "seed": 3}
+    return load_inputs(config_of(**network, **sizes, **keys, backward={"enabled": True, "loss": "normal"}))
 
 
 def _seconds(engine: str, run: str, given: list[Inputs]) -> list[float]:
@@ -84,7 +79,11 @@ def _seconds(engine: str, run: str, given: list[Inputs]) -> list[float]:
     """
     own, seconds = load_engine(engine), [float("inf")] * len(given)
     given = [inputs if run == "run_backward" else replace(inputs, loss=None) for inputs in given]
-    traces = [_trace(inputs, own.gradients(inputs.network) if inputs.loss else ()) for inputs in given]
+    traces = []
+    for inputs in given:
+        network = inputs.network
+        names = (*network.kind.state_symbols, *(own.gradients(network) if inputs.loss else ()))
+        traces.append(trace_in_memory("measured", network, inputs.places, names))
     for _ in range(_ROUNDS):
         for place, (inputs, trace) in enumerate(zip(given, traces, strict=True)):
             if run == "run_backward":
@@ -93,9 +92,3 @@ def _seconds(engine: str, run: str, given: list[Inputs]) -> list[float]:
             report = getattr(own, run)(inputs, trace, lambda _: None)
             seconds[place] = min(seconds[place], perf_counter() - began - sum(report.seconds.values()))
     return seconds
-
-
-def _trace(inputs: Inputs, gradients: Iterable[str]) -> Trace:
-    network = inputs.network
-    names = (*network.kind.state_symbols, *gradients)
-    return trace_in_memory("measured", network, inputs.places, names)

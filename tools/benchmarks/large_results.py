@@ -24,6 +24,7 @@ from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import Comparison, compare_all
 from rnnviz.verify.consistency_checks import consistency_checks
 from rnnviz.verify.result import Judgment, PassJudgment, RunResult
+from tests.configs import config_of
 
 _BLOCK = 1 << 12
 _MISMATCHES = 50
@@ -38,7 +39,9 @@ def large_result(
 
     Both have gradients, if there are to be any: those of all gates are the same numbers, which are on disk once.
     """
-    config = _config(timesteps, units, layers, directions, samples, gradients=gradients)
+    network = {"cell": "gru", "input_size": 16, "hidden_size": units, "num_layers": layers}
+    sizes = {"bidirectional": directions == 2, "timesteps": timesteps, "batch_size": samples}
+    config = config_of("one", "other", "third", **network, **sizes, enabled=gradients)
     inputs = _inputs(config)
     with tempfile.TemporaryDirectory(prefix="rnnviz-window-") as name:
         folder = Path(name)
@@ -102,23 +105,6 @@ def _written_gradients(network: Network) -> tuple[str, ...]:
 def _of_third(comparison: Comparison) -> Comparison:
     others = {name: replace(own, candidate="third") for name, own in comparison.others.items()}
     return replace(comparison, candidate="third", others=others)
-
-
-def _config(timesteps: int, units: int, layers: int, directions: int, samples: int, *, gradients: bool) -> Config:
-    return Config.from_mapping(
-        {
-            "network": {
-                "cell": "gru",
-                "input_size": 16,
-                "hidden_size": units,
-                "num_layers": layers,
-                "bidirectional": directions == 2,
-            },
-            "sequence": {"timesteps": timesteps, "batch_size": samples},
-            "compare": {"reference": "one", "candidates": ["other", "third"]},
-            "backward": {"enabled": gradients},
-        }
-    )
 
 
 def _inputs(config: Config) -> Inputs:

@@ -123,8 +123,8 @@ def digests(number: int, folder: Path) -> dict[str, str]:
     request = RunRequest(config, load_inputs, random.choice(["auto", "full"]), frozenset(config.compare.engines))
     run = folder / "run"
     run.mkdir()
-    outcome = compute(request, run, _silent)
-    judgment = judge_computed(request, run, outcome, _silent)
+    outcome = compute(request, run, lambda *_: None)
+    judgment = judge_computed(request, run, outcome, lambda *_: None)
     found = {key: value for key, value in vars(outcome).items() if key != "config"}
     found["seconds"] = dict.fromkeys(outcome.seconds, 0.0)
     found["checks"] = outcome.checks + judgment.checks
@@ -174,7 +174,7 @@ def _written(result: RunResult, folder: Path, random: Random) -> Iterator[tuple[
 def _record(text: str, folder: Path, random: Random) -> None:
     """Make the recording that the config compares with: whole, or output and state alone, in some type."""
     config = rnnviz.load_config(folder / "config.toml").with_engines(("manual", "bug:no-h2h-bias"))
-    outcome = compute(RunRequest(config, load_inputs), folder / "first", _silent)
+    outcome = compute(RunRequest(config, load_inputs), folder / "first", lambda *_: None)
     trace = open_traces(folder / "first")[random.choice(["manual", "bug:no-h2h-bias"])]
     arrays = {"output": trace.output_in(outcome.config.network.layout), "state": trace["state.h"]}
     if random.random() < 0.6:
@@ -200,10 +200,6 @@ def _clean(value: str | bytes, folder: Path) -> str:
         return hashlib.sha256(value).hexdigest()[:16]
     value = value.replace(str(folder), "FOLDER")
     return value if len(value) < 40 else hashlib.sha256(value.encode()).hexdigest()[:16]
-
-
-def _silent(*_: object) -> None:
-    pass
 
 
 def main(count: int, target: Path) -> None:

@@ -34,6 +34,7 @@ from rnnviz.io.session import read_session
 from rnnviz.lessons.content import read_lesson
 from rnnviz.sweeps.grid import is_sweep, is_sweep_results, load_sweep
 from rnnviz.sweeps.results import load_sweep_results, write_sweep_csv, write_sweep_json
+from tests.configs import config_of
 from tests.io.model_formats.damage import networks_in
 from tests.oracles.computed import computed, empty_trace
 
@@ -46,12 +47,8 @@ _POINTS = 50
 
 def network_of(cell: str = "lstm") -> Config:
     """The network that the files are read for."""
-    tables = {
-        "network": {"cell": cell, "input_size": FEATURES, "hidden_size": 3, "num_layers": 2, "bidirectional": True},
-        "sequence": {"batch_size": 2, "timesteps": TIMESTEPS},
-        "initial_state": {"source": "normal"},
-    }
-    return Config.from_mapping(tables)
+    sizes = {"input_size": FEATURES, "hidden_size": 3, "num_layers": 2, "timesteps": TIMESTEPS}
+    return config_of(cell=cell, bidirectional=True, initial_state={"source": "normal"}, **sizes)
 
 
 def run_config(config: Config) -> None:

@@ -5,11 +5,10 @@ It leaves alone what is decorated, but for static and class methods, and what ru
 """
 
 import difflib
-import json
 import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,13 +97,3 @@ def _mutants(file: str, mutated: "MutatedFile") -> list[Mutant]:
 def _changed(original: Sequence[str], mutant: Sequence[str]) -> tuple[str, str]:
     changes = list(difflib.ndiff(original, mutant))
     return tuple(" ".join(line[2:].strip() for line in changes if line.startswith(sign)) for sign in ("- ", "+ "))
-
-
-def write_down(mutants: Iterable[Mutant], path: Path) -> None:
-    """As JSON, for the processes that try them."""
-    path.write_text(json.dumps([asdict(mutant) for mutant in mutants]), encoding="utf-8")
-
-
-def read_back(path: Path) -> list[Mutant]:
-    """The mutants that `write_down` wrote."""
-    return [Mutant(**fields) for fields in json.loads(path.read_text(encoding="utf-8"))]

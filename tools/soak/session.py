@@ -11,11 +11,11 @@ from time import monotonic
 from PySide6.QtCore import QSettings, QTimer
 from PySide6.QtWidgets import QApplication
 
-from rnnviz.core.config import Config
 from rnnviz.gui.application import make_application, make_window
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.settings_panel.config_panel import SectionForm
+from tests.configs import config_of
 from tests.leaks import children
 from tests.unexpected_errors import UnexpectedErrors
 from tools.soak.growth_in_time import Slope, slope
@@ -48,11 +48,6 @@ _QUIET_MS = 900
 _EDITS = 600
 """As many as undo holds, and some."""
 _FRAME_SECONDS = 2.0
-
-
-def _config(cell: str, units: int, timesteps: int = 12, samples: int = 3, **network: bool) -> Config:
-    sizes = {"cell": cell, "input_size": 4, "hidden_size": units, **network}
-    return Config.from_mapping({"network": sizes, "sequence": {"timesteps": timesteps, "batch_size": samples}})
 
 
 @dataclass(frozen=True)
@@ -205,7 +200,9 @@ class Soak:
         window.warm_up()
         # A few again and again, for MXNet keeps something for every shape that it meets.
         cells = product(("rnn_relu", "rnn_tanh", "lstm", "gru"), (6, 12))
-        configs, runs = [_config(cell, units, bidirectional=units > 8) for cell, units in cells], int(self.amount)
+        sizes = {"input_size": 4, "timesteps": 12, "batch_size": 3}
+        configs = [config_of(cell=cell, hidden_size=units, bidirectional=units > 8, **sizes) for cell, units in cells]
+        runs = int(self.amount)
         for place in range(_EDITS):
             window.document.edit(configs[place % len(configs)])
         done, every = 0, max(1, runs // _READINGS)
@@ -233,7 +230,7 @@ class Soak:
     def _play_long(self, window: MainWindow, _exports: Path) -> None:
         window.warm_up()
         window.runner.finished.connect(lambda *_: QTimer.singleShot(_QUIET_MS, window, lambda: self._play(window)))
-        window.document.edit(_config("lstm", 16, 4_096, 2))
+        window.document.edit(config_of(hidden_size=16, timesteps=4_096))
         window.control.run()
 
     def _play(self, window: MainWindow) -> None:

@@ -1,7 +1,7 @@
 """Random actions of a user on the window, drawn from a seed."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QPoint, Qt, QTimer
@@ -14,21 +14,12 @@ from rnnviz.engines.known_bugs.registry import known_bugs_of
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.lessons.index import lesson_entries, lessons
 from rnnviz.reading.quantities import color_names
+from tests.configs import config_of
 from tools.apart import Chance
 from tools.monkey.events import drag, hover, wheel
 
 _EDITS, _CONFIGS = 600, 8
 _SIZES = ((1280, 800), (1600, 1000), (1100, 720))
-
-
-@dataclass(frozen=True)
-class UserAction:
-    """One action, its relative frequency, and whether a run may follow."""
-
-    name: str
-    do: Callable[[], None]
-    weight: float
-    runs: bool = False
 
 
 class User(Chance):
@@ -42,40 +33,32 @@ class User(Chance):
         self._exports = 0
         # A few again and again, for MXNet keeps something for every shape that it meets, up to some hundred of them.
         self._small = [self._config(self.among(2, 200), self.among(3, 64)) for _ in range(_CONFIGS)]
-        self.done: dict[str, int] = {}
+        self.done = Counter[str]()
         self._actions = (
-            *(UserAction("drag", self._drag, 20), UserAction("wheel", self._wheel, 20)),
-            *(UserAction("hover", self._hover, 20), UserAction("key", self._key, 30)),
-            *(UserAction("cursor", self._cursor, 30), UserAction("sample", self._sample, 5)),
-            *(UserAction("colors", self._colors, 4), UserAction("candidate", self._candidate, 3)),
-            *(UserAction("swipe", self._swipe, 3), UserAction("engine", self._engine, 3)),
-            *(UserAction("tab", self._tab, 6), UserAction("theme", self._theme, 2)),
-            UserAction("small run", self._small_run, 6, runs=True),
-            UserAction("lesson", self._lesson, 2, runs=True),
-            UserAction("guided lesson", self._guided_lesson, 2, runs=True),
-            UserAction("undo", self._undo, 3, runs=True),
-            *(UserAction("copy", self._copy, 2), UserAction("play", self._play, 1)),
-            *(UserAction("export", self._export, 1.5), UserAction("size", self._size, 0.7)),
-            UserAction("help", self._help, 0.7),
+            *((self._drag, 20), (self._wheel, 20), (self._hover, 20), (self._key, 30), (self._cursor, 30)),
+            *((self._sample, 5), (self._colors, 4), (self._candidate, 3), (self._swipe, 3), (self._engine, 3)),
+            *((self._tab, 6), (self._theme, 2), (self._copy, 2), (self._play, 1), (self._export, 1.5)),
+            *((self._size, 0.7), (self._help, 0.7)),
         )
-        storms = UserAction("cancel", self._cancel, 4), UserAction("overtake", self._overtake, 2)
-        self._stormy = (*self._actions, *storms)
+        self._runs = ((self._small_run, 6), (self._lesson, 2), (self._guided_lesson, 2), (self._undo, 3))
+        """Actions that a run may follow."""
+        self._storms = ((self._cancel, 4), (self._overtake, 2))
+        """Actions that stop a run, which kills the engines."""
 
     def try_everything(self) -> None:
         """Do each thing once, as threads start when they are needed, and edit until undo holds as much as it may."""
-        for action in self._actions:
-            action.do()
+        for do, _ in (*self._actions, *self._runs):
+            do()
         for _ in range(_EDITS):
             self._edit(timesteps=self.among(2, 20), units=self.among(3, 16))
 
     def act(self, *, calm: bool) -> None:
-        """Do one thing; `calm` leaves out what stops a run, which kills the engines."""
-        actions = self._actions if calm else self._stormy
-        if calm and self._window.runner.busy:
-            actions = tuple(action for action in actions if not action.runs)
-        action = self.one_of(actions, [action.weight for action in actions])
-        action.do()
-        self.done[action.name] = self.done.get(action.name, 0) + 1
+        """Do one thing; `calm` leaves out what stops a run."""
+        actions = (*self._actions, *(() if calm and self._window.runner.busy else self._runs))
+        actions += () if calm else self._storms
+        do, _ = self.one_of(actions, [weight for _, weight in actions])
+        do()
+        self.done[do.__name__.strip("_")] += 1
 
     # The lanes
 
@@ -138,10 +121,7 @@ class User(Chance):
         tabs.setCurrentIndex(self.one_of(places))
 
     def _theme(self) -> None:
-        name = self.one_of(["theme_light", "theme_dark"])
-        action = self._window.findChild(QAction, name)
-        assert isinstance(action, QAction)
-        action.trigger()
+        self._trigger("theme_light", "theme_dark")
 
     def _size(self) -> None:
         self._window.resize(*self.one_of(_SIZES))
@@ -166,19 +146,18 @@ class User(Chance):
         self._window.document.edit(self._config(timesteps, units))
 
     def _config(self, timesteps: int, units: int) -> Config:
-        network = {
-            "cell": self.one_of(list(CELL_NAMES)),
-            "input_size": self.among(1, 16),
-            "hidden_size": units,
-            "num_layers": self.among(1, 3),
-            "bidirectional": bool(self.random.random() < 0.5),
-        }
-        sequence = {"timesteps": timesteps, "batch_size": self.among(1, 8)}
-        config = Config.from_mapping({"network": network, "sequence": sequence})
-        if self.random.random() < 0.4:
-            mistake = self.one_of([mistake.name for mistake in known_bugs_of(config.network)])
-            config = replace(config, compare=replace(config.compare, candidates=("manual", f"bug:{mistake}")))
-        return config
+        config = config_of(
+            cell=self.one_of(list(CELL_NAMES)),
+            input_size=self.among(1, 16),
+            hidden_size=units,
+            num_layers=self.among(1, 3),
+            bidirectional=bool(self.random.random() < 0.5),
+            timesteps=timesteps,
+            batch_size=self.among(1, 8),
+        )
+        bug = self.one_of([bug.engine for bug in known_bugs_of(config.network)])
+        candidates = ("manual", bug) if self.random.random() < 0.4 else None
+        return replace(config, compare=replace(config.compare, candidates=candidates))
 
     def _guided_lesson(self) -> None:
         """Open one, or go through the one that is open."""
@@ -218,10 +197,7 @@ class User(Chance):
         window = self._window
         if window.session.result is None or window.session.result.reference.hidden.size > 1_000_000:
             return
-        kind = self.one_of(["export_csv", "export_csv_gates", "export_npz", "export_json", "export_png_window_1"])
-        action = window.findChild(QAction, kind)
-        assert isinstance(action, QAction)
-        action.trigger()
+        kind = self._trigger("export_csv", "export_csv_gates", "export_npz", "export_json", "export_png_window_1")
         # A picture is drawn before it is asked where to put it.
         QTimer.singleShot(500, self._window, lambda: self._name_export(kind.removeprefix("export_").partition("_")[0]))
         QTimer.singleShot(3000, window, self._clear)
@@ -250,5 +226,9 @@ class User(Chance):
 
     # Chance
 
-    def _trigger(self, *names: str) -> None:
-        self._window.actions_[self.one_of(names)].trigger()
+    def _trigger(self, *names: str) -> str:
+        """Trigger one of some commands, and return its name."""
+        name = self.one_of(names)
+        action = self._window.findChild(QAction, name) or self._window.actions_[name]
+        action.trigger()
+        return name
