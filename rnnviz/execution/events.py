@@ -1,8 +1,6 @@
-"""Request, events and outcome of a run.
+"""Request, events and outcome of a run. The parent of the worker process imports nothing that computes.
 
-Every run ends with exactly one of Finished, Failed and Cancelled. A run with a step audit emits Computed before: its
-result can be shown, and the audit follows. The parent of the worker process imports this module and nothing that
-computes.
+Every run ends with exactly one of Finished, Failed and Cancelled. A run with a step audit emits Computed before.
 """
 
 from collections.abc import Iterable, Mapping
@@ -60,10 +58,7 @@ class Outcome:
 
 
 def open_traces(folder: Path, engines: Iterable[str] = ()) -> dict[str, Trace]:
-    """The traces of a computed run in a folder, by engine, the reference first.
-
-    FileNotFoundError if one of `engines` is not there: others may remove files, as a cleaner of temporary files does.
-    """
+    """The traces of a computed run in a folder, by engine, the reference first; a FileNotFoundError if one is gone."""
     engines_run = len(list(folder.glob("engine-*")))
     traces = [open_trace(folder / f"engine-{place}") for place in range(engines_run)]
     found = {trace.engine: trace for trace in traces}
@@ -145,9 +140,8 @@ class Finished:
 class Failed:
     """The run failed: the user's input is not valid ("input"), or an engine is missing, failed or died.
 
-    `key` is the dotted key of the config that is wrong, where it is one; `traceback` is for a bug report. `engine` is
-    the engine that failed, where it is one, so that the others can run without it; `settings` are values of dotted keys
-    that correct the input, where they are known.
+    `key` is the dotted key of the config that is wrong, `engine` the engine that failed, `settings` are values of keys
+    that correct the input, each where it is known; `traceback` is for a bug report.
     """
 
     request_id: int

@@ -28,15 +28,13 @@ def state_folder() -> Path:
     return folder if folder.is_absolute() else Path.home() / ".local" / "state" / "rnnviz"
 
 
-def make_state_folder(*parts: str) -> Path:
+def make_state_folder(name: str = "") -> Path:
     """Make the folder, or one in it, readable only by the user; raises an OSError on failure."""
     folder = state_folder()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
-    for part in parts:
-        folder = folder / part
-        folder.mkdir(mode=0o700, exist_ok=True)
-    return folder
+    (folder / name).mkdir(mode=0o700, exist_ok=True)
+    return folder / name
 
 
 class RunDirs:
@@ -48,10 +46,8 @@ class RunDirs:
         self.folder = self._make()
 
     def run_folder(self, request_id: int) -> Path:
-        """Path for a new run folder, which does not exist yet. Raises an OSError if there can be none.
-
-        Systems empty their temporary folder now and then, under programs that run for weeks.
-        """
+        """Path for a new run folder, which does not exist yet. Raises an OSError if there can be none."""
+        # Systems empty their temporary folder now and then, under programs that run for weeks.
         if not self.folder.is_dir():
             self.folder = self._make()
         return self.folder / f"run-{request_id}"
@@ -100,7 +96,7 @@ if hasattr(os, "register_at_fork"):
 def remove_with(owner: object, folder: Path) -> None:
     """Remove `folder` when `owner` is no longer referenced, and at the latest when this process ends.
 
-    Arrays that are still mapped from it stay readable. A forked process has the owner, too, but removes nothing.
+    Arrays that are still mapped from it stay readable.
     """
     # Unlike weakref's, it is called in this process only, and also at the end of one that multiprocessing forked.
     Finalize(owner, shutil.rmtree, (folder,), {"ignore_errors": True}, exitpriority=0)

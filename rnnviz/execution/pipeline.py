@@ -1,7 +1,4 @@
-"""One run from its config to its judgment, with and without a window.
-
-The pipeline runs in the process that holds the engines and leaves everything in a folder.
-"""
+"""One run from its config to its judgment, in the process that holds the engines; everything is left in a folder."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -9,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import TypeAlias
 
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import BACKWARD, display_name, is_own, is_recording, is_unknown
@@ -50,11 +46,9 @@ from rnnviz.verify.verdict import AuditVerdict, PassName
 Notify = Callable[[Stage, float], None]
 """Called with the present stage and the fraction of the run that is done."""
 
-# How the progress bar is shared out until the run is compared; the engines take most of that time.
+# Shares of the progress bar: until the run is compared, of the forward pass in both, and after the run is compared.
 _READ, _ENGINES, _COMPARE = 0.05, 0.8, 0.15
-# The forward pass of an engine that also computes gradients, of both passes.
 _FORWARD = 0.4
-# How the rest of it is: the remainder tests undetectable bugs.
 _AUDIT, _DIAGNOSE = 0.85, 0.1
 
 _LARGEST_SOURCE = 1 << 20
@@ -62,11 +56,7 @@ _LARGEST_SOURCE = 1 << 20
 
 
 def compute(request: RunRequest, folder: Path, notify: Notify) -> Outcome:
-    """Run every engine of a request and compare them.
-
-    Raises InputError if the config, or a file that it names, is not valid; EngineError if an engine is missing or
-    fails.
-    """
+    """Run every engine of a request and compare them. Raises an InputError or an EngineError."""
     _check_trusted(request.config, request.trusted)
     notify(Stage(StageKind.READING_INPUTS), 0.0)
     # Before it runs, so that a file saved in the meantime is not taken for the one that ran.
@@ -80,7 +70,7 @@ def compute(request: RunRequest, folder: Path, notify: Notify) -> Outcome:
     for place, name in enumerate(names):
         begin = _READ + share * place
         ran = _run_engine(name, inputs, folder / f"engine-{place}", record, _part(notify, begin, share))
-        traces[name] = _checked(name, inputs, ran, checks)
+        traces[name] = _checked(name, inputs, checks, *ran)
         record.extents[name] = max(largest_magnitude(lane) for layer in traces[name].hidden for lane in layer)
         record.extents.update({f"{name}.{g}": extent for g, extent in gradient_extents(traces[name]).items()})
     comparisons = tuple(_compare_all(inputs.config, traces, _part(notify, _READ + _ENGINES, _COMPARE)))
@@ -114,12 +104,10 @@ def _read_inputs(request: RunRequest, folder: Path, notify: Notify) -> Inputs:
     return inputs
 
 
-_Ran: TypeAlias = tuple[Trace, EngineReport, EngineReport]
-"""The trace of an engine, and the reports of its forward and its backward pass."""
-
-
-def _run_engine(name: str, inputs: Inputs, folder: Path, record: Outcome, notify: Notify) -> _Ran:
-    """Run an engine, and add its times, its version and what it printed to the record."""
+def _run_engine(
+    name: str, inputs: Inputs, folder: Path, record: Outcome, notify: Notify
+) -> tuple[Trace, EngineReport, EngineReport]:
+    """The trace of an engine and the reports of its passes; the record gets its times, its version, what it printed."""
     stage = Stage(StageKind.READING_RECORDING if is_recording(name) else StageKind.COMPUTING, name)
     notify(stage, 0.0)
 
@@ -150,9 +138,10 @@ def _run_engine(name: str, inputs: Inputs, folder: Path, record: Outcome, notify
     return trace, forward, backward
 
 
-def _checked(name: str, inputs: Inputs, ran: _Ran, checks: list[Check]) -> Trace:
+def _checked(
+    name: str, inputs: Inputs, checks: list[Check], trace: Trace, forward: EngineReport, backward: EngineReport
+) -> Trace:
     """The trace of an engine with what it says of it, 0 in padding; its consistency checks are added to `checks`."""
-    trace, forward, backward = ran
     missing = forward.missing | backward.missing
     if missing or forward.precision or forward.computed_in:
         trace = with_missing(trace, missing, forward.precision, forward.computed_in)

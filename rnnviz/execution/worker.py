@@ -1,9 +1,7 @@
 """The worker process, which holds the engines, and its start.
 
-Its main thread is the only one that runs MXNet: every new thread that does costs 5 MB that never come back.
-
-Nothing heavy is imported with this module: the process unpickles a function of it before anything can be caught, and a
-command starts it before its own imports, so that both take place at the same time.
+Its main thread is the only one that runs MXNet: every new thread that does costs 5 MB that never come back. Nothing
+heavy is imported here: a command starts the process before its own imports, so that both take place at the same time.
 """
 
 import ctypes
@@ -73,11 +71,7 @@ def take() -> Child | None:
 
 
 def disable_malloc_trim() -> None:
-    """Let glibc keep some freed memory in place of handing it back; elsewhere nothing happens.
-
-    numpy's temporaries are a few megabytes large. By default each one is mapped again and cleared page by page by the
-    system, which takes as long as the arithmetic on it.
-    """
+    """Let glibc keep some freed memory: to map and clear each temporary of numpy takes as long as its arithmetic."""
     mallopt = _glibc("mallopt")
     if mallopt is not None:
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
@@ -90,10 +84,7 @@ def _glibc(function: str) -> Any:
 
 
 def preallocate_blas_buffers() -> None:
-    """Have numpy's OpenBLAS take the room that it keeps for all later products, while there is some.
-
-    Where there is none it asks again and again, for ever. Raises a MemoryError if there is none.
-    """
+    """Have numpy's OpenBLAS take the room for all later products; later it would ask for ever. Raises a MemoryError."""
     import numpy as np
 
     # Asked for and given back: numpy says what OpenBLAS does not.
@@ -108,9 +99,6 @@ def main(connection: Connection, warm: tuple[str, ...], runs: Path) -> None:
 
     The first message has variables for the import of numpy: the parent finds them while this process starts.
     `runs` is the parent's folder for runs, which goes with the parent.
-
-    A process that cannot even begin ends at once, with the code 1: where memory is missing, what numpy's libraries do
-    at a regular end may wait for ever for threads that never got theirs.
     """
     try:
         os.environ.update(connection.recv())
@@ -123,6 +111,7 @@ def main(connection: Connection, warm: tuple[str, ...], runs: Path) -> None:
         disable_malloc_trim()
         preallocate_blas_buffers()
     except BaseException:  # noqa: BLE001 - whatever it is, nothing can be done but to notify it and end
+        # At a regular end, numpy's libraries may wait for ever for threads that got no memory.
         print_exc()
         sys.stderr.flush()
         os._exit(1)
@@ -155,10 +144,7 @@ def main(connection: Connection, warm: tuple[str, ...], runs: Path) -> None:
 
 
 def _rest() -> None:
-    """Free unreferenced memory.
-
-    Gluon's layers hold themselves, and the collector by itself would let those of thousands of runs pile up.
-    """
+    """Free unreferenced memory: Gluon's layers hold themselves, and those of thousands of runs would pile up."""
     gc.collect()
     # Free memory grows with runs of different sizes.
     malloc_trim = _glibc("malloc_trim")
