@@ -80,10 +80,7 @@ def openblas_kernels() -> dict[str, str]:
 
 
 def simd_extensions() -> set[str]:
-    """The vector instructions that numpy was built for and this processor has, with the levels of x86 in all versions.
-
-    numpy 2.4 and later name the levels, and earlier versions the instructions.
-    """
+    """The vector instructions of numpy on this processor, with the levels of x86, which numpy 2.4 and later name."""
     # Late, as the first imports of a process are light.
     import numpy as np
 
@@ -133,11 +130,7 @@ def kept_flags(flags: Sequence[str]) -> list[str]:
 
 @contextmanager
 def children_allowed() -> Iterator[None]:
-    """Let a daemonic process, as a worker of a cluster may be, start a child.
-
-    multiprocessing forbids it because a daemonic process is killed before it can end its children. Ours end by
-    themselves when their parent is gone.
-    """
+    """Let a daemonic process, as a worker of a cluster may be, start a child: ours end by themselves."""
     own = multiprocessing.current_process()._config  # type: ignore[attr-defined]
     daemonic = own.get("daemon")
     if not daemonic:
@@ -152,10 +145,7 @@ def children_allowed() -> Iterator[None]:
 
 @contextmanager
 def _deaf_children() -> Iterator[None]:
-    """Let children that are started meanwhile not hear a signal that all processes of a terminal or a job get.
-
-    The parent decides what it means, and ends them; results of a child that ended first would be lost.
-    """
+    """Let children that are started in the block hear no signal to a whole job: the parent decides what it means."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
@@ -270,10 +260,7 @@ def describe_exit(exitcode: int | None) -> str:
 
 @contextmanager
 def errors_sent(connection: Connection, what: str, no_memory: str) -> Iterator[None]:
-    """In a child: end with the parent, and send it an error of the block as ("raised", error).
-
-    `what` begins the sentence of an error that is neither an InputError nor an EngineError.
-    """
+    """In a child: end with the parent, and send it an error of the block; `what` begins the sentence of other errors."""
     # The parent decides what a Ctrl-C in the terminal means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     exit_with_parent()
@@ -295,14 +282,11 @@ def call_in_subprocess(
     seconds: float = 120.0,
     notify: Notify = lambda fraction: None,
 ) -> Outcome:
-    """Call a module-level `function` in a subprocess and return its result; the arguments must be picklable.
+    """The result of a module-level `function` in a subprocess, which has ended by then, also where an error is raised.
 
-    `what` is the error message's beginning, such as "weights.pt could not be read". `notify` gets the
-    fraction that is done, as `core.progress` reports it; it is called often, and may raise to cancel.
-
-    Raises what the function raises. Raises an InputError, too, if the process dies or takes more
-    than `seconds`, and an EngineError if the function fails otherwise or no process can be started. The process has
-    ended by then, also if `notify` raises.
+    `what` is the error message's beginning, such as "weights.pt could not be read". `notify` gets the fraction that is
+    done, is called often, and may raise to cancel. Raises the InputError or EngineError of the function, an InputError
+    if the process dies or takes more than `seconds`, and an EngineError for other errors.
     """
     try:
         child = Child(_call, what, function, arguments, name="rnnviz reader")

@@ -42,10 +42,7 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The record of a computed run, small enough for a pipe; the arrays are in the run's folder.
-
-    `seconds`, `versions`, `extents`, `printed` and `sources` as `RunResult` has them.
-    """
+    """The record of a computed run, small enough for a pipe: the fields of a `RunResult` without arrays."""
 
     config: Config
     sources: dict[str, str]
@@ -86,10 +83,7 @@ class StageKind(Enum):
 
 @dataclass(frozen=True)
 class Stage:
-    """The present work of a run; `str` gives its words.
-
-    `engine` and `reference` are the names of the engines at work; `percent` is how much of a large input is read.
-    """
+    """The present work of a run, the engines at work, and how much of a large input is read; `str` gives its words."""
 
     kind: StageKind
     engine: str = ""

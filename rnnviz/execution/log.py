@@ -1,7 +1,4 @@
-"""Information for bug reports: the log, and the report of `rnnviz doctor`.
-
-The log has events, names and shapes, without the user's values and texts.
-"""
+"""Information for bug reports: the log, without the user's values and texts, and the report of `rnnviz doctor`."""
 
 import logging
 import os
@@ -37,10 +34,7 @@ _QT_VARIABLES = ("QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY", "XDG_SESSION_T
 
 
 def bug_report(engines: Mapping[str, str] = MappingProxyType({})) -> str:
-    """The report as lines of `name: value`; nothing heavy is imported for it.
-
-    `engines` has the states of those that were tried; others are installed or not.
-    """
+    """The report as lines of `name: value`; `engines` has the states of those that were tried."""
     memory = available_memory()
     lines = [
         f"rnnviz: {__version__}",

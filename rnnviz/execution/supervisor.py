@@ -210,10 +210,7 @@ def run(
     audit: events.AuditMode = "auto",
     trusted: frozenset[str] = frozenset(),
 ) -> RunResult:
-    """Run a config in the worker process that all runs of this process share. Runs of several threads take turns.
-
-    Raises as `rnnviz.run` does.
-    """
+    """Run a config in the worker process that all runs of this process share. Raises as `rnnviz.run` does."""
     global _shared
     request = RunRequest(config, load, audit, trusted)
     with _turn:

@@ -107,11 +107,7 @@ def name_of_source(path: str) -> str:
 
 
 def load_config(path: str | os.PathLike[str]) -> Config:
-    """Read and validate a config.
-
-    Raises InputError if the file cannot be read or is not TOML; ConfigError if a key is unknown or missing, or its
-    value has another type or is out of range.
-    """
+    """Read and validate a config. Raises an InputError, and a ConfigError where it is about a key."""
     file = Path(path)
     return _of_tables(read_toml(file, "config"), file.parent.absolute())
 
@@ -188,8 +184,5 @@ def with_paths(config: Config, change: Callable[[str], str]) -> Config:
 
 
 def as_in_session(text: str) -> str:
-    """The text with the path of each copy of a session as its config has it, such as "files/0/x.npz".
-
-    A copy is unpacked to another folder for each run; its temporary path is meaningless in reports.
-    """
+    """The text with each path of a copy as the config of its session has it: "files/0/x.npz" means more in reports."""
     return _UNPACKED_PATH.sub("", text)

@@ -130,10 +130,7 @@ class _Head:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The content of a session in addition to its config.
-
-    `cell` is the definition of a custom cell, once its file is read: data, which runs no code.
-    """
+    """The content of a session in addition to its config; `cell` defines a custom cell, and runs no code."""
 
     document: SavedDocument
     look: SavedViewState
@@ -278,10 +275,7 @@ def read_session(path: Path, folder: Callable[[], Path], progress: Progress = la
 
 
 def read_config(path: str | os.PathLike[str], folder: Callable[[], Path]) -> Config:
-    """Read a config from a TOML file, or from a session, which is a .rnnviz file.
-
-    Raises InputError if the file cannot be read or is damaged, or a key is not valid.
-    """
+    """Read a config from a TOML file, or from a session, which is a .rnnviz file. Raises an InputError."""
     if Path(path).suffix.lower() != ENDING:
         return load_config(path)
     return read_session(Path(path), folder).config

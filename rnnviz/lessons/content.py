@@ -60,10 +60,7 @@ _LINK = re.compile(rf"\]\({LINK_SCHEME}:([^)]*)\)")
 
 @dataclass(frozen=True)
 class StepView:
-    """The highlighted part of the window and the display options of the lanes. None changes nothing.
-
-    `line` is the symbol of the line of the arithmetic that is shown term by term.
-    """
+    """The part to look at, and options of the lanes and the arithmetic (`line` is a symbol). None changes nothing."""
 
     part: str | None = None
     colors: str | None = None
@@ -105,10 +102,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Task:
-    """Something to try, which is done in a run where `check` is true; its text, `hint` and `done` are Markdown.
-
-    `changes` of keys of the step's config and `selection` are a solution.
-    """
+    """Something to try, which is done where `check` is true; `changes` of the config and `selection` are a solution."""
 
     check: Statement
     hint: str = ""

@@ -1,8 +1,4 @@
-"""The lessons that come with the program: configs made to show one thing, and titles of the guided lessons.
-
-A lesson's config is an ordinary file. Its first comment line is `# Lesson 3: title`, and the comment lines up to
-the first empty one are its summary.
-"""
+"""The lessons: configs made to show one thing, with title and summary in comments, and entries of guided lessons."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -114,10 +114,7 @@ class Namespace:
     def gradient(
         self, name: str, layer: int | None = None, direction: str | None = None, *, engine: str | None = None
     ) -> FloatArray:
-        """A gradient: of h, c or a gate of a lane, (T, N, H), of "input", "h0" or a parameter.
-
-        Without an engine it comes from the first engine that returns it, the reference before the candidates.
-        """
+        """A gradient of h, c or a gate of a lane, (T, N, H), of "input", "h0" or a parameter; of its first engine."""
         lane = () if layer is None else self._lane(layer, direction)
         traces = [self.result[engine_name(self.result, engine)]] if engine else [*self.result.traces.values()]
         for trace in traces:

@@ -304,10 +304,7 @@ def _whole_numbers(op: ast.operator, left: int, right: int) -> Value:
 
 @dataclass(frozen=True)
 class Operand:
-    """One operand of a comparison: its text in the statement, and its numbers as the notebook prints them.
-
-    `full` has every digit, or is "" where there are too many numbers. A `literal` contains no name and no function.
-    """
+    """One operand of a comparison: its text, and its numbers as the notebook prints them, and in full if they are few."""
 
     text: str
     shown: str

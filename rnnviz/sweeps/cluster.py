@@ -1,7 +1,4 @@
-"""Rows on a cluster, by Dask.
-
-A worker that dies takes no row with it: its rows are computed again elsewhere. This module needs the extra "cluster".
-"""
+"""Rows on a cluster, by Dask: rows of a worker that dies are computed again elsewhere. It needs the extra "cluster"."""
 
 import asyncio
 import logging

@@ -1,8 +1,4 @@
-"""The driver of a sweep: finds known rows in the journal, has a scheduler compute the others, and yields them in order.
-
-The key of a row in the journal is a hash of everything that its result depends on. The local scheduler has a warm child
-process for each core of this machine, and a thread that waits for it.
-"""
+"""The driver of a sweep: it finds known rows in the journal, and has a scheduler compute the others."""
 
 import hashlib
 import json
@@ -65,10 +61,7 @@ class Journal(AbstractContextManager["Journal"]):
     """A journal that is open to be written, by one sweep at a time."""
 
     def __init__(self, path: Path) -> None:
-        """Open a journal, or begin one; the end of a torn line is cut off.
-
-        Raises an InputError if the file cannot be written, is not a journal, or another sweep is writing it.
-        """
+        """Open a journal, or begin one; the end of a torn line is cut off. Raises an InputError."""
         self._path = path
         check_regular(path)
         try:
@@ -235,10 +228,7 @@ _MISSING = "missing"
 
 
 def identities(audit: str) -> Callable[[Config], str]:
-    """A function of keys: of config, audit, the content of the files that a config names, and the engines' versions.
-
-    It reads each file once, so that it belongs to one start of a sweep.
-    """
+    """A function of keys: hashes of all that a row depends on. It reads each file once, for one start of a sweep."""
     digest, version = cache(_digest), cache(_version)
 
     def of(config: Config) -> str:

@@ -41,10 +41,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Point:
-    """One row that is asked for: a value for each axis, and the config they make.
-
-    `config` is None if the values do not make a valid config; `refusal` is then the reason.
-    """
+    """One row: a value for each axis, and the config that they make, or None for the reason `refusal`."""
 
     index: int
     values: tuple[Any, ...]

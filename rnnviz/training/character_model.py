@@ -33,10 +33,7 @@ _COLDEST = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class CharacterModel:
-    """A network that predicts the next of V characters, with one input feature for each.
-
-    weight, bias: (V, H) and (V,): the linear layer, whose softmax has the probability of each character.
-    """
+    """A network that predicts the next of V characters, with its linear layer: weight (V, H) and bias (V,)."""
 
     network: Network
     parameters: Parameters
@@ -91,10 +88,7 @@ class Generator:
         return self.text[: len(self.text) - self._drawn]
 
     def read(self, text: str) -> None:
-        """Add a text to the prefix, as long as nothing is drawn.
-
-        Raises InputError if the model does not know a character.
-        """
+        """Add a text to the prefix, as long as nothing is drawn. Raises InputError if the model lacks a character."""
         self.model.check(text)
         for character in text:
             self._read(character)
@@ -141,10 +135,7 @@ def entropy(probabilities: FloatArray) -> float:
 
 
 def save_character_model(path: Path, network: Network, parameters: Mapping[str, FloatArray], characters: str) -> None:
-    """Write a model with PyTorch's names: `rnn.weight_ih_l0`, ..., `linear.weight` and `linear.bias`.
-
-    Raises InputError if the file cannot be written.
-    """
+    """Write a model with PyTorch's names: `rnn.weight_ih_l0`, ..., `linear.weight` and `linear.bias`."""
     layers = {f"{_LAYERS}{pytorch_name(name)}": parameters[name] for name in network.parameter_shapes()}
     linear = {_LINEAR_WEIGHT: parameters[LINEAR_WEIGHT], _LINEAR_BIAS: parameters[LINEAR_BIAS]}
     with atomic_write(path) as temporary:
@@ -152,10 +143,7 @@ def save_character_model(path: Path, network: Network, parameters: Mapping[str, 
 
 
 def load_character_model(path: Path) -> CharacterModel:
-    """Read a model that `save_character_model` wrote, or one like it.
-
-    Raises InputError if the file cannot be read, has several networks, or lacks the linear layer or the characters.
-    """
+    """Read a model that `save_character_model` wrote, or one like it. Raises an InputError."""
     if path.suffix.lower() != ".safetensors":
         raise InputError(f"{path} is not a character model: give a .safetensors file that rnnviz train wrote.")
     characters = read_characters(path)

@@ -130,10 +130,7 @@ def linear_file(path: Path) -> Path:
 
 
 def write_trained(path: Path, network: Network, parameters: Mapping[str, FloatArray], notify: Notify) -> RoundtripCheck:
-    """Write the weights in the format of the path's ending, and the linear layer to `linear_file`.
-
-    Raises InputError or EngineError if writing or verification fails.
-    """
+    """Write the weights in the format of the path's ending, and the linear layer to `linear_file`."""
     form = format_for(path)
     form.check(network, path)
     with atomic_write(path) as temporary, atomic_write(linear_file(path)) as linear:

@@ -33,10 +33,7 @@ from rnnviz.training.task import TrainingTask
 
 @dataclass(frozen=True, eq=False)
 class TrainingStep:
-    """One step of a learner: the loss and accuracy of the batch before the update, and the parameters after it.
-
-    `gradients` are not clipped yet, and `norm` is the norm of all of them together.
-    """
+    """Loss and accuracy before an update, the gradients, not clipped, with their norm, and the parameters after it."""
 
     loss: float
     accuracy: float

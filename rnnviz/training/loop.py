@@ -1,8 +1,4 @@
-"""The training loop: one batch after the other, checkpoints, and a library's own training next to it.
-
-The steps of two learners are audited: gradients and update are computed again in float64 from their own numbers. A
-program trains in a child process, with the threads and kernels that suit the size.
-"""
+"""The training loop: batches, checkpoints, and a library's own training next to it, each step of which is audited."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -52,10 +48,7 @@ _PARAMETER_ROUNDINGS = 20
 
 @dataclass(frozen=True)
 class StepAudit:
-    """The largest error of a step's gradients and of its update, each divided by its tolerance, and where they are.
-
-    A ratio above 1 is wrong.
-    """
+    """The largest errors of a step's gradients and update as ratios of the tolerance, and where; above 1 is wrong."""
 
     gradient_ratio: float
     gradient_at: str
@@ -142,11 +135,7 @@ class LearnerStep:
 
 @dataclass(frozen=True)
 class StepDone:
-    """A training step: the number of steps so far, seconds since the start, and the numbers of each learner.
-
-    `distance` is that of the two learners' parameters, relative to the norm of the manual ones; None with one
-    learner.
-    """
+    """Steps and seconds so far, the numbers of each learner, and the relative distance of the parameters of two."""
 
     step: int
     seconds: float

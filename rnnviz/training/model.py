@@ -81,10 +81,7 @@ def predict(parameters: Mapping[str, FloatArray], out: FloatArray, batch: Batch,
 
 
 def initial_parameters(task: TrainingTask, source: BatchSource) -> dict[str, FloatArray]:
-    """The parameters before the first step: the network's by Gluon's names, then the linear layer's.
-
-    The linear layer's weights are uniform within ±1/sqrt(D·H), its biases 0.
-    """
+    """The network's by Gluon's names, then the linear layer's: weights uniform within ±1/sqrt(D·H), biases 0."""
     network, training = task.network, task.training
     arrays = {name: np.array(array) for name, array in draw_parameters(network, task.parameters).items()}
     if "f" in network.kind.gate_symbols and "c" in network.kind.state_symbols:
@@ -114,10 +111,7 @@ _CLIP_EPSILON = {"gluon": 1e-8}
 
 @dataclass(frozen=True, eq=False)
 class OptimizerState:
-    """The state of an optimizer: moving averages of the gradients by name, and the number of steps.
-
-    `velocity` is SGD's momentum, or Adam's first moment; `second` is Adam's second moment.
-    """
+    """Moving averages by name: `velocity` is SGD's momentum or Adam's first moment, `second` Adam's second moment."""
 
     count: int = 0
     velocity: Mapping[str, FloatArray] = field(default_factory=dict)

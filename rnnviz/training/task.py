@@ -83,10 +83,7 @@ class TrainingTask:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "TrainingTask":
-        """Validate the tables of a task.
-
-        Raises ConfigError on the first key that is unknown, of a wrong type, out of range or not possible here.
-        """
+        """Validate the tables of a task. Raises ConfigError on the first key that is not possible."""
         refuse_other_kind(values, "training task")
         names = [section.name for section in fields(cls)]
         for name in values:
@@ -112,10 +109,7 @@ class TrainingTask:
         ).checked()
 
     def checked(self) -> "TrainingTask":
-        """Check keys that depend on each other, and return the task.
-
-        Raises ConfigError if keys contradict each other.
-        """
+        """Check keys that depend on each other, and return the task."""
         problem, network = self.problem, self.network
         kind, shortest = f'problem.kind = "{problem.kind}"', 2 * problem.symbols + 1
         if network.cell.endswith(".py"):
@@ -184,10 +178,7 @@ class TrainingTask:
 
 
 def save_task(task: TrainingTask, path: Path) -> None:
-    """Write a task as a TOML file, with a path in its folder relative to it.
-
-    Raises InputError if the file cannot be written.
-    """
+    """Write a task as a TOML file, with a path in its folder relative to it."""
     text, folder = task.problem.path, path.parent.absolute()
     if text is not None and Path(text).is_relative_to(folder):
         task = replace(task, problem=replace(task.problem, path=str(Path(text).relative_to(folder))))
@@ -203,10 +194,7 @@ def is_task(path: Path) -> bool:
 
 
 def load_task(path: Path) -> TrainingTask:
-    """Read and validate the TOML file of a task; paths in it are relative to its folder.
-
-    Raises InputError or ConfigError if the file cannot be read, or is not valid.
-    """
+    """Read and validate the TOML file of a task; paths in it are relative to its folder."""
     task = TrainingTask.from_mapping(read_toml(path, "training task"))
     if task.problem.path is None:
         return task
