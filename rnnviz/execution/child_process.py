@@ -260,7 +260,7 @@ def describe_exit(exitcode: int | None) -> str:
 
 @contextmanager
 def errors_sent(connection: Connection, what: str, no_memory: str) -> Iterator[None]:
-    """In a child: end with the parent, and send it an error of the block; `what` begins the sentence of other errors."""
+    """In a child: end with the parent, and send it an error of the block; `what` begins a sentence of other errors."""
     # The parent decides what a Ctrl-C in the terminal means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     exit_with_parent()

@@ -304,7 +304,7 @@ def _whole_numbers(op: ast.operator, left: int, right: int) -> Value:
 
 @dataclass(frozen=True)
 class Operand:
-    """One operand of a comparison: its text, and its numbers as the notebook prints them, and in full if they are few."""
+    """One operand of a comparison: its text, its numbers as the notebook prints them, and in full if they are few."""
 
     text: str
     shown: str
