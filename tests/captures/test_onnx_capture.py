@@ -365,11 +365,7 @@ def test_a_branch_that_some_iterations_take_is_recorded(tmp_path: Path) -> None:
 def test_nodes_that_cannot_be_recorded_have_a_reason(tmp_path: Path) -> None:
     then = body([layer("GRU", "x1", name="inner", outputs=["", "a"])], [], ["a"])
     other = body([helper.make_node("Identity", ["h"], ["b"])], [], ["b"])
-    step = (
-        STEP[0],
-        helper.make_node("If", ["c"], ["after"], then_branch=then, else_branch=other),
-        STEP[2],
-    )
+    step = (STEP[0], helper.make_node("If", ["c"], ["after"], then_branch=then, else_branch=other), STEP[2])
     nodes = [scanned(step), layer("GRU", "x", "len", name="empty", outputs=["", "d"])]
     inputs = [X, STATE, value("c", [], TensorProto.BOOL), value("len", ["N"], TensorProto.INT32)]
     model = Model(tmp_path, nodes, inputs, ["last", "d"]).save(weights("GRU"))

@@ -14,14 +14,7 @@ from types import ModuleType
 from rnnviz.core.bounded_read import reading
 from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.extras import missing
-from rnnviz.core.model_formats import (
-    ENDINGS,
-    FORMATS,
-    NUMPY,
-    Content,
-    ModelFormat,
-    by_ending,
-)
+from rnnviz.core.model_formats import ENDINGS, FORMATS, NUMPY, Content, ModelFormat, by_ending
 from rnnviz.core.schema import listed
 from rnnviz.core.words import unreadable
 from rnnviz.io.model_formats.model_file import ModelFile, TensorFile

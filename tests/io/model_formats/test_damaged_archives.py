@@ -93,18 +93,7 @@ def described(shape: str, strides: str, length: int = 64) -> bytes:
         ),
         (b"\x80\x02" + b"(" * 100_000 + b"l" * 100_000 + b".", "contains no state_dict|its pickle cannot be read"),
     ],
-    ids=[
-        "beyond",
-        "negative",
-        "strides",
-        "long",
-        "bytes",
-        "number",
-        "system",
-        "extension",
-        "changed",
-        "deep",
-    ],
+    ids=["beyond", "negative", "strides", "long", "bytes", "number", "system", "extension", "changed", "deep"],
 )
 def test_a_pickle_that_pytorch_does_not_write_is_refused(tmp_path: Path, pickled: bytes, words: str) -> None:
     path = tmp_path / "w.pt"

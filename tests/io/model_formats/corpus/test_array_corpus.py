@@ -91,13 +91,7 @@ def test_arrays_without_names_are_listed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "shape"),
-    [
-        ("h0", (4, 1, 4)),
-        ("init_hidden", (4,)),
-        ("hidden_init", (4, 4)),
-        ("initial_state", (4, 1, 4)),
-        ("c_0", (4,)),
-    ],
+    [("h0", (4, 1, 4)), ("init_hidden", (4,)), ("hidden_init", (4, 4)), ("initial_state", (4, 1, 4)), ("c_0", (4,))],
 )
 def test_a_learned_initial_state_is_an_assumption(tmp_path: Path, name: str, shape: tuple[int, ...]) -> None:
     made = MODULES["lstm"]

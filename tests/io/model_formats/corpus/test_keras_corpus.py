@@ -274,8 +274,7 @@ CASES: dict[str, Case] = {
     "cell in both directions": Case(lambda: sequential(both(cells(L.GRUCell(4), name="l"))), {"b": "gru"}, endings=ALL),
     "stacked cells": Case(lambda: sequential(cells(*(L.LSTMCell(4) for _ in range(12)))), {"a": "lstm"}, endings=ALL),
     "stacked cells with names": Case(
-        lambda: sequential(cells(L.GRUCell(4, name="z"), L.GRUCell(4, name="y"), L.GRUCell(4, name="x"))),
-        {"a": "gru"},
+        lambda: sequential(cells(L.GRUCell(4, name="z"), L.GRUCell(4, name="y"), L.GRUCell(4, name="x"))), {"a": "gru"}
     ),
     "stack of one cell": Case(
         lambda: sequential(L.RNN([L.GRUCell(4)], return_sequences=True, name="a")), {"a": "gru"}, endings=ALL

@@ -17,11 +17,7 @@ from tests.io.model_formats.sources import network, read_parameters, weights_of
 from tests.needs import needs
 from tests.oracles.computed import assert_near
 
-pytestmark = [
-    pytest.mark.slow,
-    needs("mxnet"),
-    pytest.mark.filterwarnings("ignore:NTC layout detected"),
-]
+pytestmark = [pytest.mark.slow, needs("mxnet"), pytest.mark.filterwarnings("ignore:NTC layout detected")]
 BATCH, TIMESTEPS, FEATURES, HIDDEN = 2, 5, 3, 4
 
 Block = Any
@@ -176,8 +172,7 @@ CASES: dict[str, Case] = {
         {"0": ("0", "gru"), "1": ("1", "gru")},
     ),
     "both directions of lists": Case(
-        lists_in_both_directions,
-        {"l_cell.0": ("_children.l_cell.0", "gru"), "r_cell.0": ("_children.r_cell.0", "gru")},
+        lists_in_both_directions, {"l_cell.0": ("_children.l_cell.0", "gru"), "r_cell.0": ("_children.r_cell.0", "gru")}
     ),
     "cells with the names of layers": Case(
         attributes(enc=cell("GRUCell", HIDDEN, prefix="l0_"), dec=cell("LSTMCell", HIDDEN, prefix="l1_")),

@@ -523,9 +523,7 @@ OTHERS: dict[str, Case] = {
         lambda made: prefixed(made.state_dict(), "enc."),
     ),
     "projection of half a layer": refused(
-        "lstm",
-        "weight_hr",
-        lambda: without(lstm(proj_size=2, bidirectional=True).state_dict(), "weight_hr_l0_reverse"),
+        "lstm", "weight_hr", lambda: without(lstm(proj_size=2, bidirectional=True).state_dict(), "weight_hr_l0_reverse")
     ),
     "coupled gates": refused(
         "rnn", "(12, 6)", lambda: {"weight_ih": torch.ones(12, 3), "weight_hh": torch.ones(12, 6)}
