@@ -325,7 +325,7 @@ def _calls(layers: Sequence[_Node], outputs: Outputs) -> Iterator[Call]:
         new = [value.weights for value in values]
         if stack is None or not _same(new, weights):
             stored = [_layer(layer, value) for layer, value in zip(layers, values, strict=True)]
-            stack = with_stacks(stored, {k: k - 1 for k in range(1, len(stored))})[0]
+            stack = next(iter(with_stacks(stored, {k: k - 1 for k in range(1, len(stored))}).values()))
             if stack.entry.num_layers != len(layers) or not stack.entry.supported:
                 raise UnreadableError(stack.entry.reason or "its layers do not fit each other")
             parameters, weights = dict(stack.read()), new

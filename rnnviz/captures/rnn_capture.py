@@ -13,8 +13,8 @@ no rnnviz. `rnnviz capture --helper` prints it.
 Shapes: T time steps, N samples, I features, H units, L layers, D directions (2 if bidirectional), G gates. Arrays are
 time first. An LSTM with a projection has P units in place of H in all but its cell states.
 
-The file goes from the general to the particular: `capture`, calls and the sequences that they are joined to, the file
-that `save` writes, and then one class for each framework.
+The file has `capture`, calls and the sequences that they are joined to, the file that `save` writes, and then one class
+for each framework.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def capture(
     Capture of LSTM: 1 sequence
       [0] LSTM: lstm, I = 3, H = 4; T = 5, N = 2
     """
-    return Capture(model, calls=calls, limit=limit, join=join, gradients=gradients)
+    return Capture(model, calls, limit, join, gradients)
 
 
 @dataclass(frozen=True)
@@ -139,8 +139,8 @@ _UNREACHED = "no gradients: loss.backward() did not reach it in the block"
 class Gradients:
     """The gradients of one call of a layer, which hooks add up in the backward pass.
 
-    `loss` has those of the output (T, N, D·H), and of the final states "h" and "c" (L·D, N, H), as far as the loss
-    depends on them; `parameters` those of the parameters by Gluon's names. `unknown` says why there are none.
+    `loss` has those of the output (T, N, D·H) and of the final states "h" and "c" (L·D, N, H), as far as it depends on
+    them; `parameters` has Gluon's names. `unknown` says why there are none.
     """
 
     loss: Arrays = field(default_factory=dict)
@@ -388,15 +388,7 @@ class Capture(Sequence[CapturedSequence]):
         Whether gradients are recorded.
     """
 
-    def __init__(
-        self,
-        model: Any,
-        *,
-        calls: int | None = None,
-        limit: int = 1 << 30,
-        join: str = "carried",
-        gradients: bool = False,
-    ) -> None:
+    def __init__(self, model: Any, calls: int | None, limit: int, join: str, gradients: bool) -> None:
         """See `capture`."""
         if join not in ("carried", "all", "none"):
             raise ValueError(f'join = {join!r} is not allowed: it must be "carried", "all" or "none".')
@@ -538,7 +530,7 @@ def _html(heading: str, listed: Sequence[tuple[int | None, CapturedSequence]], n
 class _Recorder:
     """Where an adapter reports the calls of one layer.
 
-    `count` is how many were kept, `left` how many were left out; `parameters` belong to the last kept one.
+    `count` is how many were kept, `left` how many were left out; `last` are the parameters of the last kept one.
     """
 
     capture: Capture
@@ -554,17 +546,18 @@ class _Recorder:
         capture = self.capture
         if not capture._active:  # a copy of the model has its hooks
             return
-        enough = capture._most is not None and self.count >= capture._most
         try:
-            if enough or self.left:
-                beyond = (
-                    f"after the first {capture._most}" if enough else f"beyond the limit of {capture._limit:,} bytes"
-                )
-                self.left += 1
-                raise _Skipped(f"{self.left:,} call{'' if self.left == 1 else 's'} {beyond}")
+            if capture._most is not None and self.count >= capture._most:
+                raise self._left_out(f"after the first {capture._most}")
+            if self.left:
+                raise self._left_out(capture._beyond)
             self._keep(read())
         except Exception as error:  # noqa: BLE001 - the model must go on as it would without a capture
             capture.skipped[self.name] = _reason(error)
+
+    def _left_out(self, why: str) -> _Skipped:
+        self.left += 1
+        return _Skipped(f"{self.left:,} call{'' if self.left == 1 else 's'} {why}")
 
     def _keep(self, call: Call) -> None:
         """Keep a call, if there is room for it."""
@@ -578,8 +571,7 @@ class _Recorder:
             arrays += call.parameters.values()
         size = sum(map(_bytes, arrays))
         if self.capture._bytes + size > self.capture._limit:
-            self.left = 1
-            raise _Skipped(f"1 call {self.capture._beyond}")
+            raise self._left_out(self.capture._beyond)
         self.capture._bytes += size
         self.count += 1
         self.last = call.parameters
@@ -594,9 +586,12 @@ class _Recorder:
     def parameters(
         self, key: Any, tensors: list[Any], copy: Callable[[Any], Any], arrays: Callable[[list[Any]], Arrays]
     ) -> Arrays:
-        """The parameters that `arrays` makes of copies of tensors; made again when the tensors have changed."""
+        """The parameters that `arrays` makes of copies of tensors; made again when the tensors have changed.
+
+        All bytes are compared: `tensor.data.add_()`, `set_data` and views of the memory change no version or identity.
+        """
         copies, known = self.copied.get(key, ([], {}))
-        if not known or not _same(tensors, copies):
+        if not known or len(tensors) != len(copies) or not all(map(_same_bytes, tensors, copies)):
             copies = [copy(tensor) for tensor in tensors]
             known = self.once(arrays(copies))
             self.copied[key] = copies, known
@@ -662,32 +657,28 @@ def _with_restarts(sequences: list[CapturedSequence]) -> list[CapturedSequence]:
 
 def _with_counts(sequences: list[CapturedSequence]) -> list[CapturedSequence]:
     """The sequences, which know how many of their layer begin at zeros and could be chunks of one."""
-    groups: list[list[CapturedSequence]] = []
+    kinds: list[Any] = []
     for sequence in sequences:
         call = sequence.calls[0]
-        if call.timesteps > 1 and not any(state.any() for state in call.initial.values()):
-            for group in groups:
-                if group[0].name == sequence.name and _passed(group[0], call):
-                    group.append(sequence)
-                    break
-            else:
-                groups.append([sequence])
-    for group in groups:
-        for sequence in group:
-            sequence.from_zeros = len(group) if len(group) > 1 else 0
+        zeros = call.timesteps > 1 and not any(state.any() for state in call.initial.values())
+        kinds.append((sequence.name, _joinable(call)) if zeros and _joinable(call) else None)
+    counts = Counter(kinds)
+    for sequence, kind in zip(sequences, kinds):
+        sequence.from_zeros = counts[kind] if kind and counts[kind] > 1 else 0
     return sequences
+
+
+def _joinable(call: Call) -> Any:
+    """What calls that may be joined have in common; None of a call that cannot be joined."""
+    network = call.network
+    alone = call.lengths or network.bidirectional or network.reverse
+    return None if alone else (network, id(call.parameters), call.x.shape[1:])
 
 
 def _passed(last: CapturedSequence, call: Call) -> str:
     """How a call got its state from the last call of a sequence, or "" if they cannot be one sequence."""
     before = last.calls[-1]
-    fits = (
-        call.network == before.network
-        and call.parameters is before.parameters
-        and call.x.shape[1:] == before.x.shape[1:]
-        and not (before.lengths or call.lengths or call.network.bidirectional or call.network.reverse)
-    )
-    if not fits:
+    if _joinable(call) is None or _joinable(call) != _joinable(before):
         return ""
     if _equal(call.initial, before.final):
         return "carried"
@@ -710,15 +701,8 @@ def _equal(one: Arrays, other: Arrays) -> bool:
     )
 
 
-def _same(tensors: Sequence[Any], copies: Sequence[Any]) -> bool:
-    """Whether tensors of a framework have the numbers of earlier copies.
-
-    All bytes are compared: `tensor.data.add_()`, `set_data` and views of the memory change no version and no identity.
-    """
-    return len(tensors) == len(copies) and all(map(_same_bytes, tensors, copies))
-
-
 def _same_bytes(tensor: Any, copy: Any) -> bool:
+    """Whether a tensor of a framework has the numbers of an earlier copy."""
     if not hasattr(tensor, "data_ptr"):
         return np.array_equal(np.asarray(tensor), copy)
     if (tensor.dtype, tensor.device, tensor.shape) != (copy.dtype, copy.device, copy.shape):
@@ -870,25 +854,16 @@ class _Framework:
     """The layers of one framework.
 
     `expected` says which layers are recorded, and `uncalled` why one has no call. `find` returns the recurrent layers
-    of a model by their names in it, `to_numpy` the array of a tensor.
+    of a model by their names in it, `attach` records each call of one until `undo` is closed, and `to_numpy` gives the
+    array of a tensor.
     """
 
-    expected: str
+    expected = ""
     uncalled = "it was not called"
     gives_gradients = False
 
-    def find(self, model: Any) -> dict[str, Any]:
-        raise NotImplementedError
-
     def prepare(self, model: Any, undo: ExitStack) -> None:
         """Let a model call its layers one by one."""
-
-    def attach(self, layer: Any, recorder: _Recorder, undo: ExitStack) -> None:
-        """Record each call of a layer until `undo` is closed."""
-        raise NotImplementedError
-
-    def to_numpy(self, tensor: Any) -> Any:
-        raise NotImplementedError
 
 
 _TORCH_KINDS = {
@@ -911,7 +886,7 @@ class _Torch(_Framework):
     gives_gradients = True
 
     def __init__(self) -> None:
-        self._torch = sys.modules["torch"]
+        self._torch, self.to_numpy = sys.modules["torch"], _from_torch
 
     def find(self, model: Any) -> dict[str, Any]:
         kinds = (self._torch.nn.RNNBase, self._torch.nn.RNNCellBase)
@@ -943,8 +918,7 @@ class _Torch(_Framework):
             self._keep_weights(layer, undo)
 
     def _keep_weights(self, layer: Any, undo: ExitStack) -> None:
-        """Let the hook of a cell read the weights that the call computed; to compute them again could change them, as
-        spectral_norm and dropout of weights do."""
+        """Let the hook of a cell read the weights that the call computed: spectral_norm would change them once more."""
         cached = self._torch.nn.utils.parametrize.cached
         running: list[Any] = []
 
@@ -963,9 +937,6 @@ class _Torch(_Framework):
         ):
             undo.callback(handle.remove)
         undo.callback(end)
-
-    def to_numpy(self, tensor: Any) -> Any:
-        return _from_torch(tensor)
 
 
 def _uncompiled(hook: Any) -> Any:
@@ -1704,12 +1675,10 @@ _ADAPTERS = (
 )
 
 
-def _adapter_of(model: Any) -> _Framework:
+def _adapter_of(model: Any) -> Any:
     """The adapter of the framework whose model it is; that one has been imported."""
     for module, name, adapter in _ADAPTERS:
         if module in sys.modules and isinstance(model, getattr(sys.modules[module], name)):
             return adapter()
-    raise TypeError(
-        f"{type(model).__name__} cannot be recorded: it must be a torch.nn.Module, a Keras model or "
-        "layer, or a Gluon Block."
-    )
+    needed = "it must be a torch.nn.Module, a Keras model or layer, or a Gluon Block"
+    raise TypeError(f"{type(model).__name__} cannot be recorded: {needed}.")

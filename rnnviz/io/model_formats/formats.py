@@ -42,17 +42,12 @@ _OTHER_TEXTS = {".json": (b'"modelTopology"', b'"layers-model"', b'"class_name"'
 
 def _is_other(path: Path, head: bytes) -> bool:
     """Whether a file is a model in a known format that is not read, or a pointer or a page in place of a model."""
-    name = path.name.lower()
-    texts = _OTHER_TEXTS.get(path.suffix.lower(), ())
-    return (
-        _OTHER_NAMES.fullmatch(name) is not None
-        or _OTHER_HEADS.match(head) is not None
-        or any(text in head for text in texts)
-    )
+    known = _OTHER_NAMES.fullmatch(path.name.lower()) or _OTHER_HEADS.match(head)
+    return known is not None or any(text in head for text in _OTHER_TEXTS.get(path.suffix.lower(), ()))
 
 
 def open_as(known: ModelFormat, path: Path) -> ModelFile:
-    """Open a file of a format, or a folder that holds one; raises an InputError if it is damaged."""
+    """Open a file of a format, or a folder that holds one."""
     model: ModelFile = reader_of(known, path).open_model(model_in(path))
     return model
 
@@ -78,10 +73,7 @@ def reader_of(known: ModelFormat, path: Path) -> ModuleType:
 
 
 def open_model(path: Path) -> ModelFile:
-    """Open a model file, a folder that holds one, or a folder of `.npy` files.
-
-    Call it in a subprocess with limited memory (`bounded_read.limited_memory`), since a library may crash.
-    """
+    """Open a model file, a folder with one, or a folder of `.npy` files; in a subprocess with limited memory."""
     return open_as(format_of(path), path)
 
 

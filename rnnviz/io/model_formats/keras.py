@@ -464,7 +464,7 @@ def open_model(path: Path) -> ModelFile:
         for number, layer in enumerate(configured.listed)
         if layer.below is not None and layers[number].entry.num_layers == layers[layer.below].entry.num_layers == 1
     }
-    layers = with_stacks(layers, below)
+    layers = list(with_stacks(layers, below).values())
     used = [cell for found in matched for cell in found.within]
     for place, name, found in unconfigured(cells, names, used):
         item = configured.within.get(name)

@@ -85,7 +85,7 @@ def nothing_recognized(path: Path, arrays: Mapping[str, tuple[int, ...]]) -> Inp
 class StoredNetwork:
     """The parameters and the stored initial state of an entry; the state is empty where the file stores none.
 
-    `entry` is None for weights by Gluon's own names, of which a file says nothing else.
+    `entry` is None for weights by Gluon's own names.
     """
 
     parameters: Parameters
@@ -96,9 +96,7 @@ class StoredNetwork:
 def read_network(path: Path, entry: str | None, network: Network) -> StoredNetwork:
     """An entry of a model file, or its only one, with its weights as the parameters of `network`.
 
-    `read_weights` says what is refused, and when values are cast. An `.npz` file with weights by Gluon's names
-    must contain nothing else, and is compared with the network name by name. Raises an InputError if the file cannot be
-    read, or its content does not fit.
+    An `.npz` file with weights by Gluon's names must contain nothing else, and is compared with the network by name.
     """
     weights = _WEIGHT_COPIES * 8 * network.parameter_count
     size = network.parameter_count * (8 if network.dtype == "float64" else 4)
@@ -130,8 +128,8 @@ def read_network(path: Path, entry: str | None, network: Network) -> StoredNetwo
 def config_of(path: Path, entry: Entry, cell: str | None = None, initial_state: str | None = None) -> Config:
     """A config that runs an entry of a model file on a random sequence; `cell` is needed if the file does not name it.
 
-    `initial_state` is one of `DRAWN` or the path of an `.npz` file. None is the stored initial state where the file
-    holds one, else random between -0.9 and 0.9: zeros would leave many bugs undetected.
+    `initial_state` is one of `DRAWN` or the path of an `.npz` file. None is the stored one, or without one random
+    numbers: zeros would leave many bugs undetected.
     """
     try:
         network = entry.network(cell)
@@ -203,28 +201,21 @@ def _of_network(entry: Entry, config: Config) -> tuple[str, ...]:
 
 
 def choose(entries: Sequence[Entry], name: str | None, path: Path) -> Entry:
-    """The entry of that name, or the only one, of the file `path`, which has at least one.
-
-    The only one may have layers that are entries, too.
-    """
+    """The entry of that name of the file `path`, or the only one, whose layers may be entries, too."""
     whole = [entry for entry in entries if not entry.part]
     if name is None and len(whole) == 1:
         return whole[0]
     listed = ", ".join(f'"{entry.name}"' for entry in entries)
     if name is None:
         raise InputError(f"{path} holds {len(entries)} recurrent networks, and entry must name one of them: {listed}.")
-    for entry in entries:
-        if entry.name == name:
-            return entry
-    raise InputError(f'{path} contains no recurrent network "{name}": entry must be one of {listed}.')
+    named = next((entry for entry in entries if entry.name == name), None)
+    if named is None:
+        raise InputError(f'{path} contains no recurrent network "{name}": entry must be one of {listed}.')
+    return named
 
 
 def read_weights(model: ModelFile, entry: Entry, network: Network, *, rounded: bool = False) -> Parameters:
-    """The parameters of `network` from `entry`.
-
-    With `rounded`, float64 weights are rounded to the network's dtype; without it that is refused where it would
-    change one.
-    """
+    """The parameters of `network` from `entry`; only with `rounded` may float64 weights change in its dtype."""
     _check_network(entry, network)
     arrays = model.parameters(entry.name)
     for name, array in arrays.items():
@@ -320,8 +311,8 @@ def room_for_file(path: Path) -> int:
 class WeightFormat:
     """A format that is written, by `write_weights(network, parameters, path)` of the reader's module.
 
-    `library` is the engine whose framework reads such files itself, if any; `dtypes` are its types, and `has_cell` says
-    whether a layer of it computes a network. `whole` is whether a file says all of a network.
+    `library` is the engine whose framework reads such files itself, with the types `dtypes` and the cells `has_cell`.
+    `whole` is whether a file says all of a network.
     """
 
     title: str
@@ -337,7 +328,6 @@ class WeightFormat:
 
     @property
     def ending(self) -> str:
-        """The ending of the files that are written."""
         return self.reader.endings[0]
 
     def check(self, network: Network, path: Path) -> None:
@@ -356,7 +346,6 @@ class WeightFormat:
         if self.whole:
             return ""
         lacking: dict[str, str] = {}
-        # Whether the names and shapes of the arrays determine the cell.
         fitting = cells_of_arrays(len(network.kind.recurrent_gates), network.kind.own_parameters)
         if network.cell not in CELLS or fitting == RNN_CELLS or fitting[0] != network.kind.name:
             either_rnn = network.kind.gate_count == 1 and network.activations is None
@@ -398,8 +387,6 @@ TORCH_SAFETENSORS = WeightFormat("PyTorch", SAFETENSORS, "torch", has_cell=_usua
 ONNX_MODEL = WeightFormat("ONNX", ONNX, "onnx", ("float32",), onnx_layer.has_cell, whole=True)
 NUMPY_ARCHIVE = WeightFormat("numpy", NUMPY)
 WEIGHT_FORMATS = (GLUON_PARAMS, TORCH_SAFETENSORS, ONNX_MODEL, NUMPY_ARCHIVE)
-
-
 _USUAL = (TORCH_SAFETENSORS, NUMPY_ARCHIVE, ONNX_MODEL, GLUON_PARAMS)
 
 
@@ -420,10 +407,9 @@ def formats_offered(network: Network, source: str | None = None) -> list[WeightF
 
 def format_for(path: Path) -> WeightFormat:
     """The format that the ending of a file to be written asks for."""
-    ending = path.suffix.lower()
-    for form in WEIGHT_FORMATS:
-        if form.ending == ending:
-            return form
+    found = next((form for form in WEIGHT_FORMATS if form.ending == path.suffix.lower()), None)
+    if found is not None:
+        return found
     raise InputError(
         f'{path} cannot be written: its ending is "{path.suffix}", '
         f"and must be one of {', '.join(form.ending for form in WEIGHT_FORMATS)}."

@@ -21,10 +21,9 @@ from rnnviz.frozen import dataclass
 
 @dataclass(frozen=True)
 class Tensor:
-    """The shape of an array in a file, and its type by numpy's name, or "bfloat16".
+    """The shape of an array in a file, its type by numpy's name or "bfloat16", and the dict or list that holds it.
 
-    `scope` is the name of the dict or list in the file that holds it. `unreadable` is why its numbers cannot be read,
-    and empty where they can; `assumption` is what reading them takes for granted. Both are worded like `Entry.reason`.
+    `unreadable` is why its numbers cannot be read, and `assumption` what reading them takes for granted.
     """
 
     shape: tuple[int, ...]
@@ -36,11 +35,8 @@ class Tensor:
 
 @dataclass(frozen=True)
 class TensorFile:
-    """The arrays of a file by name, in its order.
-
-    `read` gives the numbers of one of a type in DTYPES, as `widened` does. `texts` are those that a file has of
-    PyTorch's modules, as `torch_networks` says.
-    """
+    """The arrays of a file by name, in its order; `read` gives one as `widened` does, and `texts` are those of
+    PyTorch's modules, as `torch_networks` has them."""
 
     tensors: Mapping[str, Tensor]
     read: Callable[[str], FloatArray]
@@ -62,10 +58,7 @@ OWN_PARAMETERS = frozenset(name for cell in CELLS.values() for name in cell.own_
 
 
 def cells_of_arrays(gates: int, own: Collection[str]) -> tuple[str, ...]:
-    """The cells with `gates` blocks of recurrent rows and the parameters `own`, and as few others as any have.
-
-    The first of them is the cell of a file that does not name it.
-    """
+    """The cells of `gates` blocks of recurrent rows, the parameters `own` and fewest others, the likeliest first."""
     fitting = [c for c in CELLS.values() if len(c.recurrent_gates) == gates and set(own) <= set(c.own_parameters)]
     if not fitting:
         return ()
@@ -92,9 +85,8 @@ def ask_for_cell(cells: tuple[str, ...]) -> str:
 
 
 INITIAL_STATES = ("unknown", "zeros", "stored", "input", "computed")
-"""Where a model's own run starts from: the file cannot say; zeros; numbers in the file (`ModelFile.initial_state`
-reads them); numbers that the caller of the model gives; or numbers that another part of the model computes."""
-
+"""Where a model's own run starts from: the file cannot say; zeros; numbers in the file; those that the caller of the
+model gives; those that another part of it computes."""
 
 EVERY_STEP = "without lengths, rnnviz computes every time step, also those that the model skips"
 """The assumption of a run of an entry that has `masking`."""
@@ -104,20 +96,14 @@ EVERY_STEP = "without lengths, rnnviz computes every time step, also those that 
 class Entry:
     """A recurrent network that a model file holds.
 
-    `name` is unique in its file. `cell` is None if the file does not distinguish tanh from relu; other fields
-    are None only where an unsupported entry leaves them open. `dtype` is how the weights are stored. `reason` says why
-    an entry is not supported, or what else must be known of one that is; it is empty where there is nothing to say,
-    begins in lower case and has no full stop, so that it can end a sentence.
-
-    `cells` are the cells that the file admits: the user chooses one where `cell` is None, and may choose another one
-    than `cell`. `biases` is whether the layers have biases, None where that is not known. `initial_state` is one of
-    INITIAL_STATES. `masking` describes the time steps that the model skips, and is empty where it skips none; `lengths`
-    are those of the samples, if the file has them.
-    `assumptions` are conditions of a run of this entry that the file does not state; each is worded like `reason`, and
-    inspect, config --from, run, the banner and convert repeat them. `batch_size` is N of a stored initial state, None
-    where every sample starts from the same numbers; `load.entries_of` fills it in. `reverse` is whether the only
-    direction reads the sequence from its end. `projection_size`, `clip` and `activations` are the keys of a config;
-    None where the file does not give them. `part` is whether the network is a layer of another entry.
+    `name` is unique in its file. Sizes are None only where an unsupported entry leaves them open, and `dtype` is how
+    the weights are stored. `reason` says why an entry is not supported, or what else must be known of one that is;
+    it ends a sentence, as do `assumptions`: the conditions of a run that the file does not state. `cells` are those
+    that the file admits: the user chooses one where `cell` is None, or another one than `cell`. `biases` is None where
+    not known, and `initial_state` one of INITIAL_STATES. `masking` describes the time steps that the model skips, and
+    `lengths` are those of the samples, as far as the file has them. `batch_size` is N of a stored initial state, None
+    where all samples share it; `load.entries_of` fills it in. `reverse` is whether the only direction reads from the
+    end, and `part` whether the network is a layer of another entry; others are keys of a config.
     """
 
     name: str
@@ -196,10 +182,7 @@ class Entry:
 
 
 def widened(array: NDArray[np.generic], dtype: str) -> FloatArray:
-    """Values as float32, or as float64 if that is their type; `dtype` is one of DTYPES.
-
-    bfloat16, which numpy has no type for, comes as its bits in uint16.
-    """
+    """Values of a type in DTYPES as float32, or float64 if that is their type; bfloat16 comes as its bits in uint16."""
     if dtype == "bfloat16":
         return (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
     return array.astype(np.float64 if dtype == "float64" else np.float32, copy=False)
@@ -229,11 +212,7 @@ def readable(what: object) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class StoredLayer:
-    """An entry and a function that reads its parameters, by Gluon's names.
-
-    `read_state` reads the stored initial state as `ModelFile.initial_state` gives it. Both raise an UnreadableError if
-    the file has another format.
-    """
+    """An entry, and what reads its parameters and its stored initial state, or raises an UnreadableError."""
 
     entry: Entry
     read: Callable[[], Arrays]
@@ -260,19 +239,11 @@ class ModelFile:
         return tuple(layer.entry for layer in self._layers.values())
 
     def parameters(self, name: str) -> Arrays:
-        """The weights of the supported entry `name`, by Gluon's names and in Gluon's order of gates.
-
-        Biases that the layer does not have are zeros. Arrays are float32 or float64; `load.read_weights` checks their
-        names, shapes and values against the network that they are for.
-        """
+        """The weights of a supported entry by Gluon's names, with zeros for biases that it lacks; not yet checked."""
         return self._read(name, lambda layer: layer.read())
 
     def initial_state(self, name: str) -> Arrays:
-        """The stored initial state of an entry whose `initial_state` is "stored", empty for any other.
-
-        "h", and "c" for an LSTM, each (L·D, N, H) in the order of `layer·D + direction`. N is 1 where every sample
-        starts from the same numbers.
-        """
+        """The stored initial state of an entry by symbol, each (L·D, N, H), N = 1 for all samples; {} if none is."""
         return self._read(name, lambda layer: layer.read_state())
 
     def _read(self, name: str, read: Callable[[StoredLayer], Arrays]) -> Arrays:
@@ -294,30 +265,22 @@ def unsupported(entry: Entry, reason: str) -> StoredLayer:
     return StoredLayer(replace(entry, supported=False, reason=reason), read)
 
 
-def with_stacks(layers: Sequence[StoredLayer], below: Mapping[int, int]) -> list[StoredLayer]:
-    """The layers in their order, and before the bottom layer of each chain the chain as one network.
+def with_stacks(layers: Sequence[StoredLayer], below: Mapping[int, int]) -> dict[tuple[int, ...], StoredLayer]:
+    """The layers in their order by their numbers, and before the bottom one of each chain the chain as one network.
 
     `below[k]` is the number of the layer whose whole output the layer k reads. Only layers that fit are joined.
     """
-    found = parts(layers, below)
-    stacked = {k for part in found if len(part) > 1 for k in part}
-    return [
-        _stacked([layers[k] for k in part])
-        if len(part) > 1
-        else replace(layers[part[0]], entry=replace(layers[part[0]].entry, part=part[0] in stacked))
-        for part in found
-    ]
-
-
-def parts(layers: Sequence[StoredLayer], below: Mapping[int, int]) -> list[tuple[int, ...]]:
-    """The numbers of the layers of each network that `with_stacks` gives, from the bottom."""
     fitting = {k: lower for k, lower in below.items() if _fits_on(layers[k].entry, layers[lower].entry)}
-    chains = [tuple(chain) for chain in _chains(fitting)]
-    return [part for number in range(len(layers)) for part in (*(c for c in chains if c[0] == number), (number,))]
+    chains = [tuple(chain_from(top, fitting)[::-1]) for top in sorted(fitting.keys() - set(fitting.values()))]
+    found: dict[tuple[int, ...], StoredLayer] = {}
+    for number, layer in enumerate(layers):
+        found |= {chain: _stacked([layers[k] for k in chain]) for chain in chains if chain[0] == number}
+        found[number,] = replace(layer, entry=replace(layer.entry, part=any(number in chain for chain in chains)))
+    return found
 
 
 def _stacked(layers: Sequence[StoredLayer]) -> StoredLayer:
-    """Layers that feed each other, from the bottom, as one network named after the first and the last."""
+    """Layers that feed each other, from the bottom, as one network."""
     first, last = layers[0].entry, layers[-1].entry
     entries = [layer.entry for layer in layers]
     reasons = dict.fromkeys(entry.reason for entry in entries if entry.reason)
@@ -365,13 +328,6 @@ def _fits_on(upper: Entry, lower: Entry) -> bool:
         and upper.input_size == lower.hidden_size * (2 if lower.bidirectional else 1)
         and all(getattr(upper, name) == getattr(lower, name) for name in same)
     )
-
-
-def _chains(below: Mapping[int, int]) -> Iterator[list[int]]:
-    """The chains that end where nothing reads on, from the bottom."""
-    for top in sorted(below):
-        if top not in below.values():
-            yield chain_from(top, below)[::-1]
 
 
 def chain_from(top: int, below: Mapping[int, int]) -> list[int]:

@@ -33,7 +33,6 @@ from rnnviz.io.model_formats.model_file import (
     TensorFile,
     UnreadableError,
     chain_from,
-    parts,
     readable,
     with_stacks,
 )
@@ -85,8 +84,8 @@ def networks_of(model: ModelProto, path: Path) -> GraphNetworks:
         constants = Constants(model, path)
         placed = with_rolled(list(nodes(model)), constants)
         found = [recurrent_node(node, constants) for node in placed if node.operator in OPERATORS]
-        single, below = [node.layer for node in found], _fed_by(found, constants)
-        return GraphNetworks(ModelFile(path, with_stacks(single, below)), found, parts(single, below))
+        networks = with_stacks([node.layer for node in found], _fed_by(found, constants))
+        return GraphNetworks(ModelFile(path, networks.values()), found, list(networks))
 
 
 def read_whole(path: Path) -> ModelProto:

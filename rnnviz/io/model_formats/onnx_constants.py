@@ -8,7 +8,6 @@ of element numbers, too. Source: the operators' definitions in ONNX.
 """
 
 import contextlib
-from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
@@ -39,102 +38,74 @@ Array: TypeAlias = NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class _Given:
-    """A node's attributes, its inputs behind the first, None where one is left out, and the number of its outputs."""
-
-    attributes: Attributes
-    inputs: Sequence[Array | None]
-    outputs: int
-
-    def integers(self, name: str, place: int = 0) -> Shape | None:
-        """Integers that later versions of an operator have as an input and earlier ones as an attribute."""
-        if place < len(self.inputs):
-            given = self.inputs[place]
-            return None if given is None else tuple(map(int, given.reshape(-1)))
-        return tuple(self.attributes[name].ints) if name in self.attributes else None
-
-    def required(self, name: str, place: int = 0) -> Shape:
-        found = self.integers(name, place)
-        if found is None:
-            raise ValueError
-        return found
+def _reshape(array: Array, shape: Shape, allowzero: int = 0, **_: Any) -> Array:
+    return array.reshape([array.shape[k] if size == 0 and not allowzero else size for k, size in enumerate(shape)])
 
 
-def _flatten(given: _Given, array: Array) -> Array:
-    axis = whole(given.attributes, "axis", 1)
-    return array.reshape(prod(array.shape[:axis]), prod(array.shape[axis:]))
-
-
-def _reshape(given: _Given, array: Array) -> Array:
-    shape, copies = given.required("shape"), not whole(given.attributes, "allowzero")
-    return array.reshape([array.shape[k] if size == 0 and copies else size for k, size in enumerate(shape)])
-
-
-def _slice(given: _Given, array: Array) -> Array:
-    starts, ends = given.required("starts"), given.required("ends", 1)
-    axes = given.integers("axes", 2) or range(len(starts))
-    steps = given.integers("steps", 3) or [1] * len(starts)
+def _slice(array: Array, starts: Shape, ends: Shape, axes: Shape = (), steps: Shape = (), **_: Any) -> Array:
     cut = [slice(None)] * array.ndim
-    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+    each = zip(starts, ends, axes or range(len(starts)), steps or [1] * len(starts), strict=True)
+    for start, end, axis, step in each:
         # Python counts an end below -size from the end, ONNX takes it as "before the first element".
         before_first = step < 0 and end < -array.shape[axis]
         cut[axis] = slice(start, None if before_first else end, step)
     return array[tuple(cut)]
 
 
-def _split(given: _Given, array: Array) -> list[Array]:
-    axis, count = whole(given.attributes, "axis"), whole(given.attributes, "num_outputs", given.outputs)
-    sizes, length = given.integers("split"), array.shape[axis]
-    each = -(-length // count)
-    bounds = np.cumsum(sizes) if sizes is not None else [min(length, each * (k + 1)) for k in range(count)]
+def _split(
+    array: Array, outputs: int, split: Shape = (), axis: int = 0, num_outputs: int | None = None, **_: Any
+) -> list[Array]:
+    count, length = num_outputs or outputs, array.shape[axis]
+    bounds = np.cumsum(split) if split else [min(length, -(-length // count) * (k + 1)) for k in range(count)]
     if bounds[-1] != length:
         raise ValueError
     return np.split(array, bounds[:-1], axis)
 
 
-def _gather(given: _Given, array: Array) -> Array:
-    indices = given.inputs[0]
-    if indices is None:
-        raise ValueError
-    before = (slice(None),) * range(array.ndim)[whole(given.attributes, "axis")]
+def _gather(array: Array, indices: Array, axis: int = 0, **_: Any) -> Array:
+    before = (slice(None),) * range(array.ndim)[axis]
     # A view where one element is taken.
     found: Array = array[(*before, indices if indices.ndim else int(indices))]
     return found
 
 
-def _tile(given: _Given, array: Array) -> Array:
-    repeats = given.required("repeats")
+def _tile(array: Array, repeats: Shape, **_: Any) -> Array:
     apart = [size for pair in zip(repeats, array.shape, strict=True) for size in pair]
     each = array.reshape([size for length in array.shape for size in (1, length)])
     return np.broadcast_to(each, apart).reshape([r * s for r, s in zip(repeats, array.shape, strict=True)])
 
 
-def _dropout(given: _Given, array: Array) -> Array:
-    if len(given.inputs) > 1 and given.inputs[1] is not None and given.inputs[1].any():
-        raise ValueError  # in training mode it draws at random
+def _dropout(array: Array, training_mode: Shape = (), **_: Any) -> Array:
+    if any(training_mode):
+        raise ValueError  # it draws at random
     return array
 
 
-def _expand(given: _Given, array: Array) -> Array:
-    return np.broadcast_to(array, np.broadcast_shapes(array.shape, given.required("shape")))
-
-
-MOVES: Mapping[str, Callable[[_Given, Array], Array | list[Array]]] = {
-    "Identity": lambda given, array: array,
+MOVES: Mapping[str, Callable[..., Array | list[Array]]] = {
+    "Identity": lambda array, **_: array,
     "Dropout": _dropout,
-    "Transpose": lambda given, array: np.transpose(array, given.integers("perm")),
-    "Unsqueeze": lambda given, array: np.expand_dims(array, given.required("axes")),
-    "Squeeze": lambda given, array: np.squeeze(array, given.integers("axes")),
-    "Flatten": _flatten,
+    "Transpose": lambda array, perm=None, **_: np.transpose(array, perm),
+    "Unsqueeze": lambda array, axes, **_: np.expand_dims(array, tuple(axes)),
+    "Squeeze": lambda array, axes=None, **_: np.squeeze(array, axes and tuple(axes)),
+    "Flatten": lambda array, axis=1, **_: array.reshape(prod(array.shape[:axis]), prod(array.shape[axis:])),
     "Reshape": _reshape,
     "Slice": _slice,
     "Split": _split,
     "Gather": _gather,
-    "Expand": _expand,
+    "Expand": lambda array, shape, **_: np.broadcast_to(array, np.broadcast_shapes(array.shape, shape)),
     "Tile": _tile,
 }
-"""Operators that move the elements of their first input."""
+"""Operators that move the elements of their first input, with their attributes and other inputs by name."""
+_INPUTS = {
+    "Dropout": ("ratio", "training_mode"),
+    "Slice": ("starts", "ends", "axes", "steps"),
+    "Split": ("split",),
+    "Gather": ("indices",),
+    "Tile": ("repeats",),
+    **dict.fromkeys(("Unsqueeze", "Squeeze"), ("axes",)),
+    **dict.fromkeys(("Reshape", "Expand"), ("shape",)),
+}
+"""The names of inputs behind the first; earlier versions of an operator have some of them as attributes."""
 
 
 def _divide(a: Array, b: Array) -> Array:
@@ -156,10 +127,7 @@ ARITHMETIC: Mapping[str, Callable[..., Array]] = {
 
 
 def _dequantized(attributes: Attributes, x: Array, scale: Array, zero: Array | None = None) -> Array:
-    """DequantizeLinear per tensor or per axis, computed in float32 as ONNX Runtime does.
-
-    Raises an UnreadableError if it dequantizes otherwise, and a ValueError if the inputs do not fit each other.
-    """
+    """DequantizeLinear per tensor or per axis, computed in float32 as ONNX Runtime does."""
     if whole(attributes, "block_size") or scale.ndim > 1 or scale.dtype != np.float32:
         raise UnreadableError(f"is dequantized in blocks, or to {scale.dtype}, which is not read")
     if scale.size != 1 or scale.ndim == 1:
@@ -193,8 +161,8 @@ _LARGEST_RANK = 8
 class Value:
     """Shape and type of a value, and a function that reads its elements.
 
-    With `origins` the elements are those of the origins: `read` gives an index for each, counted from `Values.base`.
-    `open_size` is whether the value depends on a size that the model leaves open.
+    With `origins` it gives an index for each of their elements, counted from `Values.base`. `open_size` is whether the
+    value depends on a size that the model leaves open.
     """
 
     shape: Shape
@@ -221,11 +189,7 @@ class Values:
         self._indices = 0
 
     def find(self, scope: GraphScope, name: str, depth: int = 0) -> Value:
-        """The value of that name.
-
-        Raises an UnreadableError if it is computed, or made of something that is not read; the sentence continues after
-        the name of what it is for.
-        """
+        """The value of that name, or an UnreadableError, whose text continues after the name of what it is for."""
         scope, name, source = scope.find(name)
         key = (scope, name)
         if key not in self._known:
@@ -246,7 +210,7 @@ class Values:
         """The elements of a computed value by their places, so that moved elements can be traced."""
         shape, is_open = self._declared(scope, name)
         if shape is None:
-            raise UnreadableError(f"is made of {name}, whose shape the model does not declare")
+            raise _undeclared(name)
         value = self._indexed((scope, name), shape, np.dtype(np.float32), is_open=is_open)
         self._known[scope, name] = replace(value, read=cache(value.read))
         return value
@@ -258,20 +222,20 @@ class Values:
             self._indices += max(1, count)
         return self._bases[origin]
 
-    def origin_of(self, index: int) -> Origin:
-        """The origin that has the element of that index."""
-        return list(self._bases)[bisect_right(list(self._bases.values()), index) - 1]
+    def origins_of(self, indices: Array) -> list[Origin]:
+        """The origins that have the elements of these indices (K,)."""
+        origins = list(self._bases)
+        return [origins[k] for k in np.searchsorted(list(self._bases.values()), indices, "right") - 1]
 
     def among(self, value: Value) -> list[Origin]:
         """The origins of which a value has elements: of a row, those of the whole that are in it."""
         if not value.origins:
             return []
         try:
-            bases = list(self._bases.values())
-            present = set((np.searchsorted(bases, value.read().reshape(-1), "right") - 1).tolist())
+            present = set(self.origins_of(np.unique(value.read())))
         except UnreadableError:
             return list(value.origins)
-        return [origin for number, origin in enumerate(self._bases) if number in present and origin in value.origins]
+        return [origin for origin in self._bases if origin in present & value.origins]
 
     def sequence_shape(self, scope: GraphScope, node: NodeProto, depth: int = 0) -> tuple[int, int, bool]:
         """(T, N, whether one of them is open) of a recurrent node."""
@@ -331,9 +295,7 @@ class Values:
         shape, is_open = self._declared(scope, name)
         if value_info is None or shape is None:
             # Of an input without a shape nothing but the whole is known.
-            return Value(
-                (), np.dtype(np.float32), partial(_unindexed, name), frozenset({(scope, name)}), open_size=True
-            )
+            return Value((), np.dtype(np.float32), partial(_unindexed, name), frozenset({(scope, name)}), True)
         stored = value_info.type.tensor_type.elem_type
         dtype = helper.tensor_dtype_to_np_dtype(stored if stored in TYPES else TensorProto.FLOAT)
         return self._indexed((scope, name), shape, dtype, is_open=is_open)
@@ -388,7 +350,7 @@ class Values:
                     # Of the inputs behind the first, one that is left out keeps its place.
                     rest = iter(parts[1:])
                     integers = [_integers(next(rest)) if part else None for part in node.input[1:]]
-                    made = _moved(operator, _Given(attributes, integers, len(node.output)), parts[0], output)
+                    made = _moved(node, attributes, integers, parts[0], output)
         except (KeyError, IndexError, ValueError, TypeError, OverflowError) as error:
             raise UnreadableError(f"is made by {operator}, whose inputs or attributes do not fit") from error
         if prod(made.shape) * made.dtype.itemsize > _LARGEST_BYTES:
@@ -518,8 +480,12 @@ def _known(numbers: Array) -> Value:
     return Value(numbers.shape, numbers.dtype, partial(np.asarray, numbers))
 
 
+def _undeclared(name: str) -> UnreadableError:
+    return UnreadableError(f"is made of {name}, whose shape the model does not declare")
+
+
 def _unindexed(name: str) -> Array:
-    raise UnreadableError(f"is made of {name}, whose shape the model does not declare")
+    raise _undeclared(name)
 
 
 def _integers(value: Value) -> Array:
@@ -529,15 +495,21 @@ def _integers(value: Value) -> Array:
     return value.read()
 
 
-def _moved(operator: str, given: _Given, part: Value, output: int) -> Value:
+def _moved(node: NodeProto, attributes: Attributes, inputs: Sequence[Array | None], part: Value, output: int) -> Value:
     """One output of an operator that moves elements."""
+    operator = node.op_type
     if part.origins and part.open_size and not part.shape:
         if operator == "Identity":
             return part
         raise UnreadableError(f"is made by {operator} of an input whose shape the model does not declare")
+    given = {name: helper.get_attribute_value(attribute) for name, attribute in attributes.items()}
+    for name, array in zip(_INPUTS.get(operator, ()), inputs, strict=False):
+        if array is not None:
+            given[name] = array if operator == "Gather" else tuple(map(int, array.reshape(-1)))
+    given["outputs"] = len(node.output)
 
     def move(array: Array) -> Array:
-        moved = MOVES[operator](given, array)
+        moved = MOVES[operator](array, **given)
         return moved[output] if isinstance(moved, list) else moved
 
     # An array of any shape that repeats one number: moving its elements needs no memory.

@@ -47,8 +47,8 @@ _MOST_SCOPES = 1000
 class GraphScope:
     """The names that a graph, or a call of a function, knows; `main` is that of the model's own graph.
 
-    `arguments` maps the inputs of a function to names outside, `calls` the outputs of a call to names inside. `graph`
-    is the graph, and `owner` the node whose attribute it is; a function has neither.
+    `arguments` maps the inputs of a function to names outside, `calls` the outputs of a call to names inside. `owner`
+    is the node whose attribute `graph` is; a function has neither.
     """
 
     parent: "GraphScope | None" = None
@@ -64,30 +64,27 @@ class GraphScope:
     owner: NodeProto | None = None
 
     def find(self, name: str) -> tuple["GraphScope", str, Source]:
-        """The scope that defines `name`, its name there, and the source that it represents.
-
-        Raises an UnreadableError if functions define it by itself.
-        """
+        """The scope that defines `name`, its name there, and its source; UnreadableError if it defines itself."""
         scope: GraphScope | None = self
-        place, wanted = self, name
+        place = self
         for _ in range(_MOST_SCOPES):
             if scope is None:
-                return place, wanted, None
+                return place, name, None
             if name in scope.constants:
                 return scope, name, scope.constants[name]
             if name in scope.calls:
-                scope, name = scope.calls[name]
-                place, wanted = scope, name
+                place, name = scope.calls[name]
             elif name in scope.producers:
                 return scope, name, scope.producers[name]
             elif name in scope.arguments:
-                scope, name = scope.arguments[name]
-                place, wanted = scope, name
+                place, name = scope.arguments[name]
             elif name in scope.inputs:
                 return scope, name, name
             else:
                 scope = scope.parent
-        raise UnreadableError(f"{wanted} is handed on by more than {_MOST_SCOPES} graphs")
+                continue
+            scope = place
+        raise UnreadableError(f"{name} is handed on by more than {_MOST_SCOPES} graphs")
 
     def attributes_of(self, node: NodeProto) -> Attributes:
         """A node's attributes by name; those that a function hands on are the ones of its call."""
@@ -97,18 +94,16 @@ class GraphScope:
                 raise UnreadableError("the name of an attribute is not UTF-8 text")
             if attribute.name in found:
                 raise UnreadableError(f"its attribute {attribute.name} is given twice")
-            if attribute.ref_attr_name:
-                given = self.attributes.get(attribute.ref_attr_name)
-                if given is not None:
-                    found[attribute.name] = given
-            else:
-                found[attribute.name] = attribute
+            handed = attribute.ref_attr_name
+            given = self.attributes.get(handed) if handed else attribute
+            if given is not None:
+                found[attribute.name] = given
         return found
 
 
 @dataclass(frozen=True)
 class PlacedNode:
-    """A node and the names around it; `defined` is whether the file has a function that defines it.
+    """A node and the names around it.
 
     `steps` are the names of the hidden states of unrolled time steps, for each direction in the order in which they are
     computed, with the initial state first, "" if that is zeros.
@@ -116,7 +111,6 @@ class PlacedNode:
 
     node: NodeProto
     scope: GraphScope
-    defined: bool = False
     steps: tuple[tuple[str, ...], ...] = ()
 
     @property
@@ -159,10 +153,7 @@ def is_text(name: object) -> bool:
 
 
 def nodes(model: ModelProto) -> Iterator[PlacedNode]:
-    """Every node of the model: those of a subgraph after the node that has it, those of a function at each call.
-
-    Raises an UnreadableError if graphs and calls are nested too deep, or are too many.
-    """
+    """Every node of the model: those of a subgraph after the node that has it, those of a function at each call."""
     functions = {(f.domain, f.name): f for f in model.functions}
     for count, placed in enumerate(_nodes(model.graph, _scope(model.graph, None), functions, 0)):
         if count > _MOST_NODES:
@@ -204,7 +195,7 @@ def _nodes(
         raise UnreadableError(f"its graphs and functions are nested more than {_DEEPEST} deep")
     for node in graph.node:
         function = functions.get((node.domain, node.op_type))
-        yield PlacedNode(node, scope, function is not None)
+        yield PlacedNode(node, scope)
         if function is not None:
             inside = _call(function, node, scope)
             scope.calls |= {
@@ -287,7 +278,7 @@ def tensors_in(graph: GraphProto | FunctionProto) -> Iterator[TensorProto]:
 def stored_numbers(tensor: TensorProto, model: Path) -> Callable[[], NDArray[Any]]:
     """A function that reads a tensor's numbers, in the file `model` itself or within its folder.
 
-    Raises an UnreadableError if they are of another type, not as many as the shape says, or outside the folder.
+    Their type, number and place are checked at once.
     """
     name, shape = tensor.name or "a constant", tuple(tensor.dims)
     if tensor.data_type not in TYPES:

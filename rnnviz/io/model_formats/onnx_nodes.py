@@ -60,10 +60,9 @@ _CONSTANTS = ("activation_alpha", "activation_beta")
 
 @dataclass(frozen=True)
 class InitialState:
-    """One of a node's initial states, or all of them.
+    """One of a node's initial states, or all of them: of INITIAL_STATES, with the numbers (D, N, H) of constant ones.
 
-    `kind` is one of INITIAL_STATES. `numbers` (D, N, H) are those of a constant state by "h" and "c". `rows`
-    are, for each state, the inputs of the model that hold the first element of each direction, and its index there.
+    `rows` are, for each state, the inputs of the model that hold the first element of each direction, and its index.
     """
 
     kind: str
@@ -78,10 +77,7 @@ class InitialState:
 
 
 def initial_state(placed: PlacedNode, constants: Constants, size: tuple[int, int], dtype: str) -> InitialState:
-    """The initial state of a node, whose states have the `size` (D, H) and the type of its weights.
-
-    Raises an UnreadableError if a constant state has another shape or type.
-    """
+    """The initial state of a node, whose states have the `size` (D, H) and the type of its weights."""
     inputs = {"h": "initial_h", "c": "initial_c"} if placed.node.op_type == "LSTM" else {"h": "initial_h"}
     states = [_state(placed, name, key, constants, size, dtype) for key, name in inputs.items()]
     kind = max((state.kind for state in states), key=INITIAL_STATES.index)
@@ -100,10 +96,7 @@ def initial_state(placed: PlacedNode, constants: Constants, size: tuple[int, int
 
 
 def lengths(placed: PlacedNode, constants: Constants) -> tuple[object, str, tuple[int, ...]]:
-    """A key that is the same for the same lengths, how the model skips time steps, and the lengths in the file.
-
-    The last two are empty if it skips none, and if the file has no lengths.
-    """
+    """A key of the lengths, how the model skips time steps, "" if not, and the lengths in the file, () if none are."""
     name = placed.input("sequence_lens")
     if not name:
         return None, "", ()
@@ -181,7 +174,8 @@ def _rows(values: Values, value: Value, placed: PlacedNode) -> tuple[tuple[Origi
     except UnreadableError:
         return ()
     first = indices[0] if layout_of(placed.scope, placed.node) else indices[:, 0] if indices.ndim == 3 else indices
-    return tuple((values.origin_of(int(index)), int(index)) for index in first.reshape(len(first), -1)[:, 0])
+    first = first.reshape(len(first), -1)[:, 0]
+    return tuple(zip(values.origins_of(first), first.tolist(), strict=True))
 
 
 def _computed(placed: PlacedNode, name: str, origins: Sequence[Origin] = ()) -> InitialState:
@@ -233,18 +227,16 @@ def _has_second_direction(placed: PlacedNode) -> bool:
     return any(a.name == "direction" and a.s == b"bidirectional" for a in placed.node.attribute)
 
 
-def _refused(placed: PlacedNode, cell: str, reason: str, constants: Constants | None = None) -> RecurrentNode:
+def _refused(placed: PlacedNode, cell: str, reason: str, constants: Constants) -> RecurrentNode:
     """An unsupported entry, with its sizes as far as they are known."""
-    attributes = {a.name: a for a in placed.node.attribute}
-    hidden = max(0, attributes["hidden_size"].i) if "hidden_size" in attributes else 0
+    hidden = max(0, whole({a.name: a for a in placed.node.attribute}, "hidden_size"))
     features, dtype = 0, None
-    if constants is not None:
-        with suppress(UnreadableError):
-            weight = _constant(placed, "W", constants)
-            dtype = weight.dtype.name
-            if len(weight.shape) == 3:
-                features = weight.shape[2]
-                hidden = hidden or weight.shape[1] // len(operator(CELLS[cell]).gates)
+    with suppress(UnreadableError):
+        weight = _constant(placed, "W", constants)
+        dtype = weight.dtype.name
+        if len(weight.shape) == 3:
+            features = weight.shape[2]
+            hidden = hidden or weight.shape[1] // len(operator(CELLS[cell]).gates)
     entry = Entry(placed.name, cell, features or None, hidden or None, 1, _has_second_direction(placed), dtype)
     return RecurrentNode(placed, unsupported(entry, reason), InitialState("unknown"))
 
@@ -295,7 +287,7 @@ def _activations(placed: PlacedNode, cell: str, attributes: Attributes) -> tuple
 
 
 def _activation(name: str, alphas: Iterator[float], betas: Iterator[float]) -> Activation:
-    """An activation with the next constants of the node, if it has some and the node still has them."""
+    """An activation with the next constants of the node, as far as both have some."""
     activation = _ACTIVATIONS.get(name.lower())
     if activation is None:
         raise UnreadableError(
@@ -361,26 +353,23 @@ def _node(placed: PlacedNode, cell: str, attributes: Attributes, constants: Cons
 
 
 def _parameters(weights: Mapping[str, Value], cell: str, sides: str) -> Arrays:
-    """W (D, G·H, I), R (D, G·H, H), B (D, 2·G·H) or none, and P (D, 3·H) or none, one array after the other.
+    """W (D, G·H, I), R (D, G·H, H), B (D, 2·G·H) and P (D, 3·H), the last two if there are, one after the other.
 
     So no more of them are in memory than are needed.
     """
     found: Arrays = {}
-    orders = operator(CELLS[cell]).gates, CELLS[cell].gate_symbols
+    node, symbols = operator(CELLS[cell]), CELLS[cell].gate_symbols
     for kind, constant in (("i2h_weight", weights["W"]), ("h2h_weight", weights["R"])):
         for side, array in zip(sides, widened_numbers(constant), strict=True):
-            found[f"{side}0_{kind}"] = reordered_rows(array, *orders)
+            found[f"{side}0_{kind}"] = reordered_rows(array, node.gates, symbols)
     rows, dtype = weights["R"].shape[1], found["l0_h2h_weight"].dtype
     both = widened_numbers(weights["B"]) if "B" in weights else np.zeros((len(sides), 2 * rows), dtype)
     for side, array in zip(sides, both, strict=True):
-        for kind, bias in (("i2h_bias", array[:rows]), ("h2h_bias", array[rows:])):
-            found[f"{side}0_{kind}"] = reordered_rows(bias, *orders)
-    if "P" in weights:
-        peepholes = operator(CELLS[cell]).peepholes
-        for side, array in zip(sides, widened_numbers(weights["P"]), strict=True):
-            for own, peephole in zip(peepholes, np.split(array, len(peepholes)), strict=True):
-                if own is not None:
-                    found[f"{side}0_{own}"] = peephole
+        for kind, bias in zip(("i2h_bias", "h2h_bias"), np.split(array, 2), strict=True):
+            found[f"{side}0_{kind}"] = reordered_rows(bias, node.gates, symbols)
+    for side, array in zip(sides, widened_numbers(weights["P"]) if "P" in weights else (), strict=False):
+        named = zip(node.peepholes, np.split(array, len(node.peepholes)), strict=True)
+        found |= {f"{side}0_{own}": peephole for own, peephole in named if own is not None}
     return found
 
 
