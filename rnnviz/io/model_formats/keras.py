@@ -77,10 +77,9 @@ _BACKWARDS = (
 
 @dataclass(frozen=True)
 class StoredCell:
-    """The arrays of one cell: (I, G·H), (H, G·H), and (G·H,) or (2, G·H).
+    """The arrays of one cell: (I, G·H), (H, G·H), and (G·H,) or (2, G·H); `problem` is why it is not a plain cell.
 
-    `place` are the groups that lead to it; `numbered` is whether its arrays have numbers in place of names. `problem`
-    says why it is not a plain cell, if so.
+    `place` are the groups that lead to it; `numbered` is whether its arrays have numbers in place of names.
     """
 
     place: tuple[str, ...]
@@ -102,10 +101,7 @@ Sides = tuple[tuple[StoredCell, ...], ...]
 
 @dataclass(frozen=True)
 class Cells:
-    """All cells in the place of a layer, and those that it computes with, if they are all there.
-
-    `problem` says why they are not the layer's or cannot be run, if so.
-    """
+    """All cells in the place of a layer, and those that it computes with, if they are all there, or a problem."""
 
     within: tuple[StoredCell, ...] = ()
     sides: Sides = ()
@@ -247,15 +243,14 @@ def _layer_place(cell: StoredCell) -> tuple[str, ...]:
     """The groups that lead to the layer of a cell which no config describes."""
     place = cell.place
     if cell.numbered:
-        if place[-1] == "cell" and len(place) > 1:
-            return place[:-1]
-        return place[:-3] if place[-3:-1] == ("cell", "cells") else place
-    if len(place) > 2 and _STACK_NAME.fullmatch(place[-2]):
-        return place[:-2]
-    # Since TensorFlow 2 the cell has a separate group.
-    if len(place) > 1 and _CELL_NAME.fullmatch(place[-1]):
-        place = place[:-1]
-    return place
+        alone = place[-1] == "cell" and len(place) > 1
+        inner = 1 if alone else 3 if place[-3:-1] == ("cell", "cells") else 0
+    elif len(place) > 2 and _STACK_NAME.fullmatch(place[-2]):
+        inner = 2
+    else:
+        # Since TensorFlow 2 the cell has a separate group.
+        inner = int(len(place) > 1 and _CELL_NAME.fullmatch(place[-1]) is not None)
+    return place[: len(place) - inner]
 
 
 def _paired(places: Mapping[tuple[str, ...], list[StoredCell]]) -> Iterator[list[tuple[str, ...]]]:
@@ -279,9 +274,9 @@ def _number(cell: StoredCell) -> int:
 
 
 def _problem(sides: Sides) -> str:
-    problems = [cell.problem for side in sides for cell in side if cell.problem]
-    if problems:
-        return problems[0]
+    problem = next((cell.problem for side in sides for cell in side if cell.problem), "")
+    if problem:
+        return problem
     stacks = [side for side in sides if len(side) > 1]
     if stacks and len(sides) == 2:
         return "each of its directions is a stack of cells, and the two are joined at the top alone"
@@ -292,7 +287,7 @@ def _problem(sides: Sides) -> str:
 
 
 def configured_layer(file: KerasFile, layer: Configured, matched: Cells) -> StoredLayer:
-    """A layer of the config with its weights; unsupported if no cell here computes it or the weights do not fit."""
+    """A layer of the config with its weights; unsupported if no cell here computes it, or they do not fit."""
     sides = sides_of(layer.item)
     known = is_read(layer.item)
     both, count = (len(sides) == 2, len(sides[0]) or None) if known else (None, None)
@@ -322,8 +317,7 @@ def configured_layer(file: KerasFile, layer: Configured, matched: Cells) -> Stor
 def inferred_layer(file: KerasFile, name: str, found: Cells) -> StoredLayer:
     """A layer that no config describes, by the shapes of its weights."""
     cells = found.within
-    entry = Entry(name, num_layers=len(found.sides[0]), bidirectional=len(found.sides) == 2)
-    entry = _described(entry, cells)
+    entry = _described(Entry(name, num_layers=len(found.sides[0]), bidirectional=len(found.sides) == 2), cells)
     try:
         if found.problem:
             raise UnreadableError(found.problem)
@@ -350,13 +344,14 @@ def _described(entry: Entry, cells: Sequence[StoredCell]) -> Entry:
 
 def _gates(recurrent: StoredArray) -> int:
     shape = recurrent.shape
-    if len(shape) == 2 and shape[0] and shape[1] % shape[0] == 0 and shape[1] // shape[0] in _FAMILIES:
-        return shape[1] // shape[0]
+    gates, left = divmod(shape[1], shape[0]) if len(shape) == 2 and shape[0] else (0, 0)
+    if gates in _FAMILIES and not left:
+        return gates
     raise UnreadableError(f"{recurrent.path} has the shape {list(shape)}: it must be H, 3H or 4H columns of H")
 
 
 def _by_bias(cells: Sequence[str], stored: StoredCell) -> str:
-    """The one of some cells that has as many biases: a GRU with reset_after has two."""
+    """The cell that has as many biases: a GRU with reset_after has two."""
     if stored.bias is None:
         raise UnreadableError("it has no bias, and nothing in the file says whether reset_after is set")
     biases = 1 if len(stored.bias.shape) == 1 else 2
@@ -405,17 +400,15 @@ def _parameters(file: KerasFile, sides: Sides, kind: CellSpec) -> Arrays:
     """One array of the file after the other, so that no more of them are in memory than are needed."""
     found: Arrays = {}
     orders = _keras(kind).gates, kind.gate_symbols
+    lanes = [(f"{side}{n}", cell) for side, cells in zip("lr", sides, strict=False) for n, cell in enumerate(cells)]
     with file.weights() as (source, _size):
-        for side, cells in zip("lr", sides, strict=False):
-            for number, cell in enumerate(cells):
-                name = f"{side}{number}"
-                found[f"{name}_i2h_weight"] = reordered_rows(_read(source, cell.kernel).T, *orders)
-                found[f"{name}_h2h_weight"] = reordered_rows(_read(source, cell.recurrent_kernel).T, *orders)
-                zeros: Any = np.zeros(cell.kernel.shape[1], found[f"{name}_i2h_weight"].dtype)
-                bias = zeros if cell.bias is None else _read(source, cell.bias)
-                i2h, h2h = bias if bias.ndim == 2 else (bias, zeros)
-                found[f"{name}_i2h_bias"] = reordered_rows(i2h, *orders)
-                found[f"{name}_h2h_bias"] = reordered_rows(h2h, *orders)
+        for lane, cell in lanes:
+            found[f"{lane}_i2h_weight"] = reordered_rows(_read(source, cell.kernel).T, *orders)
+            found[f"{lane}_h2h_weight"] = reordered_rows(_read(source, cell.recurrent_kernel).T, *orders)
+            zeros: Any = np.zeros(cell.kernel.shape[1], found[f"{lane}_i2h_weight"].dtype)
+            bias = zeros if cell.bias is None else _read(source, cell.bias)
+            for kind_of_bias, own in zip(("i2h", "h2h"), bias if bias.ndim == 2 else (bias, zeros), strict=True):
+                found[f"{lane}_{kind_of_bias}_bias"] = reordered_rows(own, *orders)
     return found
 
 
@@ -447,10 +440,8 @@ _SHARD = re.compile(r"(?P<model>.+)_\d{5}\.weights\.h5")
 
 
 def open_model(path: Path) -> ModelFile:
-    """The recurrent layers of the config with their weights, and those weights that no config describes.
-
-    Connected layers are also offered as one network, if the file has a config that says so.
-    """
+    """The recurrent layers of the config with their weights, connected ones also as one network, and weights that no
+    config describes."""
     with readable(path):
         file = KerasFile(path)
         with file.weights() as (weights, size):

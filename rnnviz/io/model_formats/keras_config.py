@@ -43,8 +43,7 @@ Item = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a layer: `item` is its config, or the layer's, `name` its own where it has one, and `group` the
-    path below the layer's at which a file of Keras 3 has its arrays."""
+    """One cell of a layer: its config, or the layer's, its own name if it has one, and its path below the layer's."""
 
     item: Item
     name: str
@@ -53,10 +52,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Computed:
-    """The cell of ours that a cell of Keras is; None for a GRU of which the config does not say reset_after.
-
-    `activations` are those of its roles, None if they are the cell's own.
-    """
+    """The cell of ours that a cell of Keras is; None for a GRU of which the config does not say reset_after."""
 
     cell: str | None
     use_bias: bool
@@ -91,15 +87,12 @@ def sides_of(item: Item) -> tuple[tuple[Cell, ...], ...]:
 
 
 def computed_by(item: Item) -> Computed:
-    """The settings that all cells of the layer share.
-
-    Raises an UnreadableError if no cell here computes it; the reason names the setting.
-    """
+    """What all cells of the layer compute; raises an UnreadableError that names the setting which no cell here has."""
     both = class_of(item) == "Bidirectional" and is_read(item)
     layers = _directions(item) if both else (item,)
-    for layer in layers:
-        if not is_read(layer):
-            raise UnreadableError(_own_class(layer))
+    own = next((layer for layer in layers if not is_read(layer)), None)
+    if own is not None:
+        raise UnreadableError(_own_class(own))
     backwards = [bool(settings_of(layer).get("go_backwards")) for layer in layers]
     if both and layers[0] is not layers[-1] and backwards[0] == backwards[-1]:
         raise UnreadableError("its directions are not one forward and one backward")
@@ -116,9 +109,7 @@ def computed_by(item: Item) -> Computed:
 
 def merge_mode(item: Item) -> str:
     """How a Bidirectional layer joins its directions; "concat" for any other layer."""
-    if class_of(item) != "Bidirectional":
-        return "concat"
-    return str(settings_of(item).get("merge_mode"))
+    return str(settings_of(item).get("merge_mode")) if class_of(item) == "Bidirectional" else "concat"
 
 
 def goes_backwards(item: Item) -> bool:
@@ -251,7 +242,7 @@ def _activation(config: Item, key: str) -> Activation:
         constant = next((settings[name] for name in names if name in settings), constant)
         if isinstance(constant, int | float) and abs(constant) < _LARGEST_CONSTANT:
             return activation.with_constants(float(constant))
-    if given not in _ACTIVATIONS if isinstance(given, str) else True:
+    if not isinstance(given, str) or given not in _ACTIVATIONS:
         named: list[Any] = [layer.get("config"), layer.get("class_name"), str(given)]
         shown = next(text for text in named if isinstance(text, str))
         raise UnreadableError(f"its {key} is {shown[:60]}, and must be one of {', '.join(_ACTIVATIONS)}")
@@ -307,10 +298,8 @@ class Call:
 
 @dataclass(frozen=True)
 class Start:
-    """Where a layer starts from: `kind` is one of INITIAL_STATES; `clause` says where its states come from.
-
-    `states` are the numbers where the kind is "stored", and `layers` those layers that compute the others.
-    """
+    """Where a layer starts from: one of INITIAL_STATES, where its states come from, and stored numbers, or the layers
+    that compute them."""
 
     kind: str
     clause: str = ""
@@ -322,8 +311,7 @@ class Calls:
     """The calls of the layers of one model."""
 
     def __init__(self, model: Item, items: Sequence[Item], name: str, outer_mask: str) -> None:
-        """Take the calls from the items of a model; `name` is that of one in another model, and `outer_mask` says
-        what masks its inputs."""
+        """Take the items of a model; `name` is that of one in another, and `outer_mask` that of its inputs."""
         self._items = {str(item["name"]): item for item in items}
         self._name, self._outer_mask = name, outer_mask
         if class_of(model) == "Sequential":
@@ -332,7 +320,14 @@ class Calls:
             self._calls = {name: [Call(given, given)] for name, given in zip(self._items, inputs, strict=False)}
         else:
             self._calls = {str(item["name"]): _calls(item.get("inbound_nodes")) for item in items}
-        self._masks = self._masked()
+        # By each layer's name the mask of its outputs; layers come after those that feed them, but for shared ones.
+        self._masks = dict.fromkeys(self._items, "")
+        for _ in range(len(self._items) + 1):
+            before = dict(self._masks)
+            for own, item in self._items.items():
+                self._masks[own] = self._made(own, item, self.input_mask(own))
+            if self._masks == before:
+                break
 
     def below(self, name: str) -> str | None:
         """The recurrent layer whose whole output a layer reads, where both are called once.
@@ -343,18 +338,16 @@ class Calls:
         if len(calls) != 1 or len(calls[0].sequence) != 1:
             return None
         source = self._source(calls[0].sequence[0])
-        lower = self._items.get(source.layer)
-        if lower is None or source.output or len(self._calls[source.layer]) != 1:
-            return None
-        if not is_recurrent(lower) or not returns_sequences(lower) or source.layer in self.start(name).layers:
+        lower = self._items.get(source.layer, {})
+        whole = is_recurrent(lower) and returns_sequences(lower) and not source.output
+        if not whole or len(self._calls[source.layer]) != 1 or source.layer in self.start(name).layers:
             return None
         return source.layer
 
     def start(self, name: str) -> Start:
         """The states from which a recurrent layer starts."""
         starts = [self._start(call) for call in self._calls[name]]
-        kinds = {start.kind for start in starts}
-        if kinds <= {"zeros"}:
+        if all(start.kind == "zeros" for start in starts):
             return Start("zeros")
         if len(starts) == 1:
             return starts[0]
@@ -418,18 +411,8 @@ class Calls:
     def _mask_of(self, refs: Sequence[Ref]) -> str:
         return next((mask for ref in refs if (mask := self._masks.get(ref.layer, self._outer_mask))), "")
 
-    def _masked(self) -> dict[str, str]:
-        """By each layer's name the mask of its outputs; layers come after those that feed them, but for shared ones."""
-        masks = self._masks = dict.fromkeys(self._items, "")
-        for _ in range(len(self._items) + 1):
-            before = dict(masks)
-            for name, item in self._items.items():
-                masks[name] = self._made(name, item, self.input_mask(name))
-            if masks == before:
-                break
-        return masks
-
     def _made(self, name: str, item: Item, coming: str) -> str:
+        """The mask of the outputs of a layer, whose inputs have the mask `coming`."""
         kind, config = class_of(item), settings_of(item)
         if kind == "InputLayer":
             return self._outer_mask
@@ -469,7 +452,7 @@ def _call_of_keras_3(node: Item) -> Call:
 def _call_of_keras_2(node: Any) -> Call:
     """A list of inputs, of which the first is the sequence, and the others are states; each may have arguments."""
     leaves = list(_leaves(node))
-    entries = node if isinstance(node, list) and node and isinstance(node[0], list) else [node]
+    entries = node if isinstance(node, list) and isinstance(next(iter(node), None), list) else [node]
     named = next((table(entry[3]) for entry in entries if isinstance(entry, list) and len(entry) > 3), {})
     # Numbers may come before the sequence.
     refs = [leaf for leaf in leaves if isinstance(leaf, Ref)]
@@ -525,10 +508,9 @@ def _numbers(value: Any) -> NDArray[Any] | None:
 class Configured:
     """A recurrent layer of a config.
 
-    `chain` is its name after those of the models that hold it; `place` where a file of Keras 3 has its weights, without
-    the name of the first list of layers; `name` that of the layer itself, which may be within a TimeDistributed one;
-    `below` the number of the layer whose whole output it reads, if it is one. `assumptions` are those that come from
-    how the model calls it.
+    `chain` is its name after those of the models that hold it, `place` where a file of Keras 3 has its weights, `name`
+    that of the layer itself, which may be within a TimeDistributed one, and `below` the number of the layer whose whole
+    output it reads. `assumptions` come from how the model calls it.
     """
 
     chain: tuple[str, ...]
@@ -543,10 +525,8 @@ class Configured:
 
 @dataclass(frozen=True)
 class Layers:
-    """The recurrent layers of a config in their order, and by their names those in the settings of other classes.
-
-    Of the latter the config does not say how they are called, and nothing where two have one name.
-    """
+    """The recurrent layers of a config in their order, and by name those in the settings of other classes, None for
+    two of one name."""
 
     listed: list[Configured]
     within: dict[str, Item | None]

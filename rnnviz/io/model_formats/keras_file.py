@@ -22,7 +22,7 @@ from rnnviz.core.bounded_read import PIECE_BYTES, ZIP_DAMAGE, limited_time, read
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.progress import advance, expect
 from rnnviz.frozen import dataclass
-from rnnviz.io.model_formats.model_file import UnreadableError, widened
+from rnnviz.io.model_formats.model_file import DTYPES, UnreadableError, widened
 
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, RecursionError)
 """The exceptions of h5py on corrupt content."""
@@ -36,7 +36,6 @@ HEADER_SECONDS = 60.0
 _DEEPEST = 40
 _MOST_OBJECTS = 100_000
 _LARGEST_TEXT = 64 << 20
-_FLOATS = ("float16", "float32", "float64")
 _FILTERS = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF)
 # A chunk is decompressed as a whole; deflate makes at most 1,032 bytes of one.
 _LARGEST_CHUNK = 1 << 20
@@ -64,19 +63,14 @@ class Tree:
 
 
 def read_tree(file: h5py.File, size: int) -> Tree:
-    """List the content of a file of `size` bytes; no values are read.
-
-    Raises an UnreadableError if its groups are nested too deep, or are too many.
-    """
+    """List the content of a file of `size` bytes, no values; UnreadableError for too many groups, or too deep ones."""
     tree = Tree({}, {})
     with limited_time(HEADER_SECONDS):
         for path, member in _members(file):
             if isinstance(member, h5py.Dataset):
                 tree.arrays[path] = _stored(path, member, size)
-            else:
-                name = text_attribute(member, "name")
-                if name:
-                    tree.names[path] = name
+            elif name := text_attribute(member, "name"):
+                tree.names[path] = name
     return tree
 
 
@@ -152,7 +146,7 @@ def _problem(path: str, dataset: h5py.Dataset, dtype: str, size: int) -> str:
     """Why a dataset cannot be read; empty if it can."""
     if dtype == "void16":
         return f"{path} holds bfloat16 without its name, as Keras writes it to .h5: save the model as .keras"
-    if dtype not in (*_FLOATS, "bfloat16"):
+    if dtype not in DTYPES:
         return f"{path} holds {dtype}, which is not read"
     if dataset.is_virtual or dataset.external:
         return f"{path} has its numbers in another file, which is not followed"
@@ -175,10 +169,7 @@ def _problem(path: str, dataset: h5py.Dataset, dtype: str, size: int) -> str:
 
 
 class KerasFile:
-    """A `.keras` archive, or an `.h5` file; its config, as JSON, is None where there is none.
-
-    The content of an archive may be in a folder, too. The config is then next to the weights.
-    """
+    """A `.keras` archive or an `.h5` file, and its config as JSON, which may be next to it, or None."""
 
     def __init__(self, path: Path) -> None:
         """Read the config, and verify the checksums of an archive."""

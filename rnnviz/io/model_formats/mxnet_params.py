@@ -2,13 +2,12 @@
 
 All integers are little-endian. The file is an 8-byte magic number, 8 reserved bytes, a count and the arrays, a count
 and the names; a count and the length of a name have 8 bytes. An array is its own magic number, its storage type, shape,
-device, type and numbers; a sparse one has the shape of its stored numbers before, and arrays of their places behind. It
-is listed and not read. Every length is compared with the rest of the file before anything of that length is read.
+device, type and numbers; a sparse one, which is not read, has the shape of its stored numbers before, and arrays of
+their places behind. Every length is compared with the rest of the file before anything of that length is read.
 
-The weights of a fused layer may be one vector. A Module's checkpoint of `mx.rnn.FusedRNNCell` is NAME-0001.params with
-`lstm_parameters`, and NAME-symbol.json, whose node of the operator RNN reads that vector and has its sizes. The vector
-has the weights of each layer and direction, i2h before h2h, and then the biases in the same order. Source:
-`_slice_weights` in python/mxnet/rnn/rnn_cell.py of MXNet 1.9.
+The weights of a fused layer may be one vector, such as `lstm_parameters` of `mx.rnn.FusedRNNCell`, whose sizes the node
+RNN in NAME-symbol.json has: the weights of each layer and direction, i2h before h2h, and then the biases in the same
+order. Source: `_slice_weights` in python/mxnet/rnn/rnn_cell.py of MXNet 1.9.
 """
 
 import json
@@ -204,8 +203,7 @@ def unpacked_vectors(file: TensorFile, path: Path) -> TensorFile:
     last = lru_cache(maxsize=1)(file.read)
 
     def read(part: _Part) -> FloatArray:
-        found: FloatArray = last(part.vector)[part.start : part.start + prod(part.shape)].reshape(part.shape)
-        return found
+        return last(part.vector)[part.start : part.start + prod(part.shape)].reshape(part.shape)
 
     return file.replaced(tensors, {name: partial(read, part) for name, part in parts.items()})
 
@@ -239,24 +237,18 @@ def _cut(
 ) -> Iterator[tuple[str, _Part]]:
     """Each array by its name, and where it lies."""
     cell, hidden, layers, sides = _sizes(attributes, symbol)
-    gates = max(CELLS[cell].gate_count, 1)
-    rows, directions = gates * hidden, len(sides)
+    rows, directions = CELLS[cell].gate_count * hidden, len(sides)
     above = (layers - 1) * directions * rows * (directions * hidden + hidden)
     rest = size - above - layers * directions * 2 * rows - directions * rows * hidden
     inputs, left = divmod(rest, directions * rows)
     if left or inputs < 1:
-        raise UnreadableError(
-            f"its {size:,} packed weights do not fit the {layers * directions} × {hidden} {cell} units of {symbol}"
-        )
-    lanes = [(layer, side) for layer in range(layers) for side in sides]
-    shapes: list[tuple[str, tuple[int, ...]]] = [
-        (f"{side}{layer}_{kind}_weight", (rows, width))
-        for layer, side in lanes
-        for kind, width in (("i2h", directions * hidden if layer else inputs), ("h2h", hidden))
-    ]
-    shapes += [(f"{side}{layer}_{kind}_bias", (rows,)) for layer, side in lanes for kind in ("i2h", "h2h")]
+        units = f"{layers * directions} × {hidden} {cell} units"
+        raise UnreadableError(f"its {size:,} packed weights do not fit the {units} of {symbol}")
+    kinds = [(layer, side, kind) for layer in range(layers) for side in sides for kind in ("i2h", "h2h")]
+    widths = {(layer, "i2h"): directions * hidden if layer else inputs for layer in range(layers)}
+    shapes = {f"{side}{n}_{kind}_weight": (rows, widths.get((n, kind), hidden)) for n, side, kind in kinds}
     start = 0
-    for name, shape in shapes:
+    for name, shape in {**shapes, **{f"{side}{n}_{kind}_bias": (rows,) for n, side, kind in kinds}}.items():
         yield f"{before}{name}", _Part(vector, start, shape)
         start += prod(shape)
 

@@ -1,11 +1,9 @@
 """Model files that are lists of named arrays, among them `.npz` files and folders of `.npy` files.
 
 PyTorch's `weight_norm`, `spectral_norm` and `prune` keep `weight_hh_l0_g` and `_v`, `_orig`, `_u` and `_v`, or `_orig`
-and `_mask` in place of `weight_hh_l0`; `torch.nn.utils.parametrizations` keeps them below
-`parametrizations.weight_hh_l0`. Weight dropout keeps `weight_hh_l0_raw`, and drops nothing in eval mode. Such weights
-are computed as PyTorch does in eval mode. Gates may be separate arrays: `save_rnn_checkpoint` of MXNet writes
-`l0_i2h_f_weight`, the second block of rows of `l0_i2h_weight`. Nothing is unpickled, and no number is read before it is
-asked for.
+and `_mask` in place of `weight_hh_l0`, `torch.nn.utils.parametrizations` those below `parametrizations.weight_hh_l0`,
+and weight dropout `weight_hh_l0_raw`: such weights are computed as in eval mode. Gates may be separate arrays, as
+`l0_i2h_f_weight` of MXNet's `save_rnn_checkpoint`. Nothing is unpickled, and no number is read before it is asked for.
 """
 
 import re
@@ -40,29 +38,22 @@ from rnnviz.io.model_formats.network_names import Found, gluon_networks, torch_n
 
 
 def named_arrays(path: Path, file: TensorFile, incomplete: str = "") -> ModelFile:
-    """The recurrent networks among the arrays of a file; those of an entry are read when they are asked for.
-
-    `incomplete` is why a network in the file may be a part of one, and empty where it is whole.
-    """
+    """The recurrent networks among the arrays of a file; `incomplete` is why they may be parts of networks, if so."""
     file = combined_weights(file)
     tensors = {name: tensor for name, tensor in file.tensors.items() if not _TRAINING.fullmatch(name)}
     gluon = gluon_networks(tensors)
     taken = {source for each in gluon for source in each.sources.values() if source is not None}
-    found = [*gluon, *torch_networks(tensors, file.texts, taken)]
-    found = [
-        each.having(assumptions=(*each.entry.assumptions, _AVERAGED))
-        if each.entry.supported and _AVERAGE.fullmatch(each.entry.name)
-        else each
-        for each in found
-    ]
-    if incomplete:
-        found = [Found(replace(each.entry, supported=False, reason=incomplete), {}) for each in found]
     layers = []
-    for each in found:
+    for each in (*gluon, *torch_networks(tensors, file.texts, taken)):
+        entry = each.entry
+        if entry.supported and _AVERAGE.fullmatch(entry.name):
+            entry = replace(entry, assumptions=(*entry.assumptions, _AVERAGED))
+        if incomplete:
+            entry = replace(entry, supported=False, reason=incomplete)
         # The only network of a file may have no name.
-        cells = (cell for cell in (each.entry.cell, *each.entry.cells) if cell and cell not in RNN_CELLS)
-        name = each.entry.name or next(cells, "rnn")
-        layers.append(StoredLayer(replace(each.entry, name=name), partial(_parameters, file, each)))
+        cells = (cell for cell in (entry.cell, *entry.cells) if cell and cell not in RNN_CELLS)
+        entry = replace(entry, name=entry.name or next(cells, "rnn"))
+        layers.append(StoredLayer(entry, partial(_parameters, file, each)))
     return ModelFile(path, layers, numbered="{} ({})")
 
 
@@ -130,10 +121,7 @@ def open_model(path: Path) -> ModelFile:
 
 
 def open_tensors(path: Path) -> TensorFile:
-    """The arrays of an archive or a folder by name, without texts and records; pickled ones cannot be read.
-
-    Of the archive of a run, only the parameters.
-    """
+    """The arrays of an archive or a folder by name, of the archive of a run the parameters alone."""
     files = _Folder(path) if path.is_dir() else NpzFile(path)
     numbers = [name for name, header in files.headers.items() if header.dtype.kind in "biufcO"]
     archived = [name for name in numbers if name.startswith(_ARCHIVED)]
@@ -221,11 +209,9 @@ def _combined(file: TensorFile, weight: str, parts: Parts, rules: dict[str, Rule
     tensors = {part: file.tensors[source] for part, source in parts.items()}
     main = next(tensors[part] for part in ("orig", "original", "original1", "v", "raw", *tensors) if part in tensors)
     names = ", ".join(parts.values())
-    for rule, text, needed in _RULES:
+    for rule, text, needed in _RULES if weight not in file.tensors or "raw" in parts else ():
         if set(parts) != set(needed):
             continue
-        if weight in file.tensors and "raw" not in parts:
-            break
         found = [tensors[part] for part in needed]
         if any(tensor.unreadable or tensor.dtype not in _NUMBERS for tensor in found):
             why = next((each.unreadable for each in found if each.unreadable), "")
@@ -267,19 +253,12 @@ def _spectral_norm(weight: FloatArray, u: FloatArray, v: FloatArray) -> FloatArr
 
 
 def _gates(*gates: FloatArray) -> FloatArray:
-    """One array of all gates, from one for each."""
     return np.concatenate(gates)
 
 
 def _norms_fit(g: tuple[int, ...], v: tuple[int, ...]) -> bool:
     # One norm for each index of one axis: the size of every other axis is 1.
-    return g == () or (
-        len(g) == len(v)
-        and any(
-            all(size == (whole if place == axis else 1) for place, (size, whole) in enumerate(zip(g, v, strict=True)))
-            for axis in range(len(v))
-        )
-    )
+    return g == () or any(g == (1,) * axis + v[axis : axis + 1] + (1,) * (len(v) - axis - 1) for axis in range(len(v)))
 
 
 _RULES: tuple[tuple[Callable[..., FloatArray], str, tuple[str, ...]], ...] = (

@@ -1,17 +1,14 @@
 """Recurrent networks by the names and shapes of their arrays, as Gluon and PyTorch name them.
 
 Gluon: a fused layer has `l0_i2h_weight` under the prefix of its block, or `_unfused.0.l_cell.i2h_weight` as
-`save_parameters` of MXNet 1.9 writes it, and a cell `i2h_weight` alone. Cells that have numbers may be those of a
-SequentialRNNCell or of any other list, and an LSTMCell may have any activation: the names do not say.
-
-PyTorch: a layer has `weight_ih_l0_reverse`, and a cell `weight_ih`. It orders gates as Gluon does, and has the same two
-biases."""
+`save_parameters` of MXNet 1.9 writes it, and a cell `i2h_weight` alone. PyTorch: a layer has `weight_ih_l0_reverse`,
+and a cell `weight_ih`; it has Gluon's order of gates and two biases."""
 
 import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Any
 
 import numpy as np
@@ -53,10 +50,7 @@ class Found:
 
 
 def assemble(name: str, layers: Layers, tensors: Mapping[str, Tensor], *, without_bias: bool) -> Found:
-    """The network of `layers`; an unsupported entry if something is missing.
-
-    `without_bias` says whether all biases may be missing.
-    """
+    """The network of `layers`, of which all biases may be missing; an unsupported entry if something else is."""
     used = [tensors[source] for arrays in layers.values() for source in arrays.values()]
     # The widest type, since the others are read into it without loss.
     places = {tensor.dtype: DTYPES.index(tensor.dtype) if tensor.dtype in DTYPES else len(DTYPES) for tensor in used}
@@ -216,12 +210,11 @@ def _fused(form: str, prefix: str, layers: Layers, tensors: Mapping[str, Tensor]
 
 def _list(prefix: str, layers: Layers, tensors: Mapping[str, Tensor]) -> list[Found]:
     """Cells that have numbers, each by itself."""
-    numbers = sorted({layer for layer, _ in layers})
-    listed = (_NUMBERED,) if len(numbers) > 1 else ()
-    alone: list[Layers] = [
-        {(0, side): arrays for (layer, side), arrays in layers.items() if layer == number} for number in numbers
-    ]
-    return [_cell(f"{prefix}{n}", one, tensors, listed) for n, one in zip(numbers, alone, strict=True)]
+    alone: dict[int, Layers] = {}
+    for (number, side), arrays in layers.items():
+        alone.setdefault(number, {})[0, side] = arrays
+    listed = (_NUMBERED,) if len(alone) > 1 else ()
+    return [_cell(f"{prefix}{number}", one, tensors, listed) for number, one in sorted(alone.items())]
 
 
 def _cell(name: str, layers: Layers, tensors: Mapping[str, Tensor], assumptions: tuple[str, ...] = ()) -> Found:
@@ -283,10 +276,7 @@ _AROUND = re.compile(
 
 @dataclass(frozen=True)
 class _Module:
-    """The prefix of the arrays of a recurrent module, whether it is a single cell, and the dict that holds them.
-
-    `scope` is its tensors' scope.
-    """
+    """The prefix of the arrays of a recurrent module, whether it is a single cell, and the scope of its tensors."""
 
     prefix: str
     cell: bool
@@ -300,10 +290,9 @@ class _Module:
 def torch_networks(
     tensors: Mapping[str, Tensor], texts: Mapping[str, str] | None = None, taken: Collection[str] = ()
 ) -> list[Found]:
-    """Every recurrent network among `tensors`, in their order.
+    """Every recurrent network among `tensors`, in their order; `taken` are the names of other networks' arrays.
 
-    `texts` are the activations that the file has of a module and the name of its class, by the prefix of the module and
-    _NONLINEARITY or _CLASS; `taken` are the names of other networks' arrays.
+    `texts` are the activation and the name of the class of a module, by its prefix and _NONLINEARITY or _CLASS.
     """
     modules: dict[_Module, Layers] = {}
     for source, tensor in tensors.items():
@@ -336,10 +325,8 @@ class _Arrays:
                 self._states.setdefault(parent, []).append(name)
 
     def below(self, prefix: str) -> Iterator[str]:
-        for place in range(bisect_left(self._sorted, prefix), len(self._sorted)):
-            if not self._sorted[place].startswith(prefix):
-                return
-            yield self._sorted[place]
+        behind = (self._sorted[place] for place in range(bisect_left(self._sorted, prefix), len(self._sorted)))
+        return takewhile(lambda name: name.startswith(prefix), behind)
 
     def around(self, prefix: str) -> list[str]:
         """Names of the arrays of the module around the one that `prefix` begins with, without its submodules."""
@@ -458,12 +445,10 @@ def _initial_states(module: _Module, found: Found, arrays: _Arrays) -> Iterator[
     around = _parent(module.prefix.rstrip("./"))
     for prefix in dict.fromkeys((module.prefix, around)):
         for name in arrays.states(prefix):
-            tensor = arrays.tensors[name]
-            rest = name[len(prefix) :]
-            if name.startswith(prefix) and _STATE.fullmatch(rest) and _holds_units(tensor, found.entry):
-                yield (
-                    f'the file also holds "{name}" {tensor.shape}, which may be a learned initial state and is not used'
-                )
+            tensor, is_state = arrays.tensors[name], _STATE.fullmatch(name[len(prefix) :]) is not None
+            if name.startswith(prefix) and is_state and _holds_units(tensor, found.entry):
+                shown = f'"{name}" {tensor.shape}'
+                yield f"the file also holds {shown}, which may be a learned initial state and is not used"
 
 
 def _holds_units(tensor: Tensor, entry: Entry) -> bool:

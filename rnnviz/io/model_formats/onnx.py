@@ -1,8 +1,8 @@
 """The recurrent layers of an ONNX model, and a model that runs with one RNN, LSTM or GRU node for each layer.
 
 Nodes are the layers of one network if the input X of the upper one is the whole output Y of the lower one, element by
-element. Initial states must be of one kind, not depend on a layer below, and be rows in the order of the layers; and
-both nodes skip the same time steps.
+element, if their initial states are of one kind, depend on no layer below and are rows in the order of the layers, and
+if both skip the same time steps.
 
 A written model reads `input` (T, N, I) and the initial states `h_0`, and `c_0` of an LSTM, each (L·D, N, H), and gives
 `output` (T, N, D·H) and the final states `h_n` and `c_n`; T and N are free.
@@ -59,19 +59,13 @@ _LARGEST_WEIGHTS = (1 << 31) - (1 << 20)
 
 
 def open_model(path: Path) -> ModelFile:
-    """Every RNN, LSTM and GRU node, in subgraphs and functions too, and those that feed each other as one network.
-
-    Weights in files next to the model are looked for within its folder, and read for the chosen entry only.
-    """
+    """Every RNN, LSTM and GRU node, in subgraphs and functions too, and those that feed each other as one network."""
     return networks_of(_load(path), path).file
 
 
 @dataclass(frozen=True)
 class GraphNetworks:
-    """The recurrent nodes of a graph, and the networks that they form.
-
-    `parts` are the numbers of the nodes of each entry of `file`, from the bottom.
-    """
+    """The recurrent nodes of a graph, and the networks that they form: the numbers of the nodes of each entry."""
 
     file: ModelFile
     nodes: list[RecurrentNode]
@@ -89,10 +83,7 @@ def networks_of(model: ModelProto, path: Path) -> GraphNetworks:
 
 
 def read_whole(path: Path) -> ModelProto:
-    """The model with all of its numbers, those in files within its folder too.
-
-    Raises an InputError if it cannot be read, or has too many numbers for one message.
-    """
+    """The model with all of its numbers, those in files within its folder too."""
     model, size = _load(path), 0
     with readable(path):
         for graph in (model.graph, *model.functions):
@@ -130,10 +121,7 @@ def open_tensors(path: Path) -> TensorFile:
 
 
 def write_weights(network: Network, parameters: Parameters, path: Path) -> None:
-    """Write a model of the network.
-
-    Raises an InputError if the weights are more than one ONNX file may hold, and an OSError if the disk is full.
-    """
+    """Write a model of the network; raises an InputError if its weights are more than one ONNX file may hold."""
     # ONNX has rows of a coupled forget gate, too.
     blocks = len(onnx_layer.operator(network.kind).gates)
     size = sum(array.nbytes for array in parameters.values()) * blocks // network.kind.gate_count
@@ -155,14 +143,9 @@ def _fed_by(layers: Sequence[RecurrentNode], constants: Constants) -> dict[int, 
     below: dict[int, int] = {}
     for number, layer in enumerate(layers):
         lower = _lower(layer.placed, places, constants)
-        if (
-            lower is not None
-            and layers[lower].lengths == layer.lengths
-            and _in_order(layers[lower], layer)
-            and not (
-                layer.state.kind == "computed" and _depends_on(layer, [layers[k] for k in chain_from(lower, below)])
-            )
-        ):
+        if lower is None or layers[lower].lengths != layer.lengths or not _in_order(layers[lower], layer):
+            continue
+        if layer.state.kind != "computed" or not _depends_on(layer, [layers[k] for k in chain_from(lower, below)]):
             below[number] = lower
     return below
 
@@ -261,40 +244,35 @@ def _load(path: Path) -> ModelProto:
 
 
 def _graph(network: Network, parameters: Parameters) -> GraphProto:
-    nodes: list[NodeProto] = []
+    before, layers, after = list[NodeProto](), list[NodeProto](), list[NodeProto]()
     constants: dict[str, Any] = {"one": np.array([1], np.int64), "joined": np.array([0, 0, -1], np.int64)}
-    if network.num_layers > 1:
-        constants["states_per_layer"] = np.full(network.num_layers, network.directions, np.int64)
-        nodes += [
-            helper.make_node("Split", [f"{name}_0", "states_per_layer"], _of_layers(network, f"{name}_0"), axis=0)
-            for name in network.kind.state_symbols
-        ]
     for layer in range(network.num_layers):
         weights = onnx_layer.weights(network, parameters, layer)
         constants |= {f"layer{layer}.{name}": array for name, array in weights.items()}
-        nodes += _layer(network, layer)
+        layers += _layer(network, layer)
     if network.num_layers > 1:
-        nodes += [
-            helper.make_node("Concat", _of_layers(network, f"{name}_n"), [f"{name}_n"], axis=0)
-            for name in network.kind.state_symbols
-        ]
+        constants["states_per_layer"] = np.full(network.num_layers, network.directions, np.int64)
+        for name in network.kind.state_symbols:
+            first, last = (_of_layers(network, f"{name}_{end}") for end in "0n")
+            before.append(helper.make_node("Split", [f"{name}_0", "states_per_layer"], first, axis=0))
+            after.append(helper.make_node("Concat", last, [f"{name}_n"], axis=0))
+    nodes = [*before, *layers, *after]
     used = {name for node in nodes for name in node.input}
     return helper.make_graph(
         nodes,
         network.cell,
-        list(_values(network, "input", network.input_size, "0")),
-        list(_values(network, "output", network.directions * network.hidden_size, "n")),
+        _values(network, "input", network.input_size, "0"),
+        _values(network, "output", network.directions * network.hidden_size, "n"),
         [numpy_helper.from_array(array, name) for name, array in constants.items() if name in used],
     )
 
 
-def _values(network: Network, sequence: str, features: int, end: str) -> Iterator[ValueInfoProto]:
+def _values(network: Network, sequence: str, features: int, end: str) -> list[ValueInfoProto]:
     """The sequence and the states that are the model's inputs or outputs."""
     shapes: dict[str, list[Any]] = {sequence: ["timesteps", "samples", features]}
     lanes = network.num_layers * network.directions
     shapes |= {f"{name}_{end}": [lanes, "samples", network.hidden_size] for name in network.kind.state_symbols}
-    for name, shape in shapes.items():
-        yield helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+    return [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
 
 
 def _layer(network: Network, layer: int) -> list[NodeProto]:

@@ -211,7 +211,7 @@ class Values:
         shape, is_open = self._declared(scope, name)
         if shape is None:
             raise _undeclared(name)
-        value = self._indexed((scope, name), shape, np.dtype(np.float32), is_open=is_open)
+        value = self._indexed((scope, name), shape, np.dtype(np.float32), is_open)
         self._known[scope, name] = replace(value, read=cache(value.read))
         return value
 
@@ -245,12 +245,11 @@ class Values:
             shape, is_open = (), True
         by_batch = layout_of(scope, node)
         if len(shape) != 3:
-            t, n, is_open = self._size((id(node), "T")), self._size((id(node), "N")), True
-            state = node.input[5] if len(node.input) > 5 else ""
-            if state:
+            t, n = self._size((id(node), "T")), self._size((id(node), "N"))
+            if len(node.input) > 5 and node.input[5]:
                 with contextlib.suppress(UnreadableError, IndexError):
-                    n = self.find(scope, state, depth).shape[0 if by_batch else 1]
-            return t, n, is_open
+                    n = self.find(scope, node.input[5], depth).shape[0 if by_batch else 1]
+            return t, n, True
         return (shape[1], shape[0], is_open) if by_batch else (shape[0], shape[1], is_open)
 
     def _made(self, scope: GraphScope, source: object, name: str, depth: int) -> Value:
@@ -267,7 +266,7 @@ class Values:
                 made = self._recurrent if source.op_type in RECURRENT else self._computed
                 return made(scope, source, name, depth)
             case NodeProto():
-                raise UnreadableError(f"is computed by {source.op_type}, not a constant")
+                raise _not_constant(source.op_type)
         raise UnreadableError(f"is {name}, which the graph does not define")
 
     def _stored(self, tensor: TensorProto) -> Value:
@@ -279,13 +278,11 @@ class Values:
 
     def _constant_node(self, attributes: Attributes) -> Value:
         for name, attribute in attributes.items():
-            match name:
-                case "value" if attribute.HasField("t"):
-                    return self._stored(attribute.t)
-                case "value_float" | "value_floats":
-                    return _known(np.array(attribute.f if name == "value_float" else attribute.floats, np.float32))
-                case "value_int" | "value_ints":
-                    return _known(np.array(attribute.i if name == "value_int" else attribute.ints, np.int64))
+            if name == "value" and attribute.HasField("t"):
+                return self._stored(attribute.t)
+            if name in _NUMBERS:
+                field, dtype = _NUMBERS[name]
+                return _known(np.array(getattr(attribute, field), dtype))
         raise UnreadableError(f"is a Constant of {', '.join(attributes) or 'nothing'}, which is not read")
 
     def _input(self, scope: GraphScope, name: str) -> Value:
@@ -298,7 +295,7 @@ class Values:
             return Value((), np.dtype(np.float32), partial(_unindexed, name), frozenset({(scope, name)}), True)
         stored = value_info.type.tensor_type.elem_type
         dtype = helper.tensor_dtype_to_np_dtype(stored if stored in TYPES else TensorProto.FLOAT)
-        return self._indexed((scope, name), shape, dtype, is_open=is_open)
+        return self._indexed((scope, name), shape, dtype, is_open)
 
     def _recurrent(self, scope: GraphScope, node: NodeProto, name: str, depth: int) -> Value:
         """An output of a recurrent node: Y (T, D, N, H), Y_h or Y_c (D, N, H); D behind N in the other layout."""
@@ -309,9 +306,9 @@ class Values:
         d, h = r.shape[0], r.shape[2]
         state = (n, d, h) if layout_of(scope, node) else (d, n, h)
         shape = state if name != node.output[0] else (n, t, d, h) if layout_of(scope, node) else (t, *state)
-        return self._indexed((scope, name), shape, r.dtype, is_open=is_open)
+        return self._indexed((scope, name), shape, r.dtype, is_open)
 
-    def _indexed(self, origin: Origin, shape: Shape, dtype: np.dtype[Any], *, is_open: bool) -> Value:
+    def _indexed(self, origin: Origin, shape: Shape, dtype: np.dtype[Any], is_open: bool) -> Value:
         count = prod(shape)
         base = self.base(origin, count)
 
@@ -329,11 +326,11 @@ class Values:
         if operator == "Shape" and node.input:
             return self._shape_node(scope, node, attributes, depth)
         if operator not in (*MOVES, *ARITHMETIC, *_OTHERS) or (output and operator != "Split"):
-            raise UnreadableError(f"is computed by {operator}, not a constant")
+            raise _not_constant(operator)
         parts = [self.find(scope, part, depth + 1) for part in node.input if part]
         computes = operator in (*ARITHMETIC, "DequantizeLinear", "ReduceL2")
         if computes and any(part.origins for part in parts):
-            raise UnreadableError(f"is computed by {operator}, not a constant")
+            raise _not_constant(operator)
         try:
             match operator:
                 case "ReduceL2":
@@ -377,12 +374,10 @@ class Values:
 
     def _shape_of(self, scope: GraphScope, name: str, depth: int) -> tuple[Shape, bool]:
         """The shape of a value, also of one that is computed, and whether a size in it is open."""
-        try:
+        with contextlib.suppress(UnreadableError):
             value = self.find(scope, name, depth)
-        except UnreadableError:
-            value = None
-        if value is not None and (value.shape or not value.open_size):
-            return value.shape, value.open_size
+            if value.shape or not value.open_size:
+                return value.shape, value.open_size
         scope, name, _ = scope.find(name)
         shape, is_open = self._declared(scope, name)
         if shape is None:
@@ -419,14 +414,14 @@ class Constants:
 
     def find(self, scope: GraphScope, name: str) -> Value:
         """A constant; raises an UnreadableError as `Values.find` does, and if the caller of the model decides on it."""
-        first, *others = (value for _, value in self.variants(scope, name))
+        variants = [value for _, value in self.variants(scope, name)]
+        first, second = variants[0], variants[-1]
         for inner, source in first.origins:
             if isinstance(inner.find(source)[2], str):
                 raise UnreadableError(f"is the input {source} of the model, for which the file holds no numbers")
-            raise UnreadableError("is computed by a recurrent node, not a constant")
-        if not others:
+            raise _not_constant("a recurrent node")
+        if first is second:
             return first
-        second = others[0]
         if first.shape != second.shape:
             raise UnreadableError("depends on the size of the batch or the sequence")
 
@@ -473,11 +468,22 @@ def _inferred(model: ModelProto) -> FieldSpec:
     return {value.name: value for value in graph.value_info}
 
 
+_NUMBERS: Mapping[str, tuple[str, type]] = {
+    "value_float": ("f", np.float32),
+    "value_floats": ("floats", np.float32),
+    "value_int": ("i", np.int64),
+    "value_ints": ("ints", np.int64),
+}
+"""Attributes of a Constant by name: the field that holds the numbers, and their type."""
 _OTHERS = frozenset({"Cast", "Concat", "ConstantOfShape", "ConstantFill", "DequantizeLinear", "ReduceL2"})
 
 
 def _known(numbers: Array) -> Value:
     return Value(numbers.shape, numbers.dtype, partial(np.asarray, numbers))
+
+
+def _not_constant(operator: str) -> UnreadableError:
+    return UnreadableError(f"is computed by {operator}, not a constant")
 
 
 def _undeclared(name: str) -> UnreadableError:
@@ -519,16 +525,16 @@ def _moved(node: NodeProto, attributes: Attributes, inputs: Sequence[Array | Non
 
 def _arithmetic(operator: str, attributes: Attributes, parts: Sequence[Value]) -> Value:
     compute, shape = ARITHMETIC.get(operator), parts[0].shape
-    dtype: np.dtype[Any] = np.dtype(bool)
+    dtype: np.dtype[Any] = np.dtype(np.float32)
     if compute is None:
-        compute, dtype = partial(_dequantized, attributes), np.dtype(np.float32)
+        compute = partial(_dequantized, attributes)
         # Checks the scale and the zero point.
         compute(np.broadcast_to(np.zeros((), np.int8), shape), *(part.read() for part in parts[1:]))
     else:
         numbers = [part.dtype for part in parts if part.dtype.kind != "b"]
-        if any(other != numbers[0] for other in numbers):
+        if len(set(numbers)) > 1:
             raise UnreadableError(f"is made by {operator} of numbers of several types")
-        dtype = dtype if operator == "Equal" else numbers[-1]
+        dtype = np.dtype(bool) if operator == "Equal" else numbers[-1]
         shape = np.broadcast_shapes(*(part.shape for part in parts))
 
     def read() -> Array:

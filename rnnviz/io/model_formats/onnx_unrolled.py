@@ -24,10 +24,7 @@ _LONGEST_WAY = 32
 
 @dataclass(frozen=True)
 class _Step:
-    """One time step: `output` = act(`previous` R^T + `constants` + `u`).
-
-    `previous` and `weight` are empty where the exporter has folded the product with a constant initial state.
-    """
+    """One time step: `output` = act(`previous` R^T + `constants` + `u`); without `previous` its product is folded."""
 
     operator: str
     output: str
@@ -92,14 +89,8 @@ def _terms(name: str, scope: GraphScope) -> list[str]:
     """The terms of a sum of sums."""
     terms = [name]
     for _ in range(_MOST_TERMS):
-        nodes = [scope.producers.get(term) for term in terms]
-        if not any(node is not None and node.op_type == "Add" for node in nodes):
-            break
-        terms = [
-            part
-            for term, node in zip(terms, nodes, strict=True)
-            for part in (node.input if node is not None and node.op_type == "Add" else [term])
-        ]
+        sums = {term: node.input for term in terms if (node := scope.producers.get(term)) and node.op_type == "Add"}
+        terms = [part for term in terms for part in sums.get(term, [term])]
     return terms
 
 
@@ -141,18 +132,13 @@ def _direction(chain: Sequence[_Step], scope: GraphScope, constants: Constants) 
         factors = [scope.producers.get(name) for name in u.input]
         place = next((k for k, node in enumerate(factors) if node is not None and node.op_type == "MatMul"), 0)
         product, b_ih = factors[place] or u, u.input[1 - place]
-    alike = all(
-        step.operator == first.operator
-        and step.constants == second.constants
-        and _key(scope, step.weight) == _key(scope, second.weight)
-        for step in chain[1 if not first.previous else 0 :]
-    )
-    if (
-        not alike
-        or product.op_type != "MatMul"
-        or len(product.input) != 2
-        or any(_moved_from(step.u, scope) != whole for step in chain)
-    ):
+
+    def parts(step: _Step) -> tuple[object, ...]:
+        return step.operator, step.constants, _key(scope, step.weight)
+
+    alike = all(parts(step) == parts(second) for step in chain[0 if first.previous else 1 :])
+    alike = alike and first.operator == second.operator and all(_moved_from(step.u, scope) == whole for step in chain)
+    if not alike or product.op_type != "MatMul" or len(product.input) != 2:
         return None
     b_hh = second.constants[0] if second.constants else ""
     try:
@@ -202,11 +188,11 @@ def _paired(found: Sequence[_Direction], nodes: Sequence[NodeProto]) -> list[lis
     pairs: list[list[_Direction]] = []
     for direction in found:
         outputs = [step.output for step in direction.steps]
-        for pair in pairs:
-            lower = pair[0]
-            both = joined.get(tuple(step.output for step in lower.steps)), joined.get(tuple(outputs[::-1]))
-            alike = len(pair) == 1 and lower.x == direction.x and len(lower.steps) == len(direction.steps)
-            if alike and direction.backward and not lower.backward and both in joined:
+        for pair in pairs if direction.backward else ():
+            ahead = pair[0]
+            both = joined.get(tuple(step.output for step in ahead.steps)), joined.get(tuple(outputs[::-1]))
+            alike = len(pair) == 1 and ahead.x == direction.x and len(ahead.steps) == len(direction.steps)
+            if alike and not ahead.backward and both in joined:
                 pair.append(direction)
                 break
         else:

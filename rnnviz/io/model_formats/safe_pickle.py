@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, BinaryIO, ClassVar, NoReturn
 
 import numpy as np
 
@@ -30,8 +30,8 @@ _DTYPES = {
     "Short": "int16",
     "Char": "int8",
     "Byte": "uint8",
-    "Bool": "bool",
     "Untyped": "uint8",
+    "Bool": "bool",
     "ComplexFloat": "complex64",
     "ComplexDouble": "complex128",
 }
@@ -126,7 +126,7 @@ class Unpickler(_Machine):  # type: ignore[misc]
     """Builds plain values, dicts, lists and views of storages, and refuses all else by its name.
 
     The one that is written in Python, since a file must neither change what has been built nor let anything but texts
-    and numbers be hashed: a tuple of tuples of itself takes forever. Sets become lists for the same reason.
+    and numbers be hashed: a tuple of tuples of itself takes forever. So sets become lists.
     """
 
     dispatch: ClassVar[dict[int, Any]] = dict(_Machine.dispatch)
@@ -203,9 +203,10 @@ class Unpickler(_Machine):  # type: ignore[misc]
             return _other_tensor
         if module.startswith("__torch__.torch.classes."):
             return _script_object
-        if module.split(".")[0] == "__torch__":
+        package = module.split(".")[0]
+        if package == "__torch__":
             return partial(Record, {"class": f"{module}.{name}"})
-        if module.split(".")[0] in _WITHOUT_WEIGHTS:
+        if package in _WITHOUT_WEIGHTS:
             return _Passed
         if module.startswith("numpy"):
             return _other_tensor if name in ("_reconstruct", "ndarray") else _Passed
@@ -239,6 +240,10 @@ class Unpickler(_Machine):  # type: ignore[misc]
         except _DAMAGE as error:
             raise damaged(self._path, KIND, f"its pickle cannot be read ({error})") from error
 
+    def contents(self) -> "Contents":
+        """The tensors of the next value, a state_dict; the dicts, lists and objects around it add to their names."""
+        return _contents(self.value(), self._path)
+
 
 def _key(key: Any) -> Any:
     if key is None or type(key) in (str, int, float, bool, bytes):
@@ -256,15 +261,15 @@ def _label(key: Any) -> str:
 
 
 def _items(items: Any = ()) -> list[Any]:
-    if not isinstance(items, list | tuple):
-        raise ValueError("a set is made of something else than a list")
-    return list(items)
+    return list(items) if isinstance(items, list | tuple) else _undescribed("a set")
 
 
 def _encoded(text: Any, _encoding: Any = None) -> bytes:
-    if not isinstance(text, str):
-        raise ValueError("bytes are not described as PyTorch does")
-    return text.encode("latin-1")
+    return text.encode("latin-1") if isinstance(text, str) else _undescribed("a sequence of bytes")
+
+
+def _undescribed(what: str) -> NoReturn:
+    raise ValueError(f"{what} is not described as PyTorch does")
 
 
 def _other_tensor(*_: Any) -> Tensor:
@@ -277,7 +282,7 @@ def _rebuild_typed(
 ) -> StorageView | Tensor:
     """A tensor whose type is another one than its storage's: uint16 and float8 among others."""
     if not isinstance(dtype, _Constant) or not isinstance(shape, tuple) or not all(map(_is_size, shape)):
-        raise ValueError("the type or the shape of a tensor is not described as PyTorch does")
+        _undescribed("the type or the shape of a tensor")
     if dtype.name not in ITEM_BYTES:
         return Tensor(shape, dtype.name)
     return _rebuild_tensor(storage, offset, shape, strides, bits=bits, dtype=dtype.name)
@@ -296,7 +301,7 @@ def _rebuild_tensor(
 ) -> StorageView | Tensor:
     good = isinstance(storage, PickledStorage) and isinstance(shape, tuple) and isinstance(strides, tuple)
     if not good or len(shape) != len(strides) or not all(map(_is_size, (offset, *shape, *strides))):
-        raise ValueError("a tensor is not described as PyTorch does")
+        _undescribed("a tensor")
     view = StorageView(storage, offset, shape, strides, dtype or storage.dtype)
     item = storage.item_bytes if dtype is None else ITEM_BYTES[dtype]
     if view.stop * item > storage.size:
@@ -314,7 +319,7 @@ def _rebuild_from_cpu(data: Any, dtype: Any, *_: Any) -> Any:
 def _rebuild_from_type(function: Any, _kind: Any, arguments: Any, _state: Any = None) -> Any:
     """A tensor subclass, by the function that rebuilds its tensor."""
     if function not in _REBUILDING or not isinstance(arguments, tuple):
-        raise ValueError("a tensor subclass is not described as PyTorch does")
+        _undescribed("a tensor subclass")
     return function(*arguments)
 
 
@@ -383,8 +388,7 @@ class Contents:
     texts: dict[str, str]
 
 
-def contents(value: Any, path: Path) -> Contents:
-    """The tensors of a state_dict by name; the dicts, lists and objects around it add to the prefix."""
+def _contents(value: Any, path: Path) -> Contents:
     found = Contents({}, {}, {})
     without_tensors: set[int] = set()
     count = 0

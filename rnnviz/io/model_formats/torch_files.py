@@ -1,10 +1,7 @@
 """Files of PyTorch's users: `.safetensors`, `.pt` and `.pth`, `.pt2`, and the indexes of models in several files.
 
-The library that defines `.safetensors` checks its header. An index is `model.safetensors.index.json` or
-`pytorch_model.bin.index.json`. `.pt` and `.pth` are the archives that PyTorch writes since 1.6, or files from before.
-
-An archive holds the pickled description of its tensors, `data.pkl`, and each storage as a file of raw numbers,
-`data/KEY`. A TorchScript program is an archive like this; its code is not read. Before, a file was a magic
+`.pt` and `.pth` are archives since PyTorch 1.6: the pickled description of the tensors, `data.pkl`, and each storage as
+a file of raw numbers, `data/KEY`; so is a TorchScript program, whose code is not read. Before, a file was a magic
 number, a version, the machine's sizes, the description and the storages' keys, each pickled, and then each storage as
 its length and its numbers. In a `.pt2` file, which `torch.export.save` writes,
 `data/weights/model_weights_config.json` describes each weight, whose numbers are a member of that folder.
@@ -14,6 +11,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -29,15 +27,7 @@ from rnnviz.core.parameters import Parameters, pytorch_name
 from rnnviz.io.model_formats.formats import format_of
 from rnnviz.io.model_formats.model_file import ModelFile, Tensor, TensorFile, stored_dtype, widened
 from rnnviz.io.model_formats.named_arrays import named_arrays, read_tensor
-from rnnviz.io.model_formats.safe_pickle import (
-    ITEM_BYTES,
-    KIND,
-    Contents,
-    PickledStorage,
-    StorageView,
-    Unpickler,
-    contents,
-)
+from rnnviz.io.model_formats.safe_pickle import ITEM_BYTES, KIND, Contents, PickledStorage, StorageView, Unpickler
 
 _SAFETENSORS_TYPES = {
     **{f"{kind}{bits}": f"{name}{bits}" for kind, name in (("I", "int"), ("U", "uint")) for bits in (8, 16, 32, 64)},
@@ -58,17 +48,27 @@ _BEFORE = "serialized_exported_program.json"
 _LARGEST = 64 << 20
 _STRIDED = 7
 # The numbers of the types in torch/_export/serde/schema.py.
-_DTYPES = dict(
-    enumerate(
-        (
-            *("uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"),
-            *("complex32", "complex64", "complex128", "bool", "bfloat16"),
-        ),
-        1,
-    )
-)
-_DTYPES |= {28: "uint16", 29: "float8_e4m3fn", 30: "float8_e5m2", 31: "float8_e4m3fnuz", 32: "float8_e5m2fnuz"}
-_DTYPES[34] = "uint32"
+_DTYPES = {
+    1: "uint8",
+    2: "int8",
+    3: "int16",
+    4: "int32",
+    5: "int64",
+    6: "float16",
+    7: "float32",
+    8: "float64",
+    9: "complex32",
+    10: "complex64",
+    11: "complex128",
+    12: "bool",
+    13: "bfloat16",
+    28: "uint16",
+    34: "uint32",
+    29: "float8_e4m3fn",
+    30: "float8_e5m2",
+    31: "float8_e4m3fnuz",
+    32: "float8_e5m2fnuz",
+}
 _RNN = re.compile(r"torch\.ops\.aten\.(?:quantized_)?rnn_(relu|tanh)[._].*")
 _MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
 
@@ -148,10 +148,7 @@ CHARACTERS = "characters"
 
 
 def read_characters(path: Path) -> str:
-    """The characters of a character model, in the order of its input features.
-
-    Raises InputError if the file cannot be read or names none.
-    """
+    """The characters of a character model, in the order of its input features."""
     from safetensors import SafetensorError, safe_open
 
     with reading(path, ".safetensors", (SafetensorError,)), safe_open(path, framework="numpy") as file:
@@ -166,11 +163,8 @@ def read_characters(path: Path) -> str:
 def _all_shards(index: Path) -> TensorFile:
     """The arrays of all files that an index names."""
     places = _weight_map(index)
-    files = {
-        place: _file(index.parent / place)
-        for place in dict.fromkeys(places.values())
-        if (index.parent / place).is_file()
-    }
+    there = [place for place in dict.fromkeys(places.values()) if (index.parent / place).is_file()]
+    files = {place: _file(index.parent / place) for place in there}
     tensors: dict[str, Tensor] = {}
     for name, place in places.items():
         why = f"it is in {place}, which the index names, and which does not hold it or is missing next to it"
@@ -190,18 +184,12 @@ def files_beside(path: Path) -> list[str]:
 
 def _index_of(path: Path) -> Path | None:
     """The index that names the shard `path`, next to it."""
-    if _SHARD.fullmatch(path.name) is None:
-        return None
-    indexes = sorted(path.parent.glob("*.index*.json"))[:_MOST_INDEXES]
-    return next((index for index in indexes if _names(index, path.name)), None)
-
-
-def _names(index: Path, shard: str) -> bool:
-    """Whether an index names a shard; one of another model may be damaged."""
-    try:
-        return shard in _weight_map(index).values()
-    except InputError:
-        return False
+    indexes = sorted(path.parent.glob("*.index*.json")) if _SHARD.fullmatch(path.name) else []
+    for index in indexes[:_MOST_INDEXES]:
+        with suppress(InputError):  # one of another model may be damaged
+            if path.name in _weight_map(index).values():
+                return index
+    return None
 
 
 def _weight_map(path: Path) -> Mapping[str, str]:
@@ -267,9 +255,8 @@ def _activations(members: ZipMembers, folder: str) -> Iterator[tuple[str, str]]:
         names = {}
         for spec in module["signature"]["input_specs"]:
             parameter = spec.get("parameter") or spec.get("buffer") or {}
-            names[parameter.get("arg", {}).get("name")] = next(
-                (text for key, text in parameter.items() if key.endswith("_name")), ""
-            )
+            full = (text for key, text in parameter.items() if key.endswith("_name"))
+            names[parameter.get("arg", {}).get("name")] = next(full, "")
         for node in module["graph"]["nodes"]:
             if match := _RNN.fullmatch(node["target"]):
                 for weight in _named(node["inputs"], names):
@@ -298,10 +285,7 @@ def _integers(sizes: Any) -> tuple[int, ...]:
 
 
 def _state_dict(found: Contents, storage: Callable[[PickledStorage], bytearray]) -> TensorFile:
-    """The tensors of a state_dict by name, and the texts among the attributes of a program's modules.
-
-    `storage` gives the bytes of a storage, all of them.
-    """
+    """The tensors and texts of a state_dict, by what gives all bytes of a storage."""
     # One storage may hold all weights of a layer, as those that were on a GPU do.
     last = lru_cache(maxsize=1)(storage)
 
@@ -329,7 +313,7 @@ def _archive(members: ZipMembers) -> TensorFile:
     if order in members.sizes and members.read_up_to(order, 16).strip() != b"little":
         raise _big_endian(path)
     description = members.read_up_to(described[0], _LARGEST)
-    found = contents(Unpickler(path, io.BytesIO(description)).value(), path)
+    found = Unpickler(path, io.BytesIO(description)).contents()
     if folder + "constants.pkl" in members.sizes and not found.tensors:
         raise InputError(f"{path} is a frozen TorchScript program without named weights: save the module's state_dict.")
     return _state_dict(found, lambda storage: members.read(f"{folder}data/{storage.key}", storage.size))
@@ -340,16 +324,13 @@ def _legacy(path: Path) -> TensorFile:
     with reading(path, KIND, (ValueError,)), path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(0)
-        if Unpickler(path, file).value() != _MAGIC:
-            raise ValueError("it does not begin with PyTorch's magic number")
-        version = Unpickler(path, file).value()
-        if version != _VERSION:
-            raise ValueError(f"its version is {version} and not {_VERSION}")
+        if Unpickler(path, file).value() != _MAGIC or Unpickler(path, file).value() != _VERSION:
+            raise ValueError(f"it does not begin with PyTorch's magic number and the version {_VERSION}")
         machine = Unpickler(path, file).value()
         if not isinstance(machine, dict) or machine.get("little_endian") is not True:
             raise _big_endian(path)
         description = Unpickler(path, file)
-        found = contents(description.value(), path)
+        found = description.contents()
         keys = Unpickler(path, file).value()
         if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
             raise ValueError("it has no list of storages")
