@@ -56,8 +56,7 @@ def record(
 ) -> Recording:
     """Run a model, and write a session for each sequence that its networks read; to be called in a subprocess.
 
-    Raises InputError if the model or an input cannot be read or does not fit, or no network was recorded; EngineError
-    if ONNX Runtime is missing, or refuses or fails to run the model.
+    Raises an EngineError if ONNX Runtime is missing, or refuses or fails to run the model, else an InputError.
     """
     load_engine("onnx")
     with limited_memory(available_memory() or 1 << 62):
@@ -71,10 +70,9 @@ def record(
 
 
 def _ran(path: Path, given: Mapping[str, str], entry: str | None, single: bool) -> tuple["_Run", Outputs]:
-    """A run, and the values that it recorded.
+    """A run, and the values that it recorded: those in loops as arrays, then as lists, and then not at all.
 
-    Values in loops are recorded as arrays. ONNX Runtime fails if they have other shapes in each iteration, or if there
-    is too little memory: then as lists, and then not at all.
+    ONNX Runtime fails if they have other shapes in each iteration, or if there is too little memory.
     """
     taps = [Taps(IN_ARRAYS), Taps(IN_LISTS), Taps("")]
     while True:
@@ -118,40 +116,30 @@ class _Node:
 
     def values(self, outputs: Outputs, index: tuple[int, ...]) -> _Values:
         found = {name: tap.at(outputs, index) for name, tap in self.taps.items()}
-        x, y = found["X"], found.get("Y")
+        x = found["X"]
         if x.ndim != 3:
             raise UnreadableError(f"its input has the shape {x.shape}: it must have the axes T, N and I")
-        if y is None:
-            initial, y, final = self._of_steps(outputs, index, x.shape[1])
-        else:
-            final = [found[f"Y_{name}"] for name in self.states]
-            initial = [found.get(f"initial_{name}", np.zeros_like(final[0])) for name in self.states]
+        if self.steps:
+            found |= self._of_steps(outputs, index, x.shape[1])
+        final = [found[f"Y_{name}"] for name in self.states]
+        initial = [found.get(f"initial_{name}", np.zeros_like(final[0])) for name in self.states]
         weights = {name: found[name] for name in _WEIGHTS if name in found}
-        return _Values(x, found.get("sequence_lens"), initial, y, final, weights)
+        return _Values(x, found.get("sequence_lens"), initial, found["Y"], final, weights)
 
-    def _of_steps(
-        self, outputs: Outputs, index: tuple[int, ...], samples: int
-    ) -> tuple[list[Array], Array, list[Array]]:
+    def _of_steps(self, outputs: Outputs, index: tuple[int, ...], samples: int) -> dict[str, Array]:
         """The initial state, Y and the final state of an unrolled node."""
         initial, hidden, final = [], [], []
+        reverse = self.placed.scope.attributes_of(self.placed.node)["direction"].s == b"reverse"
         for direction, (before, *after) in enumerate(self.steps):
             h = np.stack([tap.at(outputs, index).reshape(samples, -1) for tap in after if tap is not None])
             initial.append(np.zeros_like(h[0]) if before is None else before.at(outputs, index).reshape(h[0].shape))
             final.append(h[-1])
-            hidden.append(h[::-1] if direction or _attribute(self.placed, "direction") == b"reverse" else h)
-        return [np.stack(initial)], np.stack(hidden, axis=1), [np.stack(final)]
-
-
-def _attribute(placed: PlacedNode, name: str) -> Any:
-    found = placed.scope.attributes_of(placed.node).get(name)
-    return None if found is None else helper.get_attribute_value(found)
+            hidden.append(h[::-1] if direction or reverse else h)
+        return {"initial_h": np.stack(initial), "Y": np.stack(hidden, axis=1), "Y_h": np.stack(final)}
 
 
 def _recorded(found: RecurrentNode, taps: Taps) -> _Node:
-    """Make all that enters and leaves a node outputs of the model.
-
-    Raises an UnreadableError if that is not possible.
-    """
+    """Make all that enters and leaves a node outputs of the model, or raise an UnreadableError."""
     placed, entry = found.placed, found.layer.entry
     node, scope = placed.node, placed.scope
     taps.in_lists(scope)
@@ -323,7 +311,7 @@ def _calls(layers: Sequence[_Node], outputs: Outputs) -> Iterator[Call]:
     for index in layers[0].calls(outputs):
         values = [layer.values(outputs, index) for layer in layers]
         new = [value.weights for value in values]
-        if stack is None or not _same(new, weights):
+        if stack is None or not all(map(_same, new, weights)):
             stored = [_layer(layer, value) for layer, value in zip(layers, values, strict=True)]
             stack = next(iter(with_stacks(stored, {k: k - 1 for k in range(1, len(stored))}).values()))
             if stack.entry.num_layers != len(layers) or not stack.entry.supported:
@@ -332,11 +320,9 @@ def _calls(layers: Sequence[_Node], outputs: Outputs) -> Iterator[Call]:
         yield _call(stack.entry, parameters, layers, values)
 
 
-def _same(new: Sequence[Mapping[str, Array]], old: Sequence[Mapping[str, Array]]) -> bool:
-    return len(new) == len(old) and all(
-        one.keys() == other.keys()
-        and all(a is other[name] or np.array_equal(a, other[name], equal_nan=True) for name, a in one.items())
-        for one, other in zip(new, old, strict=True)
+def _same(one: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
+    return one.keys() == other.keys() and all(
+        a is other[name] or np.array_equal(a, other[name], equal_nan=True) for name, a in one.items()
     )
 
 
@@ -395,9 +381,8 @@ def _feeds(model: ModelProto, given: Mapping[str, str], path: Path) -> dict[str,
 
 def _described(value: ValueInfoProto) -> str:
     """The name, the type and the shape of an input, such as "x (float32, [T, N, 3])"."""
-    tensor = value.type.tensor_type
     kind = _numpy_type(value)
-    shape = f", [{', '.join(_sizes(value))}]" if tensor.HasField("shape") else ""
+    shape = f", [{', '.join(_sizes(value))}]" if value.type.tensor_type.HasField("shape") else ""
     return f"{value.name} ({'no tensor' if kind is None else kind.name}{shape})"
 
 

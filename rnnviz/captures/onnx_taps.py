@@ -1,8 +1,7 @@
 """Values of an ONNX graph that become outputs of the model, those in the graphs of Loop, Scan and If too.
 
-A value in the body of a Loop or Scan becomes one array of all iterations, and one in a branch of an If an array that is
-empty where the other branch runs. Values of other shapes in each iteration, or of branches that some iterations take,
-become a list that the loops carry.
+A value in the body of a Loop or Scan becomes one array of all iterations, in a branch of an If an array that is empty
+where the other branch runs, and a list that the loops carry if its shape changes or some iterations skip it.
 """
 
 from collections.abc import Iterator
@@ -33,7 +32,7 @@ _LIST_OPSET = 14
 class Tap:
     """A recorded value: its name next to the node, and the name of the model's output.
 
-    The output has `axes` of iterations before those of the value. If it is a list, it has a value for each call.
+    The output has `axes` of iterations before those of the value, or is a list with a value for each call.
     """
 
     inner: str
@@ -69,10 +68,7 @@ class Taps:
         return [tap.outer for tap in self._known.values()]
 
     def in_lists(self, scope: GraphScope) -> bool:
-        """Whether the values of a graph are recorded as lists.
-
-        Raises an UnreadableError if they cannot be recorded.
-        """
+        """Whether the values of a graph are recorded as lists, or an UnreadableError if they cannot be recorded."""
         owners = []
         while not scope.main:
             if scope.graph is None or scope.owner is None or scope.parent is None:

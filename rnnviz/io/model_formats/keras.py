@@ -22,18 +22,8 @@ from rnnviz.cells.base import KerasLayer
 from rnnviz.cells.interpreters.arrays import reordered_rows
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.frozen import dataclass
-from rnnviz.io.model_formats.keras_config import (
-    Cell,
-    Computed,
-    Configured,
-    Start,
-    computed_by,
-    configured_layers,
-    goes_backwards,
-    is_read,
-    settings_assumed,
-    sides_of,
-)
+from rnnviz.io.model_formats import keras_config
+from rnnviz.io.model_formats.keras_config import Computed, Configured
 from rnnviz.io.model_formats.keras_file import KerasFile, StoredArray, Tree, config_beside, read_array, read_tree
 from rnnviz.io.model_formats.model_file import (
     RNN_CELLS,
@@ -125,7 +115,7 @@ def stored_cells(tree: Tree) -> tuple[list[StoredCell], Names]:
 
 
 def cells_of(layer: Configured, cells: Sequence[StoredCell], names: Names) -> Cells:
-    wanted = sides_of(layer.item)
+    wanted = keras_config.sides_of(layer.item)
     if any(cell.numbered for cell in cells):
         base = _base(layer, cells, names)
         if base is None:
@@ -221,7 +211,7 @@ def _named_cells(layer: Configured, cells: Sequence[StoredCell]) -> tuple[Stored
     return tuple(found)
 
 
-def _named_sides(wanted: Sequence[Sequence[Cell]], cells: Sequence[StoredCell], layer: str) -> Sides:
+def _named_sides(wanted: Sequence[Sequence[keras_config.Cell]], cells: Sequence[StoredCell], layer: str) -> Sides:
     halves = [cells]
     if len(wanted) == 2:
         # A direction is in the groups behind the last one that is named after the layer.
@@ -288,25 +278,25 @@ def _problem(sides: Sides) -> str:
 
 def configured_layer(file: KerasFile, layer: Configured, matched: Cells) -> StoredLayer:
     """A layer of the config with its weights; unsupported if no cell here computes it, or they do not fit."""
-    sides = sides_of(layer.item)
-    known = is_read(layer.item)
+    sides = keras_config.sides_of(layer.item)
+    known = keras_config.is_read(layer.item)
     both, count = (len(sides) == 2, len(sides[0]) or None) if known else (None, None)
     entry = _described(Entry("/".join(layer.chain), num_layers=count, bidirectional=both), matched.within)
     entry = replace(entry, initial_state=layer.start.kind, masking=layer.masking, assumptions=layer.assumptions)
     try:
-        computed = computed_by(layer.item)
+        computed = keras_config.computed_by(layer.item)
         entry = replace(entry, cell=computed.cell, activations=computed.activations)
-        if goes_backwards(layer.item) and both:
+        if keras_config.goes_backwards(layer.item) and both:
             # Its directions are exchanged, in the order of the weights and of the outputs.
             entry = replace(entry, reason=_EXCHANGED)
-        elif goes_backwards(layer.item):
+        elif keras_config.goes_backwards(layer.item):
             entry = replace(entry, reverse=True, assumptions=(*entry.assumptions, _BACKWARDS))
         needed = sum(map(len, sides))
         if matched.problem or [len(side) for side in matched.sides] != [len(side) for side in sides]:
             lacking = f"the file has {len(matched.within)} cells in its place, and it needs {needed}"
             raise UnreadableError(matched.problem or lacking)
         computed = replace(computed, cell=computed.cell or _by_bias(_FAMILIES[3], matched.within[0]))
-        assumed = settings_assumed(layer.item, str(entry.dtype), bool(layer.masking))
+        assumed = keras_config.settings_assumed(layer.item, str(entry.dtype), bool(layer.masking))
         entry = replace(entry, cell=computed.cell, assumptions=(*entry.assumptions, *assumed))
         made = _layer(file, entry, matched.sides, computed)
         return replace(made, read_state=_state(layer, entry, needed)) if entry.initial_state == "stored" else made
@@ -446,7 +436,7 @@ def open_model(path: Path) -> ModelFile:
         file = KerasFile(path)
         with file.weights() as (weights, size):
             cells, names = stored_cells(read_tree(weights, size))
-        configured = configured_layers(file.config)
+        configured = keras_config.configured_layers(file.config)
         matched = [cells_of(layer, cells, names) for layer in configured.listed]
     layers = [configured_layer(file, layer, found) for layer, found in zip(configured.listed, matched, strict=True)]
     # A stack of cells is one network already.
@@ -462,7 +452,7 @@ def open_model(path: Path) -> ModelFile:
         if item is None:
             layers.append(inferred_layer(file, name, found))
         else:
-            listed = Configured((name,), place, name, item, Start("unknown"), assumptions=(_CALLED,))
+            listed = Configured((name,), place, name, item, keras_config.Start("unknown"), assumptions=(_CALLED,))
             layers.append(configured_layer(file, listed, found))
     match = _SHARD.fullmatch(path.name)
     if match is not None and path.with_name(index := f"{match['model']}.weights.json").exists():

@@ -12,25 +12,15 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, TypeAlias
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
-from onnx import (
-    AttributeProto,
-    FunctionProto,
-    GraphProto,
-    ModelProto,
-    NodeProto,
-    SparseTensorProto,
-    TensorProto,
-    ValueInfoProto,
-    helper,
-    numpy_helper,
-)
+from onnx import FunctionProto, GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
 from rnnviz.core.bounded_read import read_at
 from rnnviz.io.model_formats.model_file import UnreadableError
 
-Attributes: TypeAlias = dict[str, AttributeProto]
-Source: TypeAlias = TensorProto | SparseTensorProto | NodeProto | str | None
+Attributes: TypeAlias = dict[str, onnx.AttributeProto]
+Source: TypeAlias = TensorProto | onnx.SparseTensorProto | NodeProto | str | None
 """The source of a name: a constant, the node that outputs it, the name of an input of the model, or None."""
 
 RECURRENT = ("RNN", "LSTM", "GRU")
@@ -52,12 +42,12 @@ class GraphScope:
     """
 
     parent: "GraphScope | None" = None
-    constants: dict[str, TensorProto | SparseTensorProto] = field(default_factory=dict)
+    constants: dict[str, TensorProto | onnx.SparseTensorProto] = field(default_factory=dict)
     producers: dict[str, NodeProto] = field(default_factory=dict)
     inputs: frozenset[str] = frozenset()
     arguments: Mapping[str, tuple["GraphScope", str]] = field(default_factory=dict)
-    attributes: Mapping[str, AttributeProto] = field(default_factory=dict)
-    value_info: Mapping[str, ValueInfoProto] = field(default_factory=dict)
+    attributes: Mapping[str, onnx.AttributeProto] = field(default_factory=dict)
+    value_info: Mapping[str, onnx.ValueInfoProto] = field(default_factory=dict)
     calls: dict[str, tuple["GraphScope", str]] = field(default_factory=dict)
     main: bool = False
     graph: GraphProto | None = None
@@ -140,7 +130,7 @@ def whole(attributes: Attributes, name: str, default: int = 0) -> int:
     return attributes[name].i if name in attributes else default
 
 
-def subgraphs(attribute: AttributeProto) -> Iterator[GraphProto]:
+def subgraphs(attribute: onnx.AttributeProto) -> Iterator[GraphProto]:
     """One graph, or several of them, of If, Loop and Scan."""
     if attribute.HasField("g"):
         yield attribute.g
@@ -152,7 +142,7 @@ def is_text(name: object) -> bool:
     return isinstance(name, str)
 
 
-def nodes(model: ModelProto) -> Iterator[PlacedNode]:
+def nodes(model: onnx.ModelProto) -> Iterator[PlacedNode]:
     """Every node of the model: those of a subgraph after the node that has it, those of a function at each call."""
     functions = {(f.domain, f.name): f for f in model.functions}
     for count, placed in enumerate(_nodes(model.graph, _scope(model.graph, None), functions, 0)):
@@ -189,7 +179,10 @@ def _read_by(node: NodeProto) -> Iterator[str]:
 
 
 def _nodes(
-    graph: GraphProto | FunctionProto, scope: GraphScope, functions: Mapping[tuple[str, str], FunctionProto], depth: int
+    graph: GraphProto | FunctionProto,
+    scope: GraphScope,
+    functions: Mapping[tuple[str, str], FunctionProto],
+    depth: int,
 ) -> Iterator[PlacedNode]:
     if depth > _DEEPEST:
         raise UnreadableError(f"its graphs and functions are nested more than {_DEEPEST} deep")
@@ -209,7 +202,7 @@ def _nodes(
 
 
 def _scope(graph: GraphProto, parent: GraphScope | None, owner: NodeProto | None = None) -> GraphScope:
-    constants: dict[str, TensorProto | SparseTensorProto] = {tensor.name: tensor for tensor in graph.initializer}
+    constants: dict[str, TensorProto | onnx.SparseTensorProto] = {tensor.name: tensor for tensor in graph.initializer}
     constants |= {sparse.values.name: sparse for sparse in graph.sparse_initializer}
     return GraphScope(
         parent,
