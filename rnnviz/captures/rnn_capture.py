@@ -78,9 +78,8 @@ def capture(
         How many bytes to keep: inputs, outputs, and weights that changed. Later calls are counted and not kept.
     join : {"carried", "all", "none"}
         Which calls of a layer are one sequence: those that start from the final state of an earlier one, all, or none.
-        Calls of one time step that all start from the same state are one sequence, too, since a loop that decodes one
-        step at a time may forget to pass the state on; and so are calls of an LSTM that start from the h and c of an
-        earlier one, swapped.
+        So are calls of one time step that all start from the same state, as of a loop that forgets to pass it on, and
+        calls of an LSTM that start from the h and c of an earlier one, swapped.
     gradients : bool
         Whether to record what `loss.backward()` gives within the block, in PyTorch: the gradients of the outputs and of
         the parameters of each layer that is called once before it.
@@ -159,7 +158,7 @@ class Call:
 
     `parameters` has Gluon's names, such as l0_i2h_weight (G·H, I). `initial` and `final` are h, and c of an LSTM, each
     (L·D, N, H); until the block ends, `initial` is empty if it is 0. `output` is (T, N, D·H). `layers` returns the
-    hidden values (L, D, T, N, H) of a stack, whose output is that of its top layer alone.
+    hidden values (L, D, T, N, H) of a stack.
     """
 
     network: Network
@@ -975,21 +974,15 @@ class _TorchLayer:
 
     def _read(self, result: Any, input: Any, hx: Any = None) -> Call:
         module, rnn = self._module, self._torch.nn.utils.rnn
-        lengths: tuple[int, ...] = ()
-        if self._cell:
-            x, final = input.reshape(1, -1, module.input_size), result
-            output = result[0] if isinstance(result, tuple) else result
-        elif module.training and module.dropout and module.num_layers > 1:
+        if not self._cell and module.training and module.dropout and module.num_layers > 1:
             raise _Skipped("dropout between its layers is active: call model.eval() first")
+        output, final = (result[0] if isinstance(result, tuple) else result, result) if self._cell else result
+        lengths: tuple[int, ...] = ()
+        if isinstance(input, rnn.PackedSequence):
+            (x, counts), (output, _) = rnn.pad_packed_sequence(input), rnn.pad_packed_sequence(output)
+            lengths = tuple(counts.tolist())
         else:
-            x, (output, final) = input, result
-            if isinstance(input, rnn.PackedSequence):
-                (x, counts), (output, _) = rnn.pad_packed_sequence(input), rnn.pad_packed_sequence(output)
-                lengths = tuple(counts.tolist())
-            elif input.dim() == 2:
-                x, output = input.unsqueeze(1), output.unsqueeze(1)
-            elif module.batch_first:
-                x, output = input.transpose(0, 1), output.transpose(0, 1)
+            x, output = self._over_time(input), self._over_time(output)
         if output.is_meta:
             raise _Skipped(_NO_TORCH_NUMBERS)
         dtype = output.dtype
@@ -1019,6 +1012,14 @@ class _TorchLayer:
         parameters = self.parameters(lowered)
         return Call(network, parameters, copied(x), first, output, last, lengths, lowered, _torch_layers, gradients)
 
+    def _over_time(self, tensor: Any) -> Any:
+        """A tensor that the layer read or returned, time first."""
+        if self._cell:
+            return tensor.reshape(1, -1, tensor.shape[-1])
+        if tensor.dim() == 2:
+            return tensor.unsqueeze(1)
+        return tensor.transpose(0, 1) if self._module.batch_first else tensor
+
     def _follow(self, result: Any) -> Gradients | None:
         """Gradients that the backward pass of a call will give; None of a call that has none."""
         output, final = (result, result) if self._cell else result
@@ -1045,17 +1046,10 @@ class _TorchLayer:
             if tensor.requires_grad:
                 self._hooks.append(tensor.register_hook(add))
 
-        def over_time(gradient: Any) -> Any:
-            if packed:
-                rnn = self._torch.nn.utils.rnn
-                return rnn.pad_packed_sequence(output._replace(data=gradient))[0]
-            if self._cell:
-                return gradient.reshape(1, -1, gradient.shape[-1])
-            if gradient.dim() == 2:
-                return gradient.unsqueeze(1)
-            return gradient.transpose(0, 1) if self._module.batch_first else gradient
+        def padded(gradient: Any) -> Any:
+            return self._torch.nn.utils.rnn.pad_packed_sequence(output._replace(data=gradient))[0]
 
-        follow(returned, found.loss, "output", over_time)
+        follow(returned, found.loss, "output", padded if packed else self._over_time)
         for name, state in zip("hc", final if isinstance(final, tuple) else (final,)):
             if state is not returned:
                 follow(state, found.loss, name, lambda gradient: gradient.reshape(rows, -1, gradient.shape[-1]))
@@ -1475,29 +1469,22 @@ class _Keras(_Framework):
             if all(len(outputs) == len(x) for outputs in steps):
                 hidden = np.stack([rows(self._keras.ops.stack(outputs, 1)) for outputs in steps])[:, None]
         network = replace(networks[0], num_layers=len(cells), reverse=bool(layer.go_backwards), layout="NTC")
-        call = self._call(cells, recorder, network, dtype, x, initial_state, rows(result[1]), result[2], self._array)
+        values = x, initial_state, rows(result[1]), result[2]
+        call = self._call(cells, recorder, network, dtype, values, self._array)
         return replace(call, lengths=lengths, layers=None if hidden is None else lambda call: hidden)
 
     def _cell_call(
         self, cell: Any, recorder: _Recorder, result: Any, x: Any, states: Any, training: Any = False
     ) -> Call:
         dtype = self._dtype(result, stepwise=True)
-        network = self._network(cell, training)
-        return self._call([cell], recorder, network, dtype, x[None], states, result[0][None], result[1], self._copy)
+        values = x[None], states, result[0][None], result[1]
+        return self._call([cell], recorder, self._network(cell, training), dtype, values, self._copy)
 
     def _call(
-        self,
-        cells: list[Any],
-        recorder: _Recorder,
-        network: Network,
-        dtype: str,
-        x: Any,
-        initial: Any,
-        output: Any,
-        final: Any,
-        copied: Callable[[Any, str], Any],
+        self, cells: list[Any], recorder: _Recorder, network: Network, dtype: str, values: Any, copied: Any
     ) -> Call:
-        """A call of the cells of a stack. The parameters are what the call took and gave, and how arrays are copied."""
+        """A call of the cells of a stack: its input, initial states, output and final states, and what copies them."""
+        x, initial, output, final = values
 
         def states(values: Any) -> Arrays:
             arrays = [copied(state[None], dtype) for state in _leaves(values)]
@@ -1548,16 +1535,13 @@ class _Keras(_Framework):
         if training and (cell.dropout or cell.recurrent_dropout):
             raise _Skipped("dropout of its inputs or states is active: call the model with training=False")
         if id(cell) not in self._networks:
-            self._networks[id(cell)] = self._new_network(cell, kind)
+            name = _KERAS_CELLS[kind][0]
+            gates = "" if name == "rnn" else self._activation(cell.recurrent_activation)
+            if name == "gru" and not cell.reset_after:
+                name = "gru_reset_before"
+            name, activations = _cell_of(name, gates, self._activation(cell.activation))
+            self._networks[id(cell)] = Network(name, 0, cell.units, activations=activations)
         return self._networks[id(cell)]
-
-    def _new_network(self, cell: Any, kind: str) -> Network:
-        name = _KERAS_CELLS[kind][0]
-        gates = "" if name == "rnn" else self._activation(cell.recurrent_activation)
-        if name == "gru" and not cell.reset_after:
-            name = "gru_reset_before"
-        name, activations = _cell_of(name, gates, self._activation(cell.activation))
-        return Network(name, 0, cell.units, activations=activations)
 
     def _activation(self, function: Any) -> str:
         """The name of an activation in a config."""
