@@ -1,9 +1,8 @@
 """Weights written to a model file, which is read back and run before it is kept.
 
-Its weights must be bit-identical when read back, and a run of it correct. A file with bit-identical weights may still
-define another network for its framework: with another gate order, or with its layers joined in another way. Therefore
-the framework runs the file, if it is installed, on a random sequence from a random initial state, and the step audit
-compares each step with the original parameters. The manual engine does the same with the weights that were read back.
+Its weights must be bit-identical when read back. They may still define another network for its framework, with another
+gate order or with layers joined in another way. Therefore the framework, if it is installed, and the manual engine run
+the file on random inputs, and the step audit compares each step with the original parameters.
 """
 
 from collections.abc import Callable
@@ -35,9 +34,8 @@ _SEQUENCE = SequenceSource(source="normal", batch_size=2, timesteps=3)
 class RoundtripCheck:
     """The result of a passed check: how many weights and biases were compared.
 
-    `library` is the version of the framework that ran the file in addition to NumPy, such as "onnxruntime 1.19", else
-    "". `reason` says why the framework of the format did not run it, a clause without a full stop; "" if it did, or if
-    the format has none. `assumptions` are those of the model file that the weights come from.
+    `library` is the version of the framework that ran the file in addition to NumPy, else `reason` says why it did not,
+    "" if the format has none. `assumptions` are those of the model file that the weights come from.
     """
 
     numbers: int
@@ -64,10 +62,7 @@ _LOADED, _WRITTEN, _READ_BACK = 0.2, 0.3, 0.5
 
 
 class Form(Protocol):
-    """A format of weight files, and the engine that can run them, if there is one.
-
-    Reading and writing may raise an InputError, writing an OSError, too.
-    """
+    """A format of weight files, and the engine that can run them, if there is one."""
 
     @property
     def library(self) -> str | None: ...
@@ -80,10 +75,8 @@ class Form(Protocol):
 def write_verified(load: Callable[[], Inputs], form: Form, temporary: Path, shown: Path) -> RoundtripCheck:
     """Write parameters to `temporary`, read them back and run them; to be called in a subprocess.
 
-    `load` loads all inputs of a run: the sequence may decide the network's size. Messages name the path `shown`.
-
-    Raises an InputError if the inputs cannot be loaded or the file cannot be written, and an EngineError if it does not
-    pass the check. It must not be kept then.
+    `load` loads all inputs of a run: the sequence may decide the network's size. Messages name the path `shown`. Raises
+    an EngineError if the file does not pass the check; it must not be kept then.
     """
     with stage(0.0, _LOADED):
         inputs = load()
@@ -107,10 +100,9 @@ def write_verified(load: Callable[[], Inputs], form: Form, temporary: Path, show
 def check_roundtrip(
     network: Network, parameters: Parameters, path: Path, read_back: Parameters, library: str | None
 ) -> RoundtripCheck:
-    """Compare a written file, and the parameters read back from it, with the parameters that it must contain.
+    """Compare a written file, and the parameters read back from it, with those that it must contain.
 
-    `library` is the engine that can run files of this format; None if there is none. Raises an EngineError if a weight
-    differs, or an engine refuses the file or computes another result.
+    `library` is the engine that can run files of this format. Raises an EngineError where something differs.
     """
     for name, array in parameters.items():
         found = read_back[name]
@@ -137,10 +129,7 @@ def check_roundtrip(
 
 
 def check_computes(engine: Engine, inputs: Inputs) -> None:
-    """Run an engine, and audit each step against the parameters of `inputs`.
-
-    Raises an EngineError if the engine fails, or a step, a final state or an output is wrong; the sentence says where.
-    """
+    """Run an engine, and audit each step against `inputs`; an EngineError says what is wrong, and where."""
     trace = trace_in_memory(engine.version, inputs.network, inputs.places, engine.states(inputs.network))
     for array in trace.values():
         # It cannot pass for a result.

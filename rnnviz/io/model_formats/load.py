@@ -309,10 +309,9 @@ def room_for_file(path: Path) -> int:
 
 @dataclass(frozen=True)
 class WeightFormat:
-    """A format that is written, by `write_weights(network, parameters, path)` of the reader's module.
+    """A format that is written, by the reader's `write_weights`; `whole` is whether a file says all of a network.
 
     `library` is the engine whose framework reads such files itself, with the types `dtypes` and the cells `has_cell`.
-    `whole` is whether a file says all of a network.
     """
 
     title: str
