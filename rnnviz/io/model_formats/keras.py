@@ -1,9 +1,10 @@
 """The recurrent layers of a Keras model as Gluon's parameters: `.keras`, `.weights.h5`, and `.h5` as Keras 2 wrote it.
 
 Keras has its kernels transposed, its gates i, f, c, o and z, r, h, and one bias, which becomes Gluon's i2h bias; a GRU
-with reset_after has two. Keras 3 writes `…/lstm/cell/vars/0` (kernel), `1` (recurrent kernel) and `2` (bias), with both directions below
-`forward_layer` and `backward_layer`, and the cells of a stack in `cell/cells`. Keras 2 and all HDF5 files of whole
-models have `…/lstm/lstm_cell/kernel`, `recurrent_kernel` and `bias`, with `forward_…` and `backward_…` on the way.
+with reset_after has two. Keras 3 writes `…/lstm/cell/vars/0` (kernel), `1` (recurrent kernel) and `2` (bias), with both
+directions below `forward_layer` and `backward_layer`, and the cells of a stack in `cell/cells`. Keras 2 and all HDF5
+files of whole models have `…/lstm/lstm_cell/kernel`, `recurrent_kernel` and `bias`, with `forward_…` and `backward_…`
+on the way.
 """
 
 import re
