@@ -17,7 +17,6 @@ import pytest
 from rnnviz.core.errors import InputError
 from rnnviz.execution.child_process import call_in_subprocess
 from rnnviz.io.model_formats import keras_file
-from rnnviz.io.model_formats.formats import open_model
 from rnnviz.io.model_formats.load import entries_of
 from tests.io.model_formats.damage import KINDS, damaged, networks_in, outcome_of
 from tests.io.model_formats.samples import CHECKED_SUMS, WRITERS
@@ -106,75 +105,107 @@ def test_library_messages_about_a_damaged_file_are_cut(tmp_path: Path) -> None:
     assert len(str(told.value)) < 600
 
 
-def params_header(count: int, *array: tuple[str, tuple[int, ...]]) -> bytes:
+def params(count: int, *array: tuple[str, tuple[int, ...]]) -> bytes:
     return struct.pack("<QQQ", 0x112, 0, count) + b"".join(
         struct.pack(f"<{layout}", *values) for layout, values in array
     )
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (params_header(2**62), "declares 4611686018427387904 arrays"),
-        (
-            params_header(1, ("Iii", (0xF993FAC9, 0, 2)), ("qq", (2**31, 2**31)), ("iii", (1, 0, 0))),
-            "numbers in array 0",
-        ),
-        (params_header(1, ("Iii", (0xF993FAC9, 0, 2**30))), "1073741824 sizes"),
-        (params_header(1, ("Iii", (0xF993FAC9, 0, 1)), ("q", (-5,)), ("iii", (1, 0, 0))), "has the shape"),
-        (params_header(1, ("Iii", (0xF993FAC9, 0, 1)), ("q", (0,)), ("iii", (1, 0, 77))), "the type 77"),
-        (params_header(0, ("QQ", (1, 2**40))), "letters in a name"),
-    ],
-    ids=["arrays", "numbers", "sizes", "negative", "type", "name"],
-)
-def test_lengths_beyond_the_file_are_met_before_anything_of_that_length(
-    tmp_path: Path, content: bytes, words: str
-) -> None:
-    path = tmp_path / "w.params"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=words):
-        open_model(path)
-
-
-def safetensors_header(length: int, begin: int, end: int, shape: list[int]) -> bytes:
+def safetensors(length: int, begin: int, end: int, shape: list[int]) -> bytes:
     header = json.dumps({"weight_hh_l0": {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}}).encode()
     return struct.pack("<Q", length or len(header)) + header + bytes(64)
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
-        (1 << 40, 0, 64, [4, 4]),
-        (0, 0, 1 << 40, [1 << 19, 1 << 19]),
-        (0, 0, 64, [1 << 40, 1 << 40]),
-        (0, 1 << 40, (1 << 40) + 64, [4, 4]),
-        (0, 64, 0, [4, 4]),
-    ],
-    ids=["header", "array", "shape", "place", "backwards"],
-)
-def test_a_safetensors_header_that_promises_more_than_the_file_is_refused(
-    tmp_path: Path, header: tuple[int, int, int, list[int]]
-) -> None:
-    path = tmp_path / "w.safetensors"
-    path.write_bytes(safetensors_header(*header))
-    with pytest.raises(InputError, match=r"is not a valid \.safetensors file: .*\.$"):
-        entries_of(path)
+def npz(shape: tuple[int, ...]) -> bytes:
+    header, content = BytesIO(), BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    with zipfile.ZipFile(content, "w") as file:
+        file.writestr("l0_h2h_weight.npy", header.getvalue() + bytes(64))
+    return content.getvalue()
 
 
-@pytest.mark.parametrize("archive", [False, True])
-def test_an_npy_header_that_promises_more_than_the_file_is_refused(tmp_path: Path, archive: bool) -> None:
-    header = BytesIO()
-    described = {"descr": "<f4", "fortran_order": False, "shape": (1 << 30, 1 << 30)}
-    np.lib.format.write_array_header_1_0(header, described)
-    path = tmp_path / ("w.npz" if archive else "w")
-    if archive:
-        with zipfile.ZipFile(path, "w") as file:
-            file.writestr("l0_h2h_weight.npy", header.getvalue() + bytes(64))
-    else:
-        path.mkdir()
-        (path / "l0_h2h_weight.npy").write_bytes(header.getvalue() + bytes(64))
+def torch_archive(pickled: bytes) -> bytes:
+    content = BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("w/data.pkl", pickled)
+        archive.writestr("w/data/0", bytes(256))
+    return content.getvalue()
+
+
+def tensor(shape: str, strides: str) -> bytes:
+    """The pickle of one tensor, whose sizes are given as pickle's opcodes."""
+    return (
+        b"\x80\x02}X\x0c\0\0\0weight_hh_l0ctorch._utils\n_rebuild_tensor_v2\n("
+        b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuI64\ntQI0\n"
+        + f"({shape}t({strides}t".encode()
+        + b"\x89ccollections\nOrderedDict\n)RtRs."
+    )
+
+
+DENSE, CHANGED = 0xF993FAC9, tensor("I16\nI4\n", "I4\nI1\n")[:-2] + b"}X\x05\0\0\0shape(I99\nI99\ntsbs."
+DEEP = b"\x80\x02" + b"(" * 100_000 + b"l" * 100_000 + b"."
+NO_SAFETENSORS, NO_PICKLE = r"is not a valid \.safetensors file: .*\.$", "its pickle cannot be read"
+REFUSED: dict[str, tuple[str, bytes | None, str]] = {
+    "missing": ("missing.pt", None, "does not exist"),
+    "empty": ("w.pt", b"", "is empty"),
+    "text": ("w.txt", b"some text", "is not a supported model file: it must be one of .params"),
+    "text as safetensors": ("w.safetensors", b"some text of more than eight letters", NO_SAFETENSORS),
+    "no archive": ("w.npz", b"PK\x03\x04rubbish", "is not a valid .npz file"),
+    "no magic number": ("w.pt", b"\x80\x02K\x01.", "does not begin with PyTorch's magic number"),
+    "text as params": ("w.params", b"some text of some length, no more", "is not a valid MXNet parameter file"),
+    "arrays": ("w.params", params(2**62), "declares 4611686018427387904 arrays"),
+    "numbers": (
+        "w.params",
+        params(1, ("Iii", (DENSE, 0, 2)), ("qq", (2**31, 2**31)), ("iii", (1, 0, 0))),
+        "numbers in array 0",
+    ),
+    "sizes": ("w.params", params(1, ("Iii", (DENSE, 0, 2**30))), "1073741824 sizes"),
+    "negative": ("w.params", params(1, ("Iii", (DENSE, 0, 1)), ("q", (-5,)), ("iii", (1, 0, 0))), "has the shape"),
+    "type": ("w.params", params(1, ("Iii", (DENSE, 0, 1)), ("q", (0,)), ("iii", (1, 0, 77))), "the type 77"),
+    "name": ("w.params", params(0, ("QQ", (1, 2**40))), "letters in a name"),
+    "header": ("w.safetensors", safetensors(1 << 40, 0, 64, [4, 4]), NO_SAFETENSORS),
+    "array": ("w.safetensors", safetensors(0, 0, 1 << 40, [1 << 19, 1 << 19]), NO_SAFETENSORS),
+    "shape": ("w.safetensors", safetensors(0, 0, 64, [1 << 40, 1 << 40]), NO_SAFETENSORS),
+    "place": ("w.safetensors", safetensors(0, 1 << 40, (1 << 40) + 64, [4, 4]), NO_SAFETENSORS),
+    "backwards": ("w.safetensors", safetensors(0, 64, 0, [4, 4]), NO_SAFETENSORS),
+    "npy": ("w.npz", npz((1 << 30, 1 << 30)), r"would have 46116860184273880\d\d bytes and has 192"),
+    **{
+        f"pickle, {name}": ("w.pt", torch_archive(pickled), words)
+        for name, pickled, words in (
+            ("beyond", tensor("I16\nI4\n", "I400\nI1\n"), "reaches beyond its storage of 64 numbers"),
+            ("negative", tensor("I16\nI-4\n", "I4\nI1\n"), "not described as PyTorch does"),
+            ("strides", tensor("I16\n", "I4\nI1\n"), "not described as PyTorch does"),
+            ("long", b"\x80\x02\x8b\xff\xff\xff\x7f.", NO_PICKLE),
+            ("bytes", b"\x80\x04\x8e\xff\xff\xff\xff\xff\x00\x00\x00.", f"{NO_PICKLE}|more memory"),
+            ("number", b"\x80\x02K\x01.", "contains no state_dict"),
+            ("system", b"cos\nsystem\n(X\x02\0\0\0lstR.", r"os\.system"),
+            ("extension", b"\x80\x02\x82\x01.", NO_PICKLE),
+            ("changed", CHANGED, "only a dict may be given more"),
+            ("deep", DEEP, f"contains no state_dict|{NO_PICKLE}"),
+        )
+    },
+    **{
+        f"onnx, {content[:9]!r}": ("w.onnx", content, r"not a valid ONNX model: .*\.$")
+        for content in (b"nonsense, and more of it", b"\x08\x09", b"\0" * 100)
+    },
+}
+"""Files that promise more than they hold, or that their library does not write: content and words of the sentence."""
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_file_that_is_no_model_or_promises_too_much_is_refused_in_a_sentence(tmp_path: Path, name: str) -> None:
+    file, content, words = REFUSED[name]
+    if content is not None:
+        (tmp_path / file).write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        entries_of(tmp_path / file)
+
+
+def test_an_npy_file_in_a_folder_that_promises_more_than_it_holds_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(BytesIO(npz((1 << 30, 1 << 30)))) as archive:
+        archive.extractall(tmp_path / "w")
     with pytest.raises(InputError, match=r"would have 46116860184273880\d\d bytes and has 192"):
-        entries_of(path)
+        entries_of(tmp_path / "w")
 
 
 @pytest.mark.slow
@@ -205,26 +236,6 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "w.pt"
     os.mkfifo(path)
     with pytest.raises(InputError, match=r"w\.pt cannot be read: it is a pipe"):
-        entries_of(path)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "words"),
-    [
-        ("missing.pt", None, "does not exist"),
-        ("w.pt", b"", "is empty"),
-        ("w.txt", b"some text", "is not a supported model file: it must be one of .params"),
-        ("w.safetensors", b"some text of more than eight letters", "is not a valid .safetensors file"),
-        ("w.npz", b"PK\x03\x04rubbish", "is not a valid .npz file"),
-        ("w.pt", b"\x80\x02K\x01.", "does not begin with PyTorch's magic number"),
-        ("w.params", b"some text of some length, no more", "is not a valid MXNet parameter file"),
-    ],
-)
-def test_a_file_that_is_not_a_model_is_refused(tmp_path: Path, name: str, content: bytes | None, words: str) -> None:
-    path = tmp_path / name
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(InputError, match=words):
         entries_of(path)
 
 

@@ -18,6 +18,7 @@ from tests.io.model_formats.damage import damaged as changed
 from tests.io.model_formats.damage import networks_in, outcome_of
 from tests.io.model_formats.samples import NETWORK, WRITERS
 from tests.io.model_formats.sources import in_torch_names, weights_of
+from tests.io.model_formats.test_damage import tensor
 from tests.profiles import nightly_except
 
 
@@ -64,44 +65,6 @@ def write_archive(path: Path, value: Any, **members: bytes) -> None:
             archive.writestr(f"w/data/{name}", content)
 
 
-def described(shape: str, strides: str, length: int = 64) -> bytes:
-    """The pickle of one tensor, whose sizes are given as pickle's opcodes."""
-    return (
-        b"\x80\x02}X\x0c\0\0\0weight_hh_l0ctorch._utils\n_rebuild_tensor_v2\n("
-        b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpu"
-        + f"I{length}\n".encode()
-        + b"tQI0\n"
-        + f"({shape}t({strides}t".encode()
-        + b"\x89ccollections\nOrderedDict\n)RtRs."
-    )
-
-
-@pytest.mark.parametrize(
-    ("pickled", "words"),
-    [
-        (described("I16\nI4\n", "I400\nI1\n"), r"reaches beyond its storage of 64 numbers"),
-        (described("I16\nI-4\n", "I4\nI1\n"), "not described as PyTorch does"),
-        (described("I16\n", "I4\nI1\n"), "not described as PyTorch does"),
-        (b"\x80\x02\x8b\xff\xff\xff\x7f.", "its pickle cannot be read"),
-        (b"\x80\x04\x8e\xff\xff\xff\xff\xff\x00\x00\x00.", "its pickle cannot be read|more memory"),
-        (b"\x80\x02K\x01.", "contains no state_dict"),
-        (b"cos\nsystem\n(X\x02\0\0\0lstR.", r"os\.system"),
-        (b"\x80\x02\x82\x01.", "its pickle cannot be read"),
-        (
-            described("I16\nI4\n", "I4\nI1\n")[:-2] + b"}X\x05\0\0\0shape(I99\nI99\ntsbs.",
-            "only a dict may be given more",
-        ),
-        (b"\x80\x02" + b"(" * 100_000 + b"l" * 100_000 + b".", "contains no state_dict|its pickle cannot be read"),
-    ],
-    ids=["beyond", "negative", "strides", "long", "bytes", "number", "system", "extension", "changed", "deep"],
-)
-def test_a_pickle_that_pytorch_does_not_write_is_refused(tmp_path: Path, pickled: bytes, words: str) -> None:
-    path = tmp_path / "w.pt"
-    write_archive(path, pickled, **{"0": bytes(256)})
-    with pytest.raises(InputError, match=words):
-        entries_of(path)
-
-
 @pytest.mark.parametrize(
     "pickled",
     [
@@ -122,7 +85,7 @@ def test_tuples_that_refer_to_each_other_are_followed_once(tmp_path: Path, pickl
 @pytest.mark.slow
 def test_a_storage_that_unpacks_to_more_than_its_size_is_not_unpacked(tmp_path: Path) -> None:
     path = tmp_path / "w.pt"
-    write_archive(path, described("I16\nI4\n", "I4\nI1\n"), **{"0": bytes(100 << 20)})
+    write_archive(path, tensor("I16\nI4\n", "I4\nI1\n"), **{"0": bytes(100 << 20)})
     model = open_model(path)
     assert not model.entries[0].supported
     with pytest.raises(InputError, match="has 104857600 bytes instead of 256"):

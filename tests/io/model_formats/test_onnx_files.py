@@ -5,52 +5,45 @@ import os
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, numpy_helper
 
 from rnnviz.core.errors import InputError
 from rnnviz.io.model_formats.onnx import open_model
+from tests.io.model_formats.corpus.onnx_graphs import FEATURES, Graph, H, normal
 
-FEATURES, H = 3, 2
 ROWS = 4 * H
-SIZES = {"W": (1, ROWS, FEATURES), "R": (1, ROWS, H), "B": (1, 2 * ROWS)}
+SIZES = {"W": (1, ROWS, FEATURES), "R": (1, ROWS, H), "B": (1, 2 * ROWS), "W2": (1, ROWS, H)}
 
 
 def model_of(tensors):
-    lstm = helper.make_node("LSTM", ["x", "W", "R", "B"], ["Y"], name="lstm", hidden_size=H)
-    upper = helper.make_node("LSTM", ["z", "W2", "R"], ["Z"], name="upper", hidden_size=H)
-    squeeze = helper.make_node("Squeeze", ["Y", "axes"], ["z"])
-    graph = helper.make_graph(
-        [lstm, squeeze, upper],
-        "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, None, FEATURES])],
-        [helper.make_tensor_value_info("Z", TensorProto.FLOAT, None)],
-        tensors,
-    )
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    """Two layers that feed each other, with the second one's W as W2."""
+    graph = Graph(outputs=["upper_y"])
+    graph.recurrent("LSTM", graph.input("x", None, None, FEATURES), "lstm")
+    graph.node("Squeeze", ["lstm_y", "axes"], "z")
+    graph.recurrent("LSTM", "z", "upper")
+    graph.nodes[0].input[1:4], graph.nodes[2].input[1:4] = "WRB", ["W2", "R", "B"]
+    graph.constants.clear()
+    model = graph.proto()
+    model.graph.initializer.extend(tensors)
+    return model
 
 
-def arrays():
-    rng = np.random.default_rng(1)
-    found = {name: rng.normal(size=shape).astype(np.float32) for name, shape in SIZES.items()}
-    return found | {"W2": rng.normal(size=(1, ROWS, H)).astype(np.float32), "axes": np.array([1])}
-
-
-def external(name, array, **fields):
-    tensor = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=array.shape)
-    tensor.data_location = TensorProto.EXTERNAL
-    for key, value in fields.items():
-        tensor.external_data.add(key=key, value=str(value))
-    return tensor
+def tensors():
+    numbers = {name: normal(*shape, seed=place) for place, (name, shape) in enumerate(SIZES.items())}
+    return [numpy_helper.from_array(array, name) for name, array in (numbers | {"axes": np.array([1])}).items()]
 
 
 def save_with_external(folder, **fields):
     """A model whose W is outside it."""
-    values = arrays()
-    tensors = [numpy_helper.from_array(array, name) for name, array in values.items() if name != "W"]
+    stored = tensors()
+    w = numpy_helper.to_array(stored[0])
+    stored[0] = TensorProto(name="W", data_type=TensorProto.FLOAT, dims=w.shape, data_location=TensorProto.EXTERNAL)
+    for key, value in fields.items():
+        stored[0].external_data.add(key=key, value=str(value))
     folder.mkdir(exist_ok=True)
     path = folder / "m.onnx"
-    path.write_bytes(model_of([*tensors, external("W", values["W"], **fields)]).SerializeToString())
-    return path, values["W"]
+    path.write_bytes(model_of(stored).SerializeToString())
+    return path, w
 
 
 def entry_of(path):
@@ -65,11 +58,11 @@ def test_external_weights_are_read_at_their_offset(tmp_path):
 
 
 def test_external_weights_written_by_onnx_are_read(tmp_path):
-    values = arrays()
-    model = model_of([numpy_helper.from_array(array, name) for name, array in values.items()])
-    onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, location="m.data", size_threshold=0)
+    stored = tensors()
+    expected = numpy_helper.to_array(stored[3])
+    onnx.save(model_of(stored), tmp_path / "m.onnx", save_as_external_data=True, location="m.data", size_threshold=0)
     read = open_model(tmp_path / "m.onnx").parameters("lstm..upper")
-    i, o, f, c = np.split(values["W2"][0], 4)
+    i, o, f, c = np.split(expected[0], 4)
     np.testing.assert_array_equal(read["l1_i2h_weight"], np.concatenate([i, f, c, o]))
 
 
@@ -110,10 +103,10 @@ def test_weights_elsewhere_or_of_another_size_are_refused_before_anything_is_rea
 
 
 def test_the_size_of_a_tensor_is_checked_against_its_bytes(tmp_path):
-    tensors = [numpy_helper.from_array(array, name) for name, array in arrays().items()]
-    tensors[0].dims[:] = [1, ROWS, 1 << 40]
+    stored = tensors()
+    stored[0].dims[:] = [1, ROWS, 1 << 40]
     path = tmp_path / "m.onnx"
-    path.write_bytes(model_of(tensors).SerializeToString())
+    path.write_bytes(model_of(stored).SerializeToString())
     assert "needs" in entry_of(path).reason
 
 
@@ -125,17 +118,9 @@ def test_a_file_of_two_gigabytes_is_refused_unread(tmp_path):
         open_model(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"nonsense, and more of it", b"\x08\x09", b"\0" * 100])
-def test_a_file_that_is_not_a_model_is_refused_in_a_sentence(content, tmp_path):
-    path = tmp_path / "m.onnx"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=r"not a valid ONNX model: .*\.$"):
-        open_model(path)
-
-
 @pytest.mark.parametrize("name", [b"lstm", b"hidden_size"])
 def test_names_that_are_not_utf8_are_reported(name, tmp_path):
-    content = model_of([numpy_helper.from_array(array, key) for key, array in arrays().items()]).SerializeToString()
+    content = model_of(tensors()).SerializeToString()
     path = tmp_path / "m.onnx"
     path.write_bytes(content.replace(name, b"\xff" + name[1:]))
     entry = open_model(path).entries[0]
