@@ -2,7 +2,9 @@
 
 import random
 import warnings
+import zipfile
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -93,3 +95,22 @@ def outcome_of(path: Path, whole: Mapping[str, tuple[Network, Mapping[str, NDArr
         if any(not np.array_equal(array, whole[name][1][key]) for key, array in arrays.items()):
             outcome = "numbers"
     return outcome
+
+
+def torch_archive(pickled: bytes, storage: bytes = bytes(256)) -> bytes:
+    """A file of PyTorch with this description and storage."""
+    content = BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("w/data.pkl", pickled)
+        archive.writestr("w/data/0", storage)
+    return content.getvalue()
+
+
+def tensor(shape: str, strides: str) -> bytes:
+    """The pickle of one tensor, whose sizes are given as pickle's opcodes."""
+    return (
+        b"\x80\x02}X\x0c\0\0\0weight_hh_l0ctorch._utils\n_rebuild_tensor_v2\n("
+        b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuI64\ntQI0\n"
+        + f"({shape}t({strides}t".encode()
+        + b"\x89ccollections\nOrderedDict\n)RtRs."
+    )

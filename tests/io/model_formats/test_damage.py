@@ -18,7 +18,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.execution.child_process import call_in_subprocess
 from rnnviz.io.model_formats import keras_file
 from rnnviz.io.model_formats.load import entries_of
-from tests.io.model_formats.damage import KINDS, damaged, networks_in, outcome_of
+from tests.io.model_formats.damage import KINDS, damaged, networks_in, outcome_of, tensor, torch_archive
 from tests.io.model_formats.samples import CHECKED_SUMS, WRITERS
 from tests.io.model_formats.sources import network, read_parameters, weights_of
 from tests.report_tables import ReportTable
@@ -122,24 +122,6 @@ def npz(shape: tuple[int, ...]) -> bytes:
     with zipfile.ZipFile(content, "w") as file:
         file.writestr("l0_h2h_weight.npy", header.getvalue() + bytes(64))
     return content.getvalue()
-
-
-def torch_archive(pickled: bytes) -> bytes:
-    content = BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("w/data.pkl", pickled)
-        archive.writestr("w/data/0", bytes(256))
-    return content.getvalue()
-
-
-def tensor(shape: str, strides: str) -> bytes:
-    """The pickle of one tensor, whose sizes are given as pickle's opcodes."""
-    return (
-        b"\x80\x02}X\x0c\0\0\0weight_hh_l0ctorch._utils\n_rebuild_tensor_v2\n("
-        b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuI64\ntQI0\n"
-        + f"({shape}t({strides}t".encode()
-        + b"\x89ccollections\nOrderedDict\n)RtRs."
-    )
 
 
 DENSE, CHANGED = 0xF993FAC9, tensor("I16\nI4\n", "I4\nI1\n")[:-2] + b"}X\x05\0\0\0shape(I99\nI99\ntsbs."

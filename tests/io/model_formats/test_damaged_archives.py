@@ -1,7 +1,6 @@
 """Damaged archives, and what is pickled in them: refused in a sentence, before anything is unpacked or run."""
 
 import os
-import pickle
 import zipfile
 from pathlib import Path
 from random import Random
@@ -15,10 +14,9 @@ from rnnviz.io.model_formats.formats import open_model
 from rnnviz.io.model_formats.load import entries_of
 from rnnviz.io.model_formats.torch_files import open_tensors
 from tests.io.model_formats.damage import damaged as changed
-from tests.io.model_formats.damage import networks_in, outcome_of
+from tests.io.model_formats.damage import networks_in, outcome_of, tensor, torch_archive
 from tests.io.model_formats.samples import NETWORK, WRITERS
 from tests.io.model_formats.sources import in_torch_names, weights_of
-from tests.io.model_formats.test_damage import tensor
 from tests.profiles import nightly_except
 
 
@@ -58,13 +56,6 @@ def test_an_array_of_objects_is_passed_over_and_not_unpickled(tmp_path: Path) ->
     assert [entry.supported for entry in entries_of(path)] == [True]
 
 
-def write_archive(path: Path, value: Any, **members: bytes) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("w/data.pkl", value if isinstance(value, bytes) else pickle.dumps(value, 2))
-        for name, content in members.items():
-            archive.writestr(f"w/data/{name}", content)
-
-
 @pytest.mark.parametrize(
     "pickled",
     [
@@ -78,14 +69,14 @@ def write_archive(path: Path, value: Any, **members: bytes) -> None:
 def test_tuples_that_refer_to_each_other_are_followed_once(tmp_path: Path, pickled: bytes) -> None:
     """A tuple of two references to a tuple of two references, and so on."""
     path = tmp_path / "w.pt"
-    write_archive(path, pickled)
+    path.write_bytes(torch_archive(pickled))
     assert entries_of(path) == ()
 
 
 @pytest.mark.slow
 def test_a_storage_that_unpacks_to_more_than_its_size_is_not_unpacked(tmp_path: Path) -> None:
     path = tmp_path / "w.pt"
-    write_archive(path, tensor("I16\nI4\n", "I4\nI1\n"), **{"0": bytes(100 << 20)})
+    path.write_bytes(torch_archive(tensor("I16\nI4\n", "I4\nI1\n"), bytes(100 << 20)))
     model = open_model(path)
     assert not model.entries[0].supported
     with pytest.raises(InputError, match="has 104857600 bytes instead of 256"):
