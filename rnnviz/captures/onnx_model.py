@@ -304,7 +304,6 @@ def _written(run: _Run, outputs: Outputs, folder: Path, single: bool, shown: Pat
 
 
 def _calls(layers: Sequence[_Node], outputs: Outputs) -> Iterator[Call]:
-    """The calls of a network in their order."""
     weights: list[dict[str, Array]] = []
     stack: StoredLayer | None = None
     parameters: Arrays = {}
@@ -400,7 +399,6 @@ def _sizes(value: ValueInfoProto) -> list[str]:
 
 
 def _fed(value: ValueInfoProto, given: str, path: Path) -> Array:
-    """The array in a file as an input of the model; raises an InputError if it does not fit."""
     array, name = _read(given, value.name)
     kind = _numpy_type(value)
     if kind is None or kind.kind not in "biuf":

@@ -295,7 +295,6 @@ class CapturedSequence:
         return _html("", [(None, self)], [])
 
     def _in_words(self) -> tuple[str, str]:
-        """The layer, and what it read."""
         network, first, lengths = self.network, self.calls[0], self.lengths
         words = [
             f"{network.cell}, I = {network.input_size}, H = {network.hidden_size}",
@@ -602,7 +601,6 @@ class _Skipped(Exception):
 
 
 def _reason(error: Exception) -> str:
-    """Why a call was not recorded, in one line."""
     if isinstance(error, _Skipped):
         return str(error)
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0][:200]}"
@@ -756,7 +754,6 @@ def _cell_of(kind: str, gates: str, own: str) -> tuple[str, tuple[str, ...] | No
 
 
 def _network_dtype(dtype: str) -> str:
-    """The type of a network that computes in `dtype`."""
     return "float64" if dtype == "float64" else "float32"
 
 
@@ -1419,7 +1416,6 @@ class _Keras(_Framework):
         return scope is not None and bool(scope.in_symbolic_scope())
 
     def _symbolic(self, tensor: Any) -> bool:
-        """Whether a tensor has no numbers."""
         backend = self._keras.backend.backend()
         return (
             self._building()
@@ -1628,7 +1624,6 @@ def _keras_kind(cell: Any) -> str:
 
 
 def _leaves(values: Any) -> Iterator[Any]:
-    """The tensors in lists within lists."""
     if isinstance(values, (list, tuple)):
         for value in values:
             yield from _leaves(value)
@@ -1660,7 +1655,6 @@ _ADAPTERS = (
 
 
 def _adapter_of(model: Any) -> Any:
-    """The adapter of the framework whose model it is; that one has been imported."""
     for module, name, adapter in _ADAPTERS:
         if module in sys.modules and isinstance(model, getattr(sys.modules[module], name)):
             return adapter()

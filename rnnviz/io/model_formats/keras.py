@@ -257,7 +257,6 @@ def _paired(places: Mapping[tuple[str, ...], list[StoredCell]]) -> Iterator[list
 
 
 def _number(cell: StoredCell) -> int:
-    """The number that Keras puts behind the name of a cell."""
     match = _CELL_NAME.fullmatch(cell.place[-1])
     return int(match["number"] or 0) if match is not None else 0
 

@@ -143,7 +143,6 @@ def _stored(path: str, dataset: h5py.Dataset, size: int) -> StoredArray:
 
 
 def _problem(path: str, dataset: h5py.Dataset, dtype: str, size: int) -> str:
-    """Why a dataset cannot be read; empty if it can."""
     if dtype == "void16":
         return f"{path} holds bfloat16 without its name, as Keras writes it to .h5: save the model as .keras"
     if dtype not in DTYPES:

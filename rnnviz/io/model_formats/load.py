@@ -248,7 +248,6 @@ def _check_network(entry: Entry, network: Network) -> None:
 
 
 def _error_of_sizes(sentence: str, stored: Network, network: Network) -> InputError:
-    """The error of weights that do not fit, with the settings that use their sizes."""
     keys = ("input_size", "hidden_size", "num_layers", "bidirectional", "projection_size")
     sizes = {f"network.{key}": getattr(stored, key) for key in keys if getattr(stored, key) != getattr(network, key)}
     given = [f"{key} = {display_value(value)}" for key, value in sizes.items() if value is not None]

@@ -209,7 +209,6 @@ def unpacked_vectors(file: TensorFile, path: Path) -> TensorFile:
 
 
 def _attributes(symbol: Path, vector: str) -> Mapping[str, Any]:
-    """The attributes of the node that reads the vector."""
     check_regular(symbol)
     try:
         if symbol.stat().st_size > _LARGEST_SYMBOL:

@@ -209,7 +209,6 @@ def _fused(form: str, prefix: str, layers: Layers, tensors: Mapping[str, Tensor]
 
 
 def _list(prefix: str, layers: Layers, tensors: Mapping[str, Tensor]) -> list[Found]:
-    """Cells that have numbers, each by itself."""
     alone: dict[int, Layers] = {}
     for (number, side), arrays in layers.items():
         alone.setdefault(number, {})[0, side] = arrays

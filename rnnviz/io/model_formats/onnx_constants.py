@@ -385,7 +385,6 @@ class Values:
         return shape, is_open
 
     def _declared(self, scope: GraphScope, name: str) -> tuple[Shape | None, bool]:
-        """The shape that the model declares for a value, if any."""
         value_info = scope.value_info.get(name)
         if value_info is None and scope.main and name in scope.producers:
             value_info = self._inferred().get(name)
@@ -502,7 +501,6 @@ def _integers(value: Value) -> Array:
 
 
 def _moved(node: NodeProto, attributes: Attributes, inputs: Sequence[Array | None], part: Value, output: int) -> Value:
-    """One output of an operator that moves elements."""
     operator = node.op_type
     if part.origins and part.open_size and not part.shape:
         if operator == "Identity":

@@ -228,7 +228,6 @@ def _has_second_direction(placed: PlacedNode) -> bool:
 
 
 def _refused(placed: PlacedNode, cell: str, reason: str, constants: Constants) -> RecurrentNode:
-    """An unsupported entry, with its sizes as far as they are known."""
     hidden = max(0, whole({a.name: a for a in placed.node.attribute}, "hidden_size"))
     features, dtype = 0, None
     with suppress(UnreadableError):
@@ -251,7 +250,6 @@ def _check(attributes: Attributes) -> None:
 
 
 def _cell(placed: PlacedNode, attributes: Attributes, constants: Constants) -> str:
-    """The cell that the operator computes with these attributes and inputs."""
     cells = [cell for cell in CELLS.values() if cell.onnx and cell.onnx.name == placed.node.op_type]
     given = {key: 1 for key in _CELL_ATTRIBUTES if whole(attributes, key)}
     peepholes = any(operator(cell).peepholes for cell in cells) and bool(placed.input("P"))

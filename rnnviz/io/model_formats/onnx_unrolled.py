@@ -86,7 +86,6 @@ def _step(node: NodeProto, scope: GraphScope) -> _Step | None:
 
 
 def _terms(name: str, scope: GraphScope) -> list[str]:
-    """The terms of a sum of sums."""
     terms = [name]
     for _ in range(_MOST_TERMS):
         sums = {term: node.input for term in terms if (node := scope.producers.get(term)) and node.op_type == "Add"}

@@ -161,7 +161,6 @@ def read_characters(path: Path) -> str:
 
 
 def _all_shards(index: Path) -> TensorFile:
-    """The arrays of all files that an index names."""
     places = _weight_map(index)
     there = [place for place in dict.fromkeys(places.values()) if (index.parent / place).is_file()]
     files = {place: _file(index.parent / place) for place in there}
@@ -183,7 +182,6 @@ def files_beside(path: Path) -> list[str]:
 
 
 def _index_of(path: Path) -> Path | None:
-    """The index that names the shard `path`, next to it."""
     indexes = sorted(path.parent.glob("*.index*.json")) if _SHARD.fullmatch(path.name) else []
     for index in indexes[:_MOST_INDEXES]:
         with suppress(InputError):  # one of another model may be damaged
@@ -209,7 +207,6 @@ def _weight_map(path: Path) -> Mapping[str, str]:
 
 
 def _exported(members: ZipMembers) -> TensorFile:
-    """The weights of an exported program, and the activations that its operators name."""
     path = members.path
     configs = [name for name in members.sizes if name.endswith(_CONFIG)]
     if len(configs) != 1:
@@ -269,7 +266,6 @@ def _activations(members: ZipMembers, folder: str) -> Iterator[tuple[str, str]]:
 
 
 def _named(inputs: Any, names: Mapping[Any, str]) -> Iterator[str]:
-    """The weights among the inputs of an operator."""
     for each in inputs:
         argument = each["arg"]
         for tensor in [argument.get("as_tensor"), *(argument.get("as_tensors") or ())]:
