@@ -666,7 +666,7 @@ def _with_counts(sequences: list[CapturedSequence]) -> list[CapturedSequence]:
 
 
 def _joinable(call: Call) -> Any:
-    """What calls that may be joined have in common; None of a call that cannot be joined."""
+    """The properties that calls of one sequence share; None of a call that cannot be joined."""
     network = call.network
     alone = call.lengths or network.bidirectional or network.reverse
     return None if alone else (network, id(call.parameters), call.x.shape[1:])

@@ -87,7 +87,7 @@ def sides_of(item: Item) -> tuple[tuple[Cell, ...], ...]:
 
 
 def computed_by(item: Item) -> Computed:
-    """What all cells of the layer compute; raises an UnreadableError that names the setting which no cell here has."""
+    """The cell that all of the layer are; raises an UnreadableError that names the setting which no cell here has."""
     both = class_of(item) == "Bidirectional" and is_read(item)
     layers = _directions(item) if both else (item,)
     own = next((layer for layer in layers if not is_read(layer)), None)
