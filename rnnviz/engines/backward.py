@@ -1,15 +1,11 @@
 """The backward pass over stacked layers in one or both directions, around any implementation of some steps of a lane.
 
-It goes from the top layer down, and in each lane from the last computed step to the first, in blocks of time steps. A
-block begins at the engine's own states, which the forward pass stored: only one block is in memory. Gradients of the
-layer below are added up where they stay, in its "grad.out".
+Lanes from the top, each from its last computed step, in blocks that begin at the engine's own stored states: one block
+is in memory. Gradients of the layer below are added up where they stay, in its "grad.out".
 
-A library's automatic differentiation computes them by two graphs. In the first one each step reads the state of the
-step before it, as in the forward pass, so that the library carries the gradients of the states from step to step. There
-a probe is added to each new state: a leaf, which has the gradient of the state, and whose value is the difference of
-the stored state from this one. In the second one the steps do not depend on each other: all of them are samples of one
-step, from the stored states before them. It gives the gradients of the layer input, of the parameters and of the
-pre-activations, each by few large products.
+Automatic differentiation needs two graphs. In the first, each step reads the state before it, and a probe is added to
+each new state: a leaf that has its gradient, and whose value is the stored state less this one. In the second, all
+steps are samples of one step from the stored states: the other gradients come from few large products.
 """
 
 from abc import ABC, abstractmethod
@@ -44,18 +40,12 @@ Arrays = Mapping[str, FloatArray]
 class BackwardTask:
     """B time steps of a lane, in the order of the forward pass, in which the same S samples are computed.
 
-    cell, parameters: The cell and the parameters of the lane.
-    x: (B, S, I): the layer input.
-    state: (S, U) by symbol: the states before the first step.
-    states: (B, S, U) by symbol: the states after each step, of those that the engine's trace has.
-    direct: (B, S, H): the gradients of h that do not come from the next step.
-    final: (S, U) by symbol: the gradients of the states after the last step, from the steps after it and from the loss.
-    cuts: (B,): whether truncation lets no gradient pass from a step to the one before it. The first is False.
-    lane, times, samples, backward: The layer and the direction, the time steps and the samples, and whether the last
-        step is computed first.
-    of: The block (B, S, U) of an array (T, N, U).
-    begins, pass_on: Of rows of packed samples: by step the rows in which a sample begins with its states, (S', U) by
-        symbol, and by step that which changes the gradients of the states before it, (S, U) by symbol.
+    `x` (B, S, I) is the layer input; (S, U) by symbol are `state` before the first step, and `final`, the gradients of
+    the states after the last one, from later steps and from the loss; `states` (B, S, U) those after each step that the
+    trace has; `direct` (B, S, H) the gradients of h that do not come from the next step. `cuts` (B,) says where
+    truncation lets no gradient pass to the step before; the first is False. `of` gives the block (B, S, U) of an array
+    (T, N, U). `begins` has of rows of packed samples by step the rows in which a sample begins with its states, (S', U)
+    by symbol; `pass_on` changes the gradients of the states before a step.
     """
 
     cell: CellSpec
@@ -81,13 +71,9 @@ class BackwardTask:
 
 @dataclass(frozen=True, eq=False)
 class BlockGradients:
-    """The gradients of a `BackwardTask`.
-
-    over_time: (B, S, U) by symbol: those of the states and of the pre-activations, as far as the trace has them.
-    x: (B, S, I): that of the layer input.
-    state: (S, U) by symbol: those of the states before the first step.
-    parameters: Those of the parameters, by the names of `CellSpec.parameter_shapes`.
-    """
+    """The gradients of a `BackwardTask`: of states and pre-activations `over_time` (B, S, U), as far as the trace has
+    them, of the layer input `x` (B, S, I), of the `state` before the first step (S, U), and of the `parameters` by
+    their names."""
 
     over_time: Arrays
     x: FloatArray
@@ -113,10 +99,7 @@ def run_stack_backward(
     longest: int | None = None,
     lane_type: "type[LanePass] | None" = None,
 ) -> None:
-    """Fill the trace's gradients.
-
-    Parameters of several blocks are summed in float64.
-    """
+    """Fill the trace's gradients; those of parameters of several blocks are summed in float64."""
     network = inputs.network
     places = product(reversed(range(network.num_layers)), range(network.directions))
     lanes = [(lane_type or LanePass)(inputs, trace, layer, place) for place in places]
@@ -136,11 +119,10 @@ _LARGEST_STACK = 1 << 27
 
 
 def stack_gradient(inputs: Inputs) -> FloatArray | None:
-    """The gradient of out, from which a library's stack of layers gives the gradients of a run.
+    """The gradient of out (T, N, D·H) from which a library's stack of layers gives the gradients of a run.
 
-    Returns an array (T, N, D·H), or None: none if the stack would give others: it has no truncation, and returns the
-    hidden values of the top layer only. None as well if it would hold too many values, since it holds those of all its
-    time steps.
+    None if it would give others, as it has no truncation and returns the top layer's hidden values alone, or would hold
+    too many values, those of all time steps.
     """
     network, loss = inputs.network, inputs.loss
     assert loss is not None
@@ -353,15 +335,9 @@ LONGEST = 1024
 
 @dataclass(frozen=True)
 class Autograd:
-    """The automatic differentiation of a library.
-
-    library: The functions of its arrays.
-    constant, leaf: Arrays of the library, of which no gradient, or a gradient, is asked for.
-    numbers: The array of the library as one of NumPy.
-    detached: The same values, through which no gradient passes.
-    recording: Within it, operations are recorded for gradients.
-    gradients: The gradients of the leaves, the last argument, from the outputs and their gradients.
-    """
+    """The automatic differentiation of a library: arrays of which no gradient, or one, is asked for (`constant`,
+    `leaf`), `numbers` of an array, the same values through which no gradient passes (`detached`), a context in which
+    operations are recorded, and `gradients` of leaves, the last argument, from outputs and their gradients."""
 
     library: Library
     constant: Callable[[FloatArray], Any]
@@ -381,11 +357,11 @@ class StepGraph(ABC):
 
     @abstractmethod
     def gradients(self, before: Arrays, of_states: Arrays) -> tuple[Arrays, FloatArray, Arrays]:
-        """The gradients of all steps as samples of one step.
+        """The gradients of all steps as samples of one step, from the states before and their gradients, (B·S, U) by
+        symbol.
 
-        `before` is (B·S, U); `of_states` is (B·S, U). Returns mapping of str to ndarray: (B·S, U) by symbol: the
-        gradients of the states and of the pre-activations, as far as they are known. Returns an array (B·S, I): the
-        gradient of the layer input.
+        Those of the states and the pre-activations, as far as they are known, of the layer input (B·S, I), and of
+        parameters.
         """
 
 

@@ -1,7 +1,6 @@
 """Interface of the engines, and stacked layers in one or both directions around any implementation of one layer.
 
-Index k = layer·D + direction; the next layer reads concat(forward, backward) on the feature axis at the same t. A layer
-may be computed by another library's layer, or time step by time step on another library's arrays.
+Lane k = layer·D + direction; the next layer reads concat(forward, backward) on the feature axis at the same t.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -44,12 +43,11 @@ class Equality:
 
 @dataclass(frozen=True)
 class EngineReport:
-    """Report of an engine's run, in addition to the trace.
+    """Report of an engine's run: `seconds` of further things, such as `gluon.fused`, and its own checks.
 
-    `seconds` names further things that it timed, such as `gluon.fused`; `equalities` are its own checks;
-    `printed` is the output of a custom step; `missing` names arrays of the trace, such as "out", that a recording
-    does not hold: see `Trace.missing`; `precision` is the type in which it holds the others, if that is not the
-    network's, and `computed_in` the one in which they were computed, if it says so.
+    `printed` is the output of a custom step; of a recording, `missing` names arrays that it lacks (see
+    `Trace.missing`), `precision` is the type that it holds if that is not the network's, and `computed_in` the one that
+    it was computed in.
     """
 
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -96,10 +94,8 @@ class LibraryEngine:
 
 @dataclass(frozen=True)
 class FileWeightsEngine(LibraryEngine):
-    """The forward pass of `engine` on the weights that `read`, its framework's own reader, finds in the file.
-
-    `read` raises an EngineError if it refuses the file.
-    """
+    """The forward pass of `engine` on the weights that `read`, its framework's own reader, finds in the file, or
+    refuses by an EngineError."""
 
     engine: Engine
     read: Callable[[Path, Network], Parameters]
@@ -126,12 +122,10 @@ def file_version(path: Path) -> str:
 class LayerTask:
     """One layer in one direction, and the arrays for its values.
 
-    `x` is the layer's input (T, N, I), `state` the state before the first step, (N, H) by name. `series` has an array
-    (T, N, H) to fill for each state that is kept. The h of a projection has P units in place of H. A backward layer
-    starts at t = T-1, so its final state is the one at t = 0. `lane` is the index (layer, direction).
-
-    Of samples of different lengths a task is a part: `start` is its first time step, and `samples` are those that are
-    computed in it. Of rows of packed samples, `computed` (N,) are the numbers of time steps before padding.
+    `x` is the layer's input (T, N, I), `state` the state before the first step, (N, U) by name; `series` has an array
+    (T, N, U) to fill for each state that is kept. `lane` is the index (layer, direction). Of samples of different
+    lengths a task is a part: `start` is its first time step, `samples` are those computed in it. Of rows of packed
+    samples, `computed` (N,) are the numbers of time steps before padding.
     """
 
     cell: CellSpec
@@ -178,10 +172,9 @@ def run_stack(
     run_lengths: RunLengths | None = None,
     kept: Mapping[str, FloatArray] = {},
 ) -> None:
-    """Fill the trace's states, out and final states.
+    """Fill the trace's states, out and final states, samples of different lengths by `run_lengths`.
 
-    Samples of different lengths are computed by `run_lengths`, by default by `run_in_parts`. `kept` has an array
-    (L, D, T, N, H) to fill for each other value that `run_layer` gives.
+    `kept` has an array (L, D, T, N, H) to fill for each other value that `run_layer` gives.
     """
     network = inputs.network
     states = dict(inputs.initial_state)
@@ -219,13 +212,9 @@ PART_VALUES = 1 << 22
 def run_in_parts(
     lengths: Sequence[int], run_layer: RunLayer, task: LayerTask, progress: Progress
 ) -> dict[str, FloatArray]:
-    """Run a layer on samples of different lengths, in parts in which the same samples are computed.
-
-    Padding is neither read nor written. A sample of a backward layer enters at its own length - 1 with its initial
-    state; one of a forward layer leaves there with its final one.
-
-    Returns dict of str to ndarray of shape (N, H): the state after the last computed step of each sample, by name.
-    """
+    """Run a layer on samples of different lengths, in parts in which the same samples are computed; by name the states
+    (N, U) after the last computed step of each. Padding is neither read nor written. A sample of a backward layer
+    enters at its own length - 1 with its initial state; one of a forward layer leaves there with its final one."""
     states = {name: np.array(array) for name, array in task.state.items()}
     timesteps, samples, features = task.x.shape
     widest = max(features, *(array.shape[-1] for array in states.values()))

@@ -1,8 +1,7 @@
 """Gluon engine: fused MXNet layers. Only this module and the trainer import mxnet.
 
-A fused Gluon layer returns the top layer's sequence and the final states only, so every layer is computed by
-a separate, fused single-layer block with the same weights: the chain. The fused stack, as a user would
-build it, runs next to the chain, and its output and states must equal the chain's.
+A fused layer returns the top layer's sequence and the final states only, so every layer is a fused single-layer block:
+the chain. The fused stack, as a user would build it, runs next to it, and must give the same.
 """
 
 import builtins
@@ -53,8 +52,7 @@ def _keep_crash_handler() -> Iterator[None]:
 def _faster_import() -> Iterator[None]:
     """Halve the time of an import of MXNet: leave out the download of files and ONNX, and compile symbols when called.
 
-    MXNet makes a function from source text for each of its 2,000 symbolic operators. Layers that are not hybridized
-    call none of them.
+    It compiles 2,000 symbolic operators from source text; layers that are not hybridized call none of them.
     """
     unused = ("requests", "h5py", "mxnet.contrib.onnx")
     before = {name: sys.modules[name] for name in unused if name in sys.modules}
@@ -204,10 +202,8 @@ class FusedGraph(backward.StepGraph):
 
 
 class LargeFusedGraph(backward.CellGraph):
-    """The cell's lines where one step follows another, and the operator of Gluon's fused layers for all steps at once.
-
-    Each recorded call of the operator keeps copies of the parameters, which large ones fill the memory with.
-    """
+    """The cell's lines where one step follows another, and the fused operator for all steps at once: each recorded call
+    of it keeps copies of the parameters, which large ones fill the memory with."""
 
     def gradients(
         self, before: backward.Arrays, of_states: backward.Arrays
@@ -230,8 +226,7 @@ class FusedLayer(backward.AutogradLayer):
 class GluonEngine(base.LibraryEngine):
     """Gluon's fused kernels on the CPU, layer by layer and as one stack; other cells are unrolled step by step.
 
-    Gradients come from the fused kernels called step by step, and from the fused stack next to them. The reports
-    have the seconds of the stack.
+    Gradients come from the fused kernels called step by step, and from the fused stack, whose seconds are reported.
     """
 
     version = f"mxnet {mx.__version__}"
@@ -317,11 +312,9 @@ def _run_chain(inputs: Inputs, trace: Trace, progress: base.Progress) -> None:
 def _fused_lanes(network: Network) -> base.RunLayer:
     """The operator of Gluon's fused layers as a way to run rows of packed samples in one lane.
 
-    MXNet 1.9.1 ignores the lengths that its own layers are given on the CPU (apache/mxnet issue 19323). A layer would
-    join its parameters again in each call, which takes longer than a short part.
-
-    A cell state is returned after the last time step only. One more feature, which is 1 in padding, keeps it from the
-    last computed one: its weights open the forget gate and close the input gate.
+    MXNet 1.9.1 ignores lengths on the CPU (apache/mxnet issue 19323), and a layer would join its parameters in each
+    call. The cell state is returned after the last time step only: one more feature, 1 in padding, keeps it from the
+    last computed one, as its weights open the forget gate and close the input gate.
     """
     joined: dict[tuple[int, int], Any] = {}
     cell = CELLS[network.cell]
@@ -418,10 +411,8 @@ def _time_first(network: Network, array: FloatArray) -> FloatArray:
 
 
 def _stack_gradients(inputs: Inputs, trace: Trace) -> base.EngineReport:
-    """Compare the gradients of the fused stack with those of the steps.
-
-    With lengths its backward pass fails in MXNet 1.9.1 (apache/mxnet issue 15268).
-    """
+    """Compare the gradients of the fused stack with those of the steps; with lengths its backward pass fails in MXNet
+    1.9.1 (apache/mxnet issue 15268)."""
     network, loss, of_out = inputs.network, inputs.loss, backward.stack_gradient(inputs)
     if loss is None or of_out is None or inputs.lengths:
         return base.EngineReport()

@@ -1,8 +1,7 @@
 """The manual recurrence: the cell's own lines, compiled into NumPy calls (`cells.interpreters.numpy_program`).
 
-Its backward pass is backpropagation through time (`cells.interpreters.numpy_backward`), from the states that the
-forward pass stored. It stores the gates, too, in the trace's arrays of their gradients, which need no more room; other
-values of a block of time steps are computed again.
+Its backward pass starts from stored states, and from gates stored in the trace's arrays of their gradients, which need
+no more room; other values of a block of time steps are computed again.
 """
 
 from collections.abc import Hashable, Iterable
@@ -156,10 +155,8 @@ def _blas() -> ThreadpoolController:
 
 
 def threads_for(step: int, largest: int) -> AbstractContextManager[object]:
-    """Context manager: limit BLAS to one thread for layers whose steps take few multiplications.
-
-    `step` is the number of multiplications in the recurrent product of a step, `largest` that in any of its products.
-    """
+    """Limit BLAS to one thread for layers of few multiplications: in the recurrent product of a `step`, and in the
+    `largest` of its products."""
     if step >= _WORTH_SHARING or largest <= _NEVER_SHARED:
         return nullcontext()
     limit: AbstractContextManager[object] = _blas().limit(limits=1)

@@ -1,7 +1,5 @@
 """ONNX Runtime without telemetry: the only import of onnxruntime.
 
-It runs every layer as an RNN, LSTM or GRU node that is fed our parameters, or a model from its file.
-
 From release 1.29 on its builds for Linux and macOS write an identifier to the disk and send events to their maker
 unless a variable is set before the import; those for Windows hand events to the system, which a call ends.
 """
@@ -65,11 +63,8 @@ class OnnxEngine(LibraryEngine):
 
 
 def _model(network: Network, *, padded: bool = False) -> ModelProto:
-    """A layer as an ONNX model: X (T, N, I), W, R, B, initial_h, initial_c (D, N, H) to Y (T, D, N, H), Y_h, Y_c.
-
-    With padding it also reads sequence_lens (N,). The weights are inputs, not constants of the graph, which may not
-    hold more than 2 GB.
-    """
+    """A layer as an ONNX model: X (T, N, I), W, R, B, initial_h, initial_c (D, N, H) to Y (T, D, N, H), Y_h, Y_c; with
+    padding also sequence_lens (N,). The weights are inputs: constants of the graph may not hold more than 2 GB."""
     count = len(network.kind.state_symbols)
     states, outputs = _STATES[:count], ["Y", "Y_h", "Y_c"][: 1 + count]
     ranks = {"X": 3, "W": 3, "R": 3, "B": 2, **dict.fromkeys(states, 3)}
@@ -87,10 +82,8 @@ def _model(network: Network, *, padded: bool = False) -> ModelProto:
 
 
 def open_session(model: ModelProto, optimized: bool = True) -> onnxruntime.InferenceSession:
-    """ONNX Runtime on the CPU with a model; raises an EngineError if it refuses it.
-
-    Without optimization each node is computed by itself, from values of the types that the model declares.
-    """
+    """ONNX Runtime on the CPU with a model; an EngineError if it is refused. Without optimization each node is computed
+    by itself, from values of the types that the model declares."""
     options = onnxruntime.SessionOptions()
     # Its errors become sentences.
     options.log_severity_level = 4
@@ -119,10 +112,8 @@ def run_model(
 
 
 class OnnxModelEngine(LibraryEngine):
-    """A model with the inputs `input`, `h_0` and `c_0` and the outputs `output`, `h_n` and `c_n`, time first.
-
-    Its recurrent nodes are the network's layers, from the bottom. The parameters of a run are not looked at.
-    """
+    """A model with the inputs `input`, `h_0` and `c_0` and the outputs `output`, `h_n` and `c_n`, time first, whose
+    recurrent nodes are the network's layers, from the bottom. The parameters of a run are not looked at."""
 
     version = f"onnxruntime {onnxruntime.__version__}"
 

@@ -1,8 +1,5 @@
-"""A layer of a network as a node of ONNX: its operator, attributes and weights.
-
-ONNX orders the gates otherwise, i, o, f, c for an LSTM and z, r, h for a GRU, and keeps the biases in one tensor,
-[Wb, Rb], and the peepholes in another, P. Source: the operators' definitions in ONNX.
-"""
+"""A layer of a network as a node of ONNX, by the definitions of its operators: gates i, o, f, c of an LSTM and z, r, h
+of a GRU, both biases in one tensor, [Wb, Rb], and peepholes in another, P."""
 
 from typing import Any
 
@@ -67,10 +64,7 @@ def attributes(network: Network) -> dict[str, Any]:
 
 
 def weights(network: Network, parameters: Parameters, layer: int) -> dict[str, FloatArray]:
-    """The weights of a layer in ONNX's order of gates.
-
-    Returns dict of str to array: w (D, G·H, I), R (D, G·H, H) and B (D, 2·G·H), and P (D, 3·H) of peepholes.
-    """
+    """The weights of a layer in ONNX's order of gates: W (D, G·H, I), R (D, G·H, H), B (D, 2·G·H), and P (D, 3·H)."""
     node, gates = operator(network.kind), network.kind.gate_symbols
     sides = [parameters.layer(layer, side) for side in range(network.directions)]
 

@@ -1,12 +1,11 @@
 """Samples of different lengths in the rows of a batch, so that few calls compute little padding.
 
-A row holds one sample after the other, each in its order of computation: one of a backward direction begins at its own
-length - 1. Where a sample begins, its row gets the initial state of that sample. A call computes some time steps of all
-its rows, and costs as much as many of them; so a row whose sample has ended may be padding for a while, before a call
-begins with its next one, or without it. Such padding is 0 in the layer input, and its values are thrown away.
+A row holds one sample after the other, each in its order of computation from its own initial state. A call computes
+some time steps of all its rows, and costs as much as many of them, so a row may be padding until a call begins with its
+next sample. Such padding is 0 in the layer input, and its values are thrown away.
 
-In the backward pass the gradients of a sample's final state come in where it ends in a row, and those of its initial
-state go out where it begins. In between a row is padding: copies of its last time step before, with gradients of 0.
+Backward, the gradients of a sample's final state come in where it ends in a row, and those of its initial state go out
+where it begins. In between a row is padding: copies of its last time step before, with gradients of 0.
 """
 
 from bisect import bisect_left, insort
@@ -53,12 +52,8 @@ class RowPart:
 
 @dataclass(frozen=True)
 class Packing:
-    """The places of samples in rows; the longest row is first.
-
-    places: The place of each sample.
-    parts: The steps that are computed with the rows that have not ended before them, and the number of these.
-    cost: The cost of all calls, in time steps of one row.
-    """
+    """The places of samples in rows, of which the longest is first, `parts` as steps with the number of rows that have
+    not ended before them, and the `cost` of all calls, in time steps of one row."""
 
     places: Sequence[RowPart]
     parts: Sequence[tuple[range, int]]
@@ -67,10 +62,8 @@ class Packing:
 
 @lru_cache(maxsize=64)
 def packing(lengths: tuple[int, ...], call: float, copy: float, begin: float | None = None) -> Packing:
-    """The cheapest of some ways: one sample in each row, or as many as fit below the longest sample.
-
-    These begin at any step, or at few steps only, so that many of them begin in the same call.
-    """
+    """The cheapest of some ways: one sample in each row, or as many as fit below the longest sample, which begin at any
+    step, or at few steps only, so that many of them begin in the same call."""
     samples = sorted(range(len(lengths)), key=lambda sample: -lengths[sample])
     longest = lengths[samples[0]]
     ways = [[RowPart(row, sample, 0, lengths[sample]) for row, sample in enumerate(samples)]]
@@ -121,10 +114,8 @@ def run_packed(
 ) -> dict[str, FloatArray]:
     """Run a layer on samples of different lengths, packed into rows; see `engines.base.run_in_parts`.
 
-    Padding of the layer input is not read, and no padding is written. The final state of a sample is taken from the
-    series that have it; of other states `run_layer` must keep those of a row whose padding has begun.
-
-    Returns dict of str to ndarray of shape (N, H): the state after the last computed step of each sample, by name.
+    The final state of a sample is taken from the series that have it; of other states `run_layer` must keep those of a
+    row whose padding has begun.
     """
     weights = sum(array.size for array in vars(task.parameters).values())
     packed = packing(tuple(lengths), call(weights) / weights, _COPY / weights)
@@ -178,11 +169,8 @@ def run_packed(
 
 @dataclass(frozen=True, eq=False)
 class _Rows(LaneBlock):
-    """Some time steps of rows of packed samples.
-
-    index: (B, S): where each step is in the time steps and samples (T·N,). Padding has the index of another step.
-    padding: (B, S): where there is padding.
-    """
+    """Some time steps of rows of packed samples: `index` (B, S) in the time steps and samples (T·N,), that of another
+    step where there is `padding` (B, S)."""
 
     index: NDArray[np.intp]
     padding: NDArray[np.bool_]

@@ -1,8 +1,7 @@
 """Recorded outputs from an `.npz` file, as an engine; the guide's page File formats lists the arrays.
 
-Steps are audited with the precision of the type `computed_in`, and with half a unit in the last place of the stored
-type for each stored number that a step reads or gives. Gates and candidates are audited as the lines that a custom step
-returns. Values in padding are read as they are, so that a check finds those that are not 0.
+Gates and candidates are audited as the lines that a custom step returns. Values in padding are read as they are, so
+that a check finds those that are not 0.
 """
 
 from collections import deque
@@ -40,11 +39,8 @@ _OF_RUN = ("input", "config", _COMPUTED_IN, _LENGTHS, FROM_ZEROS)
 
 @dataclass(frozen=True)
 class Recording:
-    """One engine's arrays in an archive: `arrays` maps the names of a recording to those in the file.
-
-    `computed_in` is the name of the text that says in which type they were computed, and `lengths` the name of the
-    samples' lengths, "" if there are none.
-    """
+    """One engine's arrays in an archive, by the names of a recording; `computed_in` and `lengths` name those that say
+    in which type they were computed, and the samples' lengths, "" if there are none."""
 
     archive: NpzFile
     arrays: Mapping[str, str]
@@ -69,9 +65,7 @@ class Recording:
 
 def open_recording(name: str) -> Recording:
     """The recording that an engine's name, recording:PATH or recording:PATH#ENGINE, represents; no number is read.
-
-    Raises an InputError if the file is damaged, has nothing of that engine, or does not show whose arrays are meant.
-    """
+    Raises an InputError if the file is damaged, has nothing of that engine, or does not show whose arrays are meant."""
     asked = recording_name(name)
     archive = NpzFile(Path(asked.path))
     owner = _owner(asked, archive.headers)
@@ -221,10 +215,9 @@ def _check_array(archive: NpzFile, name: str, axes: str, shape: tuple[int, ...])
 
 
 class RecordedEngine:
-    """Engine that returns recorded outputs, named by recording:PATH or recording:PATH#ENGINE.
+    """Engine that returns recorded outputs; runs raise an InputError as `check_recording` does.
 
-    Arrays that the recording lacks are reported as missing, even if they follow from others. Its gradients are also
-    those without time steps. Runs raise an InputError as `check_recording` does.
+    Arrays that the recording lacks are reported as missing, even if they follow from others.
     """
 
     def __init__(self, name: str) -> None:
@@ -292,10 +285,8 @@ def _copied(archive: NpzFile, name: str, target: FloatArray) -> Iterator[int]:
 
 
 def _complete(inputs: Inputs, trace: Trace, recorded: frozenset[str]) -> frozenset[str]:
-    """Fill arrays that follow from the recorded ones, and return the names of the missing ones.
-
-    Where a top layer's vector is in `output` and in `state`, the one in `output` is taken.
-    """
+    """Fill arrays that follow from the recorded ones, `output` before `state`, and return the names of the missing
+    ones."""
     _, directions, _, _, size = trace.shape
     if "hidden" not in recorded:
         trace.hidden[...] = np.nan

@@ -1,7 +1,4 @@
-"""Engines by name, and reasons for missing ones.
-
-Nothing heavy is imported before an engine is loaded, so that a window can list engines at once.
-"""
+"""Engines by name, and reasons for missing ones. Nothing heavy is imported before an engine is loaded."""
 
 import os
 import platform
@@ -94,13 +91,11 @@ def _why_no_gluon(lacking: str | None) -> str | None:
 class EngineEntry:
     """One engine that can be named in a config.
 
-    `load` is its module in this package and the class in it. `about` is a line of the manual page. `package` is the
-    required distribution, or None; an engine with one has an extra of its name. `dtypes` are the types in which it
-    computes, `has_cell` says of a network whether it has its cell, projection, clip and activations, and `refused` why
-    it does not compute it for another reason. `gradients` are those that it gives at least, and `no_gradients` is a
-    clause for a run in which it gives none, if the usual one does not fit. `unusable` is the end of a sentence about
-    its packages, given the one that is missing, if any. `unjudged` says why it cannot judge a file with a network.
-    `bug` is the known bug that it simulates.
+    `load` is its module in this package and the class in it, `about` a line of the manual page. `package` is the
+    required distribution; an engine with one has an extra of its name. `has_cell` says whether it has a network's cell,
+    projection, clip and activations, `refused` why it does not compute it for another reason. `gradients` are given at
+    least; `no_gradients` is a clause for a run without any. `unusable` ends a sentence about its packages, given the
+    one that is missing; `unjudged` says why it cannot judge a file with a network.
     """
 
     name: str
@@ -203,11 +198,8 @@ ENGINES: dict[str, EngineEntry] = {
 
 @dataclass(frozen=True)
 class EngineFamily:
-    """Engines whose names say more than which of a list they are: `form` is how they are named.
-
-    `has` recognizes a name, and `entry` describes its engine; it raises a ValueError, with the end of a sentence, if
-    there is none of that name.
-    """
+    """Engines whose names, of a `form`, say more than which of a list they are. `has` recognizes a name, and `entry`
+    describes its engine, or raises a ValueError with the end of a sentence."""
 
     form: str
     about: str
@@ -314,8 +306,8 @@ def no_gradients_reason(name: str) -> str:
 def with_candidates(config: Config) -> Config:
     """The config with its candidates, or the default one where it names none, or no candidate where none can run.
 
-    The default depends on this machine, so a config that is kept or written holds None in its place. The engine of the
-    framework that wrote the weights comes first after `manual`; with a backward pass, an engine without gradients last.
+    The default depends on this machine. The engine of the framework that wrote the weights comes first after `manual`;
+    with a backward pass, an engine without gradients last.
     """
     compare, network = config.compare, config.network
     if compare.candidates is not None:
@@ -342,11 +334,8 @@ def engines_of(config: Config) -> tuple[str, ...]:
 
 
 def load_engine(name: str) -> Engine:
-    """Import and make an engine.
-
-    Raises a ConfigError if no engine has that name, an InputError if it is a recording that cannot be read, and an
-    EngineError if it is not available here, or its import fails; the sentence says why.
-    """
+    """Import and make an engine. Raises a ConfigError if no engine has that name, an InputError if it is a recording
+    that cannot be read, and an EngineError if it is not available here, or its import fails."""
     entry = find_engine(name)
     if entry.unavailable is not None:
         raise EngineError(entry.unavailable)

@@ -1,7 +1,4 @@
-"""PyTorch's nn.RNN, nn.LSTM and nn.GRU on the CPU, one module for each layer.
-
-PyTorch has Gluon's gate order and Gluon's two biases, so the parameters are taken as they are.
-"""
+"""PyTorch's nn.RNN, nn.LSTM and nn.GRU on the CPU, one module for each layer; gate order and biases are Gluon's."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -56,10 +53,8 @@ def _gradients(outputs: Sequence[Any], of_outputs: Sequence[FloatArray], leaves:
 
 
 class TorchEngine(base.LibraryEngine):
-    """A chain of single-layer PyTorch modules; the lines of a custom cell on tensors.
-
-    Gradients are those of the cell's lines on tensors, step by step; those of PyTorch's own stack are compared.
-    """
+    """A chain of single-layer PyTorch modules; the lines of a custom cell on tensors. Gradients are those of the cell's
+    lines, step by step; those of PyTorch's own stack are compared."""
 
     version = f"torch {torch.__version__}"
 

@@ -1,7 +1,4 @@
-"""Inputs of an engine's step: its own layer input and previous hidden states, from its trace.
-
-A recording may lack some of these, and then its step cannot be followed from its own numbers.
-"""
+"""Inputs of an engine's step: its own layer input and previous hidden states, which a recording may lack."""
 
 from collections.abc import Mapping
 from typing import TypeAlias
@@ -28,10 +25,9 @@ def layer_input(inputs: Inputs, trace: Trace, layer: int, times: slice, samples:
 
 
 def followed(inputs: Inputs, trace: Trace, layer: int, direction: int) -> range:
-    """The time steps of a lane whose step can be followed: all that it reads is there, and what it gives.
+    """The time steps of a lane whose step can be followed: a recording has what it reads and gives.
 
-    A recording that lacks vectors of a lane has of it no two that follow each other. The cell state of an LSTM is
-    known only if every step before can be followed.
+    One that lacks vectors of a lane has no two that follow each other; a cell state needs every step before.
     """
     timesteps = inputs.timesteps
     start, stop = 0, timesteps

@@ -1,12 +1,9 @@
 """The cell states of an engine at any time step, including states that its trace lacks.
 
-Where the engine knows its cell states they are read from its trace. Elsewhere c is followed in float64, with the gates
-from the engine's own hidden states, as the audit does. To start at t = 0 each time would
-make a look at t = 1,000,000 a long wait, and is seldom needed: what an LSTM's c was k steps ago counts only as the
-product of k forget gates. |c| is at most |c0| plus one for each step, so that once that product, times as much, is far
-below the engine's precision, the recurrence may as well begin there with nothing. Where a cell forgets too slowly for
-that, or in a way that depends on c itself, it is followed from the nearest place at which c is already known, and what
-is found on the way is kept.
+These are followed in float64, with the gates from the engine's own hidden states, as the audit does. c of k steps ago
+counts only as the product of k forget gates, and |c| is at most |c0| plus one for each step: once that product,
+times as much, is far below the engine's precision, the recurrence begins there with nothing. Where a cell forgets too
+slowly, or depending on c itself, it is followed from the nearest place at which c is known, and what is found is kept.
 """
 
 from bisect import bisect_right, insort
@@ -147,10 +144,8 @@ class CellStates:
         return found
 
     def _look_back(self, columns: SampleUnitBlock, known: int, step: int, c: BoundedArray) -> BoundedArray | None:
-        """c before `step`, from as far back as counts: from `c` before the step `known`, or from nothing after it.
-
-        None if that is too far back to hold every gate on the way, or if the cell has no known way to forget.
-        """
+        """c before `step`, from as far back as counts: from `c` before the step `known`, or from nothing after it; None
+        if that is too far back to hold every gate on the way, or if the cell has no known way to forget."""
         if self._decay is None:
             return None
         forget, added = self._decay

@@ -1,16 +1,13 @@
 """The step audit: every step of an engine is checked by itself, in the forward and in the backward pass.
 
-From the engine's own previous state and layer input, the next hidden state is computed in float64 and must be met
-within eight running rounding bounds (`running_error`); from its gradients of the next step, the gradient of a state.
-Errors of earlier steps do not add up, so the audit shows which of two engines is wrong, and a chaotic network, in which
-two correct engines diverge, is still found right.
+From the engine's own previous state and layer input, or gradients of the next step, a value is computed in float64 and
+must be met within eight running rounding bounds (`running_error`). Errors do not add up: the audit shows which of two
+engines is wrong, and a chaotic network is still found right.
 
-Where eight bounds are too many, a value within them is neither right nor wrong: it is *undetermined*. Of a hidden value
-that is more than `forward_pass.JUDGED` of the largest that a cell can have. So it is for infinite bounds, for arguments
-so large that rounding alone may move an activation, and for whatever is computed in float16, or recorded as float16 by
-code that does not say in which precision it computes: there eight bounds are 0.8 %. A relu has no largest value; what
-is known of it is relative to its terms. A value that no argument could give, such as 7 of a tanh, is wrong whatever the
-bound. A gradient is undetermined if eight bounds are more than 1/64 of the largest gradient of its vector.
+Where eight bounds are too many, a value within them is *undetermined*: more than `forward_pass.JUDGED` of the largest
+hidden value that a cell can have, or 1/64 of the largest gradient of a vector. So it is for infinite bounds, and for
+float16, whose eight bounds are 0.8 %. A relu is judged relative to its terms. A value that no argument could
+give, such as 7 of a tanh, is wrong whatever the bound.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -57,17 +54,13 @@ class Audit(ReadOnlyArrays):
     """Result of the audit of one pass of one engine.
 
     `worst_ratio` is the largest |value - expected| / bound, infinite where a NaN or an infinity is out of place.
-    `first_wrong` is the first wrong value in the order of the pass. `ratio_over_time` and `error_over_time`, both
-    (L, D, T), hold the largest ratio and the largest |value - expected| of h, or of grad.h, of each lane and time step,
-    and NaN where nothing was looked at.
+    `ratio_over_time` and `error_over_time` (L, D, T) are the largest ratio and |value - expected| of h, or of grad.h,
+    and NaN where nothing was looked at. Of `elements` values `audited` were looked at, and `undetermined_count` of
+    these are neither wrong nor known to be right; `undetermined_mismatches` of those are outside the tolerance, by the
+    other engine.
 
-    Of `elements` values `audited` were looked at and `wrong` are outside their bounds. `undetermined_count` is how many
-    of the audited ones are neither wrong nor known to be right, because their bound says too little;
-    `undetermined_mismatches` is how many of those are outside the tolerance, by the other engine.
-
-    `lines` are the lines that were compared, in the order of computation: those that a custom step returns, and its
-    states; `first_line` is the first of them that differs, at the first time step at which any does.
-    `checks` compare the cell states of an LSTM without wrong steps with those that follow from its hidden values.
+    `lines` are the compared lines and states of a custom step; `first_line` is the first of them that differs, at the
+    first time step at which any does. `checks` compare cell states with those that follow from hidden values.
     """
 
     NAMES: ClassVar = ("ratio_over_time", "error_over_time")
@@ -134,12 +127,9 @@ def audit_pass(
     progress: Callable[[float], None] = lambda _: None,
     folder: Path | None = None,
 ) -> Audit:
-    """Compare an engine's values with those that each step gives.
+    """Compare an engine's values with those that each step gives; undetermined values are looked up in `traces`.
 
-    `traces` holds those of the engines that it is compared with: undetermined values are looked up in them. The figures
-    of each time step lie in `folder` if there is one and they are many.
-
-    Raises OSError if the folder takes no more.
+    The figures of each time step lie in `folder` if there is one and they are many. Raises OSError if it takes no more.
     """
     steps, lines, trace = _Tally(way, traces), _First(way), way.trace
     figures, stored = over_time(folder, f"{way.name}_audit", dict.fromkeys(Audit.NAMES, "float64"), trace.shape[:3])
@@ -179,11 +169,8 @@ def audit_pass(
 
 
 def error_and_ratio(own: FloatArray, expected: BoundedArray) -> tuple[FloatArray, FloatArray]:
-    """|own - expected|, and how many bounds that is.
-
-    A NaN or an infinity whose bound is finite is as definite as a number, and the engine must have the same; an
-    infinite bound says that nothing can be known.
-    """
+    """|own - expected|, and how many bounds that is. A NaN or an infinity whose bound is finite is as definite as a
+    number, and the engine must have the same; an infinite bound says that nothing can be known."""
     error = np.abs(own - expected.value)
     ratio = error / expected.bound
     ratio[error == 0.0] = 0.0

@@ -1,13 +1,9 @@
 """Audited values: which are looked at, in which order, and the blocks in which the steps of a pass give them.
 
-Up to `FULL` values everything is audited. Above, an audit follows columns through time: a column is one unit of
-one sample in one lane, from its first step to its last, since the cell state of an LSTM can only be known by
-following it. The columns are all columns of every sample in which the accumulated comparison comes near its limit
-anywhere, and a grid spread evenly over samples and units. Of every other column the audit sees the ends: the step
-that is computed first, and, but for an LSTM, the one that is computed last.
-
-Of the backward pass of a large run some samples are followed whole, and where every step follows by itself some blocks
-of time.
+Above `FULL` values an audit follows columns through time, each one unit of one sample in one lane, since a cell state
+is known only by following it: all of samples in which the accumulated comparison comes near its limit, and a grid. Of
+other columns it sees the ends: the step computed first, and, but for an LSTM, the last. Of a large backward pass some
+samples are followed whole, and where every step follows by itself some blocks of time.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -56,10 +52,8 @@ States: TypeAlias = Mapping[str, BoundedArray]
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """The product of some samples and some units of one lane, followed through all time steps, or `only` some blocks.
-
-    `fresh` (S, U) says which of them no other columns count.
-    """
+    """The product of some samples and some units of one lane, followed through all time steps, or `only` some blocks;
+    `fresh` (S, U) says which of them no other columns count."""
 
     samples: IndexArray
     units: IndexArray
@@ -85,8 +79,8 @@ class Columns:
 class Block:
     """Entries array[prefix][axes[0]][:, axes[1]][..., axes[2]] of a named array, and all of its further axes.
 
-    `order` sorts blocks in the order of their pass. Of a block over time the first axis is time, which comes before the
-    last number of `order`; the last time step is the first one if `last_first`.
+    `order` sorts blocks in the order of their pass. Over time the first axis is time, before the last number of
+    `order`.
     """
 
     name: str
@@ -130,9 +124,8 @@ class Block:
 class Expected:
     """The values that steps give for a block of an array, from the engine's own numbers, with their bounds.
 
-    `limit` is the largest bound that judges a value; without it every bound does. `beyond` is by how many bounds the
-    engine's value is outside what any argument gives. `fresh` (S, U) says which columns no other block counts. `line`
-    is of the lines that a custom step returns, which are compared but are not steps.
+    `limit` is the largest bound that judges a value, or every bound does; `beyond` is by how many bounds the engine's
+    value is outside what any argument gives. A `line` of a custom step is compared, but not a step.
     """
 
     block: Block
@@ -228,12 +221,9 @@ def plan_lane(
     full: bool,
     whole: bool = False,
 ) -> list[Columns]:
-    """The columns of one lane that an audit follows.
-
-    `shape` is (L, D, T, N, H); `error_ratio` (N, H) is the largest error ratio in each column of this lane, over time
-    and over all comparisons that the engine takes part in, or None if it takes part in none. `whole` is of cells that
-    compute a unit from others: the columns of a sample then are all its units.
-    """
+    """The columns of one lane that an audit of a trace (L, D, T, N, H) follows; of `whole` cells, which compute a unit
+    from others, all units. `error_ratio` (N, H) is the largest of each column over time and comparisons, None without
+    any."""
     layers, directions, timesteps, samples, units = shape
     if follows_all(shape, full=full):
         return [all_columns(samples, units)]
@@ -254,10 +244,8 @@ def spread(count: int, kept: int, *, rounded: bool = True) -> IndexArray:
 
 
 def _with_near(grid: Columns, error_ratio: NDArray[np.floating[Any]]) -> list[Columns]:
-    """All columns of the samples that come near the limit, and the grid's columns of the others.
-
-    The recurrence spreads what is wrong in one unit of a sample to its other units with the next step.
-    """
+    """All columns of the samples that come near the limit, to whose other units the next step spreads what is wrong,
+    and the grid's columns of the others."""
     near = ~(error_ratio <= NEAR).all(axis=1)
     others = grid.samples[~near[grid.samples]]
     plan = [Columns(np.flatnonzero(near), np.arange(error_ratio.shape[1])), Columns(others, grid.units)]
@@ -265,10 +253,8 @@ def _with_near(grid: Columns, error_ratio: NDArray[np.floating[Any]]) -> list[Co
 
 
 def ends(inputs: Inputs, direction: int, times: range, samples: IndexArray) -> Iterator[tuple[slice, IndexArray]]:
-    """The first of some steps that a lane computes, and the last one where it follows from the trace alone.
-
-    Each comes with the samples of which it is the first or the last.
-    """
+    """The first of some steps that a lane computes, and the last one where it follows from the trace alone, each with
+    the samples of which it is the first or the last."""
     stops = np.array([min(inputs.length(sample), times.stop) for sample in samples])
     start = slice(times.start, times.start + 1)
     lasts = [(slice(int(stop) - 1, int(stop)), samples[stops == stop]) for stop in np.unique(stops)]
@@ -294,8 +280,7 @@ def plan_backward(
 ) -> BackwardPlan:
     """The samples and blocks of time that an audit of the backward pass follows; all if `full` or if the run is small.
 
-    `near` are the samples to be seen in any case; blocks of time may be left out if every step is `independent`, since
-    the trace has all that it reads.
+    `near` are seen in any case; blocks may be left out if every step is `independent`: the trace has all that it reads.
     """
     network, steps, samples = inputs.network, inputs.timesteps, np.arange(inputs.batch_size)
     weights = sum(array.size for array in inputs.parameters.values())

@@ -1,19 +1,12 @@
 """The steps of a backward pass, each from the engine's own gradients of the next step and its own hidden states.
 
-The gradient of a hidden state is owed by the loss, by the layer above, and by the step that reads the state. From the
-engine's own gradients of that step, its own hidden states and its own layer input, each of these is computed in float64
-with a rounding bound (`bounded_backward`), and the engine's gradient must be within eight bounds of their sum. So
-errors do not add up over time, and the first one that is outside shows where the backward pass goes wrong.
+The gradient of a hidden state is owed by the loss, by the layer above, and by the step that reads the state: each is
+computed in float64 with a rounding bound (`bounded_backward`), and the engine's must be within eight bounds of their
+sum. Where an engine gives grad.out, the terms of the loss and of the layer above, it is audited by itself.
 
-The terms of the loss and of the layer above are together grad.out. Where an engine gives it, it is audited by itself,
-and the gradient of a hidden state from it.
-
-Gradients that the engine does not give, such as those of c, are carried from step to step with their bounds, and so is
-the cell state of the forward pass. The gradients of the parameters must be the sums over all time steps and samples
-within the bounds of their terms and of the sum.
-
-A large run is audited in part: some samples, and where every step follows by itself some blocks of time. The gradients
-of some rows of the parameters are then sums of the engine's own gradients of the pre-activations.
+Gradients that the engine does not give, such as those of c, are carried from step to step with their bounds, and so are
+missing states. The gradients of the parameters must be the sums over all time steps and samples; in a larger run, some
+rows are sums of the engine's own gradients of the pre-activations.
 
 Where eight bounds are more than 1/64 of the largest gradient of a vector, a gradient within them is undetermined. So it
 is where rounding decides the sign of the argument of a relu.
@@ -77,10 +70,8 @@ _ROWS = 32
 
 
 class BackwardPass(Pass):
-    """From the loss, top down, the last computed step first; all of it if `full` or if the run is small.
-
-    Of some samples all lanes are followed before the next ones, since a layer needs what the one above adds.
-    """
+    """From the loss, top down, the last computed step first; all of it if `full` or if the run is small. Of some
+    samples all lanes are followed before the next ones, since a layer needs what the one above adds."""
 
     name: PassName = "backward"
 

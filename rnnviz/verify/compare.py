@@ -41,11 +41,8 @@ _MANY = 1 << 16
 
 
 class ReadOnlyArrays:
-    """A frozen dataclass whose arrays are read-only, also after a pipe.
-
-    `stored` has the paths of those that lie in files. Of a long run they would fill the pipe, and then the memory of
-    any user who shows the result: through a pipe goes where they lie and not what they hold.
-    """
+    """A frozen dataclass whose arrays are read-only, also after a pipe, through which goes where `stored` ones lie, not
+    what they hold: those of a long run would fill it, and then the memory of any user who shows the result."""
 
     stored: Mapping[str, Path] = MappingProxyType({})
 
@@ -67,10 +64,8 @@ class ReadOnlyArrays:
 def over_time(
     folder: Path | None, kind: str, dtypes: Mapping[str, str], shape: tuple[int, ...]
 ) -> tuple[dict[str, NDArray[Any]], dict[str, Path]]:
-    """Writable zeros (L, D, T) by name, and the paths of the new files in which they lie if they are many.
-
-    Raises OSError if a file exists, cannot be made or the disk is full.
-    """
+    """Writable zeros (L, D, T) by name, and the paths of the new files in which they lie if they are many. Raises
+    OSError if one exists, cannot be made or the disk is full."""
     if folder is None or prod(shape) < _MANY:
         return {name: np.zeros(shape, dtype) for name, dtype in dtypes.items()}, {}
     stored = {name: folder / f"{kind}.{name}.npy" for name in dtypes}
@@ -119,12 +114,10 @@ def _location(place: Place) -> Location:
 class ArrayComparison(Displayed):
     """One array of a candidate compared with the reference's: `name` says which.
 
-    `max_abs_error`, `max_error_ratio`, `max_ulp` and `smallest_passing_atol` cover the pairs in which both
-    numbers are finite. `nonfinite_apart` counts the pairs with a NaN or an infinity in one engine only, or with
-    different ones. `smallest_passing_atol` is the smallest atol with which every finite pair would pass at this rtol.
-
-    `elements` counts the pairs that were compared, `unrecorded` those of which a recording lacks a number. The first
-    mismatch is the first in the order of the pass that computes the array; of an array without time, in its own order.
+    Figures of errors cover the pairs in which both numbers are finite; `nonfinite_apart` counts those with a NaN or an
+    infinity in one engine only, or with different ones. `smallest_passing_atol` would let every finite pair pass at
+    this rtol. `unrecorded` counts pairs of which a recording lacks a number. The first mismatch is the first in the
+    order of the pass, or of an array without time.
     """
 
     reference: str
@@ -170,14 +163,10 @@ class ArrayComparison(Displayed):
 class LaneComparison(ReadOnlyArrays, ArrayComparison):
     """An array with lanes and time steps compared; the gradient of the sequence has one lane, and features as units.
 
-    The arrays over time have the shape (L, D, T), over all samples and units: the largest absolute error, the
-    largest error ratio (infinite where non-finite values differ), and how many values mismatch. Where nothing was
-    compared, the error and the error ratio are NaN. `error_ratio_by_column` (L, D, N, H) is the largest error ratio of
-    each unit of each sample over time.
-
-    `error_ratios` and `ulps` say how all values are spread; a pair of which one is NaN has an infinite distance.
-
-    `places` are the reference's, with the direction of each lane.
+    Arrays over time (L, D, T) hold the largest absolute error, the largest error ratio, infinite where non-finite
+    values differ, and how many values mismatch; NaN where nothing was compared. `error_ratio_by_column` (L, D, N, H) is
+    the largest of each unit of each sample. A pair of which one is NaN has an infinite distance in `ulps`. `places` are
+    the reference's.
     """
 
     NAMES: ClassVar = ("error_over_time", "error_ratio_over_time", "mismatched_over_time")
@@ -210,10 +199,8 @@ class LaneComparison(ReadOnlyArrays, ArrayComparison):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison(LaneComparison, Mapping[str, ArrayComparison]):
-    """The comparison of h, and by name those of h and of the other arrays that both engines give.
-
-    The verdict on the forward pass depends on h alone; that on the backward pass on all gradients.
-    """
+    """The comparison of h, and by name those of h and of other arrays that both engines give. The verdict on the
+    forward pass depends on h alone; that on the backward pass on all gradients."""
 
     others: Mapping[str, ArrayComparison] = field(default_factory=dict)
 
@@ -286,10 +273,8 @@ class Accumulator(Protocol):
 
 
 class _Figures:
-    """The figures of the blocks of an array that were added, which come in the order of the pass.
-
-    Attributes have the names of the fields of `ArrayComparison`.
-    """
+    """The figures of the blocks of an array that were added in the order of the pass, by the fields of
+    `ArrayComparison`."""
 
     def __init__(self, reference: Trace, candidate: Trace, name: str, rtol: float, atol: float, folder: Path | None):
         """Begin with nothing; arrays over time (L, D, T) lie in `folder` if there is one and they are many."""
@@ -402,11 +387,8 @@ def _by_step(values: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def shared_arrays(reference: Trace, candidate: Trace) -> list[str]:
-    """Names of the arrays over time that both engines give, but for gradients.
-
-    Gates and cell states that an engine does not give are derived from its h, so that comparing them would say no more
-    than comparing h. Out and the final states are compared with h by the consistency checks.
-    """
+    """Names of the arrays over time that both engines give, but for gradients: derived arrays would say no more than h,
+    and the consistency checks compare out and the final states."""
     if reference.partial or candidate.partial:
         return ["h"]
     names = (name for name in reference.over_time() if name != "h" and not name.startswith((DERIVED, GRADIENT)))
@@ -431,8 +413,8 @@ def compare(
 ) -> ArrayComparison:
     """Compare every value of an array of two traces of one network, block by block; `atol` is that of the array.
 
-    Values that a recording lacks are not compared. Returns a `LaneComparison` of an array with lanes, whose arrays over
-    time lie in `folder` if they are long. Raises OSError if the disk is full.
+    Values that a recording lacks are not compared. Arrays over time lie in `folder` if they are long: OSError if it is
+    full.
     """
     figures = _Figures(reference, candidate, name, rtol, atol, folder)
     done, size = 0, reference[name].size

@@ -1,10 +1,9 @@
 """The steps of a forward pass, each from the engine's own previous states and its own layer input.
 
-The cell state of an LSTM is carried along in float64, and so is its bound, since a trace need not hold it. So that
-the bound does not grow with the length of the sequence, what is carried is narrowed every few steps to what the
-engine's own cell state can have been: what its hidden value admits, h = o · tanh(c), and its stored cell state, where
-the trace has one. Limits that contradict the carried state are left out, so that a wrong value makes no later step
-wrong.
+Other states than h are carried along in float64 with their bounds, since a trace need not hold them. So that the bound
+does not grow with the sequence, they are narrowed every few steps to what the engine's own can have been: what h = o ·
+tanh(c) admits, and a stored state. Limits that contradict the carried state are left out, so that a wrong value makes
+no later step wrong.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -48,10 +47,8 @@ JUDGED_ROUNDINGS = 96.0
 class ForwardPass(Pass):
     """Bottom up, in the order of computation, all of it if `full` or if it is small; see `audited`.
 
-    Steps of which a recording lacks the result or what they read are left out.
-
-    `units` asks for a glance at this many units of each lane and nothing more. `derived` has arrays (L, D, T, N, U) by
-    name that are filled with the states of the steps that are followed, such as the "c" that the trace lacks.
+    `units` asks for a glance at this many units of each lane and nothing more. `derived` has arrays (L, D, T, N, U) to
+    fill with followed states, such as a "c" that the trace lacks.
     """
 
     name: PassName = "forward"
@@ -206,10 +203,8 @@ class ForwardPass(Pass):
 def limits(
     layer: BoundedLayer, step: BoundedArray, h: FloatArray, before: FloatArray
 ) -> tuple[FloatArray | float | None, FloatArray | None]:
-    """The largest bound that judges a step (B, S, U), and by how many bounds h is outside what a cell can have.
-
-    `before` (B, S, H) are the engine's own previous hidden values. None if every bound judges.
-    """
+    """The largest bound that judges a step (B, S, U), None if every one does, and by how many bounds h is outside what
+    a cell can have after `before` (B, S, H), the engine's own previous hidden values."""
     share = max(JUDGED, JUDGED_ROUNDINGS * step.eps) if layer.half else JUDGED
     limit: FloatArray | float = -1.0
     if ALLOWED * step.eps <= share:

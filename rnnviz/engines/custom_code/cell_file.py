@@ -1,7 +1,6 @@
 """Custom cells: a user's Python file that declares a cell in the algebra of `base`; see Custom cells in the guide.
 
-It defines `gates` and `step(u, v, state, p)`, and may define `recurrent_gates`, `states`, `parameters` and `title`. The
-names of `rnnviz.cells`, such as `sigmoid` and `Step`, are there without an import. Reading a file runs its code:
+The names of `rnnviz.cells`, such as `sigmoid` and `Step`, are there without an import. Reading a file runs its code:
 callers of `load_cell` have asked the user for permission.
 """
 
@@ -128,10 +127,9 @@ class _File:
 
 
 def load_cell(path: Path) -> CellSpec:
-    """The cell that a file declares, checked by a run of its step on symbols. This runs the file's code.
+    """The cell that a file declares, checked by a run of its step on symbols, which runs the file's code.
 
-    Raises CellError if the file does not declare a cell; one sentence, with the line where there is one; OSError if the
-    file cannot be read.
+    Raises CellError, one sentence with the line where there is one; OSError if the file cannot be read.
     """
     file = _File(path)
     step = file.names.get("step")

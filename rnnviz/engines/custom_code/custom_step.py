@@ -1,7 +1,4 @@
-"""The functions of a user's file: a custom step `step(x, state, p)` and its `backward(x, state, p, d_state)`.
-
-They are called step by step, in the process of the file.
-"""
+"""A user's `step(x, state, p)` and `backward(x, state, p, d_state)`, called step by step in the process of the file."""
 
 import sys
 import traceback
@@ -43,10 +40,8 @@ class CustomCodeError(Exception):
 
 
 def read_cell(path: Path, watched: AbstractContextManager[object]) -> tuple[str, str]:
-    """The cell that a file declares as JSON, and the listing of its program; the file's code runs inside of `watched`.
-
-    Raises a CustomCodeError if the file declares no cell.
-    """
+    """The cell that a file declares as JSON, and the listing of its program, or a CustomCodeError if it declares none;
+    the file's code runs inside of `watched`."""
     with watched:
         try:
             cell = load_cell(path)
@@ -61,11 +56,11 @@ def read_cell(path: Path, watched: AbstractContextManager[object]) -> tuple[str,
 
 
 class UserFunction:
-    """One function of a file.
+    """One function of a file; arrays that it returns besides those that each call needs are stored in those of
+    `add_line`.
 
-    Whatever may run code of the user's is done inside of `watched`, so that a watchdog knows when it began: calls of
-    the function, and methods of the objects that it returns or raises. Arrays that it returns besides those that each
-    call needs are stored in the arrays of `add_line`.
+    Whatever may run the user's code is done inside of `watched`, so that a watchdog knows when it began: calls of the
+    function, and methods of objects that it returns or raises.
     """
 
     name: str
@@ -218,11 +213,8 @@ class CustomStep(UserFunction):
 
 
 class CustomBackward(UserFunction):
-    """The `backward` of one file, as a `BackwardLayer`.
-
-    Lines are the gradients of pre-activations, and of states other than h, that it returns after those that each call
-    needs.
-    """
+    """The `backward` of one file, as a `BackwardLayer`; lines are gradients of pre-activations, and of states other
+    than h."""
 
     name, arguments, line = "backward", "x, state, p, d_state", "gradient"
 

@@ -1,8 +1,7 @@
 """The process that runs a user's file: python -m rnnviz.engines.custom_code.worker FILE [INPUTS TRACE [backward]].
 
-Of a custom step it fills the trace in the folder TRACE from the inputs in the folder INPUTS, or, with "backward", the
-gradients in it. With FILE alone it reads a custom cell. Its messages go to standard output. It ends when its standard
-input does, which is when the process that asked for it is gone.
+Of a custom step it fills the trace in the folder TRACE, or its gradients; with FILE alone it reads a custom cell. It
+ends when its standard input does, which is when the process that asked for it is gone.
 """
 
 import ctypes
@@ -78,10 +77,7 @@ class CapturedOutput(io.TextIOBase):
 
 
 class CallWatchdog:
-    """Ends the process when a call into the user's code takes too long, and says where it was.
-
-    A context manager around the user's code.
-    """
+    """Ends the process when a call into the user's code, a context of this, takes too long, and says where it was."""
 
     def __init__(self, path: Path, messages: MessageWriter, seconds: float, noun: str = "custom step") -> None:
         self._path, self._noun = path, noun

@@ -1,7 +1,4 @@
-"""Known bugs of implementations of recurrent networks, as engines that simulate them.
-
-Here are the records of what a known bug changes: in the parameters, the cell, the loop around it, and the gradients.
-"""
+"""Known bugs of implementations of recurrent networks: what they change, and engines that simulate them."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -37,11 +34,10 @@ ORDERS: Mapping[str, Callable[[Sequence[int]], NDArray[np.intp]]] = {
 
 @dataclass(frozen=True)
 class ParameterChange:
-    """Other numbers in the parameters of a layer as code with a bug reads them.
+    """Other numbers in the parameters of a layer, those whose names match, or the rows of a gate, as a bug reads them.
 
-    `names` is a pattern of their names, and `gate` the gate whose rows are changed, "" for all. `change` is the
-    operation: "transposed" reads the numbers of each gate's block along the columns, "reordered" reads the rows with
-    the gates in `order`, "exchanged" reads two parameters one for the other, and "with the h2h bias" adds the gate's.
+    "transposed" reads each gate's block along the columns, "reordered" the rows with the gates in `order`, "exchanged"
+    two parameters one for the other, and "with the h2h bias" adds the gate's.
     """
 
     names: str

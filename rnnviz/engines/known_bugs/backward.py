@@ -1,7 +1,7 @@
 """The backward pass of a network with a known bug in it: backpropagation through time, written plainly.
 
-The forward pass is known. Each lane goes from its last computed time step to its first, and at each step the gradients
-of the new states follow the cell's graph to all that the step reads.
+The forward pass is known. At each step of a lane the gradients of the new states follow the cell's graph to all that it
+reads.
 """
 
 from collections.abc import Iterator, Mapping
@@ -44,11 +44,8 @@ class BackwardPasses:
         self._rest = self._lanes(BugVariant())
 
     def gradients(self, fault: BugVariant, most: int | None = None) -> Iterator[Gradient]:
-        """The gradients with a fault, from the top layer to the input, in parts.
-
-        The loop over time without a bug is computed once, and kept. With `most` it is this number of steps of each
-        lane of the top layer.
-        """
+        """The gradients with a fault, from the top layer to the input, in parts; with `most` those of the first steps
+        of each lane of the top layer. The loop over time without a bug is computed once, and kept."""
         shared = fault.gradient_loop == BugVariant() and most is None
         return self._gradients(self._shared() if shared else self._lanes(fault, most), fault, most)
 

@@ -1,7 +1,7 @@
 """Engines with a known bug: the compiled program of a changed cell or of changed parameters, in a changed loop.
 
-A trace is compared with a bug from its own layer inputs and previous hidden states. That keeps lanes and steps apart:
-a known bug is recognized from a few steps of each lane, however large the network and however chaotic.
+A trace is compared with a bug from its own layer inputs and previous hidden states: a bug is recognized from a few
+steps of each lane, however large the network and however chaotic.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,10 +30,7 @@ _NO_SEAMS = np.zeros(0, np.int64)
 
 
 class KnownBugEngine:
-    """The engine `bug:NAME` or `unknown:DIGEST`.
-
-    A bug of the backward pass has a forward pass without errors, others have no gradients.
-    """
+    """The engine `bug:NAME` or `unknown:DIGEST`. Only a bug of the backward pass has gradients."""
 
     version = f"numpy {np.__version__}"
 
@@ -102,9 +99,9 @@ def faulty_layer(
 ) -> RunLayer:
     """A way to run one layer with the bug; see `engines.base.RunLayer`.
 
-    `lengths` are those of the samples, `seams` the time steps at which a new call begins. `carried` (T, N, H) holds the
-    hidden states that each step hands to the next one in its own place: those of an engine that is compared with the
-    bug step by step, since a chaotic network makes more of every rounding.
+    `seams` are the time steps at which a new call begins. `carried` (T, N, H) are the hidden states that each step
+    hands to the next one: those of an engine that is compared step by step, since a chaotic network makes more of every
+    rounding.
     """
 
     def run_computed(initial: Mapping[str, FloatArray], task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
@@ -196,8 +193,8 @@ class StepWindow:
 class ReadSteps:
     """The steps (S, N) of a window in the order of computation, as a fault reads them from a trace.
 
-    `x` (S, N, I) are their layer inputs, `state` (N, U) by name the initial states, `computed` (S, N) says which steps
-    a sample has: after its last one, that one is repeated. `seams` are the steps at which a call begins.
+    `x` (S, N, I) are layer inputs, `state` (N, U) by name initial states, `computed` (S, N) says which steps a sample
+    has: after its last one, that one is repeated. `seams` are the steps at which a call begins.
     """
 
     fault: BugVariant
@@ -217,10 +214,9 @@ class ReadSteps:
 
 
 def read_steps(fault: BugVariant, inputs: Inputs, trace: Trace, part: StepWindow) -> ReadSteps:
-    """The steps of a window as the fault reads them.
+    """The steps of a window as the fault reads them, in the order of computation, from each sample's own first step.
 
-    They are in the order of computation, which begins at each sample's own first step. Axes that the bug exchanges are
-    exchanged; then only time steps that no sample has as padding are looked at.
+    Axes that the bug exchanges are exchanged; then only time steps that no sample has as padding are looked at.
     """
     layer, direction, network = part.layer, part.direction, inputs.network
     k = layer * network.directions + direction
@@ -255,10 +251,7 @@ def read_steps(fault: BugVariant, inputs: Inputs, trace: Trace, part: StepWindow
 def expected_and_found(
     fault: BugVariant, inputs: Inputs, trace: Trace, part: StepWindow
 ) -> tuple[FloatArray, FloatArray]:
-    """Hidden states of the lane's first steps with the bug, and those in the trace, both (S, N, H); see `read_steps`.
-
-    They are equal after a sample's last step.
-    """
+    """Hidden states of a lane's first steps with the bug, and those in the trace, (S, N, H); equal in padding."""
     steps = read_steps(fault, inputs, trace, part)
     found = steps.of(trace.hidden)
     hidden = np.empty_like(found)
