@@ -35,6 +35,7 @@ from rnnviz.steps.states import CellStates, SampleUnitBlock
 from rnnviz.verify.metrics import largest_magnitude
 from rnnviz.verify.result import RunResult
 
+NAN = float("nan")
 _BLOCK_VALUES = 1 << 18
 _EXPORTED_VALUES = 1 << 20
 
@@ -46,70 +47,71 @@ class ArrayReader:
         self.inputs, self.trace = inputs, trace
         self.cell, self.graph = inputs.network.kind, inputs.network.graph
         self._rows: ByteCache[tuple[int, int, str, int, int], dict[str, tuple[Floats, Floats]]] = ByteCache("weights")
-        self.cell_states = None
-        if self.cell.has_cell_state and trace.stored("c") is None:
-            self.cell_states = CellStates(inputs, trace, blocks=self._block)
 
-    def lane(self, layer: int, direction: int, sample: int, name: Quantity, times: slice, units: slice) -> FloatArray:
+    @cached_property
+    def cell_states(self) -> CellStates:
+        """The cell states, which the engine does not give."""
+        return CellStates(self.inputs, self.trace, blocks=self._block)
+
+    def lane(
+        self, layer: int, direction: int, sample: int, name: Quantity, times: slice, units: slice, padding: float = NAN
+    ) -> FloatArray:
         """(T', U') in the trace's dtype: a quantity of one lane; (T', 1), if it is not per unit."""
-        return self.samples(layer, direction, slice(sample, sample + 1), (name,), times, units)[name][:, 0]
+        return self.samples(layer, direction, slice(sample, sample + 1), (name,), times, units, padding)[name][:, 0]
 
     def samples(
-        self, layer: int, direction: int, samples: slice, names: Sequence[Quantity], times: slice, units: slice
+        self,
+        layer: int,
+        direction: int,
+        samples: slice,
+        names: Sequence[Quantity],
+        times: slice,
+        units: slice,
+        padding: float = NAN,
     ) -> dict[Quantity, FloatArray]:
-        """(T', S, U') or (T', S, 1) by name: quantities of several samples, NaN in padding.
+        """(T', S, U') or (T', S, 1) by name: quantities of several samples. Nothing stays mapped.
 
         The slices have both ends and no step. Raises a KeyError if the cell has no such quantity.
         """
-        known = {own.name for own in (*gate_quantities(self.cell), *gradient_quantities(self.cell))} | {"value"}
-        if lacking := [name for name in names if name not in known]:
-            has = ", ".join(own.name for own in gate_quantities(self.cell))
-            raise KeyError(f"{lacking[0]} is not a quantity of the cell {self.cell.name}: it has {has}")
+        network, dtype, lengths = self.inputs.network, self.trace.hidden.dtype, self.inputs.lengths[samples]
         steps, count, width = (part.stop - part.start for part in (times, samples, units))
-        dtype = self.trace.hidden.dtype
         out = {name: np.empty((steps, count, 1 if name == "norm" else width), dtype) for name in names}
-        lengths = self.inputs.lengths[samples]
-        stop = max(times.start, min(times.stop, max(lengths, default=times.stop)))
+        read = slice(times.start, max(times.start, min(times.stop, max(lengths, default=times.stop))))
         stored = {name: found for name in names if (found := stored_array(name, self.trace)) is not None}
         for name, found in stored.items():
-            out[name][: stop - times.start] = self.trace[found][layer, direction, times.start : stop, samples, units]
-        computed = [name for name in names if name not in stored]
-        with np.errstate(all="ignore"):
-            for block in self._blocks(slice(times.start, stop), direction, samples) if computed else ():
-                rows = slice(block.start - times.start, block.stop - times.start)
-                read = _Block(self, layer, direction, samples, block, units)
-                for name in computed:
-                    out[name][rows] = read.quantity(name)
+            part = self.trace[found][layer, direction, read, samples, units]
+            out[name][: len(part)] = part
+            release_pages(part)
+        if computed := [name for name in names if name not in stored]:
+            known = {own.name for own in (*gate_quantities(self.cell), *gradient_quantities(self.cell))}
+            if lacking := [name for name in computed if name not in known]:
+                has = ", ".join(own.name for own in gate_quantities(self.cell))
+                raise KeyError(f"{lacking[0]} is not a quantity of the cell {self.cell.name}: it has {has}")
+            length = max(
+                1, _BLOCK_VALUES // (max(network.directions * network.hidden_size, network.input_size) * count)
+            )
+            with np.errstate(all="ignore"):
+                # In the order of computation, so that a cell state is carried from one block to the next.
+                for block in time_blocks(read, length, backward=network.backward(direction)):
+                    rows = _Block(self, layer, direction, samples, block, units)
+                    for name in computed:
+                        out[name][block.start - times.start : block.stop - times.start] = rows.quantity(name)
+            release_pages(self.trace.hidden[layer, direction, read])
         if lengths:
-            padding = padding_mask(lengths, times)
+            mask = padding_mask(lengths, times)
             for array in out.values():
-                array[padding] = np.nan
+                array[mask] = padding
         return out
 
     def before(self, symbol: str, layer: int, direction: int, times: slice, samples: slice, units: slice) -> Floats:
         """(B, S, U): a state before each of some time steps, in float64."""
         if self.trace.stored(symbol) is None:
-            return self._followed.previous(layer, direction, times, samples, units)
+            return self.cell_states.previous(layer, direction, times, samples, units)
         found = previous_state(self.inputs, self.trace, symbol, layer, direction, times, samples)
         return found[..., units].astype(np.float64)
 
-    def after(self, layer: int, direction: int, times: slice, samples: slice, units: slice) -> Floats:
-        """(B, S, U): the cell state after each of some time steps, which the engine does not give."""
-        return self._followed.after(layer, direction, times, samples, units).value
-
-    @property
-    def _followed(self) -> CellStates:
-        assert self.cell_states is not None, "the cell has no cell state"
-        return self.cell_states
-
     def _block(self, columns: SampleUnitBlock, times: slice) -> "_Block":
         return _Block(self, columns.layer, columns.direction, slice(*columns.samples), times, slice(*columns.units))
-
-    def _blocks(self, times: slice, direction: int, samples: slice) -> Iterator[slice]:
-        """Slices of time in the order of computation, so that a cell state is carried from one to the next."""
-        network = self.inputs.network
-        widest = max(network.directions * network.hidden_size, network.input_size) * (samples.stop - samples.start)
-        return time_blocks(times, max(1, _BLOCK_VALUES // widest), backward=network.backward(direction))
 
     def rows_of(self, layer: int, direction: int, symbol: str, units: slice) -> dict[str, tuple[Floats, Floats]]:
         """The weights (U, K) and biases (U,) of a gate's rows in float64, by "i2h" and, where there are any, "h2h"."""
@@ -150,7 +152,7 @@ class _Block(ArrayBlock):
             # The engine does not give it.
             return np.asarray(np.nan)
         if name == "c":
-            return self._reader.after(*self._at, self._units)
+            return self._reader.cell_states.after(*self._at, self._units).value
         if name == "norm":
             return np.asarray(np.sqrt(np.square(self._hidden).sum(axis=-1, keepdims=True)))
         if name == "change":
@@ -224,11 +226,7 @@ def gate_blocks(
     step = max(1, _EXPORTED_VALUES // (samples * size)) if length is None else length
     for start in range(0, timesteps, step):
         times = slice(start, min(start + step, timesteps))
-        block = reader.samples(layer, direction, slice(0, samples), names, times, slice(0, size))
-        if inputs.lengths:
-            for array in block.values():
-                array[padding_mask(inputs.lengths, times)] = 0
-        yield times, block
+        yield times, reader.samples(layer, direction, slice(0, samples), names, times, slice(0, size), padding=0.0)
 
 
 def gradient_extents(trace: Trace) -> dict[str, float]:
@@ -273,9 +271,7 @@ class ResultReader:
         self, engine: str, layer: int, direction: int, sample: int, quantity: Quantity, times: slice, units: slice
     ) -> FloatArray:
         """(T', U'), (T', 1) of a norm, in the trace's dtype; 0 in padding. The slices have both ends and no step."""
-        values = self._reader(engine).lane(layer, direction, sample, quantity, times, units)
-        values[max(0, self.result.inputs.length(sample) - times.start) :] = 0
-        return values
+        return self._reader(engine).lane(layer, direction, sample, quantity, times, units, padding=0.0)
 
     def effort(self, engine: str, layer: int, quantity: Quantity) -> float:
         """How much longer it takes to compute one number than to read one value."""
@@ -375,7 +371,6 @@ def unit_series(
         check()
         part = reader.lane(layer, direction, sample, key.quantity, block, slice(unit, unit + 1))
         values[block.start - times.start : block.stop - times.start] = part[:, 0]
-        release_pages(trace.hidden[layer, direction, block])
     return values
 
 

@@ -27,7 +27,7 @@ from rnnviz.core.trace_index import time_blocks
 from rnnviz.frozen import dataclass
 from rnnviz.reading.arrays import ArrayReader
 from rnnviz.reading.level_of_detail import IntArray
-from rnnviz.reading.quantities import Quantity, gate_quantity, is_gradient, stored_array
+from rnnviz.reading.quantities import Quantity, gate_quantity, is_gradient
 from rnnviz.verify.result import RunResult
 
 OrderName: TypeAlias = Literal["index", "component", "activity"]
@@ -259,10 +259,8 @@ def _runs(result: RunResult, query: Query, units: tuple[int, ...], check: Check)
 
 def _blocks(result: RunResult, query: Query, times: range, check: Check) -> Iterator[tuple[int, FloatArray]]:
     """First time step and values (B, H) of each block of some time steps."""
-    trace, lane = result[query.engine], (query.layer, query.direction)
-    reader, array = ArrayReader(result.inputs, trace), trace[stored_array(query.quantity, trace) or "h"][lane]
+    reader = ArrayReader(result.inputs, result[query.engine])
     length, units = max(1, _BLOCK_VALUES // result.shape[4]), slice(0, result.shape[4])
     for block in time_blocks(times, length, backward=False):
         check()
-        yield block.start, reader.lane(*lane, query.sample, query.quantity, block, units)
-        release_pages(array[block])
+        yield block.start, reader.lane(query.layer, query.direction, query.sample, query.quantity, block, units)
