@@ -11,8 +11,8 @@ tolerance ("h.error_ratio") and whether any value mismatches ("h.marks"). NaN is
 one. All samples have theirs, so that a change of the sample is as quick as any other.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
+from collections.abc import Iterator, Mapping
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -160,7 +160,10 @@ class Pyramids:
     """The pyramids of an array while they are filled, with blocks of time steps in any order."""
 
     def __init__(self, folder: Path, name: str, array: FloatArray, kinds: Mapping[str, Kind]) -> None:
-        self._from_values, self._from_level = _sources(levels_of(array.shape))
+        levels = levels_of(array.shape)
+        flat = [level for level in levels if level.units == 1]
+        # The others are made from the next finer one.
+        self._from_values, self._coarser = [*levels[: len(levels) - len(flat)], *flat[:1]], list(pairwise(flat))
         self._kinds: dict[str, tuple[np.ufunc, Pyramid]] = {}
         for kind, (ufunc, start, dtype) in kinds.items():
             pyramid = create_pyramid(folder, f"{name}.{kind}", dtype or array.dtype.name, array.shape)
@@ -179,12 +182,12 @@ class Pyramids:
 
     def finish(self) -> None:
         """Make the coarser levels from the finer ones."""
-        for (ufunc, pyramid), (level, (finer, share)) in product(self._kinds.values(), self._from_level.items()):
-            target, source = pyramid[level], pyramid[finer]
+        for (ufunc, pyramid), (finer, level) in product(self._kinds.values(), self._coarser):
+            target, source, share = pyramid[level], pyramid[finer], level.times // finer.times
             for layer, direction in np.ndindex(source.shape[:2]):
-                for times in _slices(source.shape, share.times):
-                    blocks = _level_blocks(ufunc, source[layer, direction, times], 0, share)
-                    start = times.start // share.times
+                for times in _slices(source.shape, share):
+                    blocks = reduce_blocks(ufunc, source[layer, direction, times], share)
+                    start = times.start // share
                     target[layer, direction, start : start + len(blocks)] = blocks
 
 
@@ -234,19 +237,6 @@ def build_values(folder: Path, name: str, array: FloatArray) -> None:
         for times in _slices(array.shape, 1):
             pyramids.add(layer, direction, times.start, dict.fromkeys(_VALUES, array[layer, direction, times]))
     pyramids.finish()
-
-
-def _sources(levels: Sequence[Level]) -> tuple[list[Level], dict[Level, tuple[Level, Level]]]:
-    """The levels that are made from the values, and for the others the finer level with how it is reduced."""
-    direct: list[Level] = []
-    derived: dict[Level, tuple[Level, Level]] = {}
-    for level in levels:
-        finer = [one for one in (*direct, *derived) if level.times % one.times == 0 and level.units % one.units == 0]
-        if finer:
-            derived[level] = finer[-1], Level(level.times // finer[-1].times, level.units // finer[-1].units)
-        else:
-            direct.append(level)
-    return direct, derived
 
 
 def _level_blocks(ufunc: np.ufunc, values: LevelArray, lead: int, level: Level) -> LevelArray:

@@ -73,52 +73,43 @@ def array_rows(result: RunResult, candidate: str | None) -> list[ArrayRow]:
         for name, array in result[engine].items()
         if name.startswith(GRADIENT) and name not in over_time
     ]
-    return sorted(rows, key=lambda row: -_rank(row.comparison))
 
+    def rank(row: ArrayRow) -> float:
+        own = row.comparison
+        return -1.0 if own is None else np.inf if own.nonfinite_apart else own.max_error_ratio
 
-def _rank(comparison: ArrayComparison | None) -> float:
-    if comparison is None:
-        return -1.0
-    return np.inf if comparison.nonfinite_apart else comparison.max_error_ratio
+    return sorted(rows, key=rank, reverse=True)
 
 
 def entries_of(result: RunResult, row: ArrayRow, check: Callable[[], None]) -> Entries:
-    """The entries of an array with the largest errors; `check` is called between blocks, and may raise."""
-    comparison = row.comparison
-    reference = result[row.engine][row.name].reshape(-1)
-    candidate = None if comparison is None else result[comparison.candidate][row.name].reshape(-1)
+    """The entries of an array with the largest errors, and of equal ones the largest magnitudes, the largest first.
+
+    `check` is called between blocks, and may raise.
+    """
+    size = result[row.engine][row.name].size
     found = np.zeros(0, np.int64)
-    for start in range(0, reference.size, _BLOCK_VALUES):
+    for start in range(0, size, _BLOCK_VALUES):
         check()
-        block = np.arange(start, min(start + _BLOCK_VALUES, reference.size))
-        found = _largest(np.concatenate([found, block]), reference, candidate, comparison)
-    index = np.stack(np.unravel_index(found, row.shape), axis=-1).astype(np.int64)
-    r = np.asarray(reference[found])
-    if candidate is None or comparison is None:
+        block = np.concatenate([found, np.arange(start, min(start + _BLOCK_VALUES, size))])
+        entries = _entries(result, row, block)
+        keys = [np.abs(entries.reference.astype(np.float64))]
+        if entries.error_ratio is not None:
+            keys.append(entries.error_ratio)
+        # NaN is the largest.
+        order = np.lexsort([-np.where(np.isnan(key), np.inf, key) for key in keys])
+        found = block[order[:LISTED]]
+    return _entries(result, row, found)
+
+
+def _entries(result: RunResult, row: ArrayRow, places: NDArray[np.int64]) -> Entries:
+    """The entries at some places of an array, in this order."""
+    index = np.stack(np.unravel_index(places, row.shape), axis=-1).astype(np.int64)
+    r, comparison = np.asarray(result[row.engine][row.name].reshape(-1)[places]), row.comparison
+    if comparison is None:
         return Entries(row, index, r)
-    c = np.asarray(candidate[found])
+    c = np.asarray(result[comparison.candidate][row.name].reshape(-1)[places])
     error = abs_error(r, c)
-    ratio = error_ratio_of(error, tolerance(r, comparison.rtol, comparison.atol))
-    return Entries(row, index, r, c, error, ratio)
-
-
-def _largest(
-    places: NDArray[np.int64],
-    reference: FloatArray,
-    candidate: FloatArray | None,
-    comparison: ArrayComparison | None,
-) -> NDArray[np.int64]:
-    """The places of the largest error ratios, and of equal ones of the largest magnitudes, the largest first."""
-    r = reference[places]
-    magnitude = np.abs(r.astype(np.float64))
-    if candidate is None or comparison is None:
-        keys: tuple[NDArray[np.float64], ...] = (magnitude,)
-    else:
-        limit = tolerance(r, comparison.rtol, comparison.atol)
-        keys = magnitude, error_ratio_of(abs_error(r, candidate[places]), limit)
-    # NaN is the largest.
-    order = np.lexsort([-np.where(np.isnan(key), np.inf, key) for key in keys])
-    return np.asarray(places[order[:LISTED]])
+    return Entries(row, index, r, c, error, error_ratio_of(error, tolerance(r, comparison.rtol, comparison.atol)))
 
 
 @dataclass(frozen=True, eq=False)
