@@ -5,7 +5,6 @@ they have the same allowed values.
 """
 
 import json
-import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, field, fields
@@ -23,8 +22,16 @@ LARGEST_SIZE = 10**9
 LARGEST_SEED = 2**63 - 1
 _LISTED = 12
 
-_LISTS = {"texts": "a list of non-empty texts", "paths": "a list of the paths of files"}
-"""Kinds that are lists of strings, with what is allowed."""
+_ALLOWED = {
+    "bool": "true or false",
+    "text": "a non-empty text",
+    "path": "the path of a file",
+    "names": "a list of engine names without repetition",
+    "texts": "a list of non-empty texts",
+    "paths": "a list of the paths of files",
+    "activations": f'a list of activations, such as "leaky_relu(0.1)", from {", ".join(ACTIVATIONS)}',
+}
+"""Allowed values of the kinds that have no limits, in words that end an error sentence."""
 
 Section = TypeVar("Section")
 
@@ -52,34 +59,23 @@ class FieldSpec:
     @property
     def allowed(self) -> str:
         """Allowed values in words that end an error sentence."""
-        if self.kind == "choice":
-            listed = "one of " + ", ".join(f'"{c}"' for c in self.choices)
-            return f"{listed}, or the path of a {self.suffix} file" if self.suffix else listed
-        if self.kind == "bool":
-            return "true or false"
-        if self.kind == "int":
-            return f"an integer from {int(self.minimum or 0):,} to {int(self.largest or 0):,}"
-        if self.kind == "float":
-            most = "" if self.maximum is None else f"at most {self.maximum:,.12g}"
-            if self.above is not None:
-                least = f"above {self.above:g}"
-            else:
+        match self.kind:
+            case "choice":
+                names = "one of " + ", ".join(f'"{c}"' for c in self.choices)
+                return f"{names}, or the path of a {self.suffix} file" if self.suffix else names
+            case "int":
+                return f"an integer from {int(self.minimum or 0):,} to {int(self.largest or 0):,}"
+            case "float":
                 least = "" if self.minimum is None else f"of at least {self.minimum:,.12g}"
-            return f"a finite number {' and '.join(filter(None, (least, most)))}".rstrip()
-        if self.kind == "names":
-            return "a list of engine names without repetition"
-        if self.kind == "activations":
-            return f'a list of activations, such as "leaky_relu(0.1)", from {", ".join(ACTIVATIONS)}'
-        if self.kind == "counts":
-            others = f", {' or '.join(map(display_value, self.choices))}" if self.choices else ""
-            return f"a list of integers of at least 1{others}"
-        if self.kind == "indices":
-            return f"a list of {self.count} integers of at least 0"
-        if self.kind in _LISTS:
-            return _LISTS[self.kind]
-        if self.kind == "path":
-            return "the path of a file"
-        return "a non-empty text"
+                least = least if self.above is None else f"above {self.above:g}"
+                most = "" if self.maximum is None else f"at most {self.maximum:,.12g}"
+                return f"a finite number {' and '.join(filter(None, (least, most)))}".rstrip()
+            case "counts":
+                others = f", {' or '.join(map(display_value, self.choices))}" if self.choices else ""
+                return f"a list of integers of at least 1{others}"
+            case "indices":
+                return f"a list of {self.count} integers of at least 0"
+        return _ALLOWED[self.kind]
 
     @property
     def largest(self) -> float | None:
@@ -115,35 +111,25 @@ class FieldSpec:
         return change(value) if self.is_path(value) else value
 
     def _accept(self, value: Any) -> Any:
-        if self.kind == "bool":
-            return value if isinstance(value, bool) else None
-        if self.kind == "choice":
-            return value if isinstance(value, str) and (value in self.choices or self.is_path(value)) else None
-        if self.kind == "int":
-            good = isinstance(value, int) and not isinstance(value, bool) and self._in_range(value)
-            return value if good else None
-        if self.kind == "float":
-            good = isinstance(value, int | float) and not isinstance(value, bool)
-            return float(value) if good and _is_finite(value) and self._in_range(value) else None
-        if self.kind == "names":
-            good = isinstance(value, list | tuple) and all(isinstance(v, str) and v for v in value)
-            return tuple(value) if good and len(set(value)) == len(value) else None
-        if self.kind == "activations":
-            good = isinstance(value, list | tuple) and len(value) > 0 and all(map(_is_activation, value))
-            return tuple(value) if good else None
-        if self.kind == "counts":
-            good = isinstance(value, list | tuple) and len(value) > 0 and all(map(_is_count, value))
-            return tuple(value) if good else value if value in self.choices else None
-        if self.kind == "indices":
-            good = isinstance(value, list | tuple) and len(value) == self.count and all(map(_is_index, value))
-            return tuple(value) if good else None
-        if self.kind in _LISTS:
-            good = isinstance(value, list | tuple) and all(isinstance(v, str) and v for v in value)
-            good = good and len(value) > 0 and not (self.kind == "paths" and any("\0" in path for path in value))
-            return tuple(value) if good else None
-        if self.kind == "path" and isinstance(value, str) and "\0" in value:
-            return None
-        return value if isinstance(value, str) and value else None
+        """The value as the dataclass holds it; None if it is not allowed."""
+        match self.kind:
+            case "bool":
+                good = isinstance(value, bool)
+            case "int":
+                good = _is_whole(value) and self._in_range(value)
+            case "float":
+                return float(value) if _is_finite(value) and self._in_range(value) else None
+            case "path" | "text":
+                good = _is_text(value) and not (self.kind == "path" and "\0" in value)
+            case _ if isinstance(value, str):
+                good = value in self.choices or self.is_path(value)
+            case _ if isinstance(value, list | tuple) and self.kind in _ITEMS:
+                counts = {"names": len(set(map(str, value))), "indices": self.count}
+                good = all(map(_ITEMS[self.kind], value)) and len(value) == counts.get(self.kind, max(1, len(value)))
+                return tuple(value) if good else None
+            case _:
+                return None
+        return value if good else None
 
     def _in_range(self, value: float) -> bool:
         return (
@@ -153,6 +139,14 @@ class FieldSpec:
         )
 
 
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _is_activation(value: object) -> bool:
     try:
         return isinstance(value, str) and bool(parse_activation(value))
@@ -160,19 +154,22 @@ def _is_activation(value: object) -> bool:
         return False
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def _is_index(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_SIZE
-
-
-def _is_finite(value: float) -> bool:
+def _is_finite(value: Any) -> bool:
     try:
-        return isfinite(value)
+        return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
     except OverflowError:  # a whole number beyond the largest float
         return False
+
+
+_ITEMS: dict[str, Callable[[Any], bool]] = {
+    "names": _is_text,
+    "texts": _is_text,
+    "paths": lambda value: _is_text(value) and "\0" not in value,
+    "activations": _is_activation,
+    "counts": lambda value: _is_whole(value) and value >= 1,
+    "indices": lambda value: _is_whole(value) and 0 <= value <= LARGEST_SIZE,
+}
+"""What each value of a list must be, by the list's kind."""
 
 
 def display_value(value: Any) -> str:
@@ -267,6 +264,6 @@ def parse_activation(text: str) -> Activation:
         constants = [float(part) for part in match[2].split(",")]
     except ValueError:
         constants = []
-    if not 0 < len(constants) <= count or not all(map(math.isfinite, constants)):
+    if not 0 < len(constants) <= count or not all(map(isfinite, constants)):
         raise ValueError(f"{match[1]} has {count} constants, which must be finite numbers, such as leaky_relu(0.1)")
     return activation.with_constants(*constants)
