@@ -13,7 +13,7 @@ from rnnviz.cells.activations import clip, sigmoid
 from rnnviz.cells.gru import GRU
 from rnnviz.cells.interpreters import layout
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
-from rnnviz.cells.interpreters.program_source import Form, listing
+from rnnviz.cells.interpreters.program_source import listing
 from rnnviz.cells.lstm import LSTM
 from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer
 
@@ -43,7 +43,7 @@ def run(layer: DrawnLayer, program: NumpyProgram, names: tuple[str, ...] = ()) -
 
 
 def test_the_calls_of_an_lstm_are_listed_for_its_lines() -> None:
-    assert listing(LSTM, form=Form(stacked=True)) == LSTM_LISTING
+    assert listing(LSTM, stacked=True) == LSTM_LISTING
 
 
 @pytest.mark.parametrize("name", ALL_CELLS)

@@ -20,12 +20,12 @@ FIGURES = {
     "rnn_relu": (3, 3, 0, "", "h"),
     "rnn_tanh": (3, 3, 0, "", "h"),
     "lstm": (9, 13, 0, "fio", "fgio"),
-    "gru": (11, 13, 0, "rz", "rz"),
+    "gru": (11, 14, 0, "rz", "rz"),
     "lstm_peephole": (15, 19, 1, "fio", "fgio"),
-    "lstm_projection": (10, 14, 0, "fio", "fgio"),
-    "lstm_coupled": (10, 13, 1, "io", "gio"),
-    "gru_reset_before": (11, 13, 0, "rz", "nrz"),
-    "mgu": (12, 13, 1, "f", "fn"),
+    "lstm_projection": (10, 15, 0, "fio", "fgio"),
+    "lstm_coupled": (10, 14, 1, "io", "gio"),
+    "gru_reset_before": (11, 14, 0, "rz", "nrz"),
+    "mgu": (12, 14, 1, "f", "fn"),
     "sru": (12, 14, 1, "fr", ""),
 }
 """Calls of a step, also with all named values kept; buffers; gates with halved rows, and with a hoisted bias."""

@@ -12,13 +12,11 @@ import numpy as np
 
 from rnnviz.cells.activations import FloatArray
 from rnnviz.cells.base import CellSpec
+from rnnviz.cells.interpreters.arrays import gate_rows
 from rnnviz.cells.interpreters.generator import FUNCTIONS, in_place
 from rnnviz.cells.interpreters.layout import Layout, Order, aligned
-from rnnviz.cells.interpreters.program_source import Form, program_source
+from rnnviz.cells.interpreters.program_source import program_source
 from rnnviz.cells.interpreters.schedule import Schedule, Storage, schedule
-from rnnviz.frozen import dataclass
-
-_FORMS = {(features, stacked): Form(features, stacked) for features in (False, True) for stacked in (False, True)}
 
 
 class NumpyProgram:
@@ -45,7 +43,8 @@ class NumpyProgram:
         self._plan = plan = schedule(cell, wanted)
         gates, inputs = len(cell.gates), self._states[cell.state_symbols[0]]
         self._layout = layout = Layout(batch_size, gates, plan.products, inputs, self._sizes["H"], self._dtype, order)
-        self._source = program_source(cell, wanted, _FORMS[not layout.rows_are_samples, layout.stacked])
+        features = not layout.rows_are_samples
+        self._source = program_source(cell, wanted, features=features, stacked=layout.stacked)
         self._input_weight, self._input_bias = self._input_rows()
         self._run = self._source.loop.bound_to(self._names())
 
@@ -82,7 +81,7 @@ class NumpyProgram:
         for times, u in layout.input_parts(x, self._input_weight, self._input_bias, backward=backward):
             count = times.stop - times.start
             # Time comes first: (B, N, H) of one slot, (B, k, N, H) of several.
-            series = [u[::step, slots] for slots in source.inputs]
+            series = [u[::step, source.slots[name]] for name, place in source.places.items() if place.kind == "u"]
             series += [(rooms[name][:count] if name in rooms else out[name][times])[::step] for name in source.series]
             # The next block uses the memory again.
             values = tuple([value.copy() for value in self._run(*values, *series)])
@@ -97,99 +96,80 @@ class NumpyProgram:
 
     def _input_rows(self) -> tuple[FloatArray, FloatArray]:
         """The weight of the input parts, and their bias (G·H,) in the order of the slots; scaled and hoisted."""
-        cell, p, size = self.cell, self._parameters, self._sizes["H"]
-        rows = _rows(self._plan, "u", cell.gate_symbols, self._plan.slots)
-        if len(self._plan.hoisted) == len(cell.gates) and cell.gate_symbols == cell.recurrent_gates:
-            bias = p["i2h_bias"] + p["h2h_bias"]
-        else:
-            bias = p["i2h_bias"].copy()
-            for gate in self._plan.hoisted:
-                own, recurrent = (gates.index(gate) * size for gates in (cell.gate_symbols, cell.recurrent_gates))
-                bias[own : own + size] += p["h2h_bias"][recurrent : recurrent + size]
+        cell, p, size, slots = self.cell, self._parameters, self._sizes["H"], self._plan.slots
+        bias = p["i2h_bias"].copy()
+        for gate in self._plan.hoisted:
+            own, recurrent = (gates.index(gate) * size for gates in (cell.gate_symbols, cell.recurrent_gates))
+            bias[own : own + size] += p["h2h_bias"][recurrent : recurrent + size]
         key = self._layout.input_key(p["i2h_weight"].shape[1])
         if key not in self._arranged:
-            self._arranged[key] = self._layout.input_weight(rows.of(p["i2h_weight"], size))
-        return self._arranged[key], rows.of(bias, size)
+            self._arranged[key] = self._layout.input_weight(self._rows("u", p["i2h_weight"], slots))
+        return self._arranged[key], self._rows("u", bias, slots)
+
+    def _rows(self, part: str, array: FloatArray, chosen: tuple[str, ...]) -> FloatArray:
+        """The `chosen` gates' rows (k·H, ...) of an input part "u" or a recurrent part "v", halved where needed."""
+        gates = self.cell.gate_symbols if part == "u" else self.cell.recurrent_gates
+        order, scales = _order_and_scales(self._plan, part, gates, chosen)
+        if order is None and scales is None:
+            return array
+        by_gate = array.reshape(len(array) // self._sizes["H"], -1)
+        by_gate = by_gate if order is None else by_gate.take(order, axis=0)
+        by_gate = by_gate if scales is None else by_gate * scales
+        return by_gate.reshape(-1, *array.shape[1:])
 
     def _names(self) -> dict[str, Any]:
         """The arrays and functions that the source names."""
         layout, source = self._layout, self._source
         names: dict[str, Any] = dict(FUNCTIONS)
-        buffers: dict[str, FloatArray] = {}
+        buffers = {f"w{k}": layout.slots() for k in range(self._plan.buffers)}
         buffers["v"], names["product"] = layout.product_slots()
-        for k in range(self._plan.buffers):
-            buffers[f"w{k}"] = layout.slots()
-        for name, buffer, slots in source.slots:
-            names[name] = buffers[buffer][slots]
-        for name, place in source.fixed:
-            names[name] = _number(place.number, self._dtype) if place.kind == "number" else self._fixed(place)
-        for name, operation, of in source.weights:
-            key = operation, of, self._layout.recurrent_key
+        for name, place in source.places.items():
+            if place.kind in buffers:
+                names[name] = buffers[place.kind][source.slots[name]]
+            elif place.kind in ("number", "temporary", "parameter", "bias"):
+                names[name] = self._fixed(place)
+        for name, (operation, of) in source.weights.items():
+            key = operation, of, layout.recurrent_key
             if key not in self._arranged:
                 self._arranged[key] = self._weight(operation, of)
             names[name] = self._arranged[key]
-        for name, activation in source.activations:
-            names[name] = in_place(activation.values)
-        return names
+        return names | {name: in_place(activation.values) for name, activation in source.activations.items()}
 
     def _weight(self, operation: str, of: str) -> FloatArray:
-        size, p = self._sizes["H"], self._parameters
         if operation == "matrix":
-            return self._layout.matrix(p[of])
-        plan, gates = self._plan, self.cell.recurrent_gates
-        chosen = plan.slots[: plan.products] if operation == "product" else (of,)
-        weight = _rows(plan, "v", gates, chosen).of(p["h2h_weight"], size)
+            return self._layout.matrix(self._parameters[of])
+        chosen = self._plan.slots[: self._plan.products] if operation == "product" else (of,)
+        weight = self._rows("v", self._parameters["h2h_weight"], chosen)
         return self._layout.recurrent_weight(weight) if operation == "product" else self._layout.matrix(weight)
 
     def _fixed(self, place: Storage) -> FloatArray:
-        """A temporary, or a parameter or bias of each unit, repeated for every sample."""
+        """A number, a temporary, or a parameter or bias of each unit, repeated for every sample."""
+        if place.kind == "number":
+            return _number(place.number, self._dtype)
         if place.kind == "temporary":
             size = self._sizes[self._plan.temporaries[int(place.name)]]
             return aligned(self._layout.value_shape(size), self._dtype)
         parts = place.name.split("+")
         if place.kind == "bias":
-            gates = self.cell.recurrent_gates
-            by_gate = self._parameters["h2h_bias"].reshape(len(gates), -1)
-            vectors = [by_gate[gates.index(gate)] for gate in parts]
+            by_gate = gate_rows(self._parameters["h2h_bias"], self.cell.recurrent_gates)
+            vectors = [by_gate[gate] for gate in parts]
         else:
             vectors = [self._parameters[part] for part in parts]
         spread = self._layout.spread(vectors, _number(place.scale, self._dtype))
         return spread if len(parts) > 1 else np.asarray(spread[0])
 
 
-@lru_cache(maxsize=256)
-def _number(number: float, dtype: np.dtype[Any]) -> FloatArray:
-    array = np.array(number, dtype)
-    array.flags.writeable = False
-    return array
-
+_number = lru_cache(maxsize=256)(np.array)
 
 _HALF, _ONE = np.float32(0.5), np.float32(1.0)
 """Scales that keep the type of an array."""
 
 
-@dataclass(frozen=True, eq=False)
-class _Rows:
-    """Some gates' rows of a parameter in another `order`, each gate times its scale (G, 1); None of no change."""
-
-    order: list[int] | None
-    scales: FloatArray | None
-
-    def of(self, array: FloatArray, size: int) -> FloatArray:
-        """(G·H, ...); not a copy where nothing changes."""
-        if self.order is None and self.scales is None:
-            return array
-        by_gate = array.reshape(len(array) // size, -1)
-        if self.order is not None:
-            by_gate = by_gate.take(self.order, axis=0)
-        if self.scales is not None:
-            by_gate = by_gate * self.scales
-        return by_gate.reshape(-1, *array.shape[1:])
-
-
 @lru_cache(maxsize=256)
-def _rows(plan: Schedule, part: str, gates: tuple[str, ...], chosen: tuple[str, ...]) -> _Rows:
-    """The rows of the `chosen` gates of an input part "u" or a recurrent part "v"; its own order is that of `gates`."""
+def _order_and_scales(
+    plan: Schedule, part: str, gates: tuple[str, ...], chosen: tuple[str, ...]
+) -> tuple[list[int] | None, FloatArray | None]:
+    """The places of the `chosen` gates among `gates`, and the scale of each (k, 1); None of no change."""
     order = [gates.index(gate) for gate in chosen]
     scales = [_HALF if (part, gate) in plan.halved else _ONE for gate in chosen]
-    return _Rows(None if chosen == gates else order, None if set(scales) <= {_ONE} else np.array(scales).reshape(-1, 1))
+    return None if chosen == gates else order, np.array(scales).reshape(-1, 1) if _HALF in scales else None

@@ -1,8 +1,8 @@
 """The source of a compiled step: a schedule's calls as a Python function that loops over time steps."""
 
 import linecache
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import TypeAlias
 
 from rnnviz.cells.activations import Activation
 from rnnviz.cells.base import CellSpec
@@ -11,88 +11,73 @@ from rnnviz.cells.interpreters.graph import trace
 from rnnviz.cells.interpreters.schedule import Call, Schedule, Storage, schedule
 from rnnviz.frozen import dataclass
 
+_SERIES = "next", "out"
+"""The kinds of places that have a row of each time step: new states and wanted values."""
+
 _NUMBERS = {0.0: "zero", 0.5: "half", 1.0: "one"}
 
-Index: TypeAlias = int | slice
-"""One slot of a buffer, or some that lie next to each other."""
 
-
-@dataclass(frozen=True)
-class Form:
-    """Whether values are feature-major, and whether the recurrent product is a stack."""
-
-    features: bool = False
-    stacked: bool = False
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Source:
     """The source of a program: its `loop`, of the states, then the input parts and the series, time first.
 
-    `lines` are its calls, each with the lines of the cell's file that ask for it. `inputs` are the slots of the input
-    parts, and `series` the states and wanted values, in the order of its arguments. The others have names: `slots` of
-    each part of a buffer and of the buffer, `fixed` of each number, parameter, bias and temporary with its place,
-    `weights` of each matrix with its operation and its gate or parameter, `activations` of each function.
+    `lines` are its calls, each with the lines of the cell's file that ask for it. `places` has what each name is;
+    those of kind "u" are the input parts, "next" and "out" the `series`, in the order of the loop's arguments.
+    `slots` has the place of each part of a buffer in it, `weights` the operation of each matrix and its gate or
+    parameter, `activations` those that are called.
     """
 
     lines: tuple[tuple[str, tuple[int, ...]], ...]
     loop: Loop
-    inputs: tuple[Index, ...]
+    places: Mapping[str, Storage]
+    weights: Mapping[str, tuple[str, str]]
+    activations: Mapping[str, Activation]
+    slots: Mapping[str, int | slice]
     series: tuple[str, ...]
-    slots: tuple[tuple[str, str, Index], ...]
-    fixed: tuple[tuple[str, Storage], ...]
-    weights: tuple[tuple[str, str, str], ...]
-    activations: tuple[tuple[str, Activation], ...]
-
-
-_USUAL = Form()
 
 
 @lru_cache(maxsize=256)
-def program_source(cell: CellSpec, wanted: tuple[str, ...] = (), form: Form = _USUAL) -> Source:
-    """The source of a cell's program, in which the values named in `wanted` are kept besides the states."""
-    return _Writer(schedule(cell, wanted), cell, form).source()
+def program_source(
+    cell: CellSpec, wanted: tuple[str, ...] = (), *, features: bool = False, stacked: bool = False
+) -> Source:
+    """The source of a cell's program, in which the values named in `wanted` are kept besides the states.
+
+    `features` is whether values are feature-major, `stacked` whether the recurrent product is a stack.
+    """
+    return _Writer(schedule(cell, wanted), cell, features=features, stacked=stacked).source()
 
 
 class _Writer:
     """Writes a schedule as the source of a loop."""
 
-    def __init__(self, calls: Schedule, cell: CellSpec, form: Form) -> None:
-        self._schedule, self._cell, self._form = calls, cell, form
+    def __init__(self, calls: Schedule, cell: CellSpec, *, features: bool, stacked: bool) -> None:
+        self._schedule, self._cell = calls, cell
+        self._features, self._stacked = features, stacked
         self._names: dict[Storage, str] = {}
         # A user may choose the names of states and parameters.
         self._taken = {*cell.state_symbols, *cell.own_parameters}
         self._activations: dict[str, Activation] = {}
         self._weights: dict[str, tuple[str, str]] = {}
-        self._lines: list[tuple[str, tuple[int, ...]]] = []
 
     def source(self) -> Source:
-        for call in self._schedule.calls:
-            for text in self._calls(call):
-                self._lines.append((text, call.lines))
         states = self._cell.state_symbols
+        lines = tuple((text, call.lines) for call in self._schedule.calls for text in self._calls(call))
         for symbol in states:
             self._name(Storage("next", symbol))
-        inputs = {name: self._index(place) for place, name in self._names.items() if place.kind == "u"}
-        series = {name: place.name for place, name in self._names.items() if place.kind in ("next", "out")}
-        calls = tuple(line for line, _ in self._lines)
-        places = [(name, place) for place, name in self._names.items() if name not in inputs and name not in series]
-        return Source(
-            tuple(self._lines),
-            loop(calls, (*inputs, *series), states=states, name=f"program of {self._cell.name}"),
-            tuple(inputs.values()),
-            tuple(series.values()),
-            tuple((name, place.kind, self._index(place)) for name, place in places if place.slots),
-            tuple((name, place) for name, place in places if not place.slots and place.kind != "state"),
-            tuple((name, *of) for name, of in self._weights.items()),
-            tuple(self._activations.items()),
+        places = {name: place for place, name in self._names.items()}
+        each = [name for kinds in (("u",), _SERIES) for name, place in places.items() if place.kind in kinds]
+        compiled = loop(
+            tuple(text for text, _ in lines), tuple(each), states=states, name=f"program of {self._cell.name}"
         )
+        slots = {name: self._schedule.index(place) for name, place in places.items() if place.slots}
+        series = tuple(place.name for place in places.values() if place.kind in _SERIES)
+        return Source(lines, compiled, places, self._weights, self._activations, slots, series)
 
     def _calls(self, call: Call) -> list[str]:
         operands = [self._name(place) for place in call.operands]
         if call.function == "product":
             # Of two matrices dot is the quicker one; of a stack it makes something else.
-            function = "matmul" if self._form.stacked else "dot"
+            function = "matmul" if self._stacked else "dot"
             return [f"{function}({self._factors(call, self._cell.state_symbols[0])}, product)"]
         out = self._name(call.out)
         match call.function:
@@ -114,7 +99,7 @@ class _Writer:
     def _factors(self, call: Call, x: str) -> str:
         weight = f"W_{call.name or 'h2h'}"
         self._weights[weight] = (call.function, call.name)
-        return f"{weight}, {x}" if self._form.features else f"{x}, {weight}"
+        return f"{weight}, {x}" if self._features else f"{x}, {weight}"
 
     def _activation(self, activation: Activation) -> str:
         for name, known in self._activations.items():
@@ -148,23 +133,18 @@ class _Writer:
         name = f"b_{place.name}" if place.kind == "bias" else place.name
         return name.replace("+", "_and_") + ("" if place.scale == 1.0 else "_halved")
 
-    def _index(self, place: Storage) -> Index:
-        first = self._schedule.slots.index(place.slots[0])
-        return first if len(place.slots) == 1 else slice(first, first + len(place.slots))
-
 
 def _joined(symbols: tuple[str, ...]) -> str:
     return ("" if all(len(symbol) == 1 for symbol in symbols) else "_").join(symbols)
 
 
-def listing(cell: CellSpec, wanted: tuple[str, ...] = (), form: Form = _USUAL) -> str:
+def listing(cell: CellSpec, *, stacked: bool = False) -> str:
     """The lines of a cell's step, each followed by the calls that compute it, in a program of this form."""
     path = trace(cell).path
     text: list[str] = []
     shown: set[int] = set()
-    for call, lines in program_source(cell, wanted, form).lines:
-        new = [line for line in lines if line not in shown]
-        shown.update(new)
-        text += [linecache.getline(path, line).strip() for line in new]
+    for call, lines in program_source(cell, stacked=stacked).lines:
+        text += [linecache.getline(path, line).strip() for line in lines if line not in shown]
+        shown.update(lines)
         text.append(f"    {call}")
     return "\n".join(text)

@@ -12,8 +12,8 @@ exactly, too.
 Packs. The rows of a gate are its slot in a common buffer. An operation that several gates have in common is one call on
 all their slots, where these lie next to each other: the order of the slots is chosen for that.
 
-In place. A result takes the place of an operand that is not needed again. A wanted value is computed where it is kept,
-if that takes no more calls, and read from there.
+In place. A result takes the place of an operand that is not needed again. A wanted value is copied: to compute it where
+it is kept takes fewer calls, and no less time.
 """
 
 from collections import Counter
@@ -93,6 +93,11 @@ class Schedule:
     hoisted: frozenset[str]
     temporaries: tuple[str, ...]
     buffers: int
+
+    def index(self, place: Storage) -> int | slice:
+        """The slots of a place in its buffer: one, or some that lie next to each other."""
+        first = self.slots.index(place.slots[0])
+        return first if len(place.slots) == 1 else slice(first, first + len(place.slots))
 
 
 @lru_cache(maxsize=256)
@@ -392,26 +397,10 @@ class _Allocation:
         operands = [tuple(self._place(arg) for arg in operation.args) for operation in pack]
         results = [self._destination(k, operation, pack) for operation in pack]
         for run in self._runs(list(zip(pack, operands, results, strict=True))):
-            yield from self._run_calls(run)
+            yield self._call(run)
         for name, value in self._kept.items():
             if isinstance(value, Operation) and value in pack and self._place(value) != Storage("out", name):
                 yield Call("copyto", (self._place(value),), Storage("out", name), (value.line,))
-
-    def _run_calls(self, run: list[_Member]) -> Iterable[Call]:
-        """The call of a run; of wanted values the one that writes them where they are kept."""
-        names = {value: name for name, value in self._kept.items() if value not in self._direct}
-        call, half = self._call(run), Storage("number", number=0.5)
-        outs = [Storage("out", names[operation]) for operation, _, _ in run if operation in names]
-        if len(outs) < len(run) or (len(run) > 1 and call.function != "finish"):
-            yield call
-            return
-        self._places |= {operation: out for (operation, _, _), out in zip(run, outs, strict=True)}
-        if call.function != "finish":
-            yield replace(call, out=outs[0])
-            return
-        yield replace(call, function="multiply", operands=(*call.operands, half))
-        for (operation, _, place), out in zip(run, outs, strict=True):
-            yield Call("add", (place, half), out, (operation.line,))
 
     def _call(self, run: list[_Member]) -> Call:
         first = run[0][0]
