@@ -15,7 +15,7 @@ import numpy as np
 from rnnviz.cells.activations import Activation, FloatArray
 from rnnviz.cells.base import CellSpec
 from rnnviz.cells.interpreters.blocks import Plan, StepBlock
-from rnnviz.cells.interpreters.generator import ARITHMETIC_NAMES, in_place, run_loop
+from rnnviz.cells.interpreters.generator import ARITHMETIC_NAMES, LoopWriter, in_place
 from rnnviz.cells.interpreters.graph import ARITHMETIC, Node, evaluate, trace
 from rnnviz.frozen import dataclass
 
@@ -131,31 +131,29 @@ class ArrayBlock(StepBlock[Any]):
         if not over_time or any(node.op in ("recurrent", "matrix") for node in plan.loop):
             return super()._carry(plan, values, carried, before, after, backward=backward)
         order = slice(None, None, -1 if backward else 1)
-        rooms = {symbol: room[order] for symbol, room in after.items()}
         # A step's result is written where it stays.
-        written = {node: symbol for symbol, node in new.items() if node in plan.loop}
-        series = {node: self.known[node][order] for node in plan.over_time}
-        series |= {node: rooms[symbol] for node, symbol in written.items()}
+        written = {node: after[symbol] for symbol, node in new.items() if node in plan.loop}
         scratch = next(iter(carried.values()))
-        fixed = values | {node: np.empty_like(scratch) for node in plan.loop if node not in written}
-        states = {symbol: f"q{k}" for k, symbol in enumerate(carried)}
-        names = {node: f"s{k}" for k, node in enumerate(series)} | {node: f"k{k}" for k, node in enumerate(fixed)}
+        rooms = {node: np.empty_like(scratch) for node in plan.loop if node not in written}
+        loop, states = LoopWriter(), {symbol: f"q{k}" for k, symbol in enumerate(carried)}
+        series = {node: self.known[node] for node in plan.over_time} | written
+        names = {node: loop.name(array, over_time=True) for node, array in series.items()}
+        names |= {node: loop.name(value, over_time=False) for node, value in (values | rooms).items()}
         names |= {node: states[node.name] for node in plan.states}
-        given = {names[node]: value for node, value in fixed.items()}
-        each = {names[node]: array for node, array in series.items()}
-        each |= {f"b{k}": room[order] for k, room in enumerate(before.values())}
-        lines = [f"copyto(b{k}, {states[symbol]})" for k, symbol in enumerate(before)]
+        for symbol, room in before.items():
+            loop.call("copyto", loop.name(room, over_time=True), states[symbol])
         for node in plan.loop:
-            function = ARITHMETIC_NAMES.get(node.op, f"f{names[node]}")
+            function = ARITHMETIC_NAMES.get(node.op, "")
             if node.activation is not None:
-                given[function] = in_place(node.activation.values)
-            lines.append(f"{function}({', '.join(names[of] for of in (*node.args, node))})")
-        lines += [f"{states[symbol]}_next = {names[node]}" for symbol, node in new.items()]
-        run_loop(lines, given, each, {name: carried[symbol] for symbol, name in states.items()})
+                function = loop.name(in_place(node.activation.values), over_time=False)
+            loop.call(function, *(names[of] for of in (*node.args, node)))
         for symbol, node in new.items():
-            if written.get(node) != symbol:
-                np.copyto(rooms[symbol], rooms[written[node]] if node in written else self.known[node][order])
-        return {symbol: np.array(room[-1]) for symbol, room in rooms.items()}
+            loop.carry(states[symbol], carried[symbol], names[node])
+        loop.run(slice(None), order)
+        for symbol, node in new.items():
+            if written.get(node) is not after[symbol]:
+                np.copyto(after[symbol], written[node] if node in written else self.known[node])
+        return {symbol: np.array(room[order][-1]) for symbol, room in after.items()}
 
 
 def gate_rows(array: Any, gates: tuple[str, ...]) -> dict[str, Any]:
@@ -166,6 +164,8 @@ def gate_rows(array: Any, gates: tuple[str, ...]) -> dict[str, Any]:
 
 def reordered_rows(array: FloatArray, given: tuple[str, ...], wanted: tuple[str, ...]) -> FloatArray:
     """The rows (G·H, ...) of gates `given`, in the order `wanted`; a gate that `array` lacks has zeros."""
+    if given == wanted:
+        return array
     rows = gate_rows(array, given)
     zeros = np.zeros_like(rows[given[0]])
     return np.concatenate([rows.get(gate, zeros) for gate in wanted])

@@ -2,8 +2,7 @@
 
 `loop` compiles the source; a program, the calls before a backward pass and the steps of one are all made by it.
 `LoopWriter` writes the calls of one step on arrays that exist. `ElementwiseSource` records values and partial
-derivatives unit by unit, on operands that only have names: they are run on some rows (R, H) after the other, in few
-buffers, each of which is used again once its value is not read any more.
+derivatives unit by unit, on operands that only have names: they are run on some rows (R, H) after the other.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -90,17 +89,18 @@ def in_place(function: Callable[..., FloatArray]) -> Callable[..., None]:
 
 
 class LoopWriter:
-    """The lines of a loop over time steps, and the arrays that it reads: `series` one row of each step, or all."""
+    """The lines of a loop over time steps, and the arrays that it reads: one row of each step, or all."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
         self._names: dict[int, str] = {}
-        self.series: dict[str, FloatArray] = {}
-        self.constants: dict[str, Any] = {}
+        self._series: dict[str, FloatArray] = {}
+        self._constants: dict[str, Any] = {}
+        self._states: dict[str, FloatArray] = {}
 
     def name(self, array: Any, *, over_time: bool) -> str:
-        """The name of an array in the loop."""
-        arrays = self.series if over_time else self.constants
+        """The name of an array, or of a function, in the loop."""
+        arrays = self._series if over_time else self._constants
         known = self._names.get(id(array))
         if known is None:
             known = f"{'s' if over_time else 'k'}{len(arrays)}"
@@ -111,9 +111,15 @@ class LoopWriter:
     def call(self, function: str, *names: str) -> None:
         self._lines.append(f"{function}({', '.join(names)})")
 
+    def carry(self, state: str, first: FloatArray, new: str) -> None:
+        """Hand a value on to the next step under the name of a state, whose first value is given."""
+        self._states[state] = first
+        self._lines.append(f"{state}_next = {new}")
+
     def run(self, steps: slice, order: slice) -> None:
         """Run the loop over some steps of the arrays in an order."""
-        run_loop(self._lines, self.constants, {name: array[order][steps] for name, array in self.series.items()})
+        each = {name: array[order][steps] for name, array in self._series.items()}
+        run_loop(self._lines, self._constants, each, self._states)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,7 +132,7 @@ class Operand:
 
 
 class ElementwiseSource:
-    """Records the calls that values and partial derivatives take."""
+    """Records the calls that values and partial derivatives take, and runs those that some results need."""
 
     def __init__(self, graph: Graph, known: Collection[Node]) -> None:
         """Begin with no calls; the values of `known` nodes are given.
@@ -134,8 +140,10 @@ class ElementwiseSource:
         Besides them the leaves are given, and the sums u.k + v.k, as far as something reads them: without their biases.
         """
         self.inputs: dict[str, Key] = {}
-        self.constants: dict[str, Any] = {}
         self.results: dict[str, Operand] = {}
+        self.kept: dict[str, Operand] = {}
+        self.used: dict[str, Key] = {}
+        self._constants: dict[str, Any] = {}
         self._lines: list[tuple[str, tuple[str, ...], str]] = []
         self._values: dict[Node, Any] = {node: self._input(node, over_time=True) for node in known}
         for node in lone_sums(graph):
@@ -146,15 +154,12 @@ class ElementwiseSource:
             self._values = evaluate([node], self._leaf, self._apply, self._values)
         return self._values[node]
 
-    def call(self, function: str, *args: Operand | float) -> Operand:
-        """Record a call of two operands, or of one."""
+    def _call(self, function: str, *args: Operand | float | Node) -> Operand:
+        """Record a call; its first operand has the size of the result, unless that is a matrix product."""
         operands = [arg for arg in args if isinstance(arg, Operand)]
         names = tuple(arg.name if isinstance(arg, Operand) else self._constant(arg) for arg in args)
-        over_time = any(operand.over_time for operand in operands)
-        return self._record(function, names, operands[0].size, over_time=over_time)
-
-    def _record(self, function: str, names: tuple[str, ...], size: str, *, over_time: bool) -> Operand:
-        result = Operand(f"r{len(self.results)}", size, over_time)
+        size = next((arg.shape[0] for arg in args if isinstance(arg, Node)), operands[0].size)
+        result = Operand(f"r{len(self.results)}", size, any(operand.over_time for operand in operands))
         self.results[result.name] = result
         self._lines.append((function, names, result.name))
         return result
@@ -171,100 +176,54 @@ class ElementwiseSource:
         return self._biased(node, array) if node.op in ("u", "v") else array
 
     def _biased(self, node: Node, product: Operand) -> Operand:
-        return self.call("add", product, self._input((node, "bias"), over_time=False))
+        return self._call("add", product, self._input((node, "bias"), over_time=False))
 
     def _constant(self, value: Any) -> str:
-        known = next((name for name, other in self.constants.items() if other is value or other == value), None)
-        if known is None:
-            known = f"k{len(self.constants)}"
-            self.constants[known] = value
-        return known
+        known = (name for name, other in self._constants.items() if other is value or other == value)
+        name = next(known, f"k{len(self._constants)}")
+        self._constants[name] = value
+        return name
 
     def _activated(self, function: Callable[..., FloatArray], *args: Operand) -> Operand:
-        name = f"f{len(self.constants)}"
-        self.constants[name] = in_place(function)
-        return self._record(name, tuple(arg.name for arg in args), args[0].size, over_time=args[0].over_time)
+        name = f"f{len(self._constants)}"
+        self._constants[name] = in_place(function)
+        return self._call(name, *args)
 
     def _apply(self, node: Node, args: Sequence[Any]) -> Any:
         if node.op in ARITHMETIC_NAMES:
-            return self.call(ARITHMETIC_NAMES[node.op], *args)
+            return self._call(ARITHMETIC_NAMES[node.op], *args)
         if node.op in PRODUCTS:
-            operand = args[-1]
-            product = self._record(
-                "matmul", (operand.name, self._constant(node)), node.shape[0], over_time=operand.over_time
-            )
+            product = self._call("matmul", args[-1], node)
             return self._biased(node, product) if node.op == "recurrent" else product
         assert node.activation is not None, node.op
         match node.op, node.activation.name:
             case "activation", "tanh":
-                return self.call("tanh", args[0])
+                return self._call("tanh", args[0])
             case "activation", "sigmoid":
-                halved = self.call("multiply", args[0], 0.5)
-                return self.call("multiply", self.call("add", self.call("tanh", halved), 1.0), 0.5)
+                halved = self._call("multiply", args[0], 0.5)
+                return self._call("multiply", self._call("add", self._call("tanh", halved), 1.0), 0.5)
             case "activation", _:
                 return self._activated(node.activation.values, args[0])
             case "slope", "sigmoid":
-                return self.call("multiply", args[1], self.call("subtract", 1.0, args[1]))
+                return self._call("multiply", args[1], self._call("subtract", 1.0, args[1]))
             case "slope", "tanh":
-                return self.call("subtract", 1.0, self.call("multiply", args[1], args[1]))
+                return self._call("subtract", 1.0, self._call("multiply", args[1], args[1]))
             case "slope", "relu":
                 # It is positive where its argument is.
                 return self._activated(node.activation.slopes, args[1], args[1])
         return self._activated(node.activation.slopes, *args)
 
-    def compiled(self, kept: Collection[str]) -> "ElementwiseCalls":
-        """The calls that the results `kept` take, each of which gets a separate place."""
-        needed: set[str] = set(kept)
-        lines = []
-        for function, names, result in reversed(self._lines):
+    def keep(self, names: Collection[str]) -> None:
+        """Choose the results that `run` gives; calls and inputs that they do not need are dropped."""
+        self.kept = {name: self.results[name] for name in names}
+        needed, self._text = set(names), []
+        for function, read, result in reversed(self._lines):
             if result in needed:
-                needed.update(names)
-                lines.append((function, names, result))
-        lines.reverse()
-        last = {name: place for place, (_, names, _) in enumerate(lines) for name in names}
-        places: dict[str, str] = {}
-        free: dict[tuple[str, bool], list[str]] = {}
-        buffers: dict[str, Operand] = {}
-        text = []
-        for place, (function, names, result) in enumerate(lines):
-            ended = [name for name in dict.fromkeys(names) if last[name] == place and places.get(name) in buffers]
-
-            def release(ended: list[str] = ended) -> None:
-                for name in ended:
-                    operand = self.results[name]
-                    free.setdefault((operand.size, operand.over_time), []).append(places[name])
-
-            # A product cannot be written where its operand is, nor what a function computes from several operands.
-            in_place = function in ("add", "subtract", "multiply", "tanh")
-            if in_place:
-                release()
-            operand = self.results[result]
-            if result not in kept:
-                same = free.setdefault((operand.size, operand.over_time), [])
-                places[result] = same.pop() if same else f"t{len(buffers)}"
-                buffers.setdefault(places[result], operand)
-            if not in_place:
-                release()
-            text.append(f"{function}({', '.join(places.get(name, name) for name in (*names, result))})")
-        used = {name for _, names, _ in lines for name in names}
-        return ElementwiseCalls(
-            tuple(text),
-            {name: node for name, node in self.inputs.items() if name in used},
-            {name: value for name, value in self.constants.items() if name in used or name.startswith("f")},
-            {name: self.results[name] for name in kept},
-            buffers,
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class ElementwiseCalls:
-    """The calls, and the names of what they read, write and use in between."""
-
-    lines: tuple[str, ...]
-    inputs: Mapping[str, Key]
-    constants: Mapping[str, Any]
-    kept: Mapping[str, Operand]
-    buffers: Mapping[str, Operand]
+                needed.update(read, (function,))
+                self._text.insert(0, f"{function}({', '.join((*read, result))})")
+        self._buffers = {n: self.results[n] for n in needed if n in self.results and n not in self.kept}
+        self._constants = {name: value for name, value in self._constants.items() if name in needed}
+        self.used = {name: key for name, key in self.inputs.items() if name in needed}
 
     def run(
         self,
@@ -276,28 +235,26 @@ class ElementwiseCalls:
     ) -> None:
         """Compute all rows. `inputs` is (R, H); `weights` is (K, H)."""
         given: dict[str, Any] = {}
-        for name, value in self.constants.items():
+        for name, value in self._constants.items():
             given[name] = weights(value) if isinstance(value, Node) else value
             if isinstance(value, float):
                 given[name] = np.array(value, dtype)
-        over_time = {name: inputs[node] for name, node in self.inputs.items() if inputs[node].ndim == 2}
-        given |= {name: inputs[node] for name, node in self.inputs.items() if name not in over_time}
+        over_time: dict[str, FloatArray] = {}
+        for name, key in self.used.items():
+            (over_time if inputs[key].ndim == 2 else given)[name] = inputs[key]
         for name, array in kept.items():
             (over_time if self.kept[name].over_time else given)[name] = array
         # What follows from parameters alone has no rows.
         rows = next((len(array) for array in over_time.values()), 1)
         chunk = max(1, _CACHED_VALUES // max(sizes.values()))
         starts = range(0, rows, chunk)
-        for name, operand in self.buffers.items():
+        each: dict[str, Any] = {
+            name: [array[start : start + chunk] for start in starts] for name, array in over_time.items()
+        }
+        for name, operand in self._buffers.items():
             if operand.over_time:
-                over_time[name] = np.empty((min(rows, chunk), sizes[operand.size]), dtype)
+                buffer = np.empty((min(rows, chunk), sizes[operand.size]), dtype)
+                each[name] = [buffer[: rows - start] for start in starts]
             else:
                 given[name] = np.empty(sizes[operand.size], dtype)
-        if len(starts) == 1:
-            each: dict[str, Any] = {name: (array,) for name, array in over_time.items()}
-        else:
-            each = {name: [array[start : start + chunk] for start in starts] for name, array in over_time.items()}
-            each |= {
-                name: [over_time[name][: rows - start] for start in starts] for name in self.buffers if name in each
-            }
-        run_loop(self.lines, given, each or {"start": starts})
+        run_loop(self._text, given, each or {"start": starts})

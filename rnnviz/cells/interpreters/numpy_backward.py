@@ -25,7 +25,7 @@ from rnnviz.cells.activations import FloatArray
 from rnnviz.cells.base import CellSpec
 from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_rows, product_weight, reordered_rows
 from rnnviz.cells.interpreters.backward_graph import SharedNode, backward_graph
-from rnnviz.cells.interpreters.generator import ElementwiseCalls, ElementwiseSource, Key, LoopWriter, Operand
+from rnnviz.cells.interpreters.generator import ElementwiseSource, Key, LoopWriter, Operand
 from rnnviz.cells.interpreters.graph import LEAVES, Graph, Node, trace
 from rnnviz.cells.interpreters.layout import SMALL_PRODUCT, choose_order, has_small_products, tile_columns
 from rnnviz.frozen import dataclass
@@ -65,9 +65,8 @@ class NumpyBackward:
 
     def _rows(self, kind: str, wanted: tuple[str, ...]) -> FloatArray:
         """The rows of some gates of a weight, in their order; no copy where they are its own."""
-        weight = self.parameters[f"{kind}_weight"]
         given = self.cell.gate_symbols if kind == "i2h" else self.cell.recurrent_gates
-        return np.ascontiguousarray(weight) if given == wanted else reordered_rows(weight, given, wanted)
+        return np.ascontiguousarray(reordered_rows(self.parameters[f"{kind}_weight"], given, wanted))
 
     def input_weight(self, op: str, gates: tuple[str, ...]) -> FloatArray:
         """The rows of some gates of W_i2h for "u", of W_h2h for "v", and of both side by side for "plus"."""
@@ -156,8 +155,7 @@ class _Recorded:
     the slots of v depend on one shared node only.
     """
 
-    calls: ElementwiseCalls
-    inputs: Mapping[str, Key]
+    calls: ElementwiseSource
     partial: Sequence[Mapping[Node, Any]]
     operands: Mapping[Node, Any]
     runs: Sequence[tuple[range, int]]
@@ -176,7 +174,8 @@ def _recorded(graph: Graph, known: tuple[Node, ...]) -> _Recorded:
         several = list(slots)
         if len(only) == 1 and len(several) > 1:
             runs.append((range(several[0], several[-1] + 1), only[0]))
-    return _Recorded(source.compiled(kept), source.inputs, partial, operands, runs)
+    source.keep(kept)
+    return _Recorded(source, partial, operands, runs)
 
 
 class _Block:
@@ -224,7 +223,7 @@ class _Block:
         for name, operand in recorded.calls.kept.items():
             size = sizes[operand.size]
             places.setdefault(name, np.empty((rows, size) if operand.over_time else size, self._dtype))
-        used = recorded.calls.inputs.values()
+        used = recorded.calls.used.values()
         products = self._products([key for key in used if isinstance(key, Node)])
         given = {key: products[key] if key in products else self._given(key) for key in used}
         recorded.calls.run(given, self._weight, places, sizes, self._dtype)
@@ -232,7 +231,7 @@ class _Block:
         def found(operand: Any) -> Any:
             if not isinstance(operand, Operand):
                 return operand
-            return places[operand.name] if operand.name in places else self._given(recorded.inputs[operand.name])
+            return places[operand.name] if operand.name in places else self._given(recorded.calls.inputs[operand.name])
 
         for place, operand in copies:
             place[...] = found(operand)
@@ -302,24 +301,22 @@ class _Block:
             slots[:, :, k] = self._sum(plan.leaves["u", gate])
         rows = slots.reshape(prod(self._shape), -1)
         d_u, d_v = rows[:, : len(plan.u) * size], rows[:, own * size :]
-        parameters: dict[str, FloatArray] = {}
         # A product with ones is faster than a sum over rows.
         sums = np.ones(len(rows), self._dtype) @ rows
         h = self._before[of.cell.state_symbols[0]]
-        of_u, of_v = sums[: len(plan.u) * size], sums[own * size :]
         if plan.joined == plan.u == plan.v:
             both = rows.T @ self._joined
             weights = both[:, : self._x.shape[1]], both[:, self._x.shape[1] :]
         else:
             weights = d_u.T @ self._x, d_v.T @ h
         gates = of.cell.gate_symbols, of.cell.recurrent_gates
-        parameters["i2h_weight"], parameters["i2h_bias"] = (
-            _by_row(array, plan.u, gates[0], size) for array in (weights[0], of_u)
-        )
-        if gates[1]:
-            parameters["h2h_weight"], parameters["h2h_bias"] = (
-                _by_row(array, plan.v, gates[1], size) for array in (weights[1], of_v)
-            )
+        found = {"i2h_weight": weights[0], "i2h_bias": sums[: len(plan.u) * size]}
+        found |= {"h2h_weight": weights[1], "h2h_bias": sums[own * size :]} if gates[1] else {}
+        parameters: dict[str, FloatArray] = {}
+        for name, array in found.items():
+            slots_of, gates_of = (plan.u, gates[0]) if name.startswith("i2h") else (plan.v, gates[1])
+            zeros = np.zeros_like(of.parameters[name])
+            parameters[name] = reordered_rows(array, slots_of, gates_of) if slots_of else zeros
         parameters |= {name: np.zeros_like(of.parameters[name]) for name in of.cell.own_parameters}
         for shared, total in zip(plan.shared, self._totals, strict=True):
             d, node = _flat(total), shared.node
@@ -420,8 +417,7 @@ class _Block:
 
     def _add_up(self, out: FloatArray, name: str, node: Node | None, given: Sequence[str]) -> None:
         """Write the lines that set `out` to the gradient of a node: the contributions of its readers and `given`."""
-        source = self._source
-        terms = self._terms(node)
+        source, terms = self._source, self._terms(node)
         summands = [*given, *(source.name(vector, over_time=True) for partial, vector in terms if _is_one(partial))]
         begun = name in summands
         summands = [summand for summand in summands if summand != name]
@@ -433,17 +429,12 @@ class _Block:
                 if begun:
                     source.call("add", name, room, name)
                 begun = True
-        while summands:
-            summand = summands.pop(0)
-            if begun:
-                source.call("add", name, summand, name)
-            elif summands:
-                source.call("add", summand, summands.pop(0), name)
-            else:
-                source.call("copyto", name, summand)
-            begun = True
-        if not begun:
-            source.call("copyto", name, source.name(_ZERO, over_time=False))
+        if not begun and len(summands) > 1:
+            source.call("add", summands.pop(0), summands.pop(0), name)
+        elif not begun:
+            source.call("copyto", name, summands.pop() if summands else source.name(_ZERO, over_time=False))
+        for summand in summands:
+            source.call("add", name, summand, name)
 
     def _factor(self, partial: Any) -> str:
         array = self._over_time(partial)
@@ -487,10 +478,3 @@ def _is_one(partial: Any) -> bool:
 def _flat(array: FloatArray) -> FloatArray:
     """(B, N, H) as rows (B·N, H)."""
     return array.reshape(-1, array.shape[-1])
-
-
-def _by_row(array: FloatArray, slots: tuple[str, ...], gates: tuple[str, ...], size: int) -> FloatArray:
-    """Gradients (K·H, ...) in the order of the slots in that of the gates; zeros for a gate without a slot."""
-    if not slots:
-        return np.zeros((len(gates) * size, *array.shape[1:]), array.dtype)
-    return array if slots == gates else reordered_rows(array, slots, gates)
