@@ -12,8 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from rnnviz.cells.interpreters.backward_graph import PRODUCTS
-from rnnviz.cells.interpreters.graph import Node
+from rnnviz.cells.interpreters.graph import PRODUCTS, Node
 from rnnviz.cells.interpreters.running_error import BoundedArray, exact, storage_bound, stored
 from rnnviz.core.gradients import OF_INPUT, OF_OUTPUT, gradient, gradient_names
 from rnnviz.core.mmap_arrays import FloatArray, allocate_array

@@ -9,10 +9,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from rnnviz.cells.interpreters.backward_graph import PRODUCTS, symbols_of
+from rnnviz.cells.interpreters.backward_graph import symbols_of
 from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
 from rnnviz.cells.interpreters.bounded_backward import BoundedBackward, BoundedGradients
-from rnnviz.cells.interpreters.graph import LEAVES, Node
+from rnnviz.cells.interpreters.graph import LEAVES, PRODUCTS, Node
 from rnnviz.cells.interpreters.running_error import BoundedArray, exact
 from rnnviz.core.byte_cache import ByteCache
 from rnnviz.core.gradients import gradient

@@ -11,8 +11,7 @@ from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from rnnviz.cells.base import CellSpec
-from rnnviz.cells.interpreters.backward_graph import PRODUCTS
-from rnnviz.cells.interpreters.graph import Graph, Node
+from rnnviz.cells.interpreters.graph import PRODUCTS, Graph, Node
 from rnnviz.cells.interpreters.symbols import expression
 from rnnviz.core.gradients import gradient
 from rnnviz.frozen import dataclass

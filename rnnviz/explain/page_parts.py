@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from rnnviz.cells.interpreters.backward_graph import PRODUCTS, symbols_of
-from rnnviz.cells.interpreters.graph import Graph, Node, ordered
+from rnnviz.cells.interpreters.backward_graph import symbols_of
+from rnnviz.cells.interpreters.graph import PRODUCTS, Graph, Node, ordered
 from rnnviz.cells.interpreters.running_error import BoundedArray
 from rnnviz.cells.interpreters.symbols import Symbol
 from rnnviz.core.config import Network
@@ -46,7 +46,7 @@ def activation_nodes(graph: Graph) -> list[Node]:
 
 def across_nodes(graph: Graph) -> list[Node]:
     """The values of all units that products in the equations of a unit read, then other ones behind these products."""
-    read = [node.args[-1] for node in _nodes_of_lines(graph) if node.op in ("recurrent", "matrix")]
+    read = [node.args[-1] for node in _nodes_of_lines(graph) if node.op in PRODUCTS]
     return list(dict.fromkeys([*read, *values_behind(graph).values()]))
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnnviz.cells.interpreters.arrays import ArrayBlock, ArrayLayer
-from rnnviz.cells.interpreters.graph import Node
+from rnnviz.cells.interpreters.graph import PRODUCTS, Node
 from rnnviz.core.byte_cache import ByteCache
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray, release_pages
@@ -159,9 +159,7 @@ class _Block(ArrayBlock):
             return self._hidden[..., self._units] - self._before[..., self._units]
         node = self.graph.values[name] if not name.startswith(PRE) else self.graph.pre_activation(name[len(PRE) :])
         assert node is not None, name
-        if self._units != self._all_units and self.graph.depends(
-            node, lambda other: other.op in ("recurrent", "matrix")
-        ):
+        if self._units != self._all_units and self.graph.depends(node, lambda other: other.op in PRODUCTS):
             # A unit is computed from others.
             layer, direction, times, samples = self._at
             whole = _Block(self._reader, layer, direction, samples, times, self._all_units)

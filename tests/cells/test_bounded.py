@@ -244,7 +244,8 @@ def test_what_is_unknown_stays_so_in_a_matrix_product() -> None:
     bounded = BoundedLayer(layer.cell, layer.parameters)
     x = BoundedArray(np.ones((2, size)), np.zeros((2, size)), 2.0**-52)
     x.bound[1, 0] = np.inf
-    product = bounded.matrix_product("h2r_weight", x)
+    (h2r,) = (node for node in bounded.graph.nodes if node.op == "matrix")
+    product = bounded.product(h2r, x)
     np.testing.assert_array_equal(np.isposinf(product.bound).all(axis=1), [False, True])
     assert np.isfinite(product.bound[0]).all()
 

@@ -16,7 +16,7 @@ from rnnviz.cells.activations import Activation, FloatArray
 from rnnviz.cells.base import CellSpec
 from rnnviz.cells.interpreters.blocks import Plan, StepBlock
 from rnnviz.cells.interpreters.generator import ARITHMETIC_NAMES, LoopWriter, in_place
-from rnnviz.cells.interpreters.graph import ARITHMETIC, Node, evaluate, trace
+from rnnviz.cells.interpreters.graph import ARITHMETIC, PRODUCTS, Node, evaluate, trace
 from rnnviz.frozen import dataclass
 
 
@@ -128,7 +128,7 @@ class ArrayBlock(StepBlock[Any]):
         new = {symbol: self.graph.values[symbol] for symbol in carried}
         # A product needs separate room, and a state that stays or is a parameter has no value of each time step.
         over_time = set(new.values()) <= {*plan.loop, *plan.over_time}
-        if not over_time or any(node.op in ("recurrent", "matrix") for node in plan.loop):
+        if not over_time or any(node.op in PRODUCTS for node in plan.loop):
             return super()._carry(plan, values, carried, before, after, backward=backward)
         order = slice(None, None, -1 if backward else 1)
         # A step's result is written where it stays.

@@ -13,11 +13,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from math import inf
 
-from rnnviz.cells.interpreters.graph import ARITHMETIC, LEAVES, Graph, Node, Op, Tracer, ordered
+from rnnviz.cells.interpreters.graph import ARITHMETIC, LEAVES, PRODUCTS, Graph, Node, Op, Tracer, ordered
 from rnnviz.frozen import dataclass
-
-PRODUCTS = ("recurrent", "matrix")
-"""The operations that mix units: a weight matrix times the last operand."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,6 +18,7 @@ from rnnviz.cells.float_types import rounded_when_read
 from rnnviz.cells.interpreters.blocks import StepBlock, above
 from rnnviz.cells.interpreters.graph import (
     ARITHMETIC,
+    PRODUCTS,
     Graph,
     Limits,
     Node,
@@ -104,11 +105,6 @@ class BoundedLayer:
         self._gates = rows = {op: [*joined, *(node.name for node in nodes)] for op, nodes in own.items()}
         self._input = self._rows(parameters, "i2h", cell.gate_symbols, rows["u"])
         self._recurrent = self._rows(parameters, "h2h", cell.recurrent_gates, rows["v"]) if rows["v"] else None
-        self._by_gate = {
-            node.name: self._rows(parameters, "h2h", cell.recurrent_gates, [node.name])
-            for node in live
-            if node.op == "recurrent"
-        }
         self._terms = parameters["i2h_weight"].shape[1]
         if cell.recurrent_gates:
             self._terms += parameters["h2h_weight"].shape[1]
@@ -117,6 +113,13 @@ class BoundedLayer:
             p.name: parameters[p.name].astype(np.float64)[self.units if len(p.shape) == 1 else slice(None)]
             for p in cell.parameters
         }
+        self._products = {node: self._product_rows(parameters, node) for node in live if node.op in PRODUCTS}
+
+    def _product_rows(self, parameters: Mapping[str, FloatArray], product: Node) -> _Rows:
+        if product.op == "recurrent":
+            return self._rows(parameters, "h2h", self.cell.recurrent_gates, [product.name])
+        weight = self._parameters[product.args[0].name].T
+        return _Rows(weight, self._magnitude(weight), np.zeros(weight.shape[1]))
 
     def _rows(
         self, parameters: Mapping[str, FloatArray], kind: str, gates: tuple[str, ...], chosen: Sequence[str]
@@ -154,20 +157,16 @@ class BoundedLayer:
     @cached_property
     def hidden_scale(self) -> FloatArray:
         """The largest magnitude, () or (U,), of a hidden value after one of 0; see `largest_magnitude`."""
-        if any(node.op == "parameter" for node in self.graph.nodes):
-            return largest_magnitude(self.hidden_limits(np.zeros(())))
-        return _hidden_scale(self.graph)
+        return largest_magnitude(self.hidden_limits(np.zeros(())))
 
     def hidden_limits(self, before: FloatArray) -> Limits:
         """The limits of a hidden value, (), (U,) or (..., U), after previous ones (..., H); see `value_limits`."""
-        reach = np.abs(before.astype(np.float64) if before.ndim == 0 else self.own_units(before).astype(np.float64))
-        known = dict.fromkeys(_previous_hidden(self.graph), (-reach, reach))
-        known |= {
-            node: (self._parameters[node.name], self._parameters[node.name])
-            for node in self.graph.nodes
-            if node.op == "parameter"
-        }
-        return value_limits(self.graph.values[self.cell.state_symbols[0]], known)
+        reach = np.abs((self.own_units(before) if before.ndim else before).astype(np.float64))
+        h = self.cell.state_symbols[0]
+        known = {node: (-reach, reach) for node in self.graph.nodes if (node.op, node.name) == ("state", h)}
+        leaves = (node for node in self.graph.nodes if node.op == "parameter")
+        known |= {node: (self._parameters[node.name], self._parameters[node.name]) for node in leaves}
+        return value_limits(self.graph.values[h], known)
 
     def own_units(self, hidden: FloatArray) -> FloatArray:
         """Those hidden values (..., U) among (..., H) that belong to the layer's units."""
@@ -185,17 +184,13 @@ class BoundedLayer:
         """A parameter of the cell, (U,) or a matrix."""
         return exact(self._parameters[name], self.eps)
 
-    def recurrent(self, gate: str, x: BoundedArray) -> BoundedArray:
-        """W_h2h x + b_h2h with the rows of one gate: (M, H)."""
-        return self._product(x, self._by_gate[gate])
-
-    def matrix_product(self, name: str, x: BoundedArray) -> BoundedArray:
-        """A parameter W (P, H) times x (M, H): (M, P)."""
-        weight = self._parameters[name].T
-        rows = _Rows(weight, self._magnitude(weight), np.zeros(weight.shape[1]))
-        result = self._product(x, rows)
-        # It is no part of a gate's pre-activation.
-        return BoundedArray(result.value, result.bound, self.eps)
+    def product(self, node: Node, x: BoundedArray) -> BoundedArray:
+        """A matrix product of a step: the recurrent part (M, H) of a gate, or a parameter W (P, H) times x (M, H)."""
+        rows = self._products[node]
+        found = self._bounded(self._terms_of(x.value, rows, x.bound))
+        # A parameter's product is no part of a gate's pre-activation.
+        found.partial = node.op == "recurrent"
+        return found.reshaped(*x.value.shape[:-1], rows.weight.shape[1])
 
     def gradient_of_input(self, u: Mapping[str, BoundedArray]) -> BoundedArray | None:
         """The gradient of the layer input, (..., I), from those of the input parts, each (..., H)."""
@@ -207,10 +202,7 @@ class BoundedLayer:
 
     def gradient_of_operand(self, product: Node, d: BoundedArray) -> BoundedArray:
         """The gradient of the operand of `recurrent` or of a matrix product, from that of its result."""
-        if product.op == "recurrent":
-            return self._transposed(d, self._by_gate[product.name])
-        weight = self._parameters[product.args[0].name].T
-        return self._transposed(d, _Rows(weight, self._magnitude(weight), np.zeros(())))
+        return self._transposed(d, self._products[product])
 
     def _through_rows(
         self, parts: Mapping[str, BoundedArray], rows: _Rows, gates: Sequence[str]
@@ -257,10 +249,6 @@ class BoundedLayer:
         if self.half:
             bound = bound + np.where(np.isfinite(value), self.eps * np.abs(value), 0.0)
         return BoundedArray(s.value, bound, self.eps)
-
-    def _product(self, x: BoundedArray, rows: _Rows) -> BoundedArray:
-        result = self._bounded(self._terms_of(x.value, rows, x.bound))
-        return result.reshaped(*x.value.shape[:-1], rows.weight.shape[1])
 
     def _terms_of(self, x: FloatArray, rows: _Rows, bound: FloatArray | None) -> _Terms:
         """W x + b of x (..., K); `bound` is that of x, None where it is 0."""
@@ -335,10 +323,8 @@ class BoundedBlock(StepBlock[BoundedArray]):
         if node.activation is not None:
             is_slope = node.op == "slope"
             return args[0].slopes(node.activation, args[1]) if is_slope else args[0].activated(node.activation)
-        if node.op == "recurrent":
-            return self._layer.recurrent(node.name, args[0])
-        if node.op == "matrix":
-            return self._layer.matrix_product(node.args[0].name, args[1])
+        if node.op in PRODUCTS:
+            return self._layer.product(node, args[-1])
         result: BoundedArray = ARITHMETIC[node.op](*args)
         return result
 
@@ -356,11 +342,15 @@ class BoundedBlock(StepBlock[BoundedArray]):
         if limits is not None:
             value = value.narrowed(*limits)
         gate, hidden = _output_gate(self.graph, symbol), self._own.get(self.graph.cell.state_symbols[0])
-        if gate is not None and hidden is not None and _reads(self.graph, gate, symbol):
+        if gate is not None and hidden is not None and self._sees(gate, symbol):
             # A gate with a peephole is known as far as the state is.
             o = self._at(t, gate, {self.graph.values[symbol]: value})
             value = value.narrowed(*_limits_by_output(self._layer, o, hidden[t].astype(np.float64)))
         return value
+
+    def _sees(self, gate: Node, symbol: str) -> bool:
+        """Whether a gate is computed from a new state."""
+        return self.graph.depends(gate, lambda other: other is self.graph.values[symbol])
 
     def _at(self, t: int, node: Node, known: dict[Node, BoundedArray]) -> BoundedArray:
         """The value of a node at one time step, where it reads no carried state but those that are known."""
@@ -372,7 +362,7 @@ class BoundedBlock(StepBlock[BoundedArray]):
         return bounded
 
     def _limits_of(self, symbol: str) -> dict[int, Limits]:
-        """Between which two numbers the engine's own state was, in eight bounds, after every few steps of the block.
+        """The limits of the engine's own state, in eight bounds, after every few steps of the block.
 
         They follow from its hidden values where these are h = o · tanh(c) with a known o, and are infinite where these
         say nothing of c: where the output gate is closed, or tanh is flat. Its own states narrow them further.
@@ -382,7 +372,7 @@ class BoundedBlock(StepBlock[BoundedArray]):
         found: list[Limits] = []
         h = layer.cell.state_symbols[0]
         gate = _output_gate(layer.graph, symbol)
-        if gate is not None and h in own and not _reads(layer.graph, gate, symbol):
+        if gate is not None and h in own and not self._sees(gate, symbol):
             found.append(_limits_by_output(layer, self.value(gate)[places], own[h][places].astype(np.float64)))
         if symbol in own:
             state = own[symbol][places].astype(np.float64)
@@ -394,21 +384,10 @@ class BoundedBlock(StepBlock[BoundedArray]):
         return {place: (low[row], high[row]) for row, place in enumerate(places)}
 
 
-def _previous_hidden(graph: Graph) -> list[Node]:
-    """The node of h[t-1], if a step reads it."""
-    return [node for node in graph.nodes if node.op == "state" and node.name == graph.cell.state_symbols[0]]
-
-
 def largest_magnitude(limits: Limits) -> FloatArray:
     """The largest magnitude between two limits: infinite where there is none, and 1 where that is 0."""
     largest = np.maximum(*map(np.abs, limits))
     return np.where(largest == 0.0, 1.0, largest)
-
-
-@lru_cache(maxsize=256)
-def _hidden_scale(graph: Graph) -> FloatArray:
-    limits = value_limits(graph.values[graph.cell.state_symbols[0]], dict.fromkeys(_previous_hidden(graph), (0.0, 0.0)))
-    return largest_magnitude(limits)
 
 
 @lru_cache(maxsize=256)
@@ -424,11 +403,6 @@ def _output_gate(graph: Graph, symbol: str) -> Node | None:
             read = above([gate], {new})
             return None if any(other.op == "state" and other.name != h for other in read) else gate
     return None
-
-
-def _reads(graph: Graph, node: Node, symbol: str) -> bool:
-    """Whether a value is computed from a new state."""
-    return graph.depends(node, lambda other: other is graph.values[symbol])
 
 
 def _limits_by_output(layer: BoundedLayer, o: BoundedArray, h: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -13,8 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from rnnviz.cells.activations import FloatArray
-from rnnviz.cells.interpreters.backward_graph import PRODUCTS
-from rnnviz.cells.interpreters.graph import Graph, Node, evaluate, lone_sums
+from rnnviz.cells.interpreters.graph import PRODUCTS, Graph, Node, evaluate, lone_sums
 from rnnviz.frozen import dataclass
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -143,6 +142,7 @@ class ElementwiseSource:
         self.results: dict[str, Operand] = {}
         self.kept: dict[str, Operand] = {}
         self.used: dict[str, Key] = {}
+        self._text: list[str] = []
         self._constants: dict[str, Any] = {}
         self._lines: list[tuple[str, tuple[str, ...], str]] = []
         self._values: dict[Node, Any] = {node: self._input(node, over_time=True) for node in known}
@@ -216,12 +216,12 @@ class ElementwiseSource:
     def keep(self, names: Collection[str]) -> None:
         """Choose the results that `run` gives; calls and inputs that they do not need are dropped."""
         self.kept = {name: self.results[name] for name in names}
-        needed, self._text = set(names), []
+        needed = set(names)
         for function, read, result in reversed(self._lines):
             if result in needed:
                 needed.update(read, (function,))
                 self._text.insert(0, f"{function}({', '.join((*read, result))})")
-        self._buffers = {n: self.results[n] for n in needed if n in self.results and n not in self.kept}
+        self._buffers = {n: r for n, r in self.results.items() if n in needed and n not in self.kept}
         self._constants = {name: value for name, value in self._constants.items() if name in needed}
         self.used = {name: key for name, key in self.inputs.items() if name in needed}
 

@@ -37,6 +37,9 @@ ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {"plus": operator.add, "minus
 
 LEAVES: frozenset[Op] = frozenset(get_args(Leaf))
 
+PRODUCTS = "recurrent", "matrix"
+"""The operations that mix units: a weight matrix times the last operand."""
+
 
 @dataclass(frozen=True, eq=False)
 class Node(Value):
@@ -189,7 +192,7 @@ class Graph:
     @cached_property
     def mixes_units(self) -> bool:
         """Whether a unit is computed from values of other units of the same step, by a matrix product in it."""
-        return any(node.op in ("recurrent", "matrix") for node in self.nodes)
+        return any(node.op in PRODUCTS for node in self.nodes)
 
     def decay(self, symbol: str) -> tuple[Node, float] | None:
         """f of a state s = f · s[t-1] + a, and the limit of |a|, if |f| <= 1 and neither reads s; else None."""

@@ -159,7 +159,10 @@ class NumpyProgram:
         return spread if len(parts) > 1 else np.asarray(spread[0])
 
 
-_number = lru_cache(maxsize=256)(np.array)
+@lru_cache(maxsize=256)
+def _number(number: float, dtype: np.dtype[Any]) -> FloatArray:
+    return np.array(number, dtype)
+
 
 _HALF, _ONE = np.float32(0.5), np.float32(1.0)
 """Scales that keep the type of an array."""

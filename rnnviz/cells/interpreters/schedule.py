@@ -25,7 +25,7 @@ from typing import Any, TypeAlias
 
 from rnnviz.cells.activations import Activation
 from rnnviz.cells.base import CellSpec
-from rnnviz.cells.interpreters.graph import ARITHMETIC, LEAVES, Graph, Node, ordered, trace
+from rnnviz.cells.interpreters.graph import ARITHMETIC, LEAVES, PRODUCTS, Graph, Node, ordered, trace
 
 
 @dataclass(frozen=True)
@@ -448,7 +448,7 @@ class _Allocation:
             rooms.sort(key=lambda room: room.place.slots != (operation.slot,))
             if len(pack) > 1:
                 rooms = [room for room in rooms if room.place.slots == (operation.slot,)]
-        if operation.op not in ("recurrent", "matrix"):
+        if operation.op not in PRODUCTS:
             for room in rooms:
                 others = any(room.occupant in other.args for other in pack if other is not operation)
                 if room.occupant in operation.args and not others and self._last[room.occupant] == k:
