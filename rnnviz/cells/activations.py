@@ -1,7 +1,7 @@
 """The named activations of a cell: their values, slopes and notation.
 
-The definitions are those of ONNX's RNN, GRU and LSTM operators and of Keras; where the two differ, both are here.
-`alpha` and `beta` are ONNX's attributes of those names.
+The definitions are those of ONNX's RNN, GRU and LSTM operators, which have `alpha` and `beta`, and of Keras; where the
+two differ, both are here.
 """
 
 import math
@@ -29,13 +29,11 @@ _SWISH_BEND = 2.3993572805154676
 class _Rule:
     """The definition of one activation.
 
-    `code` is NumPy source of f({x}), in which {alpha} and {beta} may occur; {X} is x with the brackets of an operand.
-    `slope` is NumPy source of f', in which {y} = f(x) may occur, too; it is a factor of a product. At a kink the slope
-    equals PyTorch's (relu, leaky_relu, elu, selu, hardtanh, hardsigmoid, clamp); MXNet's agree. `low` and `high` are
-    the least and largest value of f; infinite where there is no limit. f turns from falling to rising, or back, at
-    `turns`. `rounding` says how far a correct f(x) may be off for a given x: not at all ("exact"), by eps ("absolute"),
-    by eps · (1 + |f|) ("relative"), or by eps · (1 + |x|) ("argument"), where a small result is x times what is left of
-    1 - 1.
+    `code` is NumPy source of f({x}), {X} being x with the brackets of an operand, and `slope` that of f', a factor of a
+    product, in which {y} is f(x); {alpha} and {beta} may occur in both. At a kink the slope equals PyTorch's and
+    MXNet's. `low` and `high` limit f, which turns from falling to rising, or back, at `turns`. `rounding` is how far a
+    correct f(x) may be off: not at all ("exact"), by eps ("absolute"), by eps · (1 + |f|) ("relative"), or by eps · (1
+    + |x|) ("argument"), where a small result is x times what is left of 1 - 1.
     """
 
     code: str

@@ -176,11 +176,11 @@ class Sizes:
 
 @dataclass(frozen=True)
 class OnnxOperator:
-    """The operator of ONNX that computes a cell.
+    """The operator of ONNX, "RNN", "LSTM" or "GRU", that computes a cell.
 
-    `name` is "RNN", "LSTM" or "GRU". `gates` is the order of its rows; those of a gate that the cell lacks are not
-    read. A node is this cell if it has the `attributes`; the default of each is 0. `peepholes` are the parameters in
-    the parts of the input P, None for a part that is not read.
+    `gates` is the order of its rows; those of a gate that the cell lacks are not read. A node is this cell if it has
+    the `attributes`, each 0 by default. `peepholes` are the parameters in the parts of the input P, None of an unread
+    part.
     """
 
     name: str
@@ -191,10 +191,10 @@ class OnnxOperator:
 
 @dataclass(frozen=True)
 class KerasLayer:
-    """The layer of Keras that computes a cell.
+    """The layer of Keras, "SimpleRNN", "LSTM" or "GRU", that computes a cell.
 
-    `name` is "SimpleRNN", "LSTM" or "GRU", `gates` the order of its columns. A layer is this cell if it has the
-    `settings`. Of `biases`, 1 or 2, a single one is the cell's i2h bias.
+    `gates` is the order of its columns. A layer is this cell if it has the `settings`. Of `biases`, 1 or 2, a single
+    one is the cell's i2h bias.
     """
 
     name: str
@@ -298,12 +298,7 @@ class CellSpec:
         return self.states[0].size == "P"
 
     def with_activations(self, **roles: Function) -> "CellSpec":
-        """The cell with other activations in some roles.
-
-        >>> LSTM.with_activations(gate=hard_sigmoid)
-
-        Raises CellError if the cell has no such role.
-        """
+        """The cell with other activations in some roles, such as gate=hard_sigmoid; CellError for an unknown role."""
         known = dict(self.activations)
         for role in roles:
             if role not in known:

@@ -1,7 +1,6 @@
-"""Floating-point types by name, also bfloat16, which NumPy lacks.
+"""Floating-point types by name, also bfloat16, whose numbers are stored as float32, since NumPy lacks it.
 
-In half precision, processors accumulate sums in float32 and round what they store. Numbers of bfloat16 are stored as
-float32, which holds them exactly.
+In half precision, processors accumulate sums in float32 and round what they store.
 """
 
 from typing import Any

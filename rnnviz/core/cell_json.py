@@ -1,7 +1,4 @@
-"""Cells as JSON text: their declarations, and the operations of their step.
-
-A separate process runs the file of a custom cell. All other processes read this text, which holds no code.
-"""
+"""Cells as JSON text, which holds no code: a separate process runs the file of a custom cell, all others read this."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -25,7 +22,7 @@ Operand: TypeAlias = Any
 
 @dataclass(frozen=True)
 class SerializedStep:
-    """A step as a list of operations: ("u", gate), ("number", 1.0), ("plus", 0, 1), ("activation", 2, "tanh", 0, 0).
+    """A step as a list of operations: ("u", gate), ("plus", 0, 1), ("activation", 2, "tanh", 0, 0), ...
 
     ("role", 2, "gate") is the activation in a role of the cell. `names` has the index of the operation that gives each
     named value.

@@ -1,8 +1,4 @@
-"""Config of a run: six frozen sections, validated on creation.
-
-The contract is the TOML file that these sections mirror; only `cell`, `input_size` and `hidden_size` have
-no default.
-"""
+"""Config of a run: six frozen sections that mirror the tables of the TOML file, validated on creation."""
 
 from collections.abc import Mapping
 from dataclasses import field, fields, replace
@@ -129,11 +125,7 @@ class Network:
         return self.input_size if layer == 0 else self.directions * self.output_size
 
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shapes of the parameters by their Gluon names, in the order in which they are drawn.
-
-        With G gates: i2h_weight (G·H, I or D·H), h2h_weight (G·H, H), i2h_bias and h2h_bias (G·H,), then the cell's
-        own, such as c2i_weight (H,) of a peephole or h2r_weight (P, H) of a projection.
-        """
+        """Shapes of the parameters by Gluon name, in the order they are drawn in; see `CellSpec.parameter_shapes`."""
         return {
             parameter_name(layer, direction, name): shape
             for layer in range(self.num_layers)
@@ -148,15 +140,12 @@ class Network:
         return self.directions * (first + (self.num_layers - 1) * above)
 
     def state_shape(self, batch_size: int, symbol: str = "h") -> tuple[int, int, int]:
-        """Shape of a state in both layouts: (L·D, N, H), or (L·D, N, P) of the h of a projection.
-
-        `symbol` is "h" or "c", or another array with as many units as c.
-        """
+        """Shape of a state in both layouts, (L·D, N, H) or (L·D, N, P), or of another array with as many units as c."""
         units = self.kind.state_sizes(self.sizes(0)).get(symbol, self.hidden_size)
         return self.num_layers * self.directions, batch_size, units
 
     def hidden_shape(self, timesteps: int, batch_size: int, symbol: str = "h") -> tuple[int, int, int, int, int]:
-        """Shape of the hidden states in a trace, or of another array over time: (L, D, T, N, H); see `state_shape`."""
+        """Shape of an array over time in a trace: (L, D, T, N, H); see `state_shape`."""
         return self.num_layers, self.directions, timesteps, *self.state_shape(batch_size, symbol)[1:]
 
     def output_shape(self, timesteps: int, batch_size: int) -> tuple[int, int, int]:

@@ -1,8 +1,4 @@
-"""Parse engine names such as bug:NAME and recording:FILE.
-
-The user's own code is named by its path, a recording as recording:PATH, and a bug that a quiz asks for as
-unknown:DIGEST.
-"""
+"""Engine names: the user's code by its path, recording:FILE, bug:NAME, and unknown:DIGEST of a bug in a quiz."""
 
 import re
 from collections import Counter

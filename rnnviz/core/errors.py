@@ -1,7 +1,6 @@
 """Errors that users can act on: one sentence with the thing, its value and the allowed values.
 
-Paths and keys in a sentence may come from an untrusted file. They are escaped and shortened, so that a sentence is one
-line without control characters.
+Paths and keys in it may come from an untrusted file: they are escaped and shortened.
 """
 
 import os

@@ -1,7 +1,4 @@
-"""Packages that the program can do without, the extras that install them, and the environment of child processes.
-
-A child process has no variables that would change what the libraries in it compute.
-"""
+"""Packages that the program can do without, the extras that install them, and the environment of child processes."""
 
 import os
 import sys
@@ -62,10 +59,7 @@ _KEPT = ("MXNET_LIBRARY_PATH",)
 
 
 def dropped_variables(environ: Mapping[str, str]) -> list[str]:
-    """Variables with which libraries end the process, print, compute differently, or cannot be imported.
-
-    A number of threads stays if it is one, and not beyond the processors.
-    """
+    """Variables with which libraries end, print, compute differently or fail; a valid number of threads stays."""
     return [
         name
         for name, value in environ.items()

@@ -44,11 +44,7 @@ def gradient_names(network: Network) -> tuple[str, ...]:
 def gradient_shapes(
     network: Network, timesteps: int, batch_size: int, names: Iterable[str]
 ) -> dict[str, tuple[int, ...]]:
-    """Shapes of the gradients of a trace.
-
-    Returns dict of str to tuple of int: (L, D, T, N, U) of each gradient over time, (T, N, I) of "grad.input", (L·D, N,
-    U) of "grad.h0" and those of further initial states, and the shape of each parameter.
-    """
+    """Shapes of a trace's gradients: those over time (L, D, T, N, U) in `names`, and all others; {} of no names."""
     names = tuple(names)
     if not names:
         return {}
@@ -76,12 +72,7 @@ class LossGradient:
     truncate: int | None = None
 
     def direct(self, network: Network, layer: int, direction: int, times: range, samples: int) -> FloatArray | None:
-        """The part of grad.h that comes from out, or from the one value.
-
-        The gradients of the final states are not in it.
-
-        Returns an array (B, N, H), or None: the gradients, which are not to be written to; None where all are 0.
-        """
+        """The part of grad.h (B, N, H) that comes from out or from the one value, read-only; None where all are 0."""
         size = network.output_size
         if self.value is not None:
             *lane, t, sample, unit = self.value

@@ -1,7 +1,4 @@
-"""The formats of model files: how each is recognized, which reader it has, and which framework's files they are.
-
-Only records: `io/model_formats` opens files.
-"""
+"""The formats of model files, as records: `io/model_formats` opens files."""
 
 import os
 import re
@@ -39,13 +36,13 @@ def _is_torch(content: Content) -> bool:
 
 @dataclass(frozen=True)
 class ModelFormat:
-    """One format: its name, the endings that its files usually have, and where its reader is.
+    """One format: its name, the endings that its files usually have, and its `reader`, a module of `io/model_formats`.
 
-    The module `reader` of `io/model_formats` is imported when a file needs it, and imports `package`. `holds`
-    recognizes the content of a file; the ending decides where that of no format does. `names` are the framework's names
-    of parameters and `engine` its engine; "" for arrays of any framework. `title` is the name in lists; "" for a part
-    of another format. `written` is the library that reads what the program writes. A desktop offers the program for
-    files of `media`, the subtype of a media type and its title, which begin with `magic`.
+    `package` is what the reader imports. `holds` recognizes the content of a file; the ending decides where that of no
+    format does. `names` are the framework's names of parameters and `engine` its engine; "" for arrays of any
+    framework. `title` is the name in lists; "" for a part of another format. `written` is the library that reads what
+    the program writes. A desktop offers the program for files of `media`, the subtype of a media type and its title,
+    which begin with `magic`.
     """
 
     name: str

@@ -77,10 +77,10 @@ def check_shapes(network: Network, shapes: Mapping[str, tuple[int, ...]]) -> Non
 
 
 def draw_parameters(network: Network, source: ParameterSource) -> Parameters:
-    """Draw weights and biases in Gluon's order by `numpy.random.default_rng(source.seed)`.
+    """Weights and biases in Gluon's order by `numpy.random.default_rng`, drawn in float64 and rounded to the dtype.
 
-    "xavier" is Gluon's default: U(-w, w) with w = sqrt(3 / ((rows + columns) / 2)). "orthogonal" gives matrices with
-    orthonormal columns, or rows if there are fewer. The numbers are drawn in float64 and then rounded to the dtype.
+    "xavier" is Gluon's default: U(-w, w) with w = sqrt(3 / ((rows + columns) / 2)); "orthogonal" has orthonormal
+    columns, or rows if there are fewer.
     """
     generator = np.random.default_rng(source.seed)
     arrays = {}

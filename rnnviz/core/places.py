@@ -25,8 +25,7 @@ Kind: TypeAlias = Literal["step", "input", "initial", "parameter", "loss"]
 
 @dataclass(frozen=True)
 class Place:
-    """One number of an array: "h", "c", a gate "i", "input", "h0", "parameters.l0_i2h_weight", "loss.out", or the
-    gradient of one, "grad.h".
+    """One number of an array: "h", a gate "i", "input", "h0", "parameters.l0_i2h_weight", "loss.out", or "grad.h".
 
     `index` is that of the array; of "out" and the loss it is that of a hidden value (L, D, T, N, U). `lane` is None of
     the sequence. `names` names the time steps and features of the sequence.

@@ -1,7 +1,6 @@
 """Progress of work, reported across the functions between the worker and the caller.
 
-Who waits says so by `watched`. Who knows how much there is to do says it by `expect`, and who does it says by `advance`
-what is done. Where no one waits, nothing happens.
+Who waits calls `watched`; the worker calls `expect` and `advance`. Where no one waits, nothing happens.
 """
 
 from collections.abc import Callable, Iterator

@@ -1,8 +1,4 @@
-"""Declarations of config keys: type, range, default and tooltip of each.
-
-The validation of a TOML file and the forms of the window are both made from these declarations, so that
-they have the same allowed values.
-"""
+"""Declarations of config keys: the validation of a TOML file and the forms of the window are made from these."""
 
 import json
 import re
@@ -40,10 +36,9 @@ Section = TypeVar("Section")
 class FieldSpec:
     """Declaration of one config key; `why` is the tooltip of the form's field.
 
-    `kind` is "int", "float", "bool", "choice", "text", "texts", "path", "paths", "names", "activations", "counts" or
-    "indices". `choices` belongs to "choice" and "counts", `suffix` to a choice that may also be the path of a file.
-    Numbers have `minimum` and `maximum` (inclusive) and `above`; `count` is the length of "indices", integers from 0.
-    `optional` keys may be None, which TOML writes by leaving the key out.
+    `choices` belongs to "choice" and "counts", `suffix` to a choice that may also be the path of a file. Numbers have
+    `minimum` and `maximum` (inclusive) and `above`; `count` is the length of "indices", integers from 0. `optional`
+    keys may be None, which TOML writes by leaving the key out.
     """
 
     kind: str
@@ -169,7 +164,7 @@ _ITEMS: dict[str, Callable[[Any], bool]] = {
     "counts": lambda value: _is_whole(value) and value >= 1,
     "indices": lambda value: _is_whole(value) and 0 <= value <= LARGEST_SIZE,
 }
-"""What each value of a list must be, by the list's kind."""
+"""The check of each value of a list, by the list's kind."""
 
 
 def display_value(value: Any) -> str:

@@ -1,11 +1,7 @@
-"""Trace: the arrays that one engine produced in one run by name, in memory-mapped `.npy` files.
+"""Trace: the arrays that one engine produced in one run by name, in memory-mapped `.npy` files, time first.
 
-A trace may be larger than memory. It is written by the process that holds the engines and opened read-only
-by all others. The arrays are time first, so that one time step of one lane lies together on disk.
-
-The engine, the lengths and what a recording lacks are in `trace.json`. A small trace is one file, a record of its
-arrays and this text, because a short run takes no longer than it takes to make a file for each. An array that is added
-later has its own file.
+A trace may be larger than memory. A small one is a single file, a record of its arrays and of `trace.json`, because a
+short run takes no longer than it takes to make a file for each. An array that is added later has its own file.
 """
 
 import json
@@ -43,24 +39,18 @@ _SMALL_BYTES = 1 << 22
 class Trace(Mapping[str, FloatArray]):
     """One engine's arrays by name.
 
-    "h" (L, D, T, N, H) holds the hidden states, and "c" of that shape the cell states, where the engine gives them.
-    "out" (T, N, D·H) is the engine's `out`, time first in both layouts; "state.h" and "state.c" (L·D, N, H) its final
-    states. An LSTM with a projection has P in place of H in all arrays but c's. "derived.c" are cell states that the
-    step audit derived from h, "line.f" the values of the line f that a custom step returned. Other arrays over time may
-    have any name.
-
-    After a backward pass "grad.h", "grad.c" and "grad.i" of a gate i (L, D, T, N, U) are the gradients of hidden
-    states, cell states and pre-activations, "grad.out" (L, D, T, N, U) of the outputs of all layers, "grad.input" (T,
-    N, I) of the sequence, "grad.h0" and "grad.c0" (L·D, N, H) of the initial states, and
-    "grad.parameters.l0_i2h_weight" of a parameter, as far as the engine gives them.
+    "h" (L, D, T, N, H) are the hidden states and "c" the cell states, where the engine gives them; "out" (T, N, D·H) is
+    time first in both layouts, "state.h" and "state.c" (L·D, N, H) are the final states. An LSTM with a projection has
+    P in place of H in all but c's. "derived.c" are cell states that the step audit derived from h, "line.f" the values
+    of a line that a custom step returned. The gradients of a backward pass are those of `gradients.gradient_shapes`, as
+    far as the engine gives them. All are 0 in padding.
 
     `missing` are arrays that a recording lacks. They are filled from the others, so that their agreement verifies
     nothing; hidden states without a source are NaN, and `recorded` returns the time steps that have values. A missing
     final state but "state.h" is not in `arrays`, a missing gradient in neither. `precision` is the type in which the
     numbers were recorded, "" for the network's own, and `computed_in` the one in which they were computed, where a
-    recording says so. `places` has the sizes, the direction of each lane, and the lengths; the arrays are 0 in padding.
-    They are mapped from `folder`, if they are. `pyramids` has coarser copies of arrays and of errors, such as "h.low";
-    none for a short trace. Half of the methods are properties that name one array each.
+    recording says so. `pyramids` has coarser copies of arrays and of errors, such as "h.low"; none for a short trace.
+    Half of the methods are properties that name one array each.
     """
 
     engine: str

@@ -1,8 +1,4 @@
-"""The backward pass of a step as NumPy source: backpropagation through one time step, line by line.
-
-Each line is one application of the chain rule to a value that the step names, from the last to the first. The
-gradient of a value is called `d_` and its name.
-"""
+"""The backward pass of a step as NumPy source, one application of the chain rule to a named value in each line."""
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,25 +10,11 @@ from rnnviz.cells.interpreters.symbols import code_lines, source_of
 
 
 def backward_lines(cell: CellSpec) -> list[str]:
-    """The backward pass of one step as NumPy source.
+    """The backward pass of one step as NumPy source, in which the gradient of a value is `d_` and its name.
 
     It reads the layer input x (N, I), the previous state by its names, the parameters, and the gradients of the new
     state, `d_h` (N, H). It computes the step, and gives `d_x`, the gradients of the previous state, `d_h_before`, and
     those of the parameters, such as `d_i2h_weight`, summed over the samples.
-
-    >>> print("\\n".join(backward_lines(CELLS["rnn_tanh"])))
-    h_before = h
-    u = np.dot(x, i2h_weight.T) + i2h_bias
-    v = np.dot(h, h2h_weight.T) + h2h_bias
-    h = np.tanh(u + v)
-    d_u = d_h * (1 - h ** 2)
-    d_x = np.dot(d_u, i2h_weight)
-    d_i2h_weight = np.dot(d_u.T, x)
-    d_i2h_bias = d_u.sum(axis=0)
-    d_v = d_u
-    d_h_before = np.dot(d_v, h2h_weight)
-    d_h2h_weight = np.dot(d_v.T, h_before)
-    d_h2h_bias = d_v.sum(axis=0)
     """
     return [
         *(f"{symbol}_before = {symbol}" for symbol in cell.state_symbols),

@@ -14,8 +14,8 @@ T = TypeVar("T")
 class StepBlock(ABC, Generic[T]):
     """A block of time steps B of one layer in one direction, in the order of time.
 
-    Hidden values are read from a trace, so that no time step waits for another: what depends on them alone is computed
-    at once, and kept. A state besides h, such as an LSTM's c, is carried from step to step.
+    Hidden values are read from a trace, so that what depends on them alone is computed for all steps at once. A state
+    besides h, such as an LSTM's c, is carried from step to step.
     """
 
     def __init__(self, graph: Graph, steps: int) -> None:

@@ -1,9 +1,8 @@
 """Every value of a step in float64, with the bound on the rounding that an engine may have put into it.
 
-A layer is taken as its own engine had it: its input and its hidden values are read from a trace, so that no time step
-waits for another, and all of a block are computed at once. A state besides h, such as an LSTM's c, is carried from step
-to step: what depends on it is computed step by step as far as the state itself needs it, and the rest at once
-afterwards.
+A layer is taken as its own engine had it: its input and its hidden values are read from a trace, so that all steps of a
+block are computed at once. A state besides h, such as an LSTM's c, is carried from step to step; the rest that depends
+on it is computed afterwards.
 """
 
 from collections.abc import Mapping, Sequence
@@ -364,8 +363,8 @@ class BoundedBlock(StepBlock[BoundedArray]):
     def _limits_of(self, symbol: str) -> dict[int, Limits]:
         """The limits of the engine's own state, in eight bounds, after every few steps of the block.
 
-        They follow from its hidden values where these are h = o · tanh(c) with a known o, and are infinite where these
-        say nothing of c: where the output gate is closed, or tanh is flat. Its own states narrow them further.
+        They follow from its hidden values where these are h = o · tanh(c) with a known o, and from its own states;
+        infinite where the output gate is closed, or tanh is flat.
         """
         layer, own = self._layer, self._own
         places = range(_NARROWED - 1 - self._first % _NARROWED, self.steps, _NARROWED)

@@ -1,9 +1,7 @@
 """Every gradient of a step in float64, with the bound on the rounding that an engine may have put into it.
 
-A backward pass is taken as its own engine had it: the gradients of its states are read from a trace, so that no time
-step waits for another, and all of a block are computed at once. The gradient of a state that the engine does not give,
-such as that of c, is carried from step to step, against the order of time; what else follows from it is computed at
-once afterwards.
+The gradients of the engine's states are read from a trace, so that all steps of a block are computed at once. That of a
+state that the engine does not give, such as c, is carried from step to step, against the order of time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,12 +21,11 @@ from rnnviz.frozen import dataclass
 class BoundedGradients:
     """The gradients of a block of B time steps with their bounds, in the order of time.
 
-    `states` belong to the new states, (B, N, H) or (B, N, P) by name: the engine's own, or carried ones; `within`
-    the parts of these from other states of the same step, such as from h to c. `before` are those that the step gives
-    to the previous state: the gradient of a state is `before` of the step that reads it, plus `within` of the same
-    step, plus what the loss and the layer above add. `u` and `v` (B, N, H) belong to the parts by gate, as far as they
-    are read, and `x` (B, N, I) to the layer input, through this lane. `carried` (N, H) are the parts of `before` that
-    the engine does not return, after the block.
+    `states` (B, N, H) by name are the engine's own, or carried ones; `within` their parts from other states of the same
+    step, such as from h to c; `before` those that the step gives to the previous state. The gradient of a state is
+    `before` of the step that reads it, plus `within` of the same step, plus what the loss and the layer above add. `u`
+    and `v` (B, N, H) belong to the parts by gate, as far as they are read, `x` (B, N, I) to the layer input, through
+    this lane, and `carried` (N, H) are the parts of `before` that the engine does not return, after the block.
     """
 
     states: dict[str, BoundedArray]
@@ -125,10 +122,7 @@ class BoundedBackward:
         return {node: found[derivative] for node, derivative in shared.partial.items()}
 
     def _as_used(self, own: BoundedArray, within: BoundedArray) -> BoundedArray:
-        """An engine's own gradient of a state with a bound on how far it is from the one that the engine goes on with.
-
-        A kernel of a whole step adds up the gradient of c by itself, and what is stored may have been added up again.
-        """
+        """The engine's own gradient, with the rounding of a second sum: kernels of a step add up that of c again."""
         rest = np.abs(own.value - within.value)
         bound = own.bound + within.bound + own.eps * np.where(np.isfinite(rest), rest, 0.0)
         return BoundedArray(own.value, bound, own.eps)

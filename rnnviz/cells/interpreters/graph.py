@@ -1,8 +1,4 @@
-"""A cell's step as a graph: the record of every operation that it performs, each once.
-
-`trace` runs a step on nodes. It checks what the step does with sizes and names, and records by which line of its file
-an operation was performed.
-"""
+"""A cell's step as a graph: `trace` runs it on nodes, checks what it does, and records every operation and its line."""
 
 import operator
 import sys

@@ -91,11 +91,7 @@ class StepJacobians:
         return np.moveaxis(self._joined(self.transposed(self._split(rows, symbols)), symbols), 0, 1)
 
     def spectral_norms(self, symbols: Sequence[str], check: Callable[[], None] = lambda: None) -> Floats:
-        """The largest singular value of the Jacobian of some states with respect to the same states, of each step.
-
-        Returns an array (B,): spectral norms; of a large Jacobian a lower bound that is within about 0.1% of it. NaN
-        where a partial derivative is not finite.
-        """
+        """The largest singular value of each step's Jacobian (B,) of some states; of a large one up to 0.1% less."""
         with np.errstate(all="ignore"):
             if sum(self.sizes[symbol] for symbol in symbols) <= EXACT_UP_TO:
                 return largest_singular_values(self.matrices(symbols))

@@ -33,12 +33,11 @@ from rnnviz.frozen import dataclass
 
 @dataclass(frozen=True, eq=False)
 class LayerGradients:
-    """The gradients of a block of B time steps, in the order of the forward pass.
+    """The gradients of a block of B time steps, in the order of the forward pass; those of parameters are sums.
 
-    `states` belong to the new states by name, (B, N, H) or (B, N, P), `x` (B, N, I) to the layer input, and `before`
-    (N, H) to the state before the block. `u` and `v` (B, N, H) belong to the parts by gate, as far as the step reads
-    them; where it adds u to v, both are the gradient of the pre-activation. `parameters` are sums over the block and
-    the samples.
+    `states` (B, N, H) belong to the new states by name, `x` (B, N, I) to the layer input, `before` (N, H) to the state
+    before the block. `u` and `v` (B, N, H) belong to the parts by gate, as far as the step reads them; where it adds u
+    to v, both are the gradient of the pre-activation.
     """
 
     states: dict[str, FloatArray]

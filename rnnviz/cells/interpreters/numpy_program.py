@@ -1,7 +1,7 @@
-"""A cell as a program of NumPy calls, compiled once for a layer.
+"""A cell as a program of NumPy calls, compiled once for a layer, whose steps allocate nothing.
 
-`schedule` says which calls a time step takes, `layout` how their arrays lie in memory, `program_source` makes a Python
-function of them that loops over the time steps of a block. Here are the arrays that it reads: a step allocates nothing.
+`schedule` says which calls a time step takes, `layout` how their arrays lie in memory, `program_source` makes a loop of
+them. Here are the arrays that it reads.
 """
 
 from collections.abc import Callable, Hashable, Mapping

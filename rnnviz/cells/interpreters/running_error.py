@@ -211,10 +211,7 @@ class BoundedArray(Value):
         return self._with(slopes, bound)
 
     def narrowed(self, low: FloatArray, high: FloatArray) -> "BoundedArray":
-        """The same number, which is also known to be between `low` and `high`: what eight bounds and these both allow.
-
-        Where they have nothing in common, this number is kept as it is.
-        """
+        """The same number, known to be between `low` and `high`, too; as it is where the two have nothing in common."""
         reach = ALLOWED * self.bound
         low, high = np.fmax(low, self.value - reach), np.fmin(high, self.value + reach)
         common = (low <= high) & np.isfinite(low) & np.isfinite(high)
@@ -275,8 +272,7 @@ _LAST_OPERATIONS = 4
 def storage_bound(value: FloatArray, stored_as: str, half: str = "") -> FloatArray:
     """Half a unit in the last place of a number in the type `stored_as`, divided among eight bounds; 0 for "".
 
-    Without it, of a number computed in `half` precision, the rounding of its last few operations among subnormal
-    numbers, which is absolute.
+    Without it, of a number computed in `half` precision: the absolute rounding of its last operations on subnormals.
     """
     if not stored_as:
         least = _LAST_OPERATIONS * smallest_normal(half) * spacing(half) / ALLOWED if half else 0.0

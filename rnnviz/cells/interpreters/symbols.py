@@ -1,7 +1,6 @@
-"""A cell's step as text: its equations, and the source of its lines in NumPy.
+"""A cell's step as text, from its own graph: its equations, and the source of its lines in NumPy.
 
-Both come from the step's own graph, so that they cannot say anything else than what is computed. A value that the step
-names appears by its name wherever it is used again; what it does not name is written out in its place.
+A value that the step names appears by its name wherever it is used again; any other is written out in its place.
 """
 
 from collections.abc import Mapping, Sequence
@@ -73,20 +72,12 @@ _TEXT = _Text()
 
 
 def equations(cell: CellSpec) -> tuple[Equation, ...]:
-    """The equations of a cell in the order of computation: each uses only what is above it.
-
-    >>> [line.text for line in equations(GRU)]
-    ['r = sigmoid(u_r + v_r)', 'z = sigmoid(u_z + v_z)', 'n = tanh(u_n + r · v_n)', 'h = (1 - z) · n + z · h[t-1]']
-    """
+    """The equations of a cell in the order of computation: each uses only what is above it."""
     return _lines(cell, _TEXT, {})
 
 
 def short_equations(cell: CellSpec) -> tuple[Equation, ...]:
-    """The equations, in which u and v have no subscript where a gate adds the two and reads nothing else.
-
-    >>> [line.text for line in short_equations(GRU)]
-    ['r = sigmoid(u + v)', 'z = sigmoid(u + v)', 'n = tanh(u_n + r · v_n)', 'h = (1 - z) · n + z · h[t-1]']
-    """
+    """The equations, in which u and v have no subscript where a gate adds the two: "r = sigmoid(u + v)" of a GRU."""
     return tuple(_short(line) for line in equations(cell))
 
 
@@ -197,13 +188,8 @@ class _Source(_Text):
 def code_lines(cell: CellSpec, prefix: str = "") -> list[str]:
     """The step as NumPy source: from x, the previous state by its names and the parameters to the new state.
 
-    `prefix` is put before the names of the parameters, such as "l0_". Arrays may be of one sample, (H,), or of all,
-    (N, H). `sigmoid` and `erf`, where the lines use them, are `helper_lines`.
-
-    >>> print("\\n".join(code_lines(RNN_TANH)))
-    u = np.dot(x, i2h_weight.T) + i2h_bias
-    v = np.dot(h, h2h_weight.T) + h2h_bias
-    h = np.tanh(u + v)
+    `prefix` is put before the names of the parameters, such as "l0_". Arrays may be of one sample, (H,), or of all, (N,
+    H). `sigmoid` and `erf`, where the lines use them, are `helper_lines`.
     """
     graph = trace(cell)
     read = ordered(graph.values.values())
