@@ -296,28 +296,19 @@ class Config:
 
     def checked(self) -> "Config":
         """Check keys that depend on each other, and return the config. Raises ConfigError if they contradict."""
-        for section, key in (
-            ("sequence", "source"),
-            ("parameters", "initializer"),
-            ("initial_state", "source"),
-            ("backward", "loss"),
-        ):
+        for section, key, value, partners in _TOGETHER:
             source = getattr(self, section)
-            from_file = getattr(source, key) == "file"
-            if from_file and source.path is None and not (section == "sequence" and source.paths):
-                raise ConfigError.of(f"{section}.path", f'is missing: {section}.{key} = "file" needs the file\'s path.')
-            if source.path is not None and not from_file:
+            given = [partner for partner in partners if getattr(source, partner) is not None]
+            actual = getattr(source, key)
+            if actual == value and not given:
+                raise ConfigError.of(f"{section}.{partners[0]}", f'is missing: {section}.{key} = "{value}" needs it.')
+            if given and actual != value:
+                shown = display_value(getattr(source, given[0]))
                 raise ConfigError.of(
-                    f"{section}.path",
-                    f'= "{source.path}" is not read with {section}.{key} = "{getattr(source, key)}": '
-                    f'it must be "file", or the path left out.',
+                    f"{section}.{given[0]}",
+                    f"= {shown} is not read with {section}.{key} = {display_value(actual)}: "
+                    f'it must be "{value}", or {given[0]} left out.',
                 )
-        if self.sequence.paths is not None and self.sequence.source != "file":
-            raise ConfigError.of(
-                "sequence.paths",
-                f'is not read with sequence.source = "{self.sequence.source}": it must be "file", or '
-                "the paths left out.",
-            )
         check_sequence(self.sequence, self.parameters.path)
         _check_cell_keys(self.network)
         if self.network.reverse and self.network.bidirectional:
@@ -333,7 +324,12 @@ class Config:
             if getattr(source, key) is not None and source.path is None:
                 named = f'= "{getattr(source, key)}" names {what}'
                 raise ConfigError.of(f"{section}.{key}", f"{named}, but {section}.path is missing.")
-        _check_backward(self)
+        if self.backward.loss == "file" and self.backward.final_state != "zeros":
+            raise ConfigError.of(
+                "backward.final_state",
+                f'= "{self.backward.final_state}" is not read with backward.loss = "file": the file has '
+                "the gradients of the final state.",
+            )
         if self.compare.reference in (self.compare.candidates or ()):
             raise ConfigError.of(
                 "compare.candidates",
@@ -471,40 +467,25 @@ def _network(values: Any, sequence: SequenceSource) -> Network:
     return section_from_mapping(Network, "network", values)
 
 
-def _check_backward(config: Config) -> None:
-    """Check the keys of the one hidden value, as far as the sizes are known before files are read."""
-    backward = config.backward
-    if (backward.value is None) != (backward.loss != "value"):
-        raise ConfigError.of(
-            "backward.value",
-            'is missing: backward.loss = "value" needs [layer, direction, time step, sample, unit].'
-            if backward.value is None
-            else f"= {list(backward.value)} is not read with "
-            f'backward.loss = "{backward.loss}": it must be "value", or the indices left out.',
-        )
-    if backward.loss == "file" and backward.final_state != "zeros":
-        raise ConfigError.of(
-            "backward.final_state",
-            f'= "{backward.final_state}" is not read with backward.loss = "file": the file has '
-            "the gradients of the final state.",
-        )
-
-
-_IMPLIED: dict[str, tuple[tuple[str, dict[str, str]], ...]] = {
-    "sequence": (
-        ("source", {"path": "file", "paths": "file", "text": "text", "texts": "text"}),
-        ("lengths", {"lengths_path": "file"}),
-    ),
-    "parameters": (("initializer", {"path": "file"}),),
-    "initial_state": (("source", {"path": "file"}),),
-    "backward": (("loss", {"path": "file", "value": "value"}),),
-}
-"""By section, keys and the values that other keys alone imply: a path is to be read."""
+_TOGETHER = (
+    ("sequence", "source", "file", ("path", "paths")),
+    ("sequence", "source", "text", ("text", "texts")),
+    ("sequence", "lengths", "file", ("lengths_path",)),
+    ("parameters", "initializer", "file", ("path",)),
+    ("initial_state", "source", "file", ("path",)),
+    ("backward", "loss", "file", ("path",)),
+    ("backward", "loss", "value", ("value",)),
+)
+"""A section, a key, a value of it, and the keys of which one is read with this value alone, and implies it."""
 
 
 def _with_implied(section: str, values: Any) -> Any:
-    for key, implies in _IMPLIED.get(section, ()):
-        if isinstance(values, Mapping) and key not in values:
-            source = next((source for partner, source in implies.items() if partner in values), None)
-            values = values if source is None else {**values, key: source}
+    for name, key, value, partners in _TOGETHER:
+        if (
+            name == section
+            and isinstance(values, Mapping)
+            and key not in values
+            and not values.keys().isdisjoint(partners)
+        ):
+            values = {**values, key: value}
     return values

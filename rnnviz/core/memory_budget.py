@@ -12,8 +12,9 @@ from typing import Literal, TypeAlias
 from rnnviz.core.byte_cache import clear_caches
 from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError
-from rnnviz.core.gradients import OF_INPUT, OF_OUTPUT, gradient, gradient_names, gradient_shapes
+from rnnviz.core.gradients import OF_INPUT, OF_OUTPUT, gradient, gradient_names
 from rnnviz.core.multiscale import values_in_levels
+from rnnviz.core.trace import array_shapes
 from rnnviz.frozen import dataclass
 
 # How much of the widest layer lives in memory besides the parameters and the sequence: an engine's copy of its
@@ -22,6 +23,8 @@ _WORKING_COPIES = 3
 
 Gradients: TypeAlias = Literal["every", "hidden", ""]
 """The gradients over time that an engine gives at least: every one, those of h and out, or none."""
+
+_Shapes: TypeAlias = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -43,48 +46,43 @@ def demand(config: Config, gradients: Mapping[str, Gradients] = MappingProxyType
     layer = steps * (widest + network.layer_input_size(0)) * itemsize
     # Parameters are drawn in float64 before they are rounded, and every engine holds its own copy.
     memory = network.parameter_count * (8 + 2 * itemsize) + inputs + _WORKING_COPIES * layer
-    hidden = network.num_layers * steps * widest * itemsize
-    arrays = len(network.kind.state_symbols)
-    disk = len(config.compare.engines) * (arrays * hidden + steps * widest * itemsize) + inputs + parameters
+    shapes = {engine: _shapes(config, gradients.get(engine, "")) for engine in config.compare.engines}
+    traces = itemsize * sum(prod(shape) for arrays in shapes.values() for shape in arrays.values())
+    disk = traces + inputs + parameters + _pyramids(config, shapes, itemsize)
     if config.backward.enabled:
         loss = steps * network.directions * network.output_size
         # The loss gradients are drawn in float64, too.
         memory += loss * (8 + itemsize)
-        given = [_gradients(config, gradients.get(engine, "")) for engine in config.compare.engines]
-        disk += itemsize * (loss + sum(prod(shape) for shapes in given for shape in shapes.values()))
-    return MemoryEstimate(memory, disk + _pyramids(config, gradients, itemsize))
+        disk += loss * itemsize
+    return MemoryEstimate(memory, disk)
 
 
-def _gradients(config: Config, given: Gradients) -> dict[str, tuple[int, ...]]:
-    """Shapes of the gradients that an engine gives at least, by name."""
-    every, network, sequence = gradient_names(config.network), config.network, config.sequence
-    names = every if given == "every" else (gradient("h"), OF_OUTPUT) if given == "hidden" else ()
-    return gradient_shapes(network, sequence.timesteps, sequence.batch_size, names)
-
-
-def _pyramids(config: Config, gradients: Mapping[str, Gradients], itemsize: int) -> int:
-    """Bytes on disk of the coarser copies of a long run's arrays."""
+def _shapes(config: Config, given: Gradients) -> _Shapes:
+    """Shapes of the arrays that an engine gives at least, by name."""
     network, sequence = config.network, config.sequence
-    shapes = (network.hidden_shape(sequence.timesteps, sequence.batch_size, s) for s in network.kind.state_symbols)
-    values = sum(map(values_in_levels, shapes))
-    inputs = values_in_levels((1, 1, sequence.timesteps, sequence.batch_size, network.input_size))
-    # Minima and maxima of an engine's values; of a candidate's differences, and its error ratios and marks.
-    ends, compared = 2 * itemsize, 2 * itemsize + 4 + 1
-    engines, candidates = len(config.compare.engines) * values, (len(config.compare.engines) - 1) * values
-    if config.backward.enabled:
-        by_engine = {name: _levels(_gradients(config, gradients.get(name, ""))) for name in config.compare.engines}
-        shared = by_engine[config.compare.reference]
-        engines += sum(count for levels in by_engine.values() for count in levels.values())
-        candidates += sum(
-            count for name in config.compare.engines[1:] for key, count in by_engine[name].items() if key in shared
-        )
-    return engines * ends + candidates * compared + inputs * ends
+    names: dict[str, tuple[str, ...]] = {"every": gradient_names(network), "hidden": (gradient("h"), OF_OUTPUT)}
+    wanted = names.get(given, ()) if config.backward.enabled else ()
+    symbols = network.kind.state_symbols
+    shapes = array_shapes(network, sequence.timesteps, sequence.batch_size, (*symbols, *wanted))
+    return {name: shape for name, shape in shapes.items() if not name.startswith("state.")}
 
 
-def _levels(gradients: dict[str, tuple[int, ...]]) -> dict[str, int]:
-    """Number of values in the levels of each gradient over time."""
-    lanes = {name: (1, 1, *shape) if name == OF_INPUT else shape for name, shape in gradients.items()}
-    return {name: values_in_levels(shape) for name, shape in lanes.items() if len(shape) == 5}
+def _pyramids(config: Config, shapes: Mapping[str, _Shapes], itemsize: int) -> int:
+    """Bytes on disk of the coarser copies of a long run's arrays."""
+    sequence = (1, 1, config.sequence.timesteps, config.sequence.batch_size, config.network.input_size)
+    levels = {
+        engine: {
+            name: values_in_levels((1, 1, *shape) if name == OF_INPUT else shape)
+            for name, shape in arrays.items()
+            if name == OF_INPUT or len(shape) == len(sequence)
+        }
+        for engine, arrays in shapes.items()
+    }
+    reference, *candidates = levels.values()
+    values = values_in_levels(sequence) + sum(sum(counts.values()) for counts in levels.values())
+    compared = sum(count for counts in candidates for name, count in counts.items() if name in reference)
+    # Minima and maxima of an engine's values and of x; of a candidate's differences, and its error ratios and marks.
+    return values * 2 * itemsize + compared * (2 * itemsize + 4 + 1)
 
 
 def check_demand(config: Config, folder: Path, gradients: Mapping[str, Gradients] = MappingProxyType({})) -> None:

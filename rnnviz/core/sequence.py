@@ -185,17 +185,10 @@ def check_sequence(source: SequenceSource, weights: str | None) -> None:
             raise ConfigError(
                 f"sequence.{several}", f"sequence.{one} and sequence.{several} are both given: leave one of them out."
             )
-    if (source.source == "text") != bool(source.symbols):
-        key = "text" if source.texts is None else "texts"
-        raise ConfigError.of(f"sequence.{key}", 'and sequence.source = "text" go together: give both or neither.')
     for key, (what, is_read) in _READ_WITH.items():
         value = getattr(source, key)
         if value is not None and not is_read(source):
             raise ConfigError.of(f"sequence.{key}", f"= {display_value(value)} is not read here: it goes with {what}.")
-    if (source.lengths == "file") != (source.lengths_path is not None):
-        raise ConfigError.of(
-            "sequence.lengths_path", 'and sequence.lengths = "file" go together: give both or neither.'
-        )
     if source.source != "file":
         check_sample_labels(source)
     if isinstance(source.lengths, tuple) and source.source != "file":

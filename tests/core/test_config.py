@@ -18,8 +18,8 @@ from tests.strategies import any_config_mappings
 SEQUENCE: list[tuple[dict[str, Any], str, str]] = [
     ({"source": "file"}, "path", "is missing"),
     ({"source": "sine", "path": "x.npy"}, "path", "is not read"),
-    ({"source": "text"}, "text", "go together"),
-    ({"source": "sine", "text": "hello"}, "text", "go together"),
+    ({"source": "text"}, "text", "is missing"),
+    ({"source": "sine", "text": "hello"}, "text", "is not read"),
     ({"text": " \n", "tokens": "words"}, "text", "contains no word"),
     ({"array": "x"}, "array", "a sequence.path that ends in .npz"),
     ({"path": "x.npy", "array": "x"}, "array", "a sequence.path that ends in .npz"),

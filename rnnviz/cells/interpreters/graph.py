@@ -3,7 +3,7 @@
 import operator
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import field
 from functools import cached_property, lru_cache, reduce
 from itertools import product
@@ -270,19 +270,20 @@ def _product_limits(matrix: Limits, x: Limits) -> Limits:
     return -reach, reach
 
 
-def ordered(roots: Iterable[Node]) -> list[Node]:
-    """The nodes on which some others depend and these themselves, each after what it reads."""
+def ordered(roots: Iterable[Node], known: Container[Node] = ()) -> list[Node]:
+    """The nodes on which some others depend and these themselves, each after what it reads; up to `known` ones."""
     found: dict[Node, None] = {}
-
-    def visit(node: Node) -> None:
-        if node not in found:
-            for arg in node.args:
-                visit(arg)
-            found.setdefault(node)
-
     for root in roots:
-        visit(root)
+        _visit(root, known, found)
     return list(found)
+
+
+def _visit(node: Node, known: Container[Node], found: dict[Node, None]) -> None:
+    # Not a function within another: one that calls itself keeps its arrays until the next garbage collection.
+    if node not in found and node not in known:
+        for arg in node.args:
+            _visit(arg, known, found)
+        found[node] = None
 
 
 @lru_cache(maxsize=256)
@@ -328,23 +329,13 @@ def evaluate(
     roots: Sequence[Node],
     leaf: Callable[[Node], Any],
     apply: Callable[[Node, Sequence[Any]], Any],
-    known: Mapping[Node, Any] | None = None,
+    known: Mapping[Node, Any] = MappingProxyType({}),
 ) -> dict[Node, Any]:
     """Compute nodes on values of another type by `leaf` and `apply`; the result has every node that was met."""
-    values = {} if known is None else dict(known)
-    for root in roots:
-        _evaluate(root, leaf, apply, values)
-    return values
-
-
-def _evaluate(
-    node: Node, leaf: Callable[[Node], Any], apply: Callable[[Node, Sequence[Any]], Any], values: dict[Node, Any]
-) -> None:
-    # Not a function within another: one that calls itself keeps its arrays until the next garbage collection.
-    if node not in values:
-        for arg in node.args:
-            _evaluate(arg, leaf, apply, values)
+    values = dict(known)
+    for node in ordered(roots, known):
         values[node] = leaf(node) if node.op in LEAVES else apply(node, [values[arg] for arg in node.args])
+    return values
 
 
 @lru_cache(maxsize=256)
