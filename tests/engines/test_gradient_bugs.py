@@ -21,6 +21,10 @@ from tests.engines.test_lengths import padded_inputs
 from tests.oracles.computed import assert_near
 from tests.oracles.gradients import oracle_gradients
 
+PARAMETERS = ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
+LSTM_SLOPES = [("g",), ("",), ("g", ""), ("i", "f", "o")]
+RELU_SLOPES = [{"slope": "input"}, {"slope": "input", "slope_of": ("h",)}, {"slope": "previous"}]
+PREVIOUS = BugVariant(slope="previous")
 BUGS = [name for name, bug in KNOWN_BUGS.items() if bug.of_gradients]
 
 
@@ -72,6 +76,61 @@ def test_bugs_of_a_cell_and_of_directions(cell: str) -> None:
     assert ("cell-gradient-dropped" in found) == cell.startswith("lstm")
     assert ("reset-gate-gradient-missing" in found) == cell.startswith("gru")
     assert "backward-direction-not-reversed-in-gradient" not in found
+
+
+@pytest.mark.parametrize(
+    ("bug", "cell", "expected"),
+    [
+        (
+            "derivative-at-wrong-pre-activation",
+            "lstm",
+            [
+                *({"slope": s, "slope_of": of} for s in ("value", "formula") for of in ((), *LSTM_SLOPES)),
+                *({"slope": "input", "slope_of": of} for of in ((), ("g",), ("g", ""), ("i", "f", "o"))),
+                {"slope": "previous"},
+            ],
+        ),
+        ("derivative-at-wrong-pre-activation", "rnn_relu", RELU_SLOPES),
+        (
+            "weight-gradient-not-summed-over-time",
+            "gru",
+            [
+                {"kept": kept, "kept_step": step}
+                for step in ("last", "first")
+                for kept in (PARAMETERS, ("i2h_weight", "h2h_weight"), ("h2h_weight",))
+            ],
+        ),
+        (
+            "forward-bias-used-twice",
+            "gru",
+            [
+                {"doubled": biases, "doubled_forward": forward}
+                for forward in (False, True)
+                for biases in (("i2h_bias", "h2h_bias"), ("i2h_bias",), ("h2h_bias",))
+            ],
+        ),
+        ("reset-gate-gradient-missing", "gru_reset_before", [{"constant": ("r",)}, {"not_passed": ("r",)}]),
+    ],
+)
+def test_the_variants_of_a_cell(bug: str, cell: str, expected: list[dict[str, Any]]) -> None:
+    assert KNOWN_BUGS[bug].variants[cell] == tuple(BugVariant(**fields) for fields in expected)
+
+
+def test_a_derivative_at_the_previous_pre_activation() -> None:
+    """Before the first time step comes the last one, as Python's index -1 does."""
+    inputs = inputs_of("rnn_tanh", num_layers=1, bidirectional=False, dtype="float64")
+    inputs = replace(inputs, lengths=())
+    trace = faulty_trace(BugVariant(), inputs)
+    found = {name: array for name, _, array in BackwardPasses(inputs, trace, "float64").once(PREVIOUS)}
+    assert inputs.loss is not None
+    passed, weight = inputs.loss.state["h"][0], inputs.parameters["l0_h2h_weight"]
+    direct = inputs.loss.direct(inputs.network, 0, 0, range(inputs.timesteps), inputs.batch_size)
+    assert direct is not None
+    for t in reversed(range(inputs.timesteps)):
+        of_h = direct[t] + passed
+        assert_near(found["grad.h"][t], of_h, 1e-12)
+        passed = (of_h * (1.0 - trace.hidden[0, 0, t - 1] ** 2)) @ weight
+    assert_near(found["grad.h0"], passed, 1e-12)
 
 
 def test_every_way_of_a_users_code_is_of_a_known_bug() -> None:

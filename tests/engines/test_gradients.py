@@ -81,10 +81,20 @@ def test_plain_loops(name: str, data: st.DataObject) -> None:
             assert_near(equality.left, equality.right, tolerance, equality.name)
 
 
-@pytest.mark.parametrize(("layers", "known"), [(2, []), (4, ["l1_i2h_weight", "l2_i2h_weight"])])
-def test_a_stack_of_rnn_layers_in_float64_loses_gradients_of_inner_input_weights(layers: int, known: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("cell", "layers", "dtype", "known"),
+    [
+        ("rnn_tanh", 2, "float64", []),
+        ("rnn_tanh", 4, "float64", ["l1_i2h_weight", "l2_i2h_weight"]),
+        ("rnn_tanh", 4, "float32", []),
+        ("gru", 4, "float64", []),
+    ],
+)
+def test_a_stack_of_rnn_layers_in_float64_loses_gradients_of_inner_input_weights(
+    cell: str, layers: int, dtype: str, known: list[str]
+) -> None:
     need_engine("gluon")
-    inputs = inputs_of("rnn_tanh", {}, None, num_layers=layers, bidirectional=False)
+    inputs = inputs_of(cell, {}, None, num_layers=layers, bidirectional=False, dtype=dtype)
     trace, report = with_gradients(load_engine("gluon"), inputs)
     issues = [equality for equality in report.equalities if equality.known_issue]
     for name, equality in zip(known, issues, strict=True):

@@ -44,6 +44,8 @@ def test_every_step_of_every_sample_has_a_place(lengths: Sequence[int], call: fl
 def test_calls_that_cost_nothing_compute_no_padding_and_dear_ones_are_few() -> None:
     lengths = tuple(range(1, 101))
     assert steps(packing(lengths, 0.0, 0.0)) == sum(lengths)
+    # No row has room for another one.
+    assert steps(packing((10, 7, 6), 0.0, 0.0)) == 23
     dear = packing(lengths, 1e6, 0.0)
     assert (len(dear.parts), {place.start for place in dear.places}) == (1, {0})
 

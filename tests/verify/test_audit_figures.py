@@ -182,7 +182,8 @@ def test_the_figures_of_many_time_steps_are_in_files_and_found_there(
     way = given(np.full(SHAPE, 2.0))
     way.add((1, 0), slice(2, 4))
     found = audit_pass(way, folder=tmp_path)
-    assert len(list(tmp_path.iterdir())) == 2
+    assert set(found.stored.values()) == set(tmp_path.iterdir())
+    assert list(found.stored) == list(Audit.NAMES)
     expected = np.full(SHAPE[:3], nan)
     expected[1, 0, 2:4] = 2.0
     for audit in (found, pickle.loads(pickle.dumps(found))):

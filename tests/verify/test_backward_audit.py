@@ -187,6 +187,13 @@ def test_a_changed_gradient_is_the_first_wrong_one(engine: Engine, name: str, at
     assert found.first_wrong.expected == pytest.approx(right, rel=1e-4, abs=1e-5)
 
 
+def test_states_that_a_trace_lacks_are_followed(engine: Engine) -> None:
+    inputs = NETWORKS["lstm"]
+    trace = traced(engine, inputs)
+    found = audit(inputs, trace.with_arrays({"c": None}), way="backward")
+    assert (found.verdict, found.coverage) == (AuditVerdict.RIGHT, 1.0)
+
+
 def without(inputs: Inputs, **loss: object) -> Inputs:
     assert inputs.loss is not None
     return replace(inputs, loss=replace(inputs.loss, **loss))  # type: ignore[arg-type]

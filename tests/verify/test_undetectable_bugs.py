@@ -240,3 +240,5 @@ def test_a_drawn_input_is_loaded_as_far_as_it_is_looked_at() -> None:
     assert (_short(with_states).sequence.timesteps, _short(with_states).sequence.batch_size) == (512, 100)
     read = replace(long, sequence=replace(long.sequence, source="file", path="x.npy"))
     assert _short(read) == read
+    joined = replace(long, sequence=replace(long.sequence, seams=(511, 512)))
+    assert _short(joined).sequence.seams == (511,)
