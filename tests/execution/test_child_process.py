@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -23,47 +23,11 @@ from rnnviz.execution.child_process import (
 from tests.leaks import children
 
 
-def parent_of(number: int) -> tuple[int, int]:
-    return number, os.getppid()
-
-
-@pytest.mark.slow
-def test_the_result_is_computed_in_a_child() -> None:
-    assert call_in_subprocess(parent_of, 3, what="x") == (3, os.getpid())
-
-
-def hears_interrupts() -> bool:
-    return signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Signals cannot be held back here")
-def test_a_ctrl_c_is_the_parent_s_alone_from_the_child_s_first_moment() -> None:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-    assert not call_in_subprocess(hears_interrupts, what="x")
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
-
-
-def kernels() -> set[str]:
-    return {library["architecture"] for library in ThreadpoolController().select(internal_api="openblas").info()}
-
-
 @pytest.fixture
 def fresh_kernels() -> Iterator[None]:
     openblas_kernels.cache_clear()
     yield
     openblas_kernels.cache_clear()
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("fresh_kernels")
-def test_a_child_multiplies_with_the_kernels_of_its_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
-    used = call_in_subprocess(kernels, what="x")
-    assert used
-    if "X86_V3" in simd_extensions():
-        assert not used & OLDEST_KERNELS
-    assert "OPENBLAS_CORETYPE" not in os.environ
 
 
 @pytest.mark.parametrize(
@@ -85,55 +49,8 @@ def test_the_level_of_the_processor_in_both_numberings_of_numpy(
     assert simd_extensions() & {"X86_V3", "X86_V4"} == level
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("fresh_kernels")
-def test_kernels_that_the_user_names_are_a_child_s_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
-    used = call_in_subprocess(kernels, what="x")
-    assert used
-    assert used <= OLDEST_KERNELS
-    assert os.environ["OPENBLAS_CORETYPE"] == "Prescott"
-
-
-def refuse() -> None:
-    raise ConfigError("network.cell", "The cell is wrong.")
-
-
-@pytest.mark.slow
-def test_an_input_error_is_raised_unchanged() -> None:
-    with pytest.raises(ConfigError, match="The cell is wrong") as caught:
-        call_in_subprocess(refuse, what="x")
-    assert caught.value.key == "network.cell"
-
-
-def fail() -> None:
-    raise ZeroDivisionError("no such number")
-
-
-@pytest.mark.slow
-def test_any_other_error_is_the_program_s() -> None:
-    with pytest.raises(EngineError, match=r"w\.pt could not be read: ZeroDivisionError: no such number\."):
-        call_in_subprocess(fail, what="w.pt could not be read")
-
-
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-@pytest.mark.slow
-def test_a_death_is_a_sentence() -> None:
-    with pytest.raises(InputError, match=r"w\.pt could not be read: the process that did it ended \(killed by SIGKILL"):
-        call_in_subprocess(die, what="w.pt could not be read")
-
-
 def hang() -> None:
     time.sleep(3600)
-
-
-@pytest.mark.slow
-def test_a_hang_ends() -> None:
-    with pytest.raises(InputError, match=r"w\.pt could not be read: it took more than 0\.5 seconds"):
-        call_in_subprocess(hang, what="w.pt could not be read", seconds=0.5)
 
 
 def refuse_to_wait(_fraction: float) -> None:
@@ -195,13 +112,64 @@ def test_a_child_gets_no_option_that_engines_cannot_run_with() -> None:
     assert kept_flags(["-OO", "-I", "-X", "dev", "-X", "utf8", "-Werror", "-B"]) == ["-I", "-X", "utf8", "-B"]
 
 
-def options() -> tuple[int, bool, list[str]]:
-    return sys.flags.optimize, sys.flags.dev_mode, sys.warnoptions
+def kernels() -> set[str]:
+    return {library["architecture"] for library in ThreadpoolController().select(internal_api="openblas").info()}
+
+
+def seen(number: int) -> tuple[object, ...]:
+    """A child's argument, parent, options and kernels, and whether it hears a Ctrl-C."""
+    hears = hasattr(signal, "pthread_sigmask") and signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    return number, os.getppid(), sys.flags.optimize, sys.flags.dev_mode, sys.warnoptions, kernels(), hears
 
 
 @pytest.mark.slow
-def test_a_child_starts_with_the_usual_options(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("fresh_kernels")
+@pytest.mark.parametrize("named", [None, "Prescott"])
+def test_a_child_has_the_usual_options_and_signals_and_the_kernels_of_its_processor(
+    named: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PYTHONOPTIMIZE", "2")
     monkeypatch.setattr(sys, "warnoptions", ["error"])
-    assert call_in_subprocess(options, what="x") == (0, False, [])
-    assert os.environ["PYTHONOPTIMIZE"] == "2"
+    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
+    if named:
+        monkeypatch.setenv("OPENBLAS_CORETYPE", named)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, []) if hasattr(signal, "pthread_sigmask") else None
+    *found, used, hears = call_in_subprocess(seen, 3, what="x")
+    assert found == [3, os.getpid(), 0, False, []]
+    assert not hears
+    assert used
+    if named:
+        assert used <= OLDEST_KERNELS
+    elif "X86_V3" in simd_extensions():
+        assert not used & OLDEST_KERNELS
+    assert before is None or signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+    assert (os.environ.get("OPENBLAS_CORETYPE"), os.environ["PYTHONOPTIMIZE"]) == (named, "2")
+
+
+def refuse() -> None:
+    raise ConfigError("network.cell", "The cell is wrong.")
+
+
+def fail() -> None:
+    raise ZeroDivisionError("no such number")
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("function", "error", "sentence"),
+    [
+        (refuse, ConfigError, "The cell is wrong"),
+        (fail, EngineError, r"w\.pt could not be read: ZeroDivisionError: no such number\."),
+        (die, InputError, r"w\.pt could not be read: the process that did it ended \(killed by SIGKILL"),
+        (hang, InputError, r"w\.pt could not be read: it took more than 0\.5 seconds"),
+    ],
+)
+def test_an_error_a_death_and_a_hang_are_sentences(
+    function: Callable[[], None], error: type[Exception], sentence: str
+) -> None:
+    with pytest.raises(error, match=sentence):
+        call_in_subprocess(function, what="w.pt could not be read", seconds=0.5 if function is hang else 60.0)

@@ -18,29 +18,6 @@ STEPS = {f"{lesson.name}-{number}": step for lesson in LESSONS for number, step 
 
 every_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
 
-PRINTED = (
-    *("shape(l0_h2h_weight)", "shape(l0_h2h_bias)", "shape(l0_i2h_weight)", "shape(l0_i2h_bias)"),
-    *("out[0][0]", "out[0][1]", "state[0][0][0]", "state[0][1][0]"),
-    "concat(h(0, 'forward')[0][0], h(0, 'backward')[0][0])",
-    "concat(h(0, 'forward')[1][0], h(0, 'backward')[1][0])",
-    "concat(h(0, 'forward')[1][0], h(0, 'backward')[0][0])",
-    "concat(state[0][0][0], state[0][1][0])",
-    *(
-        f"relu(dot({x}, {name}_i2h_weight, transpose_b=True) + {name}_i2h_bias"
-        f" + dot({name}_h2h_weight, {before}) + {name}_h2h_bias)"
-        for name, x, before in (
-            ("l0", "dat[0][0]", "initial_state[0][0][0]"),
-            ("l0", "dat[0][1]", "out[0][0]"),
-            ("l0", "dat[0][1]", "h(0, 'forward')[0][0]"),
-            ("r0", "dat[0][1]", "initial_state[0][1][0]"),
-            ("r0", "dat[0][0]", "h(0, 'backward')[1][0]"),
-            ("l0", "dat[0][1]", "h(0)[0][0]"),
-            ("l1", "h(0)[0][0]", "initial_state[0][1][0]"),
-            ("l1", "h(0)[1][0]", "h(1)[0][0]"),
-        )
-    ),
-)
-"""The values that the notebook of the four networks prints; `h` means its hidden states."""
 
 CHAPTERS = (
     *("One step at a time", "Layers and directions", "Gates", "Checking", "Real data", "Learning: gradients"),
@@ -151,12 +128,6 @@ def test_weights_with_a_forget_bias_differ_from_the_random_ones_by_it_alone(
             if name == changed:
                 difference[size : 2 * size] = bias
             assert np.allclose(stored[name], values + difference, rtol=0, atol=1e-6)
-
-
-def test_values_printed_by_the_notebook_are_in_the_statements() -> None:
-    steps = (step for lesson in LESSONS[:4] for step in lesson.steps)
-    stated = " ".join(" ".join(statement.expression.split()) for step in steps for statement in step.statements)
-    assert [printed for printed in PRINTED if printed not in stated] == []
 
 
 def test_probabilities_named_in_a_lesson_are_those_of_the_character_model() -> None:
