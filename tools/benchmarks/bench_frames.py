@@ -2,11 +2,8 @@
 
 At 1600 x 1000 pixels, with a mismatch overlay. A frame ends when it is painted; "complete" is the time until every
 tile of the picture is final.
-
-Run it by itself, with the sizes of the trace: python -m tools.benchmarks.bench_frames 10000 1024 4 2
 """
 
-import sys
 from collections.abc import Callable, Sequence
 from time import perf_counter
 
@@ -20,7 +17,7 @@ from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.reading.quantities import gradients_of
 from rnnviz.verify.result import RunResult
 from tests.gui.views.unrolled.seen import picture_complete
-from tools.benchmarks.bench_window import HEIGHT, WIDTH, Figure, figure, printed
+from tools.benchmarks.bench_window import HEIGHT, WIDTH, Figure, figure
 
 FRAMES = 200
 _PAN = 23.0
@@ -111,7 +108,3 @@ def measure(result: RunResult, frames: int = FRAMES) -> list[Figure]:
         view.deleteLater()
         application.processEvents()
     return measured
-
-
-if __name__ == "__main__":
-    printed(sys.argv[1:], measure)

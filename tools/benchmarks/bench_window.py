@@ -4,12 +4,9 @@ The window is the real one, 1600 x 1000 pixels, with every view in it. After eac
 the answers of threads. A frame is the longest turn of events: from the choice to the end of its painting, or from an
 answer to its painting. Memory is what is private to the process and not mapped from a file: mapped pages are the
 system's cache, which it takes back when it needs to.
-
-Run it by itself, with the sizes of the trace: python -m tools.benchmarks.bench_window 10000 1024 4 2
 """
 
 import gc
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -23,7 +20,7 @@ import numpy as np
 from PySide6.QtCore import QEventLoop, QSettings, QTimer
 from PySide6.QtWidgets import QApplication
 
-from rnnviz.core.trace import Trace, open_trace
+from rnnviz.core.trace import open_trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.app import SWITCH_SECONDS
 from rnnviz.gui.application import GcTimer
@@ -33,7 +30,6 @@ from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.theme_manager import ThemeManager
 from rnnviz.reading.quantities import Quantity
 from rnnviz.verify.result import RunResult
-from tools.benchmarks.large_results import large_result
 from tools.benchmarks.private_memory import MEGABYTE, watched
 
 WIDTH, HEIGHT = 1600, 1000
@@ -51,10 +47,6 @@ class Figure(NamedTuple):
     worst: float
     unit: str = "ms"
     processor_p95: float | None = None
-
-    def __str__(self) -> str:
-        told = f"{self.what:<58} p50 {self.p50:7.1f}   p95 {self.p95:7.1f}   worst {self.worst:7.1f} {self.unit}"
-        return told if self.processor_p95 is None else f"{told}   processor p95 {self.processor_p95:7.1f}"
 
 
 def figure(what: str, values: list[float], unit: str = "ms", processor: list[float] | None = None) -> Figure:
@@ -262,7 +254,8 @@ def playing(window: MainWindow, count: int = 300) -> list[Figure]:
 def measure_memory(result: RunResult, count: int = 20) -> list[Figure]:
     """Megabytes above an empty window, while every view is shown."""
     # Pages of files that were read before would count as the window's.
-    traces = {name: replace(open_trace(_folder(trace)), engine=name) for name, trace in result.traces.items()}
+    folders = {name: trace.folder for name, trace in result.traces.items() if trace.folder is not None}
+    traces = {name: replace(open_trace(folder), engine=name) for name, folder in folders.items()}
     result = replace(result, traces=traces)
     with open_window(None) as window, watched() as peak:
         window.show_result(result)
@@ -273,22 +266,3 @@ def measure_memory(result: RunResult, count: int = 20) -> list[Figure]:
         playing(window, 60)
         finish_pending(window)
     return [figure("memory above idle", [peak.above / MEGABYTE], "MB")]
-
-
-def _folder(trace: Trace) -> Path:
-    assert trace.folder is not None, "a large result lies on disk"
-    return trace.folder
-
-
-def printed(arguments: list[str], *parts: Callable[[RunResult], list[Figure]]) -> None:
-    """Print what is measured of a result of these sizes."""
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    sizes = [int(argument) for argument in arguments] or [1000, 256, 2, 2]
-    with large_result(*sizes, gradients=True) as result:
-        for part in parts:
-            for found in part(result):
-                print(found, flush=True)
-
-
-if __name__ == "__main__":
-    printed(sys.argv[1:], measure_memory, measure)

@@ -13,6 +13,7 @@ from typing import Any
 
 from rnnviz.cli import main
 from rnnviz.execution import supervisor
+from tests.shared_worker import WarmWorker
 
 
 class CommandLine:
@@ -37,23 +38,13 @@ class CommandLine:
         self._process.communicate()
 
 
-class _Warm(supervisor.Supervisor):
-    """Has its engines still when the next run needs them."""
-
-    def close(self) -> None:
-        """Done in the end alone."""
-
-    def really_close(self) -> None:
-        super().close()
-
-
 def _serve() -> None:
     # What engines print themselves does not get between the answers.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     # It takes no processor from the window that it is compared with.
     os.nice(10)
-    warm = _Warm()
+    warm = WarmWorker()
     supervisor.Supervisor = lambda *_arguments, **_options: warm
     for line in sys.stdin:
         print(json.dumps(_called(json.loads(line))), file=answers, flush=True)
