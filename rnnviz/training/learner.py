@@ -18,15 +18,7 @@ from rnnviz.core.trace_index import Places
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import ENGINES
 from rnnviz.frozen import dataclass
-from rnnviz.training.model import (
-    OptimizerState,
-    Prediction,
-    clipped,
-    global_norm,
-    network_parameters,
-    predict,
-    update,
-)
+from rnnviz.training.model import OptimizerState, Prediction, clipped, global_norm, network_parameters, predict, update
 from rnnviz.training.problems import Batch
 from rnnviz.training.task import TrainingTask
 

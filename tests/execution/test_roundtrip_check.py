@@ -149,16 +149,8 @@ def drop_initial_state(model: ModelProto) -> None:
         ("gru", drop_initial_state, "layer 1, forward, t = 0, .* expected "),
         ("lstm", exchange_gates, "layer 0, forward, t = 0, .* expected "),
         ("lstm", exchange_directions, "layer 1, forward, t = 0, .* expected "),
-        (
-            "gru",
-            lambda model: exchange_joined_states(model, "h_n"),
-            "inconsistent results from it: the check .* fails",
-        ),
-        (
-            "lstm",
-            lambda model: exchange_joined_states(model, "c_n"),
-            r"the check state\[1\] follows .* fails",
-        ),
+        ("gru", lambda model: exchange_joined_states(model, "h_n"), "inconsistent results from it: the check .* fails"),
+        ("lstm", lambda model: exchange_joined_states(model, "c_n"), r"the check state\[1\] follows .* fails"),
     ],
 )
 def test_a_model_that_means_something_else_is_refused(

@@ -9,14 +9,7 @@ import pytest
 from rnnviz.core.errors import ConfigError, EngineError, InputError
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.execution import supervisor as supervisor_module
-from rnnviz.execution.events import (
-    Cancelled,
-    Computed,
-    Event,
-    Failed,
-    Finished,
-    RunRequest,
-)
+from rnnviz.execution.events import Cancelled, Computed, Event, Failed, Finished, RunRequest
 from rnnviz.execution.folders import storage
 from rnnviz.execution.log import log_path
 from rnnviz.execution.pipeline import compute

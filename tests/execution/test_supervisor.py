@@ -74,13 +74,7 @@ def arrays_of(result: RunResult) -> list[np.ndarray]:
     traces = [array for trace in result.traces.values() for array in trace.values()]
     comparisons = [value for comparison in result.comparisons for value in vars(comparison).values()]
     inputs = result.inputs
-    everything = [
-        *traces,
-        *comparisons,
-        inputs.sequence,
-        *inputs.parameters.values(),
-        *inputs.initial_state.values(),
-    ]
+    everything = [*traces, *comparisons, inputs.sequence, *inputs.parameters.values(), *inputs.initial_state.values()]
     return [value for value in everything if isinstance(value, np.ndarray)]
 
 
