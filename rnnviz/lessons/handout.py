@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment
 
@@ -11,7 +12,6 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.schema import display_value
 from rnnviz.core.trace_index import DIRECTIONS, Location
-from rnnviz.frozen import dataclass
 from rnnviz.io.export.report import html_environment
 from rnnviz.io.outputs import atomic_write
 from rnnviz.lessons.content import GuidedLesson, LessonStep, Task
@@ -19,17 +19,6 @@ from rnnviz.lessons.index import find_entry, lesson_entries
 from rnnviz.lessons.markdown_html import inline_html, to_html
 from rnnviz.lessons.statements import check_statement
 from rnnviz.verify.result import RunResult
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The answers to a step: that of its question, the reason, and the statements that are true; "" for none."""
-
-    number: int
-    title: str
-    text: str
-    reason: str
-    statements: tuple[str, ...]
 
 
 def write_handout(lesson: GuidedLesson, path: Path, run: Callable[[Config], RunResult]) -> int:
@@ -41,24 +30,23 @@ def write_handout(lesson: GuidedLesson, path: Path, run: Callable[[Config], RunR
 
 
 def handout_html(lesson: GuidedLesson, run: Callable[[Config], RunResult]) -> str:
-    return (
-        _environment()
-        .get_template("handout.html")
-        .render(
-            lesson=lesson,
-            needs=[find_entry(name, lesson_entries()).title for name in lesson.course.needs],
-            answers=list(_answers(lesson, run)),
-            version=__version__,
-        )
-    )
+    needs = [find_entry(name, lesson_entries()).title for name in lesson.course.needs]
+    template = _environment().get_template("handout.html")
+    return template.render(lesson=lesson, needs=needs, answers=[*_answers(lesson, run)], version=__version__)
 
 
-def _answers(lesson: GuidedLesson, run: Callable[[Config], RunResult]) -> Iterator[Answer]:
+def _answers(lesson: GuidedLesson, run: Callable[[Config], RunResult]) -> Iterator[dict[str, Any]]:
+    """The answers to each step: that of its question, the reason, and the statements that are true; "" for none."""
     for number, step in enumerate(lesson.steps, 1):
         task = step.task
         reasons = (step.question.reveal if step.question else "", task.done if task else "", _solution(task))
-        statements = tuple(statement.text for statement in step.statements)
-        yield Answer(number, step.title, _answer(step, run), "\n\n".join(filter(None, reasons)), statements)
+        yield {
+            "number": number,
+            "title": step.title,
+            "text": _answer(step, run),
+            "reason": "\n\n".join(filter(None, reasons)),
+            "statements": [statement.text for statement in step.statements],
+        }
 
 
 def _answer(step: LessonStep, run: Callable[[Config], RunResult]) -> str:

@@ -7,6 +7,7 @@ The adding and the copy problem are those of Hochreiter & Schmidhuber (1997), as
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,9 @@ _NO_PROSE = re.compile(r"^(?:```.*?^```|\||    |<).*?$|!\[[^\]]*\]\([^)]*\)|^#+ 
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 _MARKS = re.compile(r"^[-#>] |[`*|{}~@<>#%]", re.MULTILINE)
+
+_SYMBOLS = 8
+"""The number of kinds of symbols in the copy problem."""
 
 _BRACKETS = "()[]"
 _DEEPEST = 4
@@ -73,27 +77,20 @@ class BatchSource:
 
 def batches_of(task: TrainingTask) -> BatchSource:
     """The batches of a task. Raises InputError if the text of the characters cannot be read or is too short."""
-    return _SOURCES[task.problem.kind](task.problem)
+    problem = task.problem
+    if problem.kind == "characters":
+        return _characters(problem)
+    draw, input_size, output_size, classes, baseline, names = _DRAWN[problem.kind]
+
+    def batch(step: int) -> Batch:
+        return draw(problem, np.random.default_rng((problem.seed, step)))
+
+    return BatchSource(input_size, output_size, classes, batch, batch(_TEST), baseline, names)
 
 
 def _one_hot(read: NDArray[np.intp], size: int) -> FloatArray:
     """(T, N, size) of indices (T, N)."""
     return one_hot(list(read.T), size, "float64")
-
-
-def _drawn(
-    problem: Problem,
-    sizes: tuple[int, int],
-    draw: Callable[[np.random.Generator], Batch],
-    baseline: float,
-    *,
-    classes: bool,
-    names: tuple[str, ...] = (),
-) -> BatchSource:
-    def batch(step: int) -> Batch:
-        return draw(np.random.default_rng((problem.seed, step)))
-
-    return BatchSource(*sizes, classes, batch, batch(_TEST), baseline, names)
 
 
 def _at_the_end(shape: tuple[int, int], count: int = 1) -> NDArray[np.bool_]:
@@ -102,72 +99,54 @@ def _at_the_end(shape: tuple[int, int], count: int = 1) -> NDArray[np.bool_]:
     return counted
 
 
-def _adding(problem: Problem) -> BatchSource:
+def _adding(problem: Problem, generator: np.random.Generator) -> Batch:
     """A number in [0, 1) and a mark at each step; the target at the end is the sum of the two marked numbers."""
     shape = timesteps, samples = problem.timesteps, problem.batch_size
-
-    def draw(generator: np.random.Generator) -> Batch:
-        x = np.zeros((*shape, 2))
-        x[..., 0] = generator.random(shape)
-        half = max(timesteps // 2, 1)
-        marked = generator.integers(0, half, samples), generator.integers(half % timesteps, timesteps, samples)
-        for times in marked:
-            x[times, np.arange(samples), 1] = 1.0
-        target = np.zeros((*shape, 1))
-        target[-1, :, 0] = (x[..., 0] * x[..., 1]).sum(axis=0)
-        return Batch(x, target, _at_the_end(shape))
-
-    return _drawn(problem, (2, 1), draw, 1 / 6, classes=False)
+    x = np.zeros((*shape, 2))
+    x[..., 0] = generator.random(shape)
+    half = max(timesteps // 2, 1)
+    marked = generator.integers(0, half, samples), generator.integers(half % timesteps, timesteps, samples)
+    for times in marked:
+        x[times, np.arange(samples), 1] = 1.0
+    target = np.zeros((*shape, 1))
+    target[-1, :, 0] = (x[..., 0] * x[..., 1]).sum(axis=0)
+    return Batch(x, target, _at_the_end(shape))
 
 
-def _copy(problem: Problem) -> BatchSource:
+def _copy(problem: Problem, generator: np.random.Generator) -> Batch:
     """Some of eight symbols, blanks, a mark; then the symbols are to be repeated."""
-    shape, count, kinds = (problem.timesteps, problem.batch_size), problem.symbols, 8
-
-    def draw(generator: np.random.Generator) -> Batch:
-        symbols = generator.integers(0, kinds, (count, problem.batch_size))
-        read = np.full(shape, kinds)
-        read[:count] = symbols
-        read[-count - 1] = kinds + 1
-        target = np.full(shape, 0)
-        target[-count:] = symbols
-        return Batch(_one_hot(read, kinds + 2), target, _at_the_end(shape, count))
-
-    return _drawn(problem, (kinds + 2, kinds), draw, float(np.log(kinds)), classes=True)
+    shape, count = (problem.timesteps, problem.batch_size), problem.symbols
+    symbols = generator.integers(0, _SYMBOLS, (count, problem.batch_size))
+    read = np.full(shape, _SYMBOLS)
+    read[:count] = symbols
+    read[-count - 1] = _SYMBOLS + 1
+    target = np.full(shape, 0)
+    target[-count:] = symbols
+    return Batch(_one_hot(read, _SYMBOLS + 2), target, _at_the_end(shape, count))
 
 
-def _parity(problem: Problem) -> BatchSource:
+def _parity(problem: Problem, generator: np.random.Generator) -> Batch:
     """Bits; the target at each step is whether the number of ones so far is odd."""
     shape = problem.timesteps, problem.batch_size
-
-    def draw(generator: np.random.Generator) -> Batch:
-        bits = generator.integers(0, 2, shape)
-        return Batch(bits[..., np.newaxis].astype(float), bits.cumsum(axis=0) % 2, np.ones(shape, bool))
-
-    return _drawn(problem, (1, 2), draw, float(np.log(2)), classes=True, names=("even", "odd"))
+    bits = generator.integers(0, 2, shape)
+    return Batch(bits[..., np.newaxis].astype(float), bits.cumsum(axis=0) % 2, np.ones(shape, bool))
 
 
-def _sine(problem: Problem) -> BatchSource:
+def _sine(problem: Problem, generator: np.random.Generator) -> Batch:
     """Sines of any frequency and phase; the target is the next value."""
-    shape = problem.timesteps, problem.batch_size
-
-    def draw(generator: np.random.Generator) -> Batch:
-        pitch = generator.uniform(*_PITCHES, problem.batch_size)
-        phase = generator.uniform(0, 2 * np.pi, problem.batch_size)
-        wave = np.sin(np.arange(problem.timesteps + 1)[:, np.newaxis] * pitch + phase)[..., np.newaxis]
-        return Batch(wave[:-1], wave[1:], np.ones(shape, bool))
-
-    return _drawn(problem, (1, 1), draw, 0.5, classes=False)
+    pitch = generator.uniform(*_PITCHES, problem.batch_size)
+    phase = generator.uniform(0, 2 * np.pi, problem.batch_size)
+    wave = np.sin(np.arange(problem.timesteps + 1)[:, np.newaxis] * pitch + phase)[..., np.newaxis]
+    return Batch(wave[:-1], wave[1:], np.ones((problem.timesteps, problem.batch_size), bool))
 
 
-def _brackets(problem: Problem) -> BatchSource:
+def _brackets(problem: Problem, generator: np.random.Generator) -> Batch:
     """Balanced brackets of two kinds; the target is the next one. The kind of a closing one can be known."""
-    shape = problem.timesteps, problem.batch_size
 
-    def word(generator: np.random.Generator) -> list[int]:
+    def word() -> list[int]:
         found: list[int] = []
         opened: list[int] = []
-        for opens, kind in generator.integers(0, 2, (shape[0] + 1, 2)).tolist():
+        for opens, kind in generator.integers(0, 2, (problem.timesteps + 1, 2)).tolist():
             if not opened or (opens and len(opened) < _DEEPEST):
                 opened.append(kind)
                 found.append(2 * kind)
@@ -175,13 +154,20 @@ def _brackets(problem: Problem) -> BatchSource:
                 found.append(2 * opened.pop() + 1)
         return found
 
-    def draw(generator: np.random.Generator) -> Batch:
-        words = np.array([word(generator) for _ in range(shape[1])]).T
-        return Batch(_one_hot(words[:-1], len(_BRACKETS)), words[1:], np.ones(shape, bool))
+    words = np.array([word() for _ in range(problem.batch_size)]).T
+    return Batch(_one_hot(words[:-1], len(_BRACKETS)), words[1:], np.ones((len(words) - 1, problem.batch_size), bool))
 
-    return _drawn(
-        problem, (len(_BRACKETS),) * 2, draw, float(np.log(len(_BRACKETS))), classes=True, names=tuple(_BRACKETS)
-    )
+
+_Draw: TypeAlias = Callable[[Problem, np.random.Generator], Batch]
+
+_DRAWN: dict[str, tuple[_Draw, int, int, bool, float, tuple[str, ...]]] = {
+    "adding": (_adding, 2, 1, False, 1 / 6, ()),
+    "copy": (_copy, _SYMBOLS + 2, _SYMBOLS, True, float(np.log(_SYMBOLS)), ()),
+    "parity": (_parity, 1, 2, True, float(np.log(2)), ("even", "odd")),
+    "sine": (_sine, 1, 1, False, 0.5, ()),
+    "brackets": (_brackets, len(_BRACKETS), len(_BRACKETS), True, float(np.log(len(_BRACKETS))), tuple(_BRACKETS)),
+}
+"""The function that draws a batch, I, O, whether classes are predicted, the baseline, and the names of the classes."""
 
 
 def _characters(problem: Problem) -> BatchSource:
@@ -231,13 +217,3 @@ def _prose(page: str) -> str:
     # A paragraph is one line, as the breaks within it mean nothing.
     paragraphs = (" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
     return "\n".join(paragraph for paragraph in paragraphs if paragraph)
-
-
-_SOURCES: dict[str, Callable[[Problem], BatchSource]] = {
-    "adding": _adding,
-    "copy": _copy,
-    "parity": _parity,
-    "sine": _sine,
-    "brackets": _brackets,
-    "characters": _characters,
-}
