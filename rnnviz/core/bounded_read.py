@@ -35,10 +35,7 @@ ZIP_DAMAGE = (
 
 @contextmanager
 def limited_memory(allowance: int) -> Iterator[None]:
-    """Let this process ask for `allowance` bytes more than it has, and raise a MemoryError for more.
-
-    On Linux alone; other systems do not hold a process to it.
-    """
+    """Raise a MemoryError if this process asks for `allowance` bytes more than it has; on Linux alone."""
     if sys.platform != "linux":
         yield
         return
@@ -61,9 +58,8 @@ def limited_memory(allowance: int) -> Iterator[None]:
 
 @contextmanager
 def limited_time(seconds: float) -> Iterator[None]:
-    """Let the system end this process if the block takes longer.
+    """Let the system end this process if the block takes longer: libraries may loop forever in native code.
 
-    For libraries that may loop forever over damaged files in native code.
     Only on the main thread of systems with a timer.
     """
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
@@ -80,7 +76,7 @@ def limited_time(seconds: float) -> Iterator[None]:
 
 @contextmanager
 def reading(path: object, kind: str = "", damage: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """Raise an InputError for an OSError, a lack of memory, and `damage` that a library finds in a file of a format.
+    """Raise `damage` of a file of a format, an OSError or a lack of memory as an InputError.
 
     An OSError without the system's reason counts as damage if `damage` contains its class.
     """
@@ -98,10 +94,7 @@ def reading(path: object, kind: str = "", damage: tuple[type[Exception], ...] = 
 
 
 def read_pieces(file: IO[bytes], size: int) -> bytearray:
-    """The next `size` bytes of a file, or fewer where it ends; no more memory is taken than for those.
-
-    `size` must have been compared with the file's size.
-    """
+    """The next `size` bytes of a file, compared with its size before, or fewer where it ends."""
     content = bytearray(size)
     done = 0
     with memoryview(content) as room:

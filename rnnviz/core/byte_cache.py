@@ -28,10 +28,7 @@ _USES = count()
 
 
 class ByteCache(Generic[Key, Value]):
-    """Values by key. Any thread may use it.
-
-    Beyond the limit the least recently used values go, of this cache or of another that has more than its floor.
-    """
+    """Values by key, for any thread. Beyond the limit the least recently used go, of any cache above its floor."""
 
     def __init__(self, kind: str) -> None:
         self.floor, self.used = FLOORS[kind], 0

@@ -1,7 +1,6 @@
 """Everything that a run reads, drawn or loaded once and handed to every engine.
 
-As a folder: a JSON text, the sequence, and all other numbers in one file: the parameters in Gluon's order, the initial
-state and the loss gradients. A short run takes no longer than it takes to make a file for each.
+As a folder: a JSON text, the sequence, and all other numbers in one file: a file for each would take longer to make.
 """
 
 import json

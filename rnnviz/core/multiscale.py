@@ -1,7 +1,6 @@
-"""Min/max pyramid for drawing long arrays.
+"""Min/max pyramids of long arrays (L, D, T, N, U), a memory-mapped `.npy` file for each level.
 
-An array (L, D, T, N, U) has levels: in each one, blocks of this many time steps and units are reduced to one number,
-and a folder holds one memory-mapped `.npy` file for each level. A short array has none: reading it is quick enough.
+In a level, blocks of time steps and units are reduced to one number. A short array has none: it is read quickly enough.
 """
 
 from collections.abc import Mapping

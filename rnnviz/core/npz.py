@@ -45,10 +45,7 @@ class NpyHeader:
 
 
 def read_npy_header(file: IO[bytes], size: int, *, whole: bool = True) -> NpyHeader:
-    """The header of an `.npy` file of `size` bytes, which the array must fill; if not `whole`, more may follow it.
-
-    Raises ValueError if NumPy writes no header like it, or the file does not hold the array.
-    """
+    """The header of an `.npy` file of `size` bytes, which the array must fill or, if not `whole`, fit."""
     version = np.lib.format.read_magic(file)  # type: ignore[no-untyped-call]
     readers = {(1, 0): (2, np.lib.format.read_array_header_1_0), (2, 0): (4, np.lib.format.read_array_header_2_0)}
     if version not in readers:
@@ -81,10 +78,7 @@ _WORD_BYTES = 256
 
 
 def open_npy(path: Path) -> FloatArray:
-    """The real numbers of an `.npy` file in their own type, mapped: none of them is read. Bytes after them are ignored.
-
-    Raises InputError if the file is missing or damaged, or its values are not real numbers.
-    """
+    """The real numbers of an `.npy` file in their own shape and type, mapped; bytes after them are ignored."""
     check_regular(path)
     with reading(path, ".npy", DAMAGE), path.open("rb") as file:
         if file.read(len(_ZIP)) == _ZIP:
@@ -172,10 +166,9 @@ class NpzFile:
 def read_npz(
     path: Path, prefix: str = "", check: Callable[[Mapping[str, tuple[int, ...]]], None] = lambda shapes: None
 ) -> dict[str, FloatArray]:
-    """The arrays whose names begin with `prefix`, without it, or all if none does; integers as float64.
+    """The arrays, of the file's shapes, whose names begin with `prefix`, without it, or all; integers as float64.
 
-    `check` gets the shapes before a number is read. Raises InputError if the file is missing, does not end with `.npz`,
-    is damaged, or an array is not numeric.
+    `check` gets the shapes before a number is read. Raises InputError if the file is damaged or holds no numbers.
     """
     if path.suffix.lower() != ".npz":
         raise InputError(f'{path} has the ending "{path.suffix}": it must be an .npz file.')

@@ -1,7 +1,4 @@
-"""The input sequence: the keys of [sequence], which of them go together, and the sequences that need no file.
-
-Those are random numbers, an impulse, sines, and a text by its own alphabet.
-"""
+"""The input sequence: the keys of [sequence], which of them go together, and the sequences that need no file."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -271,10 +268,7 @@ _BLOCK_VALUES = 1 << 18
 
 
 def draw_sequence(source: SequenceSource, input_size: int, dtype: str) -> FloatArray:
-    """x (T, N, I), read-only; a long one is stored in a file. Raises OSError if the disk is full.
-
-    Random numbers are drawn time first, so that a longer sequence begins with the numbers of a shorter one.
-    """
+    """x (T, N, I), read-only, drawn time first, so that a longer one begins with the numbers of a shorter one."""
     if source.source == "text":
         letters = alphabet(source.symbols)
         return one_hot([indices(symbols, letters) for symbols in source.symbols], len(letters), dtype)
@@ -337,11 +331,7 @@ def one_hot(places: Sequence[NDArray[np.intp]], features: int, dtype: str) -> Fl
 
 @dataclass(frozen=True)
 class Names:
-    """A name for each time step and for each input feature; a sequence without any is empty.
-
-    One name may be empty: that time step or feature has only its number. A text is a name for each of its time steps.
-    `samples` are names of time steps for each sample, where the samples have their own.
-    """
+    """A name for each time step and each feature, which may be empty; `samples` has those of each sample's steps."""
 
     timesteps: Sequence[str] = ()
     features: Sequence[str] = ()

@@ -1,8 +1,6 @@
 """Locations of values in a trace, in the order of computation, and the lengths of its samples.
 
-The time steps t >= length of a sample are padding, which changes no result: hidden states, outputs and cell states are
-0 there. The backward direction of a sample starts at its own length - 1, and the last
-computed step has its final states.
+The time steps t >= length of a sample are padding, 0 in every array. The backward direction starts at length - 1.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,11 +35,7 @@ class Lane:
 
 @dataclass(frozen=True, order=True)
 class Location:
-    """Indices from 0 into a trace of shape (L, D, T, N, H).
-
-    `reverse` says that direction 0 is the only one and goes backward, as with `network.reverse`; it names the
-    direction, and two locations that differ in it alone are equal.
-    """
+    """Indices from 0 into a trace (L, D, T, N, H); `reverse` as in `network.reverse`, for the direction's name."""
 
     layer: int = 0
     direction: int = 0
@@ -125,10 +119,7 @@ INPUT = Lane(None)
 
 @dataclass(frozen=True)
 class Places:
-    """The sizes of the arrays of a run, the direction of each lane, and where each sample ends.
-
-    `reverse` is the network's. `lengths` are the numbers of time steps of the samples, () if none has padding.
-    """
+    """The sizes of the arrays of a run, the direction of each lane, and the lengths, () if no sample has padding."""
 
     layers: int
     directions: int

@@ -53,14 +53,11 @@ class FlowVerdict(StrEnum):
 
 @dataclass(frozen=True)
 class Flow:
-    """The way of a gradient through one lane.
+    """The way of a gradient through one lane, in the order of the backward pass.
 
-    `begins` is the time step at which the backward pass of the lane meets its first gradient, `ends` the last computed
-    step of the backward pass, which is the first one of the forward pass; both None without a gradient. `at_begin` and
-    `at_end` are the norms there. `per_step` is the mean factor of the norm per time step, a geometric mean, up to the
-    last norm that is finite and not 0; NaN if that is the first. `since` is the time step from which on the gradient
-    has vanished or exploded, in the order of the backward pass; None if it does neither. `limit` is the limit of the
-    ratio beyond which it has; NaN if it does neither.
+    `begins` is the first time step with a gradient, `ends` the last computed one, `at_begin` and `at_end` the norms
+    there. `per_step` is the mean factor of the norm per time step up to the last norm that is finite and not 0. `since`
+    is the time step from which on it has vanished or exploded, beyond the ratio `limit`. None and NaN: there is none.
     """
 
     verdict: FlowVerdict

@@ -78,13 +78,11 @@ class LaneSteps:
 
 @dataclass(frozen=True, eq=False)
 class JacobianNorms:
-    """Spectral norms of the Jacobians of one lane and sample.
+    """Spectral norms of the Jacobians of one lane and sample at `times` (K,), some or all time steps.
 
-    `times` (K,) are the time steps: all, or some at about equal distances of a long sequence or a large layer. `whole`
-    (K,) are the norms of the Jacobian of the whole state, such as (h, c) of an LSTM, and `hidden` (K,) the norms for h
-    alone, with the other states held fixed. `log_product` is the natural logarithm of the norm of the product of the
-    Jacobians of the whole state of `product_steps` steps, from the last computed one on; -inf if that is 0. If it is
-    not `exact`, it is of the product with one random vector.
+    `whole` (K,) is of the whole state, such as (h, c), `hidden` (K,) of h alone with other states fixed. `log_product`
+    is the natural logarithm of the norm of the product of the last `product_steps` Jacobians of the whole state; if not
+    `exact`, of the product with one random vector.
     """
 
     times: NDArray[np.int64]
@@ -156,11 +154,7 @@ def _steps_at_once(steps: LaneSteps) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Influence:
-    """The norms of the gradients of one hidden value, from the states of an engine.
-
-    `hidden` (L, D, T) has the norm over the units of its gradient with respect to each hidden state; 0 where none
-    reaches, and below 1e-290. `inputs` (T,) has that with respect to the input x_t.
-    """
+    """The norms of a hidden value's gradients by hidden states (L, D, T) and inputs (T,); 0 below 1e-290."""
 
     engine: str
     where: Location
@@ -194,10 +188,7 @@ def is_known(result: RunResult, where: Location, engine: str) -> bool:
 def influence(
     result: RunResult, where: Location, engine: str | None = None, check: Progress = lambda fraction: None
 ) -> Influence:
-    """The influence of every state and input of a sample on one of its hidden values.
-
-    Raises rnnviz.InputError if the engine is a recording that lacks hidden states.
-    """
+    """The influence of every state and input of a sample on a hidden value; InputError if the engine lacks states."""
     engine = result.reference.engine if engine is None else engine
     if not is_known(result, where, engine):
         raise InputError(_LACKS.format(where=where, engine=display_name(engine)))
@@ -228,10 +219,7 @@ def _zeros(timesteps: int, size: int) -> Floats:
 
 
 def _run_lane(steps: LaneSteps, direct: Floats, below: Floats, check: Progress) -> Floats:
-    """The norms (T,) of the gradients of a lane's states; adds those of the layer input to `below` (T, I).
-
-    `direct` (T, H) is the contribution of the layer above; in the lane of the value, 1 in its place.
-    """
+    """Norms (T,) of a lane's gradients, from those of the layer above (T, H); adds the input's to `below` (T, I)."""
     network, backward = steps.inputs.network, steps.inputs.network.backward(steps.lane[1])
     norms: Floats = np.zeros(steps.inputs.timesteps)
     reached = np.flatnonzero(_any_left(direct))

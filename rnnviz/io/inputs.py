@@ -51,10 +51,7 @@ _NOT_FINAL = (
 
 
 def read_state(path: Path, network: Network, batch_size: int, final_of: str | None = None) -> State:
-    """h, and c for an LSTM, each (L·D, N, H); in a run's own archive `initial_state.h` and `initial_state.c`.
-
-    `final_of` is the engine in the archive whose final state is read instead.
-    """
+    """Each state (L·D, N, H) in a file or an archive of a run, or the final one of the engine `final_of` there."""
     check = partial(check_state, network, batch_size)
     if final_of is None:
         return checked_state(network, batch_size, read_npz(path, _ARCHIVED, check))
@@ -116,10 +113,9 @@ def _stored_state(stored: StoredNetwork, network: Network, batch_size: int) -> S
 
 
 def load_inputs(config: Config, assumptions: Callable[[Entry, Config, bool], tuple[str, ...]] = of_run) -> Inputs:
-    """Draw or read the sequence (T, N, I), parameters, initial state and loss gradients; the config has final sizes.
+    """Draw or read all inputs; the config gets its final sizes. Raises a ConfigError of the key of a file.
 
-    `assumptions` returns those of an entry of a model file. Raises a ConfigError if a file is missing, corrupt, or does
-    not fit; its key is that of the file's path.
+    `assumptions` returns those of an entry of a model file.
     """
     opened = _open_sequence(config)
     with key_errors("network.input_size"):

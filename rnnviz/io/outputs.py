@@ -41,10 +41,7 @@ def check_output(path: str | Path | None) -> None:
 
 
 def check_outputs(outputs: Mapping[str, str | Path | None], inputs: Mapping[str, str | Path]) -> None:
-    """Refuse outputs that cannot be written, that are one file, or that are an input; "-" is standard output.
-
-    Raises InputError as `check_output`, or if two paths are the same file.
-    """
+    """Refuse outputs that cannot be written, are one file, or are an input; "-" is standard output."""
     earlier: dict[str, str | Path] = {}
     for option, path in outputs.items():
         if path is None or path == "-":
@@ -95,10 +92,8 @@ _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 def atomic_write(path: Path) -> Iterator[Path]:
     """Give a temporary path next to `path`, which replaces it when the block ends without an error.
 
-    An existing file survives a failed write. A link stays, and the file that it leads to is replaced. A device, a pipe
-    or an open file of this process, such as /dev/stdout, gets the bytes of the temporary file, which is elsewhere then.
-    Raises an InputError if the folder does not exist or cannot be written, the disk is full, or no program reads the
-    pipe.
+    A link stays, and the file that it leads to is replaced. A device, a pipe or an open file of this process, such as
+    /dev/stdout, gets the bytes of a temporary file elsewhere. Raises an InputError if that is not possible.
     """
     try:
         through = _is_written_through(path)

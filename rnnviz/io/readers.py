@@ -46,11 +46,7 @@ Reader = Callable[[], NDArray[np.generic]]
 
 @dataclass(frozen=True)
 class OpenSequence:
-    """A sequence of the shape (T, N, I); `read` gives its real numbers.
-
-    `lengths` are the samples' lengths, `features` the names of the features, and `symbols` the names of each sample's
-    time steps, if the files have some.
-    """
+    """A sequence (T, N, I), not read yet: its lengths, and the names of features and of each sample's time steps."""
 
     shape: tuple[int, int, int]
     read: Reader
@@ -60,11 +56,7 @@ class OpenSequence:
 
 
 def open_sequence(source: SequenceSource, features: int) -> OpenSequence:
-    """The sequence in the file `source.path`, for a network that reads `features` numbers at a time.
-
-    `.npy` and `.npz` hold (T, I) or an array of the axes `source.axes`, `.csv` a row for each timestep, `.wav` sound.
-    Each file of `source.paths` is one sample.
-    """
+    """The sequence in a source's file, for a network with `features` inputs; each of several files is a sample."""
     if source.paths is not None:
         return _samples(source, source.paths, features)
     path = Path(source.path or "")
@@ -179,10 +171,7 @@ _COMMA = re.compile(r"[+-]?\d*(,\d+)+(\.\d*)?(e[+-]?\d+)?", re.IGNORECASE)
 
 
 def read_csv(path: Path) -> tuple[FloatArray, tuple[str, ...]]:
-    """(T, I): one row a time step, one column a feature; and the features' names in a first row without any number.
-
-    A name that occurs again gets a number, "open (2)", so that each names one feature; an empty one stays empty.
-    """
+    """(T, I), and the features' names in a first row without any number; a repeated one gets a number, "open (2)"."""
     numbers: list[FloatArray] = []
     names: tuple[str, ...] = ()
     width = 0
@@ -283,10 +272,7 @@ def _text_lines(path: Path) -> list[str]:
 
 
 def read_labels(path: Path, timesteps: int, of: str = "the sequence") -> tuple[str, ...]:
-    """Names of time steps from a text file with a line for each; an empty line gives no name.
-
-    `of` is how the sentence of an error calls their sequence.
-    """
+    """Names of the time steps of a sequence that errors call `of`: a line for each, empty where there is none."""
     lines = _text_lines(path)
     if len(lines) != timesteps:
         has, needs = plural(len(lines), "line"), plural(timesteps, "time step")
@@ -497,10 +483,7 @@ class Vocabulary:
         return tuple(tokens)
 
     def indices(self, symbols: Sequence[str], unknown: str | None, key: str, text: str) -> NDArray[np.intp]:
-        """(T,): the index of each symbol of a text, or that of the token `unknown` where it has none.
-
-        `text` names the text in the sentence of an error about `key`.
-        """
+        """(T,): the index of each symbol, or of the token `unknown`; `text` names the text in an error about `key`."""
         if unknown is not None and unknown not in self.places:
             raise ConfigError(
                 "sequence.unknown",
@@ -519,10 +502,9 @@ class Vocabulary:
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
-    """The vocabulary in a `.json` file of {token: index}, or in a text file with a token in each line, from index 0.
+    """The vocabulary in JSON of {token: index}, a text with a token in each line, or a character model's metadata.
 
-    White space belongs to a token, but for the end of its line. A `.safetensors` file of a character model has its
-    characters in its metadata.
+    White space belongs to a token, but for the end of its line.
     """
     ending = path.suffix.lower()
     if ending == ".safetensors":
@@ -577,10 +559,7 @@ def _tokens_in_json(path: Path) -> dict[str, int]:
 
 
 def open_text(config: Config) -> OpenSequence:
-    """The texts of a file, or of a config that names a vocabulary: a single one in each row, or rows of the embedding.
-
-    Shorter texts are padded.
-    """
+    """The texts of a file or a config: a single one in each row, or rows of the embedding; shorter ones are padded."""
     source, key = config.sequence, "sequence.text" if config.sequence.texts is None else "sequence.texts"
     symbols, named = source.symbols, key
     if source.is_text_file:

@@ -1,8 +1,7 @@
 """Arrays of engines by name: stored ones, and gates, pre-activations and states that follow from them.
 
-Those that an engine does not give are computed for what is looked at and never stored: in float64, from the engine's
-own hidden states and the true parameters, by the cell's equations for each step separately. They equal the values of a
-correct engine within rounding.
+Those that an engine does not give are computed for what is looked at, in float64, from the engine's own hidden states
+and the true parameters. They equal the values of a correct engine within rounding.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -69,9 +68,9 @@ class ArrayReader:
         units: slice,
         padding: float = NAN,
     ) -> dict[Quantity, FloatArray]:
-        """(T', S, U') or (T', S, 1) by name: quantities of several samples. Nothing stays mapped.
+        """(T', S, U') or (T', S, 1) by name, of several samples; KeyError if the cell has no such quantity.
 
-        The slices have both ends and no step. Raises a KeyError if the cell has no such quantity.
+        The slices have both ends and no step. Nothing stays mapped.
         """
         network, dtype, lengths = self.inputs.network, self.trace.hidden.dtype, self.inputs.lengths[samples]
         steps, count, width = (part.stop - part.start for part in (times, samples, units))
@@ -211,11 +210,9 @@ def _affine(v: Floats, weight: Floats, bias: Floats) -> Floats:
 def gate_blocks(
     inputs: Inputs, trace: Trace, layer: int, direction: int, names: Sequence[Quantity], length: int | None = None
 ) -> Iterator[tuple[slice, dict[Quantity, FloatArray]]]:
-    """A lane's quantities in blocks of time, in the order of time, for all samples and units: never held as a whole.
+    """Time steps and quantities by name, (B, N, H) or (B, N, 1), of a lane, block by block; 0 in padding.
 
-    The quantities have the same number of units. Yields the block's time steps and by name (B, N, H), or (B, N, 1) of
-    what is not per unit, in the trace's dtype, 0 in padding. `length` is the number of time steps of a block.
-    Raises a KeyError if the cell has no such quantity.
+    All have the same number of units; `length` is a block's number of time steps. Raises a KeyError as `samples`.
     """
     reader = ArrayReader(inputs, trace)
     sizes = {quantity.name: quantity.size for quantity in gate_quantities(inputs.network.kind)}
@@ -282,11 +279,7 @@ class ResultReader:
         return products * {"c": 3, "n": 2, "pre_n": 2}.get(quantity, 1) / _PRODUCTS_A_READ
 
     def extent(self, engine: str, quantity: Quantity) -> Extent:
-        """How far a quantity reaches from 0 in any lane and sample, found once and quickly.
-
-        In a large result some time steps, units and samples are looked at, and a round number is reported that lies a
-        little above.
-        """
+        """How far a quantity reaches from 0 in any lane and sample, found once; if large, a round number above."""
         if is_gradient(quantity):
             return Extent(self.result.extents.get(f"{engine}.{quantity}", 0.0), exact=True)
         key = engine, quantity

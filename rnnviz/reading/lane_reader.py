@@ -1,7 +1,6 @@
 """The lanes of the unrolled network, read at the resolution at which they are shown.
 
-This is the one place where a picture reads a trace. A lane is never loaded as a whole: the visible part is reduced
-chunk by chunk, from the coarsest copy of a long trace that will do, and the reduced chunks are kept in a cache.
+The visible part is reduced chunk by chunk, from the coarsest copy of a long trace that will do; chunks are cached.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
@@ -81,14 +80,10 @@ _COMPARED = {"error_ratio": ("error_ratio", "error_ratio"), "difference": ("diff
 class LaneReader:
     """The lanes of one sample of one engine, which any thread may read; a lane whose layer is None is the input.
 
-    The marks are the values at which `candidate` mismatches the reference (none, if `candidate` is None).
-    `quantity` "error_ratio" reads the error ratio of the tolerance in place of the values of hidden lanes, "difference"
-    the candidate's value less the reference's; both need a candidate. Another quantity is an array of the trace, or is
-    computed from the engine's values. The input is read by value; with a gradient it shows its own gradient, where the
-    engine gives it. With `orders` the rows of hidden lanes, which the units of a `read` count, are in another order
-    than the units.
-    Reading gives the extremes of whole blocks of cells where a pixel shows several, so that a value may be shown
-    one pixel late, never not at all.
+    Marked are the values at which `candidate` mismatches the reference. `quantity` is "value", "error_ratio" or
+    "difference" (candidate less reference), which need a candidate, or another one of the cell; the input is read by
+    value, or by its gradient with a gradient. With `orders` rows of hidden lanes are in another order than units.
+    A pixel shows the extremes of whole blocks of cells, so a value may be shown one pixel late, never not at all.
     """
 
     def __init__(

@@ -1,14 +1,10 @@
-"""Downsampling that keeps the extreme value and every mark of the cells of a pixel.
+"""Downsampling that keeps the extreme value and every mark of the cells of a pixel, and the pyramids of traces.
 
-Arrays come time first, `(T, U)`, as a trace holds them, and leave as a picture holds them: `(units, times)`.
-The extreme of some numbers is the one of largest magnitude, of two equal ones the positive; an infinity is
-more extreme than every number, and NaN more than an infinity.
-
-The pyramids of traces are filled from blocks of time steps, as a comparison or a reader comes by them.
-Next to each array are the minimum and the maximum of each block ("h.low", "h.high"), and next to a candidate's the
-same of its differences from the reference ("h.difference-low", "h.difference-high"), its largest error ratio of the
-tolerance ("h.error_ratio") and whether any value mismatches ("h.marks"). NaN is in both ends of every block that holds
-one. All samples have theirs, so that a change of the sample is as quick as any other.
+Arrays come time first, `(T, U)`, and leave as a picture holds them, `(units, times)`. The extreme is the number of
+largest magnitude, of two equal ones the positive; an infinity is more extreme than a number, and NaN than an infinity.
+A pyramid has the least and the largest number of each block ("h.low", "h.high"), and a candidate's also those of its
+differences from the reference ("h.difference-low", "h.difference-high"), its largest error ratio ("h.error_ratio") and
+whether any value mismatches ("h.marks"), for every sample. NaN is in both ends of every block that holds one.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,10 +29,7 @@ _GATHERED = 4
 
 @dataclass(frozen=True, eq=False)
 class Bins:
-    """Which cells each pixel shows: pixel j the cells from `starts[j]` to the next start, the last up to `stop`.
-
-    `starts` never falls; where it repeats, neighboring pixels show the same cell. It holds at least one pixel.
-    """
+    """Pixel j shows the cells from `starts[j]` to the next start, the last up to `stop`; `starts` never falls."""
 
     starts: IntArray
     stop: int
@@ -59,10 +52,7 @@ class Bins:
         return max(1, self.stop - int(self.starts[-1]), int(widths.max()) if len(widths) else 1)
 
     def in_blocks(self, size: int) -> "Bins":
-        """The same pixels counted in blocks of `size` cells, which must be at most `block`.
-
-        A block that two pixels share is shown by the later one.
-        """
+        """The same pixels in blocks of at most `block` cells; the later of two pixels shows a block that they share."""
         return Bins(self.starts // size, -(-self.stop // size))
 
     def after(self, origin: int) -> "Bins":

@@ -1,7 +1,4 @@
-"""Gradients of the parameters and of the initial states: each array's largest error, and its entries by error.
-
-And of one number of a parameter the contributions of the time steps, with a reader of them as values of a lane.
-"""
+"""Gradients of parameters and initial states: each array's largest error, its entries, and contributions over time."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -82,10 +79,7 @@ def array_rows(result: RunResult, candidate: str | None) -> list[ArrayRow]:
 
 
 def entries_of(result: RunResult, row: ArrayRow, check: Callable[[], None]) -> Entries:
-    """The entries of an array with the largest errors, and of equal ones the largest magnitudes, the largest first.
-
-    `check` is called between blocks, and may raise.
-    """
+    """The `LISTED` entries of the largest errors, and of equal ones of the largest magnitudes; `check` may raise."""
     size = result[row.engine][row.name].size
     found = np.zeros(0, np.int64)
     for start in range(0, size, _BLOCK_VALUES):
@@ -116,9 +110,8 @@ def _entries(result: RunResult, row: ArrayRow, places: NDArray[np.int64]) -> Ent
 class Contributions:
     """The contributions of the time steps to the gradient of one number of a parameter, summed over the samples.
 
-    `values` (T, U) has in the column of a unit those to its number in the same gate and column of the parameter, and
-    `largest` is their largest finite magnitude. `gate` is the name of the gate in a gradient, "" of a parameter without
-    gates.
+    `values` (T, U) has in a unit's column those to its number in the same gate and column of the parameter, `largest`
+    their largest finite magnitude. `gate` is the gate's name in a gradient, "" of a parameter without gates.
     """
 
     engine: str

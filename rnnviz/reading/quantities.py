@@ -30,11 +30,9 @@ _OF_H = ("change", "norm")
 
 @dataclass(frozen=True)
 class GateQuantity:
-    """A quantity of a lane other than h.
+    """A quantity of a lane other than h, from `low` to `high` (None: no limit), with `size` "H" or "P" units.
 
-    `low` and `high` are the least and largest values it can have, None where there is no limit; `per_unit` is
-    False for a quantity with one value for each time step. `size` is the number of its units, "H" or "P". In a menu it
-    has a `group`, and a pre-activation another title, `before`.
+    One that is not `per_unit` has one value for each time step. `before` is a pre-activation's title in a menu.
     """
 
     name: Quantity
@@ -136,10 +134,7 @@ def color_names(custom: CellSpec | None = None) -> tuple[Quantity, ...]:
 
 
 def quantity_for(wanted: Quantity, cell: CellSpec, *, compared: bool, gradients: Collection[str] = ()) -> Quantity:
-    """The `wanted` quantity, or h if the cell lacks it, nothing is compared or it is not one of the given gradients.
-
-    A gradient that is not given is replaced by the gradient of h, if there is one.
-    """
+    """The `wanted` quantity, or h where there is none; of a gradient that is not given that of h, if there is one."""
     if wanted in ("error_ratio", "difference"):
         return wanted if compared else "value"
     if is_gradient(wanted) and wanted not in gradients:

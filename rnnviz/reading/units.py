@@ -1,15 +1,11 @@
-"""The units of each lane in another order than by index, and the units that are on together over a range of time steps.
+"""The units of a lane in another order than by index, and the units that are on together over a range of time steps.
 
-An order is found from one engine's hidden values or gradients of one sample. Of a long sequence at most `SAMPLED`
-time steps at equal distances are looked at, which is reported wherever an order is named.
-
-A unit is on at a time step if its value, h or another quantity, is at least the threshold there; NaN is not on. The
-units of a query are those that are on at every time step of its range, as in LSTMVis (Strobelt et al., 2018), and on
-request off at the one that is computed before: a cell state keeps many units on for long. Another range is a longest
-run of time steps at each of which at least `MOST` of these units are on. Its score is the mean over the run of the
-Jaccard index of the query's units and of all units of the lane that are on, times the shorter length of the two ranges
-over the longer: 1 for a range of the same length in which exactly the same units are on. Where the query's units are
-those off before, other units do not count. A run that meets the query's own range is left out.
+An order is found from at most `SAMPLED` time steps at equal distances. A unit is on where its value is at least the
+threshold; NaN is not on. The units of a query are on at every time step of its range, as in LSTMVis (Strobelt et al.,
+2018), and on request off at the one computed before it: a cell state keeps many units on for long. Other ranges are
+longest runs in which at least `MOST` of these units are on; the score is the mean Jaccard index of the query's units
+and all units that are on, times the shorter length over the longer: 1 for the same length and the same units. Where
+the query's units are those off before, other units do not count. A run that meets the query's range is left out.
 """
 
 import heapq
@@ -183,10 +179,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Selection:
-    """Result of a query: the units that are on throughout its range, and other ranges, the best first.
-
-    `highest` is the highest threshold at which any unit is on throughout the range; None if there is none.
-    """
+    """The units on throughout a query's range, other ranges, best first, and the highest threshold that finds any."""
 
     query: Query
     units: tuple[int, ...]

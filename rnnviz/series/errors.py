@@ -134,11 +134,8 @@ _BY = "*First mismatch:* {place}. Errors in every {lane} by t = {latest}. {misma
 
 @dataclass(frozen=True)
 class LaneSpread:
-    """One lane.
-
-    `error_ratio` (T,) is the largest error ratio at each time step, above 1 where values mismatch; `first` the first
-    mismatch in the order of computation, `steps` how many steps of its sample come before it, both None if nothing
-    mismatches.
+    """One lane: its largest error ratios (T,), its `first` mismatch in the order of computation, and how many steps
+    come before it.
     """
 
     where: Location

@@ -35,8 +35,7 @@ def pixel_bands(
 ) -> NDArray[np.int64]:
     """(K, 2): the pixels [start, stop) that cover runs of time steps, where `left` to `right` fill `width` pixels.
 
-    No lane is narrower than `narrowest`, so that none vanishes, and those that touch are one: there are never more
-    of them than pixels.
+    None is narrower than `narrowest`, and those that touch are one: there are never more of them than pixels.
     """
     scale = width / (right - left)
     start = np.floor((bands[:, 0] - 0.5 - left) * scale).astype(np.int64)
@@ -70,11 +69,7 @@ def finite_range(series: Sequence[FloatArray]) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class LogScale:
-    """Positions on a logarithmic axis of decades that also has a place for zero below and for infinity above.
-
-    `lowest` and `highest` are whole exponents of ten: every finite positive number lies between them. `infinite` says
-    whether there is any infinity, `zeros` whether zeros are drawn.
-    """
+    """Positions on an axis from 10^`lowest` to 10^`highest`, with places for 0 below and for infinity above."""
 
     lowest: int
     highest: int
@@ -137,11 +132,7 @@ Values: TypeAlias = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, eq=False)
 class Outline:
-    """The smallest (`low`) and the largest (`high`) value of each block of `block` timesteps, each (P,).
-
-    Block p begins at time step `first` + p · block; the last one ends at T at the latest. Both are the value itself
-    where a block is one time step.
-    """
+    """The least and the largest value (P,) of each block of `block` time steps, from time step `first` on."""
 
     first: int
     block: int
@@ -176,10 +167,7 @@ class Outline:
 
 
 def block_for(seen: range, pixels: int) -> int:
-    """The number of time steps of a block, if those in sight are on this many pixels: a power of two, about a pixel.
-
-    A block of at most a pixel would often be half of one, and twice as many would take twice as long to draw.
-    """
+    """The number of time steps of a block: a power of two, about a pixel: twice as many take twice as long to draw."""
     return 1 << max(0, round(log2(max(len(seen), 1) / max(pixels, 1))))
 
 
@@ -192,10 +180,7 @@ def outline_of(values: Values, seen: range, pixels: int) -> Outline:
 
 
 def unit_outline(trace: Trace, where: Location, seen: range, block: int, name: str = "h") -> Outline:
-    """The part in sight of an array's unit, lane and sample of `where`.
-
-    A block of padding, or one that holds a NaN, has no number.
-    """
+    """The part in sight of an array's unit, lane and sample; a block of padding, or with a NaN, has no number."""
     timesteps, length = trace.shape[2], trace.places.length(where.sample)
     first, stop = _whole_blocks(seen, block, timesteps)
     ends = [trace.pyramids.get(f"{name}.{end}", NO_PYRAMID) for end in ("low", "high")]

@@ -36,10 +36,7 @@ _OF_HIDDEN_VALUES = ("change", "norm")
 
 
 def gate_names(cell: CellSpec) -> dict[str, str]:
-    """The gates of the cell, its states but h, and "pre_" with each gate's symbol for its pre-activation.
-
-    By name "H" or "P", the number of units.
-    """
+    """By name "H" or "P" units: the gates of the cell, its states but h, and each gate's pre-activation."""
     return {q.name: q.size for q in gate_quantities(cell) if q.name not in _OF_HIDDEN_VALUES}
 
 
@@ -50,11 +47,7 @@ def gate_key(result: RunResult, engine: str, name: str) -> str:
 
 
 def write_npz(result: RunResult, path: Path, progress: Progress = lambda _: None, *, gates: bool = False) -> int:
-    """Write the run's arrays under the names of `npz_arrays`, and its config as TOML text under `config`.
-
-    `gates` adds the arrays of `gate_key` (L, D, T, N, H) in the network's dtype: each gate, c of an LSTM, and the
-    pre-activations. Returns the number of numeric arrays.
-    """
+    """Write `npz_arrays`, with `gates` those of `gate_key` (L, D, T, N, H), and the config; return how many arrays."""
     arrays = npz_arrays(result)
     members = [*map(_stored, arrays, arrays.values()), *(_gate_members(result) if gates else ())]
     count = len(members)
@@ -161,12 +154,9 @@ _Columns = Mapping[str, NDArray[Any]]
 def write_csv(result: RunResult, path: Path, progress: Progress = lambda _: None, *, gates: bool = False) -> int:
     """Write one row per hidden value that is not padding, and return the number of rows.
 
-    Columns: layer, direction, timestep, sample, unit, one per engine with the reference first (files by
-    `distinct_names`), abs_error (the largest
-    of any candidate), mismatch (of any candidate). Values that a recording lacks are empty. Values have the digits of
-    a float64, so that they read back to the same number with any float type. After a backward pass each gradient of
-    an engine with the units of h has a column, such as "manual.grad.h". `gates` adds a column for each engine and each
-    of the `gate_names`, such as "manual.recomputed.f", by its `gate_key`.
+    Columns: layer, direction, timestep, sample, unit, one per engine, the reference first, abs_error (the largest of
+    any candidate), mismatch (of any candidate), each gradient with the units of h, such as "manual.grad.h", and with
+    `gates` each gate by its `gate_key`. Values that a recording lacks are empty. Numbers read back as the same number.
     """
     size, rows = result.reference.computed_count(result.reference.hidden), 0
     with atomic_write(path) as temporary, temporary.open("wb") as out:
@@ -177,13 +167,10 @@ def write_csv(result: RunResult, path: Path, progress: Progress = lambda _: None
 
 
 def write_contributions(result: RunResult, path: Path, parameter: Place, progress: Progress = lambda _: None) -> int:
-    """Write the contributions of the time steps to the gradients of some numbers of a parameter.
+    """Write the contributions of time steps to the gradients of a parameter's numbers, a row for each step and unit.
 
-    One row for each time step and unit: a contribution to the number of this unit in the same gate and column as
-    `parameter`. Columns: layer, direction, timestep, unit, parameter (such as "l0_i2h_weight[3, 2]"), and one for each
-    engine as in `write_csv`, but only those that give the gradients. The sum of a number's rows is its gradient.
-
-    Raises InputError without a backward pass, or if no engine gives the gradients.
+    Columns: layer, direction, timestep, unit, parameter (such as "l0_i2h_weight[3, 2]"), and one for each engine that
+    gives the gradients; each number is of the same gate and column as `parameter`. InputError if no engine gives them.
     """
     # The arithmetic takes longer to import than all the rest that an export needs.
     from rnnviz.explain.value_sources import notation
@@ -277,11 +264,9 @@ def _row_blocks(result: RunResult, gates: bool) -> Iterator[_Columns]:
 def _gate_columns(
     result: RunResult, lane: tuple[int, int], timesteps: int
 ) -> Iterator[tuple[int, int, dict[str, FloatArray]]]:
-    """Yield the `gate_names` of every engine for one lane, one block of time steps at a time.
+    """First and last row of each block of time steps of a lane, and every engine's gates by column: "manual.c".
 
-    Yields the lane's rows from one to before another, where (timestep, sample, unit) are counted in that order, and
-    their values by column: "manual.c", "manual.recomputed.pre_i". The rows have the units of h: what has others is left
-    out.
+    Rows count (timestep, sample, unit) in that order, and have the units of h: gates with others are left out.
     """
     network = result.config.network
     names = tuple(n for n, size in gate_names(network.kind).items() if size == network.kind.states[0].size)

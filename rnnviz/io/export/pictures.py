@@ -25,10 +25,7 @@ _UNFILTERED = 0
 def write_png(
     strips: Iterable[NDArray[np.uint8]], width: int, height: int, path: Path, progress: Progress = lambda _: None
 ) -> None:
-    """Write a picture of 8 bits per channel, given from top to bottom in strips (rows, width, 3).
-
-    The format is defined in W3C's "Portable Network Graphics (PNG) Specification".
-    """
+    """Write a picture of 8 bits per channel (W3C's PNG Specification), in strips (rows, width, 3) from the top."""
     with atomic_write(path) as temporary, temporary.open("wb") as out:
         encode_png(strips, width, height, out, progress)
 
@@ -62,11 +59,7 @@ LANES_IN_WORDS = "Every hidden value as a color: a lane for each layer and direc
 
 @dataclass(frozen=True)
 class ReportPicture:
-    """`png` is a PNG file's bytes, and `dark_png` the same drawn for a dark page, if there is one.
-
-    `caption` is the text below it, and `description` its text alternative. It is shown `width` pixels wide,
-    or as wide as the page.
-    """
+    """A picture as PNG, also for a dark page, `width` pixels wide or as wide as the page, and its texts."""
 
     caption: str
     description: str
@@ -98,9 +91,9 @@ _CHUNK = 1 << 12
 
 
 class SharedPalette:
-    """Up to 255 colors for all frames of a GIF: with one palette per frame, equal colors would flicker.
+    """Up to 255 colors for all frames of a GIF: most frequent ones exactly, others by median cut.
 
-    The most frequent colors of the sample frames are kept exactly. Median cut represents the others.
+    With one palette per frame, equal colors would flicker.
     """
 
     def __init__(self, samples: Iterable[Frame]) -> None:
