@@ -335,6 +335,11 @@ DISAGREEING = Config.from_mapping(
 )
 
 
+@pytest.fixture(scope="module")
+def disagreeing(run_shared: Run) -> RunResult:
+    return run_shared(DISAGREEING)
+
+
 def mismatches(reference: np.ndarray, candidate: np.ndarray, rtol: float, atol: float) -> np.ndarray:
     return ~(abs_error(reference, candidate) <= tolerance(reference, rtol, atol))
 
@@ -342,8 +347,8 @@ def mismatches(reference: np.ndarray, candidate: np.ndarray, rtol: float, atol: 
 AT = "return [state.at.layer, state.at.direction, state.at.time, state.at.sample, state.at.unit];"
 
 
-def test_keys_reach_everything(page: Browser, open_page: Any, run_shared: Run) -> None:
-    result = run_shared(DISAGREEING)
+def test_keys_reach_everything(page: Browser, open_page: Any, disagreeing: RunResult) -> None:
+    result = disagreeing
     open_page(result)
     first = result.comparison("bug:gates-i-f-o-g").first_mismatch
     assert first is not None
@@ -411,10 +416,9 @@ def test_a_click_selects_and_the_wheel_zooms_at_the_pointer(page: Browser, open_
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_every_text_is_readable_in_either_theme(dark: bool, page: Browser, open_page: Any, run_shared: Run) -> None:
+def test_texts_are_readable_in_either_theme(dark: bool, page: Browser, open_page: Any, disagreeing: RunResult) -> None:
     page.show_as(1280, dark=dark)
-    result = run_shared(DISAGREEING)
-    open_page(result)
+    open_page(disagreeing)
     page.show_as(1280, dark=dark)
     assert page.run("return document.documentElement.dataset.theme;") == ("dark" if dark else "light")
     assert page.run(asked("contrastsAnswer")) == []
@@ -449,9 +453,8 @@ def test_a_value_has_the_color_of_the_window(dark: bool, page: Browser, open_pag
         assert np.abs(np.array(places) - expected[scale.indices(values)]).max() <= 3
 
 
-def test_screen_readers_find_names_and_hear_the_selected_value(page: Browser, open_page: Any, run_shared: Run) -> None:
-    result = run_shared(DISAGREEING)
-    open_page(result)
+def test_screen_readers_hear_the_selected_value(page: Browser, open_page: Any, disagreeing: RunResult) -> None:
+    open_page(disagreeing)
     unnamed = page.run(
         """return [...document.querySelectorAll("button, select, input, section, table, [role]")]
         .filter((own) => !own.labels?.length && !own.ariaLabel && !own.caption && !own.textContent.trim() &&
@@ -461,12 +464,12 @@ def test_screen_readers_find_names_and_hear_the_selected_value(page: Browser, op
     page.press("Right")
     page.run("return new Promise((resolve) => setTimeout(resolve, 250));")
     live = page.run("return byId('live').textContent;")
-    value = result["bug:gates-i-f-o-g"].hidden[0, 0, 1, 0, 0]
+    value = disagreeing["bug:gates-i-f-o-g"].hidden[0, 0, 1, 0, 0]
     assert live.startswith("Layer 0, forward, t = 1, sample 0, unit 0: h of bug:gates-i-f-o-g = ")
     assert number_format.true_minus(number_format.short(value)) in live
     assert page.run("return byId('time').getAttribute('aria-valuetext');") == "t = 1"
     rows = page.run("return [...document.querySelectorAll('#step tbody tr')].map((row) => row.cells[1].textContent);")
-    shown = [number_format.true_minus(number_format.short(v)) for v in result.reference.hidden[0, 0, 1, 0]]
+    shown = [number_format.true_minus(number_format.short(v)) for v in disagreeing.reference.hidden[0, 0, 1, 0]]
     assert rows[: len(shown)] == shown
     assert page.run("return document.querySelector('#step [aria-current]').rowIndex;") == 1
     assert page.run("byId('play').focus(); return getComputedStyle(byId('play')).outlineStyle;") != "none"
