@@ -6,7 +6,6 @@ the same step; those of a parameter from every time step and sample.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from math import prod
 from typing import Literal
 
@@ -76,9 +75,7 @@ class LineOfGradient:
             bound += float(storage_bound(np.array([stored]), trace.stored_as)[0])
             own = StoredValue(self.name, stored, value, bound)
         equation = EquationLine.of((Token(self.name, value), " = ", *(self._pieces or [Token("0", 0.0)])))
-        several = len(self.parts) > 1
-        parts = tuple(replace(p, subtotal=True) if several and len(p) > 1 else p for p in self.parts)
-        return Line(self.name, "gradient", equation, parts, value, self.name, own=own)
+        return Line(self.name, "gradient", equation, tuple(self.parts), value, self.name, own=own)
 
 
 def terms_of(

@@ -365,16 +365,13 @@ class UnitArithmetic:
 
     def _token_source(self, text: str) -> Place | None:
         """Where a number of an equation comes from; None for u and v, which the gate's own terms make."""
-        if text.endswith(_BEFORE):
-            return self._named_source(text)
-        named = text in self._gates or text in self._cell.state_symbols[1:]
-        return value_place(self._cell, self._where, text) if named else None
+        known = text.endswith(_BEFORE) or text in self._gates or text in self._cell.state_symbols[1:]
+        return self._named_source(text) if known else None
 
     def _named_source(self, symbol: str) -> Place:
         """Where a value comes from by its symbol: "c", or "c[t-1]" of a state before the step."""
-        previous = symbol.removesuffix(_BEFORE)
-        if previous != symbol:
-            return self._reads.previous_source(previous)
+        if symbol.endswith(_BEFORE):
+            return self._reads.previous_source(symbol.removesuffix(_BEFORE))
         return value_place(self._cell, self._where, symbol)
 
     # Parts
@@ -403,7 +400,6 @@ class UnitArithmetic:
             bias,
             scale,
             "" if nodes.factor is None else self._names.get(nodes.factor, ""),
-            bool(nodes.text),
         )
 
     def _column_source(self, rows: MatrixRows, k: int) -> Place:
@@ -428,18 +424,6 @@ class UnitArithmetic:
         return f"{notation(place)} {ARROWS[place.lane.backward]}"
 
 
-@dataclass(frozen=True, eq=False)
-class OwnSteps:
-    """Inputs of steps of a lane, an engine's own numbers in float64: x (B, N, I), and previous states (B, N, U).
-
-    `bounds` has the audit's rounding bounds (B, N, U) of the states, and of the lines that the engine returned.
-    """
-
-    x: Floats
-    state: Mapping[str, Floats]
-    bounds: Mapping[str, Floats]
-
-
 def own_steps(
     inputs: Inputs,
     trace: Trace,
@@ -449,10 +433,11 @@ def own_steps(
     unit: int | None = None,
     cells: CellStates | None = None,
     read: Mapping[str, FloatArray] = MappingProxyType({}),
-) -> OwnSteps:
-    """The steps at some time steps of some samples; bounds for all units, or for one that is not computed from others.
+) -> tuple[Floats, dict[str, Floats], dict[str, Floats]]:
+    """An engine's own numbers that steps of a lane read, in float64: x (B, N, I) and previous states (B, N, H).
 
-    `read` has values to use in place of the layer input "x" and of previous states, of one step.
+    The third are the audit's rounding bounds (B, N, U) of the states and of returned lines, for all units, or for one
+    that is not computed from others. `read` has values to use in place of the layer input "x" and of previous states.
     """
     network, cell, chosen = inputs.network, inputs.network.kind, np.asarray(samples, np.intp)
     every, steps = slice(times.start, times.stop), len(times) * len(samples)
@@ -482,7 +467,7 @@ def own_steps(
         bound = np.broadcast_to(value.bound, value.value.shape)[0].reshape(len(times), len(samples), -1)
         own = trace[name][*lane, every][:, chosen][..., units] if name in trace else np.zeros(1)
         bounds[name] = bound + storage_bound(own, trace.stored_as)
-    return OwnSteps(x.astype(np.float64), state, bounds)
+    return x.astype(np.float64), state, bounds
 
 
 def _cell_states_before(
@@ -517,13 +502,14 @@ def value_breakdown(
     assert step is not None, "no step computes this place"
     where = inputs.places.location(*step.index)
     layer, direction, t, sample, unit = where.index
-    found = own_steps(inputs, trace, (layer, direction), range(t, t + 1), [sample], unit, cells, read)
+    lane, times = (layer, direction), range(t, t + 1)
+    x, state, bounds = own_steps(inputs, trace, lane, times, [sample], unit, cells, read)
     names = inputs.names.of_sample(sample)
     reads = StepReads(
         cell=cell,
-        parameters=vars(inputs.parameters.layer(layer, direction)),
-        x=found.x[0, 0],
-        state={symbol: array[0, 0] for symbol, array in found.state.items()},
+        parameters=vars(inputs.parameters.layer(*lane)),
+        x=x[0, 0],
+        state={symbol: array[0, 0] for symbol, array in state.items()},
         where=where,
         before=read_after(network, where, inputs.length(sample)),
         row=state_row(network, where),
@@ -534,7 +520,7 @@ def value_breakdown(
     own = {}
     for name, array in {**trace.lines, "c": trace.cell, "h": trace.hidden}.items():
         if array is not None and name in values and graph.values[name].shape == (size,):
-            bound = found.bounds[name][0, 0, unit if graph.mixes_units else 0].item()
+            bound = bounds[name][0, 0, unit if graph.mixes_units else 0].item()
             source = Place.at(name, where) if name in cell.state_symbols[1:] else None
             own[name] = StoredValue(name, float(array[where.index]), values[name], bound, source)
     of_unit = [symbol for symbol in cell.state_symbols if symbol in values]

@@ -192,8 +192,8 @@ class Part:
     """A part of a sum: scale · (factors · values + bias), both (K,).
 
     `total` is the sum without the scale, added up in the order of its arithmetic. `text` is its name, such as "u" or
-    "Wᵀ grad.i[t+1]"; with `subtotal` a table has a row for it. `name` and `source` say what each term reads, and
-    `weight` which parameter its factor is. The scale is 1 but for the like of a GRU's reset gate, `scale_name`.
+    "Wᵀ grad.i[t+1]". `name` and `source` say what each term reads, `weight` which parameter its factor is. The scale
+    is 1 but for the like of a GRU's reset gate, `scale_name`.
     """
 
     way: Way
@@ -207,7 +207,6 @@ class Part:
     bias: Bias | None = None
     scale: float = 1.0
     scale_name: str = ""
-    subtotal: bool = False
 
     def __len__(self) -> int:
         """The number of terms."""

@@ -139,14 +139,14 @@ def lane_arithmetic(
     number, "across.3" a value that products read of all units, and "bound.h" the audit's rounding bound of a value.
     """
     graph, every, numbers = inputs.network.graph, range(inputs.timesteps), _numbers(inputs.network.graph)
-    steps = forward.own_steps(inputs, trace, (layer, direction), every, samples)
+    x, states, bounds = forward.own_steps(inputs, trace, (layer, direction), every, samples)
     parameters, shape = vars(inputs.parameters.layer(layer, direction)), graph.values["h"].shape
-    size = trace.shape[-1] * (1 + max(steps.x.shape[-1], inputs.network.hidden_size)) * len(samples)
+    size = trace.shape[-1] * (1 + max(x.shape[-1], inputs.network.hidden_size)) * len(samples)
     blocks = []
     for times in time_blocks(every, max(1, _BLOCK_VALUES // size), backward=False):
-        x, state = steps.x[times], {symbol: array[times] for symbol, array in steps.state.items()}
-        values = forward.StepValues(graph.cell, parameters, x, state, shape[0])
-        whole = *x.shape[:2], trace.shape[-1]
+        before = {symbol: array[times] for symbol, array in states.items()}
+        values = forward.StepValues(graph.cell, parameters, x[times], before, shape[0])
+        whole = *x[times].shape[:2], trace.shape[-1]
         activations = ((node, values.by_node[node]) for node in activation_nodes(graph))
         found = {f"activation.{numbers[node]}": np.broadcast_to(value, whole) for node, value in activations}
         blocks.append(found | {f"across.{numbers[node]}": values.across[node] for node in across_nodes(graph)})
@@ -154,9 +154,9 @@ def lane_arithmetic(
     carried = [symbol for symbol in graph.cell.state_symbols[1:] if symbol in of_h and symbol not in trace]
     given = [name for name in of_h if name in trace.lines or (name in ("h", "c") and name in trace)]
     return {
-        **{f"before.{symbol}": steps.state[symbol] for symbol in carried},
+        **{f"before.{symbol}": states[symbol] for symbol in carried},
         **{name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]},
-        **{f"bound.{name}": steps.bounds[name].astype(trace.hidden.dtype) for name in given},
+        **{f"bound.{name}": bounds[name].astype(trace.hidden.dtype) for name in given},
     }
 
 

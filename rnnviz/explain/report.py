@@ -1,7 +1,7 @@
 """An explanation as text that can be followed with paper and pencil, and as JSON for other programs."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, TypeAlias
 
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.running_error import ALLOWED
@@ -25,7 +25,6 @@ from rnnviz.explain.lines import (
 )
 from rnnviz.explain.terms import SHOWN_TERMS, Divergence, first_divergent_row, term_table
 from rnnviz.explain.value_sources import in_words, notation
-from rnnviz.frozen import dataclass
 
 _BETWEEN = "  "
 """Separates the columns. Narrow, so that two engines side by side fit most terminals."""
@@ -48,7 +47,7 @@ def report(explanation: Explanation, top: int | None = None) -> str:
             lines.append(f"{first.name}, {first.title}{recomputed_of(each, first.name)}")
         if first.title or any(len(part) > 1 for part in first.parts):
             lines += [*_terms(explanation, alike, top), ""]
-        lines += _equation([b.engine for b in each], [line.equation for line in alike])
+        lines += _equation(_engines(each), [line.equation for line in alike])
     lines += [*_units(each, top), "", *_outcomes(each)]
     for step in explanation.with_bugs.values():
         lines += ["", *_with_bugs(step)]
@@ -68,14 +67,15 @@ def _value_heading(explanation: Explanation) -> Iterator[str]:
     yield from (f"  {equation}" for equation in equations_of_all_units(first.cell))
     yield from ("  with u = W_i2h x + b_i2h and v = W_h2h h[t-1] + b_h2h", "")
     each = list(explanation.breakdowns.values())
-    rows = [
-        TextRow(
-            f"{alike[0].symbol}[t-1] = {notation(alike[0].source)}{recomputed_of(each, alike[0].symbol)}",
-            tuple(format_short(state.value) for state in alike),
-        )
-        for alike in zip(*(breakdown.previous for breakdown in each), strict=True)
-    ]
-    yield from table_lines([display_name(breakdown.engine) for breakdown in each], rows)
+    rows = []
+    for alike in zip(*(breakdown.previous for breakdown in each), strict=True):
+        title = f"{alike[0].symbol}[t-1] = {notation(alike[0].source)}{recomputed_of(each, alike[0].symbol)}"
+        rows.append((title, [format_short(state.value) for state in alike]))
+    yield from _table(_engines(each), rows)
+
+
+def _engines(each: Sequence[Breakdown]) -> list[str]:
+    return [display_name(breakdown.engine) for breakdown in each]
 
 
 def _gradient_heading(explanation: Explanation) -> Iterator[str]:
@@ -95,26 +95,23 @@ def _with_bugs(step: StepWithBugs) -> Iterator[str]:
     yield from _outcomes([step.breakdown])
 
 
-@dataclass(frozen=True)
-class TextRow:
-    """A line of a table: what it is called, its numbers as text, one for each column, and whether it is marked."""
-
-    name: str
-    cells: tuple[str, ...]
-    marked: bool = False
+Row: TypeAlias = tuple[str, list[str]]
+"""What a line of a table is called, and its numbers as text, one for each column."""
 
 
-def table_lines(header: Sequence[str], rows: Sequence[TextRow], names: Sequence[str] = ()) -> Iterator[str]:
+def _table(
+    header: Sequence[str], rows: Sequence[Row], names: Sequence[str] = (), marked: Collection[int | None] = ()
+) -> Iterator[str]:
     """The rows with their decimal points below each other, and above them the header and the names of the engines."""
-    width = max(len(row.name) for row in rows)
-    columns = [align_decimals([row.cells[k] for row in rows]) for k in range(len(header))]
+    width = max(len(name) for name, _ in rows)
+    columns = [align_decimals([cells[k] for _, cells in rows]) for k in range(len(header))]
     widths = [max(len(title), len(column[0])) for title, column in zip(header, columns, strict=True)]
     if names:
         yield _joined(" " * width, _names_above(widths, names))
     yield _joined(" " * width, [f"{title:>{w}}" for title, w in zip(header, widths, strict=True)])
-    for place, row in enumerate(rows):
-        line = _joined(f"{row.name:<{width}}", [f"{c[place]:>{w}}" for c, w in zip(columns, widths, strict=True)])
-        yield f"≠{line[1:]}" if row.marked else line
+    for place, (name, _) in enumerate(rows):
+        line = _joined(f"{name:<{width}}", [f"{c[place]:>{w}}" for c, w in zip(columns, widths, strict=True)])
+        yield f"≠{line[1:]}" if place in marked else line
 
 
 def _names_above(widths: list[int], names: Sequence[str]) -> list[str]:
@@ -154,15 +151,15 @@ def _terms(explanation: Explanation, lines: Sequence[Line], top: int | None) -> 
         for engine, breakdown in enumerate(each)
     }
     rows = []
-    for place, row in enumerate(table.rows):
+    for row in table.rows:
         cells = [row.figures[0].factor]
         for own in row.figures:
             cells += [own.input, table.product(row, own), *([own.added] if table.scaled else []), own.stop]
-        rows.append(TextRow(row.name, tuple("" if v is None else format_short(v) for v in cells), place in marked))
+        rows.append((row.name, ["" if v is None else format_short(v) for v in cells]))
     added = (f"× {lines[0].scaled_by}",) if table.scaled else ()
     factor, read = ("factor", "× gradient") if table.of_gradient else ("weight", "× input")
     header = [factor, *(read, "= product", *added, "sum") * len(each)]
-    yield from table_lines(header, rows, [display_name(breakdown.engine) for breakdown in each])
+    yield from _table(header, rows, _engines(each), marked)
 
 
 def _units(each: Sequence[Breakdown], top: int | None) -> Iterator[str]:
@@ -174,11 +171,9 @@ def _units(each: Sequence[Breakdown], top: int | None) -> Iterator[str]:
     title = _UNITS.format(symbol=gate.name, engine="{engine}", shown=len(shown), units=each[0].hidden_size)
     for breakdown in each:
         yield from ("", title.format(engine=display_name(breakdown.engine)))
-        rows = [
-            TextRow(f"u={unit}", tuple(format_short(float(values[unit])) for values in breakdown.across.values()))
-            for unit in shown
-        ]
-        yield from table_lines(list(breakdown.across), rows)
+        across = breakdown.across
+        rows = [(f"u={unit}", [format_short(float(values[unit])) for values in across.values()]) for unit in shown]
+        yield from _table(list(across), rows)
 
 
 def _equation(engines: Sequence[str], lines: Sequence[EquationLine]) -> Iterator[str]:
@@ -186,7 +181,7 @@ def _equation(engines: Sequence[str], lines: Sequence[EquationLine]) -> Iterator
     yield f"  {lines[0].symbols}"
     named: dict[str, list[str]] = {}
     for engine, line in zip(engines, lines, strict=True):
-        named.setdefault(line.numbers, []).append(display_name(engine))
+        named.setdefault(line.numbers, []).append(engine)
     width = max(len(text) for text in named)
     for text, alike in named.items():
         yield f"  {text:<{width}}   {', '.join(alike)}"
@@ -195,14 +190,15 @@ def _equation(engines: Sequence[str], lines: Sequence[EquationLine]) -> Iterator
 def _outcomes(each: Sequence[Breakdown]) -> Iterator[str]:
     """The values of the arithmetic besides the engines' own, by engine."""
     for symbol in stored_symbols(each):
-        found = [(b.engine, own) for b in each if (own := b.by_name[symbol].own) is not None]
+        having = [breakdown for breakdown in each if breakdown.by_name[symbol].own is not None]
+        found = [own for breakdown in having if (own := breakdown.by_name[symbol].own) is not None]
         rows = [
-            TextRow(f"{symbol} of this arithmetic", tuple(format_short(own.computed) for _, own in found)),
-            TextRow(f"{symbol} of the engine", tuple(format_short(own.stored) for _, own in found)),
-            TextRow("difference", tuple(number_format.error(own.difference) for _, own in found)),
-            TextRow("allowed for rounding", tuple(number_format.error(ALLOWED * own.bound) for _, own in found)),
+            (f"{symbol} of this arithmetic", [format_short(own.computed) for own in found]),
+            (f"{symbol} of the engine", [format_short(own.stored) for own in found]),
+            ("difference", [number_format.error(own.difference) for own in found]),
+            ("allowed for rounding", [number_format.error(ALLOWED * own.bound) for own in found]),
         ]
-        yield from table_lines([display_name(engine) for engine, _ in found], rows)
+        yield from _table(_engines(having), rows)
 
 
 def to_json(explanation: Explanation) -> dict[str, Any]:

@@ -254,7 +254,8 @@ class _Rows:
             shown = np.sort(shown[:limit])
             for k, part in enumerate(self._parts):
                 yield from self._of_parts(range(k, k + 1), shown)
-                if part.subtotal:
+                of_several = first.kind == "gradient" and len(self._parts) > 1 and len(part) > 1
+                if of_several or part.bias is not None:
                     sums = tuple(TermValues(product=line.parts[k].total) for line in self._lines)
                     yield TermRow("part", part.text, sums)
         else:
