@@ -24,14 +24,12 @@ class GradientSymbol:
     """A piece of an equation.
 
     `role` says which number it has: the `value` of its node, the `slope` of its activation, its `gradient`, or the
-    contribution of a matrix `product` to the gradient of its operand; None of a sign. `later` marks a number of the
-    next step.
+    contribution of a matrix `product` to the gradient of its operand.
     """
 
     text: str
     role: Role = "sign"
     node: Node | None = None
-    later: bool = False
 
 
 Symbols: TypeAlias = tuple[GradientSymbol, ...]
@@ -63,10 +61,6 @@ class GradientSymbols:
     consumers: dict[Node, list[tuple[Node, int]]]
     lines: tuple[Node, ...]
 
-    def equation(self, node: Node) -> Symbols:
-        """The terms that a node gets in its step: "grad.c · g · i · (1 - i)"."""
-        return self._sum(node)[0]
-
     def short(self, node: Node) -> Symbols:
         """The gradient of a node by its name, or its equation."""
         return (self.named(node),) if node in self.names else self.equation(node)
@@ -88,15 +82,14 @@ class GradientSymbols:
         for path in self.paths(consumer):
             yield Path(path.origin, (*path.factors, *factors), path.negative != negative)
 
-    def _sum(self, node: Node) -> tuple[Symbols, bool]:
-        """The terms that a node gets in its step, and whether they are several."""
+    def equation(self, node: Node) -> Symbols:
+        """The terms that a node gets in its step: "grad.c · g · i · (1 - i)"."""
         found: Symbols = ()
-        consumers = self.consumers.get(node, [])
-        for consumer, place in consumers:
+        for consumer, place in self.consumers.get(node, []):
             symbols, negative = self.contribution(consumer, place)
             sign = (" - " if negative else " + ") if found else "-" if negative else ""
             found = (*found, *((GradientSymbol(sign),) if sign else ()), *symbols)
-        return found or (GradientSymbol("0"),), len(consumers) > 1
+        return found or (GradientSymbol("0"),)
 
     def contribution(self, consumer: Node, place: int) -> tuple[Symbols, bool]:
         """The term of a consumer in the gradient of its operand at a place, and whether it is subtracted."""
@@ -106,21 +99,25 @@ class GradientSymbols:
         if consumer in self.names:
             symbols: Symbols = (self.named(consumer),)
         else:
-            symbols, is_sum = self._sum(consumer)
+            symbols, is_sum = self.equation(consumer), len(self.consumers.get(consumer, [])) > 1
             if symbols[0].text == "-" and not is_sum:
                 symbols, negative = symbols[1:], not negative
             elif is_sum and factors:
                 symbols = (GradientSymbol("("), *symbols, GradientSymbol(")"))
-        for factor in factors:
-            symbols = (*symbols, GradientSymbol(" · "), *self._factor(factor))
-        return symbols, negative
+        return self._times(symbols, factors), negative
 
     def path(self, path: Path) -> Symbols:
         """A path as a product: "grad.c · g · i · (1 - i)"."""
-        symbols: Symbols = (GradientSymbol("-"),) if path.negative else ()
-        symbols = (*symbols, self.product(path.origin) if path.origin.op in PRODUCTS else self.named(path.origin))
-        for factor in path.factors:
-            symbols = (*symbols, GradientSymbol(" · "), *self._factor(factor))
+        origin = self.product(path.origin) if path.origin.op in PRODUCTS else self.named(path.origin)
+        symbols = (GradientSymbol("-"), origin) if path.negative else (origin,)
+        return self._times(symbols, path.factors)
+
+    def _times(self, symbols: Symbols, factors: Symbols) -> Symbols:
+        """A product with factors: a value by its name or written out, a slope by that of the activation."""
+        for factor in factors:
+            assert factor.node is not None
+            written = self._slope(factor.node) if factor.role == "slope" else self.value(factor.node)
+            symbols = (*symbols, GradientSymbol(" · "), *written)
         return symbols
 
     def through_weights(self, op: Literal["u", "v"]) -> Iterator[tuple[Node, str, str]]:
@@ -156,11 +153,6 @@ class GradientSymbols:
             case "activation":
                 return (GradientSymbol("", "slope", consumer),), False
         return (), False
-
-    def _factor(self, factor: GradientSymbol) -> Symbols:
-        """A factor in symbols: a value by its name or written out, a slope by that of the activation."""
-        assert factor.node is not None
-        return self._slope(factor.node) if factor.role == "slope" else self.value(factor.node)
 
     def value(self, node: Node) -> Symbols:
         """A value of the forward pass by its name, or written out in brackets."""
@@ -216,13 +208,13 @@ def through_weights(symbols: Symbols, weight: str = "W") -> str:
 def later(symbols: Symbols) -> Symbols:
     """The symbols of the next step: "z[t+1]"."""
 
-    def moved(symbol: GradientSymbol) -> GradientSymbol:
+    def text(symbol: GradientSymbol) -> str:
         if symbol.role == "sign" or (symbol.node is not None and symbol.node.op == "parameter"):
-            return replace(symbol, later=True)
-        text = symbol.text.replace("[t-1]", "") if symbol.role == "value" else symbol.text
-        return replace(symbol, text=text if text != symbol.text else f"{text}[t+1]", later=True)
+            return symbol.text
+        is_previous = symbol.role == "value" and "[t-1]" in symbol.text
+        return symbol.text.replace("[t-1]", "") if is_previous else f"{symbol.text}[t+1]"
 
-    return tuple(map(moved, symbols))
+    return tuple(replace(symbol, text=text(symbol)) for symbol in symbols)
 
 
 @lru_cache(maxsize=256)
@@ -258,7 +250,7 @@ def gradient_symbols(graph: Graph) -> GradientSymbols:
             names[node] = name
     written = _names(graph)
     for node in graph.nodes:
-        several = len(consumers.get(node, ())) > 1 and _operands(node) > 1
+        several = len(consumers.get(node, ())) > 1 and sum(arg.op != "number" for arg in node.args) > 1
         multiplied = any(consumer.op in PRODUCTS for consumer, _ in consumers.get(node, ()))
         if node not in names and node.op not in ("u", "v", "state", "parameter", "number") and (several or multiplied):
             text = written.get(node) or "".join(s.text for s in expression(graph.cell, node))
@@ -271,17 +263,11 @@ def gradient_symbols(graph: Graph) -> GradientSymbols:
     return GradientSymbols(graph, names, consumers, tuple(lines.values()))
 
 
-def _operands(node: Node) -> int:
-    return sum(arg.op != "number" for arg in node.args)
-
-
 def _name_upward(node: Node, name: str, names: dict[Node, str], consumers: dict[Node, list[tuple[Node, int]]]) -> None:
     """Name a node and the sums whose gradients it shares, as far as nothing else does."""
-    if node in names:
-        return
-    names[node] = name
-    found = consumers.get(node, [])
-    if len(found) == 1:
-        consumer, place = found[0]
+    while node not in names:
+        names[node] = name
+        found = consumers.get(node, [])
+        consumer, place = found[0] if len(found) == 1 else (node, 0)
         if consumer.op == "plus" or (consumer.op == "minus" and place == 0):
-            _name_upward(consumer, name, names, consumers)
+            node = consumer

@@ -18,14 +18,14 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.places import Place, entry_place
 from rnnviz.core.trace import Trace
-from rnnviz.core.trace_index import Location
+from rnnviz.core.trace_index import Location, carried_to
 from rnnviz.core.words import plural
 from rnnviz.engines.known_bugs import BugVariant
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.explain.backward import ParameterGradient, gradient_breakdown
 from rnnviz.explain.backward_blocks import GradientBlocks, Layers
 from rnnviz.explain.forward import value_breakdown
-from rnnviz.explain.lines import Breakdown, Floats, StoredValue, format_distinct, format_short
+from rnnviz.explain.lines import Breakdown, Floats, format_distinct, format_short
 from rnnviz.explain.terms import Divergence, Step, first_divergence
 from rnnviz.explain.value_sources import unit_size
 from rnnviz.frozen import dataclass
@@ -131,28 +131,22 @@ class Explanation:
     def sentences(self) -> tuple[str, ...]:
         """Which engines' own values differ from the arithmetic, and where each candidate diverges."""
         read = "gradients of later steps" if self.of_gradient else STEP_READS
-        wrong = tuple(
-            _wrong(name, own, read)
-            for name, breakdown in self.breakdowns.items()
-            for own in breakdown.outcomes
-            if name not in self.unread and not own.right
-        )
+        wrong = []
+        for name, own in ((n, own) for n, b in self.breakdowns.items() if n not in self.unread for own in b.outcomes):
+            if not own.right:
+                stored, computed = format_distinct(own.stored, own.computed)
+                values = {"symbol": own.symbol, "read": read, "stored": stored, "computed": computed}
+                wrong.append(WRONG.format(engine=display_name(name), **values))
         # That the arithmetic agrees says nothing of an engine whose likely cause is known.
         reference = self.reference.engine
-        diverges = tuple(
+        diverges = [
             divergence_sentence(display_name(reference), display_name(name), divergence)
             for name, divergence in self.divergences.items()
             if divergence is None or not divergence.is_stored or not self.causes.keys() & {name, reference}
-        )
-        causes = (_likely_cause(cause, self.with_bugs.get(name)) for name, cause in self.causes.items())
-        unread = (*self.notes, *(each.sentence for each in self.unread.values()))
+        ]
+        causes = [_likely_cause(cause, self.with_bugs.get(name)) for name, cause in self.causes.items()]
+        unread = [*self.notes, *(each.sentence for each in self.unread.values())]
         return (*wrong, *unread, *diverges) if self.of_gradient else (*wrong, *diverges, *causes, *unread)
-
-
-def _wrong(engine: str, own: StoredValue, read: str) -> str:
-    """An engine's value that differs from the equations' value; `read` names the values that these use."""
-    stored, computed = format_distinct(own.stored, own.computed)
-    return WRONG.format(engine=display_name(engine), symbol=own.symbol, read=read, stored=stored, computed=computed)
 
 
 def _likely_cause(cause: str, step: StepWithBugs | None) -> str:
@@ -220,7 +214,12 @@ def explain(
     if of_gradient and not read:
         reasons = "; ".join(f"{display_name(name)}: {why.reason}" for name, why in unread.items())
         raise InputError(_NO_ENGINE.format(reasons=reasons))
-    breakdowns = {name: _breakdown(result, name, place, cache) for name in read or wanted}
+    breakdowns = {
+        name: gradient_breakdown(cache.blocks[name], place)
+        if of_gradient
+        else value_breakdown(inputs, result.traces[name], place, cache.cells.get(name))
+        for name in read or wanted
+    }
     reference = breakdowns.get(result.reference.engine)
     divergences = {
         c.candidate: first_divergence(reference, breakdowns[c.candidate], c.rtol, _atol(result, place, c.atol))
@@ -229,10 +228,8 @@ def explain(
     }
     if of_gradient:
         return Explanation(place, breakdowns, divergences, unread, _notes(result, where))
-    wrong = [name for name in read if not breakdowns[name].right]
-    causes = {
-        name: cause for name in wrong if result.judgment is not None and (cause := likely_cause(result.judgment, name))
-    }
+    judgment, wrong = result.judgment, [name for name in read if not breakdowns[name].right]
+    causes = {name: cause for name in wrong if judgment is not None and (cause := likely_cause(judgment, name))}
     with_bugs = {name: step for name in causes if (step := _step_with_bugs(result, breakdowns[name])) is not None}
     return Explanation(place, breakdowns, divergences, unread, (), causes, with_bugs)
 
@@ -267,12 +264,6 @@ def engines_without_terms(result: RunResult, cache: ExplanationCache) -> dict[st
     return {name: why.sentence for name, why in found.items() if why is not None}
 
 
-def _breakdown(result: RunResult, name: str, place: Place, cache: ExplanationCache) -> Breakdown:
-    if place.is_gradient:
-        return gradient_breakdown(cache.blocks[name], place)
-    return value_breakdown(result.inputs, result.traces[name], place, cache.cells.get(name))
-
-
 def _unread(result: RunResult, name: str, place: Place, cache: ExplanationCache) -> Unread | None:
     """Why an engine's value or gradient cannot be explained; None if it can."""
     shown, trace = display_name(name), result.traces[name]
@@ -305,13 +296,11 @@ def _no_gradient(result: RunResult, name: str, place: Place, cache: ExplanationC
 
 
 def _notes(result: RunResult, where: Location | None) -> tuple[str, ...]:
-    network, loss = result.inputs.network, result.inputs.loss
-    if where is None or loss is None:
+    loss = result.inputs.loss
+    later = None if where is None else carried_to(result.inputs.network, where, result.inputs.length(where.sample))
+    if where is None or loss is None or later is None or not loss.cuts(max(later, where.timestep)):
         return ()
-    later = where.timestep + (-1 if network.backward(where.direction) else 1)
-    if 0 <= later < result.inputs.length(where.sample) and loss.cuts(max(later, where.timestep)):
-        return (_TRUNCATED.format(later=later, earlier=where.timestep),)
-    return ()
+    return (_TRUNCATED.format(later=later, earlier=where.timestep),)
 
 
 def _atol(result: RunResult, place: Place, atol: float) -> float:
@@ -330,10 +319,10 @@ def _step_with_bugs(result: RunResult, own: Breakdown) -> StepWithBugs | None:
     if judgment is None or where is None or not judgment.diagnoses.get(own.engine) or own.right:
         return None
     bugs, trace = judgment.diagnoses[own.engine][0], result.traces[own.engine]
-    for variants in product(*(KNOWN_BUGS[bug].faults(inputs.network) for bug in bugs)):
+    for faults in product(*(KNOWN_BUGS[bug].faults(inputs.network) for bug in bugs)):
         fault: BugVariant | None = BugVariant()
-        for other in variants:
-            fault = None if fault is None else fault.together_with(other)
+        for other in faults:
+            fault = fault and fault.together_with(other)
         if fault is not None:
             read = _read(fault, inputs, trace, where)
             breakdown = value_breakdown(_with_fault(fault, inputs, where), trace, own.place, read=read)

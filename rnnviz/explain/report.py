@@ -96,7 +96,7 @@ def _with_bugs(step: StepWithBugs) -> Iterator[str]:
 
 
 Row: TypeAlias = tuple[str, list[str]]
-"""What a line of a table is called, and its numbers as text, one for each column."""
+"""The name of a line of a table, and its numbers as text, one for each column."""
 
 
 def _table(

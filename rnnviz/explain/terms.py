@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import field, replace
+from itertools import chain
 from math import nan
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -82,26 +83,20 @@ def first_divergence(ours: Breakdown, theirs: Breakdown, rtol: float, atol: floa
     and after it; h; the stored values. Of a gradient, the sums of a line's parts, its value and the engine's own one,
     line by line.
     """
-    found = _first(ours, theirs, rtol, atol)
-    return None if found is None else replace(found, rtol=rtol, atol=atol)
-
-
-def _first(ours: Breakdown, theirs: Breakdown, rtol: float, atol: float) -> Divergence | None:
     for vector, other in zip(ours.read, theirs.read, strict=True):
         differs = np.flatnonzero(mismatching(vector.values, other.values, rtol, atol))
         if differs.size:
             k = int(differs[0])
             pair = float(vector.values[k]), float(other.values[k])
-            return Divergence("input", in_words(vector.source(k)), *pair, kind=vector.way, index=k)
+            return Divergence("input", in_words(vector.source(k)), *pair, None, vector.way, k, rtol, atol)
     pairs = list(_pairs_of_gradients(ours, theirs) if ours.lines[0].kind == "gradient" else _pairs(ours, theirs))
     one, two = (np.array([getattr(pair, name) for pair in pairs]) for name in ("reference", "candidate"))
-    differs = np.flatnonzero(mismatching(one, two, rtol, atol))
-    if differs.size:
-        return pairs[int(differs[0])]
     # An engine can be wrong within the tolerance.
     wrong = {own.symbol for each in (ours, theirs) for own in each.outcomes if not own.right}
-    stored = (pair for pair in pairs if pair.is_stored and pair.line in wrong)
-    return next((pair for pair in stored if not same_number(pair.reference, pair.candidate)), None)
+    stored = (k for k, pair in enumerate(pairs) if pair.is_stored and pair.line in wrong)
+    apart = (k for k in stored if not same_number(one[k], two[k]))
+    first = next(chain(np.flatnonzero(mismatching(one, two, rtol, atol)).tolist(), apart), None)
+    return None if first is None else replace(pairs[first], rtol=rtol, atol=atol)
 
 
 class Compared(NamedTuple):
@@ -287,14 +282,12 @@ class _Rows:
             sums = [float(added[rest].sum()) for added in self._added]
             yield TermRow("rest", name, tuple(self._figures(k, value) for k, value in enumerate(sums)))
         for k in parts:
-            each = [(line.parts[k].scale, line.parts[k].bias) for line in self._lines]
             if (bias := self._parts[k].bias) is not None:
-                figures = tuple(
-                    self._figures(engine, float(np.multiply(scale, own.value)), (None, None, own.value))
-                    for engine, (scale, own) in enumerate(each)
-                    if own is not None
-                )
-                yield TermRow("bias", bias.name, figures, weight=bias.weight)
+                # The parameters are those of every engine.
+                scales = [line.parts[k].scale for line in self._lines]
+                added = [float(np.multiply(scale, bias.value)) for scale in scales]
+                figures = (self._figures(own, value, (None, None, bias.value)) for own, value in enumerate(added))
+                yield TermRow("bias", bias.name, tuple(figures), weight=bias.weight)
 
     def _term(self, place: int) -> TermRow:
         k = int(np.searchsorted(self._starts, place, side="right")) - 1
@@ -323,14 +316,11 @@ def first_divergent_row(
     """
     if divergence is None or not divergence.reaches(breakdown.by_name[table.line], breakdown):
         return None
-    pairs = [
-        (row, own.stop, other.stop)
-        for row, (own, other) in enumerate((row.figures[0], row.figures[engine]) for row in table.rows)
-        if own.stop is not None and other.stop is not None
-    ]
-    ours, theirs = np.array([pair[1] for pair in pairs]), np.array([pair[2] for pair in pairs])
+    sums = [(row.figures[0].stop, row.figures[engine].stop) for row in table.rows]
+    rows = [k for k, (ours, theirs) in enumerate(sums) if ours is not None and theirs is not None]
+    ours, theirs = np.array([sums[k] for k in rows], np.float64).reshape(-1, 2).T
     differs = np.flatnonzero(mismatching(ours, theirs, divergence.rtol, divergence.atol))
-    return pairs[int(differs[0])][0] if differs.size else None
+    return rows[int(differs[0])] if differs.size else None
 
 
 @dataclass(frozen=True, eq=False)
