@@ -78,7 +78,7 @@ _WORD_BYTES = 256
 
 
 def open_npy(path: Path) -> FloatArray:
-    """The real numbers of an `.npy` file in their own shape and type, mapped; bytes after them are ignored."""
+    """The real numbers of an `.npy` file of the file's shape and type, mapped; bytes after them are ignored."""
     check_regular(path)
     with reading(path, ".npy", DAMAGE), path.open("rb") as file:
         if file.read(len(_ZIP)) == _ZIP:
@@ -166,7 +166,7 @@ class NpzFile:
 def read_npz(
     path: Path, prefix: str = "", check: Callable[[Mapping[str, tuple[int, ...]]], None] = lambda shapes: None
 ) -> dict[str, FloatArray]:
-    """The arrays, of the file's shapes, whose names begin with `prefix`, without it, or all; integers as float64.
+    """The arrays (of the file's shapes) whose names begin with `prefix`, without it, or all; integers as float64.
 
     `check` gets the shapes before a number is read. Raises InputError if the file is damaged or holds no numbers.
     """
