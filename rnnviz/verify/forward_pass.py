@@ -31,7 +31,6 @@ from rnnviz.verify.audited import (
     all_columns,
     ends,
     plan_lane,
-    spread,
 )
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.consistency_checks import CellStateTally, Check, tallied_checks
@@ -47,8 +46,7 @@ JUDGED_ROUNDINGS = 96.0
 class ForwardPass(Pass):
     """Bottom up, in the order of computation, all of it if `full` or if it is small; see `audited`.
 
-    `units` asks for a glance at this many units of each lane and nothing more. `derived` has arrays (L, D, T, N, U) to
-    fill with followed states, such as a "c" that the trace lacks.
+    `derived` has arrays (L, D, T, N, U) to fill with followed states, such as a "c" that the trace lacks.
     """
 
     name: PassName = "forward"
@@ -60,12 +58,11 @@ class ForwardPass(Pass):
         comparisons: Sequence[Comparison] = (),
         *,
         full: bool = False,
-        units: int | None = None,
         derived: Mapping[str, FloatArray] = {},
         block_values: int = BLOCK_VALUES,
     ) -> None:
         self.inputs, self.trace, self.comparisons = inputs, trace, comparisons
-        self._full, self._glance, self._derived, self._block_values = full, units, derived, block_values
+        self._full, self._derived, self._block_values = full, derived, block_values
         self._cell, self._graph = inputs.network.kind, inputs.network.graph
         # Where a unit is computed from others, all are computed, and the chosen ones are counted.
         self._whole = self._graph.mixes_units
@@ -95,10 +92,6 @@ class ForwardPass(Pass):
 
     def _parts(self, lane: Lane, times: range, size: int) -> Iterator[Columns]:
         shape = self.trace.shape
-        if self._glance is not None:
-            units = spread(shape[4], min(shape[4], self._glance))
-            yield from Columns(np.arange(shape[3]), units).parts(size)
-            return
         seen = np.zeros(shape[3:], np.bool_)
         engine = self.trace.engine
         own = [c.error_ratio_by_column[lane] for c in self.comparisons if engine in (c.reference, c.candidate)]

@@ -16,23 +16,20 @@ from rnnviz.core.config import DEFAULT_TOLERANCES, Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs, Load, part_of_state
 from rnnviz.core.parameters import Parameters
-from rnnviz.core.trace import Trace
 from rnnviz.engines.known_bugs import BugVariant
 from rnnviz.engines.known_bugs.backward import BackwardPasses
 from rnnviz.engines.known_bugs.engine import faulty_trace
 from rnnviz.engines.known_bugs.registry import gradient_bugs_in, known_bugs_in
-from rnnviz.verify.audit import audit, audit_pass
+from rnnviz.verify.audit import audit
 from rnnviz.verify.audited import spread
 from rnnviz.verify.consistency_checks import consistency_checks, padding_check
 from rnnviz.verify.diagnosis import distance_of, states_of
-from rnnviz.verify.forward_pass import ForwardPass
 from rnnviz.verify.verdict import PassName
 
 _PARTS = ((3, 32, 30_000_000), (64, 512, 100_000_000))
 """Samples, timesteps and multiplications of the parts on which a known bug is made: mostly the first one reveals it."""
 
 _LEAST_STEPS = 3
-_GLANCE_UNITS = 32
 
 _TELLING_SCALE = 0.5
 """Weights and biases of this size neither vanish next to the rounding nor saturate the gates."""
@@ -193,23 +190,19 @@ def _gradients(inputs: Inputs) -> Callable[[BugVariant], bool]:
 def _steps(inputs: Inputs) -> Callable[[BugVariant], bool]:
     """A test of whether a step is wrong or a check broken with a bug.
 
-    The cheapest look is taken first, since most known bugs show soon.
+    What costs least is looked at first, since most known bugs show soon.
     """
-
-    def glance(inputs: Inputs, trace: Trace) -> bool:
-        return bool(audit_pass(ForwardPass(inputs, trace, units=_GLANCE_UNITS)).wrong)
 
     def reveals(fault: BugVariant) -> bool:
         if _idle(inputs, fault):
             return False
         if inputs.network.num_layers > 1:
             bottom = _bottom_layer(inputs)
-            if glance(bottom, faulty_trace(fault, bottom)):
+            if audit(bottom, faulty_trace(fault, bottom), full=True).wrong:
                 return True
         trace = faulty_trace(fault, inputs)
         return (
-            glance(inputs, trace)
-            or bool(inputs.lengths and not padding_check(trace).holds)
+            bool(inputs.lengths and not padding_check(trace).holds)
             or not all(check.holds for check in consistency_checks(trace, *inputs.config.tolerances))
             or bool(audit(inputs, trace, full=True).wrong)
         )

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.verify import audited
-from rnnviz.verify.audit import audit, audit_pass
+from rnnviz.verify.audit import audit
 from rnnviz.verify.audited import FULL, NEAR, Columns, all_columns, plan_lane
 from rnnviz.verify.compare import compare_all
-from rnnviz.verify.forward_pass import ForwardPass
 from tests.oracles.computed import computed
 from tests.verify.audit_helpers import inputs_of
 from tests.verify.traces import changed
@@ -107,15 +106,6 @@ def test_a_comparison_of_others_does_not_steer_the_audit() -> None:
     )
     assert audit(inputs, trace, [far]).audited == audit(inputs, trace).audited
     assert audit(inputs, replace(trace, engine="a"), [far]).coverage == 1.0
-
-
-def test_a_limited_audit_covers_some_units_of_every_sample_and_time_step() -> None:
-    inputs = inputs_of({"timesteps": 6, "batch_size": 4}, cell="lstm", hidden_size=20, bidirectional=True)
-    trace, _ = computed(ManualEngine(), inputs)
-    assert audit_pass(ForwardPass(inputs, trace, units=3)).audited == 2 * 6 * 4 * 3
-    assert audit_pass(ForwardPass(inputs, trace, units=30)).coverage == 1.0
-    assert audit_pass(ForwardPass(inputs, changed(trace, {Location(0, 1, 0, 3, 19): 5.0}), units=3)).verdict == "wrong"
-    assert audit_pass(ForwardPass(inputs, changed(trace, {Location(0, 1, 0, 3, 18): 5.0}), units=3)).verdict == "right"
 
 
 Shape = tuple[int, int, int, int, int]
