@@ -70,9 +70,6 @@ once."""
 _SMALL = 32.0
 """The least scale of the other gradients of a time step is the scale of h divided by this."""
 
-_FEW_VALUES = 1 << 16
-"""Values of a parameter that are compared first."""
-
 
 @dataclass(frozen=True)
 class ForwardEvidence:
@@ -324,16 +321,12 @@ def distance_of(
             continue
         other = np.asarray(found[name][index])
         least = of_h / _SMALL if len(index) > 1 else np.zeros(())
-        # Some rows of a large parameter refute most known bugs.
-        skipped = 1 if over_time else expected.size // _FEW_VALUES + 1
-        for step in dict.fromkeys((skipped, 1)):
-            one, two = expected[::step], other[::step]
-            size = np.maximum(_sizes(one, over_time=over_time), _sizes(two, over_time=over_time))
-            size = np.maximum(np.maximum(size, least), float(np.finfo(other.dtype).tiny) / tolerance)
-            apart = abs_error(two, one).max(axis=_axes(one, over_time=over_time))
-            largest = max(largest, float(np.max(apart / size / tolerance)))
-            if not largest <= limit:
-                return largest
+        size = np.maximum(_sizes(expected, over_time=over_time), _sizes(other, over_time=over_time))
+        size = np.maximum(np.maximum(size, least), float(np.finfo(other.dtype).tiny) / tolerance)
+        apart = abs_error(other, expected).max(axis=_axes(expected, over_time=over_time))
+        largest = max(largest, float(np.max(apart / size / tolerance)))
+        if not largest <= limit:
+            return largest
     return largest
 
 
