@@ -190,7 +190,7 @@ def _gradients(inputs: Inputs) -> Callable[[BugVariant], bool]:
 def _steps(inputs: Inputs) -> Callable[[BugVariant], bool]:
     """A test of whether a step is wrong or a check broken with a bug.
 
-    What costs least is looked at first, since most known bugs show soon.
+    The cheapest look is taken first, since most known bugs show soon.
     """
 
     def reveals(fault: BugVariant) -> bool:
