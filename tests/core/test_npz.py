@@ -130,20 +130,6 @@ def test_reading_reports_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert told == [64 / 160, 128 / 160, 1.0]
 
 
-def test_object_arrays_are_never_unpickled(tmp_path: Path) -> None:
-    class Trap:
-        def __reduce__(self) -> tuple[object, tuple[str]]:
-            return (tmp_path / "ran").write_text, ("ran",)
-
-    np.savez(tmp_path / "a.npz", hidden=np.array([Trap()], dtype=object))
-    file = NpzFile(tmp_path / "a.npz")
-    assert not file.headers["hidden"].numeric
-    for read in (file.read, lambda name: list(file.pieces(name))):
-        with pytest.raises(InputError, match="never unpickled"):
-            read("hidden")
-    assert not (tmp_path / "ran").exists()
-
-
 def test_checksum_detects_a_changed_number(tmp_path: Path) -> None:
     path, x = tmp_path / "x.npz", numbers(4_000)
     np.savez(path, x=x, y=np.full(8, 0.5))

@@ -63,24 +63,21 @@ def extreme_of(values: np.ndarray) -> float:
     return magnitude if (values == magnitude).any() else -magnitude
 
 
-@given(picture_and_bins(FLOATS, "float32"))
-def test_a_pixel_shows_the_value_of_largest_magnitude(drawn: tuple[np.ndarray, Bins, Bins]) -> None:
-    picture, times, units = drawn
-    shown = bin_extremes(picture, times, units)
+@pytest.mark.parametrize(
+    ("shown_in", "of_cells", "elements", "dtype"),
+    [(bin_extremes, extreme_of, FLOATS, "float32"), (bin_marks, np.any, st.booleans(), "bool")],
+    ids=["value", "mark"],
+)
+@given(data=st.data())
+def test_a_pixel_shows_the_value_of_largest_magnitude_and_is_marked_if_one_of_its_cells_is(
+    shown_in: Any, of_cells: Any, elements: Any, dtype: str, data: st.DataObject
+) -> None:
+    picture, times, units = data.draw(picture_and_bins(elements, dtype))
+    shown = shown_in(picture, times, units)
     assert shown.shape == (len(units.starts), len(times.starts))
-    for row in range(shown.shape[0]):
-        for column in range(shown.shape[1]):
-            expected = extreme_of(picture[cells_of(units, row), cells_of(times, column)])
-            assert np.array_equal(shown[row, column], expected, equal_nan=True)
-
-
-@given(picture_and_bins(st.booleans(), "bool"))
-def test_a_pixel_is_marked_if_and_only_if_one_of_its_cells_is(drawn: tuple[np.ndarray, Bins, Bins]) -> None:
-    picture, times, units = drawn
-    shown = bin_marks(picture, times, units)
-    for row in range(shown.shape[0]):
-        for column in range(shown.shape[1]):
-            assert shown[row, column] == picture[cells_of(units, row), cells_of(times, column)].any()
+    for row, column in np.ndindex(shown.shape):
+        expected = of_cells(picture[cells_of(units, row), cells_of(times, column)])
+        assert np.array_equal(shown[row, column], expected, equal_nan=True)
 
 
 @given(hnp.arrays("float32", st.tuples(st.integers(1, 20), st.integers(1, 20)), elements=FLOATS), st.data())
@@ -114,17 +111,6 @@ def test_bins_have_their_first_cell_their_narrowest_and_their_widest(
     assert (moved.starts.tolist(), moved.stop) == ([start - starts[0] for start in starts], stop - starts[0])
     whole = bins.in_blocks(block)
     assert (whole.starts.tolist(), whole.stop) == ([start // block for start in starts], (stop + block - 1) // block)
-
-
-def test_many_cells_on_a_pixel_are_cut_off_where_the_last_pixel_ends() -> None:
-    picture = np.random.default_rng(2).standard_normal((23, 31)).astype(np.float32)
-    # Beyond the last pixels lie larger values, which no pixel shows.
-    picture[21:], picture[:, 29:] = 9.0, 9.0
-    times, units = Bins(np.array([0, 9, 18]), 29), Bins(np.array([0, 7]), 21)
-    shown = bin_extremes(picture, times, units)
-    for pixel in np.ndindex(shown.shape):
-        cells = picture[cells_of(units, pixel[0]), cells_of(times, pixel[1])]
-        assert shown[pixel] == cells.flat[np.abs(cells).argmax()]
 
 
 SPIKES = st.sampled_from((np.nan, np.inf, -np.inf, 50.0, -50.0))

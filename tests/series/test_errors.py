@@ -154,50 +154,30 @@ def test_heights_separate_mismatches_from_other_values() -> None:
     assert scale.heights(2.0).tolist() == scale.heights(10.0).tolist() == pytest.approx([0, 0, 0.25, 1, 1, 1])
 
 
+LAYERS, BOTH = {"num_layers": 2}, {"bidirectional": True}
+
+
 @pytest.mark.parametrize(
     ("network", "places", "said"),
     [
-        ({}, [Location(0, 0, 2)], " 1 of 40 values"),
-        (
-            {"num_layers": 2},
-            [Location(0, 0, 0), Location(1, 0, 0)],
-            " Errors in every layer at once. 2 of 80 values",
-        ),
-        (
-            {"num_layers": 2},
-            [Location(0, 0, 1), Location(1, 0, 3)],
-            " Errors in every layer by t = 3. 2 of 80 values",
-        ),
-        ({"num_layers": 2}, [Location(1, 0, 3)], " Errors in 1 of 2 layers. 1 of 80 values"),
-        (
-            {"bidirectional": True},
-            [Location(0, 0, 0), Location(0, 1, 3)],
-            " Errors in every lane after 1 time step. 2 of 80 values",
-        ),
-        (
-            {"bidirectional": True},
-            [Location(0, 0, 2), Location(0, 1, 4)],
-            " Errors in every lane after 2 time steps. 2 of 80 values",
-        ),
-        (
-            {"bidirectional": True},
-            [Location(0, 0, 0), Location(0, 1, 4)],
-            " Errors in every lane at once. 2 of 80 values",
-        ),
-        (
-            {"bidirectional": True},
-            [Location(0, 1, 3)],
-            " Errors in 1 of 2 lanes. 1 of 80 values",
-        ),
+        ({}, [(0, 0, 2)], " 1 of 40 values"),
+        (LAYERS, [(0, 0, 0), (1, 0, 0)], " Errors in every layer at once. 2 of 80 values"),
+        (LAYERS, [(0, 0, 1), (1, 0, 3)], " Errors in every layer by t = 3. 2 of 80 values"),
+        (LAYERS, [(1, 0, 3)], " Errors in 1 of 2 layers. 1 of 80 values"),
+        (BOTH, [(0, 0, 0), (0, 1, 3)], " Errors in every lane after 1 time step. 2 of 80 values"),
+        (BOTH, [(0, 0, 2), (0, 1, 4)], " Errors in every lane after 2 time steps. 2 of 80 values"),
+        (BOTH, [(0, 0, 0), (0, 1, 4)], " Errors in every lane at once. 2 of 80 values"),
+        (BOTH, [(0, 1, 3)], " Errors in 1 of 2 lanes. 1 of 80 values"),
     ],
 )
 def test_the_sentence_has_the_first_mismatch_and_the_time_of_full_spread(
-    network: dict[str, int | bool], places: list[Location], said: str
+    network: dict[str, int | bool], places: list[tuple[int, int, int]], said: str
 ) -> None:
-    result = make_result(edits={"manual": touching(*places)}, **network)
-    assert sentence(result).startswith(f"First mismatch: {places[0]}.{said} exceed")
+    first, *others = (Location(*place) for place in places)
+    result = make_result(edits={"manual": touching(first, *others)}, **network)
+    assert sentence(result).startswith(f"First mismatch: {first}.{said} exceed")
     parts = spread_sentence(result, "manual", spread(result, "manual"))
-    assert [part.where for part in parts if part.where] == [places[0]]
+    assert [part.where for part in parts if part.where] == [first]
 
 
 def test_a_bug_in_the_final_states_alone_shows_in_the_checks() -> None:

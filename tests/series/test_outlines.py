@@ -39,6 +39,8 @@ from rnnviz.verify.histogram import Histogram
 from tests.factories import make_result
 from tests.verify.pyramids import with_short_levels
 
+FOUR = [[10, 10], [12, 12], [60, 61], [99, 99]]
+
 
 @given(hnp.arrays(bool, st.integers(0, 40)))
 def test_runs_cover_true_values_and_nothing_else(mask: np.ndarray) -> None:
@@ -47,13 +49,6 @@ def test_runs_cover_true_values_and_nothing_else(mask: np.ndarray) -> None:
         assert not covered[max(first - 1, 0) : last + 2].any()
         covered[first : last + 1] = True
     assert np.array_equal(covered, mask)
-
-
-def test_no_interval_vanishes_and_there_are_never_more_than_pixels() -> None:
-    every_other = runs(np.arange(1_000_000) % 2 == 0)
-    assert pixel_bands(every_other, -0.5, 999_999.5, 300).tolist() == [[0, 300]]
-    alone = pixel_bands(np.array([[777_777, 777_777]]), -0.5, 999_999.5, 300)
-    assert alone.tolist() == [[233, 235]]
 
 
 @given(hnp.arrays(np.float64, st.integers(1, 30), elements=st.floats(0.0, None, allow_nan=False)))
@@ -133,17 +128,25 @@ def test_the_decades_are_those_that_hold_every_number(
     assert log_scale((np.array(values) for values in series), *also) == scale
 
 
-def test_an_interval_has_a_minimum_width_and_adjacent_ones_are_merged() -> None:
-    bands = np.array([[10, 10], [12, 12], [60, 61], [99, 99]])
-    assert pixel_bands(bands, -0.5, 99.5, 100, narrowest=1).tolist() == [[10, 11], [12, 13], [60, 62], [99, 100]]
-    assert pixel_bands(bands, -0.5, 99.5, 100).tolist() == [[10, 14], [60, 62], [99, 100]]
-    assert pixel_bands(bands, -0.5, 99.5, 100, narrowest=3).tolist() == [[10, 15], [60, 63], [99, 100]]
-    # A range that ends at the left edge or begins at the right edge is invisible; one that overlaps is visible.
-    assert pixel_bands(np.array([[0, 4]]), 4.5, 14.5, 10).tolist() == []
-    assert pixel_bands(np.array([[0, 5]]), 4.5, 14.5, 10).tolist() == [[0, 1]]
-    assert pixel_bands(np.array([[14, 20]]), 4.5, 14.5, 10).tolist() == [[9, 10]]
-    assert pixel_bands(np.array([[15, 20]]), 4.5, 14.5, 10).tolist() == []
-    assert pixel_bands(np.array([[0, 20]]), 4.5, 14.5, 10).tolist() == [[0, 10]]
+@pytest.mark.parametrize(
+    ("bands", "ends", "width", "narrowest", "pixels"),
+    [
+        (FOUR, (-0.5, 99.5), 100, 1, [[10, 11], [12, 13], [60, 62], [99, 100]]),
+        (FOUR, (-0.5, 99.5), 100, 2, [[10, 14], [60, 62], [99, 100]]),
+        (FOUR, (-0.5, 99.5), 100, 3, [[10, 15], [60, 63], [99, 100]]),
+        # A range that ends at the left edge or begins at the right edge is invisible; one that overlaps is visible.
+        ([[0, 4]], (4.5, 14.5), 10, 2, []),
+        ([[0, 5]], (4.5, 14.5), 10, 2, [[0, 1]]),
+        ([[14, 20]], (4.5, 14.5), 10, 2, [[9, 10]]),
+        ([[15, 20]], (4.5, 14.5), 10, 2, []),
+        ([[0, 20]], (4.5, 14.5), 10, 2, [[0, 10]]),
+        ([[t, t] for t in range(0, 10_000, 2)], (-0.5, 9_999.5), 300, 2, [[0, 300]]),
+    ],
+)
+def test_an_interval_has_a_minimum_width_and_adjacent_ones_are_merged(
+    bands: list[list[int]], ends: tuple[float, float], width: int, narrowest: int, pixels: list[list[int]]
+) -> None:
+    assert pixel_bands(np.array(bands), *ends, width, narrowest).tolist() == pixels
 
 
 @given(st.integers(1, 3000), st.data())

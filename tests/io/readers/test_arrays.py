@@ -74,19 +74,6 @@ def test_what_is_missing_empty_a_folder_or_a_text_is_refused(tmp_path: Path, nam
     assert "Is a directory" in refused(read_sequence, path)
 
 
-@pytest.mark.parametrize("dtype", ["complex64", "U3", "S3", "M8[s]", "m8[s]", [("a", "f4")]], ids=str)
-def test_values_that_are_not_real_numbers_are_refused_with_their_type(tmp_path: Path, dtype: object) -> None:
-    array = np.zeros((2, 2), dtype)
-    for path, read in ((tmp_path / "x.npy", read_sequence), (tmp_path / "x.npz", read_npz)):
-        if path.suffix == ".npz":
-            np.savez(path, h=array)
-        else:
-            saved(path, array)
-        sentence = refused(read, path)
-        assert f"values of the type {array.dtype}" in sentence
-        assert "they must be real numbers" in sentence
-
-
 def test_an_object_array_is_never_unpickled(tmp_path: Path) -> None:
     target = tmp_path / "exploded"
     bomb = np.array([[Bomb(target)]], dtype=object)
@@ -136,8 +123,6 @@ def test_a_file_of_the_other_numpy_kind_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", x=np.zeros((2, 2)))
     archive = (tmp_path / "x.npz").rename(tmp_path / "x.npy")
     assert "it is an archive of several arrays" in refused(read_sequence, archive)
-    single = saved(tmp_path / "w.npz", np.zeros((2, 2)))
-    assert "it holds a single array" in refused(read_npz, single)
 
 
 # What numpy warns of in a damaged header is not the reader's concern.
