@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.inputs import Inputs
+from tests.engines.seeded_bugs import CASES
 
 Array = NDArray[Any]
 Slope = Callable[[Array, Array], Array]
@@ -233,38 +234,5 @@ def users_gradients(inputs: Inputs, bug: str = "", way: str = "") -> dict[str, A
     return {**found, "grad.input": d_below}
 
 
-STEP_CHANGES = {
-    "lstm": {
-        "truncated-at-one-step": [[("(d_h_before, d_c_before)", "(0 * d_h_before, 0 * d_c_before)")]],
-        "cell-gradient-dropped": [
-            [("d_c = d_c + d_h", "d_c = d_h")],
-            [("(d_h_before, d_c_before)", "(d_h_before, 0 * d_c_before)")],
-        ],
-        "derivative-at-wrong-pre-activation": [
-            [("(1 - np.tanh(c) ** 2)", "(1 - np.tanh(np.tanh(c)) ** 2)")],
-            [("(1 - np.tanh(c) ** 2)", "(1 - c ** 2)")],
-            [("(1 - g ** 2)", "(1 - np.tanh(g) ** 2)")],
-            [("(1 - g ** 2)", "(1 - (u_g + v_g) ** 2)")],
-            [(f"{k} * (1 - {k})", f"sigmoid({k}) * (1 - sigmoid({k}))") for k in "ifo"],
-        ],
-        "forward-bias-used-twice": [
-            [("d_u.sum", "2 * d_u.sum"), ("d_v.sum", "2 * d_v.sum")],
-            [("d_v.sum", "2 * d_v.sum")],
-        ],
-    },
-    "gru": {
-        "truncated-at-one-step": [[("(d_h_before,)", "(0 * d_h_before,)")]],
-        "derivative-at-wrong-pre-activation": [
-            [("(1 - n ** 2)", "(1 - np.tanh(n) ** 2)")],
-            [("(1 - n ** 2)", "(1 - (u_n + r * v_n) ** 2)")],
-            [(f"{k} * (1 - {k})", f"sigmoid({k}) * (1 - sigmoid({k}))") for k in "rz"],
-        ],
-        "forward-bias-used-twice": [[("d_u.sum", "2 * d_u.sum")]],
-        "reset-gate-gradient-missing": [
-            [("d_r = d_n * (1 - n ** 2) * v_n", "d_r = 0 * v_n")],
-            [("np.dot(d_v, h2h_weight)", "np.dot(np.concatenate([0 * d_v_r, d_v_z, d_v_n], axis=-1), h2h_weight)")],
-            [("d_v_n = d_n * (1 - n ** 2) * r", "d_v_n = d_n * (1 - n ** 2)")],
-        ],
-    },
-}
+STEP_CHANGES = CASES["backward"]
 """By cell and bug, ways to make it in the `backward` of a new custom step: what is replaced, and by what."""

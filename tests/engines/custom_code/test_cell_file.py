@@ -1,8 +1,10 @@
 """Files that declare a cell: the examples, and one sentence with a line for whatever is wrong with a file."""
 
 from contextlib import nullcontext
+from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,9 +15,11 @@ from rnnviz.cells.interpreters.program_source import listing
 from rnnviz.core.cell_json import cell_to_json
 from rnnviz.engines.custom_code.cell_file import load_cell
 from rnnviz.engines.custom_code.custom_step import CustomCodeError, read_cell
+from tests.cases import cases
 from tests.cells.layers import EXAMPLES, ROOT
 from tests.engines.custom_code.files import without_path, written
 
+CASES = cases(__file__)
 STEP = """
 def step(u, v, state, p):
     f = sigmoid(u.f + v.f)
@@ -97,126 +101,20 @@ def test_a_cell_may_have_a_hundred_parameters_and_gates_that_only_recurrent_read
     assert cell.recurrent_gates == ("f", "n")
 
 
-NO_STEP = "The file defines no function step(u, v, state, p)."
+@pytest.mark.parametrize("case", CASES["wrong_files"])
+def test_wrong_files(case: Any, tmp_path: Path) -> None:
+    assert error_of(tmp_path, case["text"].replace("STEP", STEP)) == (case["sentence"], case.get("line"))
 
 
-@pytest.mark.parametrize(
-    ("text", "sentence", "line"),
-    [
-        ("", NO_STEP, None),
-        (STEP, 'The file defines no gates, such as gates = "f n".', None),
-        ("gates = 'f n'\nstep = 3", NO_STEP, 2),
-        ("gates = 'f n\n" + STEP, "The file is not Python: unterminated string literal (detected at line 1).", 1),
-        ("gates = 'f n'\nraise ValueError('no\\nway')", "ValueError: no.", 2),
-        ("gates = 'f n'\nraise ValueError\n", "ValueError.", 2),
-        ("gates = 'f n'\nraise ValueError('no.')\n", "ValueError: no.", 2),
-        ("gates = 'f n'\nraise TypeError('no')\n", "TypeError: no.", 2),
-        ("gates = 'f n'\nraise AttributeError('no')\n", "AttributeError: no.", 2),
-        ("gates = 'f n'\n1 / 0\n", "ZeroDivisionError: division by zero.", 2),
-        ("gates = 'f n'\nraise SystemExit(3)\n", "SystemExit: 3.", 2),
-        (
-            "gates = 'f n'\n\nparameters = dict.fromkeys(map('w{}'.format, range(101)), 'H')" + STEP,
-            "parameters has 101 names, but a cell has at most 100.",
-            3,
-        ),
-        ("gates = 'f n'\ndef step(x, state): ...", "step takes (x, state), but must take (u, v, state, p).", 2),
-        (
-            "gates = 'f n'\nclass Own:\n    def __call__(self, u, v): ...\nstep = Own()",
-            "step takes (u, v), but must take (u, v, state, p).",
-            4,
-        ),
-        (
-            "gates = 'f n'\ndef step(u, v, state, p, *, gate=3): ...",
-            "step's argument gate needs an activation as its default.",
-            2,
-        ),
-    ],
-)
-def test_wrong_files(tmp_path: Path, text: str, sentence: str, line: int | None) -> None:
-    assert error_of(tmp_path, text) == (sentence, line)
+@pytest.mark.parametrize("case", CASES["wrong_declarations"], ids=itemgetter("declared"))
+def test_wrong_declarations(case: Any, tmp_path: Path) -> None:
+    assert error_of(tmp_path, f"gates = 'f n'; {case['declared']}{STEP}") == (case["sentence"], 1)
 
 
-NAME, OWN, TWO = (
-    "which Python cannot read as a name",
-    "a name that rnnviz uses itself: choose another one",
-    "rename one",
-)
-WORDS, STATES = "has a name in words that is not one line of 1 to 100 characters", "states must be symbols such as"
-SHAPES, SHAPE = "parameters must be names with their shapes, such as", 'but a shape is "H", or two of H, P and I'
-
-
-@pytest.mark.parametrize(
-    ("declared", "sentence"),
-    [
-        ("gates = 'f n f'", "gates has f twice."),
-        ("gates = 'f c'", "gates has c, the symbol of a cell state: choose another one, such as n."),
-        ("gates = 'for n'", f"gates has 'for', {NAME}."),
-        ("gates = 'f n-1'", f"gates has 'n-1', {NAME}."),
-        ("gates = 'f _n'", f"gates has '_n', {NAME}."),
-        ("gates = '\ufb01 n'", "gates has \ufb01, which Python reads as fi: write that."),
-        ("gates = 'f norm'", f"gates has norm, {OWN}."),
-        ("gates = ''", "gates must have at least one symbol."),
-        ("gates = 7", 'gates must be symbols such as "f n", or {"f": "forget gate"}.'),
-        ("gates = {'f': 3}", "gates has int, but its names in words must be texts."),
-        ("title = ''", f"title {WORDS}."),
-        ("title = 'a\\nb'", f"title {WORDS}."),
-        ("title = 'x' * 101", f"title {WORDS}."),
-        ("title = 3", "title has int, but its names in words must be texts."),
-        ("recurrent_gates = 'q'", "recurrent_gates has q, which is not among gates: f, n."),
-        ("states = 'h add'", f"states has add, {OWN}."),
-        ("states = 'h n'", f"gates has n, which is a state: {TWO} of them."),
-        ("states = 'h 2c'", f"states has '2c', {NAME}."),
-        ("states = {'h': 'H', 'a b': 'H'}", f"states has 'a b', {NAME}."),
-        ("states = 'c m'", "states must have h, the output of the cell."),
-        ("states = {'h': 'I'}", f'{STATES} "h c", or {{"h": "P", "c": "H"}}.'),
-        ("states = ['h']", f'{STATES} "h c", or {{"h": "P", "c": "H"}}.'),
-        ("states = {'h': 'P'}", 'states has h of the size P, which needs a parameter of the shape "P H".'),
-        ("parameters = {'h': 'H'}", f"parameters has h, which is a state: {TWO} of them."),
-        ("parameters = {'f': 'H'}", f"parameters has f, which is a gate: {TWO} of them."),
-        ("parameters = {'i2h_bias': 'H'}", "parameters has i2h_bias, which every cell has."),
-        ("parameters = ['w']", f'{SHAPES} {{"c2f_weight": "H"}}.'),
-        ("parameters = {'w': 3}", f'{SHAPES} {{"c2f_weight": "H"}}.'),
-        ("parameters = {'w': 'I'}", f'parameters gives w the shape "I", {SHAPE}.'),
-        ("parameters = {'w': 'H X'}", f'parameters gives w the shape "H X", {SHAPE}.'),
-        ("parameters = {'w': 'H H H'}", f'parameters gives w the shape "H H H", {SHAPE}.'),
-    ],
-)
-def test_wrong_declarations(tmp_path: Path, declared: str, sentence: str) -> None:
-    assert error_of(tmp_path, f"gates = 'f n'; {declared}{STEP}") == (sentence, 1)
-
-
-LACKING = (
-    "The step uses {} on a value, which the algebra of a cell lacks: "
-    "it has +, -, *, activations, recurrent(gate, x) and matrix @ value."
-)
-MEANING = "The step gives {}, a name that has another meaning: choose another one."
-
-
-@pytest.mark.parametrize(
-    ("body", "sentence", "line"),
-    [
-        ("return Step(u.f)", "Step takes values by name, such as Step(h=h).", 4),
-        ("return Step(h=u.f * 1e400)", "The step uses the number inf, which is not finite.", 4),
-        ("return Step(h=u.f > u.n)", LACKING.format(">"), 4),
-        ("return Step(h=u.f**2)", LACKING.format("**"), 4),
-        ("return Step(h=u.f / v.f)", LACKING.format("/"), 4),
-        ("return Step(h=u.f * 'x')", LACKING.format("an operation"), 4),
-        ("return Step(h=u.f + v.f + v.n, x=u.n)", MEANING.format("x"), 3),
-        ("return Step(h=u.f + v.f + v.n, c=u.n)", MEANING.format("c"), 3),
-        ("return Step(h=u.f + v.f + v.n, w=u.n)", MEANING.format("w"), 3),
-        ("return Step(n=u.n)", "The step does not give the state h: Step(h=...).", 3),
-        ("return Step(h=sigmod(u.f))", "NameError: name 'sigmod' is not defined.", 4),
-        ("return Step(h=tanh(3))", "The step gives an activation, or recurrent, something else than a value.", 4),
-        (
-            "return Step(h=u.f + v.f)",
-            "The step uses no recurrent part of n: use v.n, or take n from recurrent_gates.",
-            3,
-        ),
-    ],
-)
-def test_wrong_steps(tmp_path: Path, body: str, sentence: str, line: int | None) -> None:
-    text = f'gates = "f n"\nparameters = {{"w": "H", "m": "P H"}}\ndef step(u, v, state, p):\n    {body}\n'
-    assert error_of(tmp_path, text) == (sentence, line)
+@pytest.mark.parametrize("case", CASES["wrong_steps"], ids=itemgetter("body"))
+def test_wrong_steps(case: Any, tmp_path: Path) -> None:
+    text = f'gates = "f n"\nparameters = {{"w": "H", "m": "P H"}}\ndef step(u, v, state, p):\n    {case["body"]}\n'
+    assert error_of(tmp_path, text) == (case["sentence"], case["line"])
 
 
 def test_a_helper_of_the_file_is_named_by_its_own_line(tmp_path: Path) -> None:

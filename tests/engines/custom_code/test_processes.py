@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 from threading import Event
 from time import monotonic
@@ -13,6 +14,7 @@ from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Inputs, save_inputs
 from rnnviz.engines.custom_code import parent as own_engine
 from rnnviz.engines.custom_code.parent import CustomEngine
+from tests.cases import cases
 from tests.engines.custom_code.files import IMPATIENT, new_trace, run, sentence_of, written
 from tests.engines.seeded_bugs import RIGHT
 from tests.oracles.computed import assert_near
@@ -45,29 +47,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(own_engine, "_SILENCE_SECONDS", 2.0)
 
 
-STEP = "def step(x, state, p): return"
-ODD = "class Odd(tuple):\n    {} = endless\n" + f"{STEP} Odd(state)"
-
-ENDLESS = {
-    "in step": "def step(x, state, p):\n    endless()",
-    "while it loads": "endless()",
-    "below its own lines": "def step(x, state, p):\n    deep(3)\ndef deep(n):\n    deep(n - 1) if n else endless()",
-    "printing": "def step(x, state, p):\n    for _ in range(10_000): print('x' * 50)\n    endless()",
-    "the text of its error": "class Odd(Exception):\n    __str__ = endless\ndef step(x, state, p): raise Odd",
-    "the name of its error": (
-        "class Odd(type):\n    __name__ = property(endless)\nclass Error(Exception, metaclass=Odd): pass\n"
-        "def step(x, state, p): raise Error"
-    ),
-    "the length of its answer": ODD.format("__len__"),
-    "the values of its answer": ODD.format("__iter__"),
-    "the end of its answer": ODD.format("__del__"),
-    "the type of its answer": f"class Odd:\n    __class__ = property(endless)\n{STEP} Odd()",
-    "an array of its own": f"class Odd:\n    __array__ = endless\n{STEP} (Odd(),)",
-    "a number of its own": (
-        f"import numpy\nclass Odd:\n    __float__ = endless\n{STEP} (numpy.full(state[0].shape, Odd()),)"
-    ),
-    "a step that is made when it is asked for": "__getattr__ = endless",
-}
+ENDLESS, HARMLESS = itemgetter("endless", "harmless")(cases(__file__))
 
 
 @pytest.mark.usefixtures("impatient")
@@ -90,23 +70,6 @@ def test_code_that_runs_between_two_steps_and_never_ends_is_stopped(inputs: Inpu
     assert sentence_of(written(tmp_path, code), inputs, tmp_path / "trace") == (
         " ended its process (killed after 2 s of silence)."
     )
-
-
-HARMLESS = {
-    "another working directory": "import os, tempfile\nos.chdir(tempfile.gettempdir())",
-    "its own file is gone": "import os\nos.unlink(__file__)",
-    "messages of its own": (
-        'import os\nfor fd in range(3, 30):\n    try:\n        os.write(fd, b\'["printed", 5]\\n'
-        "[\"advanced\", null]\\n7\\n[\"done\", 3]\\n' + b'[' * 100_000 + b'\\n')\n"
-        "    except OSError:\n        pass"
-    ),
-    "much in one line": "print('x' * 5_000_000)",
-    "a lone surrogate": "print('\\udc80')",
-    "a thread that prints without end": (
-        "import threading\ndef speak():\n    while True: print('x')\n"
-        "threading.Thread(target=speak, daemon=True).start()"
-    ),
-}
 
 
 @pytest.mark.parametrize("name", nightly_except(HARMLESS, "its own file is gone", "messages of its own"))
