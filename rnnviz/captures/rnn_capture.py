@@ -915,23 +915,17 @@ class _Torch(_Framework):
 
     def _keep_weights(self, layer: Any, undo: ExitStack) -> None:
         """Let the hook of a cell read the weights that the call computed: spectral_norm would change them once more."""
-        cached = self._torch.nn.utils.parametrize.cached
-        running: list[Any] = []
+        running = ExitStack()
 
         def begin(*_: Any) -> None:
-            end()  # the last call has raised an exception
-            running.append(cached())
-            running[-1].__enter__()
+            running.close()  # the last call has raised an exception
+            running.enter_context(self._torch.nn.utils.parametrize.cached())
 
         def end(*_: Any) -> None:
-            while running:
-                running.pop().__exit__(None, None, None)
+            running.close()
 
-        for handle in (
-            layer.register_forward_pre_hook(_uncompiled(begin)),
-            layer.register_forward_hook(_uncompiled(end)),
-        ):
-            undo.callback(handle.remove)
+        undo.callback(layer.register_forward_pre_hook(_uncompiled(begin)).remove)
+        undo.callback(layer.register_forward_hook(_uncompiled(end)).remove)
         undo.callback(end)
 
 

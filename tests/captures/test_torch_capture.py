@@ -244,7 +244,7 @@ def test_copies_of_the_model_are_not_recorded() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("compiled_before", [True, False])
 def test_compiled_models_are_recorded(compiled_before: bool) -> None:
-    model, x = Model(), torch.randn(3, 7, 4)
+    model, x = Model(), torch.randn(3, 3, 4)
     if compiled_before:
         compiled = torch.compile(model, backend="eager")
         compiled(x)
@@ -255,10 +255,15 @@ def test_compiled_models_are_recorded(compiled_before: bool) -> None:
     # With autograd, PyTorch may take other kernels.
     with torch.no_grad():
         assert torch.equal(found, model(x))
-    assert [len(sequence.x) for sequence in captured] == [7, 7]
+    assert [len(sequence.x) for sequence in captured] == [3, 3]
     assert not captured.skipped
-    whole = torch.compile(model.decoder, backend="eager", fullgraph=True)
-    with pytest.raises(Exception, match="without fullgraph=True"), capture(model):
+
+
+@pytest.mark.slow
+def test_a_model_that_is_compiled_as_a_whole_is_refused_with_advice() -> None:
+    cell = torch.nn.GRUCell(12, 5)
+    whole = torch.compile(cell, backend="eager", fullgraph=True)
+    with pytest.raises(Exception, match="without fullgraph=True"), capture(cell):
         whole(torch.randn(3, 12))
 
 

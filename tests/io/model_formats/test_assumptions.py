@@ -1,7 +1,6 @@
 """Initial states and assumptions of a model file: what a config takes from an entry, and what its inputs repeat."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,29 +13,11 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.model_formats import formats
 from rnnviz.io.model_formats.load import config_of, entries_of, lengths_of
-from rnnviz.io.model_formats.model_file import Entry
+from rnnviz.io.model_formats.model_file import Entry, ModelFile, StoredLayer
 from tests.io.model_formats.sources import network, random_arrays, weights_of
 
 NETWORK = network("lstm", 2, True)
 CLAUSE = "the model skips padding, and rnnviz computes every time step"
-
-
-@dataclass(frozen=True)
-class OneNetwork:
-    """A model file that holds an LSTM of two layers in both directions."""
-
-    entry: Entry
-    state: Mapping[str, FloatArray]
-
-    @property
-    def entries(self) -> tuple[Entry, ...]:
-        return (self.entry,)
-
-    def parameters(self, name: str) -> Mapping[str, FloatArray]:
-        return weights_of(NETWORK)
-
-    def initial_state(self, name: str) -> Mapping[str, FloatArray]:
-        return self.state
 
 
 def state(samples: int) -> dict[str, FloatArray]:
@@ -51,8 +32,8 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         path = tmp_path / "m.safetensors"
         path.write_bytes((2).to_bytes(8, "little") + b"{}")
         entry = Entry("net", "lstm", 3, 4, 2, True, "float32", **fields)  # type: ignore[arg-type]
-        held = OneNetwork(entry, state(samples) if samples else {})
-        reader = SimpleNamespace(open_model=lambda path: held)
+        layer = StoredLayer(entry, lambda: weights_of(NETWORK), lambda: state(samples) if samples else {})
+        reader = SimpleNamespace(open_model=lambda path: ModelFile(path, [layer]))
         monkeypatch.setattr(formats, "reader_of", lambda known, path: reader)
         (listed,) = entries_of(path)
         return path, listed

@@ -138,24 +138,6 @@ def test_weights_are_widened_exactly(dtype, tmp_path):
     assert not read["l0_h2h_bias"].any()
 
 
-def test_bfloat16_is_read_as_keras_marks_it(tmp_path):
-    path = write(tmp_path / "w.weights.h5", [])
-    bits = [(value.view(np.uint32) >> 16).astype("<u2") for value in arrays()]
-    with h5py.File(path, "a") as file:
-        for number, value in enumerate(bits):
-            file[VARS].create_dataset(str(number), data=value.view("V2")).attrs["dtype"] = "bfloat16"
-    assert only(path).dtype == "bfloat16"
-    expected = (bits[1].astype(np.uint32) << 16).view(np.float32).T
-    np.testing.assert_array_equal(open_model(path).parameters("enc")["l0_h2h_weight"], expected)
-
-
-def test_the_bias_of_a_gru_determines_the_place_of_its_reset_gate(tmp_path):
-    values = arrays(gates=3)
-    assert only(write(tmp_path / "a.h5", [*values[:2], values[2][0]])).cells == ("gru_reset_before",)
-    entry = only(write(tmp_path / "b.h5", values[:2]))
-    assert (entry.cell, entry.cells) == (None, ("gru", "gru_reset_before"))
-
-
 def test_the_names_of_the_first_versions_are_read(tmp_path):
     kernel, recurrent, bias = arrays()
     with h5py.File(tmp_path / "w.h5", "w") as file:

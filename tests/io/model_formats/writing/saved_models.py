@@ -15,12 +15,8 @@ from tests.oracles.computed import assert_near
 from tests.oracles.recurrence import recurrence
 
 INPUT, HIDDEN = 3, 4
-NETWORKS = [
-    (cell, layers, both)
-    for cell in ("rnn_relu", "rnn_tanh", "lstm", "gru")
-    for layers in (1, 3)
-    for both in (False, True)
-]
+NETWORKS = [(cell, *sizes) for cell in ("rnn_relu", "lstm") for sizes in ((1, False), (3, True))]
+NETWORKS += [(cell, *sizes) for cell in ("rnn_tanh", "gru") for sizes in ((1, True), (3, False))]
 
 
 def made(cell: str, layers: int = 1, both: bool = False, dtype: str = "float32", scale: float = 0.5) -> Inputs:
