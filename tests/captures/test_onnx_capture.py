@@ -30,18 +30,12 @@ from rnnviz.io.model_formats.load import settings_in_float32
 from rnnviz.io.model_formats.onnx import write_weights
 from rnnviz.io.session import read_session
 from rnnviz.verify.audit import audit
-from tests.io.model_formats.corpus.onnx_graphs import CASES
+from tests.io.model_formats.corpus.onnx_graphs import CASES, FEATURES, GATES, H, N, T, normal
 from tests.oracles.computed import assert_near, computed
 from tests.profiles import examples
 from tests.strategies import every_cell_configs
 
-T, N, FEATURES, H = 5, 2, 3, 4
-GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
 Arrays = dict[str, NDArray[Any]]
-
-
-def normal(*shape: int, seed: int = 0) -> NDArray[np.float32]:
-    return np.random.default_rng(seed).normal(0.0, 0.5, shape).astype(np.float32)
 
 
 def weights(operator: str, directions: int = 1, features: int = FEATURES, seed: int = 0) -> Arrays:
