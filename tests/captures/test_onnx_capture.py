@@ -1,9 +1,6 @@
 """Recurrent nodes of ONNX models, recorded while ONNX Runtime runs them."""
 
-import io
-import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -389,36 +386,26 @@ def test_nodes_in_functions_have_the_names_of_inspect(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dynamo", [False, True])
-@pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
-def test_exports_of_pytorch_are_recorded(kind: str, layers: int, dynamo: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("cell", "layers", "dynamo"), [("rnn_tanh", 2, True), ("lstm", 2, True), ("gru", 2, False), ("rnn_relu", 1, False)]
+)
+def test_exports_of_pytorch_are_recorded(cell: str, layers: int, dynamo: bool, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     if dynamo:
         pytest.importorskip("onnxscript")
-
-    class Network(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.embedding = torch.nn.Embedding(9, FEATURES)
-            self.core = getattr(torch.nn, kind)(FEATURES, H, layers, bidirectional=layers == 2, batch_first=True)
-
-        def forward(self, ids: Any) -> Any:
-            return self.core(self.embedding(ids))[0]
+    from tests.io.model_formats.corpus.torch_exports import Module, export
 
     torch.manual_seed(0)
-    network, ids = Network().eval(), torch.randint(0, 9, (N, T))
+    module, x = Module(cell, layers, bidirectional=layers == 2, batch_first=True).eval(), torch.randn(N, T, FEATURES)
     path = tmp_path / "model.onnx"
-    with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-        warnings.simplefilter("ignore")
-        torch.onnx.export(network, (ids,), str(path), dynamo=dynamo, input_names=["ids"])
-    np.save(tmp_path / "ids.npy", ids.numpy())
-    recording = record(path, {"ids": str(tmp_path / "ids.npy")}, None, tmp_path, True)
+    export(module, path, x, dynamo=dynamo, input_names=["x"])
+    np.save(tmp_path / "x.npy", x.numpy())
+    recording = record(path, {"x": str(tmp_path / "x.npy")}, None, tmp_path, True)
     inputs, trace = checked(tmp_path / recording.files[0][0])
     assert inputs.network.num_layers == layers
     # An unrolled RNN of the other exporter is recorded step by step.
     with torch.no_grad():
-        assert_near(trace.output, network(ids).numpy().swapaxes(0, 1), 2e-6)
+        assert_near(trace.output, module(x).numpy().swapaxes(0, 1), 2e-6)
 
 
 def test_inputs_that_do_not_fit_are_refused(tmp_path: Path) -> None:

@@ -1,9 +1,5 @@
 """ONNX models from both exporters of PyTorch, compared with PyTorch."""
 
-import contextlib
-import io
-import logging
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,58 +8,20 @@ import pytest
 from rnnviz.io.model_formats.load import entries_of
 from rnnviz.io.model_formats.model_file import Entry
 from tests.io.model_formats.corpus.cases import computed_on
+from tests.io.model_formats.corpus.torch_exports import CELLS, FEATURES, Module, export
 from tests.oracles.computed import assert_near
 from tests.profiles import nightly_except
 
 torch: Any = pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
 
-T, N, FEATURES, H = 3, 2, 3, 4
-CELLS = {
-    "lstm": torch.nn.LSTM,
-    "gru": torch.nn.GRU,
-    "rnn_tanh": torch.nn.RNN,
-    "rnn_relu": lambda *sizes, **options: torch.nn.RNN(*sizes, nonlinearity="relu", **options),
-}
+T, N = 3, 2
 
 
 @pytest.fixture(autouse=True)
 def no_thread_behind_bars(monkeypatch: pytest.MonkeyPatch) -> None:
     """The default exporter shows progress bars, which a thread would watch until the process ends."""
     monkeypatch.setattr("tqdm.tqdm.monitor_interval", 0)
-
-
-class Module(torch.nn.Module):  # type: ignore[misc]
-    """A recurrent network behind a linear layer, with learned initial states, given ones or none."""
-
-    def __init__(self, cell: str, layers: int, states: str = "none", **options: Any) -> None:
-        super().__init__()
-        self.before = torch.nn.Linear(FEATURES, FEATURES)
-        self.rnn = CELLS[cell](FEATURES, H, layers, dropout=0.3 if layers > 1 else 0.0, **options)
-        rows = layers * (2 if options.get("bidirectional") else 1)
-        self.kinds = "hc" if cell == "lstm" else "h"
-        self.states = states
-        for kind in self.kinds if states == "learned" else "":
-            setattr(self, f"{kind}0", torch.nn.Parameter(torch.randn(rows, 1, H)))
-        self.given = [torch.randn(rows, N, H) for _ in self.kinds] if states == "given" else []
-
-    def forward(self, x: Any, *given: Any) -> Any:
-        x = torch.tanh(self.before(x))
-        if self.states == "learned":
-            samples = x.shape[0] if self.rnn.batch_first else x.shape[1]
-            given = tuple(getattr(self, f"{kind}0").expand(-1, samples, -1).contiguous() for kind in self.kinds)
-        return self.rnn(x, *([given[0] if self.kinds == "h" else given] if given else []))[0]
-
-
-def export(module: Any, path: Path, *args: Any, **options: Any) -> None:
-    quiet = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
-    with warnings.catch_warnings(), quiet[0], quiet[1]:
-        warnings.simplefilter("ignore")  # exporters warn about themselves
-        logging.disable(logging.CRITICAL)
-        try:
-            torch.onnx.export(module, args, str(path), **options)
-        finally:
-            logging.disable(logging.NOTSET)
 
 
 def compared(module: Module, path: Path, **options: Any) -> Entry:
