@@ -28,7 +28,7 @@ from rnnviz.engines.registry import load_engine
 from rnnviz.io.model_formats.formats import format_of
 from rnnviz.io.model_formats.load import arrays_of, choose, nothing_recognized
 from rnnviz.io.model_formats.model_file import Entry, StoredLayer, UnreadableError, with_stacks
-from rnnviz.io.model_formats.onnx import GraphNetworks, names_as_text, networks_of, open_model, read_whole
+from rnnviz.io.model_formats.onnx import names_as_text, networks_of, open_model, read_whole
 from rnnviz.io.model_formats.onnx_constants import Constants
 from rnnviz.io.model_formats.onnx_graph import INPUTS, PlacedNode, is_text, nodes
 from rnnviz.io.model_formats.onnx_nodes import RecurrentNode, recurrent_node
@@ -200,30 +200,32 @@ class _Run:
                 self._model = inliner.inline_local_functions(self._model)
         networks = networks_of(self._model, path)
         # Nodes of functions have other names once they are inlined.
-        self.entries = entries if len(entries) == len(networks.file.entries) else networks.file.entries
-        if not self.entries:
+        entries = entries if len(entries) == len(networks.file.entries) else networks.file.entries
+        if not entries:
             raise nothing_recognized(path, arrays_of(path))
-        self.wanted = _wanted(self.entries, networks, entry, path, single)
+        wanted = _wanted(entries, entry, path, single)
         self._feeds = _feeds(self._model, given, path)
         self.skipped: Reasons = {}
         self.parts: dict[str, list[_Node]] = {}
-        self._taps, taps.opset = taps, _opset(self._model)
+        self._taps = taps
+        opsets = (given.version for given in self._model.opset_import if given.domain in ("", "ai.onnx"))
+        taps.opset = max(opsets, default=1)
         recorded: dict[int, _Node | str] = {}
-        for number in dict.fromkeys(number for k in self.wanted for number in _part(networks, k)):
+        for number in dict.fromkeys(number for k in wanted for number in networks.parts[k]):
             try:
                 recorded[number] = _recorded(networks.nodes[number], taps)
             except UnreadableError as error:
                 recorded[number] = str(error)
-        for k in self.wanted:
-            name, layers = self.entries[k].name, [recorded[number] for number in _part(networks, k)]
+        for k in wanted:
+            layers = [recorded[number] for number in networks.parts[k]]
             reason = next((layer for layer in layers if isinstance(layer, str)), "")
             nodes_of = [layer for layer in layers if isinstance(layer, _Node)]
             if len({layer.placed.scope for layer in nodes_of}) > 1:
                 reason = "its layers are in several graphs of the model: give one of them by its own name"
-            if reason or not nodes_of:
-                self.skipped[name] = reason or self.entries[k].reason
+            if reason:
+                self.skipped[entries[k].name] = reason
             else:
-                self.parts[name] = nodes_of
+                self.parts[entries[k].name] = nodes_of
 
     def outputs(self) -> Outputs:
         """The recorded values; raises an EngineError if ONNX Runtime refuses the model or fails."""
@@ -238,19 +240,11 @@ class _Run:
             raise EngineError(f"{self.path} could not be run: {str(error).rstrip('.')}.") from error
 
 
-def _part(networks: GraphNetworks, number: int) -> tuple[int, ...]:
-    """The nodes of an entry; none of one that is unrolled."""
-    return networks.parts[number] if number < len(networks.parts) else ()
-
-
-def _wanted(
-    entries: Sequence[Entry], networks: GraphNetworks, entry: str | None, path: Path, single: bool
-) -> list[int]:
+def _wanted(entries: Sequence[Entry], entry: str | None, path: Path, single: bool) -> list[int]:
     """The numbers of the entries to record: the one that is asked for, or all but single layers of a stack."""
     if entry is not None:
         return [list(entries).index(choose(entries, entry, path))]
-    stacked = {number for part in networks.parts if len(part) > 1 for number in part}
-    found = [k for k in range(len(entries)) if stacked.isdisjoint(_part(networks, k)) or len(_part(networks, k)) > 1]
+    found = [k for k, each in enumerate(entries) if not each.part]
     if single and len(found) > 1:
         names = ", ".join(f'"{entries[k].name}"' for k in found)
         raise InputError(
@@ -258,10 +252,6 @@ def _wanted(
             f"give --entry and one of {names}, or a folder for all of them."
         )
     return found
-
-
-def _opset(model: ModelProto) -> int:
-    return max((given.version for given in model.opset_import if given.domain in ("", "ai.onnx")), default=1)
 
 
 def _written(run: _Run, outputs: Outputs, folder: Path, single: bool, shown: Path) -> Recording:

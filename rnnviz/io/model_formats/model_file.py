@@ -258,11 +258,7 @@ class ModelFile:
 
 def unsupported(entry: Entry, reason: str) -> StoredLayer:
     """A layer that is listed, and not read."""
-
-    def read() -> Arrays:
-        raise UnreadableError(reason)
-
-    return StoredLayer(replace(entry, supported=False, reason=reason), read)
+    return StoredLayer(replace(entry, supported=False, reason=reason), dict)
 
 
 def with_stacks(layers: Sequence[StoredLayer], below: Mapping[int, int]) -> dict[tuple[int, ...], StoredLayer]:

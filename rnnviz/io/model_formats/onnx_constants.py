@@ -144,8 +144,6 @@ def _dequantized(attributes: Attributes, x: Array, scale: Array, zero: Array | N
 Origin: TypeAlias = tuple[GraphScope, str]
 """The scope and name of an input of the model, or of an output of a recurrent node."""
 
-FieldSpec: TypeAlias = Mapping[str, ValueInfoProto]
-"""Shapes and types by the names of values."""
 
 _DEEPEST = 64
 _LARGEST_LIST = 1 << 16
@@ -179,7 +177,7 @@ class _TooDeepError(UnreadableError):
 class Values:
     """The values of one model by scope and name; shapes are known without reading any number."""
 
-    def __init__(self, model: Path, inferred: Callable[[], FieldSpec], variant: int) -> None:
+    def __init__(self, model: Path, inferred: Callable[[], Mapping[str, ValueInfoProto]], variant: int) -> None:
         self._model = model
         self._inferred = inferred
         self._sizes = _OPEN_SIZES[variant]
@@ -451,7 +449,7 @@ def widened_numbers(value: Value) -> FloatArray:
     return widened(bits, stored.dtype.name)
 
 
-def _inferred(model: ModelProto) -> FieldSpec:
+def _inferred(model: ModelProto) -> Mapping[str, ValueInfoProto]:
     """The shapes that follow from those that the model declares, of values in its main graph."""
     outline = ModelProto()
     outline.CopyFrom(model)
