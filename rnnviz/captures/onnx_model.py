@@ -85,16 +85,8 @@ def _ran(path: Path, given: Mapping[str, str], entry: str | None, single: bool) 
             taps[0].reason = f"its iterations cannot be recorded: {str(error.__cause__).rstrip('.')}"
 
 
-@dataclass(frozen=True)
-class _Values:
-    """The arrays of one call of a node, with X (T, N, I), Y (T, D, N, H) and states (D, N, H)."""
-
-    x: Array
-    lengths: Array | None
-    initial: list[Array]
-    y: Array
-    final: list[Array]
-    weights: dict[str, Array]
+_Values: TypeAlias = Mapping[str, Array]
+"""The arrays of one call of a node by ONNX's names, with X (T, N, I), Y (T, D, N, H) and states (D, N, H)."""
 
 
 @dataclass(frozen=True)
@@ -116,15 +108,10 @@ class _Node:
 
     def values(self, outputs: Outputs, index: tuple[int, ...]) -> _Values:
         found = {name: tap.at(outputs, index) for name, tap in self.taps.items()}
-        x = found["X"]
-        if x.ndim != 3:
-            raise UnreadableError(f"its input has the shape {x.shape}: it must have the axes T, N and I")
-        if self.steps:
-            found |= self._of_steps(outputs, index, x.shape[1])
-        final = [found[f"Y_{name}"] for name in self.states]
-        initial = [found.get(f"initial_{name}", np.zeros_like(final[0])) for name in self.states]
-        weights = {name: found[name] for name in _WEIGHTS if name in found}
-        return _Values(x, found.get("sequence_lens"), initial, found["Y"], final, weights)
+        shape = found["X"].shape
+        if len(shape) != 3:
+            raise UnreadableError(f"its input has the shape {shape}: it must have the axes T, N and I")
+        return found | self._of_steps(outputs, index, shape[1]) if self.steps else found
 
     def _of_steps(self, outputs: Outputs, index: tuple[int, ...], samples: int) -> dict[str, Array]:
         """The initial state, Y and the final state of an unrolled node."""
@@ -299,9 +286,9 @@ def _calls(layers: Sequence[_Node], outputs: Outputs) -> Iterator[Call]:
     parameters: Arrays = {}
     for index in layers[0].calls(outputs):
         values = [layer.values(outputs, index) for layer in layers]
-        new = [value.weights for value in values]
+        new = [{name: value[name] for name in _WEIGHTS if name in value} for value in values]
         if stack is None or not all(map(_same, new, weights)):
-            stored = [_layer(layer, value) for layer, value in zip(layers, values, strict=True)]
+            stored = [_layer(*each) for each in zip(layers, values, new, strict=True)]
             stack = next(iter(with_stacks(stored, {k: k - 1 for k in range(1, len(stored))}).values()))
             if stack.entry.num_layers != len(layers) or not stack.entry.supported:
                 raise UnreadableError(stack.entry.reason or "its layers do not fit each other")
@@ -315,38 +302,40 @@ def _same(one: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
     )
 
 
-def _layer(layer: _Node, values: _Values) -> StoredLayer:
+def _layer(layer: _Node, values: _Values, weights: Mapping[str, Array]) -> StoredLayer:
     """The layer that a node with these weights is, as a model of that node alone is read."""
     if layer.stored is not None:
         return layer.stored
     placed = layer.placed
-    given = [name if name in ("X", *values.weights) else "" for name in INPUTS]
+    given = [name if name in ("X", *weights) else "" for name in INPUTS]
     node = helper.make_node(placed.node.op_type, given, ["Y"], name=placed.name)
     node.attribute.extend(placed.scope.attributes_of(placed.node).values())
-    constants = [numpy_helper.from_array(np.ascontiguousarray(a), name) for name, a in values.weights.items()]
-    x = helper.make_tensor_value_info("X", TensorProto.FLOAT, list(values.x.shape))
+    constants = [numpy_helper.from_array(np.ascontiguousarray(a), name) for name, a in weights.items()]
+    x = helper.make_tensor_value_info("X", TensorProto.FLOAT, list(values["X"].shape))
     model = helper.make_model(helper.make_graph([node], "layer", [x], [], constants))
     return recurrent_node(next(nodes(model)), Constants(model, Path())).layer
 
 
 def _call(entry: Entry, parameters: Arrays, layers: Sequence[_Node], values: Sequence[_Values]) -> Call:
-    network = entry.network()
+    network, states = entry.network(), layers[0].states
     bottom, top = values[0], values[-1]
-    steps, samples = bottom.x.shape[:2]
-    lengths = (steps,) * samples if bottom.lengths is None else tuple(int(length) for length in bottom.lengths)
+    steps, samples = bottom["X"].shape[:2]
+    lengths = tuple(map(int, bottom.get("sequence_lens", (steps,) * samples)))
     if min(lengths, default=0) < 1:
         raise UnreadableError("it read a sample without time steps, which a run cannot have")
     # Time steps that are padding of all samples are not read.
     steps = max(lengths)
-    hidden = np.stack([value.y[:steps].swapaxes(0, 1) for value in values])
+    hidden = np.stack([value["Y"][:steps].swapaxes(0, 1) for value in values])
     half = hidden.dtype == np.float16
+    initial = [[value.get(f"initial_{name}", np.zeros_like(value["Y_h"])) for value in values] for name in states]
+    final = [[value[f"Y_{name}"] for value in values] for name in states]
     return Call(
         Network(**{field.name: getattr(network, field.name) for field in fields(Network)} | {"layout": "TNC"}),
         parameters,
-        bottom.x[:steps],
-        {name: np.concatenate([v.initial[k] for v in values]) for k, name in enumerate(layers[0].states)},
-        np.concatenate(list(top.y[:steps].swapaxes(0, 1)), axis=2),
-        {name: np.concatenate([v.final[k] for v in values]) for k, name in enumerate(layers[0].states)},
+        bottom["X"][:steps],
+        dict(zip(states, map(np.concatenate, initial), strict=True)),
+        np.concatenate(list(top["Y"][:steps].swapaxes(0, 1)), axis=2),
+        dict(zip(states, map(np.concatenate, final), strict=True)),
         lengths if min(lengths) < steps else (),
         ("float16" if layers[0].steps else _COMPUTED_IN) if half else "",
         lambda call: hidden,
