@@ -1265,28 +1265,22 @@ _KERAS_CELLS = {"SimpleRNNCell": ("rnn", (0,)), "LSTMCell": ("lstm", (0, 1, 2, 3
 """For each cell of Keras its kind, and the places of its gates in Gluon's order."""
 _KERAS_ACTIVATIONS = {
     **{name: name for name in ("tanh", "relu", "sigmoid", "linear", "elu", "selu", "softsign", "softplus", "gelu")},
+    **{name: name for name in ("exponential", "hard_tanh")},
     "silu": "swish",
     "celu": "elu",
-    "exponential": "exponential",
-    "hard_tanh": "hard_tanh",
     "leaky_relu": "leaky_relu(0.2)",
     "hard_sigmoid": f"hard_sigmoid({1 / 6!r}, 0.5)",
 }
 """The activations of Keras in a config of rnnviz, with Keras' constants."""
-_NO_NUMBERS = (
-    "it was called without numbers, as in a compiled predict() or fit(): "
-    "call model(x), or compile the model with run_eagerly=True"
-)
+_EAGERLY = "call model(x), or compile the model with run_eagerly=True"
+_NO_NUMBERS = f"it was called without numbers, as in a compiled predict() or fit(): {_EAGERLY}"
 
 
 class _Keras(_Framework):
     """Keras 3: the inner loop of SimpleRNN, LSTM, GRU and RNN, and the calls of their cells."""
 
     expected = "SimpleRNN, LSTM, GRU, RNN and Bidirectional of keras.layers and their cells are recorded"
-    uncalled = (
-        "it was not called: a predict() or fit() that was compiled before calls no layers; "
-        "call model(x), or compile the model with run_eagerly=True"
-    )
+    uncalled = f"it was not called: a predict() or fit() that was compiled before calls no layers; {_EAGERLY}"
 
     def __init__(self) -> None:
         self._keras = sys.modules["keras"]

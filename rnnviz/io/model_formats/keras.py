@@ -22,7 +22,7 @@ from rnnviz.cells.interpreters.arrays import reordered_rows
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.frozen import dataclass
 from rnnviz.io.model_formats import keras_config
-from rnnviz.io.model_formats.keras_config import Computed, Configured
+from rnnviz.io.model_formats.keras_config import Configured
 from rnnviz.io.model_formats.keras_file import KerasFile, StoredArray, Tree, config_beside, read_array, read_tree
 from rnnviz.io.model_formats.model_file import (
     RNN_CELLS,
@@ -293,10 +293,10 @@ def configured_layer(file: KerasFile, layer: Configured, matched: Cells) -> Stor
         if matched.problem or [len(side) for side in matched.sides] != [len(side) for side in sides]:
             lacking = f"the file has {len(matched.within)} cells in its place, and it needs {needed}"
             raise UnreadableError(matched.problem or lacking)
-        computed = replace(computed, cell=computed.cell or _by_bias(_FAMILIES[3], matched.within[0]))
+        cell = computed.cell or _by_bias(_FAMILIES[3], matched.within[0])
         assumed = keras_config.settings_assumed(layer.item, str(entry.dtype), bool(layer.masking))
-        entry = replace(entry, cell=computed.cell, assumptions=(*entry.assumptions, *assumed))
-        made = _layer(file, entry, matched.sides, computed)
+        entry = replace(entry, cell=cell, assumptions=(*entry.assumptions, *assumed))
+        made = _layer(file, entry, matched.sides, CELLS[cell], computed.use_bias)
         return replace(made, read_state=_state(layer, entry, needed)) if entry.initial_state == "stored" else made
     except UnreadableError as error:
         return unsupported(entry, str(error))
@@ -312,7 +312,7 @@ def inferred_layer(file: KerasFile, name: str, found: Cells) -> StoredLayer:
         families = _FAMILIES[_gates(cells[0].recurrent_kernel)]
         if families != RNN_CELLS and len(families) > 1 and cells[0].bias is not None:
             families = (_by_bias(families, cells[0]),)
-        layer = _layer(file, entry, found.sides, Computed(families[0], any(cell.bias is not None for cell in cells)))
+        layer = _layer(file, entry, found.sides, CELLS[families[0]], any(cell.bias is not None for cell in cells))
     except UnreadableError as error:
         return unsupported(entry, str(error))
     entry = replace(layer.entry, cells=families, reason=ask_for_cell(families), assumptions=(_PLAIN_CALL,))
@@ -351,9 +351,7 @@ def _keras(cell: CellSpec) -> KerasLayer:
     return cell.keras
 
 
-def _layer(file: KerasFile, entry: Entry, sides: Sides, computed: Computed) -> StoredLayer:
-    assert computed.cell is not None
-    kind = CELLS[computed.cell]
+def _layer(file: KerasFile, entry: Entry, sides: Sides, kind: CellSpec, use_bias: bool) -> StoredLayer:
     if not entry.input_size or not entry.hidden_size:
         raise UnreadableError("its kernels are not matrices")
     cells = [cell for side in sides for cell in side]
@@ -362,8 +360,8 @@ def _layer(file: KerasFile, entry: Entry, sides: Sides, computed: Computed) -> S
     for side in sides:
         for number, cell in enumerate(side):
             _check(cell, entry.hidden_size if number else entry.input_size, entry.hidden_size, kind)
-    if any(cell.bias is not None for cell in cells) != computed.use_bias:
-        raise UnreadableError(f"use_bias is {str(computed.use_bias).lower()}, and its weights say otherwise")
+    if any(cell.bias is not None for cell in cells) != use_bias:
+        raise UnreadableError(f"use_bias is {str(use_bias).lower()}, and its weights say otherwise")
     return StoredLayer(entry, lambda: _parameters(file, sides, kind))
 
 
