@@ -246,12 +246,12 @@ def _load(path: Path) -> ModelProto:
 def _graph(network: Network, parameters: Parameters) -> GraphProto:
     before, layers, after = list[NodeProto](), list[NodeProto](), list[NodeProto]()
     constants: dict[str, Any] = {"one": np.array([1], np.int64), "joined": np.array([0, 0, -1], np.int64)}
+    constants["states_per_layer"] = np.full(network.num_layers, network.directions, np.int64)
     for layer in range(network.num_layers):
         weights = onnx_layer.weights(network, parameters, layer)
         constants |= {f"layer{layer}.{name}": array for name, array in weights.items()}
         layers += _layer(network, layer)
     if network.num_layers > 1:
-        constants["states_per_layer"] = np.full(network.num_layers, network.directions, np.int64)
         for name in network.kind.state_symbols:
             first, last = (_of_layers(network, f"{name}_{end}") for end in "0n")
             before.append(helper.make_node("Split", [f"{name}_0", "states_per_layer"], first, axis=0))

@@ -44,9 +44,9 @@ def test_an_npz_that_unpacks_to_more_than_its_weights_is_not_unpacked(tmp_path: 
     header = np.lib.format.header_data_from_array_1_0(np.zeros((2, 2), np.float32))
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("weight_hh_l0.npy", "w") as file:
         np.lib.format.write_array_header_1_0(file, header)
-        for _ in range(200):
+        for _ in range(40):
             file.write(bytes(1 << 20))
-    with pytest.raises(InputError, match=r"an array of the shape \(2, 2\) would have 144 bytes and has 209715328"):
+    with pytest.raises(InputError, match=r"an array of the shape \(2, 2\) would have 144 bytes and has 41943168"):
         open_model(path)
 
 
@@ -76,10 +76,10 @@ def test_tuples_that_refer_to_each_other_are_followed_once(tmp_path: Path, pickl
 @pytest.mark.slow
 def test_a_storage_that_unpacks_to_more_than_its_size_is_not_unpacked(tmp_path: Path) -> None:
     path = tmp_path / "w.pt"
-    path.write_bytes(torch_archive(tensor("I16\nI4\n", "I4\nI1\n"), bytes(100 << 20)))
+    path.write_bytes(torch_archive(tensor("I16\nI4\n", "I4\nI1\n"), bytes(20 << 20)))
     model = open_model(path)
     assert not model.entries[0].supported
-    with pytest.raises(InputError, match="has 104857600 bytes instead of 256"):
+    with pytest.raises(InputError, match="has 20971520 bytes instead of 256"):
         open_tensors(path).read("weight_hh_l0")
 
 

@@ -22,7 +22,6 @@ from tests.oracles.computed import assert_near
 
 pytestmark = pytest.mark.slow
 STACKS = ("uni1", "uni3", "bi1", "bi3")
-each_cell = pytest.mark.parametrize("cell", ["rnn_relu", "rnn_tanh", "lstm", "gru"])
 
 
 @pytest.fixture
@@ -44,8 +43,9 @@ def copied(tmp_path):
     return copied
 
 
-@each_cell
-@pytest.mark.parametrize("ending", ["keras", "h5"])
+@pytest.mark.parametrize(
+    ("cell", "ending"), [("lstm", "keras"), ("rnn_relu", "keras"), ("gru", "h5"), ("rnn_tanh", "h5")]
+)
 def test_layers_and_stacks_equal_keras(cell, ending, copied):
     path = copied(f"{cell}.{ending}", compression=zipfile.ZIP_DEFLATED)
     expected = np.load(BY_KERAS / f"{cell}.npz")
@@ -57,14 +57,14 @@ def test_layers_and_stacks_equal_keras(cell, ending, copied):
         assert_near(computed_on(path, expected["x"], entry.name).out.swapaxes(0, 1), expected[name], 1e-5, name)
 
 
-@each_cell
+@pytest.mark.parametrize("cell", ["rnn_tanh", "gru"])
 def test_weights_without_a_config_are_read_layer_by_layer(cell, tmp_path):
     with zipfile.ZipFile(BY_KERAS / f"{cell}.keras") as archive:
         # The same that Keras saves as weights alone.
         path = Path(archive.extract("model.weights.h5", tmp_path))
     expected = np.load(BY_KERAS / f"{cell}.npz")
     assert all(entry.supported and entry.num_layers == 1 for entry in open_model(path).entries)
-    for name in STACKS:
+    for name in ("uni1", "bi3"):
         x = expected["x"]
         for number in range(int(name[-1])):
             entry = entry_of(path, f"{name}_{number}")
@@ -266,7 +266,7 @@ def archive(path, config, weights, compression=zipfile.ZIP_STORED):
 
 def test_archives_that_unpack_to_far_more_than_they_are_are_refused(tmp_path):
     with pytest.raises(InputError, match="would have"):
-        open_model(archive(tmp_path / "a.keras", b"{}", bytes(50 << 20), zipfile.ZIP_DEFLATED))
+        open_model(archive(tmp_path / "a.keras", b"{}", bytes(8 << 20), zipfile.ZIP_DEFLATED))
     with pytest.raises(InputError, match="too large"):
         open_model(archive(tmp_path / "b.keras", bytes(65 << 20), weights_of("lstm"), zipfile.ZIP_DEFLATED))
 
