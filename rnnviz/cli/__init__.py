@@ -1,9 +1,8 @@
 """The command line.
 
 Exit codes: 0 agree (or drift, without --strict, or nothing was to be checked); 1 disagree; 2 the input or the command
-is wrong; 3 an engine is missing, failed or died. An error is one sentence on standard error; RNNVIZ_DEBUG=1 adds the
-traceback.
-A signal that ends the program, such as Ctrl-C, gives 128 plus its number.
+is wrong; 3 an engine is missing, failed or died; 128 and the number of a signal that ended the program, such as Ctrl-C.
+An error is one sentence on standard error; RNNVIZ_DEBUG=1 adds the traceback.
 """
 
 import os

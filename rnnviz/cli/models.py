@@ -176,13 +176,10 @@ def _refuse_options(options: Namespace, keys: Sequence[str], needs: str) -> None
 def config_from_model(
     path: Path, name: str | None, cell: str | None, initial_state: str | None = None
 ) -> tuple[Config, "Entry"]:
-    """A config that runs a recurrent network in a model file, with the entry of the file that it runs.
+    """A config that runs a recurrent network in a model file, by its absolute path, and the entry that it runs.
 
-    `name` is that of the entry, which may be None if there is only one; `cell` is needed if the file does not name it.
-    `initial_state` is one of `DRAWN` or the path of an .npz file; None takes it from the model file, or draws it. The
-    config contains the absolute path of the file, so that it can be saved anywhere.
-
-    Raises an InputError if no entry has that name, it cannot be run, or the cell or the initial state must be given.
+    `name` may be None if there is only one entry; `cell` is needed if the file does not name it. `initial_state` is one
+    of `DRAWN` or the path of an .npz file; None takes it from the model file, or draws it.
     """
     from rnnviz.io.model_formats.load import DRAWN, choose, config_of, nothing_recognized, open_state
 

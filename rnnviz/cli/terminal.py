@@ -310,8 +310,7 @@ _SHARED: dict[str, tuple[str, dict[str, Any]]] = {
 def option(parser: ArgumentParser | _ArgumentGroup, words: str, text: str = "", **settings: Any) -> None:
     """Add an option or an argument by its names and its value, as in "-o --output PATH", with its help.
 
-    The value decides its type; an option without one that has no choices is a flag. `text` may be left out of `_SHARED`
-    ones.
+    The value decides its type; an option without one that has no choices is a flag. `_SHARED` ones need no `text`.
     """
     names, value = list[str](), ""
     for word in words.split(" "):
@@ -338,10 +337,7 @@ def load(path: Path) -> Config:
 
 
 def config_of(options: Namespace) -> Config:
-    """The config that a command runs, with --cell and --input, and with --engines where the command has no --reference.
-
-    Raises an InputError that names the option if one is not valid, or the config has keys that contradict it.
-    """
+    """The config that a command runs, with --cell and --input, and with --engines where it has no --reference."""
     config = with_cell(load(options.config), options.cell)
     file = options.input
     if file == "":
@@ -363,10 +359,7 @@ def with_cell(config: Config, cell: str | None) -> Config:
 
 
 def engine_names(engines: str | None, reference: str | None = None) -> tuple[str, ...] | None:
-    """The engines of --engines, checked, with those of --reference; None without --engines.
-
-    Raises an InputError if a name is unknown or given twice; the sentence names the option.
-    """
+    """The engines of --engines, checked, with those of --reference; None without --engines."""
     from rnnviz.engines.registry import find_engine
 
     if reference is not None:
@@ -384,10 +377,7 @@ def engine_names(engines: str | None, reference: str | None = None) -> tuple[str
 def run_config(
     config: Config, options: Namespace, load: "Load | None" = None, audit: "AuditMode" = "auto"
 ) -> RunResult:
-    """Run a config, with a progress bar unless --quiet.
-
-    Code of the user may run only if --engines, --reference or --cell names it, not a config.
-    """
+    """Run a config; code of the user runs only if --engines, --reference or --cell names it, not a config."""
     from rnnviz.execution.supervisor import run
     from rnnviz.io.inputs import load_inputs
 

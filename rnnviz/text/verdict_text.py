@@ -96,10 +96,7 @@ def fill(template: str, **values: object) -> Text:
 
 
 def verdict_sentence(result: RunResult, candidate: str | None) -> VerdictWords:
-    """The verdict on a candidate: wrong engines, the first difference, failed checks, undetectable bugs.
-
-    Without a candidate, that on the reference alone.
-    """
+    """The verdict on a candidate, or on the reference alone: wrong engines, the first difference, failed checks."""
     comparison, engines = _compared(result, candidate)
     verdict = result.verdict if comparison is None else result.comparison_verdict(comparison)
     failed, audits = result.failed_checks(*engines), _audits(result, engines, "forward")

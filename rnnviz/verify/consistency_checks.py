@@ -183,7 +183,7 @@ def tallied_checks(trace: Trace, cells: "CellStateTally", finals: "CellStateTall
 def state_equality(reference: Trace, candidate: Trace, rtol: float, atol: float) -> list[Check]:
     """Compare the final states of a recording without hidden states with the other trace's.
 
-    The final hidden states are compared as hidden states, unless each sample has its own last time step.
+    Its h are compared as hidden states, unless each sample has its own last time step.
     """
     partial = candidate if candidate.partial else reference
     other = reference if partial is candidate else candidate

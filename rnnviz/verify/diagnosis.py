@@ -399,10 +399,7 @@ def nearest(
 
 
 def distinguishable(trace: Trace, wrong: int) -> bool:
-    """Whether an engine has enough numbers, of which some are `wrong`, to know its known bug by them.
-
-    One number fits many by coincidence.
-    """
+    """Whether an engine has enough numbers, of which some are `wrong`: one fits many known bugs by coincidence."""
     return trace.hidden[0, 0].size > 1 and wrong != 1
 
 

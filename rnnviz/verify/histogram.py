@@ -1,8 +1,7 @@
 """Streaming histogram of non-negative values on a logarithmic scale.
 
-A bin reaches from just above a power of two to the next one: (2^k, 2^(k+1)]. One, the limit of an error ratio, is an
-edge, and a number that just passes is counted below it. Zero and infinity have their own bins; what is above 2^1023
-counts as infinite. The powers are read from the numbers' bits, which costs less than a logarithm.
+A bin is (2^k, 2^(k+1)]: one, the limit of an error ratio, is an edge, and a number that just passes is below it. Zero
+and infinity have their own bins. The powers are read from the numbers' bits, which costs less than a logarithm.
 """
 
 from typing import Any

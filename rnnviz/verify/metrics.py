@@ -1,10 +1,7 @@
 """Errors between two arrays, element by element: absolute, relative to the tolerance, in ulp, and signed.
 
-Everything is computed in float64, so that float32 numbers lose nothing to the comparison. Two NaNs, or two
-infinities of one sign, in the same place are equal; a number that is not finite next to any other one is
-infinitely far from it.
-
-Two engines are compared block by block, in the order of the pass that computes the array.
+Everything is computed in float64, so that float32 numbers lose nothing to the comparison. Two NaNs, or two infinities
+of one sign, are equal; a number that is not finite is infinitely far from any other one.
 """
 
 from collections.abc import Iterator
@@ -28,8 +25,7 @@ UlpArray: TypeAlias = NDArray[np.unsignedinteger[Any]]
 
 
 def abs_error(reference: FloatArray, candidate: FloatArray) -> NDArray[np.float64]:
-    """|candidate - reference| in float64 (B, N, H): 0 for two NaNs or two equal infinities, infinite for other pairs
-    that are not finite."""
+    """|candidate - reference| in float64 (B, N, H): 0 for two NaNs, infinite for other unequal pairs not finite."""
     r, c = reference.astype(np.float64), candidate.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         error = np.subtract(c, r, out=c)
@@ -42,10 +38,7 @@ def abs_error(reference: FloatArray, candidate: FloatArray) -> NDArray[np.float6
 
 
 def tolerance(reference: FloatArray, rtol: float, atol: float) -> NDArray[np.float64]:
-    """atol + rtol · |reference| (B, N, H); atol where the reference is not finite.
-
-    It is finite, so that NaN and infinity are never within it.
-    """
+    """atol + rtol · |reference| (B, N, H), always finite; atol where the reference is not."""
     magnitude = np.abs(reference.astype(np.float64))
     strange = ~np.isfinite(magnitude)
     if strange.any():

@@ -90,8 +90,7 @@ def _places(
     times: NDArray[np.intp],
     columns: tuple[NDArray[np.intp], ...],
 ) -> NDArray[np.int64]:
-    """(K, 5): the mismatches of some columns, samples and units, of one lane at the given time steps, in their
-    order."""
+    """(K, 5): the mismatches of some columns, samples and units, of a lane at some time steps, in their order."""
     samples, units = columns
     # All columns at once where most are wanted: one by one they take longer.
     most = 2 * len(units) > comparison.error_ratio_by_column[lane].size

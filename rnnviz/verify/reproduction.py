@@ -1,12 +1,9 @@
 """Whether a known bug gives every number of a trace, within the rounding that the engine may have.
 
-Each step is computed with the bug from the engine's own numbers, with the rounding bounds of the step audit: the new
-states, the stored ones and returned lines must be within eight bounds. So a known bug with another error on top of it
-reproduces nothing.
-
-Where that cannot be, in a recording without all hidden states and with bugs of padding, whole runs with the bug are
-compared with the trace. How far a correct engine may be off is measured: a second run has its inputs and parameters
-rounded at random. So are the gradients of a bug of the backward pass.
+Each step is computed with the bug from the engine's own numbers: states and returned lines must be within eight
+rounding bounds. So a known bug with another error on top of it reproduces nothing. Where that cannot be, in a recording
+without all hidden states, with bugs of padding, and of gradients, whole runs with the bug are compared with the trace.
+How far a correct engine may be off is measured: a second run has its inputs and parameters rounded at random.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -251,10 +248,7 @@ def randomly_rounded(arrays: Mapping[str, FloatArray], eps: float) -> dict[str, 
 
 
 def limits(expected: FloatArray, moved: FloatArray, found: FloatArray, trace: Trace, axes: tuple[int, ...]) -> Any:
-    """How far the numbers of a correct engine may be off, from how far a random rounding moved them.
-
-    The largest movement over the axes counts, and the largest magnitude.
-    """
+    """How far a correct engine may be off, from the largest movement over the axes by a random rounding, and size."""
     movement = np.abs(moved.astype(np.float64) - expected).max(axis=axes, keepdims=True, initial=0.0)
     size = np.abs(expected).max(axis=axes, keepdims=True, initial=0.0, where=np.isfinite(expected))
     limit = _MOVEMENTS * movement + _ROUNDINGS * trace.eps * size + ALLOWED * storage_bound(found, trace.stored_as)

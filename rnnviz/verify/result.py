@@ -133,12 +133,10 @@ class RunResult(Displayed):
     def _verdict(self, comparison: Comparison, way: PassName) -> Verdict:
         """The verdict on a pass of one candidate.
 
-        Disagree if either engine is wrong, or numbers that are not finite are in different places; drift if
-        every step is correct and the accumulated difference still passes the tolerance; else agree. Without an
-        audit, as where a recording lacks steps, no one knows who is correct, and a difference above the tolerance
-        is disagree. So it is if a value outside the tolerance is undetermined in either engine, since an error
-        may be hidden there. Undetermined values in which the engines agree make no such difference: within the
-        tolerance, they are as near each other as those from which a network drifts.
+        Disagree if either engine is wrong, or numbers that are not finite are in different places; drift if every step
+        is correct and the accumulated difference still passes the tolerance; else agree. A difference is disagree
+        without an audit, as no one knows who is correct, and where a value outside the tolerance is undetermined in
+        either engine, since an error may be hidden there.
         """
         pair, arrays = (comparison.reference, comparison.candidate), compared(comparison, way)
         if any(own.nonfinite_apart for own in arrays) or any(self.wrong(engine, way) for engine in pair):
@@ -170,8 +168,7 @@ class RunResult(Displayed):
 
     @property
     def first_fault(self) -> tuple[str, Location] | None:
-        """The first engine that is known to be wrong, candidates first, and its first wrong step; else the first
-        candidate with a mismatch, and the first one; None where neither is known."""
+        """The first wrong engine, candidates first, with its first wrong step; else the first mismatch, or None."""
         return self.fault_in(self.by_importance)
 
     def fault_in(self, comparisons: Sequence[Comparison]) -> tuple[str, Location] | None:

@@ -1,7 +1,6 @@
 """Undetectable known bugs of a config: a green verdict verifies nothing about them.
 
-Every known bug that the network can have is made on purpose, on a part of the run that is small enough, and audited
-as any engine is.
+Every known bug of the network is made on purpose in a small part of the run, which is audited as any engine is.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -51,10 +50,7 @@ def undetectable(inputs: Inputs, way: PassName = "forward", among: Collection[st
 
 
 def suggested_config(inputs: Inputs, blind: tuple[str, ...], load: Load) -> Config | None:
-    """The config with the smallest change that detects the most bugs of `blind`; None if no change detects more.
-
-    Bugs without an effect are undetectable, such as a transposed weight of a single unit. The network is unchanged.
-    """
+    """The config with the smallest change that detects the most bugs of `blind`; None if no change detects more."""
     changes = list(_changes(inputs.config))
     fewest = len(blind) - 1
     if len(changes) > 1:
@@ -70,10 +66,7 @@ def suggested_config(inputs: Inputs, blind: tuple[str, ...], load: Load) -> Conf
 
 
 def _left(config: Config, load: Load, blind: tuple[str, ...], limit: int) -> int:
-    """Number of known bugs that the config cannot reveal; that of `blind` alone if it is above the limit.
-
-    If the files of the config do not fit it, that is all of them.
-    """
+    """How many bugs the config cannot reveal, of `blind` alone if above the limit; all if files do not fit it."""
     try:
         inputs = load(_short(config))
     except InputError:

@@ -115,8 +115,7 @@ class Recorded:
 def recorded(result: RunResult) -> Recorded:
     """The first engine that is not known to be wrong, the reference before the others; else the reference.
 
-    A recording that lacks arrays comes after complete ones, and one that lacks hidden
-    states is not chosen. Two correct engines can diverge; a third need not agree with either.
+    Recordings that lack arrays come last. Two correct engines can diverge; a third need not agree with either.
     """
     whole = [trace for trace in result.traces.values() if not trace.partial]
     right = [trace for trace in whole if not result.wrong(trace.engine)]
@@ -136,10 +135,7 @@ def recorded(result: RunResult) -> Recorded:
 
 
 def tolerances(result: RunResult, trace: Trace) -> tuple[float, float]:
-    """(rtol, atol): the run's for the trace that is met, but no stricter than those of its type.
-
-    The notebook rounds otherwise than the engines.
-    """
+    """(rtol, atol): the run's, but no stricter than those of the trace's type, as a notebook rounds otherwise."""
     own = comparing.tolerances(result.config, trace)
     by_type = comparing.defaults(result.config, trace)
     return max(own[0], by_type[0]), max(own[1], by_type[1])

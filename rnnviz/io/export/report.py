@@ -60,10 +60,7 @@ _OPEN_ROWS = 40
 def write_report(
     result: RunResult, path: Path, pictures: Sequence[ReportPicture] = (), *, outdated: bool = False
 ) -> int:
-    """Write the HTML report of a run, with pictures of its network, and return the size of the file in bytes.
-
-    `outdated` says that settings or files were changed after the run.
-    """
+    """Write the HTML report of a run, and return its size in bytes; `outdated` if settings changed after the run."""
     return write_text(path, report_html(result, pictures, datetime.now(UTC), outdated=outdated))
 
 
@@ -113,10 +110,7 @@ def run_title(result: RunResult) -> str:
 
 @cache
 def html_environment(folder: str) -> Environment:
-    """The templates in a folder of the resources, and those of the report.
-
-    Values are escaped, without characters that HTML forbids.
-    """
+    """The templates in a folder of the resources, and those of the report; values are escaped."""
     environment = Environment(
         loader=FileSystemLoader([resource_path(folder), resource_path("report")]),
         autoescape=True,
