@@ -27,7 +27,6 @@ from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.core.words import unreadable
 from rnnviz.frozen import dataclass
 from rnnviz.io.outputs import atomic_write, write_text
-from rnnviz.series.outlines import LogScale, log_scale
 from rnnviz.sweeps.grid import Point, checked_value, key_spec
 from rnnviz.text.verdict_text import MARKS
 from rnnviz.verify.verdict import VERDICTS
@@ -483,28 +482,3 @@ def cells(
     np.add.at(done, (down_at, across_at), verdicts != WAITING)
     values = np.where(rows == NO_ROW, np.nan, figures.values[quantity][rows])
     return Cells(down, across, values, nan, rows, worst, counts, done)
-
-
-@dataclass(frozen=True)
-class ColorRange:
-    """The scale from numbers to colors: 0 is the smallest, 1 the largest, and 0.5 the limit if there is one."""
-
-    scale: LogScale
-    limit: float | None
-
-    def fractions(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The position of each number, logarithmic; zero is at 0, infinity at 1, NaN remains NaN."""
-        scale = self.scale
-        positions = scale.positions(values)
-        if self.limit is None:
-            return np.asarray(np.clip((positions - scale.lowest) / (scale.highest - scale.lowest), 0.0, 1.0))
-        middle = np.log10(self.limit)
-        below, above = max(middle - scale.lowest, 1.0), max(scale.highest - middle, 1.0)
-        parts = np.where(positions < middle, (positions - middle) / below, (positions - middle) / above)
-        return np.asarray(np.clip(0.5 + 0.5 * parts, 0.0, 1.0))
-
-
-def color_range(values: NDArray[np.float64], limit: float | None) -> ColorRange:
-    """The displayed range, which includes the limit."""
-    finite = np.abs(values[~np.isnan(values)])
-    return ColorRange(log_scale((finite,), *(() if limit is None else (limit,))), limit)

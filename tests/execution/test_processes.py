@@ -150,7 +150,7 @@ sys.exit(0)
     assert gone(int(pid))
 
 
-@pytest.mark.parametrize("stop", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM])
 def test_a_program_that_is_killed_leaves_no_orphan_and_no_folder(tmp_path: Path, stop: signal.Signals) -> None:
     code = """
 from tests.leaks import children

@@ -185,18 +185,6 @@ def test_a_file_that_its_framework_refuses_is_refused(tmp_path: Path, form: Weig
         checked(made("lstm", 2), form, path)
 
 
-@pytest.mark.slow
-def test_gluon_is_asked_about_more_layers_than_its_own_method_can_count(tmp_path: Path) -> None:
-    needs_library(GLUON_PARAMS)
-    inputs = made("gru", 12)
-    path = written(inputs, GLUON_PARAMS, tmp_path)
-    assert checked(inputs, GLUON_PARAMS, path).library.startswith("mxnet")
-    array = inputs.parameters["l11_h2h_weight"]
-    change(path, array[0, 0], array[0, 0] + np.float32(0.01))
-    with pytest.raises(EngineError, match="at layer 11, forward"):
-        checked_by_library(inputs, GLUON_PARAMS, path)
-
-
 @pytest.mark.parametrize("form", [GLUON_PARAMS, TORCH_SAFETENSORS], ids=lambda form: form.ending)
 def test_without_the_framework_the_check_says_that_it_was_not_run(
     tmp_path: Path, form: WeightFormat, monkeypatch: pytest.MonkeyPatch
@@ -215,16 +203,6 @@ def test_rounding_of_mxnet_is_not_a_reason_to_refuse_a_file(tmp_path: Path) -> N
     assert "rounds what an rnn_relu" in checked(inputs, GLUON_PARAMS, written(inputs, GLUON_PARAMS, tmp_path)).reason
     other = made("rnn_tanh", dtype="float64")
     assert checked(other, GLUON_PARAMS, written(other, GLUON_PARAMS, tmp_path)).library.startswith("mxnet")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("form", WEIGHT_FORMATS, ids=lambda form: form.ending)
-def test_large_weights_of_a_chaotic_network_are_verified(tmp_path: Path, form: WeightFormat) -> None:
-    needs_library(form)
-    inputs = made("lstm", 3, True, scale=20.0)
-    path = written(inputs, form, tmp_path)
-    assert checked(inputs, form, path)
-    assert np.abs(inputs.parameters["l2_h2h_weight"]).max() > 10.0
 
 
 def test_an_archive_that_lacks_an_array_is_refused(tmp_path: Path) -> None:

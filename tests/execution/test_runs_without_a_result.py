@@ -28,10 +28,7 @@ from tests.leaks import children
         (loads.refuse_input, "input", None, "The weather is wrong: it must be fair."),
         (loads.refuse_key, "input", "sequence.path", "sequence.path is wrong: it must be right."),
         (loads.use_all_memory, "input", None, "The run needs more memory than is available: reduce a size."),
-        pytest.param(
-            *(loads.map_too_much, "input", None, "The run needs more memory than is available: reduce a size."),
-            marks=pytest.mark.slow,
-        ),
+        (loads.map_too_much, "input", None, "The run needs more memory than is available: reduce a size."),
         (loads.fill_the_disk, "engine", None, "The run could not be stored in {}: No space left on device."),
         (loads.blunder, "engine", None, "The run failed: ZeroDivisionError: nobody thought of this."),
     ],
@@ -172,12 +169,7 @@ def test_values_that_others_remove_during_the_audit_are_a_sentence(supervisor: S
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("load", "error"),
-    [
-        pytest.param(loads.refuse_input, InputError, marks=pytest.mark.slow),
-        pytest.param(loads.refuse_key, InputError, marks=pytest.mark.slow),
-        pytest.param(loads.fill_the_disk, EngineError, marks=pytest.mark.slow),
-        (loads.die, EngineError),
-    ],
+    [(loads.refuse_input, InputError), (loads.refuse_key, InputError), (loads.die, EngineError)],
 )
 def test_run_raises_the_error_of_the_worker(load: supervisor_module.Load, error: type[Exception]) -> None:
     with pytest.raises(error) as caught:

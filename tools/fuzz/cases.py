@@ -116,18 +116,16 @@ def rnnviz(chance: Random, folder: Path) -> bytes:
 
 
 _NAMES = (
-    "../../outside",
-    "/tmp/outside",
-    "files/0/../../outside",
-    "files/0/..",
-    "files/0/./x",
-    "files\\0\\x",
-    "C:/outside",
-    "files/0/a\x00b",
-    "files/0/" + "n" * 400,
-    "files/1/x.npy",
-    "manifest.json/x",
-    "",
+    *(
+        "../../outside",
+        "/tmp/outside",
+        "files/0/../../outside",
+        "files/0/..",
+        "files/0/./x",
+        "files\\0\\x",
+        "C:/outside",
+    ),
+    *("files/0/a\x00b", "files/0/" + "n" * 400, "files/1/x.npy", "manifest.json/x", ""),
 )
 
 

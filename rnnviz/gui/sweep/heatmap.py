@@ -22,10 +22,12 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QApplication
 
 from rnnviz.core import number_format
+from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.views.table import blend
 from rnnviz.gui.views.unrolled.colormap import interpolated, on
-from rnnviz.sweeps.results import COMPUTED_PLACES, NO_ROW, ROW_MARKS, ROW_VERDICTS, WAITING, Cells, ColorRange
+from rnnviz.series.outlines import LogScale, log_scale
+from rnnviz.sweeps.results import COMPUTED_PLACES, NO_ROW, ROW_MARKS, ROW_VERDICTS, WAITING, Cells
 
 STEPS = 256
 _PALE = 0.5
@@ -44,6 +46,31 @@ def colors(theme: Theme, *, limit: bool) -> NDArray[np.uint8]:
         alarm = interpolated((blend(theme, "wrong", _PALE).name(), theme.wrong), shares * 2.0 - 1.0)
         found = np.where((shares > 0.5)[:, None], alarm, calm)
     return np.round(found).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class ColorRange:
+    """The scale from numbers to colors: 0 is the smallest, 1 the largest, and 0.5 the limit if there is one."""
+
+    scale: LogScale
+    limit: float | None
+
+    def fractions(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The position of each number, logarithmic; zero is at 0, infinity at 1, NaN remains NaN."""
+        scale = self.scale
+        positions = scale.positions(values)
+        if self.limit is None:
+            return np.asarray(np.clip((positions - scale.lowest) / (scale.highest - scale.lowest), 0.0, 1.0))
+        middle = np.log10(self.limit)
+        below, above = max(middle - scale.lowest, 1.0), max(scale.highest - middle, 1.0)
+        parts = np.where(positions < middle, (positions - middle) / below, (positions - middle) / above)
+        return np.asarray(np.clip(0.5 + 0.5 * parts, 0.0, 1.0))
+
+
+def color_range(values: NDArray[np.float64], limit: float | None) -> ColorRange:
+    """The displayed range, which includes the limit."""
+    finite = np.abs(values[~np.isnan(values)])
+    return ColorRange(log_scale((finite,), *(() if limit is None else (limit,))), limit)
 
 
 def pixels(cells: Cells, color_range: ColorRange, theme: Theme) -> NDArray[np.uint8]:

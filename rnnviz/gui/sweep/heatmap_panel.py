@@ -10,7 +10,7 @@ from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QSizePolicy, QToolTip, QVBoxLayout, QWidget
 
 from rnnviz.core import number_format
-from rnnviz.gui.sweep.heatmap import STEPS, Heatmap, colors
+from rnnviz.gui.sweep.heatmap import STEPS, ColorRange, Heatmap, color_range, colors
 from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
@@ -23,11 +23,9 @@ from rnnviz.sweeps.results import (
     ROW_VERDICTS,
     WAITING,
     Cells,
-    ColorRange,
     SweepFigures,
     SweepQuantity,
     cells,
-    color_range,
     short_key,
 )
 
