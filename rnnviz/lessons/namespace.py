@@ -305,17 +305,9 @@ def _equal(a: Value, b: Value) -> bool:
     return bool(np.all((left == right) | ((left != left) & (right != right))))
 
 
-def _len(value: Value) -> int:
-    return len(value) if isinstance(value, tuple | list) else len(array(value))
-
-
-def _concat(value: Value, *others: Value, dim: int = -1) -> Value:
-    return np.concatenate([array(value), *map(array, others)], axis=dim)
-
-
 VIEWS: Mapping[str, Callable[..., Value]] = {
     "shape": lambda value: array(value).shape,
-    "len": _len,
+    "len": lambda value: len(value) if isinstance(value, tuple | list) else len(array(value)),
     "transpose": lambda value: array(value).T,
 }
 """Functions that read no number."""
@@ -329,7 +321,7 @@ FUNCTIONS: Mapping[str, Callable[..., Value]] = {
     "min": partial(_extreme, np.min),
     "close": _close,
     "equal": _equal,
-    "concat": _concat,
+    "concat": lambda value, *others, dim=-1: np.concatenate([array(value), *map(array, others)], axis=dim),
     "abs": lambda value: np.abs(array(value)),
     "relu": lambda value: np.maximum(array(value), array(value).dtype.type(0)),
     "tanh": lambda value: np.tanh(array(value)),

@@ -199,7 +199,11 @@ def load_sweep_results(path: Path) -> SweepTable:
     """Read a file that a sweep has written. Raises an InputError if it cannot be read, or is something else."""
     check_regular(path)
     try:
-        keys, records = _json_records(path) if path.suffix.lower() == ".json" else _csv_records(path)
+        if path.suffix.lower() == ".json":
+            content = json.loads(path.read_text(encoding="utf-8"))
+            keys, records = content["keys"], content["rows"]
+        else:
+            keys, records = _csv_records(path)
         for key in keys:
             if key_spec(key) is None:
                 raise ValueError(f"{key} is not a key of a sweep")
@@ -209,11 +213,6 @@ def load_sweep_results(path: Path) -> SweepTable:
     except DAMAGE as error:
         reason = f"{error} is missing in it" if isinstance(error, KeyError) else str(error).rstrip(".")
         raise InputError(f"{path} is not a table written by rnnviz sweep: {in_short(reason)}.") from error
-
-
-def _json_records(path: Path) -> tuple[list[str], Sequence[Mapping[str, Any]]]:
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return content["keys"], content["rows"]
 
 
 def _csv_records(path: Path) -> tuple[list[str], Sequence[Mapping[str, Any]]]:

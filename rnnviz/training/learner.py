@@ -54,7 +54,10 @@ class ManualGradients:
         x = np.ascontiguousarray(batch.x, network.dtype)
         loss = LossGradient(None, zero_state(network, samples), truncate=truncate)
         inputs = Inputs(config, x, network_parameters(network, parameters), state, loss=loss)
-        trace = self._trace_for(network, batch)
+        if self._trace is None or self._trace.shape[2:4] != (timesteps, samples):
+            names = (*network.kind.state_symbols, *gradient_names(network))
+            self._trace = trace_in_memory("manual", network, Places.of(network, timesteps, samples), names)
+        trace = self._trace
         self._engine.run(inputs, trace, lambda _: None)
         prediction = predict(parameters, trace.output, batch, classes=self._classes)
         inputs = replace(inputs, loss=replace(loss, out=prediction.out))
@@ -62,13 +65,6 @@ class ManualGradients:
         gradients = {name: np.array(trace[f"{OF_PARAMETERS}{name}"]) for name in network.parameter_shapes()}
         final = {symbol: np.array(trace[f"state.{symbol}"]) for symbol in network.kind.state_symbols}
         return prediction, gradients | prediction.parameters, final
-
-    def _trace_for(self, network: Network, batch: Batch) -> Trace:
-        timesteps, samples, _ = batch.x.shape
-        if self._trace is None or self._trace.shape[2:4] != (timesteps, samples):
-            names = (*network.kind.state_symbols, *gradient_names(network))
-            self._trace = trace_in_memory("manual", network, Places.of(network, timesteps, samples), names)
-        return self._trace
 
 
 class Learner(ABC):
