@@ -1,6 +1,6 @@
 """Config of a run: six frozen sections that mirror the tables of the TOML file, validated on creation."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import field, fields, replace
 from functools import lru_cache
 from typing import Any
@@ -12,11 +12,11 @@ from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import (
     LARGEST_SEED,
     config_field,
-    declarations,
     display_key,
     display_value,
     parse_activation,
     section_from_mapping,
+    section_to_mapping,
 )
 from rnnviz.core.sequence import SequenceSource as SequenceSource
 from rnnviz.core.sequence import alphabet, check_sequence
@@ -278,14 +278,7 @@ class Config:
         """Validate a mapping as a TOML file gives it. Raises ConfigError on the first key that is not allowed."""
         if not isinstance(values, Mapping):
             raise ConfigError("config", "A config must be a table of tables, such as [network].")
-        refuse_other_kind(values, "config")
-        for name in values:
-            if name not in SECTIONS:
-                raise ConfigError(
-                    name,
-                    f"{display_key(name)} is not a known table: a config may hold {', '.join(SECTIONS)}."
-                    + suggest(str(name), SECTIONS),
-                )
+        check_tables(values, "config", SECTIONS)
         others: dict[str, Any] = {
             name: section_from_mapping(kind, name, _with_implied(name, values.get(name, {})))
             for name, kind in SECTIONS.items()
@@ -344,12 +337,7 @@ class Config:
             section = getattr(self, name)
             if section == Backward():
                 continue
-            values = {key: getattr(section, key) for key in declarations(type(section))}
-            tables[name] = {
-                key: list(value) if isinstance(value, tuple) else value
-                for key, value in values.items()
-                if value is not None
-            }
+            tables[name] = section_to_mapping(section)
         return tables
 
     def with_engines(self, engines: tuple[str, ...], reference: str | None = None) -> "Config":
@@ -405,6 +393,15 @@ def refuse_other_kind(values: Mapping[str, Any], *wanted: str) -> None:
             if kind not in wanted:
                 raise ConfigError(found, f"The file is a {kind}, not a {wanted[0]}: {use}.")
             return
+
+
+def check_tables(values: Mapping[str, Any], kind: str, names: Collection[str]) -> None:
+    """Raise a ConfigError for a table of another kind of file, or with an unknown name."""
+    refuse_other_kind(values, kind)
+    for name in values:
+        if name not in names:
+            sentence = f"{display_key(name)} is not a known table: a {kind} may hold {', '.join(names)}."
+            raise ConfigError(name, sentence + suggest(str(name), names))
 
 
 @lru_cache(maxsize=256)

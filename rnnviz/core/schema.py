@@ -216,6 +216,12 @@ def declarations(section: type) -> dict[str, FieldSpec]:
     return {f.name: f.metadata["declared"] for f in fields(section) if "declared" in f.metadata}
 
 
+def section_to_mapping(section: Any) -> dict[str, Any]:
+    """The table of a TOML file with the same settings, without keys that are None."""
+    values = {key: getattr(section, key) for key in declarations(type(section))}
+    return {k: list(value) if isinstance(value, tuple) else value for k, value in values.items() if value is not None}
+
+
 def section_from_mapping(section: type[Section], name: str, values: Any, **fixed: Any) -> Section:
     """One section of a config from a table. Raises ConfigError if a key is unknown, missing or not allowed."""
     if not isinstance(values, Mapping):

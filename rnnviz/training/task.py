@@ -8,10 +8,9 @@ from typing import Any
 import tomli_w
 
 from rnnviz.cells import CELLS
-from rnnviz.core.config import Config, Network, ParameterSource, refuse_other_kind
+from rnnviz.core.config import Config, Network, ParameterSource, check_tables
 from rnnviz.core.errors import ConfigError, InputError
-from rnnviz.core.schema import LARGEST_SEED, config_field, declarations, display_key, section_from_mapping
-from rnnviz.core.words import suggest
+from rnnviz.core.schema import LARGEST_SEED, config_field, section_from_mapping, section_to_mapping
 from rnnviz.engines.registry import ENGINES
 from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import read_toml
@@ -84,15 +83,7 @@ class TrainingTask:
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "TrainingTask":
         """Validate the tables of a task. Raises ConfigError on the first key that is not possible."""
-        refuse_other_kind(values, "training task")
-        names = [section.name for section in fields(cls)]
-        for name in values:
-            if name not in names:
-                raise ConfigError(
-                    name,
-                    f"{display_key(name)} is not a known table: a training task may hold {', '.join(names)}."
-                    + suggest(str(name), names),
-                )
+        check_tables(values, "training task", [section.name for section in fields(cls)])
         network = values.get("network", {})
         if isinstance(network, Mapping):
             if "input_size" in network:
@@ -156,15 +147,9 @@ class TrainingTask:
 
     def to_mapping(self) -> dict[str, dict[str, Any]]:
         """Tables of a TOML file with the same settings; keys that are None are left out, and so is the input size."""
-        given = {section.name: getattr(self, section.name) for section in fields(self)}
-        tables = {
-            name: {key: getattr(section, key) for key in declarations(type(section)) if key != "input_size"}
-            for name, section in given.items()
-        }
-        return {
-            name: {k: list(v) if isinstance(v, tuple) else v for k, v in table.items() if v is not None}
-            for name, table in tables.items()
-        }
+        tables = {section.name: section_to_mapping(getattr(self, section.name)) for section in fields(self)}
+        del tables["network"]["input_size"]
+        return tables
 
     def with_library(self, library: str) -> "TrainingTask":
         """The task with the library of --library; the sentence of a ConfigError names the option."""
