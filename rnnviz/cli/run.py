@@ -73,7 +73,7 @@ def _text(result: RunResult, options: Namespace) -> str:
         return json_text(result, options.next)
     if options.quiet:
         return ""
-    from rnnviz.results.tables import report
+    from rnnviz.text.verdict_text import report
 
     printed = (f"\n{display_name(engine)} printed:\n{text.rstrip()}\n" for engine, text in result.printed.items())
     commands = chain.from_iterable(map(options.next, result.by_importance))

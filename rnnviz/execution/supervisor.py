@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Lock, RLock
 
-import rnnviz.results.tables  # noqa: F401 (gives results their representations)
+import rnnviz.text.verdict_text  # noqa: F401 (gives results their representations)
 from rnnviz.core.config import Config, Network
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.inputs import Load, open_inputs

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import rnnviz.results.tables  # noqa: F401 (gives results their text)
+import rnnviz.text.verdict_text  # noqa: F401 (gives results their text)
 from rnnviz.verify.compare import ArrayComparison
 from rnnviz.verify.result import RunResult
 

@@ -16,9 +16,9 @@ from rnnviz.core.trace_index import Location
 from rnnviz.io.export.interactive_page import page_html, samples_of_page
 from rnnviz.io.export.report import html_environment
 from rnnviz.results.columns import COMPARED, DIFFERENCES, FIRST_MISMATCH, MISMATCHES, Column, filled
-from rnnviz.results.tables import comparison_in_words, headline, network_in_words, verdicts
+from rnnviz.text.config_diff import config_in_words
 from rnnviz.text.verdict_details import assumptions, say
-from rnnviz.text.verdict_text import MARKS, TextPart
+from rnnviz.text.verdict_text import MARKS, TextPart, comparison_in_words, headline, verdicts
 from rnnviz.verify.compare import ArrayComparison
 from rnnviz.verify.result import RunResult
 
@@ -57,7 +57,7 @@ def comparison_html(comparison: ArrayComparison) -> str:
 def _of_run(result: RunResult, page: str, comparisons: Sequence[ArrayComparison] = ()) -> str:
     return _html(
         comparisons,
-        lines=(network_in_words(result.config), *assumptions(result)),
+        lines=(config_in_words(result.config), *assumptions(result)),
         headline=headline(result),
         verdicts=[(words.verdict, words.sentence, words.notes) for words in verdicts(result)],
         page=page,

@@ -16,7 +16,7 @@ from rnnviz.explain.explanation import ExplanationCache, explain, padding_senten
 from rnnviz.explain.report import report
 from rnnviz.io.export.interactive_page import first_selected, samples_of_page
 from rnnviz.notebooks.display import view_html
-from rnnviz.results.tables import network_in_words
+from rnnviz.text.config_diff import config_in_words
 from rnnviz.verify.result import RunResult
 
 _NAMES = {"layer": "layer", "direction": "direction", "timestep": "time step", "sample": "sample", "unit": "unit"}
@@ -73,7 +73,7 @@ class View(anywidget.AnyWidget):
         self.observe(self._explain, "selection")
 
     def __repr__(self) -> str:
-        return f"View of {network_in_words(self.run.config)}; selection: {self.selection}"
+        return f"View of {config_in_words(self.run.config)}; selection: {self.selection}"
 
     def _place(self, value: Any) -> Location:
         """The place that a value names; raises an InputError if the view does not have it."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 from rnnviz.core.config import SECTIONS, Config, Network
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.schema import declarations
 from rnnviz.core.words import join_words, plural
 
@@ -44,3 +45,12 @@ def network_in_words(network: Network) -> str:
     directions = "both directions" if network.bidirectional else "backward" if network.reverse else "one direction"
     layers = f"{network.num_layers} layer{'s' * (network.num_layers > 1)}"
     return f"{network.kind.title}, {layers}, {directions}"
+
+
+def config_in_words(config: Config) -> str:
+    """The network in a line: "lstm: 3 features, 4 units, 2 layers in both directions, float32"."""
+    network = config.network
+    features, units = plural(network.input_size, "feature"), plural(network.hidden_size, "unit")
+    layers = plural(network.num_layers, "layer")
+    directions = " in both directions" if network.bidirectional else ", backward" if network.reverse else ""
+    return f"{display_name(network.cell)}: {features}, {units}, {layers}{directions}, {network.dtype}"

@@ -7,12 +7,13 @@ from typing import TypeAlias
 
 import numpy as np
 
-from rnnviz.core.engine_spec import is_own, is_recording
+from rnnviz.core.engine_spec import display_name, is_own, is_recording
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import capital, join_words, plural
 from rnnviz.frozen import dataclass
 from rnnviz.text import verdict_details as details
+from rnnviz.text.config_diff import config_in_words
 from rnnviz.text.verdict_details import SENTENCES, WORDS, say
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import ArrayComparison, Comparison, LaneComparison
@@ -21,6 +22,13 @@ from rnnviz.verify.result import PassJudgment, RunResult
 from rnnviz.verify.verdict import AuditVerdict, PassName, Verdict
 
 MARKS: dict[str, str] = {Verdict.AGREE: "✔", Verdict.DRIFT: "≈", Verdict.DISAGREE: "✘"}
+
+AUDIT_WORDS = {
+    AuditVerdict.RIGHT: "no errors",
+    AuditVerdict.WRONG: "wrong",
+    AuditVerdict.UNDETERMINED: "undetermined",
+    AuditVerdict.NOT_AUDITED: "not audited",
+}
 
 UNDETECTABLE = "undetectable"
 """The action of a link to the known bugs that the run could not reveal."""
@@ -391,3 +399,62 @@ def _sizes(comparison: Comparison) -> Iterator[str]:
         worst = max(others, key=lambda own: own.max_abs_error)
         place = f", at {worst.max_abs_error_place}" if worst.max_abs_error else ""
         yield f"Initial states and parameters: {_size(*others)}{place}."
+
+
+def headline(result: RunResult) -> str:
+    """How many of several engines are wrong, or of several candidates do not agree; "" where all do."""
+    wrong = [engine for engine in result.traces if result.wrong(engine) or result.wrong(engine, "backward")]
+    verdict, reference = result.overall_verdict, display_name(result.reference.engine)
+    if len(result.comparisons) < 2 or (not wrong and verdict is Verdict.AGREE):
+        return ""
+    blamed = [engine for engine in wrong if not is_recording(engine)]
+    named = blamed or wrong or [c.candidate for c in result.comparisons if result.candidate_verdict(c) is verdict]
+    all_of = f"{len(result.traces)} engines" if wrong else f"{len(result.comparisons)} candidates"
+    verb, what = ("differs", "differ"), f"from {reference}"
+    if blamed:
+        verb, what = ("is", "are"), "wrong"
+    elif wrong:
+        what = "from what these weights and this input give"
+    elif verdict is Verdict.DRIFT:
+        verb = "drifts", "drift"
+    engines = join_words(map(display_name, named))
+    return f"{MARKS[verdict]} {len(named)} of {all_of} {verb[len(named) > 1]} {what}: {engines}."
+
+
+def _first(result: RunResult) -> tuple[str, ...]:
+    line = headline(result)
+    return (line,) if line else ()
+
+
+def verdicts(result: RunResult) -> list[VerdictWords]:
+    """The verdict on each candidate, or on the only engine, the worst first, each before that on its gradients."""
+    candidates: list[str | None] = [c.candidate for c in result.by_importance]
+    each = ((verdict_sentence(result, name), gradient_words(result, name)) for name in candidates or [None])
+    return [words for pair in each for words in pair if words is not None]
+
+
+def report(result: RunResult) -> str:
+    """The verdicts of a run with all details, as the command line prints them."""
+    lines = [line for words in verdicts(result) for line in (str(words), *(f"  {note}" for note in words.notes))]
+    lacking = () if result.has_gradients else without_gradients(result, tuple(result.traces))
+    return "\n".join((*_first(result), *lines, *lacking))
+
+
+def run_in_words(result: RunResult) -> str:
+    lines = map(str, verdicts(result))
+    return "\n".join((config_in_words(result.config), *_first(result), *lines, *details.assumptions(result)))
+
+
+def comparison_in_words(comparison: ArrayComparison) -> str:
+    values = (details.error_size if comparison.mismatched else details.values_and_error)(comparison)
+    return say(
+        "{of}{own.candidate:name} compared with {own.reference:name}: {values}{within}",
+        own=comparison,
+        of="" if comparison.name == "h" else f"{comparison.name} of ",
+        values=values,
+        within="" if comparison.mismatched else ", all within the tolerance",
+    )
+
+
+# Lower layers import no text: their classes get it here.
+RunResult.as_text, ArrayComparison.as_text = run_in_words, comparison_in_words

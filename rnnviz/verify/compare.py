@@ -25,7 +25,7 @@ from rnnviz.verify.verdict import Verdict
 
 
 class Displayed:
-    """A result whose arrays are too long for a representation; `rnnviz.results.tables` sets its text and HTML."""
+    """A result whose arrays are too long for a representation; `rnnviz.text.verdict_text` sets its text and HTML."""
 
     as_text: ClassVar[Callable[[Any], str]] = object.__repr__
     as_html: ClassVar[Callable[[Any], str]] = object.__repr__

@@ -10,7 +10,7 @@ import pytest
 import rnnviz
 from rnnviz.captures import rnn_capture
 from rnnviz.captures.rnn_capture import Call, Capture, CapturedSequence, Network, joined
-from rnnviz.results.tables import verdicts
+from rnnviz.text.verdict_text import verdicts
 from tests.factories import make_result, setting
 from tests.io.export.report.reading import text_of
 

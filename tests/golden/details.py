@@ -10,8 +10,8 @@ from rnnviz.core.number_format import UNDEFINED_ULP
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.audit_rows import audit_rows, tolerance_remark
-from rnnviz.results.tables import comparison_in_words
 from rnnviz.text import verdict_details
+from rnnviz.text.verdict_text import comparison_in_words
 from rnnviz.verify.audit import WrongValue
 from rnnviz.verify.compare import Comparison, Mismatch
 from rnnviz.verify.result import Judgment, RunResult

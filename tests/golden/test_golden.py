@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from rnnviz.io.export.report import report_html
-from rnnviz.results.tables import report, verdicts
-from rnnviz.text.verdict_text import plain
+from rnnviz.text.verdict_text import plain, report, verdicts
 from rnnviz.verify.result import RunResult
 from tests.golden.details import lines
 from tests.golden.runs import RUNS

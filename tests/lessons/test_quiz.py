@@ -12,7 +12,7 @@ from rnnviz.io.export.data import json_text, write_csv, write_npz
 from rnnviz.io.export.notebook import write_notebook
 from rnnviz.io.export.report import write_report
 from rnnviz.lessons.index import find_lesson
-from rnnviz.results.tables import report
+from rnnviz.text.verdict_text import report
 from tests.shared_worker import Run, run_shared
 
 __all__ = ["run_shared"]

@@ -16,7 +16,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.explain.report import report
 from rnnviz.io.export import interactive_page
 from rnnviz.notebooks import display
-from rnnviz.results.tables import verdicts
+from rnnviz.text.verdict_text import verdicts
 from rnnviz.verify.result import RunResult
 from tests.explain.arithmetics import explain_at
 from tests.factories import make_result, setting, with_judgment

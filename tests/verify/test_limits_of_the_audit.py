@@ -13,7 +13,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.export.data import summary
-from rnnviz.results.tables import report
+from rnnviz.text.verdict_text import report
 from rnnviz.verify.audit import audit
 from rnnviz.verify.consistency_checks import cell_checks
 from tests.oracles.computed import computed

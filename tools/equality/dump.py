@@ -37,7 +37,7 @@ from rnnviz.io.export.interactive_page import page_html
 from rnnviz.io.export.notebook import write_notebook
 from rnnviz.io.export.report import report_html
 from rnnviz.io.inputs import load_inputs
-from rnnviz.results.tables import run_in_words
+from rnnviz.text.verdict_text import run_in_words
 from rnnviz.verify.result import RunResult
 
 CELLS = (

@@ -14,7 +14,7 @@ from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.gui.views.table import NumberTable
 from rnnviz.gui.views.table_model import TableModel
 from rnnviz.results.columns import PLAIN, Column, Look
-from rnnviz.results.tables import AUDIT_WORDS
+from rnnviz.text.verdict_text import AUDIT_WORDS
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import AuditVerdict
 

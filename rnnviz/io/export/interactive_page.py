@@ -45,10 +45,9 @@ from rnnviz.io.inputs import load_inputs, load_within
 from rnnviz.io.outputs import write_text
 from rnnviz.reading import quantities as kinds
 from rnnviz.reading.arrays import ResultReader
-from rnnviz.results.tables import headline, verdicts
 from rnnviz.steps.inputs import followed
 from rnnviz.text.verdict_details import assumptions
-from rnnviz.text.verdict_text import likely_cause
+from rnnviz.text.verdict_text import headline, likely_cause, verdicts
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 

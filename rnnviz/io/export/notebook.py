@@ -36,9 +36,9 @@ from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import as_in_session, dump_config
 from rnnviz.io.inputs import load_inputs, load_within
 from rnnviz.io.outputs import write_text
-from rnnviz.results.tables import headline, verdicts
 from rnnviz.text import verdict_details
 from rnnviz.text.config_diff import network_in_words
+from rnnviz.text.verdict_text import headline, verdicts
 from rnnviz.verify import compare as comparing
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import Verdict

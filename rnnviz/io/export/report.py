@@ -38,12 +38,11 @@ from rnnviz.io.outputs import write_text
 from rnnviz.results import columns
 from rnnviz.results.columns import Column
 from rnnviz.results.summary import versions
-from rnnviz.results.tables import AUDIT_WORDS, headline, verdicts
 from rnnviz.series.errors import ERROR_RATIO, error_series
 from rnnviz.series.outlines import LogScale, Outline, largest_of, log_scale, outline_of, runs
 from rnnviz.text import verdict_details
 from rnnviz.text.config_diff import network_in_words
-from rnnviz.text.verdict_text import MARKS, likely_cause
+from rnnviz.text.verdict_text import AUDIT_WORDS, MARKS, headline, likely_cause, verdicts
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import Comparison, LaneComparison
 from rnnviz.verify.result import PassJudgment, RunResult

@@ -20,7 +20,7 @@ from rnnviz.io.export.data import summary
 from rnnviz.io.export.report import audit_table
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.templates import starter
-from rnnviz.results.tables import report
+from rnnviz.text.verdict_text import report
 from rnnviz.verify.audit import audit
 from tests.cells.layers import EXAMPLES
 from tests.engines.custom_code.files import SIZES, computed, refusal, written

@@ -26,8 +26,8 @@ from rnnviz.io.export.interactive_page import write_page
 from rnnviz.lessons.content import read_lesson
 from rnnviz.lessons.index import lesson_entries
 from rnnviz.reading.lane_reader import LaneReader
-from rnnviz.results.tables import verdicts
 from rnnviz.steps.inputs import followed
+from rnnviz.text.verdict_text import verdicts
 from rnnviz.verify.metrics import abs_error, tolerance
 from rnnviz.verify.result import RunResult
 from tests.browser import BROWSER, Browser, browser

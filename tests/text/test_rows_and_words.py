@@ -11,7 +11,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.gui.audit_rows import AuditRow, ToleranceRow, audit_rows, tolerance_rows
-from rnnviz.results.tables import network_in_words
+from rnnviz.text.config_diff import config_in_words
 from rnnviz.verify.compare import Mismatch
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import AuditVerdict
@@ -122,7 +122,7 @@ def test_used_and_smallest_tolerances_are_shown_so_that_copies_pass() -> None:
 def test_a_network_is_described_in_a_line(network: dict[str, Any], words: str) -> None:
     config = make_result(timesteps=5).config
     config = replace(config, network=replace(config.network, **network))
-    assert network_in_words(config) == words
+    assert config_in_words(config) == words
 
 
 def test_a_comparison_shows_two_values_that_three_decimals_cannot_distinguish_with_all_their_digits() -> None:
