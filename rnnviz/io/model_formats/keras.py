@@ -21,11 +21,10 @@ from rnnviz.cells.base import KerasLayer
 from rnnviz.cells.interpreters.arrays import reordered_rows
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.frozen import dataclass
-from rnnviz.io.model_formats import keras_config
+from rnnviz.io.model_formats import keras_config, model_file
 from rnnviz.io.model_formats.keras_config import Configured
 from rnnviz.io.model_formats.keras_file import KerasFile, StoredArray, Tree, config_beside, read_array, read_tree
 from rnnviz.io.model_formats.model_file import (
-    RNN_CELLS,
     Arrays,
     Entry,
     ModelFile,
@@ -33,10 +32,6 @@ from rnnviz.io.model_formats.model_file import (
     Tensor,
     TensorFile,
     UnreadableError,
-    ask_for_cell,
-    readable,
-    unsupported,
-    with_stacks,
 )
 
 _LEGACY_ROOT = "model_weights"
@@ -45,7 +40,7 @@ _CELL_NAME = re.compile(r"(?P<kind>.*_cell)(?:_(?P<number>\d{1,9}))?")
 _KERAS_CELL = re.compile(r"(lstm|gru|simple_rnn)_cell(_\d+)?")
 _STACK_NAME = re.compile(r"stacked_rnn_cells(_\d+)?")
 _MOST_ARRAYS = 3
-_FAMILIES = {1: RNN_CELLS} | {
+_FAMILIES = {1: model_file.RNN_CELLS} | {
     gates: tuple(name for name, cell in CELLS.items() if cell.keras and cell.gate_count == gates) for gates in (3, 4)
 }
 """The cells of Keras by the number of their gates."""
@@ -299,7 +294,7 @@ def configured_layer(file: KerasFile, layer: Configured, matched: Cells) -> Stor
         made = _layer(file, entry, matched.sides, CELLS[cell], computed.use_bias)
         return replace(made, read_state=_state(layer, entry, needed)) if entry.initial_state == "stored" else made
     except UnreadableError as error:
-        return unsupported(entry, str(error))
+        return model_file.unsupported(entry, str(error))
 
 
 def inferred_layer(file: KerasFile, name: str, found: Cells) -> StoredLayer:
@@ -310,12 +305,12 @@ def inferred_layer(file: KerasFile, name: str, found: Cells) -> StoredLayer:
         if found.problem:
             raise UnreadableError(found.problem)
         families = _FAMILIES[_gates(cells[0].recurrent_kernel)]
-        if families != RNN_CELLS and len(families) > 1 and cells[0].bias is not None:
+        if families != model_file.RNN_CELLS and len(families) > 1 and cells[0].bias is not None:
             families = (_by_bias(families, cells[0]),)
         layer = _layer(file, entry, found.sides, CELLS[families[0]], any(cell.bias is not None for cell in cells))
     except UnreadableError as error:
-        return unsupported(entry, str(error))
-    entry = replace(layer.entry, cells=families, reason=ask_for_cell(families), assumptions=(_PLAIN_CALL,))
+        return model_file.unsupported(entry, str(error))
+    entry = replace(layer.entry, cells=families, reason=model_file.ask_for_cell(families), assumptions=(_PLAIN_CALL,))
     return replace(layer, entry=entry)
 
 
@@ -428,7 +423,7 @@ _SHARD = re.compile(r"(?P<model>.+)_\d{5}\.weights\.h5")
 def open_model(path: Path) -> ModelFile:
     """The recurrent layers of the config with their weights, connected ones also as one network, and weights that no
     config describes."""
-    with readable(path):
+    with model_file.readable(path):
         file = KerasFile(path)
         with file.weights() as (weights, size):
             cells, names = stored_cells(read_tree(weights, size))
@@ -441,7 +436,7 @@ def open_model(path: Path) -> ModelFile:
         for number, layer in enumerate(configured.listed)
         if layer.below is not None and layers[number].entry.num_layers == layers[layer.below].entry.num_layers == 1
     }
-    layers = list(with_stacks(layers, below).values())
+    layers = list(model_file.with_stacks(layers, below).values())
     used = [cell for found in matched for cell in found.within]
     for place, name, found in unconfigured(cells, names, used):
         item = configured.within.get(name)
@@ -454,13 +449,13 @@ def open_model(path: Path) -> ModelFile:
     if match is not None and path.with_name(index := f"{match['model']}.weights.json").exists():
         # A shard may lack the bias or a direction of each.
         why = f"the file is one shard of {index}: save the weights without max_shard_size, or the model as .keras"
-        layers = [unsupported(layer.entry, why) for layer in layers]
+        layers = [model_file.unsupported(layer.entry, why) for layer in layers]
     return ModelFile(path, layers)
 
 
 def open_tensors(path: Path) -> TensorFile:
     """The arrays that can be read by their paths, such as `layers/embedding/vars/0`."""
-    with readable(path):
+    with model_file.readable(path):
         file = KerasFile(path)
         with file.weights() as (weights, size):
             arrays = {name: array for name, array in read_tree(weights, size).arrays.items() if not array.problem}

@@ -23,17 +23,8 @@ from rnnviz.core.errors import InputError, check_regular, printable
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.npz import DAMAGE, NpyHeader, NpzFile, read_npy_header
 from rnnviz.core.parameters import Parameters
-from rnnviz.io.model_formats.model_file import (
-    DTYPES,
-    RNN_CELLS,
-    Arrays,
-    ModelFile,
-    StoredLayer,
-    Tensor,
-    TensorFile,
-    stored_dtype,
-    widened,
-)
+from rnnviz.io.model_formats import model_file
+from rnnviz.io.model_formats.model_file import DTYPES, Arrays, ModelFile, StoredLayer, Tensor, TensorFile
 from rnnviz.io.model_formats.network_names import Found, gluon_networks, torch_networks
 
 
@@ -51,7 +42,7 @@ def named_arrays(path: Path, file: TensorFile, incomplete: str = "") -> ModelFil
         if incomplete:
             entry = replace(entry, supported=False, reason=incomplete)
         # The only network of a file may have no name.
-        cells = (cell for cell in (entry.cell, *entry.cells) if cell and cell not in RNN_CELLS)
+        cells = (cell for cell in (entry.cell, *entry.cells) if cell and cell not in model_file.RNN_CELLS)
         entry = replace(entry, name=entry.name or next(cells, "rnn"))
         layers.append(StoredLayer(entry, partial(_parameters, file, each)))
     return ModelFile(path, layers, numbered="{} ({})")
@@ -84,9 +75,9 @@ def _parameters(file: TensorFile, found: Found) -> Arrays:
 
 def read_tensor(path: Path, kind: str, name: str, tensor: Tensor, offset: int) -> FloatArray:
     """The numbers of an array that begins at the byte `offset` of a file of the format `kind`."""
-    stored = stored_dtype(tensor.dtype)
+    stored = model_file.stored_dtype(tensor.dtype)
     content = read_at(path, offset, prod(tensor.shape) * stored.itemsize, kind, name)
-    return widened(np.frombuffer(content, stored).reshape(tensor.shape), tensor.dtype)
+    return model_file.widened(np.frombuffer(content, stored).reshape(tensor.shape), tensor.dtype)
 
 
 def is_weight(name: str) -> bool:
@@ -131,7 +122,7 @@ def open_tensors(path: Path) -> TensorFile:
         name: Tensor(header.shape, header.dtype.name, unreadable=_PICKLED if header.dtype.hasobject else "")
         for name, header in headers.items()
     }
-    return TensorFile(tensors, lambda name: widened(files.read(stored[name]), headers[name].dtype.name))
+    return TensorFile(tensors, lambda name: model_file.widened(files.read(stored[name]), headers[name].dtype.name))
 
 
 class _Folder:

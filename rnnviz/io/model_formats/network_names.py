@@ -17,16 +17,8 @@ from rnnviz.cells import CELLS, CellSpec, Sizes
 from rnnviz.core.config import parameter_name
 from rnnviz.core.parameters import IN_PYTORCH
 from rnnviz.frozen import dataclass
-from rnnviz.io.model_formats.model_file import (
-    DTYPES,
-    OWN_PARAMETERS,
-    RNN_CELLS,
-    Entry,
-    Tensor,
-    UnreadableError,
-    ask_for_cell,
-    cells_of_arrays,
-)
+from rnnviz.io.model_formats import model_file
+from rnnviz.io.model_formats.model_file import DTYPES, OWN_PARAMETERS, RNN_CELLS, Entry, Tensor, UnreadableError
 
 _PYTORCH = re.compile("weight_(?:ih|hh|hr)|bias_(?:ih|hh)")
 
@@ -73,7 +65,7 @@ def assemble(name: str, layers: Layers, tensors: Mapping[str, Tensor], *, withou
     assumptions = dict.fromkeys(tensor.assumption for tensor in used if tensor.assumption)
     entry = replace(entry, biases=None not in sources.values(), assumptions=tuple(assumptions))
     if cell in RNN_CELLS:
-        entry = replace(entry, cell=None, cells=RNN_CELLS, reason=ask_for_cell(RNN_CELLS))
+        entry = replace(entry, cell=None, cells=RNN_CELLS, reason=model_file.ask_for_cell(RNN_CELLS))
     return Found(entry, sources)
 
 
@@ -95,7 +87,7 @@ def _cell_and_sizes(arrays: Mapping[str, str], tensors: Mapping[str, Tensor]) ->
     projection = None
     if "h2r_weight" in arrays:
         projection, hidden = _shape(arrays, "h2r_weight", 2, tensors)
-    fitting = cells_of_arrays(rows // hidden if rows % hidden == 0 else 0, OWN_PARAMETERS & arrays.keys())
+    fitting = model_file.cells_of_arrays(rows // hidden if rows % hidden == 0 else 0, OWN_PARAMETERS & arrays.keys())
     if not fitting:
         source = arrays["h2h_weight"]
         raise UnreadableError(f"{source} has the shape {tensors[source].shape}: it must be H, 3H or 4H rows of H or P")
@@ -226,7 +218,7 @@ def _cell(name: str, layers: Layers, tensors: Mapping[str, Tensor], assumptions:
     if found.entry.bidirectional:
         assumptions = (*assumptions, _DIRECTIONS)
     if found.entry.supported and found.entry.cell == "lstm" and found.entry.projection_size is None:
-        found = found.having(cell=None, cells=("lstm",), reason=ask_for_cell(("lstm",)))
+        found = found.having(cell=None, cells=("lstm",), reason=model_file.ask_for_cell(("lstm",)))
     return _assuming(found, assumptions)
 
 
@@ -235,7 +227,7 @@ def _admitting(found: Found) -> Found:
     if found.entry.cell is None or found.entry.projection_size is not None:
         return found
     cell = CELLS[found.entry.cell]
-    same_rows = cells_of_arrays(len(cell.recurrent_gates), cell.own_parameters)
+    same_rows = model_file.cells_of_arrays(len(cell.recurrent_gates), cell.own_parameters)
     return found.having(cells=same_rows) if len(same_rows) > 1 else found
 
 

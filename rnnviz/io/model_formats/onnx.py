@@ -27,26 +27,10 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.engines import onnx_layer
-from rnnviz.io.model_formats.model_file import (
-    ModelFile,
-    Tensor,
-    TensorFile,
-    UnreadableError,
-    chain_from,
-    readable,
-    with_stacks,
-)
+from rnnviz.io.model_formats import model_file, onnx_graph
+from rnnviz.io.model_formats.model_file import ModelFile, Tensor, TensorFile, UnreadableError, readable
 from rnnviz.io.model_formats.onnx_constants import Constants, Origin, Values, layout_of
-from rnnviz.io.model_formats.onnx_graph import (
-    TYPES,
-    GraphScope,
-    PlacedNode,
-    nodes,
-    recurrent_ancestors,
-    stored_numbers,
-    tensors_in,
-    type_name,
-)
+from rnnviz.io.model_formats.onnx_graph import GraphScope, PlacedNode, nodes
 from rnnviz.io.model_formats.onnx_nodes import OPERATORS, RecurrentNode, recurrent_node
 from rnnviz.io.model_formats.onnx_unrolled import with_rolled
 
@@ -78,7 +62,7 @@ def networks_of(model: ModelProto, path: Path) -> GraphNetworks:
         constants = Constants(model, path)
         placed = with_rolled(list(nodes(model)), constants)
         found = [recurrent_node(node, constants) for node in placed if node.operator in OPERATORS]
-        networks = with_stacks([node.layer for node in found], _fed_by(found, constants))
+        networks = model_file.with_stacks([node.layer for node in found], _fed_by(found, constants))
         return GraphNetworks(ModelFile(path, networks.values()), found, list(networks))
 
 
@@ -87,10 +71,10 @@ def read_whole(path: Path) -> ModelProto:
     model, size = _load(path), 0
     with readable(path):
         for graph in (model.graph, *model.functions):
-            for tensor in tensors_in(graph):
+            for tensor in onnx_graph.tensors_in(graph):
                 if not tensor.external_data:
                     continue
-                numbers = stored_numbers(tensor, path)()
+                numbers = onnx_graph.stored_numbers(tensor, path)()
                 size += numbers.nbytes
                 if size > _LARGEST_WEIGHTS:
                     raise InputError(f"{path} has more than {_LARGEST_WEIGHTS:,} bytes of weights: it cannot be run.")
@@ -108,16 +92,12 @@ def open_tensors(path: Path) -> TensorFile:
 
     def read(name: str) -> FloatArray:
         with readable(f"{path}: {name}"):
-            numbers = stored_numbers(initializers[name], path)()
+            numbers = onnx_graph.stored_numbers(initializers[name], path)()
         return numbers.astype(np.float64 if numbers.dtype == np.float64 else np.float32)
 
-    return TensorFile(
-        {
-            name: Tensor(tuple(tensor.dims), TYPES.get(tensor.data_type) or type_name(tensor.data_type))
-            for name, tensor in initializers.items()
-        },
-        read,
-    )
+    types = {name: tensor.data_type for name, tensor in initializers.items()}
+    names = {name: onnx_graph.TYPES.get(kind) or onnx_graph.type_name(kind) for name, kind in types.items()}
+    return TensorFile({name: Tensor(tuple(each.dims), names[name]) for name, each in initializers.items()}, read)
 
 
 def write_weights(network: Network, parameters: Parameters, path: Path) -> None:
@@ -145,7 +125,8 @@ def _fed_by(layers: Sequence[RecurrentNode], constants: Constants) -> dict[int, 
         lower = _lower(layer.placed, places, constants)
         if lower is None or layers[lower].lengths != layer.lengths or not _in_order(layers[lower], layer):
             continue
-        if layer.state.kind != "computed" or not _depends_on(layer, [layers[k] for k in chain_from(lower, below)]):
+        lowers = [layers[k] for k in model_file.chain_from(lower, below)]
+        if layer.state.kind != "computed" or not _depends_on(layer, lowers):
             below[number] = lower
     return below
 
@@ -200,13 +181,13 @@ def _in_order(lower: RecurrentNode, upper: RecurrentNode) -> bool:
 def _depends_on(upper: RecurrentNode, layers: Sequence[RecurrentNode]) -> bool:
     """Whether the initial state of a layer follows from the outputs of layers below."""
     names = [name for name in map(upper.placed.input, ("initial_h", "initial_c")) if name]
-    ancestors = recurrent_ancestors(upper.placed.scope, names)
+    ancestors = onnx_graph.recurrent_ancestors(upper.placed.scope, names)
     return any(layer.placed.key in ancestors for layer in layers)
 
 
 def files_beside(path: Path) -> list[str]:
     """The files of weights in or below the model's folder."""
-    stored = (entry for tensor in tensors_in(_load(path).graph) for entry in tensor.external_data)
+    stored = (entry for tensor in onnx_graph.tensors_in(_load(path).graph) for entry in tensor.external_data)
     names = dict.fromkeys(entry.value for entry in stored if entry.key == "location")
     folder = path.parent.resolve()
     for name in names:

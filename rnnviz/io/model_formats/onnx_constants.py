@@ -22,17 +22,9 @@ from onnx import ModelProto, NodeProto, SparseTensorProto, TensorProto, ValueInf
 
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.frozen import dataclass
+from rnnviz.io.model_formats import onnx_graph
 from rnnviz.io.model_formats.model_file import UnreadableError, widened
-from rnnviz.io.model_formats.onnx_graph import (
-    RECURRENT,
-    TYPES,
-    Attributes,
-    GraphScope,
-    stored_numbers,
-    tensors_in,
-    type_name,
-    whole,
-)
+from rnnviz.io.model_formats.onnx_graph import Attributes, GraphScope, type_name, whole
 
 Array: TypeAlias = NDArray[Any]
 Shape: TypeAlias = tuple[int, ...]
@@ -261,7 +253,7 @@ class Values:
             case NodeProto(op_type="Constant"):
                 return self._constant_node(scope.attributes_of(source))
             case NodeProto(domain="" | "ai.onnx"):
-                made = self._recurrent if source.op_type in RECURRENT else self._computed
+                made = self._recurrent if source.op_type in onnx_graph.RECURRENT else self._computed
                 return made(scope, source, name, depth)
             case NodeProto():
                 raise _not_constant(source.op_type)
@@ -269,7 +261,7 @@ class Values:
 
     def _stored(self, tensor: TensorProto) -> Value:
         try:
-            read = stored_numbers(tensor, self._model)
+            read = onnx_graph.stored_numbers(tensor, self._model)
         except UnreadableError as error:
             raise UnreadableError(f"cannot be read: {error}") from error
         return Value(tuple(tensor.dims), helper.tensor_dtype_to_np_dtype(tensor.data_type), read)
@@ -292,7 +284,7 @@ class Values:
             # Of an input without a shape nothing but the whole is known.
             return Value((), np.dtype(np.float32), partial(_unindexed, name), frozenset({(scope, name)}), True)
         stored = value_info.type.tensor_type.elem_type
-        dtype = helper.tensor_dtype_to_np_dtype(stored if stored in TYPES else TensorProto.FLOAT)
+        dtype = helper.tensor_dtype_to_np_dtype(stored if stored in onnx_graph.TYPES else TensorProto.FLOAT)
         return self._indexed((scope, name), shape, dtype, is_open)
 
     def _recurrent(self, scope: GraphScope, node: NodeProto, name: str, depth: int) -> Value:
@@ -454,7 +446,7 @@ def _inferred(model: ModelProto) -> Mapping[str, ValueInfoProto]:
     outline = ModelProto()
     outline.CopyFrom(model)
     for graph in (outline.graph, *outline.functions):
-        for tensor in tensors_in(graph):
+        for tensor in onnx_graph.tensors_in(graph):
             # They are no shapes, and the library would copy them several times.
             if len(tensor.raw_data) > _LARGE_BYTES:
                 tensor.ClearField("raw_data")
@@ -556,7 +548,7 @@ def _norm(attributes: Attributes, parts: Sequence[Value]) -> Value:
 
 
 def _cast(part: Value, data_type: int) -> Value:
-    dtype = helper.tensor_dtype_to_np_dtype(data_type) if data_type in TYPES else None
+    dtype = helper.tensor_dtype_to_np_dtype(data_type) if data_type in onnx_graph.TYPES else None
     # Lengths are cast from one type of whole numbers to another.
     if dtype is None or (part.origins and dtype != part.dtype and (dtype.kind, part.dtype.kind) != ("i", "i")):
         raise UnreadableError(f"is cast from {part.dtype} to {type_name(data_type)}, which is not read")

@@ -18,21 +18,12 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.words import join_words
 from rnnviz.engines.onnx_layer import ONNX_NAMES, onnx_activation, operator
 from rnnviz.frozen import dataclass
-from rnnviz.io.model_formats.model_file import (
-    DTYPES,
-    EVERY_STEP,
-    INITIAL_STATES,
-    Arrays,
-    Entry,
-    StoredLayer,
-    UnreadableError,
-    named_activations,
-    unsupported,
-)
+from rnnviz.io.model_formats import model_file
+from rnnviz.io.model_formats.model_file import Arrays, Entry, StoredLayer, UnreadableError
 from rnnviz.io.model_formats.onnx_constants import Constants, Origin, Value, Values, layout_of, widened_numbers
 from rnnviz.io.model_formats.onnx_graph import Attributes, PlacedNode, recurrent_ancestors, whole
 
-_, _ZEROS, _STORED, _INPUT, _COMPUTED = INITIAL_STATES
+_, _ZEROS, _STORED, _INPUT, _COMPUTED = model_file.INITIAL_STATES
 _LONGEST_LIST = 8
 _LARGEST_STATE = 1 << 24
 _SKIPPED = "those after the length of each sequence, which the model"
@@ -80,7 +71,7 @@ def initial_state(placed: PlacedNode, constants: Constants, size: tuple[int, int
     """The initial state of a node, whose states have the `size` (D, H) and the type of its weights."""
     inputs = {"h": "initial_h", "c": "initial_c"} if placed.node.op_type == "LSTM" else {"h": "initial_h"}
     states = [_state(placed, name, key, constants, size, dtype) for key, name in inputs.items()]
-    kind = max((state.kind for state in states), key=INITIAL_STATES.index)
+    kind = max((state.kind for state in states), key=model_file.INITIAL_STATES.index)
     texts = dict.fromkeys(text for state in states for text in state.assumptions)
     if kind in (_INPUT, _COMPUTED):
         for name, state in zip(inputs.values(), states, strict=True):
@@ -237,7 +228,7 @@ def _refused(placed: PlacedNode, cell: str, reason: str, constants: Constants) -
             features = weight.shape[2]
             hidden = hidden or weight.shape[1] // len(operator(CELLS[cell]).gates)
     entry = Entry(placed.name, cell, features or None, hidden or None, 1, _has_second_direction(placed), dtype)
-    return RecurrentNode(placed, unsupported(entry, reason), InitialState("unknown"))
+    return RecurrentNode(placed, model_file.unsupported(entry, reason), InitialState("unknown"))
 
 
 def _check(attributes: Attributes) -> None:
@@ -281,7 +272,7 @@ def _activations(placed: PlacedNode, cell: str, attributes: Attributes) -> tuple
     found = [_activation(name, *constants) for name in names]
     if found[:roles] != found[-roles:]:
         raise UnreadableError("its directions have different activations: all directions of a network have the same")
-    return named_activations(cell, found[:roles])
+    return model_file.named_activations(cell, found[:roles])
 
 
 def _activation(name: str, alphas: Iterator[float], betas: Iterator[float]) -> Activation:
@@ -326,7 +317,7 @@ def _node(placed: PlacedNode, cell: str, attributes: Attributes, constants: Cons
         shape = (len(sides), *shapes[name])
         if constant.shape != shape:
             raise UnreadableError(f"{name} has the shape {list(constant.shape)}, and the node needs {list(shape)}")
-        if constant.dtype != dtype or constant.dtype.name not in DTYPES:
+        if constant.dtype != dtype or constant.dtype.name not in model_file.DTYPES:
             raise UnreadableError(f"{name} holds {constant.dtype.name}: all weights must be of one type of floats")
     state = initial_state(placed, constants, (len(sides), hidden), dtype.name)
     key, skipped, held = lengths(placed, constants)
@@ -341,7 +332,7 @@ def _node(placed: PlacedNode, cell: str, attributes: Attributes, constants: Cons
         biases="B" in weights,
         initial_state=state.kind,
         masking=skipped,
-        assumptions=(*state.assumptions, *[EVERY_STEP] * bool(skipped)),
+        assumptions=(*state.assumptions, *[model_file.EVERY_STEP] * bool(skipped)),
         reverse=direction == "reverse",
         clip=_clip(attributes),
         activations=_activations(placed, cell, attributes),
