@@ -30,15 +30,10 @@ def entry_of(path: Path, name: str | None = None) -> Entry:
     return choose(entries_of(path), name, path)
 
 
-def computed_from(
-    path: Path, name: str | None = None, cell: str | None = None, initial_state: str | None = "normal"
-) -> Computed:
-    """The entry of a file, or its only one, run on a random sequence.
-
-    `initial_state` None is the one in the file; "normal" is a random one.
-    """
+def computed_from(path: Path, name: str, cell: str) -> Computed:
+    """An entry of a file, run on a random sequence from a random initial state."""
     entry = entry_of(path, name)
-    return _computed(config_of(path, entry, None if entry.cell else cell, initial_state))
+    return _computed(config_of(path, entry, None if entry.cell else cell, "normal"))
 
 
 def computed_on(
