@@ -18,10 +18,9 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.engines.base import Engine, run_stack
-from rnnviz.engines.custom_code.custom_step import CustomStep
+from rnnviz.engines.base import Engine
 from rnnviz.engines.known_bugs import BugVariant
-from rnnviz.engines.known_bugs.engine import StepWindow, run_fault
+from rnnviz.engines.known_bugs.engine import StepWindow, faulty_trace
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, known_bugs_of
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.execution.events import RunRequest
@@ -32,6 +31,7 @@ from rnnviz.verify.audit import audit
 from rnnviz.verify.diagnosis import ForwardEvidence, diagnose, nearest
 from rnnviz.verify.result import Judgment
 from rnnviz.verify.undetectable_bugs import undetectable
+from tests.engines.custom_code.files import computed as users_outputs
 from tests.engines.seeded_bugs import Planted, planted
 from tests.oracles.computed import computed, empty_trace
 from tests.profiles import nightly_except
@@ -40,12 +40,6 @@ from tests.verify.audit_helpers import inputs_of, with_sequence
 
 CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
 Diagnosis = tuple[tuple[str, ...], ...]
-
-
-def made(fault: BugVariant, inputs: Inputs) -> Trace:
-    trace = empty_trace(inputs, cell=True)
-    run_fault(fault, inputs, trace, lambda done: None)
-    return trace
 
 
 def diagnosis_of(inputs: Inputs, trace: Trace) -> Diagnosis:
@@ -80,7 +74,7 @@ def test_every_variant_is_diagnosed(cell: str, bidirectional: bool, layers: int,
     )
     for bug in known_bugs_of(inputs.network):
         for way, fault in enumerate(bug.variants[cell]):
-            assert diagnosis_of(inputs, made(fault, inputs)) == ((bug.name,),), (bug.name, way)
+            assert diagnosis_of(inputs, faulty_trace(fault, inputs)) == ((bug.name,),), (bug.name, way)
 
 
 @given(config=configs(), data=st.data())
@@ -88,15 +82,8 @@ def test_detectable_bug_is_among_its_diagnoses(config: Config, data: st.DataObje
     inputs = load_inputs(config)
     bug = data.draw(st.sampled_from(known_bugs_of(config.network)))
     if bug.name not in undetectable(inputs):
-        trace = made(bug.variants[config.network.cell][0], inputs)
+        trace = faulty_trace(bug.variants[config.network.cell][0], inputs)
         assert (bug.name,) in diagnosis_of(inputs, trace)
-
-
-def computed_by(path: Path, inputs: Inputs) -> Trace:
-    """Trace of a custom step, computed in this process."""
-    trace = empty_trace(inputs, cell=True, engine=str(path))
-    run_stack(inputs, trace, CustomStep(path).run_layer, lambda done: None)
-    return trace
 
 
 SIZES = ({"num_layers": 1}, {"num_layers": 2, "bidirectional": True})
@@ -108,7 +95,7 @@ SIZES = ({"num_layers": 1}, {"num_layers": 2, "bidirectional": True})
 def test_bug_in_a_custom_step_is_diagnosed(mine: Planted, dtype: str, tmp_path: Path) -> None:
     for more in SIZES if dtype == "float32" else SIZES[1:]:
         inputs = inputs_of({"timesteps": 4, "batch_size": 3}, cell=mine.cell, hidden_size=6, dtype=dtype, **more)
-        trace = computed_by(mine.written(tmp_path), inputs)
+        trace = users_outputs(inputs, mine.written(tmp_path))
         found = audit(inputs, trace)
         assert found.verdict == "wrong"
         assert diagnose(inputs, trace, found) == ((mine.bug,),)
@@ -125,7 +112,7 @@ def test_pair_of_bugs_is_diagnosed(cell: str) -> None:
             tried += 1
             continue
         tried += 1
-        names = diagnosis_of(inputs, made(both, inputs))
+        names = diagnosis_of(inputs, faulty_trace(both, inputs))
         # If one bug hides the other, or two pairs are equivalent, more than one name is correct.
         assert (one.name, other.name) in names or (one.name,) in names or (other.name,) in names, (one, other)
 
@@ -135,7 +122,7 @@ def test_pair_has_both_names() -> None:
     first, second = KNOWN_BUGS["no-h2h-bias"], KNOWN_BUGS["cell-not-squashed"]
     both = first.variants["lstm"][0].together_with(second.variants["lstm"][0])
     assert both is not None
-    assert diagnosis_of(inputs, made(both, inputs)) == (("no-h2h-bias", "cell-not-squashed"),)
+    assert diagnosis_of(inputs, faulty_trace(both, inputs)) == (("no-h2h-bias", "cell-not-squashed"),)
 
 
 def changed(trace: Trace, name: str, index: tuple[int, ...], change: float) -> Trace:
@@ -158,7 +145,7 @@ def test_a_cause_reproduces_every_recorded_array(
     sizes = {"hidden_size": 5, "num_layers": 2, "bidirectional": True, "dtype": dtype}
     inputs = inputs_of({"timesteps": 60, "batch_size": 4}, cell="lstm", **sizes)
     fault = KNOWN_BUGS[bug].variants["lstm"][0]
-    trace = made(fault, inputs)
+    trace = faulty_trace(fault, inputs)
     # The faulty gate: what the bug itself computes.
     trace = trace.with_arrays({"line.f": faulty_gates(fault, inputs, trace).astype(dtype)})
     assert diagnosis_of(inputs, trace) == ((bug,),)
@@ -168,7 +155,7 @@ def test_a_cause_reproduces_every_recorded_array(
 
 def test_a_batch_in_the_place_of_time_has_its_final_states() -> None:
     inputs = inputs_of({"timesteps": 3, "batch_size": 4}, cell="gru", hidden_size=2, bidirectional=True)
-    trace = made(KNOWN_BUGS["batch-as-time"].variants["gru"][0], inputs)
+    trace = faulty_trace(KNOWN_BUGS["batch-as-time"].variants["gru"][0], inputs)
     assert diagnosis_of(inputs, trace) == (("batch-as-time",),)
     assert diagnosis_of(inputs, changed(trace, "state.h", (1, 2, 0), 1e-4)) == ()
 
@@ -193,7 +180,7 @@ def test_no_diagnosis_for_correct_and_unexplained_engines(cell: str) -> None:
     inputs = inputs_of({"timesteps": 5, "batch_size": 4}, cell=cell, hidden_size=7, bidirectional=True)
     right, _ = computed(ManualEngine(), inputs)
     assert diagnosis_of(inputs, right) == ()
-    strange = made(BugVariant(), inputs)
+    strange = faulty_trace(BugVariant(), inputs)
     strange.hidden[0, 0, 2, 1, 3] += 0.25
     assert audit(inputs, strange).verdict == "wrong"
     assert diagnosis_of(inputs, strange) == ()
@@ -202,7 +189,7 @@ def test_no_diagnosis_for_correct_and_unexplained_engines(cell: str) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_bug_within_the_tolerance_is_diagnosed(dtype: str) -> None:
     inputs = inputs_of({"timesteps": 6}, {"scale": 0.003}, cell="gru", hidden_size=12, dtype=dtype)
-    trace = made(KNOWN_BUGS["no-h2h-bias"].variants["gru"][0], inputs)
+    trace = faulty_trace(KNOWN_BUGS["no-h2h-bias"].variants["gru"][0], inputs)
     assert diagnosis_of(inputs, trace) == (("no-h2h-bias",),)
 
 
@@ -214,7 +201,7 @@ def test_chaotic_network_is_diagnosed(name: str) -> None:
     assert audit(inputs, computed(engine, inputs)[0]).verdict == "right"
     fault = bug.variants["rnn_tanh"][0]
     # Another order of summation, as another person's code has it.
-    trace = made(fault, inputs)
+    trace = faulty_trace(fault, inputs)
     trace.hidden[:] *= 1.0 + np.float32(3e-7) * np.sign(np.sin(np.arange(trace.hidden.size))).reshape(trace.shape)
     trace.output[:] = trace.hidden[0, 0]
     trace.state_h[:] = trace.hidden[:, 0, -1]
@@ -235,7 +222,7 @@ def test_late_bug_is_diagnosed() -> None:
         )
     )
     quiet = with_sequence(zero, sequence)
-    trace = made(BugVariant(activations=(("activation", tanh),)), quiet)
+    trace = faulty_trace(BugVariant(activations=(("activation", tanh),)), quiet)
     found = audit(quiet, trace)
     assert found.first_wrong is not None
     assert found.first_wrong.where.location.timestep == 150
@@ -245,7 +232,7 @@ def test_late_bug_is_diagnosed() -> None:
 def test_equivalent_bugs_are_all_named() -> None:
     """With one unit W (r · h[t-1]) is r · (W h[t-1]), so that the reset gate may be inside or outside."""
     inputs = inputs_of({"timesteps": 6}, cell="gru", hidden_size=1, dtype="float64")
-    trace = made(KNOWN_BUGS["reset-before-matmul"].variants["gru"][0], inputs)
+    trace = faulty_trace(KNOWN_BUGS["reset-before-matmul"].variants["gru"][0], inputs)
     assert diagnosis_of(inputs, trace) == (("reset-before-matmul",), ("h2h-bias-outside-reset",))
 
 
@@ -253,7 +240,7 @@ def test_equivalent_bugs_are_all_named() -> None:
 def test_a_recorded_output_is_diagnosed(name: str) -> None:
     """The hidden states of a single layer are the halves of its output."""
     inputs = inputs_of({"timesteps": 6, "batch_size": 3}, cell="gru", hidden_size=4, bidirectional=True)
-    trace = made(KNOWN_BUGS[name].variants["gru"][0], inputs)
+    trace = faulty_trace(KNOWN_BUGS[name].variants["gru"][0], inputs)
     halves = np.stack(np.split(trace.output, 2, axis=-1))[np.newaxis]
     recorded = trace.with_arrays({"h": halves})
     recorded = replace(recorded, engine="recording:x.npz", missing=frozenset({"h", "state.h"}))
@@ -263,7 +250,7 @@ def test_a_recorded_output_is_diagnosed(name: str) -> None:
 def test_windows_begin_with_the_lane_of_the_first_wrong_step() -> None:
     inputs = inputs_of({"timesteps": 100, "batch_size": 9}, cell="gru", hidden_size=4, num_layers=2, bidirectional=True)
     wrong = Location(1, 1, 30, 5, 2)
-    evidence = ForwardEvidence(inputs, made(BugVariant(), inputs), wrong, False)
+    evidence = ForwardEvidence(inputs, faulty_trace(BugVariant(), inputs), wrong, False)
     windows = list(evidence.windows(BugVariant(), 24))
     # The backward direction computes t = 30 after 69 others.
     assert windows[0] == StepWindow(1, 1, 71, (5, 0, 8))
@@ -293,7 +280,7 @@ def test_known_bugs_are_equally_near(distances: tuple[float, ...], limit: float,
 def judged(folder: Path, config: dict[str, Any], arrays: Callable[[Trace], dict[str, NDArray[Any]]]) -> Judgment:
     """The judgment on a recording, made from the trace of a correct run."""
     path = folder / "recording.npz"
-    np.savez(path, **arrays(made(BugVariant(), load_inputs(Config.from_mapping(config)))))
+    np.savez(path, **arrays(faulty_trace(BugVariant(), load_inputs(Config.from_mapping(config)))))
     compared = {"reference": "manual", "candidates": [f"recording:{path}"]}
     return judgment_of(Config.from_mapping({**config, "compare": compared}), folder / "run")
 

@@ -31,25 +31,13 @@ from rnnviz.verify.undetectable_bugs import suggested_config, undetectable
 from tests.engines.backward_bugs import STEP_CHANGES, WAYS, users_gradients
 from tests.engines.custom_code.files import written
 from tests.engines.custom_code.test_backward import computed as both_passes
-from tests.engines.test_gradient_bugs import BUGS
+from tests.engines.test_gradient_bugs import BUGS, inputs_of
 from tests.engines.test_gradients import inputs_of as inputs_of_cell
 from tests.engines.test_gradients import losses, with_gradients
 from tests.engines.test_lengths import padded_inputs
 from tests.strategies import configs
 
 Arrays = Mapping[str, NDArray[Any]]
-
-
-def inputs_of(cell: str, loss: dict[str, Any] | None = None, **network: Any) -> Inputs:
-    """Two layers in two directions, on three samples of which two have padding."""
-    tables = {
-        "network": {"cell": cell, "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True, **network},
-        "sequence": {"batch_size": 3, "timesteps": 5, "lengths": [5, 2, 4]},
-        "parameters": {"initializer": "normal", "scale": 0.5, "bias": "uniform"},
-        "initial_state": {"source": "normal"},
-        "backward": {"enabled": True, "loss": "normal", "final_state": "normal", **(loss or {})},
-    }
-    return load_inputs(Config.from_mapping(tables))
 
 
 def recorded(inputs: Inputs, gradients: Arrays, kept: Collection[str] = ()) -> Trace:
