@@ -39,19 +39,8 @@ from rnnviz.steps.inputs import (
     recorded,
     rounded_once,
 )
-from rnnviz.verify.audited import (
-    BLOCK_VALUES,
-    NEAR,
-    Block,
-    Columns,
-    Expected,
-    Lane,
-    Pass,
-    States,
-    plan_backward,
-    spread,
-    with_rows,
-)
+from rnnviz.verify import audited
+from rnnviz.verify.audited import Block, Columns, Expected, Lane, Pass, States
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.forward_pass import JUDGED_ROUNDINGS
 from rnnviz.verify.verdict import PassName
@@ -82,7 +71,7 @@ class BackwardPass(Pass):
         comparisons: Sequence[Comparison] = (),
         *,
         full: bool = False,
-        block_values: int = BLOCK_VALUES,
+        block_values: int = audited.BLOCK_VALUES,
     ) -> None:
         assert inputs.loss is not None
         self.inputs, self.trace, self.comparisons = inputs, trace, comparisons
@@ -95,7 +84,7 @@ class BackwardPass(Pass):
         self._stored = [s for s in self._symbols[1:] if s in trace and s not in trace.missing]
         # Every step follows from the trace alone if all states and their gradients are in it.
         stored = all(s in trace and s not in trace.missing for s in self._symbols)
-        self._plan = plan_backward(
+        self._plan = audited.plan_backward(
             inputs,
             self._near(),
             full=full,
@@ -122,7 +111,7 @@ class BackwardPass(Pass):
                 for found in (comparison, *comparison.gradients_over_time.values()):
                     np.fmax(largest, found.error_ratio_by_column.max(axis=(0, 1, 3)), out=largest)
         order = np.argsort(-largest, kind="stable")
-        return order[largest[order] > NEAR]
+        return order[largest[order] > audited.NEAR]
 
     def _follows(self, lane: Lane) -> bool:
         """Whether every step of a lane can be followed."""
@@ -164,7 +153,7 @@ class BackwardPass(Pass):
             if kept and len(rows) and times is not order[-1]:
                 block, _, _ = self._forward(lane, part.of_rows(rows), times)
                 _, after = block.follow(own, backward=backward)
-                kept = {s: with_rows(state, rows, after[s]) for s, state in kept.items()}
+                kept = {s: audited.with_rows(state, rows, after[s]) for s, state in kept.items()}
         return order[::-1]
 
     def _forward(self, lane: Lane, part: Columns, times: slice) -> tuple[BoundedBlock, FloatArray, FloatArray]:
@@ -308,7 +297,7 @@ class BackwardPass(Pass):
         shared = {node.args[0].name for node in lone_sums(self._network.graph)}
         gates = [g for g in cell.gate_symbols if g not in cell.state_symbols and gradient(g) in self._given]
         size, samples = self._network.hidden_size, np.arange(inputs.batch_size)
-        units = spread(size, max(1, size // _ROWS), rounded=False)
+        units = audited.spread(size, max(1, size // _ROWS), rounded=False)
         layer = bounded_layer(inputs, trace, *lane, None)
         sums: dict[tuple[str, str, str], BoundedSum] = {}
         widest = max(self._network.layer_input_size(lane[0]), size)

@@ -20,18 +20,8 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import LINE, Trace
 from rnnviz.core.trace_index import computed_parts, time_blocks
 from rnnviz.steps.inputs import bounded_layer, followed, layer_input, previous_hidden
-from rnnviz.verify.audited import (
-    BLOCK_VALUES,
-    Block,
-    Columns,
-    Expected,
-    Lane,
-    Pass,
-    States,
-    all_columns,
-    ends,
-    plan_lane,
-)
+from rnnviz.verify import audited
+from rnnviz.verify.audited import Block, Columns, Expected, Lane, Pass, States
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.consistency_checks import CellStateTally, Check, tallied_checks
 from rnnviz.verify.verdict import PassName
@@ -59,7 +49,7 @@ class ForwardPass(Pass):
         *,
         full: bool = False,
         derived: Mapping[str, FloatArray] = {},
-        block_values: int = BLOCK_VALUES,
+        block_values: int = audited.BLOCK_VALUES,
     ) -> None:
         self.inputs, self.trace, self.comparisons = inputs, trace, comparisons
         self._full, self._derived, self._block_values = full, derived, block_values
@@ -96,12 +86,12 @@ class ForwardPass(Pass):
         engine = self.trace.engine
         own = [c.error_ratio_by_column[lane] for c in self.comparisons if engine in (c.reference, c.candidate)]
         near = np.maximum.reduce(own) if own else None
-        for columns in plan_lane(shape, near, full=self._full, whole=self._whole):
+        for columns in audited.plan_lane(shape, near, full=self._full, whole=self._whole):
             seen[np.ix_(columns.samples, columns.units)] = True
             yield from columns.parts(size)
         if not seen.all():
-            for part in all_columns(*seen.shape).parts(size):
-                for step, samples in ends(self.inputs, lane[1], times, part.samples):
+            for part in audited.all_columns(*seen.shape).parts(size):
+                for step, samples in audited.ends(self.inputs, lane[1], times, part.samples):
                     yield Columns(samples, part.units, ~seen[np.ix_(samples, part.units)], (step,))
 
     def start(self, lane: Lane, part: Columns) -> States:
