@@ -64,9 +64,8 @@ NO_PYRAMID: Pyramid = {}
 
 def create_pyramid(folder: Path, name: str, dtype: str, shape: tuple[int, ...]) -> Pyramid:
     """The writable levels of an array (L, D, T, N, U) in new files. Raises OSError if the disk is full."""
-    return {
-        level: create_mapped(_path(folder, name, level), dtype, level_shape(shape, level)) for level in levels_of(shape)
-    }
+    paths = {level: folder / f"{name}.level-{level.times}x{level.units}.npy" for level in levels_of(shape)}
+    return {level: create_mapped(path, dtype, level_shape(shape, level)) for level, path in paths.items()}
 
 
 def open_pyramids(folder: Path) -> dict[str, Pyramid]:
@@ -77,7 +76,3 @@ def open_pyramids(folder: Path) -> dict[str, Pyramid]:
         times, _, units = size.partition("x")
         found.setdefault(name, {})[Level(int(times), int(units))] = open_mapped(path)
     return dict(found)
-
-
-def _path(folder: Path, name: str, level: Level) -> Path:
-    return folder / f"{name}.level-{level.times}x{level.units}.npy"

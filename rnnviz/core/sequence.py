@@ -160,11 +160,7 @@ def checked_lengths(
     """The lengths, () if no sample has padding; ConfigError if there are not N, or one is not from 1 to T."""
     name, shown = name or key, display_value(list(lengths))
     if len(lengths) != batch_size:
-        raise ConfigError(
-            key,
-            f"{name} = {shown} has {plural(len(lengths), 'length')}, but there "
-            f"{'is' if batch_size == 1 else 'are'} {plural(batch_size, 'sample')}: give one for each.",
-        )
+        raise ConfigError(key, f"{name} = {shown} {_one_for_each(plural(len(lengths), 'length'), batch_size)}")
     for sample, length in enumerate(lengths):
         if not 1 <= length <= timesteps:
             raise ConfigError(
@@ -214,11 +210,11 @@ def check_sample_labels(source: SequenceSource) -> None:
     """Raises ConfigError if there are labels of some samples and not of each."""
     files = source.sample_labels
     if files is not None and len(files) != source.batch_size:
-        raise ConfigError.of(
-            "sequence.sample_labels",
-            f"has {plural(len(files), 'file')}, but there "
-            f"{'is' if source.batch_size == 1 else 'are'} {plural(source.batch_size, 'sample')}: give one for each.",
-        )
+        raise ConfigError.of("sequence.sample_labels", _one_for_each(plural(len(files), "file"), source.batch_size))
+
+
+def _one_for_each(given: str, samples: int) -> str:
+    return f"has {given}, but there {'is' if samples == 1 else 'are'} {plural(samples, 'sample')}: give one for each."
 
 
 def check_seams(source: SequenceSource, count: int | None) -> None:
@@ -272,27 +268,14 @@ def draw_sequence(source: SequenceSource, input_size: int, dtype: str) -> FloatA
     if source.source == "text":
         letters = alphabet(source.symbols)
         return one_hot([indices(symbols, letters) for symbols in source.symbols], len(letters), dtype)
-    samples, features = source.batch_size, input_size
+    samples, features, generator = source.batch_size, input_size, np.random.default_rng(source.seed)
     x = allocate_array(dtype, (source.timesteps, samples, features))
-    fill = _filling(source, samples, features)
-    length = max(1, _BLOCK_VALUES // (samples * features))
+    length = min(source.timesteps, max(1, _BLOCK_VALUES // (samples * features)))
     # Numbers are drawn in float64 whatever the dtype is.
-    buffer = np.empty((min(length, source.timesteps), samples, features)) if x.dtype != np.float64 else None
+    buffer = np.empty((length, samples, features))
     for start in range(0, source.timesteps, length):
         block = x[start : start + length]
-        if buffer is None:
-            fill(start, block)
-        else:
-            fill(start, buffer[: len(block)])
-            block[:] = buffer[: len(block)]
-    return read_only(x, dtype)
-
-
-def _filling(source: SequenceSource, samples: int, features: int) -> Callable[[int, FloatArray], None]:
-    """fill(start, out): write the time steps from `start` on into out (B, N, I), to be asked for one after another."""
-    generator = np.random.default_rng(source.seed)
-
-    def fill(start: int, out: FloatArray) -> None:
+        out = buffer[: len(block)]
         match source.source:
             case "normal":
                 generator.standard_normal(out=out)
@@ -310,8 +293,8 @@ def _filling(source: SequenceSource, samples: int, features: int) -> Callable[[i
                 # Feature i of sample n is sin(2π (i + 1) t / 32 + 2π n / N): a wave of 32 steps and its harmonics.
                 t, n, i = np.ogrid[start : start + len(out), :samples, :features]
                 out[:] = np.sin(2.0 * np.pi * ((i + 1) * t / 32.0 + n / samples))
-
-    return fill
+        block[:] = out
+    return read_only(x, dtype)
 
 
 def indices(symbols: Sequence[str], letters: Sequence[str]) -> NDArray[np.intp]:

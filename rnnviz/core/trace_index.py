@@ -55,15 +55,8 @@ class Location:
 
     def within(self, shape: tuple[int, int, int, int, int]) -> "Location":
         """The nearest place inside a trace of shape (L, D, T, N, H)."""
-        layers, directions, timesteps, samples, units = shape
-        return Location(
-            min(max(self.layer, 0), layers - 1),
-            min(max(self.direction, 0), directions - 1),
-            min(max(self.timestep, 0), timesteps - 1),
-            min(max(self.sample, 0), samples - 1),
-            min(max(self.unit, 0), units - 1),
-            reverse=self.reverse,
-        )
+        nearest = (min(max(place, 0), size - 1) for place, size in zip(self.index, shape, strict=True))
+        return Location(*nearest, reverse=self.reverse)
 
     @property
     def index(self) -> tuple[int, int, int, int, int]:

@@ -566,7 +566,10 @@ def open_text(config: Config) -> OpenSequence:
         key = "sequence.path"
         named = str(source.path)
         with key_errors(key):
-            symbols = _symbols_in(source)
+            symbols = source.symbols_of(_text_lines(Path(named)) or [""])
+            if not all(symbols):
+                line = next(line for line, own in enumerate(symbols, 1) if not own)
+                raise InputError(f"{named}, line {line} is empty: each line must hold a text.")
     lengths = tuple(map(len, symbols)) if source.brings_lengths else ()
     if source.vocabulary is None:
         features: Sequence[str] = alphabet(symbols)
@@ -587,15 +590,6 @@ def open_text(config: Config) -> OpenSequence:
             )
     shape = max(map(len, symbols)), len(symbols), size
     return OpenSequence(shape, lambda: one_hot(places, size, config.network.dtype), lengths, features, symbols)
-
-
-def _symbols_in(source: SequenceSource) -> tuple[Sequence[str], ...]:
-    path = Path(source.path or "")
-    symbols = source.symbols_of(_text_lines(path) or [""])
-    for line, own in enumerate(symbols):
-        if not own:
-            raise InputError(f"{path}, line {line + 1} is empty: each line must hold a text.")
-    return symbols
 
 
 def _embedded(places: Sequence[NDArray[np.intp]], vocabulary: Vocabulary, config: Config) -> OpenSequence:

@@ -51,10 +51,8 @@ def pixel_bands(
 
 def pixel_maxima(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
     """(width,): the largest of the values (T,) that share a pixel, or of the one that covers it; nothing vanishes."""
-    steps = len(values)
-    if width >= steps:
-        return np.asarray(values[np.arange(width) * steps // width])
-    return np.asarray(np.maximum.reduceat(values, np.arange(width) * steps // width))
+    starts = np.arange(width) * len(values) // width
+    return np.asarray(values[starts] if width >= len(values) else np.maximum.reduceat(values, starts))
 
 
 def finite_range(series: Sequence[FloatArray]) -> tuple[float, float]:

@@ -22,7 +22,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.gradients import GRADIENT
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.places import Place
-from rnnviz.core.trace_index import DIRECTIONS
+from rnnviz.core.trace_index import DIRECTIONS, time_blocks
 from rnnviz.io.config_toml import as_in_session, dump_config
 from rnnviz.io.outputs import Progress, atomic_write, write_text
 from rnnviz.reading.arrays import gate_blocks
@@ -207,16 +207,13 @@ def write_contributions(result: RunResult, path: Path, parameter: Place, progres
     return timesteps * units
 
 
-def _cell_text(name: str) -> str:
-    """A column's name that spreadsheets show as text: a file's name may begin as a formula does."""
-    return f"'{name}" if name.startswith(_FORMULAS) else name
-
-
 def _write_rows(out: BinaryIO, columns: _Columns, *, with_header: bool) -> int:
     """Write the rows of the columns, the first time with their names above, and return the number of rows."""
     if with_header:
         names = StringIO(newline="")
-        csv.writer(names, lineterminator="\n").writerow(map(_cell_text, columns))
+        # Spreadsheets show it as text: a file's name may begin as a formula does.
+        texts = (f"'{name}" if name.startswith(_FORMULAS) else name for name in columns)
+        csv.writer(names, lineterminator="\n").writerow(texts)
         out.write(names.getvalue().encode())
     rows = len(next(iter(columns.values())))
     if rows:
@@ -227,7 +224,7 @@ def _write_rows(out: BinaryIO, columns: _Columns, *, with_header: bool) -> int:
 def _cells(values: NDArray[Any]) -> list[bytes]:
     """Every value (rows,) as the text of a cell: a number in the fewest digits that read back as the same number."""
     if values.dtype.kind == "U":
-        quoted = {text: _quoted(text) for text in set(values.tolist())}
+        quoted = {text: (f'"{text}"' if "," in text else text).encode() for text in set(values.tolist())}
         return [quoted[text] for text in values.tolist()]
     numbers = np.asarray(_masked.getdata(values))
     # Four times as fast as Python's own text of a float.
@@ -239,48 +236,34 @@ def _cells(values: NDArray[Any]) -> list[bytes]:
     return cells
 
 
-def _quoted(text: str) -> bytes:
-    return f'"{text}"'.encode() if "," in text else text.encode()
-
-
 def _lane_of_rows(layer: int, backward: bool, rows: int) -> dict[str, NDArray[Any]]:
     return {"layer": np.full(rows, layer), "direction": np.full(rows, DIRECTIONS[backward])}
 
 
 def _row_blocks(result: RunResult, gates: bool) -> Iterator[_Columns]:
-    """All rows in the order of the indices; gates come by whole time steps, of which a block may hold a part."""
-    layers, directions, timesteps, samples, units = result.shape
-    # Half as many rows, since each has a dozen gates of every engine.
-    steps = max(1, _BLOCK_ROWS // 2 // (samples * units))
-    everything: list[tuple[int, int, dict[str, FloatArray]]] = [(0, timesteps * samples * units, {})]
+    """All rows in the order of the indices (timestep, sample, unit) of each lane.
+
+    The rows have the units of h: gates with others are left out.
+    """
+    network, (layers, directions, timesteps, samples, units) = result.config.network, result.shape
+    names = tuple(n for n, size in gate_names(network.kind).items() if size == network.kind.states[0].size)
+    shown, width = distinct_names(result.traces) if gates else {}, samples * units
+    # With gates half as many rows, since each has a dozen gates of every engine.
+    steps = max(1, _BLOCK_ROWS // (2 if gates else 1) // width)
     for lane in product(range(layers), range(directions)):
-        for first, last, further in _gate_columns(result, lane, steps) if gates else everything:
+        readers = [gate_blocks(result.inputs, result.traces[engine], *lane, names, steps) for engine in shown]
+        for times in time_blocks(range(timesteps), steps, backward=False):
+            further = {
+                f"{shown[engine]}.{gate_key(result, engine, name)}": values.reshape(-1)
+                for engine, reader in zip(shown, readers, strict=True)
+                for name, values in next(reader)[1].items()
+            }
+            # A time step may have more rows than a block.
+            first, last = times.start * width, times.stop * width
             for start in range(first, last, _BLOCK_ROWS):
                 stop = min(start + _BLOCK_ROWS, last)
                 own = {name: values[start - first : stop - first] for name, values in further.items()}
                 yield _columns(result, lane, start, stop, own)
-
-
-def _gate_columns(
-    result: RunResult, lane: tuple[int, int], timesteps: int
-) -> Iterator[tuple[int, int, dict[str, FloatArray]]]:
-    """First and last row of each block of time steps of a lane, and every engine's gates by column: "manual.c".
-
-    Rows count (timestep, sample, unit) in that order, and have the units of h: gates with others are left out.
-    """
-    network = result.config.network
-    names = tuple(n for n, size in gate_names(network.kind).items() if size == network.kind.states[0].size)
-    width = result.inputs.batch_size * network.output_size
-    shown = distinct_names(result.traces)
-    readers = [gate_blocks(result.inputs, result.traces[engine], *lane, names, timesteps) for engine in shown]
-    for blocks in zip(*readers, strict=True):
-        times = blocks[0][0]
-        columns = {
-            f"{shown[engine]}.{gate_key(result, engine, name)}": values.reshape(-1)
-            for engine, (_, block) in zip(shown, blocks, strict=True)
-            for name, values in block.items()
-        }
-        yield times.start * width, times.stop * width, columns
 
 
 def _columns(
