@@ -32,14 +32,6 @@ _CANDIDATES = "compare.candidates"
 
 
 @dataclass(frozen=True)
-class Axis:
-    """One thing that differs between rows: a dotted config key, "seed" or "engine", and its values."""
-
-    key: str
-    values: tuple[Any, ...]
-
-
-@dataclass(frozen=True)
 class Point:
     """One row: a value for each axis, and the config that they make, or None for the reason `refusal`."""
 
@@ -51,31 +43,32 @@ class Point:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Every combination of the axes' values, each put into the tables `base` of a config.
+    """Every combination of the values of the axes, each put into the tables `base` of a config.
 
-    The last axis is "engine": each engine alone is compared with the reference; the reference itself is only audited.
+    An axis is a dotted config key, "seed" or, as the last one, "engine": each engine alone is compared with the
+    reference; the reference itself is only audited.
     """
 
     base: Mapping[str, Any]
-    axes: tuple[Axis, ...]
+    axes: Mapping[str, tuple[Any, ...]]
     audit: str = "auto"
 
     @property
     def keys(self) -> tuple[str, ...]:
-        return tuple(axis.key for axis in self.axes)
+        return tuple(self.axes)
 
     @property
     def engines(self) -> tuple[str, ...]:
-        return self.axes[-1].values
+        return self.axes[ENGINE]
 
     @property
     def size(self) -> int:
-        return prod(len(axis.values) for axis in self.axes)
+        return prod(map(len, self.axes.values()))
 
     def points(self) -> Iterator[Point]:
         """The rows in the order of the axes, the last of which changes fastest."""
         known: dict[Any, Any] = {}
-        for index, values in enumerate(product(*(axis.values for axis in self.axes))):
+        for index, values in enumerate(product(*self.axes.values())):
             try:
                 config = Config.from_mapping(self._tables(values))
                 # Rows share what they have in common: thousands of equal objects would be felt.
@@ -113,25 +106,25 @@ class Sweep:
         grid = values.get("grid", {})
         if not isinstance(grid, Mapping):
             raise ConfigError("grid", "grid is not allowed as a single value: it must be a table, written [grid].")
-        axes = tuple(_axis(key, listed) for key, listed in grid.items())
+        axes = {key: _axis(key, listed) for key, listed in grid.items()}
         if "seeds" in values:
-            taken = next((axis.key for axis in axes if axis.key in SEED_KEYS), None)
+            taken = next((key for key in axes if key in SEED_KEYS), None)
             if taken is not None:
                 raise ConfigError(f"grid.{taken}", f"grid.{taken} and seeds both set {taken}: leave one of them out.")
-            axes += (Axis(SEED, _checked_values("seeds", values["seeds"], _SEED)),)
+            axes[SEED] = _checked_values("seeds", values["seeds"], _SEED)
         audit = _AUDIT.check("audit", values.get("audit", "auto"))
-        axes += (Axis(ENGINE, _engines(values) or cls(base, axes, audit)._default_engines()),)
+        axes[ENGINE] = _engines(values) or cls(base, dict(axes), audit)._default_engines()
         sweep = cls(base, axes, audit)
         if sweep.size > MOST_ROWS:
-            longest = max(axes, key=lambda axis: len(axis.values))
+            longest = max(axes, key=lambda key: len(axes[key]))
             raise ConfigError(
                 "grid",
                 f"This sweep has {sweep.size:,} rows, but at most {MOST_ROWS:,} are allowed: "
-                f"{longest.key} has the most values, {len(longest.values):,}; name fewer.",
+                f"{longest} has the most values, {len(axes[longest]):,}; name fewer.",
             )
         if all(point.config is None for point in sweep.points()):
             # Every row would say what this one raises.
-            Config.from_mapping(sweep._tables(tuple(axis.values[0] for axis in axes)))
+            Config.from_mapping(sweep._tables(tuple(listed[0] for listed in axes.values())))
         return sweep
 
     def _default_engines(self) -> tuple[str, ...]:
@@ -158,7 +151,7 @@ def checked_value(key: str, value: Any) -> Any:
     return spec.check(key, value)
 
 
-def _axis(key: str, listed: Any) -> Axis:
+def _axis(key: str, listed: Any) -> tuple[Any, ...]:
     config_field = declaration(key)
     if key == _CANDIDATES:
         raise ConfigError(
@@ -172,7 +165,7 @@ def _axis(key: str, listed: Any) -> Axis:
             else f"a table and a key of it, such as network.hidden_size; the tables are {', '.join(SECTIONS)}"
         )
         raise ConfigError(f"grid.{key}", f"grid.{display_key(key)} is not a known key: it must be one of {allowed}.")
-    return Axis(key, _checked_values(f"grid.{key}", listed, config_field))
+    return _checked_values(f"grid.{key}", listed, config_field)
 
 
 def _engines(values: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -46,7 +46,7 @@ def test_dots_may_be_in_quotes_or_not_and_paths_are_relative_to_the_file(tmp_pat
     engines = '["./mine.py", "onnx", "recording:a.npz#torch"]'
     sweep = load_sweep(write(tmp_path / "s.toml", f"engines = {engines}\n{NETWORK}{grid}\n"))
     assert sweep.keys == ("sequence.path", "engine")
-    assert [axis.values for axis in sweep.axes] == [
+    assert list(sweep.axes.values()) == [
         (str(tmp_path / "a.npy"),),
         (str(tmp_path / "mine.py"), "onnx", f"recording:{tmp_path / 'a.npz'}#torch"),
     ]
