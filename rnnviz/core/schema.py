@@ -175,7 +175,7 @@ def display_value(value: Any) -> str:
         text = str(value).lower()
     else:
         try:
-            text = str(value)
+            text = str(list(value) if isinstance(value, tuple) else value)
         except ValueError:  # Python writes no whole number of more than 4,300 digits
             text = "a number of thousands of digits"
     return _cut(printable(text))
