@@ -1,7 +1,9 @@
 """A user's `backward`: called step by step, its gradients stored and compared, its errors in one sentence."""
 
 from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from rnnviz.engines.custom_code.parent import defines_backward
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.templates import starter
 from rnnviz.verify.audit import audit
+from tests.cases import cases
 from tests.cells.layers import EXAMPLES
 from tests.engines.custom_code.files import written
 from tests.engines.test_gradients import assert_gradients, inputs_of
@@ -74,47 +77,17 @@ def backward(x, state, p, d_state):
 """
 
 STEP = "def step(x, state, p):\n    return state\n\n\n"
-D_P = "{name: 0 * array for name, array in vars(p).items()}"
-
-BROKEN = {
-    "an error": ("return 1 / 0", ", line 6 at forward, t = 1: ZeroDivisionError: division by zero."),
-    "nothing": (
-        "pass",
-        ", line 5: backward returned nothing at forward, t = 1, but it must return (d_x, d_state, d_p)",
-    ),
-    "no tuple of states": (
-        f"return x, state[0], {D_P}",
-        ", line 5: backward returned an array of the shape (1, 4) for d_state at forward, t = 1, but it must be",
-    ),
-    "a parameter left out": (
-        "return x, state, {'i2h_bias': p.i2h_bias}",
-        ", line 5: backward returned gradients of i2h_bias at forward, t = 1, but d_p must have i2h_weight, h2h_weight",
-    ),
-    "no dict": (
-        "return x, state, 3",
-        ", line 5: backward returned a value of the type int for d_p at forward, t = 1, but it must be a dict.",
-    ),
-    "a shape": (
-        f"return x.T, state, {D_P}",
-        ", line 5: backward returned d_x of the shape (3, 1) at forward, t = 1, but it must be (1, 3).",
-    ),
-    "an unknown gate": (
-        f"return x, state, {D_P}, {{'q': state[0]}}",
-        ", line 5: backward returned the gradient q at forward, t = 1, but the cell has no gradients besides its",
-    ),
-}
 
 
-@pytest.mark.parametrize("name", BROKEN)
-def test_an_error_is_one_sentence_with_its_line(name: str, tmp_path: Path) -> None:
-    body, sentence = BROKEN[name]
-    path = written(tmp_path, f"{STEP}def backward(x, state, p, d_state):\n    {body}\n")
+@pytest.mark.parametrize("case", cases(__file__)["broken_backward"], ids=itemgetter("name"))
+def test_an_error_is_one_sentence_with_its_line(case: Any, tmp_path: Path) -> None:
+    path = written(tmp_path, f"{STEP}def backward(x, state, p, d_state):\n    {case['body']}\n")
     config = Config.from_mapping({"network": {"cell": "rnn_tanh", "input_size": 3, "hidden_size": 4}})
     one = replace(config.sequence, timesteps=2, batch_size=1)
     inputs = load_inputs(replace(config, sequence=one, backward=replace(config.backward, enabled=True)))
     with pytest.raises(CustomCodeError) as caught:
         computed(inputs, path)
-    assert str(caught.value).startswith(f"{path}{sentence}")
+    assert str(caught.value).startswith(f"{path}{case['begins']}")
 
 
 @pytest.mark.parametrize(
