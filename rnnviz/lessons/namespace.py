@@ -295,6 +295,10 @@ def _extreme(reduce: Callable[[NDArray[Any]], Any], value: Value, *others: Value
     return reduce(_some([value, *others] if others else value))
 
 
+def _elementwise(compute: Callable[[NDArray[Any]], Any]) -> Callable[[Value], Value]:
+    return lambda value: compute(array(value))
+
+
 def _close(a: Value, b: Value, *, rtol: Value = 0.0, atol: Value = 0.0) -> bool:
     left, right = _pair(a, b)
     return bool(np.isclose(left, right, rtol=float(array(rtol)), atol=float(array(atol)), equal_nan=True).all())
@@ -322,14 +326,14 @@ FUNCTIONS: Mapping[str, Callable[..., Value]] = {
     "close": _close,
     "equal": _equal,
     "concat": lambda value, *others, dim=-1: np.concatenate([array(value), *map(array, others)], axis=dim),
-    "abs": lambda value: np.abs(array(value)),
+    "abs": _elementwise(np.abs),
     "relu": lambda value: np.maximum(array(value), array(value).dtype.type(0)),
-    "tanh": lambda value: np.tanh(array(value)),
+    "tanh": _elementwise(np.tanh),
     # An integer becomes a float, and an array without axes a number.
     "sigmoid": lambda value: sigmoid.values(array(value) * 1.0)[()],
-    "zeros_like": lambda value: np.zeros_like(array(value)),
-    "isnan": lambda value: np.isnan(array(value)),
-    "isinf": lambda value: np.isinf(array(value)),
+    "zeros_like": _elementwise(np.zeros_like),
+    "isnan": _elementwise(np.isnan),
+    "isinf": _elementwise(np.isinf),
 }
 """Functions of values alone."""
 LANES = ("h", "c", "gate", "gradient")
