@@ -42,9 +42,9 @@ class GcTimer(QObject):
             gc.disable()
         else:
             gc.set_threshold(spare, *self._thresholds[1:])
-        self._timer = QTimer(self)
-        self._timer.timeout.connect(self.collect)
-        self._timer.start(_EVERY_MS)
+        self.timer = QTimer(self)
+        self.timer.timeout.connect(self.collect)
+        self.timer.start(_EVERY_MS)
 
     def collect(self) -> None:
         counts = gc.get_count()
@@ -61,7 +61,7 @@ class GcTimer(QObject):
             gc.collect(0)
 
     def stop(self) -> None:
-        self._timer.stop()
+        self.timer.stop()
         self.setParent(None)
         gc.set_threshold(*self._thresholds)
         if self._enabled:
@@ -96,7 +96,7 @@ class FileOpenEvents(QObject):
         return True
 
 
-_windows: dict[MainWindow, SessionRecovery] = {}
+windows: dict[MainWindow, SessionRecovery] = {}
 """Windows opened by `show_result`, referenced until they close."""
 _SPARE_OBJECTS = 200_000
 """Objects that a host process may create before Python collects garbage itself, as during a long notebook cell."""
@@ -152,7 +152,7 @@ def show_result(result: RunResult) -> None:
     recovery = SessionRecovery(window, own_process=False)
     window.show_result(result)
     window.show()
-    _windows[window] = recovery
+    windows[window] = recovery
     window.closed.connect(partial(_let_go, window))
     if not _events_are_handled():
         with _interruptible(application):
@@ -171,10 +171,10 @@ def _events_are_handled() -> bool:
 
 def _let_go(window: MainWindow) -> None:
     """Release a closed window and its result: a notebook may open many."""
-    _windows.pop(window, None)
+    windows.pop(window, None)
     application = QApplication.instance()
     collector = None if application is None else application.findChild(GcTimer)
-    if not _windows and collector is not None and collector.spare is not None:
+    if not windows and collector is not None and collector.spare is not None:
         collector.stop()
     # First, because views outlive their window in Python if one of their signals is connected to a closure.
     window.session.set_result(None)
@@ -182,16 +182,16 @@ def _let_go(window: MainWindow) -> None:
 
 
 @atexit.register
-def _close_windows() -> None:
+def close_windows() -> None:
     """Close all windows: an interpreter that exits with an open window crashes."""
-    for window in tuple(_windows):
+    for window in tuple(windows):
         _leave(window)
 
 
 def _leave(window: MainWindow) -> None:
     """Close an open window without a question. The next window offers to restore its unsaved changes."""
-    if window in _windows:
-        _windows[window].keep_for_next_start()
+    if window in windows:
+        windows[window].keep_for_next_start()
         window.leave()
 
 
@@ -221,7 +221,7 @@ def _collect_here() -> None:
     application = QApplication.instance()
     assert application is not None, "a window was painted"
     if application.findChild(GcTimer) is None:
-        GcTimer(application, _SPARE_OBJECTS if _windows else None)
+        GcTimer(application, _SPARE_OBJECTS if windows else None)
 
 
 @contextmanager

@@ -221,11 +221,11 @@ class MainLayout(QWidget):
         layout = self._rows = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        self._whole = QSplitter(Qt.Orientation.Horizontal)
-        layout.addWidget(self._whole, 1)
-        self.column = LeftColumn(panel, self._whole)
+        self.whole = QSplitter(Qt.Orientation.Horizontal)
+        layout.addWidget(self.whole, 1)
+        self.column = LeftColumn(panel, self.whole)
         work = QWidget()
-        self._whole.addWidget(_row(self.handles["settings"], work))
+        self.whole.addWidget(_row(self.handles["settings"], work))
         work_layout = self._work_rows = QVBoxLayout(work)
         work_layout.setContentsMargins(0, 8, 0, 0)
         work_layout.setSpacing(8)
@@ -234,19 +234,19 @@ class MainLayout(QWidget):
         work_layout.addWidget(banner)
         self._pages = QStackedWidget()
         work_layout.addWidget(self._pages, 1)
-        self._upper = QSplitter(Qt.Orientation.Vertical)
-        self._pages.addWidget(self._upper)
-        self._middle = QSplitter(Qt.Orientation.Horizontal)
-        self._upper.addWidget(_row(self._middle, self.handles["side"]))
-        self._middle.addWidget(QWidget())
-        self._side = QSplitter(Qt.Orientation.Vertical)
-        self._side_scroll = PaneScrollArea(self._side)
-        self._middle.addWidget(self._side_scroll)
+        self.upper = QSplitter(Qt.Orientation.Vertical)
+        self._pages.addWidget(self.upper)
+        self.middle = QSplitter(Qt.Orientation.Horizontal)
+        self.upper.addWidget(_row(self.middle, self.handles["side"]))
+        self.middle.addWidget(QWidget())
+        self.side = QSplitter(Qt.Orientation.Vertical)
+        self._side_scroll = PaneScrollArea(self.side)
+        self.middle.addWidget(self._side_scroll)
         for view in side:
-            self._side.addWidget(view)
+            self.side.addWidget(view)
         self.tabs = QTabWidget()
         self._drawer = PaneScrollArea(self.tabs)
-        self._upper.addWidget(self._drawer)
+        self.upper.addWidget(self._drawer)
         self.tabs.setDocumentMode(True)
         self.tabs.setAccessibleName("More views")
         self.tabs.tabBar().setAccessibleName("More views")
@@ -256,10 +256,10 @@ class MainLayout(QWidget):
         self.tabs.currentChanged.connect(self._on_tab)
         self.tabs.tabBarClicked.connect(self._on_tab_clicked)
         self.tabs.setCornerWidget(self.handles["tabs"])
-        self._upper.splitterMoved.connect(self._keep_lent)
-        self._side.splitterMoved.connect(self._keep_lent)
+        self.upper.splitterMoved.connect(self._keep_lent)
+        self.side.splitterMoved.connect(self._keep_lent)
         # Stretch factors: everything grows with the window except the settings panel.
-        self._splitters = {"whole": self._whole, "upper": self._upper, "middle": self._middle, "side": self._side}
+        self._splitters = {"whole": self.whole, "upper": self.upper, "middle": self.middle, "side": self.side}
         for splitter, shares in zip(self._splitters.values(), ((0, 1), (3, 1), (_LANES_SHARE, 1), (3, 2)), strict=True):
             splitter.setChildrenCollapsible(False)
             for place, share in enumerate(shares):
@@ -297,10 +297,10 @@ class MainLayout(QWidget):
     def _divide(self, width: int, height: int) -> None:
         panel, middle, side, upper = self._usual_sizes(width, height)
         tabs = height - upper
-        self._whole.setSizes([panel, middle])
-        self._middle.setSizes([middle - side, side])
-        self._upper.setSizes([upper, tabs])
-        self._side.setSizes([upper // 2, upper // 2])
+        self.whole.setSizes([panel, middle])
+        self.middle.setSizes([middle - side, side])
+        self.upper.setSizes([upper, tabs])
+        self.side.setSizes([upper // 2, upper // 2])
         self._make_room(middle, side, upper)
 
     def _make_room(self, middle: int, side: int, upper: int) -> None:
@@ -321,13 +321,13 @@ class MainLayout(QWidget):
         return [pane for pane, lacks in narrow.items() if lacks]
 
     def set_lanes(self, lanes: ResultView) -> None:
-        self._middle.replaceWidget(0, lanes).deleteLater()
+        self.middle.replaceWidget(0, lanes).deleteLater()
         # A splitter stores the stretch factor in the widget that was replaced.
-        self._middle.setStretchFactor(0, _LANES_SHARE)
+        self.middle.setStretchFactor(0, _LANES_SHARE)
 
     @property
     def covered(self) -> bool:
-        return self._pages.currentWidget() is not self._upper
+        return self._pages.currentWidget() is not self.upper
 
     def cover(self, page: QWidget) -> None:
         self._pages.setCurrentIndex(self._pages.addWidget(page))
@@ -335,9 +335,9 @@ class MainLayout(QWidget):
     def uncover(self) -> None:
         """Show the lanes again, which get the keyboard of the page that covers them."""
         focused = self._pages.currentWidget().isAncestorOf(self.window().focusWidget())
-        self._pages.setCurrentWidget(self._upper)
+        self._pages.setCurrentWidget(self.upper)
         if focused:
-            self._middle.widget(0).setFocus()
+            self.middle.widget(0).setFocus()
 
     def set_tab_view(self, view: ResultView) -> None:
         """Add a view to the tab of its title, whose text stays unchanged."""
@@ -373,7 +373,7 @@ class MainLayout(QWidget):
         place = self._titles.index(title)
         hidden = self.tabs.currentWidget()
         if place != self.tabs.currentIndex() and hidden.isAncestorOf(self.window().focusWidget()):
-            self._middle.widget(0).setFocus()
+            self.middle.widget(0).setFocus()
         self.tabs.setCurrentIndex(place)
 
     @property
@@ -381,11 +381,11 @@ class MainLayout(QWidget):
         """The panes in reading order; some may be hidden."""
         column = [self.column.widget(place) for place in range(self.column.count())]
         if self._presenting:
-            return [self._verdict, self._middle.widget(0), self._caption]
+            return [self._verdict, self.middle.widget(0), self._caption]
         if self.covered:
             return [*column, self._verdict, self._pages.currentWidget()]
-        side = [self._side.widget(place) for place in range(self._side.count())]
-        return [*column, self._verdict, self._middle.widget(0), *side, self.tabs]
+        side = [self.side.widget(place) for place in range(self.side.count())]
+        return [*column, self._verdict, self.middle.widget(0), *side, self.tabs]
 
     def is_folded(self, pane: str) -> bool:
         return pane in self._folded
@@ -404,7 +404,7 @@ class MainLayout(QWidget):
         assert isinstance(page, QStackedWidget), "every QTabWidget has one"
         parts: dict[str, QWidget] = {"settings": self.column.panel, "side": self._side_scroll, "tabs": page}
         if folded and parts[pane].isAncestorOf(self.window().focusWidget()):
-            self._middle.widget(0).setFocus()
+            self.middle.widget(0).setFocus()
         if pane == "tabs" and folded:
             self.restore_tabs()
             self._before_enlarging = []
@@ -419,7 +419,7 @@ class MainLayout(QWidget):
         if pane == "tabs":
             self.rescale()
             if not folded:
-                self._set_tabs_height(self._heights.get(self.tab_in_front, self._usual_tabs_height(self.height())))
+                self.set_tabs_height(self._heights.get(self.tab_in_front, self._usual_tabs_height(self.height())))
 
     @property
     def folded(self) -> tuple[str, ...]:
@@ -476,23 +476,23 @@ class MainLayout(QWidget):
         self._drawer.setHidden(on)
         for handle in self.handles.values():
             handle.setHidden(on)
-        self._middle.widget(0).setFocus()
+        self.middle.widget(0).setFocus()
 
     def open_lesson(self, pane: QWidget, state: QByteArray) -> None:
         """Open the column of a lesson with its splitter `state`, and fold the settings panel until `close_lesson`.
 
         The next start shows the panel again.
         """
-        self._side_before = self._side_before or self._middle.sizes()[1]
+        self._side_before = self._side_before or self.middle.sizes()[1]
         self.column.open(pane, state)
         if not self.is_folded("settings"):
             self.fold("settings", folded=True)
             self._for_lesson = True
         # The lesson takes its width from the lanes, before the side views elide their numbers.
-        lanes, side = self._middle.sizes()
+        lanes, side = self.middle.sizes()
         lack = min(scaled(_LESSON_SIDE), (lanes + side) // 2) - side
         if lack > 0 and not self.is_folded("side"):
-            self._middle.setSizes([lanes - lack, side + lack])
+            self.middle.setSizes([lanes - lack, side + lack])
 
     def close_lesson(self) -> None:
         """Close the lesson's column, and revert `open_lesson`."""
@@ -500,17 +500,17 @@ class MainLayout(QWidget):
             self._for_lesson = False
             self.fold("settings", folded=False)
         self.column.close_pane()
-        lanes, side = self._middle.sizes()
+        lanes, side = self.middle.sizes()
         if self._side_before and side:
-            self._middle.setSizes([lanes + side - self._side_before, self._side_before])
+            self.middle.setSizes([lanes + side - self._side_before, self._side_before])
         self._side_before = 0
 
     def _on_tab(self, place: int) -> None:
         self.tab_chosen.emit(self._titles[place])
-        borrowed = self._upper in self._lent or self._before_enlarging or self.is_folded("tabs")
+        borrowed = self.upper in self._lent or self._before_enlarging or self.is_folded("tabs")
         if not borrowed:
             self._keep_height()
-            self._set_tabs_height(self._heights.get(self._titles[place], 0))
+            self.set_tabs_height(self._heights.get(self._titles[place], 0))
         self._tab_before = place
 
     def _on_tab_clicked(self, place: int) -> None:
@@ -518,14 +518,14 @@ class MainLayout(QWidget):
             self.fold("tabs", folded=False)
 
     def _keep_height(self) -> None:
-        height = self._upper.sizes()[1]
+        height = self.upper.sizes()[1]
         if height and not self.is_folded("tabs"):
             self._heights[self._titles[self._tab_before]] = height
 
-    def _set_tabs_height(self, height: int) -> None:
-        room = sum(self._upper.sizes())
+    def set_tabs_height(self, height: int) -> None:
+        room = sum(self.upper.sizes())
         if 0 < height < room:
-            self._upper.setSizes([room - height, height])
+            self.upper.setSizes([room - height, height])
 
     def _usual_tabs_height(self, height: int) -> int:
         return min(max(height // 4, scaled(_LEAST_TABS)), scaled(_MOST_TABS), height // 2)
@@ -535,18 +535,18 @@ class MainLayout(QWidget):
         self.restore_tabs()
         before, self._before_enlarging = self._before_enlarging, []
         if not before:
-            self._before_enlarging = self._upper.sizes()
-        self._upper.setSizes(before or [0, sum(self._upper.sizes())])
+            self._before_enlarging = self.upper.sizes()
+        self.upper.setSizes(before or [0, sum(self.upper.sizes())])
 
     def expand_tabs(self, height: int) -> None:
         """Enlarge the tabs to `height`, at most to half of the height, until `restore_tabs`."""
         self.fold("tabs", folded=False)
-        self._lend(self._upper, height, 1 / 2)
+        self._lend(self.upper, height, 1 / 2)
 
     def expand_side(self, view: QWidget, height: int) -> None:
         """Enlarge the lower side view to `height`, at most to two thirds of the height, until `restore_tabs`."""
-        if self._side.widget(1) is view:
-            self._lend(self._side, height, 2 / 3)
+        if self.side.widget(1) is view:
+            self._lend(self.side, height, 2 / 3)
 
     def _lend(self, splitter: QSplitter, height: int, most: float) -> None:
         above, below = splitter.sizes()

@@ -114,8 +114,8 @@ class MainWindow(QMainWindow):
         theme_manager.set_text_size(settings.text_size)
         theme_manager.apply_stylesheet(self)
         use_names(settings.names)
-        self._settings = settings
-        self._theme_manager = theme_manager
+        self.settings = settings
+        self.theme_manager = theme_manager
         self._leaving = False
         first = lessons()[0]
         self.session = Session(first.config, self)
@@ -149,9 +149,9 @@ class MainWindow(QMainWindow):
             lambda kept: self.lanes.keep_range(kept),
             self.generating.open,
         )
-        self._lazy_views = LazyViews(self.main_layout.tab_chosen, self)
-        self._lazy_views.made.connect(self._add_tab)
-        self._lazy_views.completed.connect(self.completed)
+        self.lazy_views = LazyViews(self.main_layout.tab_chosen, self)
+        self.lazy_views.made.connect(self._add_tab)
+        self.lazy_views.completed.connect(self.completed)
         self.results = ResultCommands(self, self.session, self.document, self.control)
         self.exports = ExportCommands(
             self,
@@ -214,7 +214,7 @@ class MainWindow(QMainWindow):
     def shut_down(self) -> None:
         """Stop all threads and processes. A second call has no effect."""
         self.player.pause()
-        self._lazy_views.stop()
+        self.lazy_views.stop()
         for part in (
             self.runner,
             self.sweeps,
@@ -233,7 +233,7 @@ class MainWindow(QMainWindow):
         self.panel = ConfigPanel(self.session.config)
         self.verdict = VerdictBar()
         self.output_map = OutputMap()
-        side = (VectorTable(self._settings), self.output_map)
+        side = (VectorTable(self.settings), self.output_map)
         self.views: list[ResultView] = [self.verdict, *side]
         self._following = ViewSynchronizer(self.session, self)
         for view in self.views:
@@ -264,7 +264,7 @@ class MainWindow(QMainWindow):
             when_painted(self.lanes, self._on_lanes_painted)
 
     def _add_view(self, view: ResultView, *, eager: bool = False) -> None:
-        view.apply_theme(self._theme_manager.theme)
+        view.apply_theme(self.theme_manager.theme)
         self.views.append(view)
         self._connect_view(view, eager=eager)
 
@@ -297,7 +297,7 @@ class MainWindow(QMainWindow):
 
     def _make_menus(self, recent: RecentFiles) -> None:
         pictures = self.actions_["export_picture"], self.actions_["export_animation"]
-        menus = Submenus(self, recent, lessons(), pictures, self._theme_manager.choice, self._settings)
+        menus = Submenus(self, recent, lessons(), pictures, self.theme_manager.choice, self.settings)
         menus.recent.chosen.connect(self.files.open)
         menus.lessons.chosen.connect(self._open_lesson)
         menus.exports.window_chosen.connect(self.exports.export_window)
@@ -305,7 +305,7 @@ class MainWindow(QMainWindow):
         menus.exports.report_chosen.connect(lambda: self.exports.export_report(self.lanes))
         menus.names.chosen.connect(self._on_names)
         menus.dimmings.chosen.connect(self.guide.refresh_dimming)
-        menus.themes.chosen.connect(self._theme_manager.choose)
+        menus.themes.chosen.connect(self.theme_manager.choose)
         self._export_menu: ExportMenu = menus.exports
         fill_menu_bar(self.menuBar(), MENUS, self.actions_, menus.places)
 
@@ -378,7 +378,7 @@ class MainWindow(QMainWindow):
         self.files.task_requested.connect(self.trainings.open_task)
         self.toolbar.lesson_chosen.connect(self._open_lesson)
         self.player.playing_changed.connect(self.actions_.show_playing)
-        self._theme_manager.add(self._apply_theme)
+        self.theme_manager.add(self._apply_theme)
 
     def show_message(self, text: str) -> None:
         """Show a text in the status bar for a few seconds."""
@@ -418,7 +418,7 @@ class MainWindow(QMainWindow):
     def _on_lanes_painted(self) -> None:
         if self.isVisible():
             self.usable.emit()
-            self._lazy_views.begin()
+            self.lazy_views.begin()
 
     def _on_document(self) -> None:
         document = self.document
@@ -441,21 +441,21 @@ class MainWindow(QMainWindow):
 
     def step_text_size(self, by: int) -> None:
         """Set the next larger (1) or smaller (-1) text size, or that of the system (0), and save it."""
-        place = TEXT_SIZES.index(self._settings.text_size if by else 100) + by
+        place = TEXT_SIZES.index(self.settings.text_size if by else 100) + by
         percent = TEXT_SIZES[min(max(place, 0), len(TEXT_SIZES) - 1)]
-        self._settings.text_size = percent
-        self._theme_manager.set_text_size(percent, self.toolbar.rescale, self.main_layout.fit_text_size)
+        self.settings.text_size = percent
+        self.theme_manager.set_text_size(percent, self.toolbar.rescale, self.main_layout.fit_text_size)
         self.show_message(f"Text size {percent}%")
 
     def find_command(self) -> None:
         from rnnviz.gui.commands.palette import CommandPalette
 
-        CommandPalette(self, self, self.menuBar(), self._settings).open()
+        CommandPalette(self, self, self.menuBar(), self.settings).open()
 
     def _on_names(self) -> None:
         self.panel.refresh_names()
         self.output_map.refresh_names()
-        self._apply_theme(self._theme_manager.theme)
+        self._apply_theme(self.theme_manager.theme)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if any(url.isLocalFile() for url in event.mimeData().urls()):
@@ -477,9 +477,9 @@ class MainWindow(QMainWindow):
             event.ignore()
             return
         self.presentation.leave()
-        self._settings.geometry = self.saveGeometry()
-        self.main_layout.save(self._settings)
-        self._settings.save()
+        self.settings.geometry = self.saveGeometry()
+        self.main_layout.save(self.settings)
+        self.settings.save()
         self.shut_down()
         super().closeEvent(event)
         self.closed.emit()

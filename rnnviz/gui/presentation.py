@@ -45,8 +45,8 @@ class Presentation(QObject):
         super().__init__(window)
         self._window, self._main_layout, self._guide = window, main_layout, guide
         self._state_before: Qt.WindowState | None = None
-        self._caption = LessonText()
-        self._caption_area = _CaptionArea(self._caption)
+        self.caption = LessonText()
+        self._caption_area = _CaptionArea(self.caption)
         self._caption_area.hide()
         self._leave_button = QToolButton()
         self._leave_button.setAutoRaise(True)
@@ -76,7 +76,7 @@ class Presentation(QObject):
             self._window.setWindowState(state)
 
     def apply_theme(self, theme: Theme) -> None:
-        self._caption.apply_theme(theme)
+        self.caption.apply_theme(theme)
         self._leave_button.setIcon(Icons(theme)["close"])
 
     def _set(self, *, presenting: bool) -> None:
@@ -91,6 +91,6 @@ class Presentation(QObject):
         step = self._guide.step
         self._caption_area.setVisible(self.active and step is not None)
         if step is not None:
-            self._caption.show_markdown(self._guide.caption)
+            self.caption.show_markdown(self._guide.caption)
             self._caption_area.verticalScrollBar().setValue(0)
             self._caption_area.fit()

@@ -186,7 +186,7 @@ def shared_window(
     assert not window.document.modified
     window.session.set_location(Location())
     window.session.set_color_by("value")
-    window._theme_manager.choose("light")
+    window.theme_manager.choose("light")
     window.main_layout.tabs.setCurrentIndex(0)
     window.resize(1280, 800)
     window.statusBar().clearMessage()

@@ -9,17 +9,17 @@ from rnnviz.gui.views.verdict_bar import VerdictBar
 
 def details(bar: VerdictBar) -> str:
     """The text below the banner, "" while it is folded."""
-    if bar._details.isHidden():
+    if bar.details.isHidden():
         return ""
     document = QTextDocument()
-    document.setHtml(bar._facts.text())
+    document.setHtml(bar.facts.text())
     return document.toPlainText()
 
 
 def passage(table: VectorTable) -> str:
     """The sentence on the inputs and readers of the vector, or how to get a result."""
-    return (table._empty if table._result is None else table._passage).text()
+    return (table.empty if table._result is None else table.passage).text()
 
 
 def highlighted_parts(chart: OutputMapChart) -> list[str]:
-    return [part.text for row in chart.rows for part in row.parts if chart._is_lit(part)]
+    return [part.text for row in chart.rows for part in row.parts if chart.is_highlighted(part)]

@@ -39,7 +39,7 @@ def assert_same_engines(window: MainWindow) -> None:
     if not is_gradient(session.quantity):  # An engine without a gradient shows that of another one.
         assert shown_engine(lanes) == session.engine
     assert swiped_to(lanes) == (session.swipe if session.quantity == "value" else None)
-    shown = lanes._shown
+    shown = lanes.shown
     assert shown is not None
     assert shown.result is result
     names = lanes.accessibleDescription()
@@ -50,10 +50,10 @@ def assert_same_engines(window: MainWindow) -> None:
         assert display_name(str(session.engine)) in names
     assert window.toolbar.candidate.currentData() == candidate
     words = both_passes(verdict_sentence(result, candidate), gradient_words(result, candidate))
-    assert window.verdict._words == words
+    assert window.verdict.words == words
     for table in window.views:
         # A folded pane catches up when it is shown.
-        if isinstance(table, VectorTable) and table.isVisible() and table._kind != "gradient":
+        if isinstance(table, VectorTable) and table.isVisible() and table.kind != "gradient":
             engines = [column.name for column in table.model.columns[1:3]]
             assert engines == [result.reference.engine, candidate][: len(engines)]
 

@@ -57,20 +57,20 @@ def test_a_request_for_a_tab_or_a_pane_unfolds_it(window):
     for part in ("panel.network", "vector"):
         target_of(window, part)
     assert window.panel.isVisible()
-    assert layout._side.isVisible()
+    assert layout.side.isVisible()
 
 
 @pytest.mark.slow
 def test_folded_panes_and_heights_are_restored_at_the_next_start(make_window, supervisor):
     window = make_window(supervisor)
     window.main_layout.tabs.setCurrentIndex(2)
-    window.main_layout._set_tabs_height(290)
+    window.main_layout.set_tabs_height(290)
     window.main_layout.fold("side", folded=True)
     window.main_layout.fold("tabs", folded=True)
     window.close()
     layout = make_window(supervisor).main_layout
     assert [layout.is_folded(pane) for pane in ("settings", "side", "tabs")] == [False, True, True]
-    assert not layout._side.isVisible()
+    assert not layout.side.isVisible()
     layout.select_tab("Error over time")
     QTest.qWait(0)
     assert abs(layout.tabs.height() - 290) < 3
@@ -87,19 +87,19 @@ def test_a_presentation_shows_lanes_banner_and_caption_until_escape(window, qtbo
     assert not any(panel.isVisible() for panel in panels)
     assert window.lanes.isVisible()
     assert window.verdict.isVisible()
-    caption = window.presentation._caption
+    caption = window.presentation.caption
     assert caption.isVisible()
     first = caption.toPlainText()
     QTest.keyClick(window.lanes, Qt.Key.Key_PageDown, Qt.KeyboardModifier.ControlModifier)
     assert caption.toPlainText() != first
     # A lesson that highlights a panel does not bring it back.
     target_of(window, "vector")
-    assert not window.main_layout._side.isVisible()
+    assert not window.main_layout.side.isVisible()
     qtbot.waitUntil(lambda: not window.runner.busy)
     QTest.keyClick(window.lanes, Qt.Key.Key_Escape)
     assert not window.isFullScreen()
     assert [panel.isVisible() for panel in panels] == before
-    assert window.main_layout._side.isVisible()
+    assert window.main_layout.side.isVisible()
     assert not caption.isVisible()
     window.guide.leave()
 
@@ -107,22 +107,22 @@ def test_a_presentation_shows_lanes_banner_and_caption_until_escape(window, qtbo
 @pytest.mark.slow
 def test_text_size_applies_to_every_view_at_once_and_is_saved(window, monkeypatch, qtbot):
     usual, rows = window.font().pointSizeF(), window.views[1].fontMetrics().height()
-    window._settings.text_size = 150
+    window.settings.text_size = 150
     both = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
     QTest.keyClick(window.lanes, Qt.Key.Key_Plus, both)
-    assert window._settings.text_size == 175
+    assert window.settings.text_size == 175
     # Where + needs Shift, the same keys mean Ctrl++ to Qt.
     monkeypatch.setattr(QGuiApplication, "keyboardModifiers", lambda: both)
     window.actions_["zoom_in"].trigger()
     qtbot.waitUntil(window.updatesEnabled)
-    assert window._settings.text_size == 200
+    assert window.settings.text_size == 200
     assert window.font().pointSizeF() == pytest.approx(2.0 * usual)
     assert window.views[1].fontMetrics().height() > 1.8 * rows
     # The lanes keep their place: the panes without room are folded until the text is smaller.
     assert all(window.main_layout.is_folded(pane) for pane in ("settings", "side", "tabs"))
-    window._settings.text_size = 80
+    window.settings.text_size = 80
     window.actions_["text_smaller"].trigger()
-    assert window._settings.text_size == 80
+    assert window.settings.text_size == 80
     window.actions_["text_reset"].trigger()
     qtbot.waitUntil(window.updatesEnabled)
     assert window.font().pointSizeF() == pytest.approx(usual)

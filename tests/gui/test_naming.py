@@ -48,10 +48,10 @@ def test_the_window_shows_the_names_of_the_choice_and_remembers_it(shared_window
     assert isinstance(layout, ChoiceEditor)
     assert layout.combo.currentText() == "batch_first=True"
     assert place.startswith("output[0][")
-    assert window._settings.names == "pytorch"
+    assert window.settings.names == "pytorch"
     window.findChild(QAction, "names_gluon").trigger()
     names, shapes, place = shown()
     assert {"b_i2h", "b_h2h"} <= names
     assert "l1_i2h_weight (12, 3)" in shapes
     assert place.startswith("out[0][")
-    assert window._settings.names == "gluon"
+    assert window.settings.names == "gluon"

@@ -29,13 +29,13 @@ def test_the_window_geometry_is_restored(make_window, supervisor):
     window = make_window(supervisor)
     # The screen in memory is small, and a window never comes back larger than the screen.
     window.resize(window.minimumSizeHint())
-    splitter = window.main_layout._whole
+    splitter = window.main_layout.whole
     splitter.setSizes([300, 400])
     size, divided = window.size(), splitter.sizes()
     window.close()
     again = make_window(supervisor, None)
     assert again.size() == size
-    assert again.main_layout._whole.sizes() == divided
+    assert again.main_layout.whole.sizes() == divided
 
 
 @pytest.mark.parametrize("junk", [b"\x00\xff\x13" * 500, b"[half\nrecent=1\n", b""])

@@ -37,15 +37,15 @@ def show(
     monkeypatch.setattr("rnnviz.gui.recovery.session_recovery.DELAY_MS", 50)
 
     def show(result: RunResult) -> MainWindow:
-        before = set(application._windows)
+        before = set(application.windows)
         QTimer.singleShot(0, lambda: application.show_result(result))
-        qtbot.waitUntil(lambda: bool(set(application._windows) - before))
-        (window,) = set(application._windows) - before
-        qtbot.waitUntil(lambda: application._windows[window].autosave is not None)
+        qtbot.waitUntil(lambda: bool(set(application.windows) - before))
+        (window,) = set(application.windows) - before
+        qtbot.waitUntil(lambda: application.windows[window].autosave is not None)
         return window
 
     yield show
-    application._close_windows()
+    application.close_windows()
 
 
 @pytest.mark.slow
@@ -55,10 +55,10 @@ def test_a_change_in_a_shown_window_is_saved_when_python_ends(
     hooks = sys.excepthook, threading.excepthook, sys.unraisablehook, faulthandler.is_enabled()
     window = show(make_result())
     window.document.edit(Config.from_mapping({"network": {"cell": "gru", "input_size": 2, "hidden_size": 7}}))
-    with qtbot.waitSignal(application._windows[window].autosave.saved):
+    with qtbot.waitSignal(application.windows[window].autosave.saved):
         pass
     assert (sys.excepthook, threading.excepthook, sys.unraisablehook, faulthandler.is_enabled()) == hooks
-    application._close_windows()
+    application.close_windows()
     assert not window.isVisible()
     assert left() == ["autosave.rnnviz", "owner.json"]
 

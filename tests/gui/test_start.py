@@ -126,7 +126,7 @@ def window(qtbot: Any, settings: Settings, supervisor: Supervisor) -> Iterator[M
 def test_a_window_that_is_closed_early_starts_nothing_any_more(qtbot, window, turns):
     order: list[str] = []
     window.usable.connect(lambda: order.append("usable"))
-    window._lazy_views.made.connect(lambda _view: order.append("view"))
+    window.lazy_views.made.connect(lambda _view: order.append("view"))
     window.closed.connect(lambda: order.append("closed"))
 
     def close(left: int) -> None:

@@ -28,12 +28,12 @@ def test_no_view_keeps_an_earlier_result_and_its_files(qtbot, window, run_config
     earlier, folder = weakref.ref(window.session.result), window.session.result.folder
     assert folder.is_dir()
     # Without the help of a search for garbage.
-    collector._timer.stop()
+    collector.timer.stop()
     try:
         run_config({"cell": "lstm", "input_size": 3, "hidden_size": 4})
         qtbot.waitUntil(lambda: earlier() is None)
     finally:
-        collector._timer.start()
+        collector.timer.start()
     qtbot.waitUntil(lambda: not folder.exists())
 
 

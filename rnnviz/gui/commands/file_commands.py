@@ -243,7 +243,7 @@ class FileCommands(QObject):
         self._window = window
         self._session = session
         self._document = document
-        self._recent = recent
+        self.recent = recent
         self._sessions = sessions
         self._models = ModelCommands(window, document, recent, self.after_changes)
         sessions.read.connect(self.after_changes, Qt.ConnectionType.QueuedConnection)
@@ -283,7 +283,7 @@ class FileCommands(QObject):
         except InputError as error:
             show_error_dialog(self._window, "Cannot open the config", error, "configs")
             return
-        self._recent.add(path)
+        self.recent.add(path)
 
     def close(self) -> None:
         self._models.close()
@@ -441,6 +441,6 @@ class FileCommands(QObject):
         except InputError as error:
             show_error_dialog(self._window, "Cannot save the config", error)
             return False
-        self._recent.add(path)
+        self.recent.add(path)
         self.message.emit(f"Saved {path}.")
         return True

@@ -181,14 +181,14 @@ class Player(QObject):
         self.factor, self._by = 1.0, 1
         self._speed = _SLOWEST
         self._began, self._taken, self._frame_ms = 0.0, 0, _FRAME_MS
-        self._timer = QTimer(self)
-        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
-        self._timer.timeout.connect(self._step)
+        self.timer = QTimer(self)
+        self.timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self.timer.timeout.connect(self._step)
         session.on_change(self.pause, "inputs", "color_by")
 
     @property
     def playing(self) -> bool:
-        return self._timer.isActive()
+        return self.timer.isActive()
 
     @property
     def order(self) -> Order:
@@ -224,7 +224,7 @@ class Player(QObject):
 
     def pause(self) -> None:
         if self.playing:
-            self._timer.stop()
+            self.timer.stop()
             self.playing_changed.emit(False)
 
     def show(self, stage: Stage | None) -> None:
@@ -293,7 +293,7 @@ class Player(QObject):
         self._began, self._taken = self._clock(), 0
         pace = STAGE_MS / self.factor if self.in_stages else 1000.0 / self._speed
         self._frame_ms = _CALM_MS if motion_reduced() else _FRAME_MS
-        self._timer.start(max(self._frame_ms, round(pace)))
+        self.timer.start(max(self._frame_ms, round(pace)))
 
     def _step(self) -> None:
         if self.in_stages:

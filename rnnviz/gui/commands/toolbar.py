@@ -149,7 +149,7 @@ class ToolBar(QToolBar):
         self._needed: dict[int, int] = {}
         self._fitting = False
 
-        self._run = self._button(actions, "run", "Run")
+        self.run_button = self._button(actions, "run", "Run")
         self._button(actions, "stop", "Stop").setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
         self.addSeparator()
         self.lesson = self._lesson_box(lessons)
@@ -171,10 +171,10 @@ class ToolBar(QToolBar):
         self._on_result()
 
     def mark_stale(self, stale: bool) -> None:
-        self._run.setProperty("stale", stale)
-        self._run.setAccessibleDescription("Settings changed since the last run." if stale else "")
-        self._run.style().unpolish(self._run)
-        self._run.style().polish(self._run)
+        self.run_button.setProperty("stale", stale)
+        self.run_button.setAccessibleDescription("Settings changed since the last run." if stale else "")
+        self.run_button.style().unpolish(self.run_button)
+        self.run_button.style().polish(self.run_button)
         self._draw_run()
 
     def show_lesson(self, title: str) -> None:
@@ -191,8 +191,8 @@ class ToolBar(QToolBar):
 
     def _draw_run(self) -> None:
         if self._icons is not None:
-            stale = bool(self._run.property("stale"))
-            self._run.setIcon(self._icons.colored("run", "on_selected" if stale else "text"))
+            stale = bool(self.run_button.property("stale"))
+            self.run_button.setIcon(self._icons.colored("run", "on_selected" if stale else "text"))
 
     def _button(self, actions: Actions, command: str, name: str) -> QToolButton:
         button = QToolButton()
@@ -266,7 +266,7 @@ class ToolBar(QToolBar):
             label.setVisible(level < 1)
         beside, alone = Qt.ToolButtonStyle.ToolButtonTextBesideIcon, Qt.ToolButtonStyle.ToolButtonIconOnly
         self.export.setToolButtonStyle(beside if level < 2 else alone)
-        self._run.setToolButtonStyle(beside if level < 3 else alone)
+        self.run_button.setToolButtonStyle(beside if level < 3 else alone)
         self._fix_width(self.lesson, _LESSON_CHARACTERS[level])
         for action in (self._lesson_action, self._lesson_end):
             action.setVisible(level < 4)

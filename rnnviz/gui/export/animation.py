@@ -203,13 +203,13 @@ class AnimationDialog(ExportDialog):
         return Animation(self.figure, frames, self._result, options)
 
     def accept(self) -> None:
-        self._arrange()
+        self.update_figure()
         animation = self.animation
         self._take_figure()
         super().accept()
         self._save(animation)
 
-    def _arrange(self) -> None:
+    def update_figure(self) -> None:
         animation, options = self.animation, self.options
         lanes, frames = animation.figure.copy, animation.frames
         assert isinstance(lanes, UnrolledView)

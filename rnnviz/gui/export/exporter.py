@@ -127,7 +127,7 @@ class ExportCommands(QObject):
             "Export",
             filters,
             kind.ending or suffix_of(filters),
-            self._stem,
+            self.stem,
             lambda path, progress: kind.written(result, path, progress=progress, **given),
         )
 
@@ -154,7 +154,7 @@ class ExportCommands(QObject):
             progress(0.5)
             return f"{write_report(result, path, [picture], outdated=outdated):,} bytes"
 
-        self._ask("Export report", "Reports (*.html)", "html", self._stem, write)
+        self._ask("Export report", "Reports (*.html)", "html", self.stem, write)
 
     def export_handout(self, lesson: "GuidedLesson") -> None:
         """Export a lesson as a page to print."""
@@ -183,7 +183,7 @@ class ExportCommands(QObject):
 
     def _export_figure(self, figure: "Figure", options: "FigureOptions", title: str) -> None:
         self._settings.picture = options.texts()
-        kind, name = options.format, f"{self._stem} {title.lower()}"
+        kind, name = options.format, f"{self.stem} {title.lower()}"
         try:
             drawn = figure.image(options.resolution) if kind == "png" else figure.vector(kind)
         except InputError as error:
@@ -213,7 +213,7 @@ class ExportCommands(QObject):
         self._settings.animation = animation.options.texts()
         export = AnimationExport(animation, lambda: self._jobs.busy, self)
         self._closing.connect(export.close)
-        dialog = self._ask("Export animation", "Animations (*.gif)", "gif", self._stem, export.write)
+        dialog = self._ask("Export animation", "Animations (*.gif)", "gif", self.stem, export.write)
         dialog.accepted.connect(export.start)
         dialog.rejected.connect(export.close)
 
@@ -249,14 +249,14 @@ class ExportCommands(QObject):
                 self._window,
                 scale,
                 self._following.finish_pending,
-                lambda image: self._ask_image(image, self._stem),
+                lambda image: self._ask_image(image, self.stem),
                 lambda: self.export_window(scale),
             )
         except InputError as error:
             show_error_dialog(self._window, "Export picture", error)
 
     @property
-    def _stem(self) -> str:
+    def stem(self) -> str:
         """The beginning of the name of a file. It says when the run is not of the document as it is now."""
         return f"{self._document.origin.stem}{_OF_EARLIER_RUN * self._outdated()}"
 

@@ -427,12 +427,12 @@ class ExportDialog(QDialog):
         self._due = list(_LOOKS_MS)
         self._looks.start(self._due.pop(0))
 
-    def _arrange(self) -> None:
+    def update_figure(self) -> None:
         raise NotImplementedError
 
     def _look(self) -> None:
         self._end_grab()
-        self._arrange()
+        self.update_figure()
         assert self.figure is not None
         # Of a large figure, in several turns of the event loop.
         scale = ceil(self.devicePixelRatioF())
@@ -485,8 +485,8 @@ class FigureDialog(ExportDialog):
             ("&Height", self.height_),
             ("&Resolution", self.resolution),
         )
-        self.view.currentIndexChanged.connect(self._change_view)
-        self._change_view()
+        self.view.currentIndexChanged.connect(self.change_view)
+        self.change_view()
 
     @property
     def options(self) -> FigureOptions:
@@ -500,19 +500,19 @@ class FigureDialog(ExportDialog):
         )
 
     def accept(self) -> None:
-        self._arrange()
+        self.update_figure()
         assert self.figure is not None
         self._save(self.figure, self.options, self.view.currentText())
         super().accept()
 
-    def _change_view(self) -> None:
+    def change_view(self) -> None:
         self._show_figure(self._views[self.view.currentIndex()])
 
     def _change(self) -> None:
         self.resolution.setEnabled(self.format.currentData() == "png")
         super()._change()
 
-    def _arrange(self) -> None:
+    def update_figure(self) -> None:
         assert self.figure is not None
         options = self.options
         self.figure.arrange(

@@ -78,7 +78,7 @@ class LessonController(QObject):
     @property
     def spotlight(self) -> "Spotlight":
         """The highlight frame. Exists once a lesson was opened."""
-        return self._highlighter.spotlight
+        return self.highlighter.spotlight
 
     @property
     def _at(self) -> int:
@@ -235,7 +235,7 @@ class LessonController(QObject):
         step = self.step
         question = None if step is None or not self.asking else step.question
         focused = QApplication.focusWidget()
-        self._highlighter.cover(() if question is None else question.hides)
+        self.highlighter.cover(() if question is None else question.hides)
         if self.pane is not None and focused is not None and not focused.isEnabled():
             self.pane.scroll_area.setFocus()
 
@@ -291,7 +291,7 @@ class LessonController(QObject):
         self.pane = pane = LessonPane()
         # The window is complete by now, so its widgets can be highlighted.
         host = cast("HighlightTarget", self._window)
-        self._highlighter = Highlighter(host, self._parent, self._stop, self._settings, pane)
+        self.highlighter = Highlighter(host, self._parent, self._stop, self._settings, pane)
         self._checker = StatementWorker(self)
         self._checker.results_ready.connect(self._on_findings)
         pane.next.clicked.connect(self.next)
@@ -304,7 +304,7 @@ class LessonController(QObject):
         self._window.main_layout.add_top_bar(self._line)
         pane.question.answered.connect(self.answer)
         pane.highlight_requested.connect(self._point)
-        pane.part_requested.connect(self._highlighter.highlight)
+        pane.part_requested.connect(self.highlighter.highlight)
         self.step_changed.connect(self._name_parts)
         pane.close_button.clicked.connect(self.leave)
         pane.course_map.clicked.connect(self.show_map)
@@ -421,16 +421,16 @@ class LessonController(QObject):
         step = self.step
         hidden = self.asking and step is not None and step.question is not None and bool(step.question.hides)
         if step is not None and step.look.part is not None and not hidden:
-            self._highlighter.highlight(step.look.part, step.look.line, step.look.colors)
+            self.highlighter.highlight(step.look.part, step.look.line, step.look.colors)
 
     def refresh_dimming(self) -> None:
         """Dim the window around the parts of the step, or not, as the settings say."""
         if self.pane is not None:
-            self._highlighter.dimmer.refresh()
+            self.highlighter.dimmer.refresh()
 
     def _name_parts(self) -> None:
         step = self.step
-        self._highlighter.dimmer.name_parts(() if step is None else _parts_named(step))
+        self.highlighter.dimmer.name_parts(() if step is None else _parts_named(step))
 
     def _show_changes(self) -> None:
         if self.pane is not None and self._config is not None:
@@ -459,7 +459,7 @@ class LessonController(QObject):
         if self.pane is not None:
             self.pane.apply_theme(theme)
             self.spotlight.apply_theme(theme)
-            self._highlighter.apply_theme(theme)
+            self.highlighter.apply_theme(theme)
             self._line.close_button.setIcon(Icons(theme)["close"])
 
     def _save_layout(self) -> None:

@@ -40,7 +40,7 @@ class _Box(QWidget):
     def __init__(self, name: str) -> None:
         super().__init__()
         self._theme = LIGHT
-        self._state: bool | None = None
+        self.state: bool | None = None
         self._hint = ""
         self.setAccessibleName(name)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
@@ -70,13 +70,13 @@ class _Box(QWidget):
         self._theme = theme
         for text in self.texts:
             text.apply_theme(theme)
-        self._mark(self._state, self.outcome.text())
+        self._mark(self.state, self.outcome.text())
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        color, surface = _LOOKS[self._state]
+        color, surface = _LOOKS[self.state]
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        edge = self._theme.color("accent" if self._state is None else color)
+        edge = self._theme.color("accent" if self.state is None else color)
         edge.setAlphaF(0.7)
         painter.setPen(QPen(edge, 1.0))
         painter.setBrush(self._theme.color(surface))
@@ -100,7 +100,7 @@ class _Box(QWidget):
         self.reason.setVisible(bool(markdown))
 
     def _mark(self, state: bool | None, text: str) -> None:
-        self._state = state
+        self.state = state
         self.outcome.setText(text)
         self.outcome.setVisible(bool(text))
         self.outcome.setStyleSheet(f"color: {self._theme.color(_LOOKS[state][0]).name()};")

@@ -84,9 +84,9 @@ class Spotlight(QWidget):
         self._area: Area = QRect
         self._watched: list[QWidget] = []
         self._strength = 1.0
-        self._fade = QVariantAnimation(self, startValue=0.0, endValue=1.0, duration=_FADE_MS)
-        self._fade.setEasingCurve(QEasingCurve.Type.OutCubic)
-        self._fade.valueChanged.connect(self._set_strength)
+        self.fade = QVariantAnimation(self, startValue=0.0, endValue=1.0, duration=_FADE_MS)
+        self.fade.setEasingCurve(QEasingCurve.Type.OutCubic)
+        self.fade.valueChanged.connect(self._set_strength)
         self.hide()
 
     @property
@@ -111,17 +111,17 @@ class Spotlight(QWidget):
         self.refresh()
         # Later on, what was opened over the panes stays above.
         self.raise_()
-        self._fade.stop()
+        self.fade.stop()
         if motion_reduced():
             self._set_strength(1.0)
         else:
-            self._fade.start()
+            self.fade.start()
         self.changed.emit(True)
 
     def clear(self) -> None:
         if self.target is not None:
             self._release()
-            self._fade.stop()
+            self.fade.stop()
             self.hide()
             self.changed.emit(False)
 
@@ -406,7 +406,7 @@ class Highlighter(QObject):
         super().__init__(parent)
         self._window, self._stop = window, stop
         self._unfolded = False
-        self._covers = PartCovers(self)
+        self.covers = PartCovers(self)
         self.dimmer = Dimmer(window, parent, settings, pane)
         self.spotlight = Spotlight(parent)
         self.spotlight.changed.connect(lambda shown: None if shown else self.dimmer.show_around(None))
@@ -457,11 +457,11 @@ class Highlighter(QObject):
             if isinstance(pane, VerdictBar):
                 # Unfolded, it is over the views.
                 widgets.append(pane.property(UNFOLDED))
-        self._covers.cover(widgets)
+        self.covers.cover(widgets)
 
     def apply_theme(self, theme: Theme) -> None:
         self.dimmer.apply_theme(theme)
-        self._covers.apply_theme(theme)
+        self.covers.apply_theme(theme)
 
     def _choose(self, line: str) -> None:
         from rnnviz.gui.views.arithmetic.view import ArithmeticView

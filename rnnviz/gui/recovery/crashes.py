@@ -80,7 +80,7 @@ class CrashHandler(QObject):
     def __init__(self, window: MainWindow, recovery: SessionRecovery) -> None:
         super().__init__(window)
         self._window, self._recovery = window, recovery
-        self._seen = Counter[str]()
+        self.seen = Counter[str]()
         self._lock = threading.Lock()
         self.dialog: CrashDialog | None = None
         self._failed.connect(self._show, Qt.ConnectionType.QueuedConnection)
@@ -105,10 +105,10 @@ class CrashHandler(QObject):
         text = "".join(traceback.format_exception(kind, error, trace))
         failure = Failure(f"{kind.__name__} {_place(trace)}", text)
         with self._lock:
-            if failure.kind not in self._seen and len(self._seen) >= _MOST_KINDS:
+            if failure.kind not in self.seen and len(self.seen) >= _MOST_KINDS:
                 failure = Failure("others", text)
-            self._seen[failure.kind] += 1
-            first = self._seen[failure.kind] == 1
+            self.seen[failure.kind] += 1
+            first = self.seen[failure.kind] == 1
         if os.environ.get("RNNVIZ_DEBUG") == "1":
             sys.stderr.write(text)
         if first:

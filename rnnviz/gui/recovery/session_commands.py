@@ -125,7 +125,7 @@ class ViewStateRestorer(QObject):
         self._state: SavedViewState | None = None
         self._choices: dict[str, tuple[str, ...]] = {}
         self._origin = window.document.origin
-        window.session.on_change(self._on_result, "result")
+        window.session.on_change(self.restore_now, "result")
         window.document.changed.connect(self._cancel)
         window.main_layout.view_added.connect(self._on_view)
 
@@ -158,7 +158,7 @@ class ViewStateRestorer(QObject):
         if self._state is None and self._window.document.origin == self._origin:
             self.restored.emit()
 
-    def _on_result(self) -> None:
+    def restore_now(self) -> None:
         state, session = self._state, self._window.session
         if state is None or session.result is None:
             return

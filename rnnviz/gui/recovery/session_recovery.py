@@ -38,7 +38,7 @@ class Autosave(QObject):
     def __init__(self, window: MainWindow, path: Path, parent: QObject) -> None:
         super().__init__(parent)
         self._window, self._path = window, path
-        self._saved: SavedSession | None = None
+        self.latest: SavedSession | None = None
         self._writing: SavedSession | None = None
         self._reported = self._closed = False
         self._jobs = TaskQueue(self)
@@ -46,7 +46,7 @@ class Autosave(QObject):
         self._jobs.failed.connect(self._on_failed)
         # A change does not restart the timer, so that continuous changes are saved, too.
         self._delay = QTimer(self, singleShot=True)
-        self._delay.timeout.connect(self._save)
+        self._delay.timeout.connect(self.save)
         session = window.session
         session.on_change(lambda: self._want(DELAY_MS), "config", *DECISIONS)
         for signal in (
@@ -80,9 +80,9 @@ class Autosave(QObject):
         if not self._delay.isActive() or self._delay.remainingTime() > within_ms:
             self._delay.start(within_ms)
 
-    def _save(self) -> None:
+    def save(self) -> None:
         session = self._present()
-        if session is None or session == self._saved:
+        if session is None or session == self.latest:
             return
         if self._jobs.busy:
             self._delay.start(DELAY_MS)
@@ -107,7 +107,7 @@ class Autosave(QObject):
         return replace(session, document=SavedDocument(document.origin.title, path, document.modified))
 
     def _on_saved(self, _words: str) -> None:
-        self._saved, self._reported = self._writing, False
+        self.latest, self._reported = self._writing, False
         self.saved.emit()
 
     def _on_failed(self, _title: str, sentence: str) -> None:
@@ -173,12 +173,12 @@ class SessionRecovery(QObject):
         self._window, self._own_process = window, own_process
         self.bar: RestoreBar | None = None
         self._left: list[Path] = []
-        self._dir: RecoveryDir | None = None
+        self.recovery_dir: RecoveryDir | None = None
         self._crash: TextIO | None = None
         self._stays = self._logs = False
         self._was_enabled = faulthandler.is_enabled()
         self.autosave: Autosave | None = None
-        window.completed.connect(self._begin)
+        window.completed.connect(self.begin)
         window.closed.connect(self.close)
 
     def save_now(self) -> bool:
@@ -205,10 +205,10 @@ class SessionRecovery(QObject):
                 faulthandler.disable()
             self._crash.close()
             self._crash = None
-        if self._dir is not None and not self._stays:
-            self._dir.close()
+        if self.recovery_dir is not None and not self._stays:
+            self.recovery_dir.close()
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
         from rnnviz.execution.folders import make_state_folder, state_folder
         from rnnviz.execution.log import log
         from rnnviz.gui.recovery.log_file import keep_log
@@ -223,9 +223,9 @@ class SessionRecovery(QObject):
         self._window.runner.started.connect(_log_run)
         self._window.runner.failed.connect(_log_failure)
         try:
-            self._dir = RecoveryDir(make_state_folder("windows"))
+            self.recovery_dir = RecoveryDir(make_state_folder("windows"))
             if self._own_process:
-                self._crash = self._dir.crash.open("w", encoding="utf-8")
+                self._crash = self.recovery_dir.crash.open("w", encoding="utf-8")
         except OSError as error:
             reason = error.strerror or error
             self._window.show_message(
@@ -234,7 +234,7 @@ class SessionRecovery(QObject):
         else:
             if self._crash is not None:
                 faulthandler.enable(self._crash)
-            recovery_dir = self._dir
+            recovery_dir = self.recovery_dir
             self._window.sessions.unpacks_to = lambda: recovery_dir.folder
             self.autosave = Autosave(self._window, recovery_dir.autosave, self)
             self.autosave.message.connect(self._window.show_message)
@@ -274,10 +274,10 @@ class SessionRecovery(QObject):
         from rnnviz.io.session import read_session
 
         folder = self._take()
-        if folder is None or self._dir is None:
+        if folder is None or self.recovery_dir is None:
             self._window.show_message("Another window already restored that session.")
             return
-        recovery_dir = self._dir
+        recovery_dir = self.recovery_dir
         try:
             session = read_session(folder / AUTOSAVE, lambda: recovery_dir.folder)
         except InputError as error:
@@ -298,8 +298,8 @@ class SessionRecovery(QObject):
             shutil.rmtree(folder, ignore_errors=True)
 
     def _take(self) -> Path | None:
-        assert self._dir is not None
-        folder = self._dir.claim(self._left.pop(0))
+        assert self.recovery_dir is not None
+        folder = self.recovery_dir.claim(self._left.pop(0))
         self._offer()
         return folder
 

@@ -235,7 +235,7 @@ class SectionForms(QScrollArea):
             name: SectionForm(name, section, self._make_editor, LIGHT, self._label_width, content)
             for name, section in sections.items()
         }
-        self._fields = {key: field for form in self._sections.values() for key, field in form.fields.items()}
+        self.fields = {key: field for form in self._sections.values() for key, field in form.fields.items()}
         for form in self._sections.values():
             column.addWidget(form)
         column.addStretch(1)
@@ -248,14 +248,14 @@ class SectionForms(QScrollArea):
     @property
     def errors(self) -> dict[str, str]:
         """Error sentences of the invalid fields, by dotted key."""
-        return {key: field.wrong for key, field in self._fields.items() if field.wrong}
+        return {key: field.wrong for key, field in self.fields.items() if field.wrong}
 
     def field(self, key: str) -> Field:
-        return self._fields[key]
+        return self.fields[key]
 
     def reveal_field(self, key: str) -> None:
         """Focus the field of a key, and scroll to it."""
-        field = self._fields[key]
+        field = self.fields[key]
         field.focus()
         # A note that has just become visible has a geometry only after a layout.
         self.widget().adjustSize()
@@ -271,7 +271,7 @@ class SectionForms(QScrollArea):
         return wrong is not None
 
     def apply_theme(self, theme: Theme) -> None:
-        for field in self._fields.values():
+        for field in self.fields.values():
             field.apply_theme(theme)
 
     def _make_editor(self, key: str, config_field: FieldSpec, parent: QWidget) -> Editor:
@@ -284,7 +284,7 @@ class SectionForms(QScrollArea):
         raise NotImplementedError
 
     def _show_errors(self, errors: Mapping[str, str]) -> None:
-        for dotted, field in self._fields.items():
+        for dotted, field in self.fields.items():
             field.wrong = errors.get(dotted, "")
             field.refresh()
 
@@ -352,7 +352,7 @@ class ConfigPanel(SectionForms):
 
     def refresh_names(self) -> None:
         self.summary.refresh_names()
-        layout = self._fields["network.layout"].editor
+        layout = self.fields["network.layout"].editor
         assert isinstance(layout, ChoiceEditor)
         layout.refresh_names("network.layout")
 
@@ -373,7 +373,7 @@ class ConfigPanel(SectionForms):
 
         Returns False if no field of that key is visible.
         """
-        field = self._fields.get(key)
+        field = self.fields.get(key)
         if field is None or not field.shown:
             return False
         with self._anchored():
@@ -383,7 +383,7 @@ class ConfigPanel(SectionForms):
 
     def clear_errors(self) -> None:
         """Clear the errors of `show_error`. Invalid fields stay marked."""
-        failed = [field for field in self._fields.values() if field.failed]
+        failed = [field for field in self.fields.values() if field.failed]
         if failed:
             with self._anchored():
                 for field in failed:
@@ -393,7 +393,7 @@ class ConfigPanel(SectionForms):
     @property
     def visible_fields(self) -> dict[str, tuple[str, str]]:
         """Name and description of each visible field, by dotted key."""
-        shown = {key: field for key, field in self._fields.items() if field.shown}
+        shown = {key: field for key, field in self.fields.items() if field.shown}
         return {key: (accessible_name(key), field.state.why or field.config_field.why) for key, field in shown.items()}
 
     def reveal_section(self, name: str) -> SectionForm:
@@ -416,7 +416,7 @@ class ConfigPanel(SectionForms):
         self._reference.set_engines(engines)
         self._candidates.set_engines(engines)
         for key in ("compare.reference", "compare.candidates"):
-            self._fields[key].refresh()
+            self.fields[key].refresh()
 
     def apply_theme(self, theme: Theme) -> None:
         super().apply_theme(theme)
@@ -447,13 +447,13 @@ class ConfigPanel(SectionForms):
 
     @property
     def _reference(self) -> ReferenceEditor:
-        editor = self._fields["compare.reference"].editor
+        editor = self.fields["compare.reference"].editor
         assert isinstance(editor, ReferenceEditor)
         return editor
 
     @property
     def _candidates(self) -> CandidatesEditor:
-        editor = self._fields["compare.candidates"].editor
+        editor = self.fields["compare.candidates"].editor
         assert isinstance(editor, CandidatesEditor)
         return editor
 
@@ -464,18 +464,18 @@ class ConfigPanel(SectionForms):
         for name, section in SECTIONS.items():
             for key in declarations(section):
                 if (name, key) != ("compare", "candidates"):
-                    self._fields[f"{name}.{key}"].show_value(getattr(getattr(config, name), key))
+                    self.fields[f"{name}.{key}"].show_value(getattr(getattr(config, name), key))
         self._candidates.show_pair(config.compare.reference, config.compare.candidates)
         self._validate()
 
     def _on_edited(self, key: str) -> None:
         if key == "compare.reference":
             self._candidates.set_reference(self._reference.value())
-        chooser, needed, default = self._fields[key].editor, None, None
+        chooser, needed, default = self.fields[key].editor, None, None
         if isinstance(chooser, ChoiceEditor):
             needed, default = _NEEDED_BY.get((key, chooser.value()), (None, None))
-        if needed is not None and not self._fields[needed].value():
-            self._fields[needed].show_value(self.selected_value() if needed == _VALUE else default)
+        if needed is not None and not self.fields[needed].value():
+            self.fields[needed].show_value(self.selected_value() if needed == _VALUE else default)
         self.clear_errors()
         self._validate()
         # A key may pass over this source on its way to another.
@@ -487,7 +487,7 @@ class ConfigPanel(SectionForms):
             self.config_edited.emit(self._config)
 
     def _take_selected(self) -> None:
-        self._fields[_VALUE].show_value(self.selected_value())
+        self.fields[_VALUE].show_value(self.selected_value())
         self._on_edited(_VALUE)
 
     def _lay_out(self) -> None:
@@ -522,7 +522,7 @@ class ConfigPanel(SectionForms):
 
     def _check_fields(self) -> None:
         """Show the errors of all fields, and set the config if there are none."""
-        tables, errors = checked_tables(self._fields, field_states)
+        tables, errors = checked_tables(self.fields, field_states)
         if not errors:
             try:
                 config = Config.from_mapping(tables)
@@ -542,7 +542,7 @@ class ConfigPanel(SectionForms):
         if kind and engines == engines_of(self._config):
             dtype, usual = kind, recorded
         for key, default in zip(("rtol", "atol"), usual, strict=True):
-            editor = self._fields[f"compare.{key}"].editor
+            editor = self.fields[f"compare.{key}"].editor
             assert isinstance(editor, LineEditor)
             editor.line.setPlaceholderText(f"{default:g} ({dtype})")
 

@@ -63,8 +63,8 @@ class StepPlot(QWidget):
         self._later = QTimer(self, singleShot=True, interval=0)
         self._later.timeout.connect(self._draw)
         self.plot.seen_changed.connect(self._later.start)
-        self._lines: Sequence[CurveLine] = ()
-        self._limit: tuple[float, str] | None = None
+        self.lines: Sequence[CurveLine] = ()
+        self.limit: tuple[float, str] | None = None
         self._curves: list[Curve] = []
         self.keys: list[LegendKey] = []
         self._theme = LIGHT
@@ -87,7 +87,7 @@ class StepPlot(QWidget):
 
     def show_lines(self, steps: int, lines: Sequence[CurveLine], limit: tuple[float, str] | None) -> None:
         """Draw other lines, and a dashed one at a number with a label. `steps` is the length of the axis."""
-        self._lines, self._limit = lines, limit
+        self.lines, self.limit = lines, limit
         while len(self._curves) > len(lines):
             self.plot.remove_curve(self._curves.pop())
             self.keys.pop().deleteLater()
@@ -110,7 +110,7 @@ class StepPlot(QWidget):
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
         self.plot.apply_theme(theme)
-        for line, curve, key in zip(self._lines, self._curves, self.keys, strict=True):
+        for line, curve, key in zip(self.lines, self._curves, self.keys, strict=True):
             curve.draw_with(self._pen(line), line.depth)
             key.show_line(self._pen(line), theme)
 
@@ -122,17 +122,17 @@ class StepPlot(QWidget):
         return cosmetic_pen(QColor(self._theme.series[line.place]), line.width)
 
     def _draw(self) -> None:
-        also = () if self._limit is None else (self._limit[0],)
+        also = () if self.limit is None else (self.limit[0],)
         if self.plot.logarithmic:
-            scale = log_scale((line.values for line in self._lines), *also)
-            drawn = [scale.positions(line.values) for line in self._lines]
+            scale = log_scale((line.values for line in self.lines), *also)
+            drawn = [scale.positions(line.values) for line in self.lines]
             highest = [float(np.fmax.reduce(heights, initial=-np.inf)) for heights in drawn]
-            self.plot.show_log(scale, max(highest, default=0.0), self._limit)
+            self.plot.show_log(scale, max(highest, default=0.0), self.limit)
         else:
-            drawn = [line.values for line in self._lines]
-            self.plot.show_linear(*finite_range([*drawn, np.array(also)]), self._limit)
+            drawn = [line.values for line in self.lines]
+            self.plot.show_linear(*finite_range([*drawn, np.array(also)]), self.limit)
         seen = self.plot.timesteps_in_sight
-        for line, heights, curve in zip(self._lines, drawn, self._curves, strict=True):
+        for line, heights, curve in zip(self.lines, drawn, self._curves, strict=True):
             values = heights if line.steps is None else _joined(line.steps, heights)
             curve.show_outline(outline_of(values, range(seen.start, min(seen.stop, len(values))), self.plot.pixels))
 

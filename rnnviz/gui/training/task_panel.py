@@ -28,7 +28,7 @@ class TaskPanel(SectionForms):
         """Show a task in place of all entries."""
         for name, section in _SECTIONS.items():
             for key in declarations(section):
-                self._fields[f"{name}.{key}"].show_value(getattr(getattr(task, name), key))
+                self.fields[f"{name}.{key}"].show_value(getattr(getattr(task, name), key))
         self._validate()
 
     def _on_edited(self, _key: str) -> None:
@@ -36,11 +36,11 @@ class TaskPanel(SectionForms):
         self.edited.emit()
 
     def _validate(self) -> None:
-        tables, errors = checked_tables(self._fields, task_field_states)
+        tables, errors = checked_tables(self.fields, task_field_states)
         self.task = None
         if not errors:
             try:
                 self.task = TrainingTask.from_mapping(tables)
             except ConfigError as error:
-                errors[error.key if error.key in self._fields else "problem.kind"] = error.sentence
+                errors[error.key if error.key in self.fields else "problem.kind"] = error.sentence
         self._show_errors(errors)

@@ -251,12 +251,12 @@ class GradientFlowPlot(ResultView):
         self._flow_task.done.connect(self._take_flow)
         self._norms_task.done.connect(self._take_norms)
 
-        self._hint = hint()
+        self.hint = hint()
         # A text that wraps would ask for more height than the tabs have.
-        self._hint.setWordWrap(False)
-        self._hint.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
+        self.hint.setWordWrap(False)
+        self.hint.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
         empty = hint(_EMPTY)
-        self._stack = pages(None, self._hint, self.plot)
+        self._stack = pages(None, self.hint, self.plot)
         norms_top = across((self.growth, 1), self._norms_legend, margins=(4, 0, 4, 0))
         left, right = QWidget(), QWidget()
         self._norms_pane = right
@@ -270,7 +270,7 @@ class GradientFlowPlot(ResultView):
         choices = across(self.source, self.engines, (self._heading, 1))
         self._top = across(choices, (across((self.verdict, 1), self._legend), 1), margins=(4, 0, 4, 0))
         self._pages = pages(self, empty, down(self._top, (self.panes, 1), margins=(4, 4, 4, 0), spacing=4))
-        self.muted = empty, self._hint, self.growth
+        self.muted = empty, self.hint, self.growth
         self.themed = self.plot, self.norms_plot, self.curves, self.norm_curves, *self.regions.values()
         self.apply_theme(LIGHT)
         self.show_result(None, None)
@@ -379,7 +379,7 @@ class GradientFlowPlot(ResultView):
         """Show how much of the influence is computed."""
         self._progress, self._refusal = fraction, ""
         if self._lanes is None:
-            self._hint.setText(self._reason)
+            self.hint.setText(self._reason)
         elif self.wanted == VALUE:
             self.verdict.setText(f"computing … {number_format.percent(fraction)}")
 
@@ -488,7 +488,7 @@ class GradientFlowPlot(ResultView):
         self._lanes = self._norms_of_lanes()
         self._stack.setCurrentIndex(0 if self._lanes is None else 1)
         self.engines.setVisible(self.wanted == LOSS and self.engines.count() > 1)
-        self._hint.setText(self._reason)
+        self.hint.setText(self._reason)
         if self._lanes is None or self._result is None:
             self._legend.name([])
             self.curves.clear()

@@ -90,7 +90,7 @@ class OutputMapChart(QWidget):
         self._theme = theme
         self.update()
 
-    def _is_lit(self, part: MapPart) -> bool:
+    def is_highlighted(self, part: MapPart) -> bool:
         return is_highlighted(self._highlighted, part.where, part.array)
 
     # Where things lie
@@ -120,7 +120,7 @@ class OutputMapChart(QWidget):
         tops = [(number + (number > 0)) * (line + _PADDING) + 0.5 for number in range(len(self.rows))]
         return [QRectF(left, top, max(1, self.width() - left - 1), line - 1) for top in tops]
 
-    def _rects(self) -> list[tuple[MapPart, QRectF]]:
+    def part_rects(self) -> list[tuple[MapPart, QRectF]]:
         found = []
         for row, bar in zip(self.rows, self._bars(), strict=True):
             across = bar.width() / len(row.parts)
@@ -131,7 +131,7 @@ class OutputMapChart(QWidget):
         return found
 
     def _hit(self, point: QPointF) -> MapPart | None:
-        return next((part for part, rect in self._rects() if rect.contains(point)), None)
+        return next((part for part, rect in self.part_rects() if rect.contains(point)), None)
 
     # Pointing
 
@@ -216,14 +216,14 @@ class OutputMapChart(QWidget):
         if result is None:
             return
         painter = QPainter(self)
-        rects = self._rects()
+        rects = self.part_rects()
         for row, bar in zip(self.rows, self._bars(), strict=True):
             painter.setPen(self._theme.color("muted"))
             painter.drawText(QRectF(0.0, bar.top(), bar.left(), bar.height()), _LEFT, named(row.name))
         highlighted = []
         for part, rect in rects:
             self._paint_part(painter, part, rect)
-            if self._is_lit(part):
+            if self.is_highlighted(part):
                 highlighted.append(rect)
         if len(self.rows) > 1:
             self._paint_indices(painter, dict(rects))
@@ -320,8 +320,8 @@ class OutputMap(ResultView):
         self._here = ElidedLabel(selectable=True)
         self._here.explain("Places of the selected hidden state in the returned output and state.")
         why = "Engine whose final states are compared with its output."
-        self._engine = ElidedComboBox("Final states of", why, 12)
-        self._engine.currentIndexChanged.connect(self._refresh)
+        self.engine_box = ElidedComboBox("Final states of", why, 12)
+        self.engine_box.currentIndexChanged.connect(self._refresh)
 
         self.chart = OutputMapChart()
         self.chart.pointed.connect(self._on_part)
@@ -340,7 +340,7 @@ class OutputMap(ResultView):
         self.rows.all_changed.connect(self.list.viewport().update)
 
         self._heading.setMinimumWidth(self._heading.natural_width() + 2)
-        parts = across((self._heading, 1), self._engine), self._empty, self.chart, 2, self._here, 4, (self.list, 1)
+        parts = across((self._heading, 1), self.engine_box), self._empty, self.chart, 2, self._here, 4, (self.list, 1)
         self.setLayout(down(*parts, None, margins=(_MARGIN,) * 4, spacing=2))
         self.muted = (self._empty,)
         self.themed = self.chart, self.painter
@@ -359,7 +359,7 @@ class OutputMap(ResultView):
 
     @property
     def engine(self) -> str:
-        return self._engine.currentData() or ""
+        return self.engine_box.currentData() or ""
 
     def copy_text(self) -> str:
         """Every row with all its numbers in full precision."""
@@ -370,11 +370,11 @@ class OutputMap(ResultView):
             return
         self._result = result
         names = [] if result is None else list(result.traces)
-        if names != [self._engine.itemData(i) for i in range(self._engine.count())]:
-            with QSignalBlocker(self._engine):
-                self._engine.clear()
+        if names != [self.engine_box.itemData(i) for i in range(self.engine_box.count())]:
+            with QSignalBlocker(self.engine_box):
+                self.engine_box.clear()
                 for name in names:
-                    self._engine.addItem(display_name(name), name)
+                    self.engine_box.addItem(display_name(name), name)
         if result is not None:
             self._location = self._location.within(result.shape)
         self._show_parts()
@@ -403,7 +403,7 @@ class OutputMap(ResultView):
         self.list.viewport().update()
 
     def _show_parts(self) -> None:
-        for widget in (self._engine, self.chart, self._here, self.list):
+        for widget in (self.engine_box, self.chart, self._here, self.list):
             widget.setVisible(self._result is not None)
         self._empty.setVisible(self._result is None)
 

@@ -186,9 +186,9 @@ class TimePlot(pg.PlotWidget):
             # The ticks of the finest level have no labels, and take most of the time.
             self.getAxis(name).setStyle(maxTickLevel=1)
         self._cursor_under = pg.InfiniteLine(angle=90, movable=False)
-        self._cursor = pg.InfiniteLine(angle=90, movable=False)
+        self.cursor_line = pg.InfiniteLine(angle=90, movable=False)
         # Below the curves; with one time step this is the only place.
-        for line, depth in ((self._cursor_under, -2), (self._cursor, -1)):
+        for line, depth in ((self._cursor_under, -2), (self.cursor_line, -1)):
             line.setZValue(depth)
             self.addItem(line, ignoreBounds=True)
         self._curves = CurvesItem()
@@ -220,12 +220,12 @@ class TimePlot(pg.PlotWidget):
 
     def show_selection(self, timestep: int) -> None:
         self._cursor_under.setValue(timestep)
-        self._cursor.setValue(timestep)
+        self.cursor_line.setValue(timestep)
 
     def hide_selection(self) -> None:
         """Leave out the selection line, as in a picture for a paper."""
         self._cursor_under.hide()
-        self._cursor.hide()
+        self.cursor_line.hide()
 
     def name_values(self, name: str) -> None:
         """Name the vertical axis."""
@@ -268,7 +268,7 @@ class TimePlot(pg.PlotWidget):
             axis.setTextPen(pg.mkPen(theme.color("muted")))
             axis.setTickPen(pg.mkPen(theme.color("border")))
         self._cursor_under.setPen(pg.mkPen(theme.color("outline_under"), width=3))
-        self._cursor.setPen(pg.mkPen(theme.color("cursor"), width=1, style=Qt.PenStyle.DashLine))
+        self.cursor_line.setPen(pg.mkPen(theme.color("cursor"), width=1, style=Qt.PenStyle.DashLine))
 
     def _on_click(self, event: Any) -> None:
         if event.button() != Qt.MouseButton.LeftButton or not self._timesteps:

@@ -158,9 +158,9 @@ class UnitsPlot(ResultView):
         self.choice.chosen.connect(self._redraw)
         self._legend = QHBoxLayout()
         self._legend.setSpacing(4)
-        self._pin = PinButton()
-        self._pin.toggled_unit.connect(self._refresh)
-        for chosen in (self.choice.chosen, self._pin.toggled_unit):
+        self.pin_button = PinButton()
+        self.pin_button.toggled_unit.connect(self._refresh)
+        for chosen in (self.choice.chosen, self.pin_button.toggled_unit):
             chosen.connect(self.state_changed)
         self.plot = TimePlot()
         self.plot.apply_theme(LIGHT)
@@ -173,14 +173,14 @@ class UnitsPlot(ResultView):
         self.gaps = self._lines.gaps
         empty = hint("A run (F5) shows the selected unit over time, of every engine.")
         texts = (self.heading, 3), (self.nonfinite, 2)
-        top = across(self.choice, 8, *texts, self._legend, self._pin, margins=(4, 0, 0, 0))
+        top = across(self.choice, 8, *texts, self._legend, self.pin_button, margins=(4, 0, 0, 0))
         self._pages = pages(self, empty, down(top, (self.plot, 1), margins=(4, 4, 4, 0), spacing=4))
         self.muted = empty, self.nonfinite
-        self.themed = self._pin, self.plot, *self.gaps.values()
+        self.themed = self.pin_button, self.plot, *self.gaps.values()
 
     @property
     def pinned(self) -> tuple[int, ...]:
-        return self._pin.pinned
+        return self.pin_button.pinned
 
     @property
     def keys(self) -> tuple[LegendKey, ...]:
@@ -217,7 +217,7 @@ class UnitsPlot(ResultView):
         return (self.choice.quantity, *map(str, self.pinned))
 
     def restore_state(self, choices: Sequence[str]) -> None:
-        self._pin.pin(int(word) for word in choices if word.isascii() and word.isdecimal())
+        self.pin_button.pin(int(word) for word in choices if word.isascii() and word.isdecimal())
         quantities = [quantity for quantity in color_names() if quantity in choices]
         if quantities:
             self.choice.choose(quantities[0])
@@ -229,7 +229,7 @@ class UnitsPlot(ResultView):
             self._shown = None
             self._lines.reset()
         if result is not None and not known:
-            self._pin.fit(result.shape[-1])
+            self.pin_button.fit(result.shape[-1])
             self._location = self._asked = self._location.within(result.shape)
             self.plot.show_timesteps(result.shape[2], result.inputs.seams)
             cell = result.config.network.kind
@@ -304,7 +304,7 @@ class UnitsPlot(ResultView):
             if self.choice.quantity != "value":
                 text = f"{self.choice.quantity} of {text[0].lower()}{text[1:]}{self._recomputed(result)}"
             self.heading.setText(text if self._lines.complete else f"{text}: computing {self.choice.quantity} …")
-            self._pin.show_unit(where.unit)
+            self.pin_button.show_unit(where.unit)
         self.plot.show_selection(where.timestep)
         for key, line in self._keys:
             value = self._lines.value(line, where.timestep)

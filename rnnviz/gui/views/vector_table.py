@@ -71,8 +71,8 @@ class VectorTable(ResultView):
         self._result: RunResult | None = None
         self._candidate: str | None = None
         self._location = Location()
-        self._kind: VectorKind = "hidden"
-        self._kinds: tuple[VectorKind, ...] = ()
+        self.kind: VectorKind = "hidden"
+        self.kinds: tuple[VectorKind, ...] = ()
         self._following = False
         self._followed = "h"
         self._fitted: list[str] = []
@@ -83,9 +83,9 @@ class VectorTable(ResultView):
         self._highlighted: Sequence[Region] = ()
 
         self.heading = ElidedLabel("No hidden state yet", bold=True, selectable=True)
-        self._passage = ElidedLabel(selectable=True)
-        self._empty = QLabel("A run (F5) shows the selected hidden state of every engine.")
-        self._empty.setWordWrap(True)
+        self.passage = ElidedLabel(selectable=True)
+        self.empty = QLabel("A run (F5) shows the selected hidden state of every engine.")
+        self.empty.setWordWrap(True)
         self._tabs = QTabBar()
         self._tabs.setAccessibleName("Vector")
         self._tabs.setToolTip("Selects which vector of this step the table lists.")
@@ -111,20 +111,20 @@ class VectorTable(ResultView):
             )
 
         above = across(self._tabs, None, self.columns, spacing=0)
-        texts = self.heading, self._passage, self._empty
+        texts = self.heading, self.passage, self.empty
         self.setLayout(down(*texts, 4, above, (self.table, 1), None, margins=(_MARGIN,) * 4, spacing=2))
-        self.muted = self._passage, self._empty
+        self.muted = self.passage, self.empty
         self.themed = (self.table,)
         self.show_result(None, None)
 
     def choose(self, kind: VectorKind) -> None:
-        self._tabs.setCurrentIndex(self._kinds.index(kind))
+        self._tabs.setCurrentIndex(self.kinds.index(kind))
 
     def follow_array(self, name: str) -> bool:
         """Select the gradient while the lanes show one, until another vector is selected."""
         before, self._followed = self._followed, name
-        if (name == "h") != (before == "h") and self._kind == ("gradient" if name == "h" else "hidden"):
-            self._kind = "hidden" if name == "h" else "gradient"
+        if (name == "h") != (before == "h") and self.kind == ("gradient" if name == "h" else "hidden"):
+            self.kind = "hidden" if name == "h" else "gradient"
             return True
         return False
 
@@ -132,11 +132,11 @@ class VectorTable(ResultView):
         return self.table.copy_text() if self._result is not None else ""
 
     def save_state(self) -> tuple[str, ...]:
-        return (_TAB + self._kind, *(choice.name for choice in self.columns.chosen))
+        return (_TAB + self.kind, *(choice.name for choice in self.columns.chosen))
 
     def restore_state(self, choices: Sequence[str]) -> None:
         self.columns.choose_these([word for word in choices if not word.startswith(_TAB)])
-        for kind in self._kinds:
+        for kind in self.kinds:
             if _TAB + kind in choices:
                 self.choose(kind)
 
@@ -146,9 +146,9 @@ class VectorTable(ResultView):
             # It only grows, so that no column moves with the selection.
             self._longest, self._marks = _NUMBER, False
         self._result, self._candidate = result, candidate
-        for widget in (self._passage, self._tabs, self.table, self.columns):
+        for widget in (self.passage, self._tabs, self.table, self.columns):
             widget.setVisible(result is not None)
-        self._empty.setVisible(result is None)
+        self.empty.setVisible(result is None)
         if result is not None:
             self._location = self._location.within(result.shape)
             cell = result.config.network.kind
@@ -187,10 +187,10 @@ class VectorTable(ResultView):
         names = result.inputs.names.of_sample(where.sample)
         self.heading.setText(f"{lane}, {timestep_in_words(names, where.timestep, _SHORT_LABEL)}, sample {where.sample}")
         self._show_passage(result)
-        reads_x = self._kind == "input" and where.layer == 0
+        reads_x = self.kind == "input" and where.layer == 0
         component = "feature" if reads_x else "unit"
-        vector = self._vector = vector_at(result, self._candidate, where, self._kind)
-        beside = self._kind in ("hidden", "gradient") and self._gates is not None
+        vector = self._vector = vector_at(result, self._candidate, where, self.kind)
+        beside = self.kind in ("hidden", "gradient") and self._gates is not None
         self._added = self.columns.chosen if beside else ()
         reference = result.reference.engine
         gates = UnitVector(self._gates, where) if self._added and self._gates is not None else None
@@ -216,18 +216,18 @@ class VectorTable(ResultView):
 
     def _show_passage(self, result: RunResult) -> None:
         text = self._passage_text(result, brief=False)
-        self._passage.explain(text)
-        if self._passage.fontMetrics().horizontalAdvance(text) > self.width() - 2 * _MARGIN:
+        self.passage.explain(text)
+        if self.passage.fontMetrics().horizontalAdvance(text) > self.width() - 2 * _MARGIN:
             text = self._passage_text(result, brief=True)
-        self._passage.setText(text)
+        self.passage.setText(text)
 
     def _passage_text(self, result: RunResult, *, brief: bool) -> str:
         network, where = result.inputs.network, self._location
-        if self._kind in ("h0", "c0"):
-            return f"{initial_text(network, where, cell=self._kind == 'c0')}, read by this step"
-        if self._kind == "input" and where.layer == 0:
+        if self.kind in ("h0", "c0"):
+            return f"{initial_text(network, where, cell=self.kind == 'c0')}, read by this step"
+        if self.kind == "input" and where.layer == 0:
             return f"the input x = {input_text(network, where)}, read by layer 0"
-        if self._kind == "input":
+        if self.kind == "input":
             both = "forward, then backward direction, " if network.bidirectional else ""
             return f"the output of layer {where.layer - 1} at t = {where.timestep}, {both}read by layer {where.layer}"
         return passage_text(network, where, result.inputs.length(where.sample), brief=brief)
@@ -236,25 +236,25 @@ class VectorTable(ResultView):
         result = self._result
         length = 0 if result is None else result.inputs.length(self._location.sample)
         rows = (
-            highlighted_rows(self._highlighted, result.inputs.network, length, self._location, self._kind)
+            highlighted_rows(self._highlighted, result.inputs.network, length, self._location, self.kind)
             if result
             else []
         )
         self.table.show_highlight(rows)
 
     def _show_kinds(self, kinds: tuple[VectorKind, ...]) -> None:
-        if self._kind not in kinds:
-            self._kind = "hidden"
-        if kinds == self._kinds and self._tabs.currentIndex() == kinds.index(self._kind):
+        if self.kind not in kinds:
+            self.kind = "hidden"
+        if kinds == self.kinds and self._tabs.currentIndex() == kinds.index(self.kind):
             return
-        self._kinds = kinds
+        self.kinds = kinds
         with QSignalBlocker(self._tabs):
             while self._tabs.count():
                 self._tabs.removeTab(0)
             for kind in kinds:
                 text, why = _TABS[kind]
                 self._tabs.setTabToolTip(self._tabs.addTab(text), why)
-            self._tabs.setCurrentIndex(kinds.index(self._kind))
+            self._tabs.setCurrentIndex(kinds.index(self.kind))
 
     def _choose_row(self) -> None:
         """Select the row of the selected unit. Rows selected for copying stay while the unit stays."""
@@ -269,10 +269,10 @@ class VectorTable(ResultView):
     @property
     def _rows_are_units(self) -> bool:
         """Whether the rows are units of h, not features of the input or other units of the cell state."""
-        if self._result is None or self._kind in ("hidden", "gradient", "h0"):
+        if self._result is None or self.kind in ("hidden", "gradient", "h0"):
             return True
         network = self._result.config.network
-        return self._kind != "input" and network.output_size == network.hidden_size
+        return self.kind != "input" and network.output_size == network.hidden_size
 
     def _gate_column(self, choice: GateQuantity, gates: UnitVector, reference: str) -> Column:
         assert self._result is not None
@@ -286,7 +286,7 @@ class VectorTable(ResultView):
         return _value_column(name, "", why, lambda row: gates.value(choice.name, row), widest)
 
     def _on_tab(self, index: int) -> None:
-        self._kind, self._longest = self._kinds[index], _NUMBER
+        self.kind, self._longest = self.kinds[index], _NUMBER
         self._refresh()
         self._fit_columns()
 
@@ -303,14 +303,14 @@ class VectorTable(ResultView):
         if self._result is None:
             return
         where, row = self._location, index.row()
-        match self._kind:
+        match self.kind:
             case "hidden" | "gradient":
                 place = quantity_place(where.moved(unit=row), self._quantity_of(index.column()))
             case "cell":
                 place = Place.at("c", where.moved(unit=row))
             case "h0" | "c0":
                 network = self._result.inputs.network
-                place = entry_place(network, self._kind, (state_row(network, where), where.sample, row))
+                place = entry_place(network, self.kind, (state_row(network, where), where.sample, row))
             case "input":
                 names = self._result.inputs.names.of_sample(where.sample)
                 place = Place(INPUT_VALUES, (where.timestep, where.sample, row), names=names)
@@ -326,7 +326,7 @@ class VectorTable(ResultView):
         place = column - (self.model.columnCount() - len(self._added))
         if place >= 0:
             return self._added[place].name
-        return "grad.h" if self._kind == "gradient" else "value"
+        return "grad.h" if self.kind == "gradient" else "value"
 
     def _row_tip(self, row: int) -> str:
         """Tooltip of a row with all numbers in full precision."""

@@ -142,7 +142,7 @@ class VerdictBar(ResultView):
         self._icons = Icons(LIGHT)
         self._result: RunResult | None = None
         self._candidate: str | None = None
-        self._words: VerdictWords | None = None
+        self.words: VerdictWords | None = None
         self._sentence: tuple[TextPart, ...] = ()
         self._shown_array = "h"
         self._stale = False
@@ -164,8 +164,8 @@ class VerdictBar(ResultView):
         self._audit_all.clicked.connect(self.full_audit_requested)
         self._remedy = ActionButton("Change and rerun", "Change")
         self._remedy.clicked.connect(self._ask_for_remedy)
-        self._without = ActionButton("Run without it", "Without")
-        self._without.clicked.connect(lambda: self.remedy_requested.emit(self._others))
+        self.without_button = ActionButton("Run without it", "Without")
+        self.without_button.clicked.connect(lambda: self.remedy_requested.emit(self._others))
         self._sizes = ActionButton("Use its sizes", "Its sizes")
         self._sizes.clicked.connect(lambda: self.remedy_requested.emit(self._with_sizes))
         self._first = link_button("first", "Selects the first mismatch in the order of computation.")
@@ -184,11 +184,11 @@ class VerdictBar(ResultView):
         self._fold.setToolTip("Shows or hides the whole verdict (V).")
         self._fold.clicked.connect(self.toggle_details)
         self._fold.clicked.connect(self.clicked)
-        self._details = self._make_details()
-        self._details.setProperty(OVERLAY, True)
-        self.setProperty(UNFOLDED, self._details)
+        self.details = self._make_details()
+        self.details.setProperty(OVERLAY, True)
+        self.setProperty(UNFOLDED, self.details)
 
-        self._actions = (self._audit_all, self._remedy, self._without, self._sizes)
+        self._actions = (self._audit_all, self._remedy, self.without_button, self._sizes)
         self._links = (self._first, self._previous, self._next, self._dismiss)
         buttons = *self._links[:3], *self._actions, self._dismiss, self._fold
         self._row = across(self._icon, 4, (self._text, 1), *buttons, margins=(_MARGIN, 0, 8, 0), spacing=4)
@@ -202,15 +202,15 @@ class VerdictBar(ResultView):
 
     def toggle_details(self) -> None:
         """Unfold the whole verdict over the views below the banner, or fold it."""
-        unfolded = self._details.isHidden()
-        if self._details.parentWidget() is not self.window():
-            self._details.setParent(self.window())
-        self._details.setVisible(unfolded)
+        unfolded = self.details.isHidden()
+        if self.details.parentWidget() is not self.window():
+            self.details.setParent(self.window())
+        self.details.setVisible(unfolded)
         self._show_facts()
 
     def fold(self) -> None:
         """Uncover the views below the banner."""
-        if not self._details.isHidden():
+        if not self.details.isHidden():
             self.toggle_details()
 
     def duplicate(self) -> Self:
@@ -219,20 +219,20 @@ class VerdictBar(ResultView):
         return copy
 
     def copy_text(self) -> str:
-        if self._words is None:
+        if self.words is None:
             return self.text
         if self.state in ("running", "error"):
-            return f"{self.text}\n{_PREVIOUS.format(verdict=self._words)}\n"
-        return "\n".join((f"{_OUT_OF_DATE * (self.state == 'stale')}{self._words}", *self._words.notes)) + "\n"
+            return f"{self.text}\n{_PREVIOUS.format(verdict=self.words)}\n"
+        return "\n".join((f"{_OUT_OF_DATE * (self.state == 'stale')}{self.words}", *self.words.notes)) + "\n"
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         if result is not self._result:
             self._error = None
         self._result = result
         self._candidate = candidate
-        self._words = None
+        self.words = None
         if result is not None:
-            self._words = both_passes(verdict_sentence(result, candidate), gradient_words(result, candidate))
+            self.words = both_passes(verdict_sentence(result, candidate), gradient_words(result, candidate))
         self._compose()
 
     def follow_array(self, name: str) -> bool:
@@ -263,7 +263,7 @@ class VerdictBar(ResultView):
     def show_failed_engine(self, engine: str, others: Config | None) -> None:
         """Say what to do about the engine that the shown error is of; `others` is the config without it, if any."""
         self._failed_engine, self._others = engine, others
-        self._without.explain(_WITHOUT.format(engine=display_name(engine)))
+        self.without_button.explain(_WITHOUT.format(engine=display_name(engine)))
         self._compose()
 
     def offer_sizes(self, config: Config, change: str) -> None:
@@ -279,7 +279,7 @@ class VerdictBar(ResultView):
         self._compose()
 
     def _compose(self) -> None:
-        words = self._words
+        words = self.words
         last = "" if words is None else str(words)
         if words is not None and self._being_audited:
             assert self._stage is not None
@@ -323,12 +323,12 @@ class VerdictBar(ResultView):
         return unjudged and self._stage is not None and self._stage.after_computed
 
     def _make_details(self) -> QWidget:
-        self._facts = LinkLabel()
-        self._facts.setTextFormat(Qt.TextFormat.RichText)
-        self._facts.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
-        self._facts.setWordWrap(True)
-        self._facts.setAccessibleName("Where, since when and likely cause")
-        self._facts.linkActivated.connect(self._go_to_fact)
+        self.facts = LinkLabel()
+        self.facts.setTextFormat(Qt.TextFormat.RichText)
+        self.facts.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
+        self.facts.setWordWrap(True)
+        self.facts.setAccessibleName("Where, since when and likely cause")
+        self.facts.linkActivated.connect(self._go_to_fact)
         self._places: list[Location | None] = []
         self._show_me = QPushButton("Show me")
         self._show_me.setObjectName("show_me")
@@ -342,14 +342,14 @@ class VerdictBar(ResultView):
         column = QVBoxLayout(details)
         column.setContentsMargins(_MARGIN + _ICON + 8, 8, 8, 8)
         column.setSpacing(8)
-        column.addWidget(self._facts)
+        column.addWidget(self.facts)
         column.addWidget(self._show_me)
         details.hide()
         return details
 
     def _show_facts(self) -> None:
         """Fill the unfolded part. While it is folded nothing is composed."""
-        folded = self._details.isHidden()
+        folded = self.details.isHidden()
         self._fold.setArrowType(Qt.ArrowType.RightArrow if folded else Qt.ArrowType.DownArrow)
         self._fold.setAccessibleDescription("folded" if folded else "unfolded")
         if folded:
@@ -365,7 +365,7 @@ class VerdictBar(ResultView):
         if self._result is not None:
             both = verdict_facts(self._result, self._candidate) + gradient_facts(self._result, self._candidate)
             # A sentence that the banner shows whole is not repeated.
-            shown = self._words.sentence if self._words is not None and self._text.complete and not facts else ()
+            shown = self.words.sentence if self.words is not None and self._text.complete and not facts else ()
             facts += [fact for fact in both if fact[1] != shown]
         self._places, rows = [], []
         for heading, parts in facts:
@@ -375,27 +375,27 @@ class VerdictBar(ResultView):
                 f'<tr><td style="color:{self._theme.muted}; padding-right:12px">{heading.replace(" ", "&nbsp;")}</td>'
                 f"<td>{text}</td></tr>"
             )
-        self._facts.setText(f"<table cellspacing=0 cellpadding=1>{''.join(rows)}</table>")
-        self._facts.offer_links(any(place is not None for place in self._places))
-        words = self._words
+        self.facts.setText(f"<table cellspacing=0 cellpadding=1>{''.join(rows)}</table>")
+        self.facts.offer_links(any(place is not None for place in self._places))
+        words = self.words
         self._show_me.setVisible(words is not None and (words.first_mismatch is not None or bool(words.blind)))
         surface = self._theme.color(_LOOKS[self.state][2]).name()
-        self._details.setStyleSheet(
+        self.details.setStyleSheet(
             f"#verdict_details {{ background: {surface}; border: 1px solid {self._theme.border}; }}"
         )
         self._place_details()
 
     def _place_details(self) -> None:
         """Put the unfolded part below the banner, over its neighbors, so that none of them moves."""
-        around = self._details.parentWidget()
-        if self._details.isHidden() or around is None:
+        around = self.details.parentWidget()
+        if self.details.isHidden() or around is None:
             return
         place = self.mapTo(around, QPoint(0, self.height()))
-        layout = self._details.layout()
+        layout = self.details.layout()
         assert layout is not None
         height = min(layout.totalHeightForWidth(self.width()), around.height() - place.y())
-        self._details.setGeometry(QRect(place, QSize(self.width(), height)))
-        self._details.raise_()
+        self.details.setGeometry(QRect(place, QSize(self.width(), height)))
+        self.details.raise_()
 
     def _go_to_fact(self, link: str) -> None:
         self.fold()
@@ -404,7 +404,7 @@ class VerdictBar(ResultView):
     def _show_fault(self) -> None:
         """Show how the first mismatch is computed, or the undetectable bugs, and uncover the views."""
         self.toggle_details()
-        if self._words is not None and self._words.first_mismatch is not None:
+        if self.words is not None and self.words.first_mismatch is not None:
             self._go_to_first()
             self.explanation_wanted.emit()
         else:
@@ -426,7 +426,7 @@ class VerdictBar(ResultView):
             self._audit_all.explain(_AUDIT_ALL.format(share=covered(coverage)))
         remedy = "" if words is None else words.remedy
         self._remedy.setVisible(bool(remedy))
-        self._without.setVisible(self.state == "error" and self._others is not None)
+        self.without_button.setVisible(self.state == "error" and self._others is not None)
         self._sizes.setVisible(self.state == "error" and self._with_sizes is not None)
         if remedy:
             self._remedy.explain(_REMEDY.format(change=remedy))
@@ -450,8 +450,8 @@ class VerdictBar(ResultView):
         icon, color, _ = _LOOKS[state]
         self._icon.setPixmap(self._icons.colored(icon, color).pixmap(scaled(_ICON), scaled(_ICON)))
         self._text.show_text(sentence, sentence if brief is None else brief, secondary)
-        spoken = self._words is not None and state not in ("error", "running", "auditing")
-        notes = self._words.notes if self._words is not None and spoken else (secondary,)
+        spoken = self.words is not None and state not in ("error", "running", "auditing")
+        notes = self.words.notes if self.words is not None and spoken else (secondary,)
         self.setToolTip(wrapped(true_minus_in("\n".join((plain(sentence), *notes)).strip())))
         self.setAccessibleName(f"{self.title}: {plain(sentence)}")
         self.setAccessibleDescription(" ".join(notes))
@@ -473,11 +473,11 @@ class VerdictBar(ResultView):
 
     def _go_to_first(self) -> None:
         """Select the first mismatch of a gradient that the lanes show, else the one of the verdict."""
-        if self._result is None or self._candidate is None or self._words is None:
+        if self._result is None or self._candidate is None or self.words is None:
             return
         shown = self._result.comparison(self._candidate).mismatching(self._shown_array)
         first = None if self._shown_array == "h" else shown.first_mismatch
-        where = self._words.first_mismatch if first is None else first.where
+        where = self.words.first_mismatch if first is None else first.where
         if where is not None:
             self.location_requested.emit(where)
 

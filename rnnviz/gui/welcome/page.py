@@ -194,9 +194,9 @@ class WelcomePage(QScrollArea):
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._recent = QVBoxLayout()
         self._going_on: LessonEntry | None = None
-        self._back = QPushButton("Close welcome page")
-        self._back.setToolTip("Shows the last run. Help > Welcome opens this page again.")
-        self._back.clicked.connect(self.back_wanted)
+        self.back_button = QPushButton("Close welcome page")
+        self.back_button.setToolTip("Shows the last run. Help > Welcome opens this page again.")
+        self.back_button.clicked.connect(self.back_wanted)
         self._at_start = QCheckBox("Show at startup")
         self._at_start.setToolTip("If off, rnnviz starts with the network of lesson 1.")
         self._at_start.setChecked(at_start)
@@ -248,19 +248,19 @@ class WelcomePage(QScrollArea):
         for name, entry in self._entries.items():
             entry.show_done(name in finished)
         self._going_on = going_on
-        self._continue.setVisible(going_on is not None)
+        self.continue_button.setVisible(going_on is not None)
         if going_on is not None:
-            self._continue.setText(f"Continue lesson {going_on.number}, step {step + 1}: {going_on.title}")
-            self._continue.setAccessibleName(self._continue.text())
+            self.continue_button.setText(f"Continue lesson {going_on.number}, step {step + 1}: {going_on.title}")
+            self.continue_button.setAccessibleName(self.continue_button.text())
 
     def focus_first_lesson(self) -> None:
         """Focus Continue, else the first lesson, unless an entry has the focus."""
         entries = [entry for entry in self.findChildren(StartButton) if not entry.isHidden()]
         if self.window().focusWidget() not in entries:
-            (entries[0] if self._going_on is None else self._continue).setFocus()
+            (entries[0] if self._going_on is None else self.continue_button).setFocus()
 
     def set_back_visible(self, offered: bool) -> None:
-        self._back.setVisible(offered)
+        self.back_button.setVisible(offered)
 
     def _head(self) -> QHBoxLayout:
         title = QLabel("Welcome to rnnviz")
@@ -277,17 +277,19 @@ class WelcomePage(QScrollArea):
         words.addWidget(promise)
         head = QHBoxLayout()
         head.addLayout(words, 1)
-        head.addWidget(self._back, 0, Qt.AlignmentFlag.AlignTop)
+        head.addWidget(self.back_button, 0, Qt.AlignmentFlag.AlignTop)
         return head
 
     def _lessons(self, lessons: Sequence[LessonEntry]) -> QVBoxLayout:
         self.course_map = link_button("Course map", "Shows all lessons with your progress (Ctrl+Shift+L).")
         self.course_map.clicked.connect(self.map_wanted)
         column = _column("Lessons", self.course_map)
-        self._continue = StartButton("Continue", "", "Opens the last lesson at the step where you left it.", first=True)
-        self._continue.clicked.connect(lambda: self.lesson_chosen.emit(self._going_on))
-        self._continue.hide()
-        column.addWidget(self._continue)
+        self.continue_button = StartButton(
+            "Continue", "", "Opens the last lesson at the step where you left it.", first=True
+        )
+        self.continue_button.clicked.connect(lambda: self.lesson_chosen.emit(self._going_on))
+        self.continue_button.hide()
+        column.addWidget(self.continue_button)
         self._entries: dict[str, StartButton] = {}
         for lesson in lessons:
             title = f"{lesson.number}   {lesson.title}"

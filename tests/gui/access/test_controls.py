@@ -154,14 +154,14 @@ def test_every_control_of_the_window_has_a_name_and_a_tooltip(run_config, window
 
 @pytest.mark.slow
 def test_tab_reaches_every_control_in_reading_order(window):
-    way = walk(window.toolbar._run, tab)
+    way = walk(window.toolbar.run_button, tab)
     assert set(way) == seen(window)
     parts = (
         window.toolbar,
         window.panel,
         window.verdict,
         window.lanes,
-        window.main_layout._side,
+        window.main_layout.side,
         window.main_layout.tabs,
     )
     order = [next(place for place, part in enumerate(parts) if part.isAncestorOf(w) or part is w) for w in way]
@@ -170,7 +170,7 @@ def test_tab_reaches_every_control_in_reading_order(window):
     content = window.panel.widget()
     heights = [w.mapTo(content, w.rect().center()).y() for w in fields]
     assert all(after > before - 15 for before, after in pairwise(heights))
-    back = walk(window.toolbar._run, backtab)
+    back = walk(window.toolbar.run_button, backtab)
     assert back == [way[0], *reversed(way[1:])]
 
 
@@ -188,7 +188,7 @@ def test_tab_reaches_late_widgets_a_lesson_and_the_welcome(window, qtbot):
     check_names(window)
     check_tooltips(window)
     window.welcome.show()
-    way = walk(window.toolbar._run, tab)
+    way = walk(window.toolbar.run_button, tab)
     assert window.welcome.page is not None
     inside = [w for w in way if window.welcome.page.isAncestorOf(w)]
     assert len(inside) >= len(lesson_entries()) + 5

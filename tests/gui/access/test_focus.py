@@ -54,11 +54,11 @@ def window(shared_window: MainWindow) -> MainWindow:
 def test_every_kind_of_control_shows_that_it_has_the_keyboard(qtbot, run_config, window, theme):
     compare = {"reference": "manual", "candidates": ["bug:no-h2h-bias"]}
     run_config({"cell": "lstm", "input_size": 2, "hidden_size": 3}, compare=compare, initial_state={"source": "normal"})
-    window._theme_manager.choose(theme)
+    window.theme_manager.choose(theme)
     qtbot.waitUntil(window.updatesEnabled)
     # From here on Qt knows that the keyboard is used: it marks less for those who use the mouse.
-    window.toolbar._run.setFocus()
-    QTest.keyClick(window.toolbar._run, Qt.Key.Key_Tab)
+    window.toolbar.run_button.setFocus()
+    QTest.keyClick(window.toolbar.run_button, Qt.Key.Key_Tab)
     unseen = []
     kinds = set()
     tabs = window.main_layout.tabs

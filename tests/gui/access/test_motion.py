@@ -30,7 +30,7 @@ def test_reduced_motion_is_chosen_in_the_menu_and_remembered(run_config, window,
     network = {"cell": "gru", "input_size": 2, "hidden_size": 3}
     run_config(network, sequence={"timesteps": 600, "batch_size": 1})
     window.player.toggle()
-    quick = window.player._timer.interval()
+    quick = window.player.timer.interval()
     window.player.pause()
     assert quick < 100
     window.findChild(QAction, "motion_reduced").trigger()
@@ -38,13 +38,13 @@ def test_reduced_motion_is_chosen_in_the_menu_and_remembered(run_config, window,
     assert motion_reduced()
     window.session.set_location(window.session.location.moved(timestep=0))
     window.player.toggle()
-    assert window.player._timer.interval() >= 333
+    assert window.player.timer.interval() >= 333
     # The pace is held: fewer and larger steps.
     qtbot.waitUntil(lambda: window.session.location.timestep >= 10, timeout=5_000)
     window.player.pause()
     window.guide.open(lesson_entries()[0])
     qtbot.waitUntil(lambda: window.guide.spotlight.target is not None, timeout=20_000)
-    assert window.guide.spotlight._fade.state() != QVariantAnimation.State.Running
+    assert window.guide.spotlight.fade.state() != QVariantAnimation.State.Running
     window.findChild(QAction, "motion_full").trigger()
     assert not motion_reduced()
 

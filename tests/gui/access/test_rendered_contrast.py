@@ -42,14 +42,14 @@ WITH_TEXT = QAbstractButton | QComboBox | QLabel | QLineEdit | QTabBar
 @pytest.fixture(params=["light", "dark"])
 def window(request: pytest.FixtureRequest, qtbot, shared_window: MainWindow) -> MainWindow:
     """The window of the module in each theme."""
-    shared_window._theme_manager.choose(request.param)
+    shared_window.theme_manager.choose(request.param)
     qtbot.waitUntil(shared_window.updatesEnabled)
     return shared_window
 
 
 @pytest.mark.slow
 def test_the_highlighted_entry_of_every_menu_is_seen(window):
-    base, highlighted = window._theme_manager.theme.base, 0
+    base, highlighted = window.theme_manager.theme.base, 0
     menus = window.findChildren(QMenu)
     submenus = [menu.menuAction() for menu in menus]
     for menu in menus:
@@ -70,14 +70,14 @@ def test_the_highlighted_menu_of_the_menu_bar_is_seen(window):
     for action in bar.actions():
         bar.setActiveAction(action)
         picture = bar.grab(bar.actionGeometry(action)).toImage()
-        assert contrast(ground(picture), window._theme_manager.theme.window) >= MARK, action.text()
+        assert contrast(ground(picture), window.theme_manager.theme.window) >= MARK, action.text()
         assert ink_contrast(picture) >= TEXT, action.text()
     bar.setActiveAction(None)
 
 
 @pytest.mark.slow
 def test_the_highlighted_entry_of_every_list_is_seen(window):
-    base, shown = window._theme_manager.theme.base, 0
+    base, shown = window.theme_manager.theme.base, 0
     for box, view in control_states.open_lists(window):
         picture = view.viewport().grab(view.visualRect(view.currentIndex())).toImage()
         assert contrast(ground(picture), base) >= MARK, box.accessibleName()

@@ -117,7 +117,7 @@ def test_the_others_run_without_an_engine_that_failed(
     assert str(mine) in details(window.verdict)
     window.verdict.fold()
     assert window.session.result is before
-    button = window.verdict._without
+    button = window.verdict.without_button
     assert button.isVisible()
     assert "mine.py" in button.toolTip()
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):

@@ -49,7 +49,7 @@ def test_a_recording_with_one_changed_number_is_wrong_there_and_its_missing_stat
     assert result.wrong(name)
     assert not result.wrong("manual")
     (states,) = [view for view in window.views if isinstance(view, OutputMap)]
-    states._engine.setCurrentIndex(states._engine.findData(name))
+    states.engine_box.setCurrentIndex(states.engine_box.findData(name))
     assert "not compared" in states.rows.data(states.rows.index(0))
 
 

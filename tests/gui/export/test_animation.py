@@ -94,7 +94,7 @@ def test_a_gif_shows_each_stage_in_the_colors_of_the_lanes(qtbot: Any, window: M
     dialog.last.setValue(1)
     dialog.factor.setCurrentIndex(dialog.factor.findData(4.0))
     dialog.title.setText("Two steps")
-    dialog._arrange()
+    dialog.update_figure()
     assert "10 frames, 2.0 s, 480 × 400 pixels" in dialog.summary.text()
     animation, shown = dialog.animation, window.grab().toImage()
     lanes = animation.figure.copy
@@ -122,7 +122,7 @@ def test_a_gif_shows_each_stage_in_the_colors_of_the_lanes(qtbot: Any, window: M
             assert tuple(picture[y, x]) == expected
     assert all((one != other).any() for one, other in pairwise(pictures))
     assert window.session.location == Location(timestep=3, unit=1), "the window stays where it is"
-    assert AnimationOptions.of(window._settings.animation).height == 400
+    assert AnimationOptions.of(window.settings.animation).height == 400
     qtbot.waitUntil(lambda: not window.exports.findChildren(AnimationExport))
 
 

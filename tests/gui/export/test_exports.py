@@ -86,7 +86,7 @@ def test_a_picture_has_the_chosen_size_in_each_format_and_the_choice_is_remember
     dialog.title.setText("An <LSTM>")
     dialog.width_.setValue(100)
     dialog.height_.setValue(80)
-    dialog._arrange()
+    dialog.update_figure()
     pdf, svg = dialog.figure.vector("pdf"), dialog.figure.vector("svg").decode()
     width, height = map(float, re.search(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", pdf).groups())
     assert (width * 25.4 / 72, height * 25.4 / 72) == pytest.approx((100, 80), abs=0.3)
@@ -116,14 +116,14 @@ def test_a_picture_has_neither_selection_nor_controls_and_its_legend_can_be_left
             assert window.lanes.ranges.query is not None
         dialog.legend.setChecked(legend)
         window.session.set_location(place)
-        dialog._change_view()
-        dialog._arrange()
+        dialog.change_view()
+        dialog.update_figure()
         drawn.append(dialog.figure.image(96))
     window.lanes.ranges.clear()
     assert drawn[0] == drawn[1] != drawn[2]
     assert drawn[0].pixelColor(2, 2) == QColor("white")
     dialog.view.setCurrentText("Error over time")
-    dialog._arrange()
+    dialog.update_figure()
     assert not any(part.isVisible() for part in dialog.figure.findChildren(QComboBox))
     assert "max error ratio" in {label.text() for label in dialog.figure.findChildren(QLabel)}
 

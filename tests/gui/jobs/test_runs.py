@@ -177,7 +177,7 @@ def test_a_result_of_earlier_settings_or_files_is_out_of_date(window, monkeypatc
     assert "Previous run" in window.verdict.copy_text()
     window.verdict.show_error(None)
     assert window.verdict.state == "stale"
-    assert "out of date" in window.exports._stem
+    assert "out of date" in window.exports.stem
     show_again()
 
 

@@ -115,7 +115,7 @@ def test_another_document_folds_the_lesson_to_a_line_that_resumes_it(read):
     window, pane = read.window, read.pane
     layout = window.main_layout
     window.guide.leave()
-    side = layout._middle.sizes()[1]
+    side = layout.middle.sizes()[1]
     read.open()
     other = changed(find_lesson("gru").config, timesteps=3)
     window.document.take(other, "model.onnx: encoder")
@@ -125,7 +125,7 @@ def test_another_document_folds_the_lesson_to_a_line_that_resumes_it(read):
     assert line.isVisible()
     assert line.height() < 40
     assert layout.column.width() < 300
-    assert layout._middle.sizes()[1] == side
+    assert layout.middle.sizes()[1] == side
     assert line.title.text() == f"Lesson: {pane.lesson_title.text()}, step 1 of 3"
     assert not layout.is_folded("settings")
     assert read.highlighted is None

@@ -77,7 +77,7 @@ def make(qtbot: Any, window: MainWindow, settings: Settings, make_entry: Any, mo
 
 
 def covered(window: MainWindow) -> set[str]:
-    parts = window.guide._highlighter._covers.covered
+    parts = window.guide.highlighter.covers.covered
     return {getattr(part, "title", "tabs") for part in parts if part.parent() is not window}
 
 
@@ -87,8 +87,8 @@ def test_a_prediction_hides_the_parts_until_it_is_answered(make: Any, settings: 
     window, pane = reading.window, reading.pane
     asked = pane.question
     assert covered(window) == {"lanes", "Selected hidden state", "Output and state", "Verdict", "tabs"}
-    for part in window.guide._highlighter._covers.covered:
-        cover = window.guide._highlighter._covers._covers[part]
+    for part in window.guide.highlighter.covers.covered:
+        cover = window.guide.highlighter.covers._covers[part]
         assert cover.geometry() == part.rect()
         assert part.isHidden() or part.childAt(part.rect().center()) is cover
         assert not part.isEnabled()
@@ -121,7 +121,7 @@ def test_a_prediction_hides_the_parts_until_it_is_answered(make: Any, settings: 
     asked.answer_button.click()
     reading.finish_pending()
     assert covered(window) == set()
-    assert asked._state is False
+    assert asked.state is False
     assert "One." in asked.outcome.text()
     assert asked.reason.toPlainText() == "T is 1."
     assert reading.marks == ["True"]
@@ -130,7 +130,7 @@ def test_a_prediction_hides_the_parts_until_it_is_answered(make: Any, settings: 
     assert settings.lesson_answers(reading.entry.name) == {0: 0.0}
     window.guide.leave()
     reading.open()
-    assert (covered(window), asked._state, asked.buttons[0].isChecked()) == (set(), False, True)
+    assert (covered(window), asked.state, asked.buttons[0].isChecked()) == (set(), False, True)
 
 
 @pytest.mark.slow
@@ -139,7 +139,7 @@ def test_an_answer_in_numbers_is_compared_with_the_run(make: Any) -> None:
     window, pane = reading.window, reading.pane
     window.guide.answer(None)
     reading.finish_pending()
-    assert pane.question._state is None
+    assert pane.question.state is None
     assert "One." in pane.question.outcome.text()
     window.guide.next()
     reading.finish_pending()
@@ -151,13 +151,13 @@ def test_an_answer_in_numbers_is_compared_with_the_run(make: Any) -> None:
     QTest.keyClicks(pane.question.number, "2,25")
     QTest.keyClick(pane.question.number, Qt.Key.Key_Return)
     reading.finish_pending()
-    reading.qtbot.waitUntil(lambda: pane.question._state is True)
+    reading.qtbot.waitUntil(lambda: pane.question.state is True)
     assert "2" in pane.question.outcome.text()
     window.session.set_location(Location(unit=3))
-    reading.qtbot.waitUntil(lambda: pane.question._state is False)
+    reading.qtbot.waitUntil(lambda: pane.question.state is False)
     window.guide.back()
     reading.finish_pending()
-    assert pane.question._state is None
+    assert pane.question.state is None
 
 
 @pytest.mark.slow
@@ -166,15 +166,15 @@ def test_a_task_is_done_once_a_run_meets_it_and_remembered(make: Any, settings: 
     window, task = reading.window, reading.pane.task
     window.guide.answer(1.0)
     reading.finish_pending()
-    assert (task._state, task.outcome.text(), task.reason.isVisible()) == (None, "Not yet", False)
+    assert (task.state, task.outcome.text(), task.reason.isVisible()) == (None, "Not yet", False)
     window.document.edit(changed(window.session.config, timesteps=3))
     reading.finish_pending()
-    assert (task._state, task.outcome.text()) == (True, "Done")
+    assert (task.state, task.outcome.text()) == (True, "Done")
     assert task.reason.toPlainText() == "There are three."
     assert settings.tasks_done(reading.entry.name) == (0,)
     window.guide.again()
     reading.finish_pending()
-    assert (task._state, task.outcome.text()) == (True, "Done in an earlier run")
+    assert (task.state, task.outcome.text()) == (True, "Done in an earlier run")
     window.document.undo()
     reading.finish_pending()
 
@@ -248,7 +248,7 @@ def test_no_view_names_the_bug_of_a_quiz_before_the_answer(make: Any) -> None:
     pane.question.buttons[1].click()
     pane.question.answer_button.click()
     reading.finish_pending()
-    assert pane.question._state is True
+    assert pane.question.state is True
     assert window.session.config.compare.candidates == ("bug:forget-bias-one",)
     assert not window.isWindowModified()
     reading.qtbot.waitUntil(lambda: reading.marks == ["True"])

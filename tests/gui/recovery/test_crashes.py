@@ -48,7 +48,7 @@ def kept(qtbot, window):
 
     def keep() -> SessionRecovery:
         keeper = SessionRecovery(window)
-        keeper._begin()
+        keeper.begin()
         return keeper
 
     return keep
@@ -79,7 +79,7 @@ def test_repeated_exceptions_in_a_slot_are_reported_once_with_a_text_to_copy(qtb
     storm = QTimer(window, interval=0)
     storm.timeout.connect(break_down)
     storm.start()
-    qtbot.waitUntil(lambda: handler._seen.total() > 200)
+    qtbot.waitUntil(lambda: handler.seen.total() > 200)
     storm.stop()
     qtbot.waitUntil(lambda: handler.dialog is not None and handler.dialog.isVisible())
     assert handler.dialog._count == 1
@@ -148,7 +148,7 @@ def test_two_windows_do_not_offer_each_other_s_sessions_and_leave_nothing_when_c
         pass
     other = make_window(supervisor)
     second = SessionRecovery(other)
-    second._begin()
+    second.begin()
     assert second.bar is None
     other.close()
     window.leave()
@@ -159,7 +159,7 @@ def test_a_state_folder_that_cannot_be_written_is_one_sentence(window, own_state
     own_state.parent.mkdir(exist_ok=True)
     own_state.write_text("in the way")
     keeper = SessionRecovery(window)
-    keeper._begin()
+    keeper.begin()
     assert "a crash would lose unsaved changes" in window.statusBar().currentMessage()
     assert keeper.autosave is None
     keeper.close()
@@ -172,12 +172,12 @@ def test_a_full_disk_is_reported_once_until_it_has_free_space(qtbot, window, tmp
     window.document.edit(CONFIG)
     qtbot.waitUntil(lambda: len(noted) == 1)
     assert "No such file or directory" in noted[0]
-    autosave._save()
+    autosave.save()
     qtbot.waitUntil(lambda: not autosave._jobs.busy)
     assert len(noted) == 1
     (tmp_path / "gone").mkdir()
     with qtbot.waitSignal(autosave.saved):
-        autosave._save()
+        autosave.save()
     autosave.close()
 
 
@@ -194,7 +194,7 @@ def test_damaged_sessions_and_native_crashes_are_reported_and_dismissed(qtbot, w
     keeper.bar.discard.click()
     assert keeper.bar.isHidden()
     assert not folder.exists()
-    assert list((own_state / "windows").iterdir()) == [keeper._dir.folder]
+    assert list((own_state / "windows").iterdir()) == [keeper.recovery_dir.folder]
 
 
 def test_files_that_were_unpacked_from_a_session_are_there_when_it_is_restored(qtbot, window, kept, tmp_path):
@@ -206,11 +206,11 @@ def test_files_that_were_unpacked_from_a_session_are_there_when_it_is_restored(q
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         window.files.open(tmp_path / "a.rnnviz")
     assert keeper.save_now()
-    left = shutil.copytree(keeper._dir.folder, keeper._dir.folder.with_name("window-left"))
+    left = shutil.copytree(keeper.recovery_dir.folder, keeper.recovery_dir.folder.with_name("window-left"))
     owner = json.loads((left / "owner.json").read_text())
     (left / "owner.json").write_text(json.dumps({**owner, "started": "long ago"}))
     shutil.rmtree(Path(window.session.config.sequence.path).parent)
-    keeper._left = keeper._dir.abandoned()
+    keeper._left = keeper.recovery_dir.abandoned()
     keeper._offer()
     assert "“a.rnnviz”" in keeper.bar.text
     window.document.edit(lessons()[0].config)
@@ -223,7 +223,7 @@ def test_files_that_were_unpacked_from_a_session_are_there_when_it_is_restored(q
     with qtbot.waitSignal(window.runner.finished, timeout=20_000):
         keeper.bar.restore.click()
     assert window.session.config.network == CONFIG.network
-    assert Path(window.session.config.sequence.path).is_relative_to(keeper._dir.folder / "left-1")
+    assert Path(window.session.config.sequence.path).is_relative_to(keeper.recovery_dir.folder / "left-1")
     assert window.session.result.shape[2] == 4
     assert window.document.path == tmp_path / "a.rnnviz"
     assert not window.isWindowModified()
@@ -238,15 +238,15 @@ from rnnviz.gui.recovery.session_recovery import SessionRecovery
 from rnnviz.io.config_toml import load_config
 from rnnviz.core.trace_index import Location
 
-begin = SessionRecovery._begin
+begin = SessionRecovery.begin
 def then(self):
     begin(self)
     window = self._window
     window.runner.finished.connect(lambda *_: window.session.set_location(Location(timestep=3, unit=2)))
-    self.autosave.saved.connect(lambda: self.autosave._saved.look.timestep == 3 and print("saved", flush=True))
+    self.autosave.saved.connect(lambda: self.autosave.latest.look.timestep == 3 and print("saved", flush=True))
     self.autosave._want = lambda _ms, want=self.autosave._want: want(50)
     window.document.edit(load_config(sys.argv[1]))
-SessionRecovery._begin = then
+SessionRecovery.begin = then
 supervisor.Supervisor = partial(supervisor.Supervisor, warm=("manual",))
 application.run_window(None)
 """
@@ -289,6 +289,6 @@ def test_a_window_that_was_killed_is_offered_by_the_next_start_and_restored_as_i
     assert (window.session.location.timestep, window.session.location.unit) == (3, 2)
     assert keeper.bar.isHidden()
     assert not window.document.history.can_undo
-    assert [folder for folder in killed.iterdir() if folder != keeper._dir.folder] == []
+    assert [folder for folder in killed.iterdir() if folder != keeper.recovery_dir.folder] == []
     assert "424242" not in log_text()
     assert "run: gru L=1 D=1 T=5 N=16 I=2 H=3" in log_text()

@@ -103,7 +103,7 @@ def restore(window: MainWindow, path: Path) -> bool:
     restorer = ViewStateRestorer(window, window)
     try:
         restorer.begin(session.look, session.choices)
-        restorer._on_result()
+        restorer.restore_now()
         # The viewport follows in another turn of the event loop.
         QTest.qWait(0)
         window.lanes.grab()

@@ -22,7 +22,7 @@ PARAMETERS = {"initializer": "normal", "scale": 0.0625, "seed": 717171}
 @pytest.fixture
 def handler(window, fresh_state):
     keeper = SessionRecovery(window)
-    keeper._begin()
+    keeper.begin()
     handler = CrashHandler(window, keeper)
     handler.install()
     yield handler

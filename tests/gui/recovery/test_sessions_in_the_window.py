@@ -75,11 +75,11 @@ def customized(qtbot, window, press, tmp_path) -> Path:
     for unit in (1, 3, 2):
         session.set_location(session.location.moved(unit=unit))
         if unit != 2:
-            qtbot.mouseClick(units._pin, Qt.MouseButton.LeftButton)
+            qtbot.mouseClick(units.pin_button, Qt.MouseButton.LeftButton)
     window.findChild(VectorTable).columns.choose("f", wanted=True)
     # Wide enough for every column, or the fit depends on which scroll bar appeared first.
-    window.main_layout._middle.setSizes([560, 440])
-    window.main_layout._upper.setSizes([400, 240])
+    window.main_layout.middle.setSizes([560, 440])
+    window.main_layout.upper.setSizes([400, 240])
     window.findChild(VectorTable).choose("cell")
     window.lanes.zoom_time(3.0)
     press(Qt.Key.Key_Right, SHIFT)
@@ -125,7 +125,7 @@ def test_a_session_with_files_shows_the_same_pictures_on_another_machine(
     assert not window.isWindowModified()
     # Reported by the saving thread after the window has the new name.
     qtbot.waitUntil(lambda: "with 1 file." in window.statusBar().currentMessage())
-    assert window.files._recent.paths()[0] == path
+    assert window.files.recent.paths()[0] == path
     before, chosen = pictures(qtbot, window), view_choices_of(window)
     assert (chosen["Units over time"], chosen[VectorTable.title]) == (("value", "1", "3"), ("tab cell", "f"))
     assert chosen[window.lanes.title] == ("range 1 1 30 32 -0.25",)
@@ -212,7 +212,7 @@ def test_a_session_that_is_none_is_a_dialog_and_changes_nothing(qtbot, window, t
     assert "a.rnnviz is not a valid session" in box.text()
     box.accept()
     assert window.session.config == before
-    assert window.files._recent.paths() == []
+    assert window.files.recent.paths() == []
 
 
 def test_choices_of_the_view_modify_a_session_but_looking_at_it_does_not(qtbot, window, customized, tmp_path):
@@ -232,7 +232,7 @@ def test_choices_of_the_view_modify_a_session_but_looking_at_it_does_not(qtbot, 
     assert window.isWindowModified()
     session.set_color_by(color)
     assert not window.isWindowModified()
-    units._pin.click()
+    units.pin_button.click()
     assert window.isWindowModified()
     assert not window.close()
     box = next(box for box in window.findChildren(QMessageBox) if box.isVisible())

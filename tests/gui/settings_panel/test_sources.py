@@ -13,7 +13,7 @@ from tests.gui.settings_panel.conftest import CONFIG
 
 def shown(panel, section: str) -> set[str]:
     """The keys of a section whose fields can be seen."""
-    keys = [key for key in panel._fields if key.startswith(f"{section}.")]
+    keys = [key for key in panel.fields if key.startswith(f"{section}.")]
     return {key.partition(".")[2] for key in keys if panel.field(key).editor.widget.isVisible()}
 
 

@@ -106,7 +106,7 @@ def test_the_slider_follows_the_latest_checkpoint_until_another_is_chosen(
     assert window.checkpoint.step == 20
     window.refresh()
     assert window.progress.text().startswith("step 20 of 100 · 10 steps/s · loss 0.05 · 8.0 s left")
-    lines = {line.name: line for line in window.curves.loss._lines}
+    lines = {line.name: line for line in window.curves.loss.lines}
     assert lines["training"].values[20] == 1.0 / 20
     assert list(lines["test"].values) == [0.2, 0.2 / 11, 0.2 / 21]
     assert window.curves.loss.plot.logarithmic
@@ -147,7 +147,7 @@ def test_the_prediction_of_the_chosen_checkpoint_is_drawn_with_its_target(
     assert not window.prediction.isHidden()
     if kind in ("sine", "adding"):
         target = batch.target[:, 0, 0] if kind == "sine" else batch.target[-1, :4, 0]
-        lines = {line.name: line.values for line in window.prediction.plot._lines}
+        lines = {line.name: line.values for line in window.prediction.plot.lines}
         assert lines["target"] == pytest.approx(target)
         assert lines["prediction"] == pytest.approx(found.predicted)
         assert not window.prediction.plot.isHidden()
@@ -198,10 +198,10 @@ def test_a_library_has_curves_a_distance_and_a_verdict(make: Callable[[TrainingT
     window.begin(TrainingStart(task_of(library="torch"), 0.25))
     window.take([saved(0), *steps(1, 20, "manual", "torch")])
     window.refresh()
-    assert [line.name for line in window.curves.loss._lines] == ["training, manual", "training, torch", "test"]
-    assert [line.name for line in window.curves.norm._lines] == ["manual", "torch"]
+    assert [line.name for line in window.curves.loss.lines] == ["training, manual", "training, torch", "test"]
+    assert [line.name for line in window.curves.norm.lines] == ["manual", "torch"]
     assert not window.curves.distance.isHidden()
-    distances = window.curves.distance._lines[0].values
-    assert np.argmax(distances > window.curves.distance._limit[0]) == 12
+    distances = window.curves.distance.lines[0].values
+    assert np.argmax(distances > window.curves.distance.limit[0]) == 12
     assert "from training step 12 on" in window.verdict.text()
     assert "at most manual 1% and torch 1% of the tolerance" in window.verdict.text()

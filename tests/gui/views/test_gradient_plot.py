@@ -119,8 +119,8 @@ def test_a_refusal_replaces_the_progress_of_an_influence(view: GradientFlowPlot)
     view.show_result(make_result(cell="gru"), "manual")
     view.show_influence(None, followed=True)
     view.show_progress(0.5)
-    assert "50" in view._hint.text()
+    assert "50" in view.hint.text()
     view.show_refusal("It is not known.")
-    assert view._hint.text() == "It is not known."
+    assert view.hint.text() == "It is not known."
     view.show_influence(None, followed=True)
-    assert view._hint.text() != "It is not known."
+    assert view.hint.text() != "It is not known."

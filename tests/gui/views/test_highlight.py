@@ -41,7 +41,7 @@ def view(window: MainWindow, kind: type) -> Any:
 
 
 def highlight(chart: Any, text: str) -> None:
-    rect = next(rect for part, rect in chart._rects() if part.text == text)
+    rect = next(rect for part, rect in chart.part_rects() if part.text == text)
     QTest.mouseMove(chart, rect.center().toPoint())
 
 

@@ -81,7 +81,7 @@ def test_a_state_that_differs_from_the_output_is_reported_for_its_engine_and_lan
     view.show_result(make_result(edits={"manual": edit}, bidirectional=True), "manual")
     backward = view.rows.index(lane_row(view, 0, 1))
     assert backward.data().endswith(": copies equal")
-    view._engine.setCurrentIndex(view._engine.findData("manual"))
+    view.engine_box.setCurrentIndex(view.engine_box.findData("manual"))
     backward = view.rows.index(lane_row(view, 0, 1))
     assert backward.data() == "Layer 0, backward, final state and out[0][0][4:8]: differ by 0.5"
     assert "unit 2" in backward.data(Qt.ItemDataRole.ToolTipRole)

@@ -66,7 +66,7 @@ def test_lanes_mark_and_name_seams(qtbot: Any, theme: str) -> None:
     view.apply_theme(THEMES[theme])
     view.show_result(make_result(timesteps=6, seams=[2, 5], lengths=[4, 6]), "manual")
     view.show_location(Location(timestep=0, sample=1))
-    shown, geometry = view._shown, view.geometry_in_view
+    shown, geometry = view.shown, view.geometry_in_view
     assert shown is not None
     assert geometry is not None
     ink = QColor(THEMES[theme].text).name()

@@ -44,7 +44,7 @@ def test_the_curves_are_the_traces_of_the_selected_unit(view: UnitsPlot) -> None
         assert np.array_equal(drawn.times, np.arange(5))
         assert np.array_equal(drawn.low, result[engine].hidden[1, 1, :, 1, 3])
     assert view.curve("gluon", 0) is None
-    assert view.plot._cursor.value() == 2
+    assert view.plot.cursor_line.value() == 2
 
 
 def test_a_gate_is_drawn_described_and_copied_in_place_of_h(view: UnitsPlot) -> None:

@@ -157,7 +157,7 @@ def test_the_initial_states_have_tabs_at_the_step_that_reads_them(view: VectorTa
     assert result.inputs.initial_state.get("c") is not None
     assert [row[1] for row in cells(view)] == [shown_short(v) for v in result.inputs.initial_state["c"][1, 0]]
     view.show_location(Location(0, 1, 3))
-    assert "c0" not in view._kinds
+    assert "c0" not in view.kinds
     assert [row[1] for row in cells(view)] == [shown_short(v) for v in result["gluon"].hidden[0, 1, 3, 0]]
 
 

@@ -89,11 +89,11 @@ def test_an_error_of_an_engine_says_what_to_do(qtbot, line: VerdictBar) -> None:
     line.show_failed_engine("torch", others)
     assert "F5" in shown(line)
     with qtbot.waitSignal(line.remedy_requested) as asked:
-        qtbot.mouseClick(line._without, Qt.MouseButton.LeftButton)
+        qtbot.mouseClick(line.without_button, Qt.MouseButton.LeftButton)
     assert asked.args == [others]
     line.show_failed_engine("./mine.py", None)
     assert "Ctrl+E" in shown(line)
-    assert line._without.isHidden()
+    assert line.without_button.isHidden()
     line.show_error("The disk is full.")
     assert "Ctrl+E" not in shown(line)
 

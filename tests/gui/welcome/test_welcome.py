@@ -52,8 +52,8 @@ def test_an_empty_start_shows_the_entries_and_runs_nothing(welcomed, qtbot):
 
     welcomed.actions_["welcome"].trigger()
     assert welcomed.welcome.page.isVisible()
-    assert welcomed.welcome.page._back.isVisible()
-    welcomed.welcome.page._back.click()
+    assert welcomed.welcome.page.back_button.isVisible()
+    welcomed.welcome.page.back_button.click()
     assert welcomed.lanes.isVisible()
 
 
@@ -85,19 +85,19 @@ def test_the_sample_model_is_included_and_runs_at_once(welcomed, qtbot):
 @pytest.mark.slow
 def test_the_page_continues_the_last_lesson_and_ticks_finished_ones(welcomed, settings, qtbot):
     page, entries = welcomed.welcome.page, lesson_entries()
-    assert page._continue.isHidden()
+    assert page.continue_button.isHidden()
     assert not any(button.done for button in page.findChildren(StartButton))
     settings.finish_lesson(entries[0].name)
     settings.last_lesson = entries[1].name
     settings.set_lesson_step(entries[1].name, 2)
     welcomed.welcome.show()
-    assert page._continue.isVisible()
-    assert "lesson 2, step 3" in page._continue.text()
+    assert page.continue_button.isVisible()
+    assert "lesson 2, step 3" in page.continue_button.text()
     assert [button.text() for button in page.findChildren(StartButton) if button.done] == [f"1   {entries[0].title}"]
     # Descriptions wrap instead of being cut.
     tall = entry_of(welcomed, entries[6].title)
     assert tall.heightForWidth(220) > tall.heightForWidth(900)
     assert tall.height() >= tall.heightForWidth(tall.width())
     with qtbot.waitSignal(welcomed.runner.finished, timeout=20_000):
-        page._continue.click()
+        page.continue_button.click()
     assert welcomed.guide.pane.place.text().startswith("step 3")

@@ -185,11 +185,11 @@ class ArithmeticView(ResultView):
         self.panes = self._body = body = Body()
         self.cards, self.table, self.plot = body.cards, body.table, body.plot
         self.end = SourcePage()
-        self._empty = hint(_EMPTY)
-        self._pages = pages(None, self._empty, body, self.end)
+        self.empty = hint(_EMPTY)
+        self._pages = pages(None, self.empty, body, self.end)
         top = across(self.kind, self.crumbs, (self.note, 100), None, self.list_options, spacing=8)
         self.setLayout(down(top, (self._pages, 1), margins=(8, 4, 8, 0), spacing=4))
-        self.muted = (self._empty,)
+        self.muted = (self.empty,)
         self.themed = self.crumbs, self.note, body
         self.cards.chosen.connect(self.choose_line)
         self.cards.followed.connect(self.place_requested)
@@ -333,8 +333,8 @@ class ArithmeticView(ResultView):
             return
         if result is None:
             self._task.request = None
-            self._empty.setText(_EMPTY)
-            self._pages.setCurrentWidget(self._empty)
+            self.empty.setText(_EMPTY)
+            self._pages.setCurrentWidget(self.empty)
         elif self.place.is_given:
             self._task.request = None
             if self.page is not None and self.page.request.result is not result:
@@ -362,8 +362,8 @@ class ArithmeticView(ResultView):
         return padding_sentence(self._result.inputs, self._location)
 
     def _refuse(self, why: str) -> None:
-        self._empty.setText(why)
-        self._pages.setCurrentWidget(self._empty)
+        self.empty.setText(why)
+        self._pages.setCurrentWidget(self.empty)
         self.note.setVisible(False)
         self.list_options.setVisible(False)
         self.shown.emit()
@@ -385,11 +385,11 @@ class ArithmeticView(ResultView):
         elif not self.isVisible():
             self._show(self._task.answer_now(request))
         elif not request.same_as(self._task.request):
-            self._empty.setText("")
+            self.empty.setText("")
             if self.page is not None and self.page.request.place.is_gradient != request.place.is_gradient:
                 # The heading says already that it is a gradient, or a value.
-                self._empty.setText(_COMPUTING)
-                self._pages.setCurrentWidget(self._empty)
+                self.empty.setText(_COMPUTING)
+                self._pages.setCurrentWidget(self.empty)
             self._task.ask(request)
 
     def _top(self) -> int:

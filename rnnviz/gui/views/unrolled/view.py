@@ -103,34 +103,34 @@ class UnrolledView(ResultView):
         self._drawn: tuple[object, ...] = ()
         self._unit_order = UnitOrderWorker(self)
         self._unit_order.found.connect(self._renew)
-        self._shown: RenderState | None = None
-        self._canvas = UnrolledCanvas(self)
-        self.canvas, self.box, self.color_bar = self._canvas.canvas, self._canvas.box, self._canvas.color_bar
-        self.highlights = self._canvas.highlights
-        self.chosen_camera, self.set_camera = self._canvas.chosen_camera, self._canvas.set_camera
+        self.shown: RenderState | None = None
+        self.parts = UnrolledCanvas(self)
+        self.canvas, self.box, self.color_bar = self.parts.canvas, self.parts.box, self.parts.color_bar
+        self.highlights = self.parts.highlights
+        self.chosen_camera, self.set_camera = self.parts.chosen_camera, self.parts.set_camera
         layout = QHBoxLayout(self)
         layout.setContentsMargins(_FOCUS, _FOCUS, _FOCUS, _FOCUS)
-        layout.addWidget(self._canvas)
+        layout.addWidget(self.parts)
         self.diagram = NetworkDiagram(session.config, self)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(self.title)
         self.setObjectName("lanes")
         self.canvas.describe = self.description_at
-        self._canvas.pointed.connect(self._point)
-        self._canvas.opened.connect(self._explain)
-        self.ranges = RangeSelection(session, self._canvas, self)
+        self.parts.pointed.connect(self._point)
+        self.parts.opened.connect(self._explain)
+        self.ranges = RangeSelection(session, self.parts, self)
         self.ranges.location_requested.connect(self.location_requested)
-        self._canvas.order.clicked.connect(self._offer_orders)
+        self.parts.order.clicked.connect(self._offer_orders)
         self.color_bar.clicked.connect(self.offer_color_range)
         self.color_bar.dragged.connect(self._drag_range)
         self.color_bar.dropped.connect(self._drop_range)
         self.color_bar.reset_requested.connect(lambda: self.choose_range(Limit()))
-        self._settled = QTimer(self, interval=_COLORS_AFTER, singleShot=True)
-        self._settled.timeout.connect(self._match_colors)
-        self._reaching = LatestTask("colors", self)
-        self._reaching.done.connect(self._take_reach)
-        self.moved = self._canvas.moved
-        self.moved.connect(self._settled.start)
+        self.settling = QTimer(self, interval=_COLORS_AFTER, singleShot=True)
+        self.settling.timeout.connect(self._match_colors)
+        self.reaching = LatestTask("colors", self)
+        self.reaching.done.connect(self._take_reach)
+        self.moved = self.parts.moved
+        self.moved.connect(self.settling.start)
         self._caption, self._caption_text = QLabel(self), ""
         self._caption.setObjectName("flow_caption")
         self._caption.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
@@ -145,23 +145,23 @@ class UnrolledView(ResultView):
 
     @property
     def geometry_in_view(self) -> Geometry | None:
-        return self._canvas.geometry_in_view
+        return self.parts.geometry_in_view
 
     def description_at(self, place: QPointF) -> str:
-        shown, geometry = self._shown, self.geometry_in_view
+        shown, geometry = self.shown, self.geometry_in_view
         if shown is None or geometry is None:
             return ""
         if self.color_bar.sceneBoundingRect().contains(place):
             # The tooltip has names in full that are too long for the bar.
             return wrapped(f"{shown.words()} {range_text(shown, self._limit)}")
-        if description := self._canvas.axis.description_at(place):
+        if description := self.parts.axis.description_at(place):
             return description
-        headers = self._canvas.headers
+        headers = self.parts.headers
         if headers.sceneBoundingRect().contains(place):
             return headers.description_at(headers.mapFromScene(place).y())
-        if self._canvas.minimap.sceneBoundingRect().contains(place):
-            return self._canvas.minimap.words()
-        if self._canvas.order.sceneBoundingRect().contains(place):
+        if self.parts.minimap.sceneBoundingRect().contains(place):
+            return self.parts.minimap.words()
+        if self.parts.order.sceneBoundingRect().contains(place):
             return self._unit_order.words(self.session.order)
         within = self.box.mapFromScene(place)
         cell = geometry.hit(within.x(), within.y())
@@ -178,7 +178,7 @@ class UnrolledView(ResultView):
 
     def copy_text(self) -> str:
         """The visible numbers as a table in full precision, or else the selected values."""
-        shown, geometry = self._shown, self.geometry_in_view
+        shown, geometry = self.shown, self.geometry_in_view
         if shown is None or geometry is None:
             return ""
         return table_in_view(shown, geometry) or describe(shown, cell_at(shown, self._location))
@@ -193,7 +193,7 @@ class UnrolledView(ResultView):
         made._result, made._caches, made._reach = self._result, self._caches, self._reach
         made._turn = self._turn
         made._unit_order.share(self._unit_order)
-        made._canvas.influence.show_influence(session.influence)
+        made.parts.influence.show_influence(session.influence)
         return made
 
     def show_part_of(self, view: Self) -> None:
@@ -202,32 +202,32 @@ class UnrolledView(ResultView):
             self.set_camera(camera)
 
     def hide_selection(self) -> None:
-        self._canvas.hide_selection()
+        self.parts.hide_selection()
         self.ranges.clear()
         self.hide_controls()
 
     @property
     def selection_area(self) -> QRect:
         """The visible part of the selected cell and its frame, in pixels of the canvas."""
-        frame = self._canvas.selection.frame
+        frame = self.parts.selection.frame
         area = frame.mapRectToScene(frame.drawn) & self.box.sceneBoundingRect()
         first, end = map(self.canvas.mapFromScene, (area.topLeft(), area.bottomRight()))
         return QRect(first, end - QPoint(1, 1)) if area.isValid() else QRect()
 
     def hide_controls(self) -> None:
         """Leave out controls, and space that is kept for other results, as in a picture."""
-        self._canvas.hide_controls()
+        self.parts.hide_controls()
 
     def begin_animation(self, hide_future: Order | None) -> None:
         """Show the selected time step, and keep the scale of the colors from frame to frame."""
-        self._settled.blockSignals(True)
+        self.settling.blockSignals(True)
         # Each frame is drawn as a picture; the canvas itself is not seen.
         self.canvas.setViewportUpdateMode(LanesCanvas.ViewportUpdateMode.NoViewportUpdate)
-        self._canvas.selection.column.show()
+        self.parts.selection.column.show()
         self.reveal_as_computed(hide_future)
 
     def show_legend(self, shown: bool) -> None:
-        self._canvas.show_legend(shown)
+        self.parts.show_legend(shown)
 
     def save_state(self) -> tuple[str, ...]:
         limit = self.session.limit
@@ -270,32 +270,32 @@ class UnrolledView(ResultView):
         if other_sample:
             self._show(self._render_state())
         if other_sample or self._limit.name == "lane":
-            self._settled.start()
-        if self._shown is not None:
-            self._shown = self._shown.with_split(location.timestep)
-        self._canvas.show_selection(self._shown, cell_at(self._shown, self._location))
+            self.settling.start()
+        if self.shown is not None:
+            self.shown = self.shown.with_split(location.timestep)
+        self.parts.show_selection(self.shown, cell_at(self.shown, self._location))
 
     def show_highlight(self, highlighted: Sequence[Region]) -> None:
-        self._canvas.show_highlight(highlighted)
+        self.parts.show_highlight(highlighted)
 
     def show_influence(self, influence: "Influence | None", *, followed: bool) -> None:
-        self._canvas.influence.show_influence(influence)
+        self.parts.influence.show_influence(influence)
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
-        self._canvas.apply_theme(theme)
+        self.parts.apply_theme(theme)
         self.diagram.apply_theme(theme)
         self._renew()
 
     def reveal_as_computed(self, order: Order | None) -> None:
         """Hide what is computed after the selected step in an order of computation; None shows everything."""
-        self._canvas.future.set_order(order)
+        self.parts.future.set_order(order)
 
     def step_unit(self, by: int) -> None:
         """Select the unit above (-1) or below (1) in the shown order."""
-        if self._shown is not None:
+        if self.shown is not None:
             # Not from the shown selection, which is late in a large result: keys repeat.
-            self.location_requested.emit(unit_beside(self._shown, self.session.location, by))
+            self.location_requested.emit(unit_beside(self.shown, self.session.location, by))
 
     def show_caption(self, text: str) -> None:
         """Describe the highlighted stage of a step, in place of the title of the time axis; empty for no caption."""
@@ -359,7 +359,7 @@ class UnrolledView(ResultView):
 
     def scale_range(self, factor: float) -> None:
         """Multiply both ends of the range, which then is fixed."""
-        shown = self._shown
+        shown = self.shown
         if shown is not None and not is_fixed(shown):
             self.choose_range(scaled_limit(shown.paint.hidden.scale, factor, factor))
 
@@ -379,7 +379,7 @@ class UnrolledView(ResultView):
         self.choose_range(limit)
 
     def _offer_orders(self) -> None:
-        array = "h" if self._shown is None else self._shown.array
+        array = "h" if self.shown is None else self.shown.array
         choices = {name: (f"By {title}", why.format(array=array)) for name, (title, why) in ORDERS.items()}
         menu = choice_menu(choices, self.session.order, self, "order")
         menu.triggered.connect(lambda action: self.session.set_order(action.data()))
@@ -387,9 +387,9 @@ class UnrolledView(ResultView):
 
     def _match_colors(self, *, at_once: bool = False) -> None:
         """Fit the color scale to the chosen range. That of a large result is read on a thread, unless `at_once`."""
-        shown, geometry = self._shown, self.geometry_in_view
-        self._settled.stop()
-        self._reaching.cancel()
+        shown, geometry = self.shown, self.geometry_in_view
+        self.settling.stop()
+        self.reaching.cancel()
         if shown is None or geometry is None or self._caches is None:
             return
         key, reaches, limit = self._reach_key(shown, geometry), self._caches.reaches, self._limit
@@ -399,7 +399,7 @@ class UnrolledView(ResultView):
                 reaches.clear()
             large = shown.result[shown.engine].hidden.size > _AT_ONCE
             if large and not at_once and follows_values(shown, limit, lane):
-                self._reaching.ask(lambda check: (reaches, key, reach_of(shown, geometry, limit, lane, check)))
+                self.reaching.ask(lambda check: (reaches, key, reach_of(shown, geometry, limit, lane, check)))
                 return
             reaches[key] = reach_of(shown, geometry, limit, lane)
         reach = reaches[key]
@@ -419,25 +419,25 @@ class UnrolledView(ResultView):
         self._match_colors()
 
     def finish_pending(self) -> None:
-        if self._reaching.busy:
+        if self.reaching.busy:
             self._match_colors(at_once=True)
 
     # Moving
 
     def fit(self) -> None:
         """Show the whole sequence, and every lane unless numbers need more height."""
-        self._canvas.fit()
+        self.parts.fit()
 
     def zoom_time(self, factor: float) -> None:
         """Scale the time axis around the selection if it is visible, else around the center."""
-        self._canvas.zoom_around(factor, self._location.timestep)
+        self.parts.zoom_around(factor, self._location.timestep)
 
     def _point(self, cell: CellGeometry) -> None:
-        if self._shown is not None:
-            self.location_requested.emit(pointed_at(self._shown, self._location, cell))
+        if self.shown is not None:
+            self.location_requested.emit(pointed_at(self.shown, self._location, cell))
 
     def _explain(self, cell: CellGeometry) -> None:
-        shown, geometry = self._shown, self.geometry_in_view
+        shown, geometry = self.shown, self.geometry_in_view
         if shown is not None and geometry is not None:
             self.explanation_requested.emit(place_of(shown, self._location, cell, boxes=geometry.boxes))
 
@@ -452,7 +452,7 @@ class UnrolledView(ResultView):
         if "result" not in changed and self._options() != self._drawn:
             self._renew()
         elif "limit" in changed:
-            if self._shown is not None and self._shown.logarithmic != self._limit.logarithmic:
+            if self.shown is not None and self.shown.logarithmic != self._limit.logarithmic:
                 self._show(self._render_state())
             self._match_colors()
 
@@ -470,11 +470,11 @@ class UnrolledView(ResultView):
 
     def _show(self, shown: RenderState | None) -> None:
         self._drawn = self._options()
-        self._shown = shown
-        self._canvas.order.show_order(self.session.order, finding=self._unit_order.finding)
-        self.diagram.setVisible(self._shown is None)
-        self.setAccessibleDescription("" if self._shown is None else self._shown.words())
-        self._canvas.show_lanes(self._shown, cell_at(self._shown, self._location))
+        self.shown = shown
+        self.parts.order.show_order(self.session.order, finding=self._unit_order.finding)
+        self.diagram.setVisible(self.shown is None)
+        self.setAccessibleDescription("" if self.shown is None else self.shown.words())
+        self.parts.show_lanes(self.shown, cell_at(self.shown, self._location))
 
     def _render_state(self) -> RenderState | None:
         result, state, location = self._result, self.session.state, self._location
@@ -513,9 +513,9 @@ class UnrolledView(ResultView):
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Stop rendering. A closing window hides its views."""
-        self._settled.stop()
-        self._canvas.lanes.stop()
-        self._reaching.stop()
+        self.settling.stop()
+        self.parts.lanes.stop()
+        self.reaching.stop()
         self._unit_order.stop()
         self.ranges.stop()
         super().hideEvent(event)
@@ -536,8 +536,8 @@ class UnrolledView(ResultView):
             self.zoom_time(factor)
         elif event.key() == Qt.Key.Key_0:
             self.fit()
-        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._shown is not None:
-            self._explain(cell_at(self._shown, self._location))
+        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.shown is not None:
+            self._explain(cell_at(self.shown, self._location))
         else:
             event.ignore()
 

@@ -184,7 +184,7 @@ def test_padding_has_a_sentence_in_place_of_numbers(view: ArithmeticView) -> Non
     view.show_location(Location(timestep=2, sample=1))
     assert view.complete
     assert view.page is None
-    assert view.copy_text() == view._empty.text() == "t = 2 is padding: sample 1 has 2 time steps."
+    assert view.copy_text() == view.empty.text() == "t = 2 is padding: sample 1 has 2 time steps."
     view.show_location(Location(timestep=1, sample=1))
     view.finish_pending()
     value = card(view, "h").content.lines[0].result.value

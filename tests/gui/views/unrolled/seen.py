@@ -56,7 +56,7 @@ class CellNumber(NamedTuple):
 
 
 def _blocks(view: UnrolledView) -> list[Block]:
-    shown, geometry = view._shown, view.geometry_in_view
+    shown, geometry = view.shown, view.geometry_in_view
     return [] if shown is None else [block_in_view(shown, geometry, rect) for rect in geometry.lane_rects_in_view()]
 
 
@@ -82,57 +82,57 @@ def visible_outlines(view: UnrolledView) -> list[CellGeometry]:
 
 
 def shown_engine(view: UnrolledView) -> str | None:
-    return None if view._shown is None else view._shown.engine
+    return None if view.shown is None else view.shown.engine
 
 
 def swiped_to(view: UnrolledView) -> str | None:
     """The engine from the selected time step on, or None."""
-    return None if view._shown is None or view._shown.right is None else view._shown.right.engine
+    return None if view.shown is None or view.shown.right is None else view.shown.right.engine
 
 
 def picture_complete(view: UnrolledView) -> bool:
     """Whether the latest requested picture is on the screen, without placeholders."""
-    return view._canvas.lanes.complete
+    return view.parts.lanes.complete
 
 
 def settled(view: UnrolledView) -> bool:
     """Whether the color scale fits the values in view, and the picture is complete with it."""
-    return not (view._settled.isActive() or view._reaching.busy) and picture_complete(view)
+    return not (view.settling.isActive() or view.reaching.busy) and picture_complete(view)
 
 
 def computing(view: UnrolledView) -> frozenset[Lane]:
     """The visible lanes that are still being computed."""
-    return view._canvas.lanes.heatmap.computing
+    return view.parts.lanes.heatmap.computing
 
 
 def swipe_names(view: UnrolledView) -> list[Name]:
     """The visible names of two engines, from left to right."""
-    return view._canvas.names.names()
+    return view.parts.names.names()
 
 
 def hint(view: UnrolledView) -> str:
     """The hint on zooming below the lanes; may be empty."""
-    return view._canvas.axis.hint
+    return view.parts.axis.hint
 
 
 def order_text(view: UnrolledView) -> str:
-    return view._canvas.order.text
+    return view.parts.order.text
 
 
 def lane_headers(view: UnrolledView) -> list[LaneHeader]:
     """The headers of all lanes from the top down."""
-    return [] if view._shown is None else [header_of(view._shown, lane) for lane, _ in view._shown.picture().lanes]
+    return [] if view.shown is None else [header_of(view.shown, lane) for lane, _ in view.shown.picture().lanes]
 
 
 def legend(view: UnrolledView) -> list[str]:
     """Labels of the visible special colors."""
-    return [SPECIAL_WORDS[index] for index in sorted(view._shown.seen)]
+    return [SPECIAL_WORDS[index] for index in sorted(view.shown.seen)]
 
 
 def rows_of(view: UnrolledView, lane: Lane) -> list[tuple[int, str]]:
     """The labeled units of a visible lane with their labels."""
     geometry = view.geometry_in_view
-    return view._canvas.headers.rows(view._shown, geometry.stack.lane_rect(lane), geometry)
+    return view.parts.headers.rows(view.shown, geometry.stack.lane_rect(lane), geometry)
 
 
 def turn_wheel(view: UnrolledView, steps: int, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:

@@ -29,7 +29,7 @@ def flat(trace: Trace) -> None:
 
 
 def end(view: UnrolledView) -> float:
-    shown = view._shown
+    shown = view.shown
     assert shown is not None
     return shown.paint.hidden.scale.high
 
@@ -58,12 +58,12 @@ def test_a_drag_on_the_bar_moves_one_end_or_both(qtbot: Any, view: UnrolledView)
     view.show_result(make_result(hidden_size=8, timesteps=400, edits={"manual": flat}), "manual")
     view.session.set_engine("manual")
     qtbot.waitUntil(lambda: view.color_bar.bar.height() > 100)
-    before = view._shown.paint.hidden.scale
+    before = view.shown.paint.hidden.scale
     chosen = []
     view.range_chosen.connect(chosen.append)
     for share, by, low, high in ((0.9, -0.5, False, True), (0.1, 0.5, True, False), (0.5, -0.4, True, True)):
         drag(view, share, by)
-        scale = view._shown.paint.hidden.scale
+        scale = view.shown.paint.hidden.scale
         assert ((scale.low > before.low), (scale.high < before.high)) == (low, high)
         assert view.session.limit == Limit("fixed", scale.low, scale.high)
         assert f"{scale.high:g}" in view.description_at(view.color_bar.sceneBoundingRect().center())
@@ -101,7 +101,7 @@ def test_each_choice_covers_its_values(qtbot: Any, view: UnrolledView) -> None:
     lanes = {rect.lane for rect in view.geometry_in_view.lane_rects_in_view()}
     assert (Lane(1) in lanes, end(view)) in ((False, 0.2), (True, 0.8))
     view.session.set_color_by("error_ratio")
-    assert ticks(view._shown.paint.hidden.scale, 5.0)[-1][0] >= 10.0
+    assert ticks(view.shown.paint.hidden.scale, 5.0)[-1][0] >= 10.0
 
 
 def test_the_range_is_chosen_in_the_menu_of_the_color_bar_and_kept(qtbot: Any, view: UnrolledView) -> None:
@@ -143,7 +143,7 @@ def test_an_initial_state_counts_where_its_column_is_in_view(view: UnrolledView)
         view.box.time_zoom_asked.emit(zoom, 1e6)
         view._match_colors()
         geometry = view.geometry_in_view
-        in_view = [initial_timestep(view._shown, geometry, rect) for rect in geometry.lane_rects_in_view()]
+        in_view = [initial_timestep(view.shown, geometry, rect) for rect in geometry.lane_rects_in_view()]
         ends[any(timestep is not None for timestep in in_view)] = end(view)
     assert ends[False] == 0.15
     assert ends[True] > 0.5

@@ -36,7 +36,7 @@ def test_one_lane_shows_the_contributions_of_every_time_step(view: UnrolledView)
     assert written[3, 0] == number_format.error(found.values[3, 0])
     assert not any(text for lane in (Lane(0), INPUT) for text in texts(view, lane).values())
     assert "".join(view.color_bar.heading()[1:4]) == f"to {found.name}"
-    shown, row = view._shown, view._canvas.row
+    shown, row = view.shown, view.parts.row
     assert shown is not None
     assert row.row == CellGeometry(Lane(1), 0, 2)
     assert number_format.full(found.values[3, 1]) in describe(shown, CellGeometry(Lane(1), 3, 1))
@@ -47,8 +47,8 @@ def test_one_lane_shows_the_contributions_of_every_time_step(view: UnrolledView)
     picture = view.duplicate()
     assert picture._render_state().contributions is found  # type: ignore[union-attr]
     view.session.set_following(None)
-    assert view._shown is not None
-    assert (view._shown.contributions, row.row) == (None, None)
+    assert view.shown is not None
+    assert (view.shown.contributions, row.row) == (None, None)
 
 
 def test_an_engine_without_gradients_says_so() -> None:

@@ -57,8 +57,8 @@ def test_lanes_show_the_gradients_of_states_gates_the_input_and_the_initial_stat
 
 def view_text(view: UnrolledView, lane: Lane, timestep: int, unit: int) -> str:
 
-    assert view._shown is not None
-    return describe(view._shown, CellGeometry(lane, timestep, unit))
+    assert view.shown is not None
+    return describe(view.shown, CellGeometry(lane, timestep, unit))
 
 
 def test_mismatches_of_the_shown_gradient_are_marked_also_of_the_input(view: UnrolledView) -> None:
@@ -97,13 +97,13 @@ def test_the_logarithmic_scale_resolves_each_decade_and_is_kept(view: UnrolledVi
     view.show_result(small(), "manual")
     view.session.set_color_by("grad.h")
     view.toggle_logarithmic()
-    assert view._shown is not None
-    assert view._shown.paint.hidden.scale.decades == DECADES
+    assert view.shown is not None
+    assert view.shown.paint.hidden.scale.decades == DECADES
     assert limit_of(view.save_state()[0]) == view.session.limit == Limit(logarithmic=True)
     view.scale_range(2.0)
     assert view.session.limit.logarithmic
     view.session.set_color_by("i")
-    assert view._shown.paint.hidden.scale.decades == 0
+    assert view.shown.paint.hidden.scale.decades == 0
 
 
 def test_a_click_on_a_gradient_selects_its_place(view: UnrolledView) -> None:

@@ -23,7 +23,7 @@ def test_strips_show_the_influence_of_each_time_step(qtbot) -> None:
     view.session.set_following("influence")
     view.session.set_followed(found)
     view.show_influence(found, followed=True)
-    strips = view._canvas.influence
+    strips = view.parts.influence
     geometry = view.geometry_in_view
     assert strips.isVisible()
     assert set(strips.strips) == {INPUT, *(Lane(layer, d) for layer in (0, 1) for d in (0, 1))}
@@ -43,6 +43,6 @@ def test_strips_show_the_influence_of_each_time_step(qtbot) -> None:
     # A picture has them, too.
     copy = view.duplicate()
     qtbot.addWidget(copy)
-    assert copy._canvas.influence._influence is found
+    assert copy.parts.influence._influence is found
     view.show_influence(None, followed=False)
     assert not strips.isVisible()

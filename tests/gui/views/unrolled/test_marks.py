@@ -38,10 +38,10 @@ def test_time_steps_after_the_selected_step_are_covered(view, order, place, cove
     view.reveal_as_computed(order)
     view.show_location(place)
     lanes = [Lane(layer, direction) for layer in (0, 1) for direction in (0, 1)]
-    found = [view._canvas.future.times(lane) for lane in lanes]
+    found = [view.parts.future.times(lane) for lane in lanes]
     assert [len(times) for times in found] == [stop - start for start, stop in covered]
     assert all(times == range(*ends) for times, ends in zip(found, covered, strict=True) if times)
-    assert len(view._canvas.future.times(INPUT)) == 0
+    assert len(view.parts.future.times(INPUT)) == 0
 
 
 @pytest.mark.slow
@@ -52,7 +52,7 @@ def test_the_selection_changes_no_color_of_a_value(qtbot, view):
     geometry = view.geometry_in_view
     lane_rect, (left, width) = geometry.stack.lane_rect(Lane(0)), geometry.column(2)
     assert not geometry.boxes
-    assert view._canvas.selection.column.rect.width() > 0
+    assert view.parts.selection.column.rect.width() > 0
 
     def colors():
         image, x = view.canvas.grab().toImage(), left + width / 2.0
@@ -84,7 +84,7 @@ def test_a_step_is_covered_while_it_reads_and_its_inputs_never_are(qtbot, bidire
                 regions = stage_regions(network, where, 6, stage)
                 view.show_highlight(regions)
                 view.show_location(where)
-                covered = view._canvas.future.times
+                covered = view.parts.future.times
                 assert (timestep in covered(Lane(layer, direction))) == (stage in ("input", "recurrent", "gates"))
                 read = [region for region in regions if region.part == "read" and region.lane.layer is not None]
                 assert not any(t in covered(region.lane) for region in read for t in region.times), (order, where)
@@ -123,5 +123,5 @@ def test_of_gradients_earlier_steps_and_lower_layers_are_covered_and_the_input_c
     ):
         view.reveal_as_computed(order)
         view.show_location(place)
-        found = [view._canvas.future.times(lane) for lane in lanes]
+        found = [view.parts.future.times(lane) for lane in lanes]
         assert [range(*ends) for ends in expected] == [times or range(0) for times in found], place

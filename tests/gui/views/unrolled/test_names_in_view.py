@@ -24,7 +24,7 @@ def under(view: UnrolledView, timestep: int) -> QPointF:
     """A place of the scene on the axis below a time step."""
     geometry = view.geometry_in_view
     assert geometry is not None
-    axis = view._canvas.axis
+    axis = view.parts.axis
     return axis.mapToScene(QPointF(geometry.x_of(timestep), axis.size().height() / 2.0))
 
 
@@ -35,7 +35,7 @@ def over(view: UnrolledView, cell: CellGeometry) -> QPointF:
 
 
 def written(view: UnrolledView) -> list[str]:
-    return [name.text for name in view._canvas.axis.names_in_view]
+    return [name.text for name in view.parts.axis.names_in_view]
 
 
 def test_a_place_is_described_with_full_names(view: UnrolledView) -> None:

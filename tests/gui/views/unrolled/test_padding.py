@@ -60,7 +60,7 @@ def test_boxes_have_numbers_up_to_the_end_of_the_sample(qtbot: Any, view: Unroll
 @pytest.mark.parametrize("pixels", [0.5, 1.0, 3.0])
 def test_padding_has_one_look_at_every_zoom(view: UnrolledView, pixels: float) -> None:
     view.show_result(padded(timesteps=400, lengths=[260, 400], hidden_size=16), "manual")
-    shown = view._shown
+    shown = view.shown
     assert shown is not None
     tiles, sheet = shown.left.tiles, Sheet(pixels, 2.0, 1)
     for lane, units in ((FORWARD, 16), (BACKWARD, 16), (INPUT, 3)):
@@ -84,8 +84,8 @@ def test_colors_do_not_cover_values_in_padding(view: UnrolledView, name: RangeNa
     view.session.set_limit(Limit(name))
     # In a heat map, which has no initial state.
     view.show_result(padded(timesteps=400, lengths=[260, 400], hidden_size=16, edits={"gluon": fill}), "manual")
-    assert view._shown is not None
-    assert view._shown.paint.hidden.scale.high < 0.5
+    assert view.shown is not None
+    assert view.shown.paint.hidden.scale.high < 0.5
 
 
 def test_the_selection_stays_before_padding() -> None:
