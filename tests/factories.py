@@ -39,6 +39,15 @@ def setting(index: tuple[int, ...], value: float) -> Edit:
     return edit
 
 
+def adding(amount: object, *index: object, array: str = "h") -> Edit:
+    """Adds to a value, or to a part, of an array."""
+
+    def edit(trace: Trace) -> None:
+        trace[array][index] += amount
+
+    return edit
+
+
 def make_result(
     engines: tuple[str, ...] = ("gluon", "manual"),
     *,

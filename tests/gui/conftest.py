@@ -2,15 +2,15 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 import pytest
 from PySide6.QtCore import QSettings, Qt
 from PySide6.QtTest import QSignalSpy, QTest
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QMessageBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from rnnviz.core.config import Config
@@ -24,26 +24,71 @@ from rnnviz.gui.theme.scaling import set_text_size
 from rnnviz.gui.theme.theme_manager import ThemeManager
 from rnnviz.lessons.index import lessons
 from tests.leaks import children
-from tests.shared_worker import WARM, WarmWorker
+from tests.shared_worker import WARM
 
 PATIENCE = 100_000
 """Milliseconds after which something hangs. How long things take, benchmarks say: a machine may be busy."""
+Kind = TypeVar("Kind", bound=QWidget)
 
 
 class PatientBot(QtBot):
-    """Waits for signals and states however slow the machine is, whatever limit a test names."""
+    """Waits however long a busy machine takes, and does what users do with windows and their dialogs."""
 
     def waitSignal(self, signal: Any, *, timeout: int = 0, raising: bool | None = None, **more: Any) -> Any:
         # One that does not raise expects no signal, as `assertNotEmitted` does, and would wait in vain.
-        patience = 0 if raising is False else PATIENCE
-        return super().waitSignal(signal, timeout=max(timeout, patience), raising=raising, **more)
+        return super().waitSignal(signal, timeout=timeout if raising is False else PATIENCE, raising=raising, **more)
 
-    def waitUntil(self, callback: Callable[[], bool | None], *, timeout: int = 0) -> None:
-        super().waitUntil(callback, timeout=max(timeout, PATIENCE))
+    def waitUntil(self, callback: Callable[[], bool | None]) -> None:
+        super().waitUntil(callback, timeout=PATIENCE)
+
+    def on_screen(self, widget: Kind, width: int, height: int) -> Kind:
+        """Show a widget, which is closed at the end of the test."""
+        self.addWidget(widget)
+        widget.resize(width, height)
+        widget.show()
+        return widget
+
+    def finished(self, window: MainWindow) -> Any:
+        """Wait at the end of the block for the result of a run."""
+        return self.waitSignal(window.runner.finished)
+
+    def idle(self, window: MainWindow) -> None:
+        """Wait until nothing runs or is about to run by itself."""
+        self.waitUntil(lambda: not window.runner.busy and not window.control.auto_run.due)
+
+    def activate(self, window: QWidget) -> None:
+        """Give the keyboard to a window, as a desktop does when a dialog closes; the offscreen platform does not."""
+        window.activateWindow()
+        self.waitUntil(window.isActiveWindow)
+
+    def shown(self, window: QWidget, kind: type[Kind]) -> Kind:
+        """The visible dialog of a kind, once it is there."""
+        self.waitUntil(lambda: bool(visible_of(window, kind)))
+        return visible_of(window, kind)[0]
+
+    def question(self, window: QWidget) -> QMessageBox:
+        """The message that is open, once it is there."""
+        return self.shown(window, QMessageBox)
+
+    def answer(self, window: QWidget, text: str) -> None:
+        """Press a button of the message that is open."""
+        (button,) = [each for each in self.question(window).buttons() if text in each.text().replace("&", "")]
+        self.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    def choose_file(self, window: QWidget, path: Path) -> str:
+        """Choose a file in the dialog that is open, and return its title."""
+        dialog = self.shown(window, QFileDialog)
+        dialog.findChild(QLineEdit).setText(str(path))
+        dialog.accept()
+        return dialog.windowTitle()
+
+
+def visible_of(window: QWidget, kind: type[Kind]) -> list[Kind]:
+    return [widget for widget in window.findChildren(kind) if widget.isVisible()]
 
 
 @pytest.fixture
-def qtbot(qtbot: QtBot, request: pytest.FixtureRequest) -> PatientBot:
+def qtbot(qtbot, request):
     return PatientBot(request)
 
 
@@ -84,7 +129,7 @@ def close_tooltip() -> None:
 
 
 @pytest.fixture(scope="session")
-def qapp(qapp: QApplication) -> QApplication:
+def qapp(qapp):
     """With the style and the fonts of the program, in whatever order the tests run."""
     ThemeManager("light").deleteLater()
     # The first call takes the present size of the font for that of the system, and a test may set a larger one.
@@ -93,13 +138,13 @@ def qapp(qapp: QApplication) -> QApplication:
 
 
 @pytest.fixture(scope="session")
-def supervisor() -> WarmWorker:
+def supervisor():
     WARM.start()
     return WARM
 
 
 @pytest.fixture(scope="session")
-def collector(qapp: QApplication) -> Iterator[GcTimer]:
+def collector(qapp):
     """As in the program: what is left of the windows of earlier tests is not deleted by a thread of a later one."""
     collector = GcTimer(qapp)
     yield collector
@@ -107,7 +152,7 @@ def collector(qapp: QApplication) -> Iterator[GcTimer]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_is_left_open(request: pytest.FixtureRequest) -> Iterator[None]:
+def nothing_is_left_open(request):
     """Windows, threads and processes that a test opened have ended when it is done."""
     if "qtbot" not in request.fixturenames:
         yield
@@ -128,7 +173,7 @@ def nothing_is_left_open(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(tmp_path):
     return Settings(QSettings(str(tmp_path / "settings.ini"), QSettings.Format.IniFormat))
 
 
@@ -143,24 +188,26 @@ def opened(supervisor: Supervisor, settings: Settings, size: tuple[int, int] | N
     return window
 
 
-def close(*windows: MainWindow) -> None:
-    """Close windows without a question about unsaved changes, after their runs.
+def settle(window: MainWindow) -> None:
+    """Wait for the end of a run: one that is cut off kills the shared worker, which imports engines again."""
+    window.control.auto_run.cancel()
+    for _ in range(PATIENCE // 5):
+        if not window.runner.busy:
+            break
+        QTest.qWait(5)
 
-    A run that is cut off kills the shared worker, and the next one imports its engines again.
-    """
+
+def close(*windows: MainWindow) -> None:
+    """Close windows without a question about unsaved changes."""
     for window in windows:
-        window.control.auto_run.cancel()
-        for _ in range(PATIENCE // 5):
-            if not window.runner.busy:
-                break
-            QTest.qWait(5)
+        settle(window)
         window.leave()
         window.deleteLater()
     QTest.qWait(0)
 
 
 @pytest.fixture(scope="module")
-def module_windows(collector: GcTimer, supervisor: WarmWorker) -> Iterator[list[tuple[MainWindow, Config]]]:
+def module_windows(collector, supervisor):
     """Windows that tests of a module share, each with its first config: one, and another after a test closes it."""
     windows: list[tuple[MainWindow, Config]] = []
     yield windows
@@ -169,18 +216,17 @@ def module_windows(collector: GcTimer, supervisor: WarmWorker) -> Iterator[list[
 
 
 @pytest.fixture
-def shared_window(
-    qtbot: Any, settings: Settings, supervisor: WarmWorker, module_windows: list[tuple[MainWindow, Config]]
-) -> MainWindow:
+def window(qtbot, settings, supervisor, module_windows):
     """The window of the module on the first lesson, with its result, selection, colors, size, tab and focus."""
     if not module_windows or not module_windows[-1][0].isVisible():
         window = opened(supervisor, settings)
-        with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        with qtbot.finished(window):
             window.begin(None)
         module_windows.append((window, window.session.config))
     window, config = module_windows[-1]
     if window.session.result is None or not window.session.config == window.session.result.config == config:
-        with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        settle(window)
+        with qtbot.finished(window):
             window.document.take(config, lessons()[0].title)
             window.control.run()
     assert not window.document.modified
@@ -190,21 +236,19 @@ def shared_window(
     window.main_layout.tabs.setCurrentIndex(0)
     window.resize(1280, 800)
     window.statusBar().clearMessage()
-    window.activateWindow()
-    qtbot.waitUntil(window.isActiveWindow)
+    qtbot.activate(window)
     window.lanes.setFocus()
     return window
 
 
 @pytest.fixture
-def make_window(qtbot: Any, settings: Settings) -> Iterator[Callable[..., MainWindow]]:
-    """Opens a window in which nothing runs yet."""
-    windows: list[MainWindow] = []
+def make_window(qtbot, settings, supervisor):
+    """Opens a window of the test's own, in which nothing runs yet."""
+    windows = []
 
-    def make(supervisor: Supervisor, size: tuple[int, int] | None = (1280, 800)) -> MainWindow:
-        windows.append(window := opened(supervisor, settings, size))
-        window.activateWindow()
-        qtbot.waitUntil(window.isActiveWindow)
+    def make(size=(1280, 800), worker=supervisor):
+        windows.append(window := opened(worker, settings, size))
+        qtbot.activate(window)
         return window
 
     yield make
@@ -212,41 +256,38 @@ def make_window(qtbot: Any, settings: Settings) -> Iterator[Callable[..., MainWi
 
 
 @pytest.fixture
-def bare_window(make_window: Callable[..., MainWindow], supervisor: WarmWorker) -> MainWindow:
-    """A window on the first lesson, before anything was run."""
-    return make_window(supervisor)
+def bare_window(make_window):
+    """A window of the test's own on the first lesson, before anything was run."""
+    return make_window()
 
 
 @pytest.fixture
-def window(qtbot: Any, bare_window: MainWindow) -> MainWindow:
-    """A window on the first lesson, with its result."""
-    with qtbot.waitSignal(bare_window.runner.finished, timeout=20_000):
+def own_window(qtbot, bare_window):
+    """A window of the test's own on the first lesson, with its result."""
+    with qtbot.finished(bare_window):
         bare_window.begin(None)
     return bare_window
 
 
 @pytest.fixture
-def run_config(qtbot: Any, window: MainWindow) -> Callable[..., None]:
+def run_config(qtbot, window):
     """Runs a config made of the given tables and waits for the result."""
 
-    def run(network: dict[str, Any], **tables: Any) -> None:
-        config = Config.from_mapping({"network": network, **tables})
-        with qtbot.waitSignal(window.runner.finished, timeout=60_000):
-            window.document.edit(config)
+    def run(network, **tables):
+        with qtbot.finished(window):
+            window.document.edit(Config.from_mapping({"network": network, **tables}))
             window.control.run()
 
     return run
 
 
 @pytest.fixture
-def press(qtbot: Any, window: MainWindow) -> Callable[..., None]:
+def press(qtbot, window):
     """Presses a key in the window, with the focus where the lanes are."""
 
-    def press(key: Qt.Key | str, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
-        # A desktop gives the keyboard back to the window when a dialog closes; the offscreen platform does not.
+    def press(key, modifiers=Qt.KeyboardModifier.NoModifier):
         if not window.isActiveWindow():
-            window.activateWindow()
-            qtbot.waitUntil(window.isActiveWindow)
+            qtbot.activate(window)
         window.lanes.setFocus()
         QTest.keyClick(window.lanes, key, modifiers)
 
@@ -254,6 +295,6 @@ def press(qtbot: Any, window: MainWindow) -> Callable[..., None]:
 
 
 @pytest.fixture
-def clipboard(qapp: QApplication) -> Callable[[], str]:
+def clipboard(qapp):
     qapp.clipboard().clear()
     return lambda: qapp.clipboard().text()

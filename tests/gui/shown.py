@@ -1,10 +1,23 @@
 """Texts that parts of the window show."""
 
 from PySide6.QtGui import QTextDocument
+from PySide6.QtWidgets import QLabel, QWidget
 
 from rnnviz.gui.views.output_map import OutputMapChart
+from rnnviz.gui.views.table_model import TableModel
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.gui.views.verdict_bar import VerdictBar
+
+
+def labels(widget: QWidget) -> str:
+    """Every visible text."""
+    return "\n".join(label.text() for label in widget.findChildren(QLabel) if label.isVisible())
+
+
+def texts(model: TableModel) -> list[tuple[str, ...]]:
+    """The shown texts of each row of a table."""
+    columns = range(model.columnCount())
+    return [tuple(model.cell(row, column).text for column in columns) for row in range(model.rowCount())]
 
 
 def details(bar: VerdictBar) -> str:
@@ -17,8 +30,8 @@ def details(bar: VerdictBar) -> str:
 
 
 def passage(table: VectorTable) -> str:
-    """The sentence on the inputs and readers of the vector, or how to get a result."""
-    return (table.empty if table._result is None else table.passage).text()
+    """The sentence on the inputs and readers of the vector."""
+    return table.passage.text()
 
 
 def highlighted_parts(chart: OutputMapChart) -> list[str]:

@@ -13,7 +13,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Limit, Session
 from rnnviz.gui.document import Document, Revision, UndoHistory
 from rnnviz.io.config_toml import save_config
-from tests.factories import make_result
+from tests.factories import adding, make_result
 
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 CONFIG = Config.from_mapping({"network": {"cell": "gru", "input_size": 2, "hidden_size": 10}})
@@ -101,7 +101,7 @@ def openings(document: Document, folder: Path):
 
 
 @pytest.mark.parametrize("way", ["lesson", "file", "session", "capture", "restored", "again"])
-def test_an_opened_document_begins_a_history(way: str, tmp_path: Path) -> None:
+def test_an_opened_document_begins_a_history(way, tmp_path):
     session = Session(CONFIG)
     document = Document(session, "first")
     document.edit(with_key("sequence", "seed"))
@@ -117,7 +117,7 @@ def test_an_opened_document_begins_a_history(way: str, tmp_path: Path) -> None:
     assert document.modified is (way == "restored")
 
 
-def test_undo_after_saving_to_another_file_leaves_the_file(tmp_path: Path) -> None:
+def test_undo_after_saving_to_another_file_leaves_the_file(tmp_path):
     session = Session(CONFIG)
     document = Document(session, "first")
     document.edit(with_key("sequence", "seed"))
@@ -127,7 +127,7 @@ def test_undo_after_saving_to_another_file_leaves_the_file(tmp_path: Path) -> No
     assert document.modified
 
 
-def test_a_smaller_result_keeps_the_selection_for_a_larger_one() -> None:
+def test_a_smaller_result_keeps_the_selection_for_a_larger_one():
     large, small = make_result(timesteps=6), make_result(timesteps=2)
     session = Session(large.config)
     session.set_result(large)
@@ -140,6 +140,23 @@ def test_a_smaller_result_keeps_the_selection_for_a_larger_one() -> None:
     session.set_location(Location(timestep=0))
     session.set_result(large)
     assert session.location == Location(timestep=0)
+
+
+def test_a_failing_run_opens_on_the_wrong_engine_at_its_first_wrong_value():
+    def spoiled(timesteps):
+        edits = {"torch": adding(0.5, 0, 0, 3, 1, 2)}
+        return make_result(("gluon", "manual", "torch"), edits=edits, timesteps=timesteps)
+
+    session = Session(CONFIG)
+    session.set_result(spoiled(5))
+    assert (session.engine, session.candidate, session.location) == ("torch", "torch", Location(0, 0, 3, 1, 2))
+    # A selection stays, until another config is opened.
+    session.set_location(Location(0, 0, 1, 0, 0))
+    session.set_result(spoiled(6))
+    assert session.location == Location(0, 0, 1, 0, 0)
+    session.replace(session.state.with_first_view())
+    session.set_result(spoiled(7))
+    assert session.location == Location(0, 0, 3, 1, 2)
 
 
 def test_turns_of_a_spin_box_are_one_step_named_by_its_ends():
@@ -168,7 +185,8 @@ def test_the_menu_names_the_undone_and_redone_change(window, press):
 
 
 @pytest.mark.slow
-def test_remedies_and_drops_are_one_step_each_with_a_name(window, tmp_path: Path):
+def test_remedies_and_drops_are_one_step_each_with_a_name(bare_window, tmp_path):
+    window = bare_window
     document = window.document
     path = tmp_path / "m&m.toml"
     save_config(CONFIG, path)
@@ -210,6 +228,7 @@ def test_undo_in_a_field_reverts_the_setting_and_first_its_invalid_text(window):
     QTest.keyClick(box, Qt.Key.Key_Z, CONTROL | SHIFT)
     assert (window.session.config.network.hidden_size, box.text()) == (before + 1, str(before + 1))
     window.document.undo()
+    window.control.auto_run.cancel()
 
 
 def test_later_states_of_a_config_are_one_undo_entry_and_saved():

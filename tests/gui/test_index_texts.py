@@ -1,10 +1,13 @@
-"""Index texts of hidden states, compared with the arrays that they name."""
+"""Index texts of hidden states, compared with the arrays that they name, and final states with their copies."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from rnnviz.core.config import Network
 from rnnviz.core.trace_index import Location, lane_text
+from rnnviz.gui.final_states import Agreement, agreement, lanes, places, values_at
 from rnnviz.gui.index_texts import (
     in_out,
     initial_text,
@@ -15,12 +18,12 @@ from rnnviz.gui.index_texts import (
     passage_text,
     state_text,
 )
-from tests.factories import make_result
+from tests.factories import adding, make_result
 
 
 @pytest.mark.parametrize("layout", ["NTC", "TNC"])
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_index_expressions_select_the_values(layout: str, bidirectional: bool) -> None:
+def test_index_expressions_select_the_values(layout, bidirectional):
     result = make_result(num_layers=2, bidirectional=bidirectional, layout=layout, timesteps=3)
     network, trace = result.inputs.network, result["manual"]
     names = {"out": trace.output_in(layout), "state": [trace.state_h], "__builtins__": {}}
@@ -32,7 +35,7 @@ def test_index_expressions_select_the_values(layout: str, bidirectional: bool) -
         assert np.array_equal(trace.output[where.timestep, where.sample, out_columns(network, where.direction)], told)
 
 
-def test_the_slices_are_written_as_one_would_write_them() -> None:
+def test_the_slices_are_written_as_one_would_write_them():
     network = Network("gru", 5, 10, num_layers=2, bidirectional=True)
     where = Location(1, 1, 7, 0, 3)
     assert out_text(network, where) == "out[0][7][10:20]"
@@ -45,7 +48,7 @@ def test_the_slices_are_written_as_one_would_write_them() -> None:
     assert lane_text(Network("gru", 5, 10), Location()) == "layer 0"
 
 
-def test_the_ends_of_a_lane_are_described() -> None:
+def test_the_ends_of_a_lane_are_described():
     network = Network("rnn_tanh", 5, 10, num_layers=2, bidirectional=True)
     assert passage_text(network, Location(1, 1, 7), 24) == "previous: t = 8 · next: t = 6"
     assert passage_text(network, Location(1, 1, 23), 24) == "previous: the initial state · next: t = 22"
@@ -58,7 +61,7 @@ def test_the_ends_of_a_lane_are_described() -> None:
 
 
 @pytest.mark.parametrize("layout", ["NTC", "TNC"])
-def test_the_inputs_of_a_lane_are_written_as_array_indices(layout: str) -> None:
+def test_the_inputs_of_a_lane_are_written_as_array_indices(layout):
     result = make_result(cell="lstm", num_layers=2, bidirectional=True, layout=layout, timesteps=3)
     network, trace, inputs = result.inputs.network, result["manual"], result.inputs
     sequence = inputs.sequence.swapaxes(0, 1) if layout == "NTC" else inputs.sequence
@@ -82,3 +85,71 @@ def test_the_inputs_of_a_lane_are_written_as_array_indices(layout: str) -> None:
     assert len(told) == 6
     for text, values in told.items():
         assert np.array_equal(eval(text, names), values), text
+
+
+@pytest.mark.parametrize("layout", ["NTC", "TNC"])
+def test_final_state_equals_the_last_computed_state(layout):
+    result = make_result(cell="gru", num_layers=3, bidirectional=True, layout=layout)
+    network, trace = result.inputs.network, result["manual"]
+    for last in lanes(network, 5, sample=1):
+        for place in places(network, last):
+            assert np.array_equal(values_at(trace, network, place), trace.hidden[last.index[:-1]])
+        assert str(agreement(trace, network, last, 0.0, 0.0)) == "copies equal"
+
+
+def test_source_of_each_layers_final_state():
+    network = make_result(num_layers=2, bidirectional=True).inputs.network
+    texts = [[place.text for place in places(network, last)] for last in lanes(network, 5, sample=1)]
+    assert texts == [
+        ["out[1][4][:4]", "state[0][2][1]"],
+        ["out[1][0][4:8]", "state[0][3][1]"],
+        ["hidden, t = 4", "state[0][0][1]"],
+        ["hidden, t = 0", "state[0][1][1]"],
+    ]
+
+
+def test_lstm_has_a_final_cell_state():
+    result = make_result(cell="lstm")
+    last = lanes(result.inputs.network, 5, sample=0)[0]
+    cell = places(result.inputs.network, last)[2]
+    assert (cell.array, cell.where, cell.text) == ("state.c", last, "state[1][0][0]")
+    trace = result["manual"]
+    assert np.array_equal(values_at(trace, result.inputs.network, cell), trace.state_c[0, 0])
+
+
+def test_changed_state_value_fails_its_lane():
+    result = make_result(edits={"manual": adding(0.5, 1, 0, 2, array="state.h")}, bidirectional=True)
+    network = result.inputs.network
+    found = {last.direction: agreement(result["manual"], network, last, 1e-6, 1e-5) for last in lanes(network, 5, 0)}
+    assert found[0].verdict == "equal"
+    assert (found[1].verdict, found[1].unit) == ("different", 2)
+    assert str(found[1]) == "differ by 0.5"
+    near = agreement(result["manual"], network, Location(0, 1, 0), 0.0, 1.0)
+    assert (near.verdict, str(near)) == ("near", "within 0.5")
+
+
+@pytest.mark.parametrize("layer", [0, 1])
+def test_near_includes_the_tolerance(layer):
+    def edit(trace):
+        trace.hidden[layer, 0, 4, 1] = trace.output[4, 1] = (-1.0, 2.0, 0.5, 0.25)
+        trace.state_h[layer, 1] = (-1.0, 2.5, 0.625, 0.25)
+
+    result = make_result(edits={"manual": edit}, num_layers=2)
+    last = Location(layer, 0, 4, 1)
+
+    def found(rtol, atol):
+        return agreement(result["manual"], result.inputs.network, last, rtol, atol)
+
+    assert found(0.0, 0.5) == found(0.25, 0.0) == Agreement("near", 0.5, 1)
+    assert found(0.0, 0.499) == found(0.24, 0.0) == Agreement("different", 0.5, 1)
+
+
+@pytest.mark.parametrize("missing", ["out", "state.h"])
+def test_a_place_that_was_not_recorded_has_no_numbers_and_agrees_with_nothing(missing):
+    result = make_result(("manual", "recording:golden.npz"), bidirectional=True)
+    network, recorded = result.inputs.network, replace(result["recording:golden.npz"], missing=frozenset({missing}))
+    for last in lanes(network, 5, sample=0):
+        values = {place.array: values_at(recorded, network, place) for place in places(network, last)}
+        assert [name for name, numbers in values.items() if numbers is None] == [missing]
+        assert str(agreement(recorded, network, last, 0.0, 0.0)) == "not compared"
+        assert str(agreement(result["manual"], network, last, 0.0, 0.0)) == "copies equal"

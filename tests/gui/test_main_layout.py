@@ -10,14 +10,17 @@ from rnnviz.gui.main_layout import FoldHandle
 from rnnviz.gui.theme.scaling import set_text_size
 from rnnviz.lessons.index import lesson_entries
 
+pytestmark = pytest.mark.slow
+
 F9 = Qt.Key.Key_F9
+PANES = ("settings", "side", "tabs")
 
 
 @pytest.fixture
-def window(shared_window):
-    yield shared_window
-    for pane in ("settings", "side", "tabs"):
-        shared_window.main_layout.fold(pane, folded=False)
+def window(window):
+    yield window
+    for pane in PANES:
+        window.main_layout.fold(pane, folded=False)
 
 
 def click(handle: FoldHandle) -> None:
@@ -25,28 +28,26 @@ def click(handle: FoldHandle) -> None:
     QTest.qWait(0)
 
 
-@pytest.mark.slow
 def test_keys_fold_panes_and_handles_bring_them_back(window):
     layout, lanes = window.main_layout, window.lanes
     size = lanes.size()
     for modifier in ("NoModifier", "ShiftModifier", "ControlModifier"):
         QTest.keyClick(lanes, F9, Qt.KeyboardModifier[modifier])
     QTest.qWait(0)
-    assert [layout.is_folded(pane) for pane in ("settings", "side", "tabs")] == [True] * 3
+    assert [layout.is_folded(pane) for pane in PANES] == [True] * 3
     assert layout.tabs.tabBar().isVisible()
     assert lanes.width() > size.width()
     assert lanes.height() > size.height()
     for handle in layout.handles.values():
         assert handle.accessibleName()
         click(handle)
-    assert not any(layout.is_folded(pane) for pane in ("settings", "side", "tabs"))
+    assert not any(layout.is_folded(pane) for pane in PANES)
     assert lanes.size() == size
 
 
-@pytest.mark.slow
 def test_a_request_for_a_tab_or_a_pane_unfolds_it(window):
     layout = window.main_layout
-    for pane in ("settings", "side", "tabs"):
+    for pane in PANES:
         layout.fold(pane, folded=True)
     QTest.mouseClick(layout.tabs.tabBar(), Qt.MouseButton.LeftButton, pos=layout.tabs.tabBar().tabRect(1).center())
     assert layout.tabs.currentIndex() == 1
@@ -60,25 +61,23 @@ def test_a_request_for_a_tab_or_a_pane_unfolds_it(window):
     assert layout.side.isVisible()
 
 
-@pytest.mark.slow
-def test_folded_panes_and_heights_are_restored_at_the_next_start(make_window, supervisor):
-    window = make_window(supervisor)
+def test_folded_panes_and_heights_are_restored_at_the_next_start(make_window):
+    window = make_window()
     window.main_layout.tabs.setCurrentIndex(2)
     window.main_layout.set_tabs_height(290)
     window.main_layout.fold("side", folded=True)
     window.main_layout.fold("tabs", folded=True)
     window.close()
-    layout = make_window(supervisor).main_layout
-    assert [layout.is_folded(pane) for pane in ("settings", "side", "tabs")] == [False, True, True]
+    layout = make_window().main_layout
+    assert [layout.is_folded(pane) for pane in PANES] == [False, True, True]
     assert not layout.side.isVisible()
     layout.select_tab("Error over time")
     QTest.qWait(0)
     assert abs(layout.tabs.height() - 290) < 3
 
 
-@pytest.mark.slow
 def test_a_presentation_shows_lanes_banner_and_caption_until_escape(window, qtbot):
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+    with qtbot.finished(window):
         window.guide.open(lesson_entries()[1])
     panels = (window.toolbar, window.menuBar(), window.statusBar(), window.main_layout.column, window.main_layout.tabs)
     before = [panel.isVisible() for panel in panels]
@@ -104,7 +103,6 @@ def test_a_presentation_shows_lanes_banner_and_caption_until_escape(window, qtbo
     window.guide.leave()
 
 
-@pytest.mark.slow
 def test_text_size_applies_to_every_view_at_once_and_is_saved(window, monkeypatch, qtbot):
     usual, rows = window.font().pointSizeF(), window.views[1].fontMetrics().height()
     window.settings.text_size = 150
@@ -119,21 +117,20 @@ def test_text_size_applies_to_every_view_at_once_and_is_saved(window, monkeypatc
     assert window.font().pointSizeF() == pytest.approx(2.0 * usual)
     assert window.views[1].fontMetrics().height() > 1.8 * rows
     # The lanes keep their place: the panes without room are folded until the text is smaller.
-    assert all(window.main_layout.is_folded(pane) for pane in ("settings", "side", "tabs"))
+    assert all(window.main_layout.is_folded(pane) for pane in PANES)
     window.settings.text_size = 80
     window.actions_["text_smaller"].trigger()
     assert window.settings.text_size == 80
     window.actions_["text_reset"].trigger()
     qtbot.waitUntil(window.updatesEnabled)
     assert window.font().pointSizeF() == pytest.approx(usual)
-    assert not any(window.main_layout.is_folded(pane) for pane in ("settings", "side", "tabs"))
+    assert not any(window.main_layout.is_folded(pane) for pane in PANES)
 
 
-@pytest.mark.slow
-def test_a_saved_text_size_is_used_at_the_next_start(make_window, settings, supervisor, qapp):
+def test_a_saved_text_size_is_used_at_the_next_start(make_window, settings, qapp):
     usual = qapp.font().pointSizeF()
     settings.text_size = 150
-    window = make_window(supervisor)
+    window = make_window()
     assert window.font().pointSizeF() == pytest.approx(1.5 * usual)
     settings.text_size = 97
     assert settings.text_size == 100

@@ -4,9 +4,6 @@ import faulthandler
 import gc
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 from weakref import ref
 
 import pytest
@@ -14,29 +11,25 @@ from PySide6.QtCore import QTimer
 
 from rnnviz.core.config import Config
 from rnnviz.gui import application
-from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.settings import Settings
-from rnnviz.verify.result import RunResult
 from tests.factories import make_result
-from tests.shared_worker import WarmWorker
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def left(fresh_state: Path) -> Callable[[], list[str]]:
+def left(fresh_state):
     """The files that windows have left in a separate folder."""
     return lambda: sorted(path.name for path in fresh_state.glob("windows/*/*"))
 
 
 @pytest.fixture
-def show(
-    qtbot: Any, monkeypatch: pytest.MonkeyPatch, settings: Settings, supervisor: WarmWorker, left: object
-) -> Iterator[Callable[[RunResult], MainWindow]]:
+def show(qtbot, monkeypatch, settings, supervisor, left):
     """Opens a window on a result, as a notebook does, and waits until all of it is there."""
     monkeypatch.setattr(application, "Settings", lambda: settings)
     monkeypatch.setattr("rnnviz.execution.supervisor.Supervisor", lambda: supervisor)
     monkeypatch.setattr("rnnviz.gui.recovery.session_recovery.DELAY_MS", 50)
 
-    def show(result: RunResult) -> MainWindow:
+    def show(result):
         before = set(application.windows)
         QTimer.singleShot(0, lambda: application.show_result(result))
         qtbot.waitUntil(lambda: bool(set(application.windows) - before))
@@ -48,10 +41,7 @@ def show(
     application.close_windows()
 
 
-@pytest.mark.slow
-def test_a_change_in_a_shown_window_is_saved_when_python_ends(
-    qtbot: Any, show: Callable[[RunResult], MainWindow], left: Callable[[], list[str]]
-) -> None:
+def test_a_change_in_a_shown_window_is_saved_when_python_ends(qtbot, show, left):
     hooks = sys.excepthook, threading.excepthook, sys.unraisablehook, faulthandler.is_enabled()
     window = show(make_result())
     window.document.edit(Config.from_mapping({"network": {"cell": "gru", "input_size": 2, "hidden_size": 7}}))
@@ -63,10 +53,7 @@ def test_a_change_in_a_shown_window_is_saved_when_python_ends(
     assert left() == ["autosave.rnnviz", "owner.json"]
 
 
-@pytest.mark.slow
-def test_a_shown_window_that_is_closed_leaves_nothing(
-    show: Callable[[RunResult], MainWindow], left: Callable[[], list[str]]
-) -> None:
+def test_a_shown_window_that_is_closed_leaves_nothing(show, left):
     window = show(make_result())
     window.document.edit(Config.from_mapping({"network": {"cell": "gru", "input_size": 2, "hidden_size": 7}}))
     assert left() == ["owner.json"]
@@ -74,10 +61,7 @@ def test_a_shown_window_that_is_closed_leaves_nothing(
     assert left() == []
 
 
-@pytest.mark.slow
-def test_a_window_that_is_closed_keeps_neither_itself_nor_its_run(
-    qtbot: Any, show: Callable[[RunResult], MainWindow]
-) -> None:
+def test_a_window_that_is_closed_keeps_neither_itself_nor_its_run(qtbot, show):
     results = [make_result()]
     kept = ref(results[0])
     window = show(results[0])

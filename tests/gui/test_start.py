@@ -3,18 +3,14 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from PySide6.QtCore import QTimer
 from PySide6.QtTest import QTest
 
-from rnnviz.execution.supervisor import Supervisor
 from rnnviz.gui.app import NO_WINDOW, DisplayMissingError, main
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.theme_manager import ThemeManager
 
 HEAVY = (
@@ -112,7 +108,7 @@ def test_the_program_collects_garbage_on_the_thread_of_its_window_alone(tmp_path
 
 
 @pytest.fixture
-def window(qtbot: Any, settings: Settings, supervisor: Supervisor) -> Iterator[MainWindow]:
+def window(qtbot, settings, supervisor):
     """A window that has not been shown yet."""
     window = MainWindow(settings, ThemeManager("light"), Runner(supervisor))
     yield window
@@ -129,7 +125,7 @@ def test_a_window_that_is_closed_early_starts_nothing_any_more(qtbot, window, tu
     window.lazy_views.made.connect(lambda _view: order.append("view"))
     window.closed.connect(lambda: order.append("closed"))
 
-    def close(left: int) -> None:
+    def close(left):
         if left:
             QTimer.singleShot(0, lambda: close(left - 1))
         else:
@@ -165,7 +161,7 @@ def test_what_needs_no_qt_is_imported_before_it():
 
 
 def test_where_no_window_can_be_opened_one_sentence_has_the_reason(monkeypatch, capsys):
-    def fail() -> None:
+    def fail():
         raise DisplayMissingError("DISPLAY is not set")
 
     monkeypatch.setattr("rnnviz.gui.app.check_platform", fail)

@@ -2,7 +2,6 @@
 
 import weakref
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -39,7 +38,7 @@ def test_no_view_keeps_an_earlier_result_and_its_files(qtbot, window, run_config
 
 @pytest.mark.slow
 @pytest.mark.parametrize("hidden", [False, True])
-def test_an_influence_stays_when_an_audit_makes_another_result(qtbot: Any, hidden: bool) -> None:
+def test_an_influence_stays_when_an_audit_makes_another_result(qtbot, hidden):
     result = make_result(cell="gru")
     session, view = Session(result.config), GradientFlowPlot()
     qtbot.addWidget(view)
@@ -56,10 +55,9 @@ def test_an_influence_stays_when_an_audit_makes_another_result(qtbot: Any, hidde
     assert session.influence is found
     view.show()
     assert view.plot.isVisible()
-    assert view._influence is found
 
 
-def test_a_hidden_view_that_lacks_another_candidate_is_emptied_by_the_next_result(qtbot: Any) -> None:
+def test_a_hidden_view_that_lacks_another_candidate_is_emptied_by_the_next_result(qtbot):
     class View(ResultView):
         def show_result(self, result, candidate):
             self.result, self.candidate = result, candidate
@@ -80,7 +78,7 @@ def test_a_hidden_view_that_lacks_another_candidate_is_emptied_by_the_next_resul
     assert (view.result, view.candidate) == (second, session.candidate)
 
 
-def test_views_of_errors_follow_the_gradient_of_the_lanes_until_another_array_is_selected(qtbot: Any) -> None:
+def test_views_of_errors_follow_the_gradient_of_the_lanes_until_another_array_is_selected(qtbot):
     result = make_result(gradients=("gluon", "manual"))
     session, view = Session(result.config), MismatchList()
     qtbot.addWidget(view)
@@ -101,7 +99,7 @@ def test_views_of_errors_follow_the_gradient_of_the_lanes_until_another_array_is
     assert view.array.currentText() == "grad.h"
 
 
-def test_units_and_the_selected_vector_follow_the_gradient_of_the_lanes(qtbot: Any) -> None:
+def test_units_and_the_selected_vector_follow_the_gradient_of_the_lanes(qtbot):
     result = make_result(gradients=("gluon", "manual"))
     session, view = Session(result.config), UnitsPlot()
     qtbot.addWidget(view)

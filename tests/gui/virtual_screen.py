@@ -18,7 +18,6 @@ def virtual_screen(size: str) -> Iterator[str]:
     command = ["Xvfb", f":{1000 + os.getpid() % 50_000}", "-displayfd", "1", "-screen", "0", size, "-noreset"]
     command += ["-nolisten", "tcp"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
-        assert server.stdout is not None
         number = server.stdout.readline().strip()
         assert number.isdigit(), "Xvfb did not start"
         try:

@@ -8,7 +8,7 @@ import pytest
 from PySide6.QtGui import QColor, QPalette
 
 from rnnviz.core.resources import resource_path
-from rnnviz.gui.theme.palettes import DARK, LIGHT, Theme
+from rnnviz.gui.theme.palettes import DARK, LIGHT
 from rnnviz.gui.views.table import blend
 from rnnviz.gui.views.unit_lines import DASHES
 from rnnviz.gui.views.unrolled.colormap import on
@@ -25,7 +25,7 @@ ROLE = re.compile(r"(?:^|[;\s])(color|background):\s*\$(\w+)")
 
 
 @THEMES
-def test_every_ink_is_read_on_every_ground(theme: Theme) -> None:
+def test_every_ink_is_read_on_every_ground(theme):
     for ink in INKS:
         for ground in GROUNDS:
             assert contrast(theme.color(ink), theme.color(ground)) >= TEXT, (ink, ground)
@@ -35,7 +35,7 @@ def test_every_ink_is_read_on_every_ground(theme: Theme) -> None:
 
 
 @THEMES
-def test_every_rule_of_the_style_sheet_can_be_read(theme: Theme) -> None:
+def test_every_rule_of_the_style_sheet_can_be_read(theme):
     sheet = re.sub(r"/\*.*?\*/", "", resource_path("styles", "window.qss").read_text(encoding="utf-8"), flags=re.DOTALL)
     pairs = 0
     for selector, body in RULE.findall(sheet):
@@ -52,7 +52,7 @@ def test_every_rule_of_the_style_sheet_can_be_read(theme: Theme) -> None:
 
 
 @THEMES
-def test_every_pair_of_qts_palette_can_be_read(theme: Theme) -> None:
+def test_every_pair_of_qts_palette_can_be_read(theme):
     palette, roles = theme.palette(), QPalette.ColorRole
     for ink, ground in (
         (roles.WindowText, roles.Window),
@@ -73,7 +73,7 @@ def test_every_pair_of_qts_palette_can_be_read(theme: Theme) -> None:
 
 
 @THEMES
-def test_the_numbers_in_the_lanes_are_read_on_every_color_of_every_map(theme: Theme) -> None:
+def test_the_numbers_in_the_lanes_are_read_on_every_color_of_every_map(theme):
     for stops in (theme.diverging, theme.sequential):
         shares = np.linspace(0.0, 1.0, 256)
         at = np.linspace(0.0, 1.0, len(stops))
@@ -86,7 +86,7 @@ def test_the_numbers_in_the_lanes_are_read_on_every_color_of_every_map(theme: Th
 
 
 @THEMES
-def test_lines_marks_and_frames_have_enough_contrast(theme: Theme) -> None:
+def test_lines_marks_and_frames_have_enough_contrast(theme):
     for ground in ("base", "window"):
         for line in (*theme.series, theme.accent, theme.right, theme.wrong, theme.cursor, theme.nan, theme.infinite):
             assert contrast(line, theme.color(ground)) >= GRAPHIC, (line, ground)
@@ -98,7 +98,7 @@ def test_lines_marks_and_frames_have_enough_contrast(theme: Theme) -> None:
 
 @THEMES
 @KINDS
-def test_the_ends_and_the_middle_of_the_map_are_distinguishable(theme: Theme, kind: str) -> None:
+def test_the_ends_and_the_middle_of_the_map_are_distinguishable(theme, kind):
     stops = theme.diverging
     assert distance(stops[0], stops[-1], kind) > 4 * TOLD_APART
     for below, above in zip(stops[:3], reversed(stops[-3:]), strict=True):
@@ -109,7 +109,7 @@ def test_the_ends_and_the_middle_of_the_map_are_distinguishable(theme: Theme, ki
 
 @THEMES
 @KINDS
-def test_larger_numbers_differ_in_lightness(theme: Theme, kind: str) -> None:
+def test_larger_numbers_differ_in_lightness(theme, kind):
     for stops in (theme.sequential, theme.diverging[3:], theme.diverging[3::-1]):
         steps = [abs(lightness(stop, kind) - lightness(stops[0], kind)) for stop in stops]
         assert steps == sorted(steps)
@@ -117,7 +117,7 @@ def test_larger_numbers_differ_in_lightness(theme: Theme, kind: str) -> None:
 
 @THEMES
 @KINDS
-def test_engines_differ_in_color_and_in_their_dashes(theme: Theme, kind: str) -> None:
+def test_engines_differ_in_color_and_in_their_dashes(theme, kind):
     for one, other in combinations(theme.series, 2):
         assert distance(one, other, kind) >= TOLD_APART, (one, other)
     assert len(set(DASHES)) == len(DASHES)

@@ -20,7 +20,6 @@ from PySide6.QtWidgets import (
     QTabBar,
     QWidget,
 )
-from shiboken6 import isValid
 
 from rnnviz.gui.commands.menus import ShortcutsDialog
 from rnnviz.gui.commands.model_commands import ModelDialog
@@ -28,18 +27,21 @@ from rnnviz.gui.commands.table import MENUS
 from rnnviz.gui.export.figure import FigureDialog, FigureOptions
 from rnnviz.gui.generate.generate_window import GenerateWindow
 from rnnviz.gui.help.window import GuideWindow
-from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.recovery.report_dialogs import BugReportDialog, CrashDialog
 from rnnviz.gui.sweep.sweep_window import SweepWindow
 from rnnviz.gui.tab_order import controls_in_order
 from rnnviz.gui.training.training_window import TrainingWindow
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.gui.views.base import ResultView
+from rnnviz.gui.views.unrolled.color_bar import RangeDialog
 from rnnviz.io.model_formats.model_file import Entry
 from rnnviz.lessons.index import lesson_entries
 from rnnviz.training.character_model import load_character_model, shipped_model
 from rnnviz.training.task import TrainingTask
 from tests.factories import make_result
+from tests.gui.conftest import visible_of
+
+pytestmark = pytest.mark.slow
 
 TOLD = (QAbstractButton, QComboBox, QAbstractSpinBox, QLineEdit, QAbstractSlider)
 """Controls that have a tooltip; tables and pictures describe the hovered item instead."""
@@ -48,11 +50,11 @@ MOST_LINKS = 24
 
 
 @pytest.fixture
-def window(qtbot, shared_window: MainWindow) -> MainWindow:
+def window(qtbot, window):
     """The window once the arithmetic has arrived, too, which has its own controls."""
-    arithmetic = shared_window.findChild(ArithmeticView)
+    arithmetic = window.findChild(ArithmeticView)
     qtbot.waitUntil(lambda: arithmetic.page is not None and arithmetic.complete)
-    return shared_window
+    return window
 
 
 def own_controls(window: QWidget) -> Iterator[QWidget]:
@@ -65,7 +67,6 @@ def own_controls(window: QWidget) -> Iterator[QWidget]:
             yield widget
 
 
-@pytest.mark.slow
 def test_no_letter_opens_two_entries_of_a_menu(window):
     for menu in window.findChildren(QMenu):
         # Also those that are filled when they open.
@@ -140,7 +141,6 @@ def seen(window: QWidget) -> set[QWidget]:
     return {w for w in own_controls(window) if w.isVisible() and w.isEnabled() and not is_viewport(w)}
 
 
-@pytest.mark.slow
 def test_every_control_of_the_window_has_a_name_and_a_tooltip(run_config, window):
     # A mismatch has more to offer than a run that agrees.
     compare = {"reference": "manual", "candidates": ["bug:no-h2h-bias"]}
@@ -152,18 +152,11 @@ def test_every_control_of_the_window_has_a_name_and_a_tooltip(run_config, window
         check_tooltips(window)
 
 
-@pytest.mark.slow
 def test_tab_reaches_every_control_in_reading_order(window):
     way = walk(window.toolbar.run_button, tab)
     assert set(way) == seen(window)
-    parts = (
-        window.toolbar,
-        window.panel,
-        window.verdict,
-        window.lanes,
-        window.main_layout.side,
-        window.main_layout.tabs,
-    )
+    layout = window.main_layout
+    parts = (window.toolbar, window.panel, window.verdict, window.lanes, layout.side, layout.tabs)
     order = [next(place for place, part in enumerate(parts) if part.isAncestorOf(w) or part is w) for w in way]
     assert order == sorted(order)
     fields = [w for w in way if window.panel.isAncestorOf(w)]
@@ -174,11 +167,9 @@ def test_tab_reaches_every_control_in_reading_order(window):
     assert back == [way[0], *reversed(way[1:])]
 
 
-@pytest.mark.slow
 def test_tab_reaches_late_widgets_a_lesson_and_the_welcome(window, qtbot):
     window.guide.open(lesson_entries()[0])
-    qtbot.waitUntil(lambda: not window.runner.busy)
-    qtbot.waitUntil(lambda: not window.control.auto_run.due)
+    qtbot.idle(window)
     pane = window.guide.pane
     # The settings fold away for a lesson.
     window.main_layout.fold("settings", folded=False)
@@ -189,7 +180,6 @@ def test_tab_reaches_late_widgets_a_lesson_and_the_welcome(window, qtbot):
     check_tooltips(window)
     window.welcome.show()
     way = walk(window.toolbar.run_button, tab)
-    assert window.welcome.page is not None
     inside = [w for w in way if window.welcome.page.isAncestorOf(w)]
     assert len(inside) >= len(lesson_entries()) + 5
     assert not any(window.lanes is w for w in way)
@@ -197,96 +187,60 @@ def test_tab_reaches_late_widgets_a_lesson_and_the_welcome(window, qtbot):
     check_tooltips(window)
 
 
-@pytest.fixture
-def make_dialog(bare_window: MainWindow) -> Iterator[Callable[[str], QWidget]]:
-    entries = [
-        Entry("lstm", "lstm", 3, 4, 1, False, "float32", True, ""),
-        Entry("rnn", None, 3, 4, 1, False, "float32", True, "the activation is not told"),
-    ]
-    opened: list[QWidget] = []
-
-    def make(name: str) -> QWidget:
-        made: QWidget
-        if name == "guide":
-            made = GuideWindow(bare_window)
-            made.open("window")
-        elif name == "keys":
-            made = ShortcutsDialog(MENUS, bare_window)
-        elif name == "model":
-            made = ModelDialog(bare_window, "my.pt", entries, lambda _entry, _cell: None)
-        elif name == "picture":
-            bare_window.show_result(make_result())
-            views = bare_window.findChildren(ResultView)
-            made = FigureDialog(bare_window, bare_window.session, views, FigureOptions(), lambda *_: None)
-        elif name == "generate":
-            made = GenerateWindow(bare_window, load_character_model(shipped_model()))
-        elif name == "problem":
-            made = BugReportDialog(bare_window, "versions")
-        elif name == "crash":
-            made = CrashDialog(bare_window, "what went wrong", kept=True)
-        elif name == "training":
-            made = TrainingWindow(bare_window, TrainingTask.from_mapping({}), [])
-        else:
-            made = SweepWindow(bare_window)
-        opened.append(made)
-        return made
-
-    yield make
-    for made in filter(isValid, opened):
-        made.close()
-
-
-@pytest.mark.slow
-def test_every_control_of_the_other_windows_has_a_name_and_is_reached(make_dialog, qtbot):
-    for name in ("guide", "keys", "model", "picture", "problem", "crash", "sweep", "generate", "training"):
-        dialog = make_dialog(name)
-        dialog.show()
-        dialog.activateWindow()
-        qtbot.waitUntil(dialog.isActiveWindow)
-        check_names(dialog)
-        check_tooltips(dialog)
-        reachable = seen(dialog)
-        first = min(reachable, key=lambda w: (w.mapTo(dialog, w.rect().topLeft()).y(), w.x()))
-        way = walk(first, tab) if len(reachable) > 1 else [first]
-        assert {(type(w).__name__, words_of(w)) for w in reachable - set(way)} == set(), name
-        dialog.close()
-
-
-def check_reached(dialog: QWidget) -> None:
-    """Check names and tooltips of a window, and that Tab reaches each of its controls."""
+def check_reached(dialog: QWidget, *, ordered: bool) -> None:
+    """Check names and tooltips of a window, and that Tab reaches each of its controls, from the top down if ordered."""
     check_names(dialog)
     check_tooltips(dialog)
     reachable = seen(dialog)
     first = min(reachable, key=lambda w: (w.mapTo(dialog, w.rect().topLeft()).y(), w.x()))
     way = walk(first, tab) if len(reachable) > 1 else [first]
     assert {(type(w).__name__, words_of(w)) for w in reachable - set(way)} == set(), dialog.windowTitle()
-    # From top to bottom, but for controls beside each other.
+    # Controls may be beside each other.
     tops = [w.mapTo(dialog, w.rect().center()).y() for w in way]
-    assert all(after > before - 15 for before, after in pairwise(tops)) or len(way) < 3, dialog.windowTitle()
+    assert not ordered or all(after > before - 15 for before, after in pairwise(tops)) or len(way) < 3
 
 
-@pytest.mark.slow
-def test_every_control_of_the_dialogs_of_commands_has_a_name_and_is_reached(window, qtbot):
-    opened = (
-        window.actions_["find_command"].trigger,
-        window.actions_["go_to"].trigger,
-        window.actions_["export_animation"].trigger,
-        window.actions_["export_picture"].trigger,
-        lambda: window.lanes._take_range("fixed"),
-    )
-    for open_dialog in opened:
-        open_dialog()
-        dialog = next(w for w in window.findChildren(QDialog) if w.isVisible())
-        dialog.activateWindow()
-        qtbot.waitUntil(dialog.isActiveWindow)
-        check_reached(dialog)
+def test_every_control_of_the_other_windows_has_a_name_and_is_reached(qtbot, window):
+    window.show_result(make_result())
+    guide = GuideWindow(window)
+    guide.open("window")
+    entries = [
+        Entry("lstm", "lstm", 3, 4, 1, False, "float32", True, ""),
+        Entry("rnn", None, 3, 4, 1, False, "float32", True, "the activation is not told"),
+    ]
+    views = window.findChildren(ResultView)
+    for dialog in (
+        guide,
+        ShortcutsDialog(MENUS, window),
+        ModelDialog(window, "my.pt", entries, lambda _entry, _cell: None),
+        FigureDialog(window, window.session, views, FigureOptions(), lambda *_: None),
+        GenerateWindow(window, load_character_model(shipped_model())),
+        BugReportDialog(window, "versions"),
+        CrashDialog(window, "what went wrong", kept=True),
+        TrainingWindow(window, TrainingTask.from_mapping({}), []),
+        SweepWindow(window),
+    ):
+        dialog.show()
+        qtbot.activate(dialog)
+        check_reached(dialog, ordered=False)
         dialog.close()
-        qtbot.waitUntil(lambda: not any(w.isVisible() for w in window.findChildren(QDialog)))
-    window.activateWindow()
-    qtbot.waitUntil(window.isActiveWindow)
 
 
-@pytest.mark.slow
+def test_every_control_of_the_dialogs_of_commands_has_a_name_and_is_reached(window, qtbot):
+    def ask_for_range():
+        RangeDialog(window.session.limit, window.lanes).open()
+
+    commands = ("find_command", "go_to", "export_animation", "export_picture")
+    for ask in (*(window.actions_[name].trigger for name in commands), ask_for_range):
+        ask()
+        dialog = qtbot.shown(window, QDialog)
+        qtbot.activate(dialog)
+        check_reached(dialog, ordered=True)
+        dialog.close()
+        qtbot.waitUntil(lambda: not visible_of(window, QDialog))
+    qtbot.activate(window)
+
+
 def test_f6_moves_from_part_to_part_and_back_to_the_last_focus(window):
     window.lanes.setFocus()
     parts = [part for part in window.main_layout.parts if part.isVisible()]
@@ -294,20 +248,16 @@ def test_f6_moves_from_part_to_part_and_back_to_the_last_focus(window):
     seen = []
     for _ in range(len(parts) + 1):
         QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_F6)
-        part = next(
-            p
-            for p in (window.toolbar, *parts)
-            if p.isAncestorOf(QApplication.focusWidget()) or p is QApplication.focusWidget()
-        )
-        seen.append(part)
+        focused = QApplication.focusWidget()
+        seen.append(next(part for part in (window.toolbar, *parts) if part.isAncestorOf(focused) or part is focused))
     around = [*parts, window.toolbar]
     first = around.index(seen[0])
     assert seen == [*around[first:], *around[:first]]
     assert QApplication.focusWidget() is window.lanes
     table.setFocus()
     window.lanes.setFocus()
-    for key, held in ((Qt.Key.Key_F6, table), (Qt.Key.Key_F6, None)):
-        QTest.keyClick(QApplication.focusWidget(), key)
-        assert held is None or QApplication.focusWidget() is held
+    QTest.keyClick(window.lanes, Qt.Key.Key_F6)
+    assert QApplication.focusWidget() is table
+    QTest.keyClick(table, Qt.Key.Key_F6)
     QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_F6, Qt.KeyboardModifier.ShiftModifier)
     assert QApplication.focusWidget() is table

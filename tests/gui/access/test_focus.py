@@ -44,11 +44,6 @@ def change(window: MainWindow, widget: QWidget) -> int:
     return int((np.abs(focused - before).max(axis=2) >= SEEN_CHANGE).sum())
 
 
-@pytest.fixture
-def window(shared_window: MainWindow) -> MainWindow:
-    return shared_window
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_kind_of_control_shows_that_it_has_the_keyboard(qtbot, run_config, window, theme):

@@ -1,7 +1,5 @@
 """Less motion for those who ask for it: nothing fades, and what plays moves at most three times a second."""
 
-from collections.abc import Iterator
-
 import pytest
 from PySide6.QtCore import QVariantAnimation
 from PySide6.QtGui import QAction
@@ -12,7 +10,7 @@ from rnnviz.lessons.index import lesson_entries
 
 
 @pytest.fixture(autouse=True)
-def desktop_motion(qapp: QApplication) -> Iterator[None]:
+def desktop_motion(qapp):
     yield
     use_motion("desktop")
 
@@ -26,7 +24,7 @@ class StillStyle(QProxyStyle):
 
 
 @pytest.mark.slow
-def test_reduced_motion_is_chosen_in_the_menu_and_remembered(run_config, window, settings, qtbot):
+def test_reduced_motion_is_chosen_in_the_menu_and_remembered(run_config, window, qtbot):
     network = {"cell": "gru", "input_size": 2, "hidden_size": 3}
     run_config(network, sequence={"timesteps": 600, "batch_size": 1})
     window.player.toggle()
@@ -34,16 +32,16 @@ def test_reduced_motion_is_chosen_in_the_menu_and_remembered(run_config, window,
     window.player.pause()
     assert quick < 100
     window.findChild(QAction, "motion_reduced").trigger()
-    assert settings.motion == "reduced"
+    assert window.settings.motion == "reduced"
     assert motion_reduced()
     window.session.set_location(window.session.location.moved(timestep=0))
     window.player.toggle()
     assert window.player.timer.interval() >= 333
     # The pace is held: fewer and larger steps.
-    qtbot.waitUntil(lambda: window.session.location.timestep >= 10, timeout=5_000)
+    qtbot.waitUntil(lambda: window.session.location.timestep >= 10)
     window.player.pause()
     window.guide.open(lesson_entries()[0])
-    qtbot.waitUntil(lambda: window.guide.spotlight.target is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: window.guide.spotlight.target is not None)
     assert window.guide.spotlight.fade.state() != QVariantAnimation.State.Running
     window.findChild(QAction, "motion_full").trigger()
     assert not motion_reduced()

@@ -25,7 +25,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from rnnviz.gui.main_window import MainWindow
 from tests.gui.access.rendered_colors import contrast, ground, ink_contrast
 
 TEXT, MARK = 4.5, 3.0
@@ -40,11 +39,11 @@ WITH_TEXT = QAbstractButton | QComboBox | QLabel | QLineEdit | QTabBar
 
 
 @pytest.fixture(params=["light", "dark"])
-def window(request: pytest.FixtureRequest, qtbot, shared_window: MainWindow) -> MainWindow:
+def window(request, qtbot, window):
     """The window of the module in each theme."""
-    shared_window.theme_manager.choose(request.param)
-    qtbot.waitUntil(shared_window.updatesEnabled)
-    return shared_window
+    window.theme_manager.choose(request.param)
+    qtbot.waitUntil(window.updatesEnabled)
+    return window
 
 
 @pytest.mark.slow
@@ -95,14 +94,12 @@ def test_every_control_is_read_and_shows_its_state(window):
 @pytest.mark.parametrize("command", DIALOGS)
 def test_every_control_of_a_dialog_is_read_and_shows_its_state(window, qtbot, command):
     window.actions_[command].trigger()
-    dialog = next(widget for widget in window.findChildren(QDialog) if widget.isVisible())
-    dialog.activateWindow()
-    qtbot.waitUntil(dialog.isActiveWindow)
+    dialog = qtbot.shown(window, QDialog)
+    qtbot.activate(dialog)
     found = faults(dialog)
     dialog.close()
     assert found == []
-    window.activateWindow()
-    qtbot.waitUntil(window.isActiveWindow)
+    qtbot.activate(window)
 
 
 @pytest.mark.nightly

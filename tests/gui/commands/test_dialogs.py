@@ -65,7 +65,7 @@ def test_a_dialog_starts_where_the_last_file_of_its_kind_was(qtbot, settings, tm
     qtbot.addWidget(parent)
     recent = RecentFiles(settings, parent)
 
-    def folder(filters: str, answer: Path | None = None) -> Path:
+    def folder(filters, answer=None):
         dialog = ask_file(pane, "Open", filters, lambda path: None)
         here = Path(dialog.directory().absolutePath())
         if answer is not None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QApplication, QMessageBox
+from PySide6.QtWidgets import QApplication
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
@@ -18,7 +18,7 @@ from rnnviz.lessons.index import lessons
 
 
 @pytest.mark.parametrize("names", [("hidden",), ("output", "state"), ("hidden", "cell", "note")])
-def test_a_recording_is_compared_as_well(tmp_path: Path, names: tuple[str, ...]) -> None:
+def test_a_recording_is_compared_as_well(tmp_path, names):
     path = tmp_path / "golden.npz"
     np.savez(path, **dict.fromkeys(names, np.zeros(1)))
     before = lessons()[0].config
@@ -28,7 +28,7 @@ def test_a_recording_is_compared_as_well(tmp_path: Path, names: tuple[str, ...])
     assert config_with(after, path) == after
 
 
-def test_an_archive_without_weights_or_state_is_refused_with_its_arrays(tmp_path: Path) -> None:
+def test_an_archive_without_weights_or_state_is_refused_with_its_arrays(tmp_path):
     path = tmp_path / "other.npz"
     np.savez(path, **{"gluon.hidden": np.zeros(1), "gluon.output": np.zeros(1)})
     with pytest.raises(InputError, match=r"got gluon\.hidden"):
@@ -36,7 +36,7 @@ def test_an_archive_without_weights_or_state_is_refused_with_its_arrays(tmp_path
 
 
 @pytest.mark.parametrize("name", ["x.npy", "x.csv", "x.WAV", "x.npz", "x.txt"])
-def test_an_array_or_a_sound_becomes_the_sequence_in_place_of_a_text(tmp_path: Path, name: str) -> None:
+def test_an_array_or_a_sound_becomes_the_sequence_in_place_of_a_text(tmp_path, name):
     path = tmp_path / name
     np.savez(tmp_path / "x.npz", recorded=np.zeros((2, 3)), lengths=[3, 2])
     network = {"cell": "gru", "hidden_size": 2}
@@ -56,7 +56,7 @@ def test_an_array_or_a_sound_becomes_the_sequence_in_place_of_a_text(tmp_path: P
     )
 
 
-def test_an_archive_of_an_unsupported_version_is_refused_in_a_sentence(tmp_path: Path) -> None:
+def test_an_archive_of_an_unsupported_version_is_refused_in_a_sentence(tmp_path):
     path = tmp_path / "newer.npz"
     np.savez(path, hidden=np.zeros(1))
     content = bytearray(path.read_bytes())
@@ -68,15 +68,10 @@ def test_an_archive_of_an_unsupported_version_is_refused_in_a_sentence(tmp_path:
 
 
 @pytest.fixture
-def window(shared_window):
-    return shared_window
-
-
-@pytest.fixture
 def drop(window):
     """Drops files on the window."""
 
-    def drop(*paths: Path) -> None:
+    def drop(*paths):
         data = QMimeData()
         data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
         buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
@@ -101,7 +96,7 @@ def test_a_dropped_array_becomes_the_sequence(qtbot, window, drop, tmp_path, end
     path = tmp_path / f"x.{ending}"
     array = np.linspace(-1, 1, 4 * window.session.config.network.input_size).reshape(4, -1)
     np.save(path, array) if ending == "npy" else np.savetxt(path, array, delimiter=",")
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+    with qtbot.finished(window):
         drop(path)
     np.testing.assert_allclose(window.session.result.inputs.sequence[:, 0], array, rtol=1e-6)
     assert window.session.result.shape[2] == 4
@@ -119,7 +114,7 @@ def test_opening_a_recording_compares_it(window, tmp_path):
 def test_weights_and_state_are_dropped_together(qtbot, window, drop, tmp_path):
     config = window.session.config
     np.savez(tmp_path / "s.npz", h=np.full(config.network.state_shape(config.sequence.batch_size), 0.5))
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+    with qtbot.finished(window):
         drop(_weights(tmp_path / "w.npz", config), tmp_path / "s.npz")
     assert np.all(window.session.result.inputs.parameters["l0_h2h_weight"] == 0.25)
     assert np.all(window.session.result.inputs.initial_state["h"] == 0.5)
@@ -139,8 +134,7 @@ def test_a_file_of_no_use_is_refused_by_a_sentence_that_names_it(qtbot, window, 
     before = window.session.config
     for path in _useless_files(tmp_path):
         drop(path)
-        qtbot.waitUntil(lambda: any(box.isVisible() for box in window.findChildren(QMessageBox)))
-        box = next(box for box in window.findChildren(QMessageBox) if box.isVisible())
+        box = qtbot.question(window)
         assert path.name in box.text()
         box.accept()
     assert window.session.config == before

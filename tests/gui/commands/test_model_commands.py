@@ -11,15 +11,11 @@ from rnnviz.gui.commands.file_commands import is_model
 from rnnviz.gui.commands.model_commands import ModelDialog
 from rnnviz.io.model_formats.model_file import Entry
 from tests.gui.commands.readings import read_half_for_ever
+from tests.gui.conftest import visible_of
 from tests.io.model_formats.sources import in_torch_names, network, weights_of
 from tests.leaks import children
 
 Open = QDialogButtonBox.StandardButton.Open
-
-
-@pytest.fixture
-def window(shared_window):
-    return shared_window
 
 
 @pytest.fixture
@@ -32,31 +28,16 @@ def several(tmp_path):
     return path
 
 
-@pytest.fixture
-def dialog(qtbot, window):
-    """The chooser that opens."""
-
-    def dialog() -> ModelDialog:
-        qtbot.waitUntil(lambda: any(d.isVisible() for d in window.findChildren(ModelDialog)), timeout=20_000)
-        return next(d for d in window.findChildren(ModelDialog) if d.isVisible())
-
-    return dialog
-
-
 def choose(dialog, name):
-    (item,) = (
-        dialog.list.topLevelItem(row)
-        for row in range(dialog.list.topLevelItemCount())
-        if dialog.list.topLevelItem(row).text(0).split(" (")[0] == name
-    )
-    dialog.list.setCurrentItem(item)
+    items = [dialog.list.topLevelItem(row) for row in range(dialog.list.topLevelItemCount())]
+    dialog.list.setCurrentItem(next(item for item in items if item.text(0).split(" (")[0] == name))
 
 
 @pytest.mark.slow
 def test_a_file_s_only_network_is_run_at_once(qtbot, window, tmp_path):
     path, weights = tmp_path / "one.npz", weights_of(network("gru", 2, False))
     np.savez(path, **in_torch_names(weights, "m."))
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+    with qtbot.finished(window):
         window.files.open(path)
     result = window.session.result
     assert result.config.network == network("gru", 2, False)
@@ -67,23 +48,23 @@ def test_a_file_s_only_network_is_run_at_once(qtbot, window, tmp_path):
 
 
 @pytest.mark.slow
-def test_one_of_several_is_chosen_by_keyboard(qtbot, window, several, dialog):
+def test_one_of_several_is_chosen_by_keyboard(qtbot, window, several):
     window.files.drop([several])
-    chooser = dialog()
+    chooser = qtbot.shown(window, ModelDialog)
     assert chooser.entry.name == "encoder"
     assert chooser.buttons.button(Open).isEnabled()
     assert not chooser.cell.isVisible()
     assert chooser.list.verticalScrollBar().maximum() == 0
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+    with qtbot.finished(window):
         qtbot.keyClick(chooser.list, Qt.Key.Key_Return)
     assert window.session.result.config.network == network("lstm", 2, True)
 
 
 @pytest.mark.slow
-def test_an_entry_that_cannot_run_has_a_reason_and_is_not_opened(qtbot, window, several, dialog):
+def test_an_entry_that_cannot_run_has_a_reason_and_is_not_opened(qtbot, window, several):
     before = window.session.config
     window.files.open(several)
-    chooser = dialog()
+    chooser = qtbot.shown(window, ModelDialog)
     choose(chooser, "broken")
     assert chooser.note.text().startswith("Cannot run: broken.weight_hh_l0 has the shape (7, 2)")
     assert not chooser.buttons.button(Open).isEnabled()
@@ -94,14 +75,14 @@ def test_an_entry_that_cannot_run_has_a_reason_and_is_not_opened(qtbot, window, 
 
 
 @pytest.mark.slow
-def test_the_activation_must_be_chosen_where_the_file_does_not_specify_it(qtbot, window, several, dialog):
+def test_the_activation_must_be_chosen_where_the_file_does_not_specify_it(qtbot, window, several):
     window.files.open(several)
-    chooser = dialog()
+    chooser = qtbot.shown(window, ModelDialog)
     choose(chooser, "rnn")
     assert chooser.cell.isVisible()
     assert not chooser.buttons.button(Open).isEnabled()
     chooser.cell.setCurrentIndex(chooser.cell.findData("rnn_tanh"))
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+    with qtbot.finished(window):
         qtbot.mouseClick(chooser.buttons.button(Open), Qt.MouseButton.LeftButton)
     assert window.session.result.config.network == network("rnn_tanh", 1, False)
 
@@ -113,7 +94,7 @@ def chooser(qtbot):
     qtbot.addWidget(parent)
     parent.show()
 
-    def chooser(*entries: Entry) -> tuple[ModelDialog, list[tuple[str, str | None, str | None]]]:
+    def chooser(*entries):
         chosen: list[tuple[str, str | None, str | None]] = []
         dialog = ModelDialog(parent, "m.h5", entries, lambda entry, *choices: chosen.append((entry.name, *choices)))
         dialog.open()
@@ -161,8 +142,7 @@ def test_a_damaged_file_is_a_sentence_and_changes_nothing(qtbot, window, tmp_pat
     before, path = window.session.config, tmp_path / "w.pt"
     path.write_bytes(b"no model")
     window.files.open(path)
-    qtbot.waitUntil(lambda: any(box.isVisible() for box in window.findChildren(QMessageBox)), timeout=20_000)
-    box = next(box for box in window.findChildren(QMessageBox) if box.isVisible())
+    box = qtbot.question(window)
     assert "w.pt is not a valid PyTorch file" in box.text()
     box.close()
     assert window.session.config == before
@@ -173,7 +153,7 @@ def test_a_file_that_takes_its_time_shows_how_far_it_is_and_stops(qtbot, window,
     monkeypatch.setattr("rnnviz.io.model_formats.load.entries_of", read_half_for_ever)
     before, path, processes = window.session.config, tmp_path / "w.pt", children()
     window.files.open(path)
-    qtbot.waitUntil(lambda: any(d.value() == 50 for d in window.findChildren(QProgressDialog)), timeout=20_000)
+    qtbot.waitUntil(lambda: any(d.value() == 50 for d in window.findChildren(QProgressDialog)))
     (waiting,) = window.findChildren(QProgressDialog)
     qtbot.waitUntil(waiting.isVisible)
     assert (waiting.labelText(), waiting.maximum()) == ("Reading w.pt", 100)
@@ -183,7 +163,7 @@ def test_a_file_that_takes_its_time_shows_how_far_it_is_and_stops(qtbot, window,
     qtbot.waitUntil(lambda: children() == processes)
     qtbot.waitUntil(lambda: not window.findChildren(QProgressDialog))
     assert window.session.config == before
-    assert not any(box.isVisible() for box in window.findChildren(QMessageBox))
+    assert not visible_of(window, QMessageBox)
 
 
 def test_names_in_an_archive_distinguish_a_model_from_weights_for_the_network(tmp_path):

@@ -1,6 +1,5 @@
 """From a number to what it used, down to the input, and back: the trail alone, and in the window by keys and clicks."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.navigation import NavigationHistory
-from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.view_sync import ARITHMETIC, TABS
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.gui.views.mismatch_list import MismatchList
@@ -31,7 +29,7 @@ def hidden(where: Location, **moved: int) -> Place:
 
 
 @pytest.fixture
-def session(qapp: Any) -> Session:
+def session(qapp):
     result = make_result(cell="lstm", num_layers=2)
     session = Session(result.config)
     session.set_result(result)
@@ -40,11 +38,11 @@ def session(qapp: Any) -> Session:
 
 
 @pytest.fixture
-def trail(session: Session) -> NavigationHistory:
+def trail(session):
     return NavigationHistory(session)
 
 
-def test_the_selection_follows_the_history_forward_and_back(session: Session, trail: NavigationHistory) -> None:
+def test_the_selection_follows_the_history_forward_and_back(session, trail):
     for place in (Place.at("f", TOP), hidden(BELOW), Place.at("c", BELOW.moved(timestep=3)), INPUT):
         trail.visit(place)
     assert session.location == BELOW.moved(timestep=3)
@@ -63,7 +61,7 @@ def test_the_selection_follows_the_history_forward_and_back(session: Session, tr
     assert not trail.can_go_forward
 
 
-def test_a_link_within_the_history_drops_the_forward_entries(trail: NavigationHistory) -> None:
+def test_a_link_within_the_history_drops_the_forward_entries(trail):
     for place in (hidden(BELOW), INPUT):
         trail.visit(place)
     trail.back()
@@ -71,7 +69,7 @@ def test_a_link_within_the_history_drops_the_forward_entries(trail: NavigationHi
     assert trail.places == (hidden(TOP), hidden(BELOW), Place("h0", (0, 0, 1)))
 
 
-def test_other_lengths_start_a_new_history(session: Session, trail: NavigationHistory) -> None:
+def test_other_lengths_start_a_new_history(session, trail):
     # The selection is before padding, but the places before it are not.
     session.set_result(make_result(cell="lstm", num_layers=2))
     trail.visit(hidden(BELOW, timestep=1))
@@ -79,7 +77,7 @@ def test_other_lengths_start_a_new_history(session: Session, trail: NavigationHi
     assert trail.places == (hidden(BELOW, timestep=1),)
 
 
-def test_a_history_survives_another_run_of_the_same_network_only(session: Session, trail: NavigationHistory) -> None:
+def test_a_history_survives_another_run_of_the_same_network_only(session, trail):
     session.set_result(make_result(cell="lstm", num_layers=2))
     trail.visit(hidden(BELOW))
     trail.visit(INPUT)
@@ -90,8 +88,8 @@ def test_a_history_survives_another_run_of_the_same_network_only(session: Sessio
 
 
 @pytest.fixture
-def arithmetic(window: MainWindow) -> ArithmeticView:
-    return next(view for view in window.views if isinstance(view, ArithmeticView))
+def arithmetic(window):
+    return window.findChild(ArithmeticView)
 
 
 def shown(qtbot: Any, arithmetic: ArithmeticView) -> None:
@@ -100,8 +98,8 @@ def shown(qtbot: Any, arithmetic: ArithmeticView) -> None:
 
 @pytest.mark.slow
 def test_a_history_leads_by_keys_from_the_top_layers_last_time_step_to_the_input(
-    qtbot: Any, run_config: Callable[..., None], window: MainWindow, press: Any, arithmetic: ArithmeticView
-) -> None:
+    qtbot, run_config, window, press, arithmetic
+):
     # Wide enough for the names of four places.
     window.resize(1600, 900)
     network = {"cell": "lstm", "input_size": 3, "hidden_size": 4, "num_layers": 3}
@@ -135,8 +133,8 @@ def test_a_history_leads_by_keys_from_the_top_layers_last_time_step_to_the_input
     QTest.keyClick(window, Qt.Key.Key_Right, Qt.KeyboardModifier.AltModifier)
     assert window.session.location == Location(1, 0, 3, 0, 0)
 
-    def last_crumbs() -> list[QToolButton]:
-        return [button for button in arithmetic.crumbs._buttons if button.property("at") == 3]
+    def last_crumbs():
+        return [button for button in arithmetic.crumbs.findChildren(QToolButton) if button.property("at") == 3]
 
     qtbot.waitUntil(lambda: len(last_crumbs()) == 1)
     qtbot.mouseClick(last_crumbs()[0], Qt.MouseButton.LeftButton)
@@ -145,19 +143,19 @@ def test_a_history_leads_by_keys_from_the_top_layers_last_time_step_to_the_input
 
 @pytest.mark.slow
 def test_a_double_click_on_a_number_of_another_view_brings_its_arithmetic_to_the_front(
-    qtbot: Any, run_config: Callable[..., None], window: MainWindow, arithmetic: ArithmeticView
-) -> None:
+    qtbot, run_config, window, arithmetic
+):
     run_config(
         {"cell": "lstm", "input_size": 2, "hidden_size": 3},
         sequence={"timesteps": 3},
         compare={"candidates": ["bug:no-h2h-bias"]},
     )
     tabs, front = window.main_layout.tabs, TABS.index(ARITHMETIC)
-    vector = next(view for view in window.views if isinstance(view, VectorTable))
-    mismatches = next(view for view in window.views if isinstance(view, MismatchList))
-    units = next(view for view in window.views if isinstance(view, UnitsPlot))
+    vector = window.findChild(VectorTable)
+    mismatches = window.findChild(MismatchList)
+    units = window.findChild(UnitsPlot)
 
-    def double_click(table: Any, index: Any) -> None:
+    def double_click(table, index):
         at = table.visualRect(index).center()
         qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=at)
         qtbot.mouseDClick(table.viewport(), Qt.MouseButton.LeftButton, pos=at)
@@ -212,17 +210,14 @@ def test_a_double_click_on_a_number_of_another_view_brings_its_arithmetic_to_the
 
 
 @pytest.mark.slow
-def test_a_gates_number_in_any_view_leads_to_the_line_of_that_gate(
-    qtbot: Any, run_config: Callable[..., None], window: MainWindow, arithmetic: ArithmeticView
-) -> None:
+def test_a_gates_number_in_any_view_leads_to_the_line_of_that_gate(qtbot, run_config, window, arithmetic):
     run_config({"cell": "lstm", "input_size": 2, "hidden_size": 3}, sequence={"timesteps": 3})
-    vector = next(view for view in window.views if isinstance(view, VectorTable))
-    units = next(view for view in window.views if isinstance(view, UnitsPlot))
+    vector = window.findChild(VectorTable)
+    units = window.findChild(UnitsPlot)
     where = Location(0, 0, 1, 0, 2)
 
-    def explained_line() -> str:
+    def explained_line():
         arithmetic.finish_pending()
-        assert arithmetic.page is not None
         assert window.session.location == where
         return arithmetic.page.term_table.line
 
@@ -238,6 +233,7 @@ def test_a_gates_number_in_any_view_leads_to_the_line_of_that_gate(
     qtbot.keyClick(window.lanes, Qt.Key.Key_E)
     assert explained_line() == "c"
 
+    vector.choose("hidden")
     vector.restore_state(("o",))
     # Gluon returns no gates.
     column = [column.name for column in vector.model.columns].index(f"o {RECOMPUTED}")

@@ -18,21 +18,13 @@ CONTROL = Qt.KeyboardModifier.ControlModifier
 
 
 @pytest.fixture
-def window(shared_window):
-    return shared_window
-
-
-@pytest.fixture
 def palette(qtbot, window):
     """Opens the palette by its key, and types a query."""
 
     def palette(query=""):
-        # A desktop activates the window when a dialog closes; the offscreen platform does not.
-        window.activateWindow()
-        qtbot.waitUntil(window.isActiveWindow)
+        qtbot.activate(window)
         QTest.keyClick(window, Qt.Key.Key_K, CONTROL)
-        qtbot.waitUntil(lambda: any(p.isVisible() for p in window.findChildren(CommandPalette)))
-        found = next(p for p in window.findChildren(CommandPalette) if p.isVisible())
+        found = qtbot.shown(window, CommandPalette)
         QTest.keyClicks(found.search, query)
         return found
 
@@ -50,8 +42,7 @@ def choose(qtbot, window, palette):
         qtbot.waitUntil(lambda: not any(p.isVisible() for p in window.findChildren(CommandPalette)))
         # The command runs after the dialog has closed.
         QTest.qWait(0)
-        window.activateWindow()
-        qtbot.waitUntil(window.isActiveWindow)
+        qtbot.activate(window)
         return key
 
     return choose
@@ -117,7 +108,7 @@ def test_an_entry_is_chosen_by_letters_and_arrows_and_comes_first_later(qtbot, w
 
 
 @pytest.mark.slow
-def test_places_tabs_settings_and_engines_are_reached(window, choose):
+def test_places_tabs_settings_and_engines_are_reached(qtbot, window, choose):
     choose("t 0 unit 2, sample 1")
     assert window.session.location == Location(0, 0, 0, 1, 2)
     assert place_in("u=99999", window.session).unit == window.session.result.shape[4] - 1
@@ -137,6 +128,6 @@ def test_places_tabs_settings_and_engines_are_reached(window, choose):
     before = window.session.config
     focused = QApplication.focusWidget()
     QTest.keyClick(focused, Qt.Key.Key_K, CONTROL)
-    found = next(p for p in window.findChildren(CommandPalette) if p.isVisible())
+    found = qtbot.shown(window, CommandPalette)
     assert window.session.config == before
     found.reject()

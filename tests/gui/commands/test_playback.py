@@ -1,7 +1,6 @@
 """Playing: every step of a short sequence, and of a long one those that the clock says."""
 
 from itertools import count
-from typing import Any
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
@@ -22,13 +21,13 @@ def session_on(result: RunResult) -> Session:
     return session
 
 
-def test_a_sequence_is_played_in_twelve_seconds_or_at_two_steps_a_second() -> None:
+def test_a_sequence_is_played_in_twelve_seconds_or_at_two_steps_a_second():
     assert speed(2) == 2.0
     assert speed(120) == pytest.approx(10.0)
     assert speed(1_200_000) == pytest.approx(100_000.0)
 
 
-def test_no_step_is_skipped_while_there_is_a_frame_for_each(qtbot: Any) -> None:
+def test_no_step_is_skipped_while_there_is_a_frame_for_each(qtbot):
     session = session_on(make_result(timesteps=400))
     # A clock that says that every frame is late.
     player = Player(session, clock=count(0.0, 0.5).__next__)
@@ -40,7 +39,7 @@ def test_no_step_is_skipped_while_there_is_a_frame_for_each(qtbot: Any) -> None:
     assert seen == list(range(1, len(seen) + 1))
 
 
-def test_playing_stops_at_the_end_and_restarts_at_the_start(qtbot: Any) -> None:
+def test_playing_stops_at_the_end_and_restarts_at_the_start(qtbot):
     session = session_on(make_result(timesteps=12_000, batch_size=1, hidden_size=1))
     player = Player(session, clock=count(0.0, 5.0).__next__)
     with qtbot.waitSignal(player.playing_changed, check_params_cb=lambda playing: not playing):
@@ -54,9 +53,7 @@ def test_playing_stops_at_the_end_and_restarts_at_the_start(qtbot: Any) -> None:
 
 
 @pytest.mark.slow
-def test_a_short_sequence_is_played_by_stages_in_words_and_highlights(
-    qtbot: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_short_sequence_is_played_by_stages_in_words_and_highlights(qtbot, monkeypatch):
     monkeypatch.setattr("rnnviz.gui.commands.playback.STAGE_MS", 100)
     session = session_on(make_result(cell="lstm", timesteps=2, bidirectional=True))
     session.set_location(Location(0, 1, 1, 1, 2))
@@ -68,7 +65,7 @@ def test_a_short_sequence_is_played_by_stages_in_words_and_highlights(
     session.on_change(lambda: parts.append({region.part for region in session.highlighted}), "highlighted")
     player.toggle()
     assert told == ["reads x[t=1] for the input part of layer 0 ←"]
-    with qtbot.waitSignal(player.playing_changed, timeout=10_000):
+    with qtbot.waitSignal(player.playing_changed):
         pass
     step = ["reads x", "reads h", "compute", "reads c"]
     assert [words[:7] for words in told] == [*step, "h[t=1] ", *step, "h[t=0] "]
@@ -77,7 +74,7 @@ def test_a_short_sequence_is_played_by_stages_in_words_and_highlights(
     assert session.location == Location(0, 1, 0, 1, 2)
 
 
-def test_stages_step_back_in_reverse_and_a_moved_selection_clears_the_highlights() -> None:
+def test_stages_step_back_in_reverse_and_a_moved_selection_clears_the_highlights():
     session = session_on(make_result(timesteps=3, num_layers=2))
     player = Player(session)
     player.set_order("layers")
@@ -96,7 +93,7 @@ def test_stages_step_back_in_reverse_and_a_moved_selection_clears_the_highlights
     assert player.stepper.stage is None
 
 
-def test_a_loop_repeats_its_range_in_either_direction_with_and_without_stages(qtbot: Any) -> None:
+def test_a_loop_repeats_its_range_in_either_direction_with_and_without_stages(qtbot):
     session = session_on(make_result(timesteps=12, bidirectional=True))
     player = Player(session)
     player.toggle_loop()
@@ -110,20 +107,17 @@ def test_a_loop_repeats_its_range_in_either_direction_with_and_without_stages(qt
             player.toggle(backward=by < 0)
             seen.clear()
             for _ in range(7 * stages):
-                player._step()
+                player.timer.timeout.emit()
             assert seen[:6] == (expected * 3)[1:7], (by, direction, stages)
             assert player.playing
             player.pause()
             player.stepper.stop()
 
 
-def test_the_stages_of_a_step_are_chosen_by_mouse_and_keys(qtbot: Any) -> None:
+def test_the_stages_of_a_step_are_chosen_by_mouse_and_keys(qtbot):
     session = session_on(make_result(cell="lstm", timesteps=3))
     player = Player(session)
-    slider = StageSlider(session, player)
-    qtbot.addWidget(slider)
-    slider.resize(200, 8)
-    slider.show()
+    slider = qtbot.on_screen(StageSlider(session, player), 200, 8)
     assert (player.stepper.stage, slider.value(), slider.accessibleDescription()) == (None, 0, "whole step")
     for stage, x in zip(STAGES, range(20, 200, 40), strict=True):
         assert slider.stage_at(x) == stage
@@ -143,7 +137,7 @@ def test_the_stages_of_a_step_are_chosen_by_mouse_and_keys(qtbot: Any) -> None:
     assert slider.value() == 0
 
 
-def test_gradients_play_in_the_order_of_the_backward_pass(qtbot: Any) -> None:
+def test_gradients_play_in_the_order_of_the_backward_pass(qtbot):
     session = session_on(make_result(gradients=("gluon", "manual"), num_layers=2, timesteps=4))
     player = Player(session)
     player.set_order("layers")

@@ -1,33 +1,30 @@
 """Animations: their steps, their frames as the window shows them, and exports that fail or are stopped."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from time import sleep
-from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from PySide6.QtCore import QPointF
-from PySide6.QtWidgets import QFileDialog, QLineEdit, QMessageBox
+from PySide6.QtWidgets import QMessageBox
 
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.export.animation import AnimationDialog, AnimationExport, AnimationOptions, FrameSequence
-from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.regions import STAGES, Traversal
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.view import UnrolledView
 
 
 @pytest.fixture
-def window(qtbot: Any, shared_window: MainWindow) -> Iterator[MainWindow]:
-    window, config = shared_window, shared_window.session.config
+def window(qtbot, window):
+    config = window.session.config
     sequence = replace(config.sequence, timesteps=4)
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+    with qtbot.finished(window):
         window.document.edit(replace(config, sequence=sequence))
         window.control.run()
     yield window
@@ -35,25 +32,18 @@ def window(qtbot: Any, shared_window: MainWindow) -> Iterator[MainWindow]:
         dialog.reject()
 
 
-def opened(window: MainWindow) -> AnimationDialog:
+def opened(qtbot, window) -> AnimationDialog:
     window.actions_["export_animation"].trigger()
-    dialog = next(dialog for dialog in window.findChildren(AnimationDialog) if dialog.isVisible())
+    dialog = qtbot.shown(window, AnimationDialog)
     dialog.width_.setValue(480)
     dialog.height_.setValue(400)
     return dialog
 
 
-def save(window: MainWindow, dialog: AnimationDialog, path: Path) -> None:
-    dialog.accept()
-    file = next(dialog for dialog in window.findChildren(QFileDialog) if dialog.isVisible())
-    file.findChild(QLineEdit).setText(str(path))
-    file.accept()
-
-
 BOTH = Network("gru", 2, 3, num_layers=2, bidirectional=True)
 
 
-def test_frames_follow_the_order_of_computation_within_the_range() -> None:
+def test_frames_follow_the_order_of_computation_within_the_range():
     walk = Traversal(BOTH, 6, "lane")
     backward = FrameSequence(walk, range(1, 4), Location(1, 1, 0, 0, 2), 1.0, stages=True)
     assert [backward[n] for n in range(len(backward))] == [
@@ -63,13 +53,7 @@ def test_frames_follow_the_order_of_computation_within_the_range() -> None:
     gradients = FrameSequence(replace(walk, gradients=True), range(1, 4), Location(1, 0, 0, 0, 2), 1.0, stages=True)
     assert [gradients[number][0].timestep for number in range(0, len(gradients), len(STAGES))] == [3, 2, 1]
     assert [gradients[number][1] for number in range(len(STAGES))] == list(STAGES[::-1])
-    every = FrameSequence(
-        Traversal(BOTH, 6, "layers"),
-        range(1, 3),
-        Location(),
-        2.0,
-        stages=False,
-    )
+    every = FrameSequence(Traversal(BOTH, 6, "layers"), range(1, 3), Location(), 2.0, stages=False)
     places = [(every[n][0].layer, every[n][0].direction, every[n][0].timestep) for n in range(len(every))]
     assert places == [(0, 0, 1), (0, 0, 2), (0, 1, 2), (0, 1, 1), (1, 0, 1), (1, 0, 2), (1, 1, 2), (1, 1, 1)]
     assert every[0][1] is None
@@ -77,7 +61,6 @@ def test_frames_follow_the_order_of_computation_within_the_range() -> None:
 
 def color_at(view: UnrolledView, picture: Callable[[int, int], tuple[int, ...]], cell: CellGeometry) -> tuple[int, ...]:
     """The color of a value in a picture of the window that the lanes are in."""
-    assert view.geometry_in_view is not None
     x, y, width, _ = view.geometry_in_view.rect(cell)
     place = view.canvas.mapFromScene(view.box.mapToScene(QPointF(x + width / 2.0, y + 2.0)))
     within = view.canvas.mapTo(view.window(), place)
@@ -85,10 +68,9 @@ def color_at(view: UnrolledView, picture: Callable[[int, int], tuple[int, ...]],
 
 
 @pytest.mark.slow
-def test_a_gif_shows_each_stage_in_the_colors_of_the_lanes(qtbot: Any, window: MainWindow, tmp_path: Path) -> None:
+def test_a_gif_shows_each_stage_in_the_colors_of_the_lanes(qtbot, window, tmp_path):
     window.session.set_location(Location(timestep=3, unit=1))
-    dialog = opened(window)
-    assert window.session.result is not None
+    dialog = opened(qtbot, window)
     assert dialog.options == AnimationOptions(width=480, height=400)
     assert (dialog.first.value(), dialog.last.value()) == (0, window.session.result.shape[2] - 1)
     dialog.last.setValue(1)
@@ -98,13 +80,13 @@ def test_a_gif_shows_each_stage_in_the_colors_of_the_lanes(qtbot: Any, window: M
     assert "10 frames, 2.0 s, 480 × 400 pixels" in dialog.summary.text()
     animation, shown = dialog.animation, window.grab().toImage()
     lanes = animation.figure.copy
-    assert isinstance(lanes, UnrolledView)
     cells = [CellGeometry(Lane(0, 0), timestep, unit) for timestep in (0, 1) for unit in (0, 1)]
     places: list[tuple[int, int]] = []
     for cell in cells:
         color_at(lanes, lambda x, y: places.append((x, y)) or (), cell)
-    with qtbot.waitSignal(window.jobs.done, timeout=20_000):
-        save(window, dialog, tmp_path / "a.gif")
+    with qtbot.waitSignal(window.jobs.done):
+        dialog.accept()
+        qtbot.choose_file(window, tmp_path / "a.gif")
     with Image.open(tmp_path / "a.gif") as image:
         assert (image.n_frames, image.size) == (10, (480, 400))
         durations, pictures = [], []
@@ -127,21 +109,19 @@ def test_a_gif_shows_each_stage_in_the_colors_of_the_lanes(qtbot: Any, window: M
 
 
 @pytest.mark.slow
-def test_the_range_and_order_of_playback_are_offered(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_range_and_order_of_playback_are_offered(qtbot, window, monkeypatch):
     monkeypatch.setattr(window.player, "loop_range", lambda: range(1, 3))
     monkeypatch.setattr(window.player.stepper, "order", "layers")
-    dialog = opened(window)
+    dialog = opened(qtbot, window)
     assert (dialog.first.value(), dialog.last.value(), dialog.order.currentData()) == (1, 2, "layers")
     dialog.reject()
 
 
 @pytest.mark.slow
-def test_an_animation_that_fails_or_is_stopped_leaves_no_file_and_no_figure(
-    qtbot: Any, window: MainWindow, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_an_animation_that_fails_or_is_stopped_leaves_no_file_and_no_figure(qtbot, window, monkeypatch, tmp_path):
     (tmp_path / "out").mkdir()
 
-    def write(frames: Iterator[object], _samples: object, _seconds: float, _path: Path) -> None:
+    def write(frames, _samples, _seconds, _path):
         if ended == "failed":
             raise InputError("No palette.")
         for _ in frames:
@@ -149,11 +129,12 @@ def test_an_animation_that_fails_or_is_stopped_leaves_no_file_and_no_figure(
 
     monkeypatch.setattr("rnnviz.gui.export.animation.write_gif", write)
     for ended in ("failed", "stopped"):
-        dialog = opened(window)
-        with qtbot.waitSignal(getattr(window.jobs, ended), timeout=20_000):
-            save(window, dialog, tmp_path / "out" / "a.gif")
+        dialog = opened(qtbot, window)
+        with qtbot.waitSignal(getattr(window.jobs, ended)):
+            dialog.accept()
+            qtbot.choose_file(window, tmp_path / "out" / "a.gif")
             if ended == "stopped":
-                qtbot.waitUntil(lambda: window.exporting.text != "", timeout=10_000)
+                qtbot.waitUntil(lambda: window.exporting.text != "")
                 window.stop()
         qtbot.waitUntil(lambda: not window.exports.findChildren(AnimationExport))
         assert list((tmp_path / "out").iterdir()) == []

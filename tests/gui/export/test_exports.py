@@ -7,7 +7,6 @@ import re
 import threading
 from base64 import b64decode
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,8 +17,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QFileDialog,
     QLabel,
-    QLineEdit,
-    QMessageBox,
     QPushButton,
     QTableView,
 )
@@ -37,24 +34,18 @@ from rnnviz.text.verdict_text import verdict_sentence
 from tests.factories import make_result
 from tests.io.model_formats.sources import read_parameters
 
-
-@pytest.fixture
-def window(shared_window):
-    return shared_window
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def export(qtbot, window):
-    """Asks for an export by its menu entry, and answers the dialog."""
+    """Asks for an export by its menu entry, answers the dialog, and waits for the file."""
 
-    def export(entry: str, path: Path) -> None:
-        window.findChild(QAction, f"export_{entry}").trigger()
-        # A large picture takes some turns of the event loop.
-        qtbot.waitUntil(lambda: any(dialog.isVisible() for dialog in window.findChildren(QFileDialog)))
-        dialog = next(dialog for dialog in window.findChildren(QFileDialog) if dialog.isVisible())
-        dialog.setDirectory(str(path.parent))
-        dialog.findChild(QLineEdit).setText(str(path))
-        dialog.accept()
+    def export(entry, path):
+        with qtbot.waitSignal(window.jobs.done):
+            window.findChild(QAction, f"export_{entry}").trigger()
+            qtbot.choose_file(window, path)
+        return path
 
     return export
 
@@ -66,7 +57,7 @@ def figure(qtbot, window):
 
     def figure(title):
         window.actions_["export_picture"].trigger()
-        dialog = next(dialog for dialog in window.findChildren(FigureDialog) if dialog.isVisible())
+        dialog = qtbot.shown(window, FigureDialog)
         opened.append(dialog)
         dialog.view.setCurrentText(title)
         assert dialog.view.currentText() == title
@@ -77,10 +68,7 @@ def figure(qtbot, window):
         dialog.reject()
 
 
-@pytest.mark.slow
-def test_a_picture_has_the_chosen_size_in_each_format_and_the_choice_is_remembered(
-    qtbot, window, settings, figure, tmp_path
-):
+def test_a_picture_has_the_chosen_size_in_each_format_and_the_choice_is_remembered(qtbot, window, figure, tmp_path):
     dialog = figure("lanes")
     assert dialog.caption.text() == "The values of manual."
     dialog.title.setText("An <LSTM>")
@@ -98,15 +86,12 @@ def test_a_picture_has_the_chosen_size_in_each_format_and_the_choice_is_remember
     dialog.resolution.setValue(192)
     dialog.legend.setChecked(False)
     dialog.accept()
-    save = next(dialog for dialog in window.findChildren(QFileDialog) if dialog.isVisible())
-    save.findChild(QLineEdit).setText(str(tmp_path / "lanes.png"))
-    with qtbot.waitSignal(window.jobs.done, timeout=20_000):
-        save.accept()
+    with qtbot.waitSignal(window.jobs.done):
+        qtbot.choose_file(window, tmp_path / "lanes.png")
     assert QImage(str(tmp_path / "lanes.png")).width() == round(100 / 25.4 * 96) * 2
     assert figure("lanes").options == FigureOptions("png", 100, 80, 192, "light", legend=False)
 
 
-@pytest.mark.slow
 def test_a_picture_has_neither_selection_nor_controls_and_its_legend_can_be_left_out(window, figure):
     dialog = figure("lanes")
     drawn = []
@@ -128,11 +113,9 @@ def test_a_picture_has_neither_selection_nor_controls_and_its_legend_can_be_left
     assert "max error ratio" in {label.text() for label in dialog.figure.findChildren(QLabel)}
 
 
-@pytest.mark.slow
-def test_the_table_is_exported_with_a_row_for_every_value(qtbot, window, export, tmp_path):
+def test_the_table_is_exported_with_a_row_for_every_value(window, export, tmp_path):
     path = tmp_path / "values.csv"
-    with qtbot.waitSignal(window.jobs.done, timeout=20_000):
-        export("csv", path)
+    export("csv", path)
     with path.open() as lines:
         rows = list(csv.DictReader(lines))
     size = window.session.result.reference.hidden.size
@@ -140,18 +123,15 @@ def test_the_table_is_exported_with_a_row_for_every_value(qtbot, window, export,
     assert window.statusBar().currentMessage() == f"Saved {path} ({size:,} rows)."
 
 
-@pytest.mark.slow
-def test_arrays_and_summary_are_exported(qtbot, window, export, tmp_path):
+def test_arrays_and_summary_are_exported(window, export, tmp_path):
     for entry in ("npz", "json"):
-        with qtbot.waitSignal(window.jobs.done, timeout=20_000):
-            export(entry, tmp_path / f"run.{entry}")
+        export(entry, tmp_path / f"run.{entry}")
     with np.load(tmp_path / "run.npz") as archive:
         for name, trace in window.session.result.traces.items():
             np.testing.assert_array_equal(archive[f"{name}.hidden"], trace.hidden)
     assert json.loads((tmp_path / "run.json").read_text())["verdict"] == "agree"
 
 
-@pytest.mark.slow
 def test_contributions_of_the_selected_parameter_are_exported(qtbot, window, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(window.exports, "_ask", lambda *arguments: asked.append(arguments))
@@ -174,29 +154,23 @@ def test_contributions_of_the_selected_parameter_are_exported(qtbot, window, tmp
         window.session.replace(before)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("ending", ["onnx", pytest.param("npz", marks=pytest.mark.slow)])
-def test_weights_are_exported_and_verified(qtbot, window, export, tmp_path, ending):
+@pytest.mark.parametrize("ending", ["onnx", "npz"])
+def test_weights_are_exported_and_verified(window, export, tmp_path, ending):
     path = tmp_path / f"w.{ending}"
-    with qtbot.waitSignal(window.jobs.done, timeout=20_000):
-        export("weights", path)
+    export("weights", path)
     config = window.session.result.config
     said = window.statusBar().currentMessage()
     assert said.startswith(f"Saved {path} ({config.network.parameter_count:,} weights, verified with ")
     assert ("onnxruntime" in said) == (ending == "onnx")
-    permanent = [part for part in (window.exporting, window.progress) if part.isVisible()]
-    assert min(part.x() for part in permanent) > window.statusBar().width() / 3, "what is said is to be seen"
     read = read_parameters(path, entries_of(path)[0].name, config.network)
     for name, array in window.session.result.inputs.parameters.items():
         np.testing.assert_array_equal(read[name], array)
 
 
-@pytest.mark.slow
-def test_a_report_has_the_lanes_over_the_whole_sequence(qtbot, window, export, tmp_path):
+def test_a_report_has_the_lanes_over_the_whole_sequence(window, export, tmp_path):
     path = tmp_path / "run.html"
     window.lanes.zoom_time(4.0)
-    with qtbot.waitSignal(window.jobs.done, timeout=20_000):
-        export("report", path)
+    export("report", path)
     text = path.read_text(encoding="utf-8")
     (picture,) = re.findall(r'<img src="data:image/png;base64,([^"]+)" width="(\d+)"', text)
     image = QImage.fromData(b64decode(picture[0]))
@@ -207,31 +181,26 @@ def test_a_report_has_the_lanes_over_the_whole_sequence(qtbot, window, export, t
     assert window.statusBar().currentMessage() == f"Saved {path} ({path.stat().st_size:,} bytes)."
 
 
-@pytest.mark.slow
-def test_a_notebook_of_the_run_is_exported(qtbot, window, export, tmp_path):
+def test_a_notebook_of_the_run_is_exported(window, export, tmp_path):
     path = tmp_path / "run.ipynb"
-    with qtbot.waitSignal(window.jobs.done, timeout=20_000):
-        export("notebook", path)
+    export("notebook", path)
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     config = window.session.result.config.network
     assert any(f"h_l{config.num_layers - 1} = np.zeros" in "".join(cell["source"]) for cell in cells)
     assert window.statusBar().currentMessage() == f"Saved {path} ({len(cells)} cells)."
 
 
-@pytest.mark.slow
-def test_an_interactive_page_begins_at_the_selected_value(qtbot, window, export, tmp_path):
+def test_an_interactive_page_begins_at_the_selected_value(window, export, tmp_path):
     path = tmp_path / "run.html"
     window.session.set_location(window.session.location.moved(unit=1))
-    with qtbot.waitSignal(window.jobs.done, timeout=20_000):
-        export("page", path)
+    export("page", path)
     start = list(window.session.location.index)
     assert start[4] == 1
     assert f'"start":{start}'.replace(" ", "") in path.read_text(encoding="utf-8")
     assert window.statusBar().currentMessage() == f"Saved {path} ({path.stat().st_size:,} bytes)."
 
 
-@pytest.mark.slow
-def test_a_failed_export_is_a_sentence(qtbot, window, export, tmp_path):
+def test_a_failed_export_is_a_sentence(qtbot, window, tmp_path):
     folder = tmp_path / "gone"
     folder.mkdir()
     window.findChild(QAction, "export_csv").trigger()
@@ -239,13 +208,11 @@ def test_a_failed_export_is_a_sentence(qtbot, window, export, tmp_path):
     folder.rmdir()
     dialog.fileSelected.emit(str(folder / "values.csv"))
     dialog.reject()
-    qtbot.waitUntil(lambda: bool(window.findChildren(QMessageBox)), timeout=10_000)
-    box = window.findChild(QMessageBox)
+    box = qtbot.question(window)
     assert "values.csv cannot be written" in box.text()
     box.accept()
 
 
-@pytest.mark.slow
 def test_numbers_cannot_be_exported_before_there_are_any(bare_window):
     for entry in ("csv", "page", "report", "notebook"):
         assert not bare_window.findChild(QAction, f"export_{entry}").isEnabled()
@@ -269,20 +236,20 @@ def endless(monkeypatch):
     return begun
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("way", ["button", "escape"])
-def test_an_export_shows_how_far_it_is_and_can_be_stopped(qtbot, window, export, endless, press, tmp_path, way):
+def test_an_export_shows_how_far_it_is_and_can_be_stopped(qtbot, window, endless, press, tmp_path, way):
     path = tmp_path / "out" / "values.csv"
     path.parent.mkdir()
     assert not window.actions_["stop"].isEnabled()
-    export("csv", path)
+    window.findChild(QAction, "export_csv").trigger()
+    qtbot.choose_file(window, path)
     button = window.findChild(QPushButton, "stop_export")
     qtbot.waitUntil(button.isVisible)
     qtbot.waitUntil(lambda: "writing values.csv 50%" in window.exporting.text)
     assert button.accessibleName() == "Stop export"
     assert button.toolTip()
     assert window.actions_["stop"].isEnabled()
-    with qtbot.waitSignal(window.jobs.stopped, timeout=5000):
+    with qtbot.waitSignal(window.jobs.stopped):
         if way == "button":
             QTest.mouseClick(button, Qt.MouseButton.LeftButton)
         else:
@@ -293,15 +260,14 @@ def test_an_export_shows_how_far_it_is_and_can_be_stopped(qtbot, window, export,
     assert not window.actions_["stop"].isEnabled()
 
 
-@pytest.mark.slow
-def test_closing_the_window_asks_about_an_export_and_finishes_or_cancels_it(qtbot, make_window, supervisor, tmp_path):
-    window, path = make_window(supervisor), tmp_path / "out" / "values.csv"
+def test_closing_the_window_asks_about_an_export_and_finishes_or_cancels_it(qtbot, bare_window, tmp_path):
+    window, path = bare_window, tmp_path / "out" / "values.csv"
     path.parent.mkdir()
 
-    def start(*, ends: bool) -> threading.Event:
+    def start(*, ends):
         go = threading.Event()
 
-        def work(progress) -> str:
+        def work(progress):
             with atomic_write(path) as temporary:
                 temporary.write_text("whole")
                 while not (ends and go.is_set()):
@@ -311,30 +277,30 @@ def test_closing_the_window_asks_about_an_export_and_finishes_or_cancels_it(qtbo
         window.jobs.start(BackgroundTask("writing values.csv", work, writes=True))
         return go
 
-    def answer(wanted: str) -> None:
+    def answer(wanted):
         assert not window.close()
-        (box,) = (box for box in window.findChildren(QMessageBox) if box.isVisible())
+        box = qtbot.question(window)
         assert "writing values.csv" in box.text()
         assert box.defaultButton().text() == "&Finish and quit"
-        next(button for button in box.buttons() if button.text() == wanted).click()
+        qtbot.answer(window, wanted)
 
     go = start(ends=True)
-    answer("&Finish and quit")
+    answer("Finish and quit")
     assert window.isVisible()
     assert "writing values.csv" in window.statusBar().currentMessage()
-    answer("&Go back")
+    answer("Go back")
     go.set()
     qtbot.waitUntil(lambda: not window.jobs.busy)
     assert window.isVisible()
     assert path.read_text() == "whole"
     start(ends=False)
-    answer("&Finish and quit")
+    answer("Finish and quit")
     window.stop()
     qtbot.waitUntil(lambda: not window.jobs.busy)
     assert window.isVisible(), "it was stopped"
     path.unlink()
     go = start(ends=True)
-    answer("&Finish and quit")
+    answer("Finish and quit")
     go.set()
     qtbot.waitUntil(lambda: not window.isVisible())
     assert path.read_text() == "whole"
@@ -349,7 +315,6 @@ def test_a_snapshot_needs_no_window(tmp_path, qapp):
     assert light > 200 > 60 > dark
 
 
-@pytest.mark.slow
 def test_copying_copies_the_focused_view(window, press, clipboard):
     press(Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
     assert clipboard() == window.lanes.copy_text() != ""
@@ -362,7 +327,6 @@ def test_copying_copies_the_focused_view(window, press, clipboard):
         assert "\t" in clipboard()
 
 
-@pytest.mark.slow
 def test_without_a_focused_view_the_selected_values_are_copied_in_full(window, clipboard):
     window.session.set_location(Location(unit=3))
     window.toolbar.sample.clearFocus()
@@ -375,24 +339,20 @@ def test_without_a_focused_view_the_selected_values_are_copied_in_full(window, c
     assert np.float32(value) == window.session.result["manual"].hidden[0, 0, 0, 0, 3]
 
 
-@pytest.mark.slow
 def test_an_export_over_a_file_that_the_run_reads_is_refused_and_the_file_stays(qtbot, window, tmp_path):
     path, config = tmp_path / "state.npz", window.session.config
-    network = config.network
-    shape = (network.num_layers * (1 + network.bidirectional), config.sequence.batch_size, network.hidden_size)
-    rng = np.random.default_rng(0)
-    np.savez(path, **{name: rng.normal(size=shape) for name in network.kind.state_symbols})
+    shape = config.network.state_shape(config.sequence.batch_size)
+    np.savez(path, **dict.fromkeys(config.network.kind.state_symbols, np.full(shape, 0.5)))
     before = path.read_bytes()
     source = replace(config.initial_state, source="file", path=str(path))
     window.document.edit(replace(config, initial_state=source), "a state")
     window.control.run()
-    qtbot.waitUntil(lambda: window.session.result.config.initial_state.path == str(path), timeout=30_000)
+    qtbot.waitUntil(lambda: window.session.result.config.initial_state.path == str(path))
     window.findChild(QAction, "export_npz").trigger()
     dialog = window.findChild(QFileDialog)
     dialog.fileSelected.emit(str(path))
     dialog.reject()
-    qtbot.waitUntil(lambda: bool(window.findChildren(QMessageBox)), timeout=10_000)
-    box = window.findChild(QMessageBox)
+    box = qtbot.question(window)
     assert "initial_state.path" in box.text()
     box.accept()
     assert path.read_bytes() == before

@@ -11,7 +11,6 @@ from PySide6.QtGui import QImage
 
 import rnnviz
 from rnnviz.core.errors import InputError
-from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.export.paper import write_figure
 from rnnviz.io.export.paper import MM, PAPERS, VIEWS, PaperFigure
@@ -23,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("qapp")
 
 
 @pytest.fixture(scope="module")
-def result() -> RunResult:
+def result():
     """Two layers in both directions with gradients, two samples of different lengths, and a wrong engine."""
     made = make_result(
         BOTH, bidirectional=True, num_layers=2, gradients=BOTH, lengths=(2, 5), edits={"manual": edited(9.0)}
@@ -39,7 +38,7 @@ def texts(result: RunResult, path: Path, **options: object) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("view", VIEWS)
-def test_every_view_has_axes_without_words_of_the_window(result: RunResult, tmp_path: Path, view: str) -> None:
+def test_every_view_has_axes_without_words_of_the_window(result, tmp_path, view):
     found = texts(result, tmp_path / "figure.svg", view=view, title="A title")
     assert found[0] == "A title"
     label = "error ratio: difference / tolerance" if view == "histogram" else "time step"
@@ -59,9 +58,7 @@ def test_every_view_has_axes_without_words_of_the_window(result: RunResult, tmp_
         ("error_ratio", ["error ratio (1 is the limit)"]),
     ],
 )
-def test_the_scale_of_lanes_has_its_quantity(
-    result: RunResult, tmp_path: Path, quantity: str, words: list[str]
-) -> None:
+def test_the_scale_of_lanes_has_its_quantity(result, tmp_path, quantity, words):
     found = texts(result, tmp_path / "lanes.svg", quantity=quantity, width="170mm")
     lanes = [text for text in found if text.startswith("layer")]
     assert [lane.partition(",")[0] for lane in lanes] == ["layer 1", "layer 1", "layer 0", "layer 0"]
@@ -70,17 +67,13 @@ def test_the_scale_of_lanes_has_its_quantity(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("width", "height", "size"), [("85mm", "90mm", (85.0, 90.0)), ("3in", None, (76.2, None))])
-def test_a_file_has_the_size_in_millimeters(
-    result: RunResult, tmp_path: Path, width: str, height: str | None, size: tuple[float, float | None]
-) -> None:
+def test_a_file_has_the_size_in_millimeters(result, tmp_path, width, height, size):
     paths = [tmp_path / f"figure.{ending}" for ending in ("svg", "pdf", "png")]
     for path in paths:
         rnnviz.figure(result, path, width=width, height=height, resolution=254)
     svg = re.search(r'width="([\d.]+)mm" height="([\d.]+)mm"', paths[0].read_text(encoding="utf-8"))
     box = re.search(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", paths[1].read_bytes())
     image = QImage(str(paths[2]))
-    assert svg is not None
-    assert box is not None
     found = [tuple(map(float, svg.groups())), tuple(float(side) / 72 * 25.4 for side in box.groups())]
     found += [(image.width() / 10, image.height() / 10)]
     for across, down in found:
@@ -88,11 +81,11 @@ def test_a_file_has_the_size_in_millimeters(
         assert down == pytest.approx(found[0][1] if size[1] is None else size[1], abs=0.3)
 
 
-def test_values_are_drawn_in_their_places(tmp_path: Path) -> None:
+def test_values_are_drawn_in_their_places(tmp_path):
     pictures = []
     for value in (0.0, -0.5):
 
-        def edit(trace: Trace, value: float = value) -> None:
+        def edit(trace, value=value):
             trace.hidden[:] = 0.0
             trace.hidden[0, 0, 0, 0, 0] = 0.5
             trace.hidden[0, 0, 4, 0, 3] = value
@@ -112,7 +105,7 @@ def test_values_are_drawn_in_their_places(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("theme", PAPERS)
-def test_the_ground_is_that_of_the_theme(result: RunResult, tmp_path: Path, theme: str) -> None:
+def test_the_ground_is_that_of_the_theme(result, tmp_path, theme):
     rnnviz.figure(result, tmp_path / "units.png", view="units", theme=theme, width="400px", resolution=96)
     image = QImage(str(tmp_path / "units.png"))
     assert image.size().width() == QSize(400, 1).width()
@@ -137,9 +130,7 @@ def test_the_ground_is_that_of_the_theme(result: RunResult, tmp_path: Path, them
         ({"layer": -1}, ["layer -1"]),
     ],
 )
-def test_an_option_that_is_not_valid_is_one_sentence(
-    result: RunResult, tmp_path: Path, options: dict[str, object], parts: list[str]
-) -> None:
+def test_an_option_that_is_not_valid_is_one_sentence(result, tmp_path, options, parts):
     with pytest.raises(InputError) as caught:
         rnnviz.figure(result, tmp_path / "figure.pdf", **options)
     sentence = str(caught.value)
@@ -148,9 +139,7 @@ def test_an_option_that_is_not_valid_is_one_sentence(
     assert not list(tmp_path.iterdir())
 
 
-def test_an_unknown_ending_and_missing_libraries_are_one_sentence(
-    result: RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unknown_ending_and_missing_libraries_are_one_sentence(result, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"path must end in .pdf, .svg or .png"):
         rnnviz.figure(result, tmp_path / "figure.jpg")
     monkeypatch.setattr("rnnviz.io.export.paper.find_spec", lambda name: None)
@@ -158,7 +147,7 @@ def test_an_unknown_ending_and_missing_libraries_are_one_sentence(
         rnnviz.figure(result, tmp_path / "figure.pdf")
 
 
-def test_gradients_and_audits_that_a_run_lacks_are_one_sentence(tmp_path: Path) -> None:
+def test_gradients_and_audits_that_a_run_lacks_are_one_sentence(tmp_path):
     bare = make_result(edits={"manual": edited(9.0, Location())}, compare_with=EXACT)
     for options, part in (
         ({"view": "gradient-flow"}, "backward.enabled"),

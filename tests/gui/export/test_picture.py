@@ -9,11 +9,6 @@ SCALE = 2
 
 
 @pytest.fixture
-def window(shared_window):
-    return shared_window
-
-
-@pytest.fixture
 def take(qtbot, window, monkeypatch):
     """Takes a picture of the window, does something after the first part, and returns it and one drawn at once."""
     monkeypatch.setattr(sitting, "AT_ONCE", window.width() * window.height() * SCALE**2 // 5)

@@ -1,8 +1,6 @@
 """The Generate window: steps, prefixes, and the text in the lanes of the main window."""
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,16 +12,16 @@ from rnnviz.core.config import Network, ParameterSource
 from rnnviz.core.parameters import draw_parameters
 from rnnviz.core.resources import resource_path
 from rnnviz.gui.generate.bars import MOST, bars_of
-from rnnviz.gui.generate.generate_window import GenerateWindow
-from rnnviz.gui.main_window import MainWindow
 from rnnviz.lessons.index import lessons
 from rnnviz.training.character_model import Generator, load_character_model, save_character_model, shipped_model
+
+pytestmark = pytest.mark.slow
 
 CHARACTERS = "\n .Tacehnorst"
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model(tmp_path_factory):
     """A model of random weights: its text has no words."""
     path = tmp_path_factory.mktemp("model") / "random.safetensors"
     network = Network("lstm", input_size=len(CHARACTERS), hidden_size=6)
@@ -37,27 +35,24 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def window(shared_window: MainWindow) -> Iterator[MainWindow]:
+def window(window):
     """The module's window; each test has a separate Generate window."""
-    yield shared_window
-    generating = shared_window.generating
+    yield window
+    generating = window.generating
     generating.close()
-    assert generating.window is not None
     generating.window.deleteLater()
     generating.window = None
 
 
 @pytest.fixture
-def opened(qtbot: Any, window: MainWindow, model: Path) -> GenerateWindow:
+def opened(qtbot, window, model):
     window.generating.open(model)
     opened = window.generating.window
-    assert opened is not None
     qtbot.waitUntil(lambda: not opened.busy)
     return opened
 
 
-@pytest.mark.slow
-def test_the_sample_model_is_back_with_one_button(qtbot: Any, window: MainWindow, opened: GenerateWindow) -> None:
+def test_the_sample_model_is_back_with_one_button(qtbot, window, opened):
     assert opened.sample_button.isVisible()
     opened.sample_button.setFocus()
     QTest.keyClick(opened.sample_button, Qt.Key.Key_Space)
@@ -73,8 +68,7 @@ def expected(model: Path, prefix: str, length: int, temperature: float = 0.5) ->
     return generator.text
 
 
-@pytest.mark.slow
-def test_steps_and_generated_text_are_those_of_the_generator(qtbot: Any, opened: GenerateWindow, model: Path) -> None:
+def test_steps_and_generated_text_are_those_of_the_generator(qtbot, opened, model):
     assert opened.text.toPlainText() == "The "
     [marked] = [bar for bar in opened.bars.bars if bar.mark]
     QTest.keyClick(opened.text, Qt.Key.Key_F10)
@@ -99,10 +93,7 @@ def test_steps_and_generated_text_are_those_of_the_generator(qtbot: Any, opened:
     assert opened.step_action.isEnabled()
 
 
-@pytest.mark.slow
-def test_another_prefix_is_compared_with_the_one_before(
-    qtbot: Any, window: MainWindow, opened: GenerateWindow, model: Path
-) -> None:
+def test_another_prefix_is_compared_with_the_one_before(qtbot, window, opened, model):
     opened.generate(20)
     qtbot.waitUntil(lambda: not opened.busy)
     opened.prefix.setText("on ")
@@ -140,25 +131,22 @@ def test_another_prefix_is_compared_with_the_one_before(
     assert opened.generator.model.path == model
 
 
-@pytest.mark.slow
-def test_the_lanes_follow_the_text_until_another_config_is_opened(
-    qtbot: Any, window: MainWindow, opened: GenerateWindow
-) -> None:
-    def shown() -> bool:
+def test_the_lanes_follow_the_text_until_another_config_is_opened(qtbot, window, opened):
+    def shown():
         result = window.session.result
         return result is not None and result.config.sequence.text == opened.generator.text
 
-    qtbot.waitUntil(shown, timeout=20_000)
+    qtbot.waitUntil(shown)
     assert opened.lanes_action.isChecked()
     opened.generate(30)
-    qtbot.waitUntil(lambda: not opened.busy and shown(), timeout=20_000)
+    qtbot.waitUntil(lambda: not opened.busy and shown())
     qtbot.waitUntil(lambda: window.session.location.timestep == 33)
     assert window.session.result.inputs.names.timesteps == opened.generator.text
     assert not window.document.modified
     opened.prefix.setText("on ")
     QTest.keyClick(opened.prefix, Qt.Key.Key_Return)
     # The prediction after the prefix stays.
-    qtbot.waitUntil(lambda: not opened.busy and shown(), timeout=20_000)
+    qtbot.waitUntil(lambda: not opened.busy and shown())
     assert (opened.count, window.session.location.timestep) == (3, 2)
     assert opened.bars.bars[0].before is not None
     window.session.set_location(window.session.location.moved(timestep=9))
@@ -169,14 +157,13 @@ def test_the_lanes_follow_the_text_until_another_config_is_opened(
     cursor.setPosition(3)
     opened.text.setTextCursor(cursor)
     assert window.session.location.timestep == 2
-    qtbot.waitUntil(lambda: not window.runner.busy, timeout=20_000)
+    qtbot.waitUntil(lambda: not window.runner.busy)
     window.document.take(lessons()[0].config, lessons()[0].title)
     window.control.auto_run.cancel()
     assert not opened.lanes_action.isChecked()
 
 
-@pytest.mark.slow
-def test_bars_are_the_most_probable_characters_and_the_one_that_follows() -> None:
+def test_bars_are_the_most_probable_characters_and_the_one_that_follows():
     probabilities = np.arange(20.0) / 190
     bars = bars_of("abcdefghijklmnopqrst", probabilities, "a", drawn=True)
     assert "".join(bar.character for bar in bars) == "tsrqponmlkja"

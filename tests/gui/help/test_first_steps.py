@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QMenu
+from PySide6.QtWidgets import QApplication, QMenu
 
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.export.figure import FigureDialog
@@ -15,6 +15,8 @@ from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.welcome.page import StartButton
 from rnnviz.io.resources import guide_pages
+
+pytestmark = pytest.mark.slow
 
 STEP = re.compile(r"^(\d+)\. (.+)$", re.MULTILINE)
 CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
@@ -75,13 +77,13 @@ class Reader:
         QTest.mouseClick(entry, Qt.MouseButton.LeftButton)
 
     def open_sample(self) -> None:
-        with self.qtbot.waitSignal(self.window.runner.finished, timeout=60_000):
+        with self.qtbot.finished(self.window):
             self.click_entry("Open the sample model")
         assert len(self.window.session.result.comparisons) == 1
 
     def open_model(self) -> None:
         self.click_entry("Open a model…")
-        with self.qtbot.waitSignal(self.window.runner.finished, timeout=60_000):
+        with self.qtbot.finished(self.window):
             self.answer("my-model.pt")
         assert self.window.session.result.config.network.hidden_size == 6
 
@@ -93,7 +95,7 @@ class Reader:
         editor = self.window.panel.field("sequence.timesteps").editor.widget
         editor.setFocus()
         editor.selectAll()
-        with self.qtbot.waitSignal(self.window.runner.finished, timeout=60_000):
+        with self.qtbot.finished(self.window):
             QTest.keyClicks(editor, "12")
             QTest.keyClick(editor, Qt.Key.Key_Return)
         assert self.window.session.result.shape[2] == 12
@@ -123,7 +125,7 @@ class Reader:
             assert menus[heading].menuAction() in offered
             offered = menus[heading].actions()
         [action] = [action for action in offered if action.text().replace("&", "") == entry]
-        with self.qtbot.waitSignal(self.window.jobs.done, timeout=30_000):
+        with self.qtbot.waitSignal(self.window.jobs.done):
             action.trigger()
             self.answer(name)
 
@@ -131,24 +133,15 @@ class Reader:
         self.window.actions_["export_picture"].trigger()
         [dialog] = self.window.findChildren(FigureDialog)
         dialog.title.setText("Sample model")
-        with self.qtbot.waitSignal(self.window.jobs.done, timeout=30_000):
+        with self.qtbot.waitSignal(self.window.jobs.done):
             dialog.accept()
             self.answer("sample.pdf")
 
     def answer(self, name: str) -> None:
         """Choose a file in the dialog that is open."""
-
-        def shown() -> list[QFileDialog]:
-            return [dialog for dialog in self.window.findChildren(QFileDialog) if dialog.isVisible()]
-
-        # A picture is drawn before it is asked where to put it.
-        self.qtbot.waitUntil(lambda: bool(shown()))
-        [dialog] = shown()
-        dialog.findChild(QLineEdit, "fileNameEdit").setText(str(self.folder / name))
-        dialog.accept()
+        self.qtbot.choose_file(self.window, self.folder / name)
 
 
-@pytest.mark.slow
 def test_the_first_page_leads_to_a_picture_and_a_table_of_the_sample_model(bare_window, qtbot, tmp_path):
     reader = Reader(bare_window, qtbot, tmp_path)
     assert reader.steps("Check the sample model") == list(reader.sample)
@@ -162,7 +155,6 @@ def test_the_first_page_leads_to_a_picture_and_a_table_of_the_sample_model(bare_
     assert not table["mismatch"].any()
 
 
-@pytest.mark.slow
 def test_the_first_page_leads_to_a_run_of_a_model_that_pytorch_saved(bare_window, qtbot, tmp_path, monkeypatch):
     pytest.importorskip("torch")
     monkeypatch.chdir(tmp_path)

@@ -26,12 +26,12 @@ def guide(qtbot):
 
 
 @pytest.mark.slow
-def test_f1_opens_the_page_of_the_focused_widget(bare_window, press):
-    assert bare_window.focusWidget() is bare_window.lanes
-    help_ = bare_window.help
-    assert page_for(bare_window.verdict) == "verdicts"
-    bare_window.panel.field("network.hidden_size").editor.widget.setFocus()
-    QTest.keyClick(bare_window.panel.field("network.hidden_size").editor.widget, Qt.Key.Key_F1)
+def test_f1_opens_the_page_of_the_focused_widget(window, press):
+    assert window.focusWidget() is window.lanes
+    help_ = window.help
+    assert page_for(window.verdict) == "verdicts"
+    window.panel.field("network.hidden_size").editor.widget.setFocus()
+    QTest.keyClick(window.panel.field("network.hidden_size").editor.widget, Qt.Key.Key_F1)
     assert help_.guide.isVisible()
     assert help_.guide.browser.page.name == "configs"
     press(Qt.Key.Key_F1)
@@ -41,10 +41,10 @@ def test_f1_opens_the_page_of_the_focused_widget(bare_window, press):
 
 
 @pytest.mark.slow
-def test_every_way_through_the_menus_is_there(window, settings, tmp_path):
+def test_every_way_through_the_menus_is_there(window, tmp_path):
     file = tmp_path / "mine.toml"
     file.touch()
-    settings.recent = (str(file),)
+    window.files.recent.add(file)
     menus = {plain(menu.title()): menu for menu in window.findChildren(QMenu)}
     menus["Open recent"].aboutToShow.emit()
     ways = {" ".join(way.split()) for page in guide_pages().values() for way in WAY.findall(page.text)}
@@ -59,35 +59,34 @@ def test_every_way_through_the_menus_is_there(window, settings, tmp_path):
 
 
 @pytest.mark.slow
-def test_an_error_links_to_its_help_page(bare_window, tmp_path, qtbot):
-    bare_window.files.open(tmp_path / "missing.toml")
-    box = bare_window.findChild(QMessageBox)
+def test_an_error_links_to_its_help_page(window, tmp_path, qtbot):
+    window.files.open(tmp_path / "missing.toml")
+    box = window.findChild(QMessageBox)
     [button] = [button for button in box.buttons() if "Help with this error" in plain(button.text())]
     button.click()
     assert not box.isVisible()
-    assert bare_window.help.guide.browser.page.name == "configs"
-    bare_window.files.drop([tmp_path / "x.unknown"])
-    box = next(box for box in bare_window.findChildren(QMessageBox) if box.isVisible())
+    assert window.help.guide.browser.page.name == "configs"
+    window.files.drop([tmp_path / "x.unknown"])
+    box = qtbot.question(window)
     box.accept()
-    assert bare_window.help.guide.browser.page.name == "configs"
+    assert window.help.guide.browser.page.name == "configs"
+    window.help.guide.close()
 
 
 def plain(text: str) -> str:
     return text.replace("&", "").rstrip("…")
 
 
-def test_a_search_lists_sections_and_enter_opens_the_first_with_the_words_marked(guide):
+def test_a_search_lists_sections_and_enter_opens_the_first_with_the_words_marked(qtbot, guide):
     QTest.keyClicks(guide.search, "exit code")
     QTest.keyClick(guide.search, Qt.Key.Key_Return)
     assert guide.browser.page.name == "command-line"
     assert guide.browser.extraSelections()
     assert "Exit codes" in guide.places.item(0).text()
     guide.search.setText("zzzz")
-    guide._list()
-    assert not guide.places.item(0).flags()
+    qtbot.waitUntil(lambda: not guide.places.item(0).flags())
     guide.search.clear()
-    guide._list()
-    assert guide.places.count() == len(guide_pages()) + len(guide_groups())
+    qtbot.waitUntil(lambda: guide.places.count() == len(guide_pages()) + len(guide_groups()))
 
 
 def test_pictures_are_those_of_the_theme(guide):

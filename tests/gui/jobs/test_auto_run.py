@@ -17,7 +17,7 @@ def size(path: Path) -> float:
 
 
 @pytest.mark.parametrize("ending", ["npy", "npz", "csv"])
-def test_no_file_holds_more_than_is_reckoned_with(tmp_path: Path, ending: str) -> None:
+def test_no_file_holds_more_than_is_reckoned_with(tmp_path, ending):
     path, x = tmp_path / f"x.{ending}", np.ones((5_000, 2), np.int8)
     if ending == "csv":
         np.savetxt(path, x, fmt="%d", delimiter=",")
@@ -27,23 +27,23 @@ def test_no_file_holds_more_than_is_reckoned_with(tmp_path: Path, ending: str) -
     assert size(path) >= parameters + x.size + 2 * 5_000 * 3
 
 
-def test_an_archive_that_unpacks_to_much_does_not_run_by_itself(tmp_path: Path) -> None:
+def test_an_archive_that_unpacks_to_much_does_not_run_by_itself(tmp_path):
     path = tmp_path / "x.npz"
     np.savez_compressed(path, np.zeros((200_000, 2)))
     assert path.stat().st_size < AUTOMATIC_VALUES
     assert size(path) > AUTOMATIC_VALUES
 
 
-def test_every_lesson_runs_by_itself() -> None:
+def test_every_lesson_runs_by_itself():
     assert all(run_size(lesson.config) <= AUTOMATIC_VALUES for lesson in lessons())
 
 
-def test_an_unreadable_file_is_left_to_the_run(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_left_to_the_run(tmp_path):
     (tmp_path / "x.npz").write_text("no archive", encoding="utf-8")
     assert size(tmp_path / "x.npz") == size(tmp_path / "missing.npy") < AUTOMATIC_VALUES
 
 
-def test_the_named_array_of_an_archive_counts_alone(tmp_path: Path) -> None:
+def test_the_named_array_of_an_archive_counts_alone(tmp_path):
     path = tmp_path / "x.npz"
     np.savez(path, weights=np.zeros(200_000), input=np.zeros((4, 1, 2)))
     sequence = {"path": str(path), "array": "input"}

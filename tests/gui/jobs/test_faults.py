@@ -4,7 +4,7 @@ import gc
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from time import monotonic
 
 import psutil
@@ -19,7 +19,6 @@ from rnnviz.io import inputs
 from rnnviz.io.inputs import load_inputs
 from tests.execution.faults import KINDS, WITHOUT_AN_ANSWER, Fault, Numbers, faults, folders_left, injected, load_of
 from tests.leaks import children
-from tests.report_tables import ReportTable
 from tests.shared_worker import WarmWorker
 from tools.monkey.heartbeat import Heartbeat
 
@@ -57,11 +56,11 @@ class Stopping(QObject):
 
 
 @pytest.fixture
-def disturbed(qtbot, make_window) -> Iterator["Disturbed"]:
+def disturbed(qtbot, make_window):
     # Other tests keep engines warm from one file to the next.
     others = children()
     own = WarmWorker()
-    window = make_window(own)
+    window = make_window(worker=own)
     made = Disturbed(qtbot, window, own, others)
     yield made
     made.heartbeat.stop()
@@ -109,7 +108,7 @@ class Disturbed:
             self.heartbeat.start()
             window.document.edit(config)
             window.control.run()
-            self._qtbot.waitUntil(lambda: bool(outcome), timeout=60_000)
+            self._qtbot.waitUntil(lambda: bool(outcome))
             self._outcome = None
         for signal, slot in ended:
             signal.disconnect(slot)
@@ -121,7 +120,7 @@ class Disturbed:
         # A killed process may be seen for a moment.
         self._qtbot.waitUntil(lambda: [child.pid for child in children() - self._others] == [self._supervisor.pid])
         # Background threads may hold an older result for a moment.
-        self._qtbot.waitUntil(self._nothing_left, timeout=10_000)
+        self._qtbot.waitUntil(self._nothing_left)
         return what
 
     def _stop(self) -> None:
@@ -148,15 +147,15 @@ class Disturbed:
     def _run(self, config: Config) -> None:
         # The test itself blocks the event loop between runs.
         self.heartbeat.start()
-        with self._qtbot.waitSignal(self.window.runner.finished, timeout=60_000):
+        with self._qtbot.waitSignal(self.window.runner.finished):
             self.window.document.edit(config)
             self.window.control.run()
 
 
 @pytest.mark.timeout(3600)
 def test_runs_that_are_disturbed_at_any_moment_are_a_sentence_and_the_next_is_right(
-    disturbed: Disturbed, monkeypatch: pytest.MonkeyPatch, report_table: ReportTable
-) -> None:
+    disturbed, monkeypatch, report_table
+):
     count = MANY if settings().max_examples >= MANY else SHARE
     found = {kind: Counter[str]() for kind in KINDS}
     for place, fault in enumerate(faults(count, SEED)):

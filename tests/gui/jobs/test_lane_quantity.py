@@ -11,7 +11,7 @@ from tests.factories import make_result
 
 
 @pytest.mark.slow
-def test_it_follows_the_selection_until_it_is_switched_off(qtbot) -> None:
+def test_it_follows_the_selection_until_it_is_switched_off(qtbot):
     result = make_result(cell="lstm", num_layers=2)
     session = Session(result.config)
     session.set_result(result)
@@ -39,8 +39,7 @@ def test_it_follows_the_selection_until_it_is_switched_off(qtbot) -> None:
 
 
 @pytest.mark.slow
-def test_a_key_shows_it_in_every_view_and_ends_it(qtbot, shared_window) -> None:
-    window = shared_window
+def test_a_key_shows_it_in_every_view_and_ends_it(qtbot, window):
     (plot,) = (view for view in window.views if view.title == "Gradient flow")
     window.actions_["influence"].trigger()
     qtbot.waitUntil(lambda: window.session.influence is not None)

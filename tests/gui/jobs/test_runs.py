@@ -1,4 +1,4 @@
-"""Runs in the window: begun by edits and keys, refused, failing, and judged."""
+"""Runs in the window: begun by edits and keys, with labels of time steps, refused, failing, and judged."""
 
 import numpy as np
 import pytest
@@ -16,17 +16,7 @@ AGREEMENT = ("agree", "blind")
 """The state of the verdict bar for equal numbers, with and without undetectable bugs."""
 
 SMALL = {"cell": "rnn_tanh", "input_size": 3, "hidden_size": 4}
-LARGE = Config.from_mapping(
-    {
-        "network": {"cell": "lstm", "input_size": 64, "hidden_size": 256, "num_layers": 2, "bidirectional": True},
-        "sequence": {"timesteps": 2000, "batch_size": 8},
-    }
-)
-
-
-@pytest.fixture
-def window(shared_window):
-    return shared_window
+LARGE = Config.from_mapping({"network": {**SMALL, "hidden_size": 256}, "sequence": {"timesteps": 20_000}})
 
 
 def test_stopping_before_the_run_started_stops_it(qtbot, supervisor):
@@ -55,7 +45,7 @@ def test_a_small_network_reruns_by_itself_after_an_edit(qtbot, window):
     line = window.panel.field("network.hidden_size").editor.line
     line.setFocus()
     line.selectAll()
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+    with qtbot.finished(window):
         QTest.keyClicks(line, "7")
     assert window.session.result.shape[-1] == 7
     assert window.verdict.state in AGREEMENT
@@ -70,12 +60,12 @@ def test_the_run_button_and_both_keys_run(qtbot, window, press):
         lambda: press(Qt.Key.Key_F5),
         lambda: press(Qt.Key.Key_R, Qt.KeyboardModifier.ControlModifier),
     ):
-        with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+        with qtbot.finished(window):
             ask()
 
 
 def fail(window, key="compare.atol"):
-    window.control._on_failed(Failed(1, "input", "It is too strict.", key))
+    window.runner.failed.emit(Failed(1, "input", "It is too strict.", key))
 
 
 @pytest.mark.slow
@@ -115,38 +105,18 @@ def test_weights_of_another_shape_offer_their_sizes_as_one_edit(qtbot, window, t
     np.savez(tmp_path / "w.npz", **drawn)
     from_file = {"initializer": "file", "path": str(tmp_path / "w.npz")}
     before = Config.from_mapping({"network": SMALL, "parameters": from_file})
-    with qtbot.waitSignal(window.control.sizes_found, timeout=20_000):
+    with qtbot.waitSignal(window.control.sizes_found):
         window.document.edit(before)
     use = next(each for each in window.verdict.findChildren(QToolButton) if each.text() == "Use its sizes")
     assert use.isVisible()
     assert use.focusPolicy() & Qt.FocusPolicy.TabFocus
     use.setFocus()
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+    with qtbot.finished(window):
         QTest.keyClick(use, Qt.Key.Key_Space)
     assert window.session.result.config.network == stored.network
     assert not use.isVisible()
     window.document.undo()
     assert window.session.config == before
-    window.control.auto_run.cancel()
-
-
-@pytest.mark.slow
-def test_a_declined_file_is_asked_about_again_only_on_request(qtbot, window, tmp_path):
-    mine = tmp_path / "mine.py"
-    mine.write_text("def step(x, state, p):\n    return state\n", encoding="utf-8")
-    window.files.open_recurrence(mine)
-    qtbot.waitUntil(lambda: window.findChildren(QMessageBox) != [])
-    with qtbot.waitSignal(window.control.error_changed):
-        window.findChild(QMessageBox).reject()
-    qtbot.waitUntil(lambda: window.findChildren(QMessageBox) == [])
-    with qtbot.waitSignal(window.control.auto_run.run_due):
-        window.document.edit(window.session.config.with_engines(("onnx", str(mine))))
-    assert window.findChildren(QMessageBox) == []
-    assert window.verdict.state == "error"
-    window.control.run()
-    window.findChild(QMessageBox).reject()
-    window.document.undo()
-    window.document.undo()
     window.control.auto_run.cancel()
 
 
@@ -168,7 +138,7 @@ def test_a_result_of_earlier_settings_or_files_is_out_of_date(window, monkeypatc
     assert control.outdated
     assert window.verdict.state == "stale"
     show_again()
-    control._on_code_edited()
+    window.code_trust.edited.emit()
     assert control.outdated
     show_again()
     control.run()
@@ -193,7 +163,7 @@ def test_an_opened_document_shows_no_result_of_another_one(qtbot, window, monkey
     window.control.auto_run.cancel()
     # A run of the other document does not come in later. To stop it would restart the worker.
     monkeypatch.setattr(window.runner, "stop", lambda: stopped.append(window.session.config))
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+    with qtbot.finished(window):
         window.runner.run(before.config)
         window.document.take(LARGE, "another large one")
         qtbot.waitUntil(lambda: bool(stopped))
@@ -205,20 +175,20 @@ def test_an_error_of_a_run_is_shown_at_its_field(qtbot, window, tmp_path):
     missing = tmp_path / "missing.npy"
     before = window.session.result
     config = Config.from_mapping({"network": SMALL, "sequence": {"path": str(missing)}})
-    with qtbot.waitSignal(window.runner.failed, timeout=20_000):
+    with qtbot.waitSignal(window.runner.failed):
         window.document.edit(config)
     assert str(missing) in window.panel.errors.get("sequence.path", window.panel.field("sequence.path").failed)
     assert window.verdict.state == "error"
     assert str(missing) in window.verdict.text
     assert window.session.result is before
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+    with qtbot.finished(window):
         window.document.edit(Config.from_mapping({"network": SMALL}))
     assert window.verdict.state in AGREEMENT
 
 
 def test_absurd_sizes_are_refused_with_their_demand(qtbot, window):
     config = Config.from_mapping({"network": {**SMALL, "hidden_size": 10**9}})
-    with qtbot.waitSignal(window.runner.failed, timeout=20_000):
+    with qtbot.waitSignal(window.runner.failed):
         window.document.edit(config)
         window.control.run()
     assert "memory" in window.verdict.text
@@ -236,7 +206,7 @@ def test_a_wrong_field_holds_the_run_back_until_it_is_right(qtbot, window, press
     assert "hidden_size" in window.verdict.text
     line.setFocus()
     line.selectAll()
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+    with qtbot.finished(window):
         QTest.keyClicks(line, "3")
     assert window.verdict.state in AGREEMENT
 
@@ -279,7 +249,7 @@ def test_a_blind_agreement_is_explained_and_can_be_fixed(qtbot, window, run_conf
     assert listed[: listed.count("undetectable")] == ["undetectable"] * len(window.session.result.judgment.undetectable)
     assert window.lanes.hasFocus()
     remedy = window.session.result.judgment.remedy
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+    with qtbot.finished(window):
         window.verdict.remedy_requested.emit(remedy)
     assert window.session.result.config == remedy
     assert window.panel.config == remedy
@@ -290,6 +260,37 @@ def test_a_blind_agreement_is_explained_and_can_be_fixed(qtbot, window, run_conf
 
 @pytest.mark.slow
 def test_every_step_is_audited_when_the_verdict_line_is_asked_to(qtbot, window):
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+    with qtbot.finished(window):
         window.verdict.full_audit_requested.emit()
     assert {audit.coverage for audit in window.session.result.judgment.audits.values()} == {1.0}
+
+
+@pytest.fixture
+def labels(tmp_path, run_config):
+    """A file of labels that the shown run has read."""
+    path = tmp_path / "labels.txt"
+    path.write_text("Mon\n\nWed\n", encoding="utf-8")
+    run_config(SMALL, sequence={"timesteps": 3, "labels": str(path)}, compare={"reference": "manual"})
+    return path
+
+
+@pytest.mark.slow
+def test_the_window_shows_the_label_of_the_selected_time_step(window, labels):
+    words = window.toolbar.transport.label
+    window.session.set_location(window.session.location.moved(timestep=0))
+    assert words.text() == "t = 0 'Mon' of 0–2"
+    window.session.set_location(window.session.location.moved(timestep=1))
+    assert words.text() == "t = 1 of 0–2"
+    assert window.panel.field("sequence.labels").editor.value() == str(labels)
+
+
+@pytest.mark.slow
+def test_edited_labels_are_read_by_a_new_run_and_are_the_fields_fault_until_they_fit(qtbot, window, labels):
+    with qtbot.waitSignal(window.runner.failed):
+        labels.write_text("Tue\n", encoding="utf-8")
+    assert "has 1 line, but the sequence has 3 time steps" in window.panel.field("sequence.labels").failed
+    assert window.session.result.inputs.names.timestep(0) == "Mon"
+    with qtbot.finished(window):
+        labels.write_text("Tue\nWed\nThu\n", encoding="utf-8")
+    assert window.panel.field("sequence.labels").failed == ""
+    assert window.session.result.inputs.names.timesteps == ["Tue", "Wed", "Thu"]

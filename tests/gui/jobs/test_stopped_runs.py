@@ -1,12 +1,19 @@
-"""Runs that are stopped, killed or overtaken, in a window whose worker imports only light engines."""
+"""Runs that are stopped, killed or cut off by the end of their window, in a worker that imports only light engines."""
 
 import os
 import signal
+from typing import Any
 
+import psutil
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QThread
 
 from rnnviz.core.config import Config
+from rnnviz.execution.supervisor import Supervisor
+from rnnviz.gui.jobs.runner import Runner
+from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.theme.theme_manager import ThemeManager
+from tests.leaks import children
 from tests.shared_worker import WarmWorker
 
 LIGHT = {"compare": {"reference": "manual", "candidates": ["onnx"]}}
@@ -21,25 +28,9 @@ LARGE = Config.from_mapping(
 )
 
 
-class LightSupervisor(WarmWorker):
-    """Counts the processes that it has had."""
-
-    def __init__(self, warm: tuple[str, ...] = ("manual",)) -> None:
-        super().__init__(warm)
-        self._known = set()
-
-    def start(self):
-        super().start()
-        self._known.add(self.pid)
-
-    @property
-    def started(self):
-        return len(self._known)
-
-
 @pytest.fixture(scope="module")
 def supervisor():
-    shared = LightSupervisor()
+    shared = WarmWorker()
     yield shared
     shared.really_close()
 
@@ -47,28 +38,23 @@ def supervisor():
 @pytest.fixture
 def window(qtbot, bare_window):
     """A window with the result of SMALL."""
-    with qtbot.waitSignal(bare_window.runner.finished, timeout=20_000):
+    with qtbot.finished(bare_window):
         bare_window.document.edit(SMALL)
         bare_window.control.run()
     return bare_window
 
 
-@pytest.fixture
-def run_large(qtbot, window):
-    """Starts a run that takes many seconds, and waits until an engine is at work."""
-
-    def run_large() -> None:
-        window.document.edit(LARGE)
-        window.control.run()
-        qtbot.waitUntil(lambda: "computing" in window.progress.text, timeout=20_000)
-
-    return run_large
+def run_large(qtbot: Any, window: MainWindow) -> None:
+    """Start a run that takes many seconds, and wait until an engine is at work."""
+    window.document.edit(LARGE)
+    window.control.run()
+    qtbot.waitUntil(lambda: "computing" in window.progress.text)
 
 
 @pytest.mark.slow
-def test_a_run_shows_progress_is_stopped_and_the_next_one_works(qtbot, window, run_large, press):
+def test_a_run_shows_progress_is_stopped_and_the_next_one_works(qtbot, window, press):
     before = window.session.result
-    run_large()
+    run_large(qtbot, window)
     assert window.progress.running
     assert "computing with" in window.verdict.text
     assert window.session.result is before
@@ -79,21 +65,61 @@ def test_a_run_shows_progress_is_stopped_and_the_next_one_works(qtbot, window, r
     assert window.session.result is before
     assert "Stopped" in window.statusBar().currentMessage()
     assert window.verdict.state == "stale"
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+    with qtbot.finished(window):
         window.document.edit(OTHER)
     assert window.verdict.state in ("agree", "blind")
     assert not window.actions_["stop"].isEnabled()
 
 
 @pytest.mark.slow
-def test_a_child_that_is_killed_is_a_message_and_the_next_run_works(qtbot, window, supervisor, run_large):
+def test_a_child_that_is_killed_is_a_message_and_the_next_run_works(qtbot, window, supervisor):
     before = window.session.result
-    run_large()
+    run_large(qtbot, window)
     with qtbot.waitSignal(window.runner.failed):
         os.kill(supervisor.pid, signal.SIGKILL)
     assert window.verdict.state == "error"
     assert "killed by SIGKILL" in window.verdict.text
     assert window.session.result is before
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+    with qtbot.finished(window):
         window.document.edit(OTHER)
     assert window.verdict.state in ("agree", "blind")
+
+
+@pytest.fixture
+def lone_window(qtbot, settings):
+    """A window with its own child process."""
+    window = MainWindow(settings, ThemeManager("light"), Runner(Supervisor(warm=("manual",))))
+    window.show()
+    yield window
+    window.close()
+
+
+@pytest.mark.slow
+def test_closing_during_a_run_ends_thread_and_child_at_once(qtbot, lone_window):
+    before = children()
+    run_large(qtbot, lone_window)
+    started = children() - before
+    assert len(started) == 1
+    lone_window.leave()
+    _, alive = psutil.wait_procs(started, timeout=100)
+    assert alive == []
+    assert [thread for thread in lone_window.findChildren(QThread) if thread.isRunning()] == []
+
+
+def test_closing_a_window_that_never_ran_anything_is_quiet(lone_window):
+    lone_window.close()
+    assert lone_window.findChildren(QThread)
+    assert [thread for thread in lone_window.findChildren(QThread) if thread.isRunning()] == []
+
+
+def test_closing_twice_is_closing_once(lone_window):
+    lone_window.warm_up()
+    assert lone_window.close()
+    lone_window.shut_down()
+    assert lone_window.close()
+
+
+def test_quit_closes(qtbot, lone_window):
+    with qtbot.waitSignal(lone_window.closed):
+        lone_window.actions_["quit"].trigger()
+    assert not lone_window.isVisible()

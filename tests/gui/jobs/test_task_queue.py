@@ -48,7 +48,7 @@ def test_a_task_with_a_defect_is_reported_and_the_next_one_runs(qtbot):
 
 
 def test_a_file_that_is_not_verified_fails_with_its_sentence(qtbot):
-    def refused(_progress) -> str:
+    def refused(_progress):
         raise EngineError("w.npz was not written.")
 
     jobs = TaskQueue()

@@ -1,8 +1,6 @@
 """A lesson made for a test, opened in a whole window."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,9 +76,7 @@ class Read:
 
     @property
     def pane(self) -> LessonPane:
-        pane = self.window.guide.pane
-        assert pane is not None
-        return pane
+        return self.window.guide.pane
 
     @property
     def marks(self) -> list[str]:
@@ -98,7 +94,7 @@ class Read:
             current = result is not None and result.judgment is not None and not control.auto_run.stale
             return current and not self.window.runner.busy and all(row.finding for row in self.pane.rows)
 
-        self.qtbot.waitUntil(settled, timeout=20_000)
+        self.qtbot.waitUntil(settled)
 
     def open(self) -> None:
         self.window.guide.open(self.entry)
@@ -106,25 +102,25 @@ class Read:
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def settings(tmp_path_factory):
     """The settings of the module's window."""
     path = tmp_path_factory.mktemp("settings") / "settings.ini"
     return Settings(QSettings(str(path), QSettings.Format.IniFormat))
 
 
 @pytest.fixture
-def window(shared_window: MainWindow, settings: Settings) -> MainWindow:
+def window(window, settings):
     """The module's window without a lesson; no lesson is begun."""
-    shared_window.guide.leave()
+    window.guide.leave()
     settings.open_lesson = ""
     for name in ("test-1", "test-2"):
         settings.set_lesson_step(name, 0)
-    return shared_window
+    return window
 
 
 @pytest.fixture
-def make_entry(tmp_path: Path) -> Callable[..., LessonEntry]:
-    def make(text: str = LESSON, number: int = 1) -> LessonEntry:
+def make_entry(tmp_path):
+    def make(text=LESSON, number=1):
         path = tmp_path / f"test-{number}.md"
         path.write_text(text, encoding="utf-8")
         return LessonEntry(path.stem, text.partition("\n")[0].removeprefix("# "), "", path, number=number)
@@ -133,7 +129,7 @@ def make_entry(tmp_path: Path) -> Callable[..., LessonEntry]:
 
 
 @pytest.fixture
-def entries(make_entry: Callable[..., LessonEntry], monkeypatch: pytest.MonkeyPatch) -> list[LessonEntry]:
+def entries(make_entry, monkeypatch):
     """The lessons that there are, as far as the guide knows."""
     known = [make_entry(), make_entry(LESSON.replace("A lesson", "Another"), 2)]
     monkeypatch.setattr("rnnviz.gui.lessons.controller.lesson_entries", lambda: known)
@@ -141,7 +137,17 @@ def entries(make_entry: Callable[..., LessonEntry], monkeypatch: pytest.MonkeyPa
 
 
 @pytest.fixture
-def read(qtbot: Any, window: MainWindow, entries: list[LessonEntry]) -> Read:
-    reading = Read(qtbot, window, entries[0])
-    reading.open()
-    return reading
+def open_lesson(qtbot, window):
+    """Opens a lesson, and waits until its step is set up and checked."""
+
+    def open_lesson(entry):
+        reading = Read(qtbot, window, entry)
+        reading.open()
+        return reading
+
+    return open_lesson
+
+
+@pytest.fixture
+def read(open_lesson, entries):
+    return open_lesson(entries[0])

@@ -1,17 +1,24 @@
-"""A lesson: each step set up, its statements checked on the shown numbers, changes by the reader."""
+"""A lesson: each step set up, its statements checked on the shown numbers, its parts highlighted, and changes."""
+
+from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction
+from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtGui import QAction, QTextCursor
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QMessageBox
+from PySide6.QtWidgets import QApplication
 
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.lessons.pane import FoldedLesson
+from rnnviz.gui.lessons.spotlight import SECTION_OF, TAB_OF, VIEW_OF, Spotlight, target_of
+from rnnviz.gui.settings_panel.fields import SECTION_TITLES
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
-from rnnviz.lessons.index import find_lesson, lesson_entries
-from tests.gui.lessons.conftest import Read, changed
+from rnnviz.lessons.index import PARTS, find_entry, find_lesson, lesson_entries
+from tests.gui.lessons.conftest import LESSON, changed
+
+pytestmark = pytest.mark.slow
 
 CONTROL = Qt.KeyboardModifier.ControlModifier
 
@@ -20,7 +27,6 @@ def key(window, pressed, modifiers=Qt.KeyboardModifier.NoModifier):
     QTest.keyClick(QApplication.focusWidget() or window, pressed, modifiers)
 
 
-@pytest.mark.slow
 def test_a_lesson_is_set_up_and_checked_when_it_is_opened(read):
     window, pane = read.window, read.pane
     assert pane.isVisible()
@@ -39,7 +45,6 @@ def test_a_lesson_is_set_up_and_checked_when_it_is_opened(read):
     assert pane.rows[0].accessibleName() == "True: The output is the state."
 
 
-@pytest.mark.slow
 def test_a_lesson_is_read_by_keys_alone_and_reopens_where_it_was_left(read, settings):
     window, pane = read.window, read.pane
     assert not window.actions_["lesson_back"].isEnabled()
@@ -66,7 +71,6 @@ def test_a_lesson_is_read_by_keys_alone_and_reopens_where_it_was_left(read, sett
     assert pane.place.text() == "step 2 of 3"
 
 
-@pytest.mark.slow
 def test_after_the_last_step_next_opens_the_next_lesson_and_then_finishes(read, entries, settings):
     window, pane = read.window, read.pane
     for label in ("Next", "Next", "Next lesson"):
@@ -84,7 +88,6 @@ def test_after_the_last_step_next_opens_the_next_lesson_and_then_finishes(read, 
     read.finish_pending()
 
 
-@pytest.mark.slow
 def test_a_changed_config_has_its_statements_checked_and_is_restored(read):
     window, pane = read.window, read.pane
     own = changed(window.session.config, timesteps=3)
@@ -96,7 +99,7 @@ def test_a_changed_config_has_its_statements_checked_and_is_restored(read):
     assert read.marks == ["False for your config", "False for your config"]
     assert pane.counter.text() == "0 of 2 still true"
     marked = [pane.counter, *(row.mark for row in pane.rows)]
-    assert [label for label in marked if pane._theme.color("wrong").name() in label.styleSheet()] == []
+    assert [label for label in marked if window.theme_manager.theme.color("wrong").name() in label.styleSheet()] == []
     assert pane.rows[1].shown_numbers == ("T = 3",)
     window.session.set_location(Location(timestep=2))
     pane.again.click()
@@ -110,24 +113,16 @@ def test_a_changed_config_has_its_statements_checked_and_is_restored(read):
     read.finish_pending()
 
 
-@pytest.mark.slow
 def test_another_document_folds_the_lesson_to_a_line_that_resumes_it(read):
     window, pane = read.window, read.pane
-    layout = window.main_layout
-    window.guide.leave()
-    side = layout.middle.sizes()[1]
-    read.open()
     other = changed(find_lesson("gru").config, timesteps=3)
     window.document.take(other, "model.onnx: encoder")
-    read.qtbot.waitUntil(lambda: not window.runner.busy and not window.control.auto_run.due)
+    read.qtbot.idle(window)
     line = window.main_layout.findChild(FoldedLesson)
     assert not pane.isVisible()
     assert line.isVisible()
-    assert line.height() < 40
-    assert layout.column.width() < 300
-    assert layout.middle.sizes()[1] == side
     assert line.title.text() == f"Lesson: {pane.lesson_title.text()}, step 1 of 3"
-    assert not layout.is_folded("settings")
+    assert not window.main_layout.is_folded("settings")
     assert read.highlighted is None
     assert window.guide.step is None
     window.document.undo()
@@ -136,12 +131,10 @@ def test_another_document_folds_the_lesson_to_a_line_that_resumes_it(read):
     read.finish_pending()
     assert pane.prose.isVisible()
     assert not line.isVisible()
-    assert layout.column.width() == 420
     assert read.marks == ["True", "True"]
     assert window.document.origin.title == read.entry.heading
 
 
-@pytest.mark.slow
 def test_an_invalid_field_is_reset_when_the_step_is_set_up_again(read):
     line = read.window.panel.field("parameters.scale").editor.controls[0]
     line.setText("much")
@@ -153,7 +146,6 @@ def test_an_invalid_field_is_reset_when_the_step_is_set_up_again(read):
     assert read.marks == ["True", "True"]
 
 
-@pytest.mark.slow
 def test_escape_puts_the_light_out_and_the_link_puts_it_on(read):
     spotlight = read.window.guide.spotlight
     assert spotlight.isVisible()
@@ -165,11 +157,9 @@ def test_escape_puts_the_light_out_and_the_link_puts_it_on(read):
     assert spotlight.isVisible()
 
 
-@pytest.mark.slow
-def test_a_step_shows_the_line_of_the_arithmetic_that_it_computes(qtbot, window, settings):
-    entry = next(entry for entry in lesson_entries() if entry.name == "05-lstm")
-    settings.set_lesson_step(entry.name, 1)
-    Read(qtbot, window, entry).open()
+def test_a_step_shows_the_line_of_the_arithmetic_that_it_computes(qtbot, window, settings, open_lesson):
+    settings.set_lesson_step("05-lstm", 1)
+    open_lesson(find_entry("05-lstm", lesson_entries()))
     window.guide.answer(None)
     arithmetic = window.findChild(ArithmeticView)
     qtbot.waitUntil(lambda: arithmetic.page is not None and arithmetic.page.term_table.line == "c")
@@ -178,18 +168,13 @@ def test_a_step_shows_the_line_of_the_arithmetic_that_it_computes(qtbot, window,
     qtbot.waitUntil(lambda: seen.rect().contains(card.mapTo(seen, card.rect().center())))
 
 
-@pytest.mark.slow
-def test_a_lesson_that_is_not_as_it_must_be_is_a_dialog_and_changes_nothing(bare_window, make_entry):
-    window = bare_window
+def test_a_lesson_that_is_not_as_it_must_be_is_a_dialog_and_changes_nothing(qtbot, window, make_entry):
     window.guide.open(make_entry("# Wrong\n\n## Step\nNo block.\n"))
-    box = window.findChild(QMessageBox)
-    assert "has 0 blocks" in box.text()
-    box.accept()
+    assert "has 0 blocks" in qtbot.question(window).text()
+    qtbot.question(window).accept()
     assert window.guide.lesson is None
-    assert window.guide.pane is None
 
 
-@pytest.mark.slow
 def test_the_included_lessons_are_in_the_menu_and_the_toolbar(qtbot, window):
     entry = lesson_entries()[0]
     action = window.findChild(QAction, f"guided_{entry.name}")
@@ -201,13 +186,146 @@ def test_the_included_lessons_are_in_the_menu_and_the_toolbar(qtbot, window):
     box.setFocus()
     QTest.keyClick(box, Qt.Key.Key_Down)
     assert window.guide.pane.lesson_title.text() == lesson_entries()[1].title
-    qtbot.waitUntil(lambda: not window.runner.busy and not window.control.auto_run.due, timeout=20_000)
+    qtbot.idle(window)
 
 
-@pytest.mark.slow
 def test_the_numbers_of_a_statement_are_copied_in_full(read, clipboard):
     read.pane.rows[0].actions()[0].trigger()
     values = read.window.session.result.reference.output[0, 0]
     copied = clipboard().splitlines()
     assert copied[0] == "The output is the state."
     assert [np.float32(text) for text in copied[2].split("\t")[1].strip("[]").split()] == values.tolist()
+
+
+LINKED = LESSON.replace("is `state`.", "is `state`; [the seed](part:panel.parameters) makes it.")
+
+
+def test_a_link_in_the_text_highlights_the_part_that_it_names_by_mouse_and_keys(window, make_entry, open_lesson):
+    linked = open_lesson(make_entry(LINKED))
+    prose, target = linked.pane.prose, window.panel.reveal_section("parameters")
+    cursor = prose.document().find("the seed", 0)
+    cursor.setPosition(cursor.selectionStart() + 2, QTextCursor.MoveMode.MoveAnchor)
+    QTest.mouseClick(prose.viewport(), Qt.MouseButton.LeftButton, pos=prose.cursorRect(cursor).center())
+    assert linked.highlighted is target
+    linked.qtbot.waitUntil(lambda: not window.guide.spotlight.highlighted.isEmpty())
+    key(window, Qt.Key.Key_Escape)
+    linked.pane.scroll_area.setFocus()
+    for pressed in (Qt.Key.Key_Tab, Qt.Key.Key_Tab, Qt.Key.Key_Return):
+        key(window, pressed)
+        if linked.highlighted is target:
+            break
+    assert linked.highlighted is target
+
+
+FOLLOWING = '''# A lesson that follows
+What it is about.
+
+## The step
+```step
+config = "vanilla-t1"
+[set]
+"sequence.timesteps" = 3
+[[statement]]
+text = "It is relu(u + v)."
+expression = """close(h(layer, direction)[timestep][sample][unit], \\
+               relu(gate('pre_h', layer, direction)[timestep][sample][unit]))"""
+[[statement]]
+text = "The cursor stands at the first step."
+expression = "timestep == 0"
+```
+'''
+
+
+def test_a_statement_about_the_selected_value_follows_the_selection(qtbot, window, make_entry, open_lesson):
+    reading = open_lesson(make_entry(FOLLOWING))
+    hidden = window.session.result.reference.hidden
+    for where, second in ((Location(timestep=2, sample=5, unit=3), "False"), (Location(unit=9), "True")):
+        window.session.set_location(where)
+        shown = f"{hidden[where.index]:.3f}"
+        qtbot.waitUntil(
+            lambda shown=shown, marks=["True", second]: (
+                reading.pane.rows[0].shown_numbers[1] == shown and reading.marks == marks
+            )
+        )
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_the_first_lesson_ends_with_any_number_of_the_users_network(qtbot, window, settings, open_lesson, layers):
+    entry = lesson_entries()[0]
+    settings.set_lesson_step(entry.name, 3)
+    reading = open_lesson(entry)
+    assert (reading.pane.place.text(), reading.marks) == ("step 4 of 4", ["True"] * 3)
+    own = changed(window.session.config, timesteps=4)
+    own = replace(own, parameters=replace(own.parameters, seed=99), network=replace(own.network, num_layers=layers))
+    window.document.edit(own)
+    reading.finish_pending()
+    hidden = window.session.result.reference.hidden
+    of_own = [f"{mark} for your config" for mark in ("True", "True", "False")]
+    for place in np.argwhere(hidden > 0)[::23].tolist():
+        where = Location(*place)
+        window.session.set_location(where)
+        shown = f"{hidden[where.index]:.3f}"
+        qtbot.waitUntil(lambda shown=shown: reading.pane.rows[0].shown_numbers[1] == shown and reading.marks == of_own)
+
+
+def test_a_lesson_says_which_missing_engine_it_needs_or_runs_without_it(qtbot, window, entries, monkeypatch):
+    monkeypatch.setattr("rnnviz.engines.registry.find_spec", lambda name: None if name == "mxnet" else find_spec(name))
+    window.guide.open(find_entry("real-bug", lesson_entries()))
+    pane = window.guide.pane
+    assert pane.note.isVisible()
+    assert "mxnet 1.9.1" in pane.note.text()
+    window.guide.open(entries[0])
+    assert not pane.note.isVisible()
+    qtbot.waitUntil(lambda: all(row.finding is not None and row.finding.holds for row in pane.rows))
+    assert not pane.again.isVisible()
+
+
+def place(window, widget):
+    return QRect(widget.mapTo(window, QPoint()), widget.size())
+
+
+def highlighted(window, spotlight, part):
+    target = target_of(window, part)
+    spotlight.highlight(target.widget, target.area)
+    return spotlight.highlighted
+
+
+def test_every_part_is_highlighted_at_its_place(window, run_config):
+    run_config({"cell": "lstm", "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True})
+    spotlight = Spotlight(window)
+    simple = {
+        "lanes": window.lanes,
+        "panel": window.panel,
+        "run": window.toolbar.run_button,
+        "transport": window.toolbar.transport,
+        "sample": window.toolbar.sample,
+        "colors": window.toolbar.colors,
+        "lesson-box": window.toolbar.lesson,
+        "export": window.toolbar.export,
+    }
+    assert set(PARTS) == {*simple, "lane", "panel.shapes", *TAB_OF, *VIEW_OF, *SECTION_OF}
+    for part, widget in simple.items():
+        assert highlighted(window, spotlight, part) == place(window, widget)
+    for part, title in VIEW_OF.items():
+        area = highlighted(window, spotlight, part)
+        # As far as the scroll area of the side views shows it.
+        assert area.size() == spotlight.target.visibleRegion().boundingRect().size()
+        assert spotlight.target.title == title
+    for part, title in TAB_OF.items():
+        assert highlighted(window, spotlight, part) == place(window, window.main_layout.tabs)
+        assert window.main_layout.tabs.currentWidget().title == title
+        if title == "Arithmetic":
+            assert window.navigation.place.is_gradient == (part == "gradient")
+    for part, section in SECTION_OF.items():
+        area = highlighted(window, spotlight, part)
+        assert spotlight.target.accessibleName() == SECTION_TITLES[section]
+        assert place(window, window.panel).contains(area)
+        assert area.height() > 30
+    window.resize(window.width(), 620)
+    area = highlighted(window, spotlight, "panel.shapes")
+    shapes = window.panel.summary.shapes
+    assert shapes.isVisible()
+    assert area.contains(place(window, shapes))
+    assert place(window, window.panel).contains(area)
+    spotlight.clear()
+    spotlight.deleteLater()

@@ -1,7 +1,6 @@
 """The map of the course: lessons by chapter, connected with those they need, opened by mouse or keys."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
@@ -10,7 +9,6 @@ from PySide6.QtWidgets import QApplication
 
 from rnnviz.gui.lessons.course_map import CourseMap, CourseMapDialog
 from rnnviz.lessons.index import CoursePlace, LessonEntry, lesson_entries
-from tests.gui.lessons.conftest import Read
 
 
 def entry(number: int, chapter: str, *needs: str) -> LessonEntry:
@@ -28,15 +26,11 @@ ENTRIES = (
 
 
 @pytest.fixture
-def course(qtbot: Any) -> CourseMap:
-    made = CourseMap(ENTRIES)
-    qtbot.addWidget(made)
-    made.resize(1000, 500)
-    made.show()
-    return made
+def course(qtbot):
+    return qtbot.on_screen(CourseMap(ENTRIES), 1000, 500)
 
 
-def test_lessons_have_their_needs_times_and_progress(course: CourseMap) -> None:
+def test_lessons_have_their_needs_times_and_progress(course):
     course.show_progress(("01-a",), {"01-a": 4, "02-b": 2}, "03-c")
     nodes = course.nodes
     assert list(nodes) == ["01-a", "02-b", "04-d", "03-c", "05-e", "06-f"]
@@ -51,7 +45,7 @@ def test_lessons_have_their_needs_times_and_progress(course: CourseMap) -> None:
     assert course.grab().toImage() != before, "its connections are highlighted"
 
 
-def test_every_lesson_is_reached_and_opened_by_keys(course: CourseMap, qtbot: Any) -> None:
+def test_every_lesson_is_reached_and_opened_by_keys(course, qtbot):
     course.show_progress((), {}, "")
     nodes = course.nodes
     assert course.focusWidget() is nodes["01-a"]
@@ -69,7 +63,7 @@ def test_every_lesson_is_reached_and_opened_by_keys(course: CourseMap, qtbot: An
 
 
 @pytest.mark.slow
-def test_the_map_opens_a_lesson_and_closes(qtbot: Any, window: Any) -> None:
+def test_the_map_opens_a_lesson_and_closes(qtbot, window):
     window.welcome.show()
     window.actions_["course_map"].trigger()
     dialog = next(widget for widget in QApplication.topLevelWidgets() if isinstance(widget, CourseMapDialog))
@@ -78,17 +72,15 @@ def test_the_map_opens_a_lesson_and_closes(qtbot: Any, window: Any) -> None:
     qtbot.waitUntil(lambda: window.guide.lesson is not None)
     assert window.guide.lesson.name == "03-bidirectional"
     assert not window.welcome.shown
-    Read(qtbot, window, lesson_entries()[2]).finish_pending()
+    qtbot.idle(window)
 
 
 @pytest.mark.slow
-def test_an_open_lesson_is_exported_as_a_handout(
-    qtbot: Any, window: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_open_lesson_is_exported_as_a_handout(qtbot, window, open_lesson, tmp_path, monkeypatch):
     path = tmp_path / "handout.html"
     monkeypatch.setattr("rnnviz.gui.export.exporter.ask_new_file", lambda *arguments: arguments[-1](path))
     assert not window.actions_["export_handout"].isEnabled()
-    Read(qtbot, window, lesson_entries()[0]).open()
-    with qtbot.waitSignal(window.jobs.done, timeout=20_000):
+    open_lesson(lesson_entries()[0])
+    with qtbot.waitSignal(window.jobs.done):
         window.actions_["export_handout"].trigger()
     assert f"<h1>{lesson_entries()[0].title}</h1>" in path.read_text(encoding="utf-8")

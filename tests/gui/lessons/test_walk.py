@@ -32,18 +32,10 @@ _ARROW = re.compile(r"[Pp]ress\s+the\s+(left|right)\s+arrow\s+key(?:\s+(two|thre
 
 
 @pytest.fixture
-def reader(qtbot, window):
+def reader(window, open_lesson):
     """Opens a lesson in the window, whatever was read before."""
-
-    def begin(number: int) -> Read:
-        reading = Read(qtbot, window, lesson_entries()[number - 1])
-        reading.open()
-        return reading
-
-    before = window.size()
     window.resize(*ON_THE_SCREEN)
-    yield begin
-    window.resize(before)
+    return lambda number: open_lesson(lesson_entries()[number - 1])
 
 
 def press_arrows(window, prose: str) -> None:
@@ -60,7 +52,6 @@ def press_arrows(window, prose: str) -> None:
 def follow(reading: Read) -> None:
     """Check that the current step's part and the parts of its links are seen, and do what its text says."""
     window, step = reading.window, reading.window.guide.step
-    assert step is not None
     pane, spotlight = reading.pane, window.guide.spotlight
     inside = QRect(window.rect())
     assert (window.width(), window.height()) == ON_THE_SCREEN
@@ -116,7 +107,6 @@ def try_task(reading: Read, step: LessonStep) -> None:
 
 def walk(reading: Read) -> None:
     lesson = reading.window.guide.lesson
-    assert lesson is not None
     for number, step in enumerate(lesson.steps):
         walk_to(reading, number)
         if step.task is not None:

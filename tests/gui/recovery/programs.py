@@ -38,6 +38,7 @@ def watched(settings):
         config = window.session.config
         window.document.edit(replace(config, network=replace(config.network, hidden_size=5)))
 
+    window.runner.started.connect(lambda _config: print("started", flush=True))
     window.runner.finished.connect(lambda *_: print("finished", window.verdict.state, flush=True))
     window.runner.failed.connect(lambda event: print("failed", event.sentence, flush=True))
     window.statusBar().messageChanged.connect(lambda text: text and print("note", text, flush=True))
@@ -56,9 +57,13 @@ class Program:
     home: Path
     temporary: Path
 
+    @property
+    def windows(self) -> Path:
+        """The folder of its unsaved sessions."""
+        return self.home / ".local" / "state" / "rnnviz" / "windows"
+
     def until(self, begins: str) -> str:
         """Wait for a line that begins so, and return what follows."""
-        assert self.process.stdout is not None
         told = []
         for line in self.process.stdout:
             told.append(line)

@@ -2,7 +2,6 @@
 
 import signal
 import stat
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
-from PySide6.QtWidgets import QFileDialog, QLineEdit, QMessageBox
 
 from rnnviz.core.resources import resource_path
 from rnnviz.gui.commands.menus import RecentMenu
@@ -22,6 +20,8 @@ from tests.gui.recovery.programs import window_program
 from tests.security.test_written_files import contents, open_mask
 
 __all__ = ["open_mask"]
+
+pytestmark = pytest.mark.slow
 
 TEXT = """
 network = {{ cell = "{cell}", input_size = 3, hidden_size = 4 }}
@@ -37,18 +37,18 @@ CELL = (
 
 
 @pytest.fixture
-def ran(tmp_path: Path) -> Path:
+def ran(tmp_path):
     """The file that the code in the sessions creates when it runs."""
     return tmp_path / "ran"
 
 
 @pytest.fixture(params=[STEP, CELL], ids=["step", "cell"])
-def write(request: pytest.FixtureRequest, tmp_path: Path, ran: Path) -> Callable[..., Path]:
+def write(request, tmp_path, ran):
     """Writes a session from elsewhere, with a copy of the code or with its path alone."""
 
     text, code = request.param
 
-    def write(name: str, *, copied: bool) -> Path:
+    def write(name, *, copied):
         folder = tmp_path / name
         folder.mkdir()
         np.save(folder / "x.npy", np.ones((2, 3), np.float32))
@@ -64,77 +64,65 @@ def write(request: pytest.FixtureRequest, tmp_path: Path, ran: Path) -> Callable
     return write
 
 
-def by_dialog(window: MainWindow, path: Path) -> None:
+def by_dialog(qtbot: Any, window: MainWindow, path: Path) -> None:
     window.actions_["open"].trigger()
-    dialog = next(dialog for dialog in window.findChildren(QFileDialog) if dialog.isVisible())
-    dialog.findChild(QLineEdit).setText(str(path))
-    dialog.accept()
+    qtbot.choose_file(window, path)
 
 
-def by_drop(window: MainWindow, path: Path) -> None:
+def by_drop(_qtbot: Any, window: MainWindow, path: Path) -> None:
     dragged = QMimeData()
     dragged.setUrls([QUrl.fromLocalFile(str(path))])
     copy, none = Qt.DropAction.CopyAction, Qt.KeyboardModifier.NoModifier
     window.dropEvent(QDropEvent(QPointF(9, 9), copy, dragged, Qt.MouseButton.LeftButton, none))
 
 
-def by_recent_entry(window: MainWindow, path: Path) -> None:
+def by_recent_entry(_qtbot: Any, window: MainWindow, path: Path) -> None:
     menu = window.findChild(RecentMenu)
     menu.aboutToShow.emit()
     next(action for action in menu.actions() if action.data() == path).trigger()
 
 
-def by_command_line(window: MainWindow, path: Path) -> None:
+def by_command_line(_qtbot: Any, window: MainWindow, path: Path) -> None:
     window.begin(path)
 
 
-def asked(qtbot: Any, window: MainWindow) -> QMessageBox:
-    qtbot.waitUntil(lambda: any(box.isVisible() for box in window.findChildren(QMessageBox)))
-    return next(box for box in window.findChildren(QMessageBox) if box.isVisible())
+@pytest.fixture
+def window(bare_window):
+    return bare_window
 
 
-def answer(qtbot: Any, box: QMessageBox, text: str) -> None:
-    (button,) = [button for button in box.buttons() if text in button.text().replace("&", "")]
-    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-
-
-@pytest.mark.slow
-def test_however_a_session_is_opened_its_code_runs_only_if_the_user_agrees(
-    qtbot: Any, window: MainWindow, write: Callable[..., Path], ran: Path
-) -> None:
+def test_however_a_session_is_opened_its_code_runs_only_if_the_user_agrees(qtbot, window, write, ran):
     copied, named = write("copied", copied=True), write("named", copied=False)
     before = window.session.result
     opened = [(by_command_line, named), (by_dialog, copied), (by_drop, named), (by_recent_entry, copied)]
     for open_it, path in opened:
-        open_it(window, path)
-        box = asked(qtbot, window)
+        open_it(qtbot, window, path)
+        box = qtbot.question(window)
         assert window.document.path == path
         (code,) = window.session.config.code_files
         assert code in box.text()
         with qtbot.waitSignal(window.control.error_changed) as told:
-            answer(qtbot, box, "Don't run")
+            qtbot.answer(window, "Don't run")
         assert told.args == [f"Not run: you declined to run code from {code}."]
         assert not window.runner.busy
         assert window.session.result is before
         assert window.code_trust.trusted == frozenset()
         assert not ran.exists()
     window.actions_["run"].trigger()
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        answer(qtbot, asked(qtbot, window), "Run code")
+    with qtbot.finished(window):
+        qtbot.answer(window, "Run code")
     assert ran.exists()
     assert window.verdict.state == "agree"
     # Who agreed to the copy in one session has not agreed to that in another, whatever it is called.
     ran.unlink()
-    by_dialog(window, write("other", copied=True))
-    answer(qtbot, asked(qtbot, window), "Don't run")
+    by_dialog(qtbot, window, write("other", copied=True))
+    qtbot.answer(window, "Don't run")
     assert not ran.exists()
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("open_mask")
-def test_a_program_that_is_started_on_a_session_asks_first_and_writes_to_its_own_private_folders_alone(
-    tmp_path: Path, write: Callable[..., Path], ran: Path
-) -> None:
+@pytest.mark.parametrize("write", [STEP], indirect=True)
+def test_a_program_on_a_session_asks_first_and_writes_to_its_own_private_folders_alone(tmp_path, write, ran):
     path = write("theirs", copied=True)
     (tmp_path / "home").mkdir()
     (tmp_path / "tmp").mkdir()
@@ -148,8 +136,8 @@ def test_a_program_that_is_started_on_a_session_asks_first_and_writes_to_its_own
         assert [stat.S_IMODE(folder.stat().st_mode) for folder in private] == [0o700] * len(private)
         (unpacked,) = (*program.home.rglob("mine.py"), *program.temporary.rglob("mine.py"))
         assert any(unpacked.is_relative_to(folder) for folder in private)
-        program.process.send_signal(signal.SIGINT)
-        assert program.end()[0] == 0
+        program.process.send_signal(signal.SIGHUP)
+        assert program.end()[0] == 128 + signal.SIGHUP
     assert not ran.exists()
     after = contents(tmp_path)
     assert {file: after[file] for file in before} == before

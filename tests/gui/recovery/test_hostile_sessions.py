@@ -115,7 +115,6 @@ def restore(window: MainWindow, path: Path) -> bool:
 
 def assert_usable(window: MainWindow) -> None:
     """Everything is where the user could have brought it, and follows the keyboard."""
-    assert window.session.result is not None
     assert window.session.location == window.session.location.within(window.session.result.shape)
     geometry = window.lanes.geometry_in_view
     if geometry is not None:
@@ -128,15 +127,15 @@ def assert_usable(window: MainWindow) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [examples(64), pytest.param(400, marks=pytest.mark.nightly)], ids=["few", "many"])
-def test_any_record_of_a_session_opens_or_is_refused(count, shared_window, tmp_path):
-    window, path = shared_window, tmp_path / "a.rnnviz"
+def test_any_record_of_a_session_opens_or_is_refused(count, window, tmp_path):
+    path = tmp_path / "a.rnnviz"
     config = dump_config(window.session.config)
     record = json.dumps(real_record(window))
     outcomes = []
 
     @settings(max_examples=count, suppress_health_check=list(HealthCheck))
     @given(mutations())
-    def check(mutate: Callable[[dict[str, Any]], None]) -> None:
+    def check(mutate):
         changed = json.loads(record)
         mutate(changed)
         write(path, changed, config)

@@ -15,7 +15,7 @@ from tests.full_disk import files_of_at_most
 
 
 @pytest.fixture
-def left(tmp_path: Path) -> Path:
+def left(tmp_path):
     """The folder of a process that has ended."""
     code = (
         "import sys; from rnnviz.gui.recovery.recovery_dir import RecoveryDir; from pathlib import Path; "
@@ -40,7 +40,6 @@ def test_an_abandoned_folder_is_found_and_taken_once(tmp_path, left):
     first.autosave.write_text("mine")
     assert first.abandoned() == second.abandoned() == [left]
     taken = first.claim(left)
-    assert taken is not None
     assert (taken / AUTOSAVE).read_text() == "kept"
     assert second.claim(left) is None
     assert second.abandoned() == []

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import QSettings, Qt
-from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QMessageBox
+from PySide6.QtWidgets import QApplication, QMessageBox
 
 from rnnviz.captures.rnn_capture import capture
 from rnnviz.core.engine_spec import display_name
@@ -19,6 +19,7 @@ from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.io.config_toml import parse_config
 from rnnviz.io.session import read_session
 from tests.explain.arithmetics import explain_at
+from tests.gui.conftest import visible_of
 from tests.gui.views.unrolled.seen import computing, picture_complete
 
 pytestmark = pytest.mark.slow
@@ -37,26 +38,26 @@ compare = { candidates = ["onnx", "bug:no-h2h-bias"] }
 
 
 @pytest.fixture
-def choose(qtbot, window):
-    """Answers the file dialog that is open, and returns its title."""
-
-    def choose(path: Path) -> str:
-        qtbot.waitUntil(lambda: any(d.isVisible() for d in window.findChildren(QFileDialog)))
-        dialog = next(d for d in window.findChildren(QFileDialog) if d.isVisible())
-        dialog.findChild(QLineEdit).setText(str(path))
-        dialog.accept()
-        return dialog.windowTitle()
-
-    return choose
+def window(bare_window):
+    return bare_window
 
 
 @pytest.fixture
-def customized(qtbot, window, press, tmp_path) -> Path:
+def saved(qtbot, window, tmp_path):
+    """The file of a session, once the window has saved it."""
+    path = tmp_path / "mine.rnnviz"
+    window.sessions.save(path)
+    qtbot.waitUntil(lambda: window.document.path == path and not window.jobs.busy)
+    return path
+
+
+@pytest.fixture
+def customized(qtbot, window, press, tmp_path):
     """The window on a config that reads a file, with a changed view state; the folder of both."""
     folder = tmp_path / "here"
     folder.mkdir()
     np.save(folder / "x.npy", np.random.default_rng(3).normal(size=(2, 40, 3)).astype(np.float32))
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+    with qtbot.finished(window):
         window.document.edit(parse_config(TEXT, folder))
     window.main_layout.fold("settings", folded=True)
     player = window.player
@@ -102,8 +103,9 @@ def pictures(qtbot, window) -> list[bytes]:
 
 def assert_files_stay_with_the_session(window, qtbot, folder: Path) -> None:
     """A file that names what goes with the window would be worth nothing when it is closed."""
-    assert window.files._save(folder / "mine.toml") is False
-    box = next(box for box in window.findChildren(QMessageBox) if box.isVisible())
+    window.actions_["save_as"].trigger()
+    qtbot.choose_file(window, folder / "mine.toml")
+    box = qtbot.question(window)
     assert "x.npy, which exists only inside the open session" in box.text()
     box.accept()
     assert not (folder / "mine.toml").exists()
@@ -112,15 +114,14 @@ def assert_files_stay_with_the_session(window, qtbot, folder: Path) -> None:
     qtbot.waitUntil(lambda: "with 1 file." in window.statusBar().currentMessage())
 
 
-@pytest.mark.slow
-def test_a_session_with_files_shows_the_same_pictures_on_another_machine(
-    qtbot, window, make_window, supervisor, press, choose, customized, settings, tmp_path
+def test_a_session_with_files_shows_the_same_pictures_elsewhere(
+    qtbot, window, make_window, press, customized, settings, tmp_path
 ):
     path = customized / "mine.rnnviz"
     look = view_state_of(window)
     window.setFocus()
     press(Qt.Key.Key_S, CONTROL | ALT | SHIFT)
-    assert "1 file, 1" in choose(path)
+    assert "1 file, 1" in qtbot.choose_file(window, path)
     qtbot.waitUntil(lambda: window.windowTitle() == "mine.rnnviz[*]")
     assert not window.isWindowModified()
     # Reported by the saving thread after the window has the new name.
@@ -134,8 +135,8 @@ def test_a_session_with_files_shows_the_same_pictures_on_another_machine(
     moved = Path(shutil.move(path, home / "mine.rnnviz"))
     shutil.rmtree(customized)
     settings.__init__(QSettings(str(home / "settings.ini"), QSettings.Format.IniFormat))
-    other = make_window(supervisor, (1300, 820))
-    with qtbot.waitSignal(other.runner.finished, timeout=20_000):
+    other = make_window((1300, 820))
+    with qtbot.finished(other):
         other.begin(moved)
     qtbot.waitUntil(lambda: other.lanes.chosen_camera() is not None)
     assert (view_state_of(other), view_choices_of(other)) == (look, chosen)
@@ -155,24 +156,22 @@ def test_a_session_with_files_shows_the_same_pictures_on_another_machine(
     qtbot.waitUntil(lambda: pictures(qtbot, other) == before)
 
 
-def test_a_session_is_saved_in_place_and_opened_by_key_and_undo_leaves_it_open(
-    qtbot, window, press, choose, customized, tmp_path
-):
+def test_a_session_is_saved_in_place_and_opened_by_key(qtbot, window, press, customized, tmp_path):
     path = tmp_path / "plain"
     press(Qt.Key.Key_S, CONTROL | ALT)
-    choose(path)
+    qtbot.choose_file(window, path)
     path = path.with_suffix(".rnnviz")
     qtbot.waitUntil(lambda: window.document.path == path)
     window.session.set_location(Location(0, 0, 3, 0, 1))
     press(Qt.Key.Key_S, CONTROL)
     qtbot.waitUntil(lambda: not window.jobs.busy)
     saved = window.session.config
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+    with qtbot.finished(window):
         window.document.take(parse_config(TEXT.replace("lstm", "gru"), customized), "other")
     window.session.set_location(Location(1, 0, 0, 0, 0))
     press(Qt.Key.Key_O, CONTROL)
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        choose(path)
+    with qtbot.finished(window):
+        qtbot.choose_file(window, path)
     assert window.session.config == saved
     assert window.session.location == Location(0, 0, 3, 0, 1)
     press(Qt.Key.Key_Z, CONTROL)
@@ -180,20 +179,18 @@ def test_a_session_is_saved_in_place_and_opened_by_key_and_undo_leaves_it_open(
     assert window.session.location == Location(0, 0, 3, 0, 1)
 
 
-def test_a_session_whose_file_is_missing_names_it_and_restores_the_view_once_it_is_found(
-    qtbot, window, make_window, supervisor, customized, tmp_path
+def test_a_session_whose_file_is_missing_names_it_and_restores_the_view_later(
+    qtbot, window, make_window, customized, saved, tmp_path
 ):
-    window.sessions.save(tmp_path / "mine.rnnviz")
-    qtbot.waitUntil(lambda: window.document.path == tmp_path / "mine.rnnviz")
     look, limit = view_state_of(window), Limit("fixed", -0.5, 0.5)
     window.session.set_limit(limit)
-    window.sessions.save(tmp_path / "mine.rnnviz")
+    window.sessions.save(saved)
     qtbot.waitUntil(lambda: not window.jobs.busy)
     kept = (customized / "x.npy").rename(tmp_path / "elsewhere.npy")
-    other = make_window(supervisor)
-    other.begin(tmp_path / "mine.rnnviz")
-    qtbot.waitUntil(lambda: "x.npy does not exist" in (other.verdict._error or ""), timeout=20_000)
-    with qtbot.waitSignal(other.runner.finished, timeout=20_000):
+    other = make_window()
+    other.begin(saved)
+    qtbot.waitUntil(lambda: "x.npy does not exist" in other.verdict.text)
+    with qtbot.finished(other):
         config = other.session.config
         other.document.edit(replace(config, sequence=replace(config.sequence, path=str(kept))))
         other.control.run()
@@ -207,19 +204,15 @@ def test_a_session_that_is_none_is_a_dialog_and_changes_nothing(qtbot, window, t
     path.write_text("hello")
     before = window.session.config
     window.files.drop([path])
-    qtbot.waitUntil(lambda: any(box.isVisible() for box in window.findChildren(QMessageBox)))
-    box = next(box for box in window.findChildren(QMessageBox) if box.isVisible())
+    box = qtbot.question(window)
     assert "a.rnnviz is not a valid session" in box.text()
     box.accept()
     assert window.session.config == before
     assert window.files.recent.paths() == []
 
 
-def test_choices_of_the_view_modify_a_session_but_looking_at_it_does_not(qtbot, window, customized, tmp_path):
-    path, session = tmp_path / "mine.rnnviz", window.session
-    window.sessions.save(path)
-    qtbot.waitUntil(lambda: window.document.path == path)
-    units, color = window.findChild(UnitsPlot), session.color_by
+def test_choices_of_the_view_modify_a_session_but_looking_at_it_does_not(qtbot, window, customized, saved):
+    session, units, color = window.session, window.findChild(UnitsPlot), window.session.color_by
     # Looked at: the end of the range, too, comes with another sample.
     session.set_location(Location(0, 0, 3, 0, 1))
     window.lanes.zoom_time(2.0)
@@ -235,8 +228,7 @@ def test_choices_of_the_view_modify_a_session_but_looking_at_it_does_not(qtbot, 
     units.pin_button.click()
     assert window.isWindowModified()
     assert not window.close()
-    box = next(box for box in window.findChildren(QMessageBox) if box.isVisible())
-    box.button(QMessageBox.StandardButton.Cancel).click()
+    qtbot.answer(window, "Cancel")
     pinned = units.pinned
     window.files.save()
     qtbot.waitUntil(lambda: not window.isWindowModified())
@@ -251,8 +243,9 @@ def test_choices_of_the_view_modify_a_session_but_looking_at_it_does_not(qtbot, 
         qtbot.waitUntil(lambda: not window.isWindowModified())
     units.choice.choose("c")
     assert window.isWindowModified()
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
-        window.files._open(path)
+    window.files.open(saved)
+    with qtbot.finished(window):
+        qtbot.answer(window, "Discard")
     qtbot.waitUntil(lambda: window.lanes.ranges.query is not None)
     assert units.pinned == pinned
     assert not window.isWindowModified()
@@ -261,46 +254,40 @@ def test_choices_of_the_view_modify_a_session_but_looking_at_it_does_not(qtbot, 
     assert not window.isWindowModified()
 
 
-def test_two_windows_on_one_session_ask_before_overwriting(
-    qtbot, window, make_window, supervisor, customized, tmp_path
-):
-    path = tmp_path / "ours.rnnviz"
-    window.sessions.save(path)
-    qtbot.waitUntil(lambda: window.document.path == path)
-    other = make_window(supervisor)
-    with qtbot.waitSignal(other.runner.finished, timeout=20_000):
-        other.begin(path)
+def test_two_windows_on_one_session_ask_before_overwriting(qtbot, window, make_window, customized, saved, tmp_path):
+    other = make_window()
+    with qtbot.finished(other):
+        other.begin(saved)
     other.document.edit(parse_config(TEXT.replace("num_layers = 2", "num_layers = 3"), customized))
     other.files.save()
     qtbot.waitUntil(lambda: not other.document.modified)
     # Here both share a process that computes for one at a time; a program has one for its own window.
-    qtbot.waitUntil(lambda: not other.control.auto_run.due and not other.runner.busy)
-    theirs = path.read_bytes()
+    qtbot.idle(other)
+    theirs = saved.read_bytes()
     window.document.edit(parse_config(TEXT.replace("num_layers = 2", "num_layers = 1"), customized))
     for answer in ("Cancel", "Overwrite"):
         window.files.save()
-        box = next(box for box in window.findChildren(QMessageBox) if box.isVisible())
-        assert f"Another window or program wrote {path}" in box.text()
-        assert path.read_bytes() == theirs
-        next(button for button in box.buttons() if button.text().replace("&", "") == answer).click()
+        assert f"Another window or program wrote {saved}" in qtbot.question(window).text()
+        assert saved.read_bytes() == theirs
+        qtbot.answer(window, answer)
         assert window.document.modified
     qtbot.waitUntil(lambda: not window.document.modified)
-    assert read_session(path, lambda: tmp_path).config.network.num_layers == 1
+    assert read_session(saved, lambda: tmp_path).config.network.num_layers == 1
     # What this window has written itself is known to it.
     window.document.edit(parse_config(TEXT, customized))
     window.files.save()
     qtbot.waitUntil(lambda: not window.document.modified)
-    assert not any(box.isVisible() for box in window.findChildren(QMessageBox))
+    assert not visible_of(window, QMessageBox)
 
 
-def test_a_capture_is_opened_compared_explained_and_saved_again(qtbot, window, make_window, supervisor, tmp_path):
+def test_a_capture_is_opened_compared_explained_and_saved_again(qtbot, window, make_window, tmp_path):
     torch = pytest.importorskip("torch")
     decoder, path = torch.nn.Sequential(torch.nn.GRUCell(3, 4)), tmp_path / "loop.rnnviz"
     with capture(decoder) as captured:
         for x in torch.randn(6, 2, 3):
             decoder(x)
     captured[0].save(path)
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+    with qtbot.finished(window):
         window.begin(path)
     result = window.session.result
     assert window.windowTitle() == "0 (loop.rnnviz)[*]"
@@ -316,7 +303,7 @@ def test_a_capture_is_opened_compared_explained_and_saved_again(qtbot, window, m
     assert line.text() == "0.capture.npz"
     assert "the session contains" in line.toolTip()
     assert explain_at(result, Location(timestep=1, unit=2)).place.timestep == 1
-    with qtbot.waitSignal(window.runner.finished, timeout=30_000):
+    with qtbot.finished(window):
         compare = replace(window.session.config.compare, candidates=("manual", "torch", "onnx"))
         window.document.edit(replace(window.session.config, compare=compare))
         window.control.run()
@@ -324,8 +311,8 @@ def test_a_capture_is_opened_compared_explained_and_saved_again(qtbot, window, m
     window.sessions.save(tmp_path / "again.rnnviz")
     qtbot.waitUntil(lambda: window.document.path == tmp_path / "again.rnnviz" and not window.jobs.busy)
     path.unlink()
-    other = make_window(supervisor)
-    with qtbot.waitSignal(other.runner.finished, timeout=30_000):
+    other = make_window()
+    with qtbot.finished(other):
         other.begin(tmp_path / "again.rnnviz")
     assert display_name(other.session.result.reference.engine) == "0"
     assert other.session.config.sequence.seams == (1, 2, 3, 4, 5)

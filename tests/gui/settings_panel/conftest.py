@@ -1,15 +1,12 @@
 """A panel on the screen, and what a user does with it."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from rnnviz.core.config import Config
 from rnnviz.gui.settings_panel.config_panel import ConfigPanel
-from rnnviz.gui.settings_panel.editors import ChoiceEditor, LineEditor
+from rnnviz.gui.settings_panel.editors import ChoiceEditor
 from tests.leaks import nothing_is_left_running
 
 __all__ = ["nothing_is_left_running"]
@@ -24,23 +21,20 @@ ENGINES = {"gluon": None, "manual": None, "onnx": None, "torch": "The engine tor
 
 
 @pytest.fixture
-def panel(qtbot) -> ConfigPanel:
+def panel(qtbot):
     widget = ConfigPanel(CONFIG)
-    qtbot.addWidget(widget)
     widget.set_engines(ENGINES)
-    widget.resize(240, 700)
-    with qtbot.waitExposed(widget):
-        widget.show()
+    qtbot.on_screen(widget, 240, 700)
+    qtbot.waitUntil(widget.isVisible)
     return widget
 
 
 @pytest.fixture
-def type_into(panel) -> Callable[[str, str], None]:
+def type_into(panel):
     """Replaces a field's text by typing."""
 
-    def type_into(key: str, text: str) -> None:
+    def type_into(key, text):
         editor = panel.field(key).editor
-        assert isinstance(editor, LineEditor)
         editor.line.setFocus()
         editor.line.selectAll()
         if text:
@@ -52,10 +46,10 @@ def type_into(panel) -> Callable[[str, str], None]:
 
 
 @pytest.fixture
-def choose(panel) -> Callable[[str, Any], None]:
+def choose(panel):
     """Chooses from a list with the arrow keys."""
 
-    def choose(key: str, choice: Any) -> None:
+    def choose(key, choice):
         editor = panel.field(key).editor
         combo = editor.combo
         assert isinstance(editor, ChoiceEditor) or key == "compare.reference"

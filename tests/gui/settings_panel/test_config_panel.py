@@ -13,8 +13,8 @@ from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import declarations
 from rnnviz.gui.settings_panel.config_panel import ConfigPanel
 from rnnviz.gui.settings_panel.fields import label
+from rnnviz.gui.settings_panel.widgets import FieldMessage, FreeSpinBox
 from tests.gui.settings_panel.conftest import CONFIG
-from tests.profiles import nightly_except
 from tests.strategies import any_config_mappings
 
 KEYS = [f"{name}.{key}" for name, section in SECTIONS.items() for key in declarations(section)]
@@ -25,7 +25,7 @@ def with_key(config: Config, dotted: str, value: Any) -> Config:
     return replace(config, **{section: replace(getattr(config, section), **{key: value})})
 
 
-def test_every_declared_key_has_a_field_with_a_name_and_a_reason(panel) -> None:
+def test_every_declared_key_has_a_field_with_a_name_and_a_reason(panel):
     for dotted in KEYS:
         field = panel.field(dotted)
         assert field.editor.controls[0].accessibleName(), dotted
@@ -33,30 +33,16 @@ def test_every_declared_key_has_a_field_with_a_name_and_a_reason(panel) -> None:
         assert field.config_field.why in field.editor.widget.toolTip().replace("\n", " ")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dotted", "typed", "value"),
-    nightly_except(
-        [
-            ("network.input_size", "7", 7),
-            ("network.hidden_size", " 256", 256),
-            ("network.num_layers", "3", 3),
-            ("sequence.batch_size", "1", 1),
-            ("sequence.timesteps", "1000", 1000),
-            ("sequence.seed", "9223372036854775807", 2**63 - 1),
-            ("parameters.scale", "0.25", 0.25),
-            ("parameters.scale", "1e-3", 0.001),
-            ("parameters.seed", "0", 0),
-            ("compare.rtol", "0", 0.0),
-            ("compare.atol", "1e-6", 1e-6),
-        ],
+    [
         ("network.hidden_size", " 256", 256),
         ("sequence.seed", "9223372036854775807", 2**63 - 1),
         ("parameters.scale", "1e-3", 0.001),
         ("compare.rtol", "0", 0.0),
-    ),
+    ],
 )
-def test_a_typed_value_is_in_the_config_at_once(panel, type_into, dotted, typed, value) -> None:
+def test_a_typed_value_is_in_the_config_at_once(panel, type_into, dotted, typed, value):
     edits = []
     panel.config_edited.connect(edits.append)
     type_into(dotted, typed)
@@ -66,65 +52,34 @@ def test_a_typed_value_is_in_the_config_at_once(panel, type_into, dotted, typed,
 
 @pytest.mark.parametrize(
     ("dotted", "choice"),
-    nightly_except(
-        [
-            *(("network.cell", cell) for cell in ("rnn_tanh", "lstm", "gru")),
-            ("network.layout", "TNC"),
-            ("network.dtype", "float64"),
-            *(("sequence.source", source) for source in ("uniform", "impulse", "sine")),
-            *(("parameters.initializer", initializer) for initializer in ("normal", "uniform", "orthogonal")),
-            ("parameters.bias", "zeros"),
-            ("initial_state.source", "normal"),
-        ],
+    [
         ("network.cell", "lstm"),
         ("network.dtype", "float64"),
         ("sequence.source", "sine"),
         ("parameters.initializer", "orthogonal"),
-    ),
+    ],
 )
-def test_a_choice_made_with_the_keyboard_is_in_the_config(panel, qtbot, choose, dotted, choice) -> None:
+def test_a_choice_made_with_the_keyboard_is_in_the_config(panel, qtbot, choose, dotted, choice):
     with qtbot.waitSignal(panel.config_edited):
         choose(dotted, choice)
     assert panel.config == with_key(CONFIG, dotted, choice)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("dotted", "typed", "meant"),
-    nightly_except(
-        [
-            ("network.input_size", "0", 0),
-            ("network.hidden_size", "-3", -3),
-            ("network.hidden_size", "2.5", 2.5),
-            ("network.hidden_size", "ten", "ten"),
-            ("network.hidden_size", "", None),
-            ("network.num_layers", "1001", 1001),
-            ("network.num_layers", "", ""),
-            ("sequence.batch_size", "1,000", "1,000"),
-            ("sequence.timesteps", "1000000001", 1_000_000_001),
-            ("sequence.seed", "-1", -1),
-            ("parameters.scale", "0", 0),
-            ("parameters.scale", "nan", float("nan")),
-            ("parameters.seed", "9223372036854775808", 2**63),
-            ("compare.rtol", "-1e-6", -1e-6),
-            ("compare.atol", "inf", float("inf")),
-        ],
+    [
         ("network.hidden_size", "2.5", 2.5),
-        ("network.hidden_size", "", None),
-        ("network.num_layers", "", ""),
+        ("network.hidden_size", "", ""),
+        ("network.num_layers", "ten", "ten"),
         ("sequence.timesteps", "1000000001", 1_000_000_001),
         ("parameters.seed", "9223372036854775808", 2**63),
+        ("parameters.scale", "nan", float("nan")),
         ("compare.rtol", "-1e-6", -1e-6),
-    ),
+    ],
 )
-def test_a_wrong_value_is_answered_at_its_field_as_on_the_command_line(
-    panel, qtbot, type_into, dotted, typed, meant
-) -> None:
+def test_a_wrong_value_is_answered_at_its_field_as_on_the_command_line(panel, qtbot, type_into, dotted, typed, meant):
     section, _, key = dotted.partition(".")
     table = {**CONFIG.to_mapping(), section: {**CONFIG.to_mapping()[section], key: meant}}
-    if meant is None:
-        table[section].pop(key)
-        table[section][key] = ""
     with pytest.raises(ConfigError) as said:
         Config.from_mapping(table)
     edits = []
@@ -139,7 +94,7 @@ def test_a_wrong_value_is_answered_at_its_field_as_on_the_command_line(
     assert panel.config == (edits[-1] if edits else CONFIG)
 
 
-def test_correcting_a_field_clears_its_error_and_emits_the_config(panel, qtbot, type_into) -> None:
+def test_correcting_a_field_clears_its_error_and_emits_the_config(panel, qtbot, type_into):
     type_into("network.hidden_size", "x")
     assert panel.config == CONFIG
     with qtbot.waitSignal(panel.config_edited) as emitted:
@@ -149,7 +104,7 @@ def test_correcting_a_field_clears_its_error_and_emits_the_config(panel, qtbot, 
     assert not panel.field("network.hidden_size").note.isVisible()
 
 
-def test_several_invalid_fields_have_their_errors_and_valid_ones_wait_for_them(panel, type_into) -> None:
+def test_several_invalid_fields_have_their_errors_and_valid_ones_wait_for_them(panel, type_into):
     type_into("network.hidden_size", "0")
     type_into("sequence.timesteps", "x")
     type_into("network.input_size", "6")
@@ -161,7 +116,7 @@ def test_several_invalid_fields_have_their_errors_and_valid_ones_wait_for_them(p
     assert panel.config.sequence.timesteps == 4
 
 
-def test_showing_the_edited_config_does_not_disturb_typing(panel, type_into) -> None:
+def test_showing_the_edited_config_does_not_disturb_typing(panel, type_into):
     panel.config_edited.connect(panel.show_config)
     type_into("parameters.scale", "1.")
     assert panel.field("parameters.scale").editor.line.text() == "1."
@@ -169,7 +124,7 @@ def test_showing_the_edited_config_does_not_disturb_typing(panel, type_into) -> 
     assert panel.field("network.hidden_size").editor.line.text() == "010"
 
 
-def test_showing_a_config_replaces_a_wrong_entry_even_if_the_config_is_the_one_in_force(panel, type_into) -> None:
+def test_showing_a_config_replaces_a_wrong_entry_even_if_the_config_is_the_one_in_force(panel, type_into):
     type_into("network.hidden_size", "x")
     panel.show_config(CONFIG)
     assert panel.field("network.hidden_size").editor.line.text() == "10"
@@ -177,7 +132,7 @@ def test_showing_a_config_replaces_a_wrong_entry_even_if_the_config_is_the_one_i
 
 
 @given(any_config_mappings())
-def test_a_shown_config_is_read_back_unchanged(qapp, mapping) -> None:
+def test_a_shown_config_is_read_back_unchanged(qapp, mapping):
     config = Config.from_mapping(mapping)
     widget = ConfigPanel(CONFIG)
     widget.show_config(config)
@@ -187,7 +142,7 @@ def test_a_shown_config_is_read_back_unchanged(qapp, mapping) -> None:
     widget.deleteLater()
 
 
-def test_enter_in_a_field_asks_for_a_run(panel, qtbot) -> None:
+def test_enter_in_a_field_asks_for_a_run(panel, qtbot):
     for key in ("network.hidden_size", "parameters.scale", "network.cell", "network.bidirectional"):
         control = panel.field(key).editor.controls[0]
         control.setFocus()
@@ -195,7 +150,7 @@ def test_enter_in_a_field_asks_for_a_run(panel, qtbot) -> None:
             QTest.keyClick(control, Qt.Key.Key_Return)
 
 
-def test_a_revealed_field_is_focused_and_scrolled_to_with_its_error(panel, qtbot) -> None:
+def test_a_revealed_field_is_focused_and_scrolled_to_with_its_error(panel, qtbot):
     panel.resize(240, 260)
     field = panel.field("compare.atol")
     assert field.editor.widget.visibleRegion().isEmpty()
@@ -207,7 +162,7 @@ def test_a_revealed_field_is_focused_and_scrolled_to_with_its_error(panel, qtbot
     qtbot.waitUntil(lambda: not field.note.visibleRegion().isEmpty())
 
 
-def test_an_error_of_a_run_is_cleared_by_the_next_edit_or_by_request(panel, type_into) -> None:
+def test_an_error_of_a_run_is_cleared_by_the_next_edit_or_by_request(panel, type_into):
     panel.show_error("network.hidden_size", "Too large.")
     type_into("network.num_layers", "2")
     assert not panel.field("network.hidden_size").note.isVisible()
@@ -216,12 +171,55 @@ def test_an_error_of_a_run_is_cleared_by_the_next_edit_or_by_request(panel, type
     assert not panel.field("network.hidden_size").note.isVisible()
 
 
-def test_an_error_without_a_visible_field_is_returned(panel) -> None:
+def test_an_error_without_a_visible_field_is_returned(panel):
     assert not panel.show_error("sequence.path", "There is no such file.")
     assert not panel.show_error("network", "Nothing of that name.")
 
 
-def test_every_mnemonic_belongs_to_one_field_and_to_no_menu() -> None:
+def test_every_mnemonic_belongs_to_one_field_and_to_no_menu():
     letters = [text[text.index("&") + 1].upper() for text in map(label, KEYS) if "&" in text]
     assert len(set(letters)) == len(letters)
     assert not {"F", "E", "R", "G", "V", "H"} & set(letters)
+
+
+@pytest.fixture
+def box(qtbot):
+    widget = FreeSpinBox(1, 1000)
+    qtbot.addWidget(widget)
+    widget.show()
+    return widget
+
+
+@pytest.mark.parametrize(
+    ("typed", "key", "left"),
+    [
+        ("5", Qt.Key.Key_Up, "6"),
+        ("5", Qt.Key.Key_Down, "4"),
+        ("5", Qt.Key.Key_PageUp, "15"),
+        ("5", Qt.Key.Key_PageDown, "1"),
+        ("995", Qt.Key.Key_PageUp, "1000"),
+        ("1", Qt.Key.Key_Down, "1"),
+        ("2000", Qt.Key.Key_Down, "1000"),
+        ("word", Qt.Key.Key_Up, "1"),
+        ("", Qt.Key.Key_Up, "1"),
+    ],
+)
+def test_keys_step_within_the_limits(box, typed, key, left):
+    QTest.keyClicks(box, typed)
+    QTest.keyClick(box, key)
+    assert box.text() == left
+
+
+def test_anything_can_be_typed_and_stays_when_the_field_is_left(box, qtbot):
+    with qtbot.waitSignal(box.lineEdit().textEdited):
+        QTest.keyClicks(box, "-3.5 apples")
+    QTest.keyClick(box, Qt.Key.Key_Return)
+    box.clearFocus()
+    assert box.text() == "-3.5 apples"
+
+
+def test_a_note_is_read_aloud_as_its_sentence(qtbot):
+    note = FieldMessage()
+    qtbot.addWidget(note)
+    note.show_sentence("A sentence.", note.palette().text().color())
+    assert note.accessibleName() == "A sentence."

@@ -1,7 +1,6 @@
 """Choosing the engines."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +22,7 @@ def check(candidates, name: str) -> None:
     QTest.keyClick(candidates.boxes[name], Qt.Key.Key_Space)
 
 
-def test_engines_that_cannot_run_here_are_disabled_with_the_reason(panel, candidates) -> None:
+def test_engines_that_cannot_run_here_are_disabled_with_the_reason(panel, candidates):
     assert not candidates.boxes["torch"].isEnabled()
     assert candidates.boxes["torch"].toolTip() == ENGINES["torch"]
     assert candidates.boxes["torch"].accessibleDescription() == ENGINES["torch"]
@@ -34,7 +33,7 @@ def test_engines_that_cannot_run_here_are_disabled_with_the_reason(panel, candid
     assert combo.itemData(torch, Qt.ItemDataRole.ToolTipRole) == ENGINES["torch"]
 
 
-def test_engines_are_added_in_the_order_in_which_they_are_checked(panel, candidates) -> None:
+def test_engines_are_added_in_the_order_in_which_they_are_checked(panel, candidates):
     check(candidates, "onnx")
     assert panel.config.compare.candidates == ("manual", "onnx")
     check(candidates, "manual")
@@ -42,7 +41,7 @@ def test_engines_are_added_in_the_order_in_which_they_are_checked(panel, candida
     assert panel.config.compare.candidates == ("onnx", "manual")
 
 
-def test_without_a_checked_candidate_the_reference_runs_alone(panel, candidates) -> None:
+def test_without_a_checked_candidate_the_reference_runs_alone(panel, candidates):
     check(candidates, "manual")
     assert panel.errors == {}
     assert panel.config.compare.candidates == ()
@@ -52,7 +51,7 @@ def checked(candidates) -> set[str]:
     return {name for name, box in candidates.boxes.items() if box.isChecked()}
 
 
-def test_another_default_candidate_is_checked_for_another_network(panel, candidates, monkeypatch, choose) -> None:
+def test_another_default_candidate_is_checked_for_another_network(panel, candidates, monkeypatch, choose):
     monkeypatch.setattr("rnnviz.engines.registry.find_spec", lambda name: None if name == "mxnet" else object())
     panel.show_config(Config(CONFIG.network))
     assert checked(candidates) == {"onnx"}
@@ -60,18 +59,18 @@ def test_another_default_candidate_is_checked_for_another_network(panel, candida
     assert checked(candidates) == {"torch"}
 
 
-def test_the_reference_is_not_offered_as_a_candidate(candidates) -> None:
+def test_the_reference_is_not_offered_as_a_candidate(candidates):
     assert set(candidates.boxes) == {"manual", "onnx", "torch"}
 
 
-def test_a_candidate_that_becomes_the_reference_changes_places_with_it(panel, candidates, choose) -> None:
+def test_a_candidate_that_becomes_the_reference_changes_places_with_it(panel, candidates, choose):
     choose("compare.reference", "manual")
     assert panel.config.compare.engines == ("manual", "gluon")
     assert set(candidates.boxes) == {"gluon", "onnx", "torch"}
     assert panel.errors == {}
 
 
-def test_unknown_engine_names_are_preserved(panel, candidates) -> None:
+def test_unknown_engine_names_are_preserved(panel, candidates):
     compare = replace(CONFIG.compare, reference="./mine.py", candidates=("bug:no-h2h-bias", "gluon", "later"))
     config = replace(CONFIG, compare=compare)
     panel.show_config(config)
@@ -85,7 +84,7 @@ def test_unknown_engine_names_are_preserved(panel, candidates) -> None:
     assert panel.config.compare.candidates == ("bug:no-h2h-bias", "later")
 
 
-def test_a_chosen_engine_that_cannot_run_here_has_a_note_and_can_be_unchecked(panel, qtbot, candidates) -> None:
+def test_a_chosen_engine_that_cannot_run_here_has_a_note_and_can_be_unchecked(panel, qtbot, candidates):
     panel.show_config(replace(CONFIG, compare=replace(CONFIG.compare, candidates=("manual", "torch"))))
     note = panel.field("compare.candidates").note
     assert note.isVisible()
@@ -97,7 +96,7 @@ def test_a_chosen_engine_that_cannot_run_here_has_a_note_and_can_be_unchecked(pa
     assert not candidates.boxes["torch"].isEnabled()
 
 
-def test_engines_can_be_listed_again_with_other_reasons(panel, candidates) -> None:
+def test_engines_can_be_listed_again_with_other_reasons(panel, candidates):
     panel.set_engines({**ENGINES, "onnx": "It computes in float32 only.", "torch": None})
     assert not candidates.boxes["onnx"].isEnabled()
     assert candidates.boxes["torch"].isEnabled()
@@ -105,7 +104,7 @@ def test_engines_can_be_listed_again_with_other_reasons(panel, candidates) -> No
 
 
 @pytest.mark.parametrize(("dtype", "rtol", "atol"), [("float32", "1.3e-06", "1e-05"), ("float64", "1e-07", "1e-07")])
-def test_empty_tolerances_show_the_defaults_of_the_dtype(panel, choose, dtype, rtol, atol) -> None:
+def test_empty_tolerances_show_the_defaults_of_the_dtype(panel, choose, dtype, rtol, atol):
     choose("network.dtype", dtype)
     texts = [panel.field(f"compare.{key}").editor.line.placeholderText() for key in ("rtol", "atol")]
     assert texts == [f"{rtol} ({dtype})", f"{atol} ({dtype})"]
@@ -113,23 +112,22 @@ def test_empty_tolerances_show_the_defaults_of_the_dtype(panel, choose, dtype, r
 
 
 @pytest.fixture(autouse=True)
-def _active(panel, qtbot) -> None:
-    panel.activateWindow()
-    qtbot.waitUntil(panel.isActiveWindow)
+def _active(panel, qtbot):
+    qtbot.activate(panel)
 
 
 @pytest.fixture
-def archive(tmp_path: Path):
+def archive(tmp_path):
     """Makes an archive with the hidden states of these engines, or of none that has a name."""
 
-    def archive(*engines: str) -> str:
+    def archive(*engines):
         np.savez(tmp_path / "golden.npz", **{f"{name}.hidden" if name else "hidden": np.ones(1) for name in engines})
         return str(tmp_path / "golden.npz")
 
     return archive
 
 
-def test_a_chosen_file_is_compared_and_called_by_its_name(qtbot, panel, candidates, archive) -> None:
+def test_a_chosen_file_is_compared_and_called_by_its_name(qtbot, panel, candidates, archive):
     path = archive("")
     QTest.mouseClick(candidates.add, Qt.MouseButton.LeftButton)
     (dialog,) = candidates.add.findChildren(QFileDialog)
@@ -144,7 +142,7 @@ def test_a_chosen_file_is_compared_and_called_by_its_name(qtbot, panel, candidat
     assert path in box.toolTip()
 
 
-def test_of_several_engines_in_a_file_the_user_chooses(panel, candidates, archive) -> None:
+def test_of_several_engines_in_a_file_the_user_chooses(panel, candidates, archive):
     path = archive("torch", "bug:no-h2h-bias")
     candidates.add.choose(path)
     assert panel.config == CONFIG
@@ -155,7 +153,7 @@ def test_of_several_engines_in_a_file_the_user_chooses(panel, candidates, archiv
     assert panel.config.compare.candidates == ("manual", names[1])
 
 
-def test_a_recording_can_become_the_reference(panel, candidates, archive, choose) -> None:
+def test_a_recording_can_become_the_reference(panel, candidates, archive, choose):
     path = archive("")
     candidates.add.choose(path)
     choose("compare.reference", f"recording:{path}")
@@ -164,14 +162,14 @@ def test_a_recording_can_become_the_reference(panel, candidates, archive, choose
     assert f"recording:{path}" not in candidates.boxes
 
 
-def test_a_file_that_cannot_be_read_is_added_for_the_run_to_refuse(panel, candidates, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_added_for_the_run_to_refuse(panel, candidates, tmp_path):
     path = tmp_path / "golden.npz"
     path.write_text("no archive")
     candidates.add.choose(str(path))
     assert panel.config.compare.candidates == ("manual", f"recording:{path}")
 
 
-def test_empty_tolerances_of_half_precision_show_its_defaults(panel) -> None:
+def test_empty_tolerances_of_half_precision_show_its_defaults(panel):
     made = make_result(("manual", "onnx"))
     traces = {**made.traces, "manual": replace(made["manual"], computed_in="bfloat16")}
     panel.show_config(made.config)

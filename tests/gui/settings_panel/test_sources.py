@@ -1,4 +1,7 @@
-"""The fields that a source brings along, takes away, or decides by itself."""
+"""The fields that a source brings along, takes away, or decides by itself; equations and shapes of the network."""
+
+import re
+from dataclasses import replace
 
 import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
@@ -6,8 +9,10 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QToolButton
 
+from rnnviz.cells import CELLS
+from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core.config import Config
-from rnnviz.gui.settings_panel.summary import parameter_rows
+from rnnviz.gui.settings_panel.summary import demand_words, equation_rows, output_words, parameter_rows, state_words
 from tests.gui.settings_panel.conftest import CONFIG
 
 
@@ -17,43 +22,41 @@ def shown(panel, section: str) -> set[str]:
     return {key.partition(".")[2] for key in keys if panel.field(key).editor.widget.isVisible()}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("source", "keys"),
-    [
-        ("normal", {"source", "batch_size", "timesteps", "seed"}),
-        ("uniform", {"source", "batch_size", "timesteps", "seed"}),
-        ("impulse", {"source", "batch_size", "timesteps"}),
-        ("sine", {"source", "batch_size", "timesteps"}),
-        ("file", {"source", "batch_size", "timesteps", "path", "paths"}),
-        ("text", {"source", "batch_size", "timesteps", "text", "texts", "tokens", "vocabulary"}),
-    ],
-)
-def test_a_sequence_shows_the_fields_that_its_source_reads(panel, choose, source, keys) -> None:
-    choose("sequence.source", source)
-    assert shown(panel, "sequence") == {*keys, "labels", "lengths"}
+def test_a_sequence_shows_the_fields_that_its_source_and_the_ending_of_its_file_read(panel, choose, type_into):
+    always = {"source", "batch_size", "timesteps", "labels", "lengths"}
+    for source, keys in (
+        ("normal", {"seed"}),
+        ("uniform", {"seed"}),
+        ("impulse", set()),
+        ("sine", set()),
+        ("text", {"text", "texts", "tokens", "vocabulary"}),
+        ("file", {"path", "paths"}),
+    ):
+        choose("sequence.source", source)
+        assert shown(panel, "sequence") == always | keys, source
+    for path, keys in (
+        ("/x.npy", {"axes"}),
+        ("/x.NPZ", {"array", "axes"}),
+        ("/x.csv", set()),
+        ("/x.wav", {"frame"}),
+        ("/x.txt", {"tokens", "vocabulary", "sample_labels"}),
+        ("/x", set()),
+    ):
+        type_into("sequence.path", path)
+        assert shown(panel, "sequence") == always | {"path", "paths"} | keys, path
+        assert panel.errors == {}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("initializer", "bias", "keys"),
-    [
-        ("xavier", "uniform", {"initializer", "bias", "scale", "seed"}),
-        ("xavier", "zeros", {"initializer", "bias", "seed"}),
-        ("orthogonal", "zeros", {"initializer", "bias", "seed"}),
-        ("normal", "zeros", {"initializer", "bias", "scale", "seed"}),
-        ("uniform", "zeros", {"initializer", "bias", "scale", "seed"}),
-    ],
-)
-def test_the_parameters_show_a_scale_only_where_something_is_drawn_with_it(
-    panel, choose, initializer, bias, keys
-) -> None:
-    choose("parameters.initializer", initializer)
-    choose("parameters.bias", bias)
-    assert shown(panel, "parameters") == keys
+def test_the_parameters_show_a_scale_only_where_something_is_drawn_with_it(panel, choose):
+    always = {"initializer", "bias", "seed"}
+    assert shown(panel, "parameters") == {*always, "scale"}
+    for initializer, more in (("xavier", set()), ("orthogonal", set()), ("normal", {"scale"}), ("uniform", {"scale"})):
+        choose("parameters.initializer", initializer)
+        choose("parameters.bias", "zeros")
+        assert shown(panel, "parameters") == always | more
 
 
-def test_a_source_without_its_path_asks_for_it_in_the_words_of_the_command_line(panel, choose, type_into) -> None:
+def test_a_source_without_its_path_asks_for_it_in_the_words_of_the_command_line(panel, choose, type_into):
     choose("sequence.source", "file")
     assert panel.errors == {
         "sequence.path": 'sequence.path is missing: sequence.source = "file" needs the file\'s path.'
@@ -65,7 +68,7 @@ def test_a_source_without_its_path_asks_for_it_in_the_words_of_the_command_line(
     assert panel.config.sequence.path == "/data/x.npy"
 
 
-def test_a_file_decides_batch_size_and_time_steps_and_the_shapes_show_it(panel, choose, type_into) -> None:
+def test_a_file_decides_batch_size_and_time_steps_and_the_shapes_show_it(panel, choose, type_into):
     choose("sequence.source", "file")
     type_into("sequence.path", "/data/x.npy")
     for key in ("sequence.batch_size", "sequence.timesteps"):
@@ -79,7 +82,7 @@ def test_a_file_decides_batch_size_and_time_steps_and_the_shapes_show_it(panel, 
     assert panel.field("sequence.batch_size").editor.widget.isEnabled()
 
 
-def test_a_text_decides_all_three_sizes_until_the_source_changes(panel, choose, type_into) -> None:
+def test_a_text_decides_all_three_sizes_until_the_source_changes(panel, choose, type_into):
     choose("sequence.source", "text")
     type_into("sequence.text", "hello")
     config = panel.config
@@ -92,7 +95,7 @@ def test_a_text_decides_all_three_sizes_until_the_source_changes(panel, choose, 
     assert (panel.config.network.input_size, panel.config.sequence.timesteps) == (5, 2)
 
 
-def test_a_source_chosen_from_the_list_has_a_default_and_leads_to_its_field(qtbot, panel, choose) -> None:
+def test_a_source_chosen_from_the_list_has_a_default_and_leads_to_its_field(qtbot, panel, choose):
     combo = panel.field("sequence.source").editor.combo
     panel.activateWindow()
     for source, key in (("text", "sequence.text"), ("file", "sequence.path")):
@@ -109,7 +112,7 @@ def test_a_source_chosen_from_the_list_has_a_default_and_leads_to_its_field(qtbo
     assert combo is QApplication.focusWidget()
 
 
-def test_relative_paths_and_the_home_folder_become_absolute(panel, choose, type_into, tmp_path, monkeypatch) -> None:
+def test_relative_paths_and_the_home_folder_become_absolute(panel, choose, type_into, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     choose("initial_state.source", "file")
@@ -119,7 +122,7 @@ def test_relative_paths_and_the_home_folder_become_absolute(panel, choose, type_
     assert panel.config.initial_state.path == str(tmp_path / "home" / "h.npz")
 
 
-def test_a_dropped_file_becomes_the_path(panel, choose, tmp_path) -> None:
+def test_a_dropped_file_becomes_the_path(panel, choose, tmp_path):
     choose("parameters.initializer", "file")
     line = panel.field("parameters.path").editor.line
     data = QMimeData()
@@ -132,7 +135,7 @@ def test_a_dropped_file_becomes_the_path(panel, choose, tmp_path) -> None:
     assert panel.config.parameters.path == str(tmp_path / "w.npz")
 
 
-def test_a_file_chosen_in_the_dialog_becomes_the_path(panel, qtbot, choose, tmp_path) -> None:
+def test_a_file_chosen_in_the_dialog_becomes_the_path(panel, qtbot, choose, tmp_path):
     choose("sequence.source", "file")
     editor = panel.field("sequence.path").editor
     QApplication.setAttribute(Qt.ApplicationAttribute.AA_DontUseNativeDialogs)
@@ -146,27 +149,7 @@ def test_a_file_chosen_in_the_dialog_becomes_the_path(panel, qtbot, choose, tmp_
     qtbot.waitUntil(lambda: editor.widget.findChild(QFileDialog) is None)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("path", "keys"),
-    [
-        ("/x.npy", {"axes"}),
-        ("/x.NPZ", {"array", "axes"}),
-        ("/x.csv", set()),
-        ("/x.wav", {"frame"}),
-        ("/x.txt", {"tokens", "vocabulary", "sample_labels"}),
-        ("/x", set()),
-    ],
-)
-def test_the_file_ending_decides_the_other_fields(panel, choose, type_into, path, keys) -> None:
-    choose("sequence.source", "file")
-    type_into("sequence.path", path)
-    always = {"source", "batch_size", "timesteps", "path", "paths", "labels", "lengths"}
-    assert shown(panel, "sequence") == always | keys
-    assert panel.errors == {}
-
-
-def test_seams_are_shown_where_the_config_has_some(panel, type_into) -> None:
+def test_seams_are_shown_where_the_config_has_some(panel, type_into):
     sequence = {"timesteps": 10, "seams": [3, 5]}
     network = {"cell": "gru", "input_size": 3, "hidden_size": 4}
     panel.show_config(Config.from_mapping({"network": network, "sequence": sequence}))
@@ -178,7 +161,7 @@ def test_seams_are_shown_where_the_config_has_some(panel, type_into) -> None:
     assert "seams" not in shown(panel, "sequence")
 
 
-def test_several_texts_or_files_replace_one_and_bring_their_lengths(panel, choose, type_into) -> None:
+def test_several_texts_or_files_replace_one_and_bring_their_lengths(panel, choose, type_into):
     choose("sequence.source", "text")
     type_into("sequence.lengths", "3")
     type_into("sequence.texts", "to be | or")
@@ -203,7 +186,7 @@ def test_several_texts_or_files_replace_one_and_bring_their_lengths(panel, choos
     assert "frame" in shown(panel, "sequence")
 
 
-def test_an_empty_choice_or_number_shows_its_default_and_is_not_in_the_config(panel, choose, type_into) -> None:
+def test_an_empty_choice_or_number_shows_its_default_and_is_not_in_the_config(panel, choose, type_into):
     choose("sequence.source", "file")
     type_into("sequence.path", "/x.npz")
     axes = panel.field("sequence.axes").editor.combo
@@ -221,7 +204,7 @@ def test_an_empty_choice_or_number_shows_its_default_and_is_not_in_the_config(pa
     assert (panel.errors, panel.config.sequence.frame) == ({}, None)
 
 
-def test_a_vocabulary_shows_its_fields_and_leaves_the_input_size_to_the_run(panel, choose, type_into) -> None:
+def test_a_vocabulary_shows_its_fields_and_leaves_the_input_size_to_the_run(panel, choose, type_into):
     choose("sequence.source", "text")
     type_into("sequence.text", "the cat sat on the mat")
     choose("sequence.tokens", "words")
@@ -231,8 +214,6 @@ def test_a_vocabulary_shows_its_fields_and_leaves_the_input_size_to_the_run(pane
     assert {"unknown", "embedding", "embedding_path"} <= shown(panel, "sequence")
     line = panel.field("network.input_size").editor.line
     assert line.text() == "from vocabulary"
-    panel.resize(264, 900)
-    assert line.fontMetrics().horizontalAdvance(line.text()) < line.width()
     assert panel.summary.values["parameters"].text == "120 + 10·I"
     assert dict(parameter_rows(panel.config))["l0_i2h_weight"] == "(10, I)"
     type_into("sequence.unknown", "<unk>")
@@ -246,3 +227,73 @@ def test_a_vocabulary_shows_its_fields_and_leaves_the_input_size_to_the_run(pane
     assert (sequence.embedding, sequence.embedding_path) == ("embed.weight", "/e.npz")
     choose("sequence.source", "normal")
     assert panel.config == CONFIG
+
+
+def config(**network) -> Config:
+    return replace(CONFIG, network=replace(CONFIG.network, **network))
+
+
+def said(panel, name: str) -> str:
+    return panel.summary.values[name].text.replace("\u00a0", " ")
+
+
+def test_the_summary_follows_every_edit(panel, qtbot, choose, type_into):
+    panel.show_config(config(num_layers=2, bidirectional=True))
+    assert said(panel, "parameters") == "980"
+    assert said(panel, "out") == "(16, 2, 20)"
+    assert said(panel, "state") == "(4, 16, 10)"
+    choose("network.cell", "lstm")
+    assert said(panel, "parameters") == "3,920"
+    assert said(panel, "state") == "[h, c], each (4, 16, 10)"
+    choose("network.layout", "TNC")
+    assert said(panel, "out") == "(2, 16, 20)"
+    type_into("network.hidden_size", "0")
+    assert said(panel, "parameters") == "3,920"
+    type_into("network.hidden_size", "1")
+    assert said(panel, "out") == "(2, 16, 2)"
+
+
+def test_a_large_run_shows_its_demand_and_a_small_one_does_not(panel, type_into):
+    assert not panel.summary.values["resources"].isVisible()
+    type_into("sequence.timesteps", "1000000")
+    assert panel.summary.values["resources"].isVisible()
+    assert "of memory" in said(panel, "resources")
+    assert "of disk" in said(panel, "resources")
+
+
+def test_a_run_that_is_too_large_for_this_machine_is_announced(panel, type_into, monkeypatch):
+    monkeypatch.setattr("rnnviz.gui.settings_panel.summary.available_memory", lambda: 10**9)
+    type_into("sequence.timesteps", "100000")
+    assert not panel.summary.warning.isVisible()
+    type_into("sequence.timesteps", "10000000")
+    assert panel.summary.warning.isVisible()
+    assert "1.0 GB" in panel.summary.warning.text
+
+
+def test_the_shapes_of_the_parameters_unfold(panel, qtbot, type_into):
+    assert not panel.summary.shapes.isVisible()
+    panel.summary.unfold.click()
+    assert panel.summary.shapes.isVisible()
+    assert "l0_i2h_weight (10, 5)" in panel.summary.shapes.accessibleName()
+    type_into("network.num_layers", "2")
+    assert "l1_h2h_weight (10, 10)" in panel.summary.shapes.accessibleName()
+    panel.summary.unfold.click()
+    assert not panel.summary.shapes.isVisible()
+
+
+def test_sizes_known_only_from_a_file_are_letters():
+    from_file = Config.from_mapping({**config(cell="gru").to_mapping(), "sequence": {"path": "x.npy"}})
+    assert output_words(from_file) == "(N, T, 10)"
+    assert state_words(from_file) == "(1, N, 10)"
+    assert demand_words(from_file) == ""
+
+
+@pytest.mark.parametrize("cell", CELLS.values(), ids=lambda cell: cell.name)
+def test_the_equations_are_the_cells_own_with_subscripts(cell):
+    rows = equation_rows(cell)
+    assert len(rows) == len(equations_of_all_units(cell)) + 2
+    for (left, right), equation in zip(rows, equations_of_all_units(cell), strict=False):
+        plain = re.sub(r"<sub>t−1</sub>", "[t-1]", f"{left} = {right}")
+        plain = re.sub(r"<sub>t</sub>|</?i>", "", plain)
+        plain = re.sub(r"<sub>(\w+)</sub>", r"_\1", plain).replace("−", "-")
+        assert plain == equation

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtGui import QFont, QFontInfo, QFontMetricsF, QRawFont
-from PySide6.QtWidgets import QApplication, QTableView
+from PySide6.QtWidgets import QTableView
 
 from rnnviz.core.resources import resource_path
 from rnnviz.gui.theme.fonts import CODE_FAMILY, TEXT_FAMILY, code_font
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
-def theme(qapp: QApplication) -> None:
+def theme(qapp):
     ThemeManager("light", qapp)
 
 

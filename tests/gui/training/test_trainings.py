@@ -1,6 +1,5 @@
 """Trainings in the main window: checkpoints in the lanes, stopping, going on, files, and closing."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,29 +27,27 @@ TASK = TrainingTask.from_mapping(
 
 
 @pytest.fixture
-def window(shared_window: MainWindow) -> Iterator[MainWindow]:
-    yield shared_window
-    shared_window.trainings.close()
-    if shared_window.trainings.window is not None:
+def window(window):
+    yield window
+    window.trainings.close()
+    if window.trainings.window is not None:
         # The next test is not asked about these weights.
-        shared_window.trainings.window.exported = True
+        window.trainings.window.exported = True
 
 
 def opened(window: MainWindow, task: TrainingTask, folder: Path) -> TrainingWindow:
     save_task(task, folder / "task.toml")
     assert load_task(folder / "task.toml") == task
     window.files.open(folder / "task.toml")
-    assert window.trainings.window is not None
     return window.trainings.window
 
 
 def until(qtbot: Any, window: MainWindow, step: int) -> None:
     """Wait until the lanes show a checkpoint."""
     title = f"training step {step}"
-    qtbot.waitUntil(lambda: window.document.origin.title.endswith(title), timeout=60_000)
-    qtbot.waitUntil(lambda: not window.runner.busy, timeout=60_000)
-    assert window.session.result is not None
-    qtbot.waitUntil(lambda: window.session.result.config == window.session.config, timeout=60_000)
+    qtbot.waitUntil(lambda: window.document.origin.title.endswith(title))
+    qtbot.waitUntil(lambda: not window.runner.busy)
+    qtbot.waitUntil(lambda: window.session.result.config == window.session.config)
 
 
 def begun(qtbot: Any, training: TrainingWindow, task: TrainingTask) -> None:
@@ -60,12 +57,12 @@ def begun(qtbot: Any, training: TrainingWindow, task: TrainingTask) -> None:
         history = training.history
         return history is not None and history.start.task.training == task.training and history.steps > 5
 
-    qtbot.waitUntil(some, timeout=60_000)
+    qtbot.waitUntil(some)
 
 
-def test_the_slider_shows_the_run_of_each_checkpoint(qtbot: Any, window: MainWindow, tmp_path: Path) -> None:
+def test_the_slider_shows_the_run_of_each_checkpoint(qtbot, window, tmp_path):
     training = opened(window, TASK, tmp_path)
-    with qtbot.waitSignal(window.trainings.runner.ended, timeout=60_000):
+    with qtbot.waitSignal(window.trainings.runner.ended):
         training.train_action.trigger()
     until(qtbot, window, 30)
     assert [saved.step for saved in training.history.checkpoints] == [0, 15, 30]
@@ -106,29 +103,26 @@ def test_the_slider_shows_the_run_of_each_checkpoint(qtbot: Any, window: MainWin
     )
 
 
-def test_another_training_replaces_the_checkpoints_but_not_another_file(
-    qtbot: Any, window: MainWindow, tmp_path: Path
-) -> None:
+def test_another_training_replaces_the_checkpoints_but_not_another_file(qtbot, window, tmp_path):
     for size in (5, 3):
         task = replace(TASK, network=replace(TASK.network, hidden_size=size))
         training = opened(window, task, tmp_path)
         if size == 3:
             # The weights of the first would be lost.
             (box,) = training.findChildren(QMessageBox)
-            assert training.history is not None
             box.button(QMessageBox.StandardButton.Discard).click()
             qtbot.waitUntil(lambda shown=training: shown.findChildren(QMessageBox) == [])
             assert training.history is None
         training.follow.setChecked(True)
-        with qtbot.waitSignal(window.trainings.runner.ended, timeout=60_000):
+        with qtbot.waitSignal(window.trainings.runner.ended):
             training.train_action.trigger()
-        qtbot.waitUntil(lambda size=size: window.session.config.network.hidden_size == size, timeout=60_000)
+        qtbot.waitUntil(lambda size=size: window.session.config.network.hidden_size == size)
         until(qtbot, window, 30)
     other = replace(window.session.config, network=replace(window.session.config.network, dtype="float32"))
-    with qtbot.waitSignal(window.runner.finished, timeout=20_000):
+    with qtbot.finished(window):
         window.document.take(other, "other")
         window.control.run()
-    with qtbot.waitSignal(window.trainings.runner.ended, timeout=60_000):
+    with qtbot.waitSignal(window.trainings.runner.ended):
         training.continue_action.trigger()
     assert not training.follow.isChecked()
     assert window.document.origin.title == "other"
@@ -137,19 +131,19 @@ def test_another_training_replaces_the_checkpoints_but_not_another_file(
     until(qtbot, window, 60)
 
 
-def test_a_stopped_training_goes_on_to_the_same_weights(qtbot: Any, window: MainWindow, tmp_path: Path) -> None:
+def test_a_stopped_training_goes_on_to_the_same_weights(qtbot, window, tmp_path):
     long = replace(TASK, training=replace(TASK.training, steps=100_000, checkpoint_every=100_000))
     training = opened(window, long, tmp_path)
     training.follow.setChecked(False)
     training.train_action.trigger()
     begun(qtbot, training, long)
-    with qtbot.waitSignal(window.trainings.runner.ended, timeout=30_000) as ended:
+    with qtbot.waitSignal(window.trainings.runner.ended) as ended:
         training.stop_action.trigger()
     assert ended.args == [True]
     done = training.history.checkpoints[-1].step
     steps = done + 10
     training.show_task(replace(long, training=replace(long.training, steps=steps)), "task", tmp_path)
-    with qtbot.waitSignal(window.trainings.runner.ended, timeout=60_000):
+    with qtbot.waitSignal(window.trainings.runner.ended):
         training.continue_action.trigger()
     assert [saved.step for saved in training.history.checkpoints] == [0, done, steps]
     whole = list(TrainingLoop(replace(long, training=replace(long.training, steps=steps))))
@@ -161,7 +155,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(qtbot: Any, window: Main
     assert np.isfinite(losses[1:]).all()
 
 
-def test_closing_the_window_ends_the_training(qtbot: Any, window: MainWindow, tmp_path: Path) -> None:
+def test_closing_the_window_ends_the_training(qtbot, window, tmp_path):
     before = children()
     long = replace(TASK, training=replace(TASK.training, steps=1_000_000))
     training = opened(window, long, tmp_path)
@@ -170,7 +164,7 @@ def test_closing_the_window_ends_the_training(qtbot: Any, window: MainWindow, tm
     begun(qtbot, training, long)
     assert len(children() - before) == 1
     training.close()
-    qtbot.waitUntil(lambda: not window.trainings.runner.busy, timeout=30_000)
+    qtbot.waitUntil(lambda: not window.trainings.runner.busy)
     assert children() - before == set()
     # The window opens again with what was learned.
     window.trainings.open()

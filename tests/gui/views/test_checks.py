@@ -6,23 +6,19 @@ from PySide6.QtCore import Qt
 from rnnviz.core.trace import Trace
 from rnnviz.gui.views.checks import ChecksTable
 from tests.factories import make_result
-from tests.gui.views.tables import texts
+from tests.gui.shown import texts
 
 
 @pytest.fixture
-def view(qtbot) -> ChecksTable:
-    view = ChecksTable()
-    qtbot.addWidget(view)
-    view.resize(900, 200)
-    view.show()
-    return view
+def view(qtbot):
+    return qtbot.on_screen(ChecksTable(), 900, 200)
 
 
 def broken_state(trace: Trace) -> None:
     trace.state_h[0] += 1.0
 
 
-def test_every_check_of_every_engine_is_listed(view: ChecksTable) -> None:
+def test_every_check_of_every_engine_is_listed(view):
     result = make_result(bidirectional=True)
     view.show_result(result, "manual")
     listed = {tuple(row[1:]) for row in texts(view.model)}
@@ -31,7 +27,7 @@ def test_every_check_of_every_engine_is_listed(view: ChecksTable) -> None:
     assert all(view.model.cell(row, 0).mark is not None for row in range(len(texts(view.model))))
 
 
-def test_failed_checks_are_first_and_counted(qtbot, view: ChecksTable) -> None:
+def test_failed_checks_are_first_and_counted(qtbot, view):
     view.show_result(make_result(), "manual")
     result = make_result(edits={"manual": broken_state})
     with qtbot.waitSignal(view.title_changed) as changed:
@@ -45,7 +41,7 @@ def test_failed_checks_are_first_and_counted(qtbot, view: ChecksTable) -> None:
     assert not view.model.cell(2, 0).bold
 
 
-def test_times_and_versions_are_shown_with_the_stages_after_their_engine(view: ChecksTable) -> None:
+def test_times_and_versions_are_shown_with_the_stages_after_their_engine(view):
     view.show_result(make_result(("manual", "gluon")), "gluon")
     assert texts(view.engines_model) == [
         ("manual", "10 ms", "manual 1.0"),
@@ -54,7 +50,7 @@ def test_times_and_versions_are_shown_with_the_stages_after_their_engine(view: C
     ]
 
 
-def test_a_row_has_all_details_in_its_tooltip_and_is_copied_with_tabs(view: ChecksTable) -> None:
+def test_a_row_has_all_details_in_its_tooltip_and_is_copied_with_tabs(view):
     result = make_result(edits={"manual": broken_state})
     view.show_result(result, "manual")
     told = view.model.index(0, 1).data(Qt.ItemDataRole.ToolTipRole)

@@ -19,11 +19,8 @@ def nudge(trace: Trace) -> None:
 
 
 @pytest.fixture
-def view(qtbot) -> ErrorHistogram:
-    view = ErrorHistogram()
-    qtbot.addWidget(view)
-    view.resize(900, 220)
-    view.show()
+def view(qtbot):
+    view = qtbot.on_screen(ErrorHistogram(), 900, 220)
     view.show_result(make_result(edits={"manual": nudge}, bidirectional=True), "manual")
     return view
 
@@ -37,11 +34,11 @@ def middle(view: ErrorHistogram, place: int) -> QPoint:
     return view.chart.bar_rect(place).center().toPoint()
 
 
-def test_the_description_counts_equal_and_outside_values(view: ErrorHistogram) -> None:
+def test_the_description_counts_equal_and_outside_values(view):
     assert view.description.text().startswith("98% of 80 values are equal, 1 outside the tolerance")
 
 
-def test_a_click_on_a_bar_selects_its_first_value(qtbot, view: ErrorHistogram) -> None:
+def test_a_click_on_a_bar_selects_its_first_value(qtbot, view):
     place = bar_of(view, PLACE)
     with qtbot.waitSignal(view.location_requested) as asked:
         qtbot.mouseClick(view.chart, Qt.MouseButton.LeftButton, pos=middle(view, place))
@@ -50,7 +47,7 @@ def test_a_click_on_a_bar_selects_its_first_value(qtbot, view: ErrorHistogram) -
     assert view.description.text().endswith(f"first at {PLACE}")
 
 
-def test_arrows_choose_a_bar_and_enter_selects_its_value(qtbot, view: ErrorHistogram) -> None:
+def test_arrows_choose_a_bar_and_enter_selects_its_value(qtbot, view):
     view.activateWindow()
     view.chart.setFocus()
     for _ in range(bar_of(view, PLACE) + 1):
@@ -66,19 +63,19 @@ def test_arrows_choose_a_bar_and_enter_selects_its_value(qtbot, view: ErrorHisto
     assert view.chart.chosen_place == 0
 
 
-def test_hovering_a_bar_shows_its_counts(view: ErrorHistogram) -> None:
+def test_hovering_a_bar_shows_its_counts(view):
     place = bar_of(view, PLACE)
     QTest.mouseMove(view.chart, middle(view, place))
     assert view.chart.toolTip().endswith("times the tolerance: 1 value")
 
 
-def test_the_ulps_can_be_counted_instead(view: ErrorHistogram) -> None:
+def test_the_ulps_can_be_counted_instead(view):
     view.choose("ulp")
     assert sum(bar.count for bar in view.bars) == 80
     assert any("ulp" in bar.words for bar in view.bars)
 
 
-def test_copying_has_a_row_for_each_bar(view: ErrorHistogram) -> None:
+def test_copying_has_a_row_for_each_bar(view):
     heading, *rows = [line.split("\t") for line in view.copy_text().splitlines()]
     assert heading == ["above", "up to", "values", "first at"]
     assert sum(int(row[2]) for row in rows) == 80

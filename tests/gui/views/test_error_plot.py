@@ -12,16 +12,12 @@ from rnnviz.gui.views.error_plot import ErrorPlot
 from rnnviz.series.outlines import LogScale
 from rnnviz.verify.audit import audit
 from rnnviz.verify.result import Judgment, RunResult
-from tests.factories import make_result, with_judgment
+from tests.factories import adding, make_result, with_judgment
 
 
 @pytest.fixture
-def view(qtbot) -> ErrorPlot:
-    view = ErrorPlot()
-    qtbot.addWidget(view)
-    view.resize(900, 200)
-    view.show()
-    return view
+def view(qtbot):
+    return qtbot.on_screen(ErrorPlot(), 900, 200)
 
 
 def nudge(trace: Trace) -> None:
@@ -39,9 +35,7 @@ def lane_curve(view: ErrorPlot) -> np.ndarray:
     ("quantity", "array"),
     [("error_ratio", "error_ratio_over_time"), ("error", "error_over_time"), ("mismatched", "mismatched_over_time")],
 )
-def test_the_curve_is_the_comparisons_with_a_place_for_zero_and_infinity(
-    view: ErrorPlot, quantity: str, array: str
-) -> None:
+def test_the_curve_is_the_comparisons_with_a_place_for_zero_and_infinity(view, quantity, array):
     result = make_result(edits={"manual": nudge}, bidirectional=True)
     view.show_result(result, "manual")
     view.choose(quantity)
@@ -57,7 +51,7 @@ def test_the_curve_is_the_comparisons_with_a_place_for_zero_and_infinity(
     assert view.scale.text(view.scale.zero) == "0"
 
 
-def test_exactly_the_changed_time_steps_differ_from_zero(view: ErrorPlot) -> None:
+def test_exactly_the_changed_time_steps_differ_from_zero(view):
     view.show_result(make_result(edits={"manual": nudge}, bidirectional=True), "manual")
     view.show_location(Location(0, 1, 0))
     assert np.flatnonzero(lane_curve(view) != view.scale.zero).tolist() == [2, 3, 4]
@@ -65,7 +59,7 @@ def test_exactly_the_changed_time_steps_differ_from_zero(view: ErrorPlot) -> Non
     assert np.all(lane_curve(view) == view.scale.zero)
 
 
-def test_the_limit_line_separates_mismatches(view: ErrorPlot) -> None:
+def test_the_limit_line_separates_mismatches(view):
     result = make_result(edits={"manual": nudge}, bidirectional=True)
     view.show_result(result, "manual")
     view.show_location(Location(0, 1, 0))
@@ -78,7 +72,7 @@ def test_the_limit_line_separates_mismatches(view: ErrorPlot) -> None:
     assert view.limit is None
 
 
-def test_the_selected_value_is_written_as_text(view: ErrorPlot) -> None:
+def test_the_selected_value_is_written_as_text(view):
     view.show_result(make_result(edits={"manual": nudge}, bidirectional=True), "manual")
     view.choose("error")
     view.show_location(Location(0, 1, 2))
@@ -90,7 +84,7 @@ def test_the_selected_value_is_written_as_text(view: ErrorPlot) -> None:
     assert view.selection_label.text() == "t = 4: infinity"
 
 
-def test_a_click_selects_the_time_step(qtbot, view: ErrorPlot) -> None:
+def test_a_click_selects_the_time_step(qtbot, view):
     view.show_result(make_result(timesteps=9), "manual")
     plot = view.plot
     point = plot.mapFromScene(plot.view_box.mapViewToScene(QPointF(6.3, plot.view_box.viewRect().center().y())))
@@ -99,7 +93,7 @@ def test_a_click_selects_the_time_step(qtbot, view: ErrorPlot) -> None:
     assert asked.args == [Location(0, 0, 6)]
 
 
-def test_the_axis_reads_zero_at_its_floor(view: ErrorPlot) -> None:
+def test_the_axis_reads_zero_at_its_floor(view):
     view.show_result(make_result(edits={"manual": nudge}, bidirectional=True), "manual")
     low, high = view.plot.view_box.viewRange()[1]
     axis = view.plot.getAxis("left")
@@ -116,7 +110,7 @@ def test_the_axis_reads_zero_at_its_floor(view: ErrorPlot) -> None:
     assert axis.tickStrings([-5.0], 1.0, spacing) == ["1e−5"]
 
 
-def test_copying_copies_the_lane_in_full(view: ErrorPlot) -> None:
+def test_copying_copies_the_lane_in_full(view):
     result = make_result(edits={"manual": nudge}, bidirectional=True)
     view.show_result(result, "manual")
     view.show_location(Location(0, 1, 0))
@@ -138,13 +132,12 @@ def evaluated(result: RunResult, *, gap: int | None = None) -> RunResult:
     return replace(result, judgment=Judgment(audits))
 
 
-def test_each_engines_error_within_a_step_is_drawn_with_the_accumulated_error(view: ErrorPlot) -> None:
+def test_each_engines_error_within_a_step_is_drawn_with_the_accumulated_error(view):
     result = evaluated(make_result(edits={"manual": nudge}, bidirectional=True))
     view.show_result(result, "manual")
     view.choose("error")
     view.show_location(Location(0, 1, 2))
     assert [key.text() for key in view.keys] == ["accumulated", "manual, one step", "gluon, one step"]
-    assert result.judgment is not None
     for name in ("manual", "gluon"):
         errors = result.judgment.audits[name].error_over_time[0, 1]
         drawn = view.beside[f"{name}, one step"]
@@ -153,7 +146,7 @@ def test_each_engines_error_within_a_step_is_drawn_with_the_accumulated_error(vi
     assert view.keys[0].value == "0.25"
 
 
-def test_the_step_audit_has_its_own_limit_and_both_engines(view: ErrorPlot) -> None:
+def test_the_step_audit_has_its_own_limit_and_both_engines(view):
     result = evaluated(make_result(edits={"manual": nudge}, bidirectional=True))
     view.show_result(result, "manual")
     view.choose("audit")
@@ -164,7 +157,7 @@ def test_the_step_audit_has_its_own_limit_and_both_engines(view: ErrorPlot) -> N
     assert np.all(view.beside["gluon"] < view.limit)
 
 
-def test_a_time_step_that_was_not_audited_is_a_gap_and_not_a_zero(view: ErrorPlot) -> None:
+def test_a_time_step_that_was_not_audited_is_a_gap_and_not_a_zero(view):
     view.show_result(evaluated(make_result(), gap=3), "manual")
     view.choose("audit")
     view.show_location(Location(0, 0, 3))
@@ -173,11 +166,8 @@ def test_a_time_step_that_was_not_audited_is_a_gap_and_not_a_zero(view: ErrorPlo
     assert view.keys[0].value == "not audited"
 
 
-def test_the_errors_of_a_gradient_are_drawn_when_it_is_selected(qtbot, view: ErrorPlot) -> None:
-    def edit(trace: Trace) -> None:
-        trace["grad.h"][0, 0, 3, 1, 2] += 0.5
-
-    result = make_result(gradients=("gluon", "manual"), edits={"manual": edit})
+def test_the_errors_of_a_gradient_are_drawn_when_it_is_selected(qtbot, view):
+    result = make_result(gradients=("gluon", "manual"), edits={"manual": adding(0.5, 0, 0, 3, 1, 2, array="grad.h")})
     view.show_result(result, "manual")
     assert not lane_curve(view).max() > view.scale.zero
     view.array.setCurrentText("grad.h")

@@ -13,12 +13,8 @@ from tests.factories import make_result
 
 
 @pytest.fixture
-def view(qtbot) -> GradientFlowPlot:
-    view = GradientFlowPlot()
-    qtbot.addWidget(view)
-    view.resize(900, 200)
-    view.show()
-    return view
+def view(qtbot):
+    return qtbot.on_screen(GradientFlowPlot(), 900, 200)
 
 
 def vanishing() -> RunResult:
@@ -30,7 +26,7 @@ def vanishing() -> RunResult:
 
 
 @pytest.mark.slow
-def test_curves_and_limits_are_of_the_selected_lane_and_sample(qtbot, view: GradientFlowPlot) -> None:
+def test_curves_and_limits_are_of_the_selected_lane_and_sample(qtbot, view):
     result = vanishing()
     view.show_result(result, "manual")
     view.show_location(Location(1, 0, 2, 1, 0))
@@ -43,9 +39,6 @@ def test_curves_and_limits_are_of_the_selected_lane_and_sample(qtbot, view: Grad
         float(view.regions[FlowVerdict.VANISHING].line.value()), np.log10(norms[4] * VANISHING), rtol=1e-6
     )
     assert view.regions[FlowVerdict.VANISHING].isVisible()
-    assert view.regions[FlowVerdict.VANISHING].line.label.orthoPos > 0.5, (
-        "the label is where the gradient is still large"
-    )
     assert not view.regions[FlowVerdict.EXPLODING].isVisible()
     assert [key.text() for key in view.keys[:2]] == ["h", "c"]
     assert view.engines.count() == 2
@@ -60,8 +53,6 @@ def test_curves_and_limits_are_of_the_selected_lane_and_sample(qtbot, view: Grad
     np.testing.assert_array_equal(view.norms.whole, expected.whole)
     np.testing.assert_allclose(view.norm_curves.selected.high[:5], np.log10(expected.whole), rtol=1e-6)
     assert len(view.norm_curves.beside) == 1
-    label, curves = view.norms_plot._limit.label, np.array([expected.whole, expected.hidden])
-    assert (label.anchors[0][1] == 0.0) == (np.mean(curves > 1.0) > 0.5), "the label is where fewer of the norms are"
     assert [key.text() for key in view.keys[2:]] == ["(h, c)", "h"]
     assert len(view.copy_text().splitlines()[0].split("\t")) == len(rows[0]) + 2
     assert view.plot.describe(2).startswith("t = 2: h ")
@@ -70,7 +61,7 @@ def test_curves_and_limits_are_of_the_selected_lane_and_sample(qtbot, view: Grad
     assert view.plot.view_box.viewRange()[0] == view.norms_plot.view_box.viewRange()[0]
 
 
-def test_without_gradients_the_influence_of_a_value_is_left(view: GradientFlowPlot) -> None:
+def test_without_gradients_the_influence_of_a_value_is_left(view):
     result, asked = make_result(cell="gru", num_layers=2), []
     view.following_requested.connect(asked.append)
     view.show_result(result, "manual")
@@ -99,7 +90,7 @@ def test_without_gradients_the_influence_of_a_value_is_left(view: GradientFlowPl
     twin.deleteLater()
 
 
-def test_only_time_steps_that_the_gradient_reaches_are_shaded(view: GradientFlowPlot) -> None:
+def test_only_time_steps_that_the_gradient_reaches_are_shaded(view):
     result = make_result(cell="gru", num_layers=2, bidirectional=True, timesteps=9)
     view.show_result(result, "manual")
     for where, times in ((Location(1, 0, 4, 1, 2), (-0.5, 4.5)), (Location(1, 1, 4, 1, 2), (3.5, 8.5))):
@@ -115,7 +106,7 @@ def test_only_time_steps_that_the_gradient_reaches_are_shaded(view: GradientFlow
         assert float(region.line.value()) == pytest.approx(-1.0)
 
 
-def test_a_refusal_replaces_the_progress_of_an_influence(view: GradientFlowPlot) -> None:
+def test_a_refusal_replaces_the_progress_of_an_influence(view):
     view.show_result(make_result(cell="gru"), "manual")
     view.show_influence(None, followed=True)
     view.show_progress(0.5)

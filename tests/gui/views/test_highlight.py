@@ -1,6 +1,5 @@
 """Pointing at a part of the map highlights it in the map, the lanes and the table, and leaving clears it."""
 
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -9,35 +8,26 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel
 
 from rnnviz.core.config import Network
-from rnnviz.core.trace_index import INPUT, Lane, Location
-from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.regions import Region, highlighted_rows, lane_region
+from rnnviz.core.trace_index import Lane, Location
+from rnnviz.gui.regions import Region, lane_region
 from rnnviz.gui.views.output_map import OutputMap
-from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.vector_table import VectorTable
 from tests.factories import make_result
 from tests.gui.shown import highlighted_parts
 
-
-@pytest.fixture
-def window(shared_window: MainWindow) -> MainWindow:
-    return shared_window
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def shown(qtbot: Any, window: MainWindow) -> MainWindow:
+def shown(qtbot, window):
     """A window on a stacked bidirectional LSTM, with the pointer elsewhere."""
     window.session.set_result(make_result(cell="lstm", num_layers=3, bidirectional=True, timesteps=4))
-    chart = view(window, OutputMap).chart
+    chart = window.findChild(OutputMap).chart
     qtbot.waitUntil(lambda: chart.height() == chart.sizeHint().height())
     QTest.mouseMove(window.verdict)
     qtbot.waitUntil(lambda: window.session.highlighted == () and not chart.underMouse())
     return window
-
-
-def view(window: MainWindow, kind: type) -> Any:
-    return next(view for view in window.views if isinstance(view, kind))
 
 
 def highlight(chart: Any, text: str) -> None:
@@ -47,16 +37,12 @@ def highlight(chart: Any, text: str) -> None:
 
 def rows_with_highlight(state_map: OutputMap) -> list[str]:
     rows = state_map.rows
-    return [
-        rows.index(i).data().split(" = ")[0].split(",")[0]
-        for i, row in enumerate(rows.rows)
-        if rows.highlighted_times(row)
-    ]
+    lit = [rows.index(place).data() for place, row in enumerate(rows.rows) if rows.highlighted_times(row)]
+    return [text.split(" = ")[0].split(",")[0] for text in lit]
 
 
-@pytest.mark.slow
-def test_hovering_a_part_of_state_highlights_all_its_places(qtbot: Any, shown: MainWindow) -> None:
-    state_map, lanes, table = view(shown, OutputMap), shown.lanes, view(shown, VectorTable)
+def test_hovering_a_part_of_state_highlights_all_its_places(qtbot, shown):
+    state_map, lanes, table = shown.findChild(OutputMap), shown.lanes, shown.findChild(VectorTable)
     shown.session.set_location(Location(2, 1, 0, 0))
     highlight(state_map.chart, "state[0][5][0]")
     assert highlighted_parts(state_map.chart) == ["out[0][0][4:8]", "state[0][5][0]"]
@@ -79,9 +65,8 @@ def test_hovering_a_part_of_state_highlights_all_its_places(qtbot: Any, shown: M
     assert rows_with_highlight(state_map) == []
 
 
-@pytest.mark.slow
-def test_a_lane_in_the_list_is_highlighted_whole_and_a_point_on_its_axis_alone(shown: MainWindow) -> None:
-    state_map = view(shown, OutputMap)
+def test_a_lane_in_the_list_is_highlighted_whole_and_a_point_on_its_axis_alone(shown):
+    state_map = shown.findChild(OutputMap)
     rect = state_map.list.visualRect(state_map.rows.index(0))
     QTest.mouseMove(state_map.list.viewport(), QPoint(rect.left() + 12, rect.top() + 8))
     assert shown.session.highlighted == (lane_region(Network("lstm", 3, 4), 2, 0, 4),)
@@ -90,9 +75,8 @@ def test_a_lane_in_the_list_is_highlighted_whole_and_a_point_on_its_axis_alone(s
     assert [region.times for region in shown.session.highlighted] == [range(1, 2)]
 
 
-@pytest.mark.slow
-def test_the_keyboard_highlights_and_selects_every_part(qtbot: Any, shown: MainWindow) -> None:
-    chart = view(shown, OutputMap).chart
+def test_the_keyboard_highlights_and_selects_every_part(qtbot, shown):
+    chart = shown.findChild(OutputMap).chart
     chart.setFocus(Qt.FocusReason.TabFocusReason)
     assert highlighted_parts(chart)[0] == "out[0][0][:4]"
     for key in (Qt.Key.Key_Right, Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Right):
@@ -105,8 +89,7 @@ def test_the_keyboard_highlights_and_selects_every_part(qtbot: Any, shown: MainW
     assert shown.session.highlighted == ()
 
 
-@pytest.mark.slow
-def test_another_result_puts_everything_out(shown: MainWindow) -> None:
+def test_another_result_puts_everything_out(shown):
     shown.session.set_highlight((lane_region(Network("lstm", 3, 4), 2, 1, 4),))
     assert shown.lanes.highlights.frames
     shown.session.set_result(make_result(timesteps=1))
@@ -114,20 +97,7 @@ def test_another_result_puts_everything_out(shown: MainWindow) -> None:
     assert shown.lanes.highlights.frames == []
 
 
-def test_the_features_of_the_layer_below_are_highlighted_in_the_input() -> None:
-    network = Network("lstm", 3, 4, num_layers=2, bidirectional=True)
-    backward = Region(Lane(0, 1), range(2, 3), range(4))
-    assert highlighted_rows([backward], network, 5, Location(1, 0, 2), "input") == [range(4, 8)]
-    assert highlighted_rows([backward], network, 5, Location(1, 0, 3), "input") == []
-    x = Region(INPUT, range(5), range(3))
-    assert highlighted_rows([x], network, 5, Location(0, 1, 4), "input") == [range(3)]
-    h0 = Region(Lane(0, 1), range(5, 6), range(4), array="c")
-    assert highlighted_rows([h0], network, 5, Location(0, 1, 4), "c0") == [range(4)]
-    assert highlighted_rows([h0], network, 5, Location(0, 1, 4), "h0") == []
-
-
-@pytest.mark.slow
-def test_a_step_is_described_below_the_lanes_and_drawn_with_arrows(shown: MainWindow, press: Any) -> None:
+def test_a_step_is_described_below_the_lanes_and_drawn_with_arrows(shown, press):
     caption = shown.lanes.findChild(QLabel, "flow_caption")
     assert not caption.isVisible()
     shown.session.set_location(Location(1, 1, 1))
@@ -135,11 +105,7 @@ def test_a_step_is_described_below_the_lanes_and_drawn_with_arrows(shown: MainWi
         press(".")
     assert caption.text() == "reads c[t=2], and computes c[t=1] and h[t=1] of layer 1 ←"
     assert [frame.tag for frame in shown.lanes.highlights.frames] == ["read", "read", "read h, c", "computed h, c"]
-    badges = shown.lanes.findChild(UnrolledCanvas).badges.badges
-    assert [badge.text for badge in badges] == ["computed h, c", "read", "read h, c"]
-    assert all(one.rect.right() < other.rect.left() for one, other in pairwise(badges))
-    assert badges[0].rect.left() >= 0.0
-    assert badges[-1].rect.right() <= shown.lanes.box.width()
+    assert [badge.text for badge in shown.lanes.parts.badges.badges] == ["computed h, c", "read", "read h, c"]
     press(",")
     assert caption.text() == "computes the gates i f g o of layer 1 ←"
     assert [frame.tag for frame in shown.lanes.highlights.frames] == ["read", "read", "read", "gates"]
@@ -148,9 +114,8 @@ def test_a_step_is_described_below_the_lanes_and_drawn_with_arrows(shown: MainWi
     assert not caption.isVisible()
 
 
-@pytest.mark.slow
-def test_the_map_clears_only_its_own_highlights(shown: MainWindow, press: Any) -> None:
-    state_map = view(shown, OutputMap)
+def test_the_map_clears_only_its_own_highlights(shown, press):
+    state_map = shown.findChild(OutputMap)
     press(".")
     highlighted = shown.session.highlighted
     assert highlighted

@@ -5,39 +5,27 @@ from dataclasses import replace
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel
 
-from rnnviz.core.trace import Trace
-from rnnviz.core.trace_index import Location
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, known_bugs_of
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.known_bugs import Detection, KnownBugsView
-from rnnviz.verify.result import RunResult
 from tests.factories import make_result, with_judgment
-from tests.gui.views.tables import texts
+from tests.gui.shown import labels, texts
 
 MISTAKE = "bug:h2h-transposed"
 
 
 @pytest.fixture
-def view(qtbot) -> KnownBugsView:
-    view = KnownBugsView()
-    qtbot.addWidget(view)
-    view.resize(900, 220)
-    view.show()
-    return view
+def view(qtbot):
+    return qtbot.on_screen(KnownBugsView(), 900, 220)
 
 
 @pytest.fixture
-def computed() -> RunResult:
+def computed():
     return with_judgment(make_result(("gluon", "manual", MISTAKE), num_layers=2))
 
 
-def shown(view: KnownBugsView) -> list[str]:
-    return [label.text() for label in view.findChildren(QLabel) if label.isVisible()]
-
-
-def test_every_known_bug_of_the_network_is_listed(view: KnownBugsView) -> None:
+def test_every_known_bug_of_the_network_is_listed(view):
     result = with_judgment(make_result(cell="gru"))
     view.show_result(result, "manual")
     listed = [row[0] for row in texts(view.model)]
@@ -47,26 +35,25 @@ def test_every_known_bug_of_the_network_is_listed(view: KnownBugsView) -> None:
     assert KNOWN_BUGS["concat-swapped"].cause not in listed
 
 
-def test_undetectable_bugs_are_marked(view: KnownBugsView) -> None:
+def test_undetectable_bugs_are_marked(view):
     view.show_result(with_judgment(make_result(), blind=("h2h-transposed",)), "manual")
     found = dict(zip((entry.name for entry in view.entries), (r[1] for r in texts(view.model)), strict=True))
     assert found["h2h-transposed"] == Detection.UNDETECTABLE
     assert set(found.values()) == {Detection.UNDETECTABLE, Detection.DETECTABLE}
-    assert view.chosen is not None
     assert view.chosen.name == "h2h-transposed"
     assert view.description.startswith("Undetectable")
     view.choose("no-h2h-bias")
     assert view.description.startswith("Detectable")
 
 
-def test_the_chosen_bug_is_shown_with_its_origin(view: KnownBugsView) -> None:
+def test_the_chosen_bug_is_shown_with_its_origin(view):
     view.show_result(with_judgment(make_result()), "manual")
     view.choose("h2h-transposed")
-    assert "Hidden-to-hidden weight transposed" in shown(view)
-    assert KNOWN_BUGS["h2h-transposed"].origin in shown(view)
+    assert "Hidden-to-hidden weight transposed" in labels(view)
+    assert KNOWN_BUGS["h2h-transposed"].origin in labels(view)
 
 
-def test_the_button_requests_the_engine_of_the_bug(qtbot, view: KnownBugsView) -> None:
+def test_the_button_requests_the_engine_of_the_bug(qtbot, view):
     view.show_result(with_judgment(make_result()), "manual")
     view.choose("h2h-transposed")
     with qtbot.waitSignal(view.bug_requested) as asked:
@@ -74,26 +61,23 @@ def test_the_button_requests_the_engine_of_the_bug(qtbot, view: KnownBugsView) -
     assert asked.args == [MISTAKE]
 
 
-def test_arrows_read_on_and_enter_asks(qtbot, view: KnownBugsView) -> None:
+def test_arrows_read_on_and_enter_asks(qtbot, view):
     view.show_result(with_judgment(make_result()), "manual")
     view.activateWindow()
     view.table.setFocus()
     with qtbot.assertNotEmitted(view.bug_requested):
         QTest.keyClick(view.table, Qt.Key.Key_Down)
         QTest.keyClick(view.table, Qt.Key.Key_Down)
-    assert view.chosen is not None
     assert view.chosen.engine == MISTAKE
     with qtbot.waitSignal(view.bug_requested) as asked:
         QTest.keyClick(view.table, Qt.Key.Key_Return)
     assert asked.args == [MISTAKE]
 
 
-def test_a_computed_bug_shows_its_start_and_its_spread(qtbot, view: KnownBugsView, computed: RunResult) -> None:
+def test_a_computed_bug_shows_its_start_and_its_spread(qtbot, view, computed):
     view.show_result(computed, "manual")
-    assert view.chosen is not None
     assert view.chosen.engine == MISTAKE
     first = computed.comparison(MISTAKE).first_mismatch
-    assert first is not None
     assert view.description.startswith(f"First mismatch: {first.where}")
     assert not view.button.isVisible()
     assert [row[0] for row in texts(view.spread_model)] == ["layer 1", "layer 0"]
@@ -103,13 +87,12 @@ def test_a_computed_bug_shows_its_start_and_its_spread(qtbot, view: KnownBugsVie
     with qtbot.waitSignal(view.location_requested) as asked:
         qtbot.mouseClick(view.lanes.viewport(), Qt.MouseButton.LeftButton, pos=at)
     [where] = asked.args
-    assert isinstance(where, Location)
     assert (where.layer, where.direction) == (1, 0)
     with qtbot.assertNotEmitted(view.bug_requested):
         view.table.activated.emit(view.table.currentIndex())
 
 
-def test_the_spread_shows_when_a_lane_is_reached(view: KnownBugsView, computed: RunResult) -> None:
+def test_the_spread_shows_when_a_lane_is_reached(view, computed):
     view.show_result(computed, "manual")
     for row, lane in enumerate(view.spread_model.rows):
         strip = view.lanes.itemDelegateForColumn(1).strip(row, 5, 10)
@@ -117,18 +100,15 @@ def test_the_spread_shows_when_a_lane_is_reached(view: KnownBugsView, computed: 
         assert filled == (lane.error_ratio > 1.0).tolist()
 
 
-def test_bugs_of_the_backward_pass_spread_over_its_gradients(view: KnownBugsView) -> None:
+def test_bugs_of_the_backward_pass_spread_over_its_gradients(view):
     bug = "bug:truncated-at-one-step"
 
-    def touch(trace: Trace) -> None:
+    def touch(trace):
         trace["grad.h"][0, 0, :3] += 1.0
 
     result = with_judgment(make_result(("gluon", "manual", bug), gradients=("gluon", bug), edits={bug: touch}))
-    assert result.judgment is not None
-    assert result.judgment.backward is not None
     backward = replace(result.judgment.backward, undetectable=("forward-bias-used-twice",))
     view.show_result(replace(result, judgment=replace(result.judgment, backward=backward)), "manual")
-    assert view.chosen is not None
     assert view.chosen.engine == bug
     [lane] = view.spread_model.rows
     assert (lane.first.timestep, lane.steps) == (2, 2)

@@ -7,7 +7,7 @@ from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.mismatch_list import MismatchList
-from tests.factories import make_result
+from tests.factories import adding, make_result
 
 PLACES = {
     Location(0, 0, 1, 1, 2): 0.5,
@@ -23,16 +23,12 @@ def perturb(trace: Trace) -> None:
 
 
 @pytest.fixture
-def view(qtbot) -> MismatchList:
-    view = MismatchList()
-    qtbot.addWidget(view)
-    view.resize(900, 220)
-    view.show()
-    return view
+def view(qtbot):
+    return qtbot.on_screen(MismatchList(), 900, 220)
 
 
 @pytest.fixture
-def shown(view: MismatchList) -> MismatchList:
+def shown(view):
     view.show_result(make_result(num_layers=2, bidirectional=True, edits={"manual": perturb}), "manual")
     return view
 
@@ -41,13 +37,13 @@ def listed(view: MismatchList) -> list[Location]:
     return [view.location(row) for row in range(view.model.rowCount())]
 
 
-def test_exactly_the_perturbed_values_are_listed_backward_lanes_from_their_last_time_step(shown: MismatchList) -> None:
+def test_exactly_the_perturbed_values_are_listed_backward_lanes_from_their_last_time_step(shown):
     assert shown.table.isVisible()
     assert listed(shown) == list(PLACES)
     assert shown.tab_text == "Mismatches  4"
 
 
-def test_a_heading_sorts_and_a_second_click_turns_it_round(shown: MismatchList) -> None:
+def test_a_heading_sorts_and_a_second_click_turns_it_round(shown):
     header = shown.table.horizontalHeader()
     header.setSortIndicator(7, Qt.SortOrder.DescendingOrder)
     assert listed(shown) == sorted(PLACES, key=PLACES.__getitem__, reverse=True)
@@ -57,7 +53,7 @@ def test_a_heading_sorts_and_a_second_click_turns_it_round(shown: MismatchList) 
     assert listed(shown) == list(PLACES)
 
 
-def test_layer_and_direction_narrow_the_list_down(shown: MismatchList) -> None:
+def test_layer_and_direction_narrow_the_list_down(shown):
     shown.layers.setCurrentText("layer 1")
     assert listed(shown) == [where for where in PLACES if where.layer == 1]
     shown.directions.setCurrentText("backward")
@@ -69,13 +65,13 @@ def test_layer_and_direction_narrow_the_list_down(shown: MismatchList) -> None:
     assert listed(shown) == list(PLACES)
 
 
-def test_choosing_a_row_asks_for_its_place(qtbot, shown: MismatchList) -> None:
+def test_choosing_a_row_asks_for_its_place(qtbot, shown):
     with qtbot.waitSignal(shown.location_requested) as asked:
         shown.table.selectRow(2)
     assert asked.args == [list(PLACES)[2]]
 
 
-def test_the_row_of_the_selection_is_chosen_and_emits_nothing(qtbot, shown: MismatchList) -> None:
+def test_the_row_of_the_selection_is_chosen_and_emits_nothing(qtbot, shown):
     with qtbot.assertNotEmitted(shown.location_requested):
         shown.show_location(list(PLACES)[3])
         assert shown.table.currentIndex().row() == 3
@@ -83,7 +79,7 @@ def test_the_row_of_the_selection_is_chosen_and_emits_nothing(qtbot, shown: Mism
     assert not shown.table.selectionModel().hasSelection()
 
 
-def test_a_copy_has_headings_places_and_every_digit(shown: MismatchList) -> None:
+def test_a_copy_has_headings_places_and_every_digit(shown):
     lines = shown.copy_text().splitlines()
     assert lines[0].split("\t")[:7] == ["layer", "direction", "t", "sample", "unit", "gluon", "manual"]
     first = lines[1].split("\t")
@@ -91,11 +87,11 @@ def test_a_copy_has_headings_places_and_every_digit(shown: MismatchList) -> None
     assert float(first[6]) - float(first[5]) == pytest.approx(0.5, rel=1e-5)
 
 
-def test_the_mismatches_of_another_array_are_listed_when_it_is_selected(view: MismatchList) -> None:
-    def edit(trace: Trace) -> None:
-        trace["grad.h"][0, 0, 2, 1, 3] += 0.5
-
-    view.show_result(make_result(gradients=("gluon", "manual"), edits={"manual": edit}), "manual")
+def test_the_mismatches_of_another_array_are_listed_when_it_is_selected(view):
+    view.show_result(
+        make_result(gradients=("gluon", "manual"), edits={"manual": adding(0.5, 0, 0, 2, 1, 3, array="grad.h")}),
+        "manual",
+    )
     assert view.array.isVisible()
     # h agrees, so the gradient that does not is listed.
     assert listed(view) == [Location(0, 0, 2, 1, 3)]
@@ -107,7 +103,7 @@ def test_the_mismatches_of_another_array_are_listed_when_it_is_selected(view: Mi
     assert view.tab_text == "Mismatches  grad.h 1"
     asked: list[object] = []
     view.explanation_requested.connect(asked.append)
-    view._on_activated(view.model.index(0, 0))
+    view.table.activated.emit(view.model.index(0, 0))
     assert asked == [Place.at("grad.h", Location(0, 0, 2, 1, 3))]
     view.show_result(make_result(), "manual")
     assert not view.array.isVisible()

@@ -5,20 +5,15 @@ import pytest
 from PySide6.QtCore import Qt
 
 from rnnviz.core import number_format
-from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.output_map import OutputMap
 from rnnviz.gui.views.output_map_list import LaneRow, PlaceRow
-from tests.factories import make_result
+from tests.factories import adding, make_result
 
 
 @pytest.fixture
-def view(qtbot) -> OutputMap:
-    view = OutputMap()
-    qtbot.addWidget(view)
-    view.resize(300, 700)
-    view.show()
-    return view
+def view(qtbot):
+    return qtbot.on_screen(OutputMap(), 300, 700)
 
 
 def place_rows(view: OutputMap) -> dict[str, int]:
@@ -37,7 +32,7 @@ def lane_row(view: OutputMap, layer: int, direction: int) -> int:
     ("layout", "out", "ends"),
     [("NTC", "out[1][2][4:8]", "out[1][0][4:8]"), ("TNC", "out[2][1][4:8]", "out[0][1][4:8]")],
 )
-def test_the_selected_place_is_described_in_the_layout(view: OutputMap, layout: str, out: str, ends: str) -> None:
+def test_the_selected_place_is_described_in_the_layout(view, layout, out, ends):
     view.show_result(make_result(num_layers=2, bidirectional=True, layout=layout), "manual")
     view.show_location(Location(1, 1, 2, 1))
     assert view.summary == f"h = {out}"
@@ -50,7 +45,7 @@ def test_the_selected_place_is_described_in_the_layout(view: OutputMap, layout: 
     assert view.summary == "h = state[0][0][1]"
 
 
-def test_each_lane_has_its_places_with_the_numbers_of_the_trace(view: OutputMap) -> None:
+def test_each_lane_has_its_places_with_the_numbers_of_the_trace(view):
     result = make_result(num_layers=2, bidirectional=True)
     view.show_result(result, "manual")
     view.show_location(Location(0, 0, 0, 1))
@@ -74,11 +69,8 @@ def test_each_lane_has_its_places_with_the_numbers_of_the_trace(view: OutputMap)
         assert np.array_equal(np.array(copied[text].split("\t"), np.float32), values)
 
 
-def test_a_state_that_differs_from_the_output_is_reported_for_its_engine_and_lane_alone(view: OutputMap) -> None:
-    def edit(trace: Trace) -> None:
-        trace.state_h[1, 0, 2] += np.float32(0.5)
-
-    view.show_result(make_result(edits={"manual": edit}, bidirectional=True), "manual")
+def test_a_state_that_differs_from_the_output_is_reported_for_its_engine_and_lane_alone(view):
+    view.show_result(make_result(edits={"manual": adding(0.5, 1, 0, 2, array="state.h")}, bidirectional=True), "manual")
     backward = view.rows.index(lane_row(view, 0, 1))
     assert backward.data().endswith(": copies equal")
     view.engine_box.setCurrentIndex(view.engine_box.findData("manual"))
@@ -90,7 +82,7 @@ def test_a_state_that_differs_from_the_output_is_reported_for_its_engine_and_lan
     assert view.rows.index(lane_row(view, 0, 1)).data().endswith(": copies equal")
 
 
-def test_clicking_a_place_asks_for_its_lane_and_step(qtbot, view: OutputMap) -> None:
+def test_clicking_a_place_asks_for_its_lane_and_step(qtbot, view):
     view.show_result(make_result(num_layers=2, bidirectional=True), "manual")
     view.show_location(Location(0, 0, 2, 1, 3))
     rect = view.list.visualRect(view.rows.index(place_rows(view)["state[0][3][1]"]))
@@ -99,7 +91,7 @@ def test_clicking_a_place_asks_for_its_lane_and_step(qtbot, view: OutputMap) -> 
     assert asked.args == [Location(1, 1, 0, 1, 3)]
 
 
-def test_the_keyboard_reaches_every_place(qtbot, view: OutputMap) -> None:
+def test_the_keyboard_reaches_every_place(qtbot, view):
     view.show_result(make_result(bidirectional=True), "manual")
     view.show_location(Location(0, 0, 2, 0, 1))
     view.list.setCurrentIndex(view.rows.index(0))
@@ -114,10 +106,8 @@ def test_the_keyboard_reaches_every_place(qtbot, view: OutputMap) -> None:
     assert asked.args == [Location(0, 1, 2, 0, 1)]
 
 
-def test_an_lstm_shows_its_final_cell_state(view: OutputMap) -> None:
+def test_an_lstm_shows_its_final_cell_state(view):
     result = make_result(cell="lstm")
     view.show_result(result, "manual")
     row = view.rows.rows[place_rows(view)["state[1][0][0]"]]
-    assert isinstance(row, PlaceRow)
-    assert result["gluon"].state_c is not None
     assert np.array_equal(view.rows.values(row), result["gluon"].state_c[0, 0])

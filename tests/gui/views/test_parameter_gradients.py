@@ -1,7 +1,5 @@
 """Gradients of parameters and initial states: the arrays and the entries, the largest errors first."""
 
-from typing import Any
-
 import pytest
 
 from rnnviz.core.places import Place, parameter_place
@@ -9,7 +7,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.views.parameter_gradients import ParameterGradients
 from tests.factories import make_result
-from tests.gui.views.tables import texts
+from tests.gui.shown import texts
 
 BIAS, H0 = "grad.parameters.l0_h2h_bias", "grad.h0"
 
@@ -20,15 +18,11 @@ def edit(trace: Trace) -> None:
 
 
 @pytest.fixture
-def view(qtbot: Any) -> ParameterGradients:
-    view = ParameterGradients()
-    qtbot.addWidget(view)
-    view.resize(1000, 240)
-    view.show()
-    return view
+def view(qtbot):
+    return qtbot.on_screen(ParameterGradients(), 1000, 240)
 
 
-def test_the_array_and_the_entry_with_the_largest_error_come_first(qtbot: Any, view: ParameterGradients) -> None:
+def test_the_array_and_the_entry_with_the_largest_error_come_first(qtbot, view):
     result = make_result(gradients=("gluon", "manual"), edits={"manual": edit})
     present: list[bool] = []
     view.presence_changed.connect(present.append)
@@ -43,9 +37,7 @@ def test_the_array_and_the_entry_with_the_largest_error_come_first(qtbot: Any, v
     for place, (name, index, error) in enumerate((row.name, (2,), 0.5) for row in rows[:2]):
         index, error = ((0, 1, 3), 0.25) if name == H0 else (index, error)
         view.table.choose(place)
-        assert view.entries is not None
         assert tuple(view.entries.index[0]) == index
-        assert view.entries.error is not None
         assert view.entries.error[0] == pytest.approx(error, rel=1e-6)
         assert texts(view.entry_model)[0][0] == str(list(index))
     with qtbot.waitSignal(view.explanation_requested) as asked:
@@ -59,7 +51,6 @@ def test_the_array_and_the_entry_with_the_largest_error_come_first(qtbot: Any, v
     view.table.choose(1)
     # The selected array stays with another run.
     view.show_result(make_result(gradients=("gluon", "manual")), "manual")
-    assert view.entries is not None
     assert view.entries.row.name == rows[1].name
     assert texts(view.model)[0][2] == "agrees"
     view.show_result(make_result(), "manual")

@@ -36,12 +36,12 @@ def every(step: int, timesteps: int) -> np.ndarray[Any, np.dtype[np.int64]]:
         (1, range(0), 8.0, 0, ""),
     ],
 )
-def test_seams_are_marked_where_they_are_far_enough_apart(step, times, pitch, drawn, note) -> None:
+def test_seams_are_marked_where_they_are_far_enough_apart(step, times, pitch, drawn, note):
     seen = seams_in_view(every(step, 1000), times, pitch)
     assert (len(seen.drawn), seen.note) == (drawn, note)
 
 
-def test_seams_are_named_in_a_sentence() -> None:
+def test_seams_are_named_in_a_sentence():
     assert seams_in_words(every(10, 5), 5) == ""
     assert seams_in_words(np.array([2, 4]), 5) == "A new call begins at t = 2 and 4."
     assert seams_in_words(every(1, 50), 50) == "A new call begins at every time step."
@@ -58,17 +58,12 @@ def inks(view: UnrolledView, geometry: Geometry, timestep: int) -> set[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
-def test_lanes_mark_and_name_seams(qtbot: Any, theme: str) -> None:
-    view = empty_view()
-    qtbot.addWidget(view)
-    view.resize(800, 600)
-    view.show()
+def test_lanes_mark_and_name_seams(qtbot, theme):
+    view = qtbot.on_screen(empty_view(), 800, 600)
     view.apply_theme(THEMES[theme])
     view.show_result(make_result(timesteps=6, seams=[2, 5], lengths=[4, 6]), "manual")
     view.show_location(Location(timestep=0, sample=1))
     shown, geometry = view.shown, view.geometry_in_view
-    assert shown is not None
-    assert geometry is not None
     ink = QColor(THEMES[theme].text).name()
     assert [t for t in range(1, 6) if ink in inks(view, geometry, t)] == [2, 5]
     assert seam_legend(shown, geometry) == ("new call", True)
@@ -83,7 +78,7 @@ def test_lanes_mark_and_name_seams(qtbot: Any, theme: str) -> None:
     assert [t for t in range(1, 6) if ink in inks(view, geometry, t)] == []
 
 
-def test_curves_over_time_mark_seams(qtbot: Any) -> None:
+def test_curves_over_time_mark_seams(qtbot):
     view = ErrorPlot()
     qtbot.addWidget(view)
     view.resize(600, 300)

@@ -9,14 +9,14 @@ from rnnviz.gui.theme.palettes import DARK, LIGHT
 from rnnviz.gui.views.table import NumberTable
 from rnnviz.gui.views.table_model import TableModel
 from rnnviz.results.columns import Column, Look
-from tests.gui.views.tables import texts
+from tests.gui.shown import texts
 
 VALUES = (-0.5, np.nan, 2.0, -0.5, -np.inf)
 WRONG = Look("wrong", bold=True, icon="cross", note="mismatch")
 
 
 @pytest.fixture
-def model() -> TableModel:
+def model():
     model = TableModel(columns(np.array(VALUES)))
     model.show_rows(range(len(VALUES)))
     return model
@@ -40,7 +40,7 @@ def order(model: TableModel) -> list[int]:
     return [model.row(place) for place in range(model.rowCount())]
 
 
-def test_numbers_are_shown_with_true_minus_signs_and_copied_with_hyphens(qtbot, model: TableModel) -> None:
+def test_numbers_are_shown_with_true_minus_signs_and_copied_with_hyphens(qtbot, model):
     assert texts(model)[0] == ("u-0", "−0.500")
     assert model.index(0, 1).data() == "−0.500"
     table = NumberTable(model, "Values")
@@ -50,7 +50,7 @@ def test_numbers_are_shown_with_true_minus_signs_and_copied_with_hyphens(qtbot, 
     assert model.cell(0, 1).color is None
 
 
-def test_nan_is_last_and_equal_rows_keep_their_order_both_ways(model: TableModel) -> None:
+def test_nan_is_last_and_equal_rows_keep_their_order_both_ways(model):
     model.sort(1)
     assert order(model) == [4, 0, 3, 2, 1]
     model.sort(1, Qt.SortOrder.DescendingOrder)
@@ -60,7 +60,7 @@ def test_nan_is_last_and_equal_rows_keep_their_order_both_ways(model: TableModel
     assert order(model) == [0, 1, 2, 3, 4]
 
 
-def test_a_mark_has_the_themes_color_and_words_for_screen_readers(model: TableModel) -> None:
+def test_a_mark_has_the_themes_color_and_words_for_screen_readers(model):
     model.apply_theme(DARK)
     assert model.cell(2, 0).color == DARK.color("wrong")
     assert model.index(2, 0).data(Qt.ItemDataRole.AccessibleTextRole) == "unit u-2, mismatch"

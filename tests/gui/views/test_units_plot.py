@@ -3,24 +3,17 @@
 import numpy as np
 import pytest
 from PySide6.QtCore import QPointF, Qt
-from PySide6.QtWidgets import QToolButton
 
 from rnnviz.core import number_format
-from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.units_plot import UnitsPlot
-from rnnviz.reading.quantities import Quantity
 from tests.factories import make_result
 from tests.oracles.gates import gates_of
 
 
 @pytest.fixture
-def view(qtbot) -> UnitsPlot:
-    view = UnitsPlot()
-    qtbot.addWidget(view)
-    view.resize(900, 200)
-    view.show()
-    return view
+def view(qtbot):
+    return qtbot.on_screen(UnitsPlot(), 900, 200)
 
 
 def click_timestep(qtbot, view: UnitsPlot, timestep: float) -> None:
@@ -30,24 +23,19 @@ def click_timestep(qtbot, view: UnitsPlot, timestep: float) -> None:
     qtbot.mouseClick(plot.viewport(), Qt.MouseButton.LeftButton, pos=point)
 
 
-def pin_button(view: UnitsPlot) -> QToolButton:
-    return next(b for b in view.findChildren(QToolButton) if "in unit" in b.text())
-
-
-def test_the_curves_are_the_traces_of_the_selected_unit(view: UnitsPlot) -> None:
+def test_the_curves_are_the_traces_of_the_selected_unit(view):
     result = make_result(num_layers=2, bidirectional=True)
     view.show_result(result, "manual")
     view.show_location(Location(1, 1, 2, 1, 3))
     for engine in ("gluon", "manual"):
         drawn = view.curve(engine, 3)
-        assert drawn is not None
         assert np.array_equal(drawn.times, np.arange(5))
         assert np.array_equal(drawn.low, result[engine].hidden[1, 1, :, 1, 3])
     assert view.curve("gluon", 0) is None
     assert view.plot.cursor_line.value() == 2
 
 
-def test_a_gate_is_drawn_described_and_copied_in_place_of_h(view: UnitsPlot) -> None:
+def test_a_gate_is_drawn_described_and_copied_in_place_of_h(view):
     result = make_result(cell="lstm", num_layers=2, bidirectional=True, timesteps=9)
     view.show_result(result, "manual")
     view.show_location(Location(1, 1, 2, 1, 3))
@@ -55,7 +43,6 @@ def test_a_gate_is_drawn_described_and_copied_in_place_of_h(view: UnitsPlot) -> 
     for engine in ("gluon", "manual"):
         expected = gates_of(result.inputs, result[engine].hidden)["f"][1, 1, :, 1, 3]
         drawn = view.curve(engine, 3)
-        assert drawn is not None
         assert drawn.low == pytest.approx(expected, abs=1e-6)
         assert (engine, number_format.short(expected[2])) in [(key.text(), key.value) for key in view.keys]
     assert view.heading.text().startswith("f of unit 3")
@@ -66,14 +53,13 @@ def test_a_gate_is_drawn_described_and_copied_in_place_of_h(view: UnitsPlot) -> 
     assert view.heading.text().startswith("Unit 3")
 
 
-def test_a_gradient_is_drawn_of_the_engines_that_give_it(view: UnitsPlot) -> None:
+def test_a_gradient_is_drawn_of_the_engines_that_give_it(view):
     result = make_result(("gluon", "manual", "torch"), gradients=("gluon", "manual"), timesteps=6, lengths=(4, 6))
     view.show_result(result, "manual")
     view.choice.choose("grad.h")
     view.show_location(Location(0, 0, 2, 0, 1))
     for engine in ("gluon", "manual"):
         curve = view.curve(engine, 1)
-        assert curve is not None
         assert np.array_equal(curve.low, result[engine]["grad.h"][0, 0, :4, 0, 1])
     value = number_format.true_minus(number_format.short(result["gluon"]["grad.h"][0, 0, 2, 0, 1]))
     assert [key.accessibleName().split()[-1] for key in view.keys] == [value, value, "none"]
@@ -81,7 +67,7 @@ def test_a_gradient_is_drawn_of_the_engines_that_give_it(view: UnitsPlot) -> Non
     assert view.choice.quantity == "value"
 
 
-def test_the_legend_shows_the_selected_values(view: UnitsPlot) -> None:
+def test_the_legend_shows_the_selected_values(view):
     result = make_result()
     view.show_result(result, "manual")
     view.show_location(Location(0, 0, 3, 0, 2))
@@ -89,7 +75,7 @@ def test_the_legend_shows_the_selected_values(view: UnitsPlot) -> None:
     assert [(key.text(), key.value) for key in view.keys] == [("gluon", value), ("manual", value)]
 
 
-def test_a_click_selects_the_nearest_time_step_and_stays_inside(qtbot, view: UnitsPlot) -> None:
+def test_a_click_selects_the_nearest_time_step_and_stays_inside(qtbot, view):
     view.show_result(make_result(timesteps=9), "manual")
     view.show_location(Location(0, 0, 0, 1, 2))
     for x, timestep in ((3.4, 3), (3.6, 4), (8.4, 8)):
@@ -98,26 +84,25 @@ def test_a_click_selects_the_nearest_time_step_and_stays_inside(qtbot, view: Uni
         assert asked.args == [Location(0, 0, timestep, 1, 2)]
 
 
-def test_a_pinned_unit_stays_until_it_is_released(qtbot, view: UnitsPlot) -> None:
+def test_a_pinned_unit_stays_until_it_is_released(qtbot, view):
     result = make_result()
     view.show_result(result, "manual")
     view.show_location(Location(0, 0, 0, 0, 1))
-    qtbot.mouseClick(pin_button(view), Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(view.pin_button, Qt.MouseButton.LeftButton)
     view.show_location(Location(0, 0, 0, 0, 3))
     drawn = view.curve("manual", 1)
-    assert drawn is not None
     assert np.array_equal(drawn.high, result["manual"].hidden[0, 0, :, 0, 1])
     key = next(key for key in view.keys if key.text() == "unit 1")
     with qtbot.waitSignal(view.location_requested) as asked:
         qtbot.mouseClick(key, Qt.MouseButton.LeftButton)
     assert asked.args == [Location(0, 0, 0, 0, 1)]
     view.show_location(asked.args[0])
-    assert pin_button(view).text() == "Unpin unit 1"
-    qtbot.mouseClick(pin_button(view), Qt.MouseButton.LeftButton)
+    assert view.pin_button.text() == "Unpin unit 1"
+    qtbot.mouseClick(view.pin_button, Qt.MouseButton.LeftButton)
     assert view.pinned == ()
 
 
-def test_a_saved_choice_is_restored_as_far_as_it_exists(view: UnitsPlot) -> None:
+def test_a_saved_choice_is_restored_as_far_as_it_exists(view):
     view.restore_state(("r", "2", "0", "2", "99", "-1", "nonsense"))
     assert view.save_state() == ("r", "2", "0", "99")
     view.show_result(make_result(cell="gru", hidden_size=5), "manual")
@@ -126,8 +111,8 @@ def test_a_saved_choice_is_restored_as_far_as_it_exists(view: UnitsPlot) -> None
     assert view.save_state() == ("value", "2", "0")
 
 
-def test_nonfinite_numbers_are_marked_and_described(view: UnitsPlot) -> None:
-    def edit(trace: Trace) -> None:
+def test_nonfinite_numbers_are_marked_and_described(view):
+    def edit(trace):
         trace.hidden[0, 0, 2:4, 0, 1] = np.nan
         trace.hidden[0, 0, 6, 0, 1] = np.inf
 
@@ -143,20 +128,19 @@ def test_nonfinite_numbers_are_marked_and_described(view: UnitsPlot) -> None:
 
 
 @pytest.mark.slow
-def test_a_long_sequence_is_thinned_without_losing_its_peak(view: UnitsPlot) -> None:
-    def edit(trace: Trace) -> None:
+def test_a_long_sequence_is_thinned_without_losing_its_peak(view):
+    def edit(trace):
         trace.hidden[0, 0, 77_777, 0, 1] = 9.0
 
     view.show_result(make_result(edits={"manual": edit}, timesteps=100_000, batch_size=1, hidden_size=2), "manual")
     view.show_location(Location(0, 0, 0, 0, 1))
     drawn = view.curve("manual", 1)
-    assert drawn is not None
     assert len(drawn.points()[0]) <= 4 * view.plot.pixels
     assert drawn.high.max() == 9.0
     assert view.plot.view_box.viewRange()[1][1] > 9.0
 
 
-def test_copying_copies_every_curve_in_full(view: UnitsPlot) -> None:
+def test_copying_copies_every_curve_in_full(view):
     result = make_result()
     view.show_result(result, "manual")
     rows = [line.split("\t") for line in view.copy_text().splitlines()]
@@ -165,7 +149,7 @@ def test_copying_copies_every_curve_in_full(view: UnitsPlot) -> None:
 
 
 @pytest.mark.parametrize("quantity", ["value", "norm"])
-def test_a_curve_ends_with_its_sample(qtbot, view: UnitsPlot, quantity: Quantity) -> None:
+def test_a_curve_ends_with_its_sample(qtbot, view, quantity):
     view.show_result(make_result(timesteps=3000, lengths=[1801, 3000]), "manual")
     view.choice.choose(quantity)
     for sample, length in ((0, 1801), (1, 3000)):
@@ -180,7 +164,7 @@ def test_a_curve_ends_with_its_sample(qtbot, view: UnitsPlot, quantity: Quantity
     assert len(view.curve("gluon", 0).low) == 0
 
 
-def test_copying_leaves_out_padding(view: UnitsPlot) -> None:
+def test_copying_leaves_out_padding(view):
     view.show_result(make_result(lengths=[3, 5]), "manual")
     for sample, length in ((0, 3), (1, 5)):
         view.show_location(Location(sample=sample))
@@ -188,12 +172,11 @@ def test_copying_leaves_out_padding(view: UnitsPlot) -> None:
 
 
 @pytest.mark.parametrize("quantity", ["value", "f", "norm"])
-def test_padding_has_no_numbers(view: UnitsPlot, quantity: str) -> None:
+def test_padding_has_no_numbers(view, quantity):
     view.show_result(make_result(cell="lstm", bidirectional=True, timesteps=8, lengths=(8, 3)), "manual")
     view.show_location(Location(0, 1, 2, 1, 1))
     view.choice.choose(quantity)
     drawn = view.curve("gluon", 1)
-    assert drawn is not None
     assert np.isfinite(drawn.low).tolist() == [True] * 3
     assert view.nonfinite.text() == ""
     assert all(not len(gaps.runs) for gaps in view.gaps.values())

@@ -10,22 +10,17 @@ from PySide6.QtWidgets import QApplication, QTabBar
 from rnnviz.core import number_format
 from rnnviz.core.places import Place
 from rnnviz.core.sequence import Names
-from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.vector_table import VectorTable
-from tests.factories import make_result
+from tests.factories import adding, make_result
 from tests.gui.shown import passage
 from tests.oracles.gates import gates_of
 
 
 @pytest.fixture
-def view(qtbot) -> VectorTable:
-    view = VectorTable()
-    qtbot.addWidget(view)
-    view.resize(300, 500)
-    view.show()
-    return view
+def view(qtbot):
+    return qtbot.on_screen(VectorTable(), 300, 500)
 
 
 def cells(view: VectorTable) -> list[list[str]]:
@@ -42,7 +37,7 @@ def marked(view: VectorTable) -> list[tuple[int, int]]:
     return [(r, c) for r in range(model.rowCount()) for c in range(model.columnCount()) if model.cell(r, c).bold]
 
 
-def test_the_values_are_those_of_the_traces(view: VectorTable) -> None:
+def test_the_values_are_those_of_the_traces(view):
     result = make_result(num_layers=2, bidirectional=True)
     where = Location(1, 1, 2, 1, 3)
     view.show_result(result, "manual")
@@ -54,11 +49,8 @@ def test_the_values_are_those_of_the_traces(view: VectorTable) -> None:
     assert marked(view) == []
 
 
-def test_exactly_the_changed_value_is_marked(view: VectorTable) -> None:
-    def edit(trace: Trace) -> None:
-        trace.hidden[0, 0, 2, 1, 3] += np.float32(0.25)
-
-    view.show_result(make_result(edits={"manual": edit}), "manual")
+def test_exactly_the_changed_value_is_marked(view):
+    view.show_result(make_result(edits={"manual": adding(0.25, 0, 0, 2, 1, 3)}), "manual")
     view.show_location(Location(0, 0, 2, 1))
     assert marked(view) == [(3, 0), (3, 2), (3, 3), (3, 4)]
     assert view.model.cell(3, 0).mark is not None
@@ -69,10 +61,8 @@ def test_exactly_the_changed_value_is_marked(view: VectorTable) -> None:
         assert marked(view) == []
 
 
-def test_another_engine_has_a_column_without_a_difference(view: VectorTable) -> None:
-    def edit(trace: Trace) -> None:
-        trace.hidden[0, 0, 0, 0, 1] += np.float32(1.0)
-
+def test_another_engine_has_a_column_without_a_difference(view):
+    edit = adding(1.0, 0, 0, 0, 0, 1)
     view.show_result(make_result(("gluon", "manual", "torch"), edits={"manual": edit}), "manual")
     headings = [view.model.headerData(c, Qt.Orientation.Horizontal) for c in range(view.model.columnCount())]
     assert headings == ["unit", "gluon", "manual", "torch", "Δ", "ulp"]
@@ -81,8 +71,8 @@ def test_another_engine_has_a_column_without_a_difference(view: VectorTable) -> 
     assert marked(view) == []
 
 
-def test_nan_and_infinity_are_spelled_out(view: VectorTable) -> None:
-    def edit(trace: Trace) -> None:
+def test_nan_and_infinity_are_spelled_out(view):
+    def edit(trace):
         trace.hidden[0, 0, 0, 0, :2] = np.nan, -np.inf
 
     view.show_result(make_result(edits={"manual": edit}), "manual")
@@ -91,7 +81,7 @@ def test_nan_and_infinity_are_spelled_out(view: VectorTable) -> None:
     assert {row for row, _ in marked(view)} == {0, 1}
 
 
-def test_hovering_shows_every_figure_in_full(view: VectorTable) -> None:
+def test_hovering_shows_every_figure_in_full(view):
     result = make_result()
     view.show_result(result, "manual")
     told = view.model.index(2, 1).data(Qt.ItemDataRole.ToolTipRole)
@@ -99,7 +89,7 @@ def test_hovering_shows_every_figure_in_full(view: VectorTable) -> None:
     assert "within the tolerance" in told
 
 
-def test_choosing_a_row_asks_for_its_unit(qtbot, view: VectorTable) -> None:
+def test_choosing_a_row_asks_for_its_unit(qtbot, view):
     view.show_result(make_result(), "manual")
     where = Location(0, 0, 2, 1, 0)
     view.show_location(where)
@@ -112,7 +102,7 @@ def test_choosing_a_row_asks_for_its_unit(qtbot, view: VectorTable) -> None:
     assert asked.args == [where.moved(unit=2)]
 
 
-def test_the_row_of_the_selection_is_chosen_and_visible(qtbot, view: VectorTable) -> None:
+def test_the_row_of_the_selection_is_chosen_and_visible(qtbot, view):
     view.show_result(make_result(hidden_size=1024, timesteps=3), "manual")
     with qtbot.assertNotEmitted(view.location_requested):
         view.show_location(Location(0, 0, 1, 0, 900))
@@ -120,7 +110,7 @@ def test_the_row_of_the_selection_is_chosen_and_visible(qtbot, view: VectorTable
     assert view.table.viewport().rect().contains(view.table.visualRect(view.model.index(900, 0)).center())
 
 
-def test_copying_takes_the_whole_vector_in_full_precision(qtbot, view: VectorTable) -> None:
+def test_copying_takes_the_whole_vector_in_full_precision(qtbot, view):
     result = make_result(hidden_size=50)
     view.show_result(result, "manual")
     QApplication.clipboard().clear()
@@ -130,7 +120,7 @@ def test_copying_takes_the_whole_vector_in_full_precision(qtbot, view: VectorTab
     assert view.copy_text() == QApplication.clipboard().text()
 
 
-def test_the_input_is_a_tab_away_and_leads_to_where_it_was_computed(qtbot, view: VectorTable) -> None:
+def test_the_input_is_a_tab_away_and_leads_to_where_it_was_computed(qtbot, view):
     result = make_result(num_layers=2, bidirectional=True)
     view.show_result(result, "manual")
     where = Location(1, 0, 2, 1, 3)
@@ -147,21 +137,20 @@ def test_the_input_is_a_tab_away_and_leads_to_where_it_was_computed(qtbot, view:
     assert "the input x" in passage(view)
 
 
-def test_the_initial_states_have_tabs_at_the_step_that_reads_them(view: VectorTable) -> None:
+def test_the_initial_states_have_tabs_at_the_step_that_reads_them(view):
     result = make_result(cell="lstm", bidirectional=True)
     view.show_result(result, "manual")
     view.show_location(Location(0, 1, 4))
     tabs = view.findChild(QTabBar)
     assert [tabs.tabText(i) for i in range(tabs.count())] == ["Hidden", "Cell", "Input", "h0", "c0"]
     view.choose("c0")
-    assert result.inputs.initial_state.get("c") is not None
     assert [row[1] for row in cells(view)] == [shown_short(v) for v in result.inputs.initial_state["c"][1, 0]]
     view.show_location(Location(0, 1, 3))
     assert "c0" not in view.kinds
     assert [row[1] for row in cells(view)] == [shown_short(v) for v in result["gluon"].hidden[0, 1, 3, 0]]
 
 
-def test_the_cell_states_of_a_projection_are_other_units(qtbot, view: VectorTable) -> None:
+def test_the_cell_states_of_a_projection_are_other_units(qtbot, view):
     view.show_result(make_result(cell="lstm", hidden_size=6, projection_size=2), "manual")
     view.show_location(Location(timestep=3, unit=1))
     view.choose("cell")
@@ -169,17 +158,14 @@ def test_the_cell_states_of_a_projection_are_other_units(qtbot, view: VectorTabl
     with qtbot.assertNotEmitted(view.location_requested):
         view.table.choose(5)
     with qtbot.waitSignal(view.explanation_requested) as asked:
-        view._on_activated(view.model.index(5, 1))
+        view.table.activated.emit(view.model.index(5, 1))
     assert asked.args == [Place.at("c", Location(timestep=3, unit=5))]
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
-def test_both_themes_draw_marked_and_chosen_rows(view: VectorTable, theme) -> None:
-    def edit(trace: Trace) -> None:
-        trace.hidden[0, 0, 0, 0, 3] += np.float32(0.25)
-
+def test_both_themes_draw_marked_and_chosen_rows(view, theme):
     view.apply_theme(theme)
-    view.show_result(make_result(edits={"manual": edit}), "manual")
+    view.show_result(make_result(edits={"manual": adding(0.25, 0, 0, 0, 0, 3)}), "manual")
     assert view.model.cell(3, 2).color.name() == theme.wrong
     image = view.table.viewport().grab().toImage()
     rect = view.table.visualRect(view.model.index(3, 2))
@@ -191,7 +177,7 @@ def test_both_themes_draw_marked_and_chosen_rows(view: VectorTable, theme) -> No
     assert theme.wrong in seen
 
 
-def test_names_of_a_sequence_are_in_the_heading_and_at_its_features(view: VectorTable) -> None:
+def test_names_of_a_sequence_are_in_the_heading_and_at_its_features(view):
     result = make_result()
     names = Names(("a", "b", "c", "d", "the fifth of all of them"), ("open", "", "a very long name"))
     result = replace(result, inputs=replace(result.inputs, names=names))
@@ -217,7 +203,7 @@ def columns_of(view: VectorTable, *names: str) -> dict[str, list[str]]:
     return {name: [model.cell(row, headings.index(name)).text for row in range(model.rowCount())] for name in names}
 
 
-def test_gates_have_columns_if_they_are_chosen(view: VectorTable) -> None:
+def test_gates_have_columns_if_they_are_chosen(view):
     result = make_result(cell="lstm", hidden_size=70, timesteps=6, bidirectional=True)
     view.show_result(result, "manual")
     before = view.model.columnCount()
@@ -242,11 +228,12 @@ def test_gates_have_columns_if_they_are_chosen(view: VectorTable) -> None:
     assert view.model.columnCount() == before
 
 
-def test_a_gradient_has_a_tab_with_every_engine_that_gives_it(view: VectorTable) -> None:
-    def edit(trace: Trace) -> None:
-        trace["grad.h"][0, 0, 2, 0, 1] += 0.5
-
-    result = make_result(("gluon", "manual", "torch"), gradients=("gluon", "manual"), edits={"manual": edit})
+def test_a_gradient_has_a_tab_with_every_engine_that_gives_it(view):
+    result = make_result(
+        ("gluon", "manual", "torch"),
+        gradients=("gluon", "manual"),
+        edits={"manual": adding(0.5, 0, 0, 2, 0, 1, array="grad.h")},
+    )
     view.show_result(result, "manual")
     view.show_location(Location(0, 0, 2, 0, 1))
     view.choose("gradient")

@@ -8,6 +8,8 @@ from PySide6.QtWidgets import QCheckBox, QFileDialog
 from rnnviz.gui.welcome.page import StartButton
 from rnnviz.lessons.index import lesson_entries
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def welcomed(bare_window):
@@ -22,7 +24,6 @@ def entry_of(window, title: str) -> StartButton:
     return found
 
 
-@pytest.mark.slow
 def test_an_empty_start_shows_the_entries_and_runs_nothing(welcomed, qtbot):
     assert welcomed.welcome.page.isVisible()
     assert not welcomed.lanes.isVisible()
@@ -31,19 +32,18 @@ def test_an_empty_start_shows_the_entries_and_runs_nothing(welcomed, qtbot):
     assert [e.text().split(maxsplit=1)[1] for e in shown[: len(lesson_entries())]] == [
         lesson.title for lesson in lesson_entries()
     ]
-    assert "Start here" in shown[0]._line
     for entry in shown:
         assert entry.accessibleName()
         assert entry.accessibleDescription()
 
     for title, dialog_title in (("Open a model", "Open model"), ("Open a config", "Open config")):
         entry_of(welcomed, title).click()
-        dialog = next(d for d in welcomed.findChildren(QFileDialog) if d.isVisible())
+        dialog = qtbot.shown(welcomed, QFileDialog)
         assert dialog.windowTitle() == dialog_title
         dialog.reject()
     assert welcomed.welcome.shown
 
-    with qtbot.waitSignal(welcomed.runner.finished, timeout=20_000):
+    with qtbot.finished(welcomed):
         QTest.keyClick(entry_of(welcomed, "small LSTM"), Qt.Key.Key_Return)
     assert welcomed.lanes.isVisible()
     assert not welcomed.welcome.shown
@@ -57,14 +57,13 @@ def test_an_empty_start_shows_the_entries_and_runs_nothing(welcomed, qtbot):
     assert welcomed.lanes.isVisible()
 
 
-@pytest.mark.slow
 def test_a_recent_file_is_opened_and_the_page_stays_away_if_the_user_wishes(welcomed, settings, tmp_path, qtbot):
     file = tmp_path / "mine.toml"
     file.write_text('network = { cell = "gru", input_size = 2, hidden_size = 3 }', encoding="utf-8")
     settings.recent = (str(file),)
     welcomed.welcome.show()
     entry_of(welcomed, "mine.toml").setFocus()
-    with qtbot.waitSignal(welcomed.runner.finished, timeout=20_000):
+    with qtbot.finished(welcomed):
         entry_of(welcomed, "mine.toml").click()
     assert welcomed.session.result.config.network.cell == "gru"
     assert welcomed.focusWidget() is welcomed.lanes
@@ -74,15 +73,13 @@ def test_a_recent_file_is_opened_and_the_page_stays_away_if_the_user_wishes(welc
     assert not welcomed.welcome.shown
 
 
-@pytest.mark.slow
 def test_the_sample_model_is_included_and_runs_at_once(welcomed, qtbot):
-    with qtbot.waitSignal(welcomed.runner.finished, timeout=20_000):
+    with qtbot.finished(welcomed):
         entry_of(welcomed, "sample model").click()
     assert welcomed.session.result.verdict == "agree"
     assert welcomed.session.result.config.parameters.path.endswith("sample-lstm.safetensors")
 
 
-@pytest.mark.slow
 def test_the_page_continues_the_last_lesson_and_ticks_finished_ones(welcomed, settings, qtbot):
     page, entries = welcomed.welcome.page, lesson_entries()
     assert page.continue_button.isHidden()
@@ -98,6 +95,6 @@ def test_the_page_continues_the_last_lesson_and_ticks_finished_ones(welcomed, se
     tall = entry_of(welcomed, entries[6].title)
     assert tall.heightForWidth(220) > tall.heightForWidth(900)
     assert tall.height() >= tall.heightForWidth(tall.width())
-    with qtbot.waitSignal(welcomed.runner.finished, timeout=20_000):
+    with qtbot.finished(welcomed):
         page.continue_button.click()
     assert welcomed.guide.pane.place.text().startswith("step 3")

@@ -1,8 +1,6 @@
 """The Arithmetic tab for gradients: the switch, the trail to the loss, weights, and bars."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from PySide6.QtCore import QPointF, Qt
@@ -11,7 +9,6 @@ from rnnviz.core.places import Place, parameter_place
 from rnnviz.core.trace import trace_in_memory
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result, result_of
@@ -38,8 +35,8 @@ def with_gradients(cell: str = "lstm", **edits: float) -> RunResult:
 
 
 @pytest.fixture
-def show_gradient(qtbot: Any, view: ArithmeticView) -> Callable[..., RunResult]:
-    def show(result: RunResult, place: Place | None = None) -> RunResult:
+def show_gradient(qtbot, view):
+    def show(result, place=None):
         view.show_result(result, "manual")
         view.show_location(WHERE)
         view.show_history((Place.at("h", WHERE), (place or Place.at("h", WHERE)).gradient), 1)
@@ -49,7 +46,7 @@ def show_gradient(qtbot: Any, view: ArithmeticView) -> Callable[..., RunResult]:
     return show
 
 
-def test_the_switch_leads_to_the_gradient_and_back(qtbot: Any, view: ArithmeticView, show: Any) -> None:
+def test_the_switch_leads_to_the_gradient_and_back(qtbot, view, show):
     show()
     with qtbot.waitSignal(view.place_requested) as asked:
         qtbot.mouseClick(view.kind.gradient, Qt.MouseButton.LeftButton)
@@ -63,9 +60,7 @@ def test_the_switch_leads_to_the_gradient_and_back(qtbot: Any, view: ArithmeticV
     assert asked.args == [place.of]
 
 
-def test_terms_of_a_gradient_lead_to_later_gradients_and_its_weights(
-    qtbot: Any, view: ArithmeticView, show_gradient: Any
-) -> None:
+def test_terms_of_a_gradient_lead_to_later_gradients_and_its_weights(qtbot, view, show_gradient):
     show_gradient(with_gradients())
     assert [own.content.lines[0].result.text for own in view.cards.cards[:7]] == [
         *("grad.out", "grad.h", "grad.c", "grad.o", "grad.g", "grad.f", "grad.i")
@@ -101,9 +96,7 @@ def test_terms_of_a_gradient_lead_to_later_gradients_and_its_weights(
     assert view.copy_text().startswith("grad.h[t=1, u=2] of layer 0, forward, sample 1: LSTM\n")
 
 
-def test_a_weight_of_the_forward_pass_leads_to_its_gradient_over_time(
-    qtbot: Any, view: ArithmeticView, show_gradient: Any
-) -> None:
+def test_a_weight_of_the_forward_pass_leads_to_its_gradient_over_time(qtbot, view, show_gradient):
     result = show_gradient(with_gradients("rnn_tanh"))
     view.show_history((Place.at("h", WHERE),), 0)
     qtbot.waitUntil(lambda: view.complete)
@@ -116,7 +109,6 @@ def test_a_weight_of_the_forward_pass_leads_to_its_gradient_over_time(
     qtbot.waitUntil(lambda: view.complete)
     bars = view.panes.bars
     assert bars.isVisible()
-    assert bars.bars is not None
     assert bars.bars.values.shape == (2, 3)
     expected = result.reference["grad.parameters.l0_i2h_weight"][2, 0]
     assert bars.bars.values[0].sum() == pytest.approx(expected, rel=1e-5)
@@ -130,7 +122,7 @@ def test_a_weight_of_the_forward_pass_leads_to_its_gradient_over_time(
     assert "t=0" in bars.accessibleName()
 
 
-def test_a_gradient_that_its_terms_do_not_give_is_marked(view: ArithmeticView, show_gradient: Any) -> None:
+def test_a_gradient_that_its_terms_do_not_give_is_marked(view, show_gradient):
     show_gradient(with_gradients(f=0.5))
     assert view.note.parts
     assert view.page.divergence.gate == "grad.f"
@@ -138,13 +130,12 @@ def test_a_gradient_that_its_terms_do_not_give_is_marked(view: ArithmeticView, s
     assert view.page.divergence.step == "stored_line"
 
 
-def test_the_trail_ends_in_the_loss(view: ArithmeticView, show_gradient: Any) -> None:
-    result = show_gradient(with_gradients("gru"))
+def test_the_trail_ends_in_the_loss(view, show_gradient):
+    show_gradient(with_gradients("gru"))
     top = Location(1, 0, 2, 0, 1)
     view.show_history((Place.at("h", WHERE), Place.at("loss.out", top)), 1)
     assert view.ends
     assert view.end.text.startswith("d_out[t=2, u=1] = ")
-    assert result.inputs.loss.out is not None
     view.show_history((Place.at("h", WHERE), Place("grad.input", (1, 0, 2))), 1)
     assert not view.ends
     # A result without the parameter's number starts anew at the selection.

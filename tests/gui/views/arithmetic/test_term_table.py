@@ -1,7 +1,5 @@
 """The table of terms: running sums of both engines, their divergence, and its size in a small window."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
@@ -38,7 +36,7 @@ def split_at(view: ArithmeticView) -> list[str]:
 
 
 @pytest.mark.parametrize("other", ["manual", MISTAKE])
-def test_running_sums_of_both_engines_are_in_adjacent_columns(view: ArithmeticView, show: Any, other: str) -> None:
+def test_running_sums_of_both_engines_are_in_adjacent_columns(view, show, other):
     show(cell="lstm", engines=("gluon", other), candidate=other)
     for place, engine in enumerate(("gluon", other)):
         shown = [float(value.removeprefix("≠ ")) for value in sums(view, engine)]
@@ -47,7 +45,7 @@ def test_running_sums_of_both_engines_are_in_adjacent_columns(view: ArithmeticVi
         assert sums(view, "gluon") != sums(view, other)
 
 
-def test_the_first_line_with_diverging_sums_is_marked_in_words_and_signs(view: ArithmeticView, show: Any) -> None:
+def test_the_first_line_with_diverging_sums_is_marked_in_words_and_signs(view, show):
     show(WHERE.moved(layer=0), engines=("gluon", MISTAKE), candidate=MISTAKE, cell="lstm")
     (name,) = split_at(view)
     ours, theirs = (np.array(expected_sums(view, engine, "i")) for engine in (0, 1))
@@ -64,9 +62,7 @@ def test_the_first_line_with_diverging_sums_is_marked_in_words_and_signs(view: A
     assert [value for value in sums(view, MISTAKE) if "≠" in value] == [text(view, here, place)]
 
 
-def test_values_shared_by_the_engines_are_shown_once_and_other_inputs_on_their_own_line(
-    view: ArithmeticView, show: Any
-) -> None:
+def test_values_shared_by_the_engines_are_shown_once_and_other_inputs_on_their_own_line(view, show):
     show(WHERE.moved(layer=0), engines=("gluon", MISTAKE), candidate=MISTAKE, cell="lstm")
     lines = view.table.term_model.rows
     assert [line.row.name for line in lines if line.engine and line.row.name.startswith("x")] == []
@@ -81,7 +77,7 @@ def test_values_shared_by_the_engines_are_shown_once_and_other_inputs_on_their_o
     assert read == f"term h[t=3, u=0] of {MISTAKE}, first divergence"
 
 
-def test_copying_has_every_number_of_both_engines_in_full(qtbot: Any, view: ArithmeticView, show: Any) -> None:
+def test_copying_has_every_number_of_both_engines_in_full(qtbot, view, show):
     show(WHERE.moved(layer=0), engines=("gluon", MISTAKE), candidate=MISTAKE, cell="gru")
     view.table.setFocus()
     qtbot.keyClick(view.table, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
@@ -97,9 +93,7 @@ def test_copying_has_every_number_of_both_engines_in_full(qtbot: Any, view: Arit
         assert cells[2:] == ["" if value is None else number_format.full(value) for value in figures]
 
 
-def test_arrows_go_through_the_lines_and_enter_follows_either_of_an_entry(
-    qtbot: Any, view: ArithmeticView, show: Any
-) -> None:
+def test_arrows_go_through_the_lines_and_enter_follows_either_of_an_entry(qtbot, view, show):
     show(WHERE.moved(layer=0), engines=("gluon", MISTAKE), candidate=MISTAKE, cell="gru")
     table, here = view.table, row(view, "h[t=3, u=0]")
     table.setFocus()
@@ -112,7 +106,7 @@ def test_arrows_go_through_the_lines_and_enter_follows_either_of_an_entry(
         qtbot.keyClick(table, Qt.Key.Key_Down)
 
 
-def test_infinities_and_nan_of_one_engine_are_spelled_out_and_marked(view: ArithmeticView, show: Any) -> None:
+def test_infinities_and_nan_of_one_engine_are_spelled_out_and_marked(view, show):
     where = WHERE.moved(layer=0)
     for value in (np.inf, -np.inf, np.nan):
         edits = {"manual": lambda trace, value=value: trace.hidden[0, 1, 3, 1].__setitem__(2, value)}
@@ -124,7 +118,7 @@ def test_infinities_and_nan_of_one_engine_are_spelled_out_and_marked(view: Arith
         view.grab()
 
 
-def test_of_512_units_the_heaviest_are_listed_and_the_rest_summed_for_both(view: ArithmeticView, show: Any) -> None:
+def test_of_512_units_the_heaviest_are_listed_and_the_rest_summed_for_both(view, show):
     show(
         WHERE.moved(layer=0, direction=0),
         engines=("gluon", MISTAKE),

@@ -1,18 +1,20 @@
-"""Results with some differing numbers in an unrolled network, and user actions on it."""
+"""Results with some differing numbers in an unrolled network, what is seen of it, and user actions on it."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QWheelEvent
+import pytest
+from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
+from PySide6.QtGui import QImage, QWheelEvent
 from PySide6.QtWidgets import QApplication
 
 from rnnviz.core.config import Config
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.app_state import Session
+from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.unrolled.colormap import SPECIAL_WORDS
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.lane_text import Block, LaneHeader, block_in_view, header_of
@@ -21,6 +23,9 @@ from rnnviz.gui.views.unrolled.strips import Name
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
+
+LANE = Lane(0, 0)
+BOTH_THEMES = pytest.mark.parametrize("theme", THEMES.values(), ids=lambda theme: theme.name)
 
 
 def empty_view() -> UnrolledView:
@@ -70,6 +75,15 @@ def visible_numbers(view: UnrolledView) -> list[CellNumber]:
         for unit, row in zip(block.units, block.texts(digits_on(geometry, block.lane_rect)), strict=True)
         for timestep, text in zip(block.timesteps, row, strict=True)
     ]
+
+
+def texts(view: UnrolledView, lane: Lane = LANE) -> dict[tuple[int, int], str]:
+    """The written numbers, by time step and unit, with hyphens for minus signs."""
+    return {
+        (n.cell.timestep, n.cell.unit): n.text.replace("\N{MINUS SIGN}", "-")
+        for n in visible_numbers(view)
+        if n.cell.lane == lane and n.text
+    }
 
 
 def visible_outlines(view: UnrolledView) -> list[CellGeometry]:
@@ -133,6 +147,25 @@ def rows_of(view: UnrolledView, lane: Lane) -> list[tuple[int, str]]:
     """The labeled units of a visible lane with their labels."""
     geometry = view.geometry_in_view
     return view.parts.headers.rows(view.shown, geometry.stack.lane_rect(lane), geometry)
+
+
+def middle_of(view: UnrolledView, cell: CellGeometry) -> QPointF:
+    """The middle of a cell in the scene."""
+    return view.box.mapToScene(QRectF(*view.geometry_in_view.rect(cell)).center())
+
+
+def pixels(view: UnrolledView) -> np.ndarray:
+    image = view.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
+    return np.frombuffer(image.constBits(), np.uint32).reshape(image.height(), -1).copy()
+
+
+def color_of(view: UnrolledView, cell: CellGeometry) -> tuple[int, int, int]:
+    """Red, green and blue next to the number on a cell."""
+    x, y, _, height = view.geometry_in_view.rect(cell)
+    corner = view.box.mapToScene(QPointF(x + 5.0, y + height / 2.0))
+    place = view.canvas.mapTo(view, view.canvas.mapFromScene(corner))
+    pixel = int(pixels(view)[place.y(), place.x()])
+    return pixel >> 16 & 255, pixel >> 8 & 255, pixel & 255
 
 
 def turn_wheel(view: UnrolledView, steps: int, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:

@@ -10,32 +10,30 @@ import pytest
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
-from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.unrolled import heatmap
-from rnnviz.gui.views.unrolled.tiles import Request, Tile
+from rnnviz.gui.views.unrolled.tiles import Request
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
-from tests.factories import make_result
-from tests.gui.views.unrolled.seen import empty_view, picture_complete
+from tests.factories import adding, make_result
+from tests.gui.views.unrolled.seen import picture_complete
 
-
-def spoil(trace: Trace) -> None:
-    trace.hidden[0, 0, 900:, 0, 20:] += 0.3
+SIZE = (900, 500)
 
 
 def long_result(**changes: Any) -> RunResult:
-    return make_result(**{"hidden_size": 64, "timesteps": 1500, "edits": {"manual": spoil}, **changes})
+    edits = {"manual": adding(0.3, 0, 0, slice(900, None), 0, slice(20, None))}
+    return make_result(**{"hidden_size": 64, "timesteps": 1500, "edits": edits, **changes})
 
 
 @pytest.fixture
-def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
+def gate(monkeypatch):
     """Open at first; while it is closed nothing is drawn in the background, and never anything within a frame."""
     gate = Event()
     gate.set()
     draw = Request.draw
 
-    def drawn(request: Request, *rest: Any) -> Tile:
+    def drawn(request, *rest):
         if current_thread() is not main_thread():
             assert gate.wait(20)
         return draw(request, *rest)
@@ -58,12 +56,7 @@ def held(gate: Event) -> Iterator[None]:
 
 
 @pytest.fixture
-def view(qtbot: Any, gate: Event) -> UnrolledView:
-    view = empty_view()
-    qtbot.addWidget(view)
-    view.resize(900, 500)
-    view.show()
-    qtbot.waitUntil(lambda: view.box.width() > 100)
+def view(gate, view):
     return view
 
 
@@ -87,7 +80,7 @@ def likeness(one: np.ndarray, other: np.ndarray) -> float:
     return float((one == other).mean())
 
 
-def test_the_first_picture_appears_by_itself_and_equals_a_grab(qtbot: Any, view: UnrolledView, gate: Event) -> None:
+def test_the_first_picture_appears_by_itself_and_equals_a_grab(qtbot, view, gate):
     with held(gate):
         view.show_result(long_result(), "manual")
         blank = pixels(view)
@@ -100,19 +93,16 @@ def test_the_first_picture_appears_by_itself_and_equals_a_grab(qtbot: Any, view:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("change", ["sample", "result"])
-def test_another_picture_replaces_the_old_one_as_a_whole(
-    qtbot: Any, view: UnrolledView, gate: Event, change: str
-) -> None:
+def test_another_picture_replaces_the_old_one_as_a_whole(qtbot, view, gate, change):
     first, second = long_result(), long_result(edits={})
     view.show_result(first, "manual")
     complete(qtbot, view)
     before = pixels(view)
     with held(gate):
-        match change:
-            case "sample":
-                view.show_location(Location(sample=1))
-            case "result":
-                view.show_result(second, "manual")
+        if change == "sample":
+            view.show_location(Location(sample=1))
+        else:
+            view.show_result(second, "manual")
         meanwhile = pixels(view)
         assert not picture_complete(view)
         assert likeness(meanwhile, before) > 0.99

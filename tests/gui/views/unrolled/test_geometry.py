@@ -1,4 +1,4 @@
-"""Where lanes, columns and cells lie, without a window."""
+"""Where lanes, columns, cells and ticks lie, without a window."""
 
 from itertools import pairwise
 
@@ -7,18 +7,18 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rnnviz.core.config import Network
-from rnnviz.core.trace_index import INPUT, Lane, lanes_of
+from rnnviz.core.trace_index import INPUT, lanes_of
 from rnnviz.gui.views.unrolled.geometry import (
     SHORTEST_INPUT,
     SHORTEST_LANE,
     Camera,
     CellGeometry,
-    Geometry,
     Scale,
     Scene,
     layout_for,
     limits_of,
 )
+from rnnviz.gui.views.unrolled.time_axis import Metrics, TickLabels, TimeAxis, tick_step
 
 
 def picture(layers: int, directions: int, units: int, features: int, timesteps: int) -> Scene:
@@ -42,7 +42,7 @@ GEOMETRIES = st.builds(layout_for, PICTURES, st.integers(50, 1800), st.integers(
 
 
 @given(GEOMETRIES)
-def test_the_camera_stays_within_the_data(geometry: Geometry) -> None:
+def test_the_camera_stays_within_the_data(geometry):
     camera, timesteps = geometry.camera, geometry.picture.timesteps
     before = 1.0 if 0 in geometry.picture.directions else 0.0
     after = 1.0 if 1 in geometry.picture.directions else 0.0
@@ -55,7 +55,7 @@ def test_the_camera_stays_within_the_data(geometry: Geometry) -> None:
 
 
 @given(GEOMETRIES)
-def test_lanes_never_overlap_and_are_tall_enough_for_their_header(geometry: Geometry) -> None:
+def test_lanes_never_overlap_and_are_tall_enough_for_their_header(geometry):
     lane_rects = geometry.stack.lane_rects
     for above, below in pairwise(lane_rects):
         assert above.bottom < below.top
@@ -65,7 +65,7 @@ def test_lanes_never_overlap_and_are_tall_enough_for_their_header(geometry: Geom
 
 
 @given(GEOMETRIES, st.data())
-def test_the_middle_of_a_visible_cell_hits_it(geometry: Geometry, data: st.DataObject) -> None:
+def test_the_middle_of_a_visible_cell_hits_it(geometry, data):
     lane_rect = data.draw(st.sampled_from(geometry.lane_rects_in_view()))
     unit = data.draw(st.sampled_from(geometry.rows_in_view(lane_rect)))
     # A window of one column may show the initial state alone.
@@ -80,9 +80,7 @@ def test_the_middle_of_a_visible_cell_hits_it(geometry: Geometry, data: st.DataO
 
 
 @given(GEOMETRIES, st.floats(0.0, 1.0), st.floats(0.1, 10.0))
-def test_zooming_keeps_the_time_under_the_pointer_unless_the_end_is_reached(
-    geometry: Geometry, share: float, factor: float
-) -> None:
+def test_zooming_keeps_the_time_under_the_pointer_unless_the_end_is_reached(geometry, share, factor):
     x = share * geometry.width
     time = geometry.time_at(x)
     zoomed = geometry.camera.zoomed_time(factor, time, limits_of(geometry))
@@ -91,7 +89,7 @@ def test_zooming_keeps_the_time_under_the_pointer_unless_the_end_is_reached(
     assert low or time == pytest.approx(zoomed.start + share * zoomed.span, abs=1e-6 * geometry.picture.timesteps)
 
 
-def test_the_view_scrolls_to_the_selection_only_as_far_as_needed() -> None:
+def test_the_view_scrolls_to_the_selection_only_as_far_as_needed():
     geometry = layout_for(picture(1, 1, 256, 5, 1000), 500.0, 500.0, Camera(start=99.5, span=100.0))
     room = limits_of(geometry)
     assert geometry.camera.showing(150, room) == geometry.camera
@@ -103,7 +101,7 @@ SCALES = st.builds(Scale, st.floats(0.01, 60.0), st.integers(1, 400))
 
 
 @given(SCALES)
-def test_every_cell_is_shown_on_the_pixels_of_its_span(scale: Scale) -> None:
+def test_every_cell_is_shown_on_the_pixels_of_its_span(scale):
     bins = scale.bins(0, scale.pixels)
     assert bins.first == 0
     assert bins.stop == scale.cells
@@ -116,7 +114,7 @@ def test_every_cell_is_shown_on_the_pixels_of_its_span(scale: Scale) -> None:
 
 
 @given(SCALES, st.data())
-def test_a_click_on_a_cells_pixel_hits_it(scale: Scale, data: st.DataObject) -> None:
+def test_a_click_on_a_cells_pixel_hits_it(scale, data):
     cell = data.draw(st.integers(0, scale.cells - 1))
     first, stop = scale.span(cell)
     if scale.size >= 1:
@@ -126,13 +124,35 @@ def test_a_click_on_a_cells_pixel_hits_it(scale: Scale, data: st.DataObject) -> 
 
 
 @given(SCALES, st.data())
-def test_bins_of_a_part_equal_those_of_the_whole(scale: Scale, data: st.DataObject) -> None:
+def test_bins_of_a_part_equal_those_of_the_whole(scale, data):
     first = data.draw(st.integers(0, scale.pixels - 1))
     stop = data.draw(st.integers(first + 1, scale.pixels))
     whole, part = scale.bins(0, scale.pixels), scale.bins(first, stop)
     assert part.starts.tolist() == whole.starts[first:stop].tolist()
 
 
-def lanes(layers: int, directions: int, units: int, features: int) -> list[tuple[Lane, int]]:
-    network = Network("gru", 2, 3, num_layers=layers, bidirectional=directions == 2)
-    return [(lane, features if lane == INPUT else units) for lane in lanes_of(network)]
+@given(st.floats(0.0, 1e7))
+def test_a_tick_step_is_the_smallest_round_number_that_fits(least):
+    step = tick_step(least)
+    assert step >= least
+    assert str(step)[0] in "125"
+    assert step == 1 or step / 2.5 <= max(least, 1.0)
+
+
+def test_ticks_are_whole_time_steps_and_the_initial_states_column(qapp):
+    axis = TimeAxis()
+    axis.show_timesteps(3, (-1, 3))
+    (_, values), *others = axis.tickValues(-1.5, 3.5, 600.0)
+    assert (values, others) == ([0.0, 1.0, 2.0, -1.0, 3.0], [])
+    assert axis.tickStrings(values, 1.0, 1.0) == ["0", "1", "2", "h0", "h0"]
+
+
+def test_every_character_is_drawn_where_it_fits_and_some_elsewhere():
+    metrics = Metrics(15.0, lambda text: len(text) * 8.0, lambda text, width: text[: int(width / 8.0)])
+    text = "abcdefghij" * 1000
+    names = TickLabels(text)
+    near = names.in_view(20.5, 20.0, 600.0, metrics)
+    assert [(name.timestep, name.text) for name in near] == [(t, text[t]) for t in range(21, 41)]
+    far = names.in_view(-0.5, 10_000.0, 1000.0, metrics)
+    assert 10 < len(far) <= 1000 / metrics.height
+    assert {name.timestep % (far[1].timestep - far[0].timestep) for name in far} == {0}

@@ -1,25 +1,41 @@
-"""The future of each lane is hidden in the order of computation."""
+"""What is hidden until it is computed, and padding, which has no numbers and cannot be selected."""
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
+from PySide6.QtCore import QPointF
 from PySide6.QtGui import QColor
 
+from rnnviz.core import number_format
+from rnnviz.core.config import Config
 from rnnviz.core.trace_index import INPUT, Lane, Location
+from rnnviz.gui.app_state import Limit, Session
 from rnnviz.gui.regions import STAGES, stage_regions
 from rnnviz.gui.theme.palettes import LIGHT
+from rnnviz.gui.views.checks import ChecksTable
+from rnnviz.gui.views.unrolled.colormap import PADDING
+from rnnviz.gui.views.unrolled.geometry import Scale
+from rnnviz.gui.views.unrolled.tiles import Request, Sheet, TileKey
+from rnnviz.verify.result import RunResult
 from tests.factories import make_result
-from tests.gui.views.unrolled.seen import empty_view, settled
+from tests.gui.views.unrolled.seen import legend, settled, texts
+
+SIZE = (1000, 600)
+LANES = [Lane(layer, direction) for layer in (0, 1) for direction in (0, 1)]
 
 
 @pytest.fixture
-def view(qtbot):
-    view = empty_view()
-    qtbot.addWidget(view)
-    view.resize(900, 500)
-    view.show()
-    view.show_result(make_result(timesteps=100, num_layers=2, bidirectional=True), "manual")
-    return view
+def future(view):
+    """The view of a long sequence; a function gives the hidden time steps of the lanes in an order, at a place."""
+    view.show_result(make_result(timesteps=100, num_layers=2, bidirectional=True, gradients=("manual",)), "manual")
+
+    def future(order, place):
+        view.reveal_as_computed(order)
+        view.show_location(place)
+        return [view.parts.future.times(lane) or range(0) for lane in (*LANES, INPUT)]
+
+    return future
 
 
 @pytest.mark.slow
@@ -34,19 +50,64 @@ def view(qtbot):
         (None, Location(timestep=30), [(0, 0)] * 4),
     ],
 )
-def test_time_steps_after_the_selected_step_are_covered(view, order, place, covered):
-    view.reveal_as_computed(order)
-    view.show_location(place)
-    lanes = [Lane(layer, direction) for layer in (0, 1) for direction in (0, 1)]
-    found = [view.parts.future.times(lane) for lane in lanes]
-    assert [len(times) for times in found] == [stop - start for start, stop in covered]
-    assert all(times == range(*ends) for times, ends in zip(found, covered, strict=True) if times)
-    assert len(view.parts.future.times(INPUT)) == 0
+def test_time_steps_after_the_selected_step_are_covered_and_no_input(future, order, place, covered):
+    assert future(order, place) == [range(*ends) for ends in (*covered, (0, 0))]
+
+
+@pytest.mark.parametrize(
+    ("order", "place", "covered"),
+    [
+        ("layers", Location(1, 0, 30), [(0, 100), (0, 100), (0, 30), (0, 0), (0, 100)]),
+        ("layers", Location(0, 1, 30), [(0, 100), (31, 100), (0, 0), (0, 0), (0, 100)]),
+        ("layers", Location(0, 0, 30), [(0, 30), (0, 0), (0, 0), (0, 0), (0, 30)]),
+        ("lane", Location(1, 0, 30), [(0, 100), (0, 100), (0, 30), (70, 100), (0, 100)]),
+    ],
+)
+def test_of_gradients_earlier_steps_and_lower_layers_are_covered_and_the_input_comes_last(
+    view, future, order, place, covered
+):
+    view.session.set_color_by("grad.h")
+    assert future(order, place) == [range(*ends) for ends in covered]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_step_is_covered_while_it_reads_and_its_inputs_never_are(view, bidirectional):
+    result = make_result(timesteps=6, num_layers=2, bidirectional=bidirectional)
+    view.show_result(result, "manual")
+    network = result.inputs.network
+    for order in ("lane", "layers"):
+        view.reveal_as_computed(order)
+        for layer, direction, timestep in product((0, 1), range(network.directions), range(6)):
+            where = Location(layer, direction, timestep)
+            for stage in STAGES:
+                regions = stage_regions(network, where, 6, stage)
+                view.show_highlight(regions)
+                view.show_location(where)
+                covered = view.parts.future.times
+                assert (timestep in covered(Lane(layer, direction))) == (stage in ("input", "recurrent", "gates"))
+                read = [region for region in regions if region.part == "read" and region.lane.layer is not None]
+                assert not any(t in covered(region.lane) for region in read for t in region.times), (order, where)
+
+
+def test_a_covered_value_has_no_color_until_its_step_is_reached(view, future):
+    def color(timestep):
+        geometry = view.geometry_in_view
+        lane_rect = geometry.stack.lane_rect(Lane(0))
+        place = QPointF(geometry.x_of(timestep), geometry.top_of(lane_rect) + lane_rect.height / 2.0)
+        return view.canvas.grab().toImage().pixelColor(view.canvas.mapFromScene(view.box.mapToScene(place)))
+
+    shown = color(60)
+    future("lane", Location(timestep=40))
+    assert color(60) == QColor(LIGHT.raised) != shown
+    future("lane", Location(timestep=70))
+    assert color(60) == shown
+    future(None, Location())
+    assert color(60) == shown
 
 
 @pytest.mark.slow
 def test_the_selection_changes_no_color_of_a_value(qtbot, view):
-    view.resize(900, 600)
     view.show_result(make_result(hidden_size=64, timesteps=30), "manual")
     qtbot.waitUntil(lambda: settled(view))
     geometry = view.geometry_in_view
@@ -66,62 +127,71 @@ def test_the_selection_changes_no_color_of_a_value(qtbot, view):
     assert colors() == before
 
 
+def padded(**changes: object) -> RunResult:
+    return make_result(**{"timesteps": 5, "batch_size": 2, "lengths": [3, 5], "bidirectional": True, **changes})
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("bidirectional", [False, True])
-def test_a_step_is_covered_while_it_reads_and_its_inputs_never_are(qtbot, bidirectional):
-    result = make_result(timesteps=6, num_layers=2, bidirectional=bidirectional)
-    view = empty_view()
-    qtbot.addWidget(view)
-    view.resize(900, 500)
-    view.show()
+def test_boxes_have_numbers_up_to_the_end_of_the_sample(qtbot, view):
+    result = padded()
     view.show_result(result, "manual")
-    network = result.inputs.network
-    for order in ("lane", "layers"):
-        view.reveal_as_computed(order)
-        for layer, direction, timestep in product((0, 1), range(network.directions), range(6)):
-            where = Location(layer, direction, timestep)
-            for stage in STAGES:
-                regions = stage_regions(network, where, 6, stage)
-                view.show_highlight(regions)
-                view.show_location(where)
-                covered = view.parts.future.times
-                assert (timestep in covered(Lane(layer, direction))) == (stage in ("input", "recurrent", "gates"))
-                read = [region for region in regions if region.part == "read" and region.lane.layer is not None]
-                assert not any(t in covered(region.lane) for region in read for t in region.times), (order, where)
-    view.close()
+    for sample, length in ((0, 3), (1, 5), (0, 3)):
+        view.show_location(Location(sample=sample))
+        for direction in (0, 1):
+            hidden, h0 = result["gluon"].hidden[0, direction, :, sample, 0], result.inputs.initial_state["h"]
+            expected = {t: number_format.short(hidden[t]) for t in range(length)}
+            # The backward lane begins beside its own last time step.
+            expected[length if direction else -1] = number_format.short(h0[direction, sample, 0])
+            written = {t: text for (t, unit), text in texts(view, Lane(0, direction)).items() if unit == 0}
+            assert written == expected
+        assert {t for t, _ in texts(view, INPUT)} == set(range(length))
+        qtbot.waitUntil(lambda: settled(view))
+        assert legend(view) == (["padding"] if length < 5 else [])
 
 
-def test_a_covered_value_has_no_color_until_its_step_is_reached(view):
-    def color(timestep):
-        geometry = view.geometry_in_view
-        lane_rect = geometry.stack.lane_rect(Lane(0))
-        y = geometry.top_of(lane_rect) + lane_rect.height / 2.0
-        place = view.canvas.mapFromScene(view.box.mapToScene(geometry.x_of(timestep), y))
-        return view.canvas.grab().toImage().pixelColor(place)
-
-    shown = color(60)
-    view.reveal_as_computed("lane")
-    view.show_location(Location(timestep=40))
-    assert color(60) == QColor(LIGHT.raised) != shown
-    view.show_location(Location(timestep=70))
-    assert color(60) == shown
-    view.reveal_as_computed(None)
-    view.show_location(Location())
-    assert color(60) == shown
+@pytest.mark.parametrize("pixels", [0.5, 1.0, 3.0])
+def test_padding_has_one_look_at_every_zoom(view, pixels):
+    view.show_result(padded(timesteps=400, lengths=[260, 400], hidden_size=16), "manual")
+    tiles, sheet = view.shown.left.tiles, Sheet(pixels, 2.0, 1)
+    for lane, units in ((Lane(0, 0), 16), (Lane(0, 1), 16), (INPUT, 3)):
+        end = round(260 * pixels)
+        key = TileKey(tiles.style, lane, sheet, end // 256, 0)
+        tile = Request(key, tiles, Scale(pixels, 400), Scale(2.0, units)).draw()
+        image, padding = tile.image, view.shown.paint.of(lane).table[PADDING]
+        assert PADDING in tile.special
+        start = end % 256 + 1
+        colors = {image.pixel(x, y) for x in range(start, image.width()) for y in range(image.height())}
+        assert int(padding) in colors
+        assert len(colors) <= 2
 
 
-def test_of_gradients_earlier_steps_and_lower_layers_are_covered_and_the_input_comes_last(view):
-    result = make_result(timesteps=100, num_layers=2, bidirectional=True, gradients=("gluon", "manual"))
-    view.show_result(result, "manual")
-    view.session.set_color_by("grad.h")
-    lanes = [INPUT, *(Lane(layer, direction) for layer in (0, 1) for direction in (0, 1))]
-    for order, place, expected in (
-        ("layers", Location(1, 0, 30), [(0, 100), (0, 100), (0, 100), (0, 30), (0, 0)]),
-        ("layers", Location(0, 1, 30), [(0, 100), (0, 100), (31, 100), (0, 0), (0, 0)]),
-        ("layers", Location(0, 0, 30), [(0, 30), (0, 30), (0, 0), (0, 0), (0, 0)]),
-        ("lane", Location(1, 0, 30), [(0, 100), (0, 100), (0, 100), (0, 30), (70, 100)]),
-    ):
-        view.reveal_as_computed(order)
-        view.show_location(place)
-        found = [view.parts.future.times(lane) for lane in lanes]
-        assert [range(*ends) for ends in expected] == [times or range(0) for times in found], place
+@pytest.mark.parametrize("name", ["auto", "lane"])
+def test_colors_do_not_cover_values_in_padding(view, name):
+    def fill(trace):
+        trace.hidden[:] = 0.25
+        trace.hidden[:, :, 260:, 0] = 9.0
+
+    view.session.set_limit(Limit(name))
+    # In a heat map, which has no initial state.
+    view.show_result(padded(timesteps=400, lengths=[260, 400], hidden_size=16, edits={"gluon": fill}), "manual")
+    assert view.shown.paint.hidden.scale.high < 0.5
+
+
+def test_the_selection_stays_before_padding():
+    result = padded()
+    session = Session(Config.from_mapping(result.config.to_mapping()))
+    session.set_result(result)
+    session.set_location(Location(sample=1, timestep=4))
+    assert (session.location.timestep, session.length) == (4, 5)
+    session.set_location(session.location.moved(sample=0))
+    assert (session.location.timestep, session.length) == (2, 3)
+
+
+def test_a_check_that_fails_by_a_known_issue_is_not_counted(qtbot):
+    result = padded()
+    issue = replace(result.checks[0], holds=False, known_issue="a bug of the library")
+    table = qtbot.on_screen(ChecksTable(), 900, 200)
+    table.show_result(replace(result, checks=(*result.checks, issue)), "manual")
+    assert table.badge() == f"{len(result.checks) + 1} ✔"
+    assert not result.wrong("gluon")
+    assert not any(check.fails for check in result.checks)

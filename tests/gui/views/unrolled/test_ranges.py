@@ -1,7 +1,5 @@
 """A range is chosen in a lane: the active units and similar ranges are found in the background, and lead there."""
 
-from typing import Any
-
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
@@ -13,7 +11,8 @@ from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.reading.units import THRESHOLD
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
-from tests.gui.views.unrolled.seen import empty_view
+
+SIZE = (1000, 600)
 
 
 def on_together(trace: Trace) -> None:
@@ -24,12 +23,7 @@ def on_together(trace: Trace) -> None:
 
 
 @pytest.fixture
-def view(qtbot: Any) -> UnrolledView:
-    view = empty_view()
-    qtbot.addWidget(view)
-    view.resize(1000, 600)
-    view.show()
-    qtbot.waitUntil(lambda: view.box.width() > 100)
+def view(view):
     session = view.session
     session.on_change(lambda: view.show_result(session.result, session.candidate), "result")
     session.on_change(lambda: view.show_location(session.location), "location")
@@ -44,12 +38,11 @@ def result() -> RunResult:
 def drag(view: UnrolledView, first: int, last: int) -> None:
     """The signals of the lanes for a drag with Shift."""
     geometry = view.geometry_in_view
-    assert geometry is not None
     y = geometry.top_of(geometry.stack.lane_rects[0]) + 5.0
     view.box.range_dragged.emit(geometry.x_of(first), y, geometry.x_of(last))
 
 
-def test_a_range_highlights_the_active_units_and_lists_similar_ranges(qtbot: Any, view: UnrolledView) -> None:
+def test_a_range_highlights_the_active_units_and_lists_similar_ranges(qtbot, view):
     view.session.set_result(result())
     view.session.set_engine("gluon")
     before = view.grab().toImage()
@@ -65,7 +58,6 @@ def test_a_range_highlights_the_active_units_and_lists_similar_ranges(qtbot: Any
     assert texts == ["1.00   t = 40 to 43", "0.40   t = 70 to 79"]
     panel.ranges.itemClicked.emit(panel.ranges.item(0))
     geometry = view.geometry_in_view
-    assert geometry is not None
     assert geometry.camera.start <= 40
     assert geometry.camera.start + geometry.camera.span >= 43
     assert geometry.camera.span < 20
@@ -77,14 +69,13 @@ def test_a_range_highlights_the_active_units_and_lists_similar_ranges(qtbot: Any
     assert view.grab().toImage() == before
 
 
-def test_a_range_is_chosen_with_the_keyboard_from_the_selection(qtbot: Any, view: UnrolledView) -> None:
+def test_a_range_is_chosen_with_the_keyboard_from_the_selection(qtbot, view):
     view.session.set_result(result())
     view.session.set_engine("gluon")
     view.session.set_location(Location(timestep=10, unit=1))
     for _ in range(4):
         QTest.keyClick(view, Qt.Key.Key_Right, Qt.KeyboardModifier.ShiftModifier)
     QTest.keyClick(view, Qt.Key.Key_Left, Qt.KeyboardModifier.ShiftModifier)
-    assert view.ranges.query is not None
     assert view.ranges.query.times == range(10, 14)
     for _ in range(5):
         QTest.keyClick(view, Qt.Key.Key_Left, Qt.KeyboardModifier.ShiftModifier)
@@ -101,7 +92,7 @@ def test_a_range_is_chosen_with_the_keyboard_from_the_selection(qtbot: Any, view
     assert view.ranges.query is None
 
 
-def test_a_range_is_cleared_with_another_sample_or_result(qtbot: Any, view: UnrolledView) -> None:
+def test_a_range_is_cleared_with_another_sample_or_result(qtbot, view):
     view.session.set_result(result())
     view.session.set_engine("gluon")
     for change in (lambda: view.session.set_location(Location(sample=1)), lambda: view.session.set_result(result())):
@@ -112,10 +103,9 @@ def test_a_range_is_cleared_with_another_sample_or_result(qtbot: Any, view: Unro
         assert not view.ranges.panel.isVisible()
 
 
-def test_a_range_ends_before_padding(view: UnrolledView) -> None:
+def test_a_range_ends_before_padding(view):
     view.session.set_result(make_result(timesteps=100, batch_size=2, lengths=[60, 100]))
     drag(view, 50, 90)
-    assert view.ranges.query is not None
     assert view.ranges.query.times == range(50, 60)
     view.session.set_location(Location(sample=1))
     drag(view, 50, 90)
@@ -126,8 +116,8 @@ def test_a_range_ends_before_padding(view: UnrolledView) -> None:
 
 
 @pytest.mark.slow
-def test_a_range_is_searched_by_the_quantity_of_the_lanes(qtbot: Any, view: UnrolledView) -> None:
-    def turn_on(trace: Trace) -> None:
+def test_a_range_is_searched_by_the_quantity_of_the_lanes(qtbot, view):
+    def turn_on(trace):
         trace["c"][0, 0, :, 0] = [0.0, 2.0, 0.0, -1.0, 0.0, 0.0]
         trace["c"][0, 0, 10:14, 0, 4] = trace["c"][0, 0, 40:44, 0, 4] = 0.6
         trace["grad.c"][0, 0, :, 0] = 0.0
@@ -166,8 +156,8 @@ def test_a_range_is_searched_by_the_quantity_of_the_lanes(qtbot: Any, view: Unro
     assert panel.onset.isChecked()
 
 
-def test_a_gradient_that_the_engine_lacks_is_searched_where_it_is_shown(qtbot: Any, view: UnrolledView) -> None:
-    def turn_on(trace: Trace) -> None:
+def test_a_gradient_that_the_engine_lacks_is_searched_where_it_is_shown(qtbot, view):
+    def turn_on(trace):
         trace["grad.h"][0, 0, :, 0] = 0.0
         trace["grad.h"][0, 0, 10:14, 0, 3] = 2.0
 
@@ -179,7 +169,7 @@ def test_a_gradient_that_the_engine_lacks_is_searched_where_it_is_shown(qtbot: A
 
 
 @pytest.mark.parametrize("theme", THEMES.values(), ids=lambda theme: theme.name)
-def test_other_ranges_are_marked_over_the_time_axis(qtbot: Any, view: UnrolledView, theme: Any) -> None:
+def test_other_ranges_are_marked_over_the_time_axis(qtbot, view, theme):
     view.apply_theme(theme)
     view.session.set_result(result())
     view.session.set_engine("gluon")
@@ -187,7 +177,6 @@ def test_other_ranges_are_marked_over_the_time_axis(qtbot: Any, view: UnrolledVi
     drag(view, 10, 13)
     qtbot.waitUntil(lambda: view.ranges.found is not None)
     geometry = view.geometry_in_view
-    assert geometry is not None
     image = view.grab().toImage()
     corner = view.canvas.mapTo(view, view.canvas.mapFromScene(view.box.scenePos()))
     y = corner.y() + int(geometry.height) - 3

@@ -12,12 +12,19 @@ from PySide6.QtWidgets import QApplication, QStyleOptionGraphicsItem
 from rnnviz.core import number_format
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane, Location
-from rnnviz.gui.theme.palettes import Theme
-from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
-from tests.gui.views.unrolled.seen import settled, shown_engine, split, swipe_names, swiped_to
-from tests.gui.views.unrolled.two_engines import BOTH_THEMES, small, texts
+from tests.gui.views.unrolled.seen import (
+    BOTH_THEMES,
+    settled,
+    shown_engine,
+    small,
+    split,
+    spoil,
+    swipe_names,
+    swiped_to,
+    texts,
+)
 
 SIZE = (1000, 600)
 
@@ -51,7 +58,7 @@ def lanes_of_picture(view: UnrolledView) -> np.ndarray[Any, np.dtype[np.uint32]]
     painter = QPainter(image)
     option = QStyleOptionGraphicsItem()
     option.exposedRect = QRectF(image.rect())
-    view.findChild(UnrolledCanvas).lanes.paint(painter, option)
+    view.parts.lanes.paint(painter, option)
     painter.end()
     return np.frombuffer(image.constBits(), np.uint32).reshape(image.height(), -1).copy()
 
@@ -59,11 +66,9 @@ def lanes_of_picture(view: UnrolledView) -> np.ndarray[Any, np.dtype[np.uint32]]
 @pytest.mark.slow
 @BOTH_THEMES
 @pytest.mark.parametrize("split", [0, 1, 3])
-def test_a_swipe_shows_one_engine_before_the_selection_and_the_other_after(
-    view: UnrolledView, split: int, theme: Theme
-) -> None:
+def test_a_swipe_shows_one_engine_before_the_selection_and_the_other_after(view, split, theme):
     view.apply_theme(theme)
-    result = small(bidirectional=True, edits={"manual": off})
+    result = small(timesteps=4, bidirectional=True, edits={"manual": off})
     swipe(view, result, split)
     assert (shown_engine(view), swiped_to(view)) == ("gluon", "manual")
     for direction in (0, 1):
@@ -82,7 +87,7 @@ def test_a_swipe_shows_one_engine_before_the_selection_and_the_other_after(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("timesteps", [4, 40, 3000])
-def test_each_half_of_a_swipe_is_colored_as_its_engine_is_alone(view: UnrolledView, timesteps: int) -> None:
+def test_each_half_of_a_swipe_is_colored_as_its_engine_is_alone(view, timesteps):
     result, split = small(timesteps=timesteps, batch_size=1, edits={"manual": off}), timesteps // 3
     swipe(view, result, split)
     both = lanes_of_picture(view)
@@ -98,7 +103,7 @@ def test_each_half_of_a_swipe_is_colored_as_its_engine_is_alone(view: UnrolledVi
 
 
 @pytest.mark.slow
-def test_a_swipe_repaint_equals_a_whole_repaint(view: UnrolledView) -> None:
+def test_a_swipe_repaint_equals_a_whole_repaint(view):
     swipe(view, small(timesteps=300, hidden_size=40, edits={"manual": off}), 200)
     whole = on_screen(view)
     for timestep in (40, 41, 299, 150, 0, 120):
@@ -110,8 +115,8 @@ def test_a_swipe_repaint_equals_a_whole_repaint(view: UnrolledView) -> None:
         assert piecewise == whole
 
 
-def test_a_swipe_pauses_while_colors_show_differences_or_both_engines_are_equal(view: UnrolledView) -> None:
-    swipe(view, small(), 2)
+def test_a_swipe_pauses_while_colors_show_differences_or_both_engines_are_equal(view):
+    swipe(view, small(timesteps=4, edits={"manual": spoil}), 2)
     for color_by in ("difference", "error_ratio"):
         view.session.set_color_by(color_by)
         assert swiped_to(view) is None
@@ -127,8 +132,8 @@ def test_a_swipe_pauses_while_colors_show_differences_or_both_engines_are_equal(
     )
 
 
-def test_a_copied_table_names_the_engine_of_each_column(view: UnrolledView) -> None:
-    result = small(edits={"manual": off})
+def test_a_copied_table_names_the_engine_of_each_column(view):
+    result = small(timesteps=4, edits={"manual": off})
     swipe(view, result, 2)
     lines = [line.split("\t") for line in view.copy_text().splitlines()]
     assert lines[0] == ["layer 0 → forward", "h0", "t=0 gluon", "t=1 gluon", "t=2 manual", "t=3 manual"]

@@ -1,93 +1,88 @@
-"""The unrolled network on a screen: drawing, clicks, tooltips, and no lost values."""
+"""The unrolled network on a screen: drawing, clicks, tooltips, moving, names, orders of units, and no lost values."""
 
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
+import psutil
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QImage
+from PySide6.QtCore import QPoint, QPointF, QSize, Qt
+from PySide6.QtWidgets import QScrollBar
 
 from rnnviz.core import number_format
-from rnnviz.core.trace import Trace
+from rnnviz.core.config import Config, Network
+from rnnviz.core.sequence import Names
 from rnnviz.core.trace_index import INPUT, Lane, Location
-from rnnviz.gui.theme.palettes import DARK, LIGHT, THEMES
-from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
+from rnnviz.gui.theme.palettes import LIGHT, THEMES
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
+from rnnviz.gui.views.unrolled.network_diagram import NetworkDiagram
 from rnnviz.gui.views.unrolled.view import UnrolledView
-from tests.factories import make_result
+from tests.factories import adding, make_result
 from tests.gui.views.unrolled.seen import (
+    BOTH_THEMES,
+    LANE,
     lane_headers,
     legend,
     long_result,
+    middle_of,
+    order_text,
+    picture_complete,
+    pixels,
     shown_engine,
     small,
     spoil,
+    texts,
+    turn_wheel,
     visible_numbers,
     visible_outlines,
 )
+from tools.benchmarks.large_results import large_result
 
 
-def on_canvas(view: UnrolledView, cell: CellGeometry) -> QPoint:
-    geometry = view.geometry_in_view
-    assert geometry is not None
-    x, y, width, height = geometry.rect(cell)
-    return view.canvas.mapFromScene(view.box.mapToScene(QPointF(x + width / 2.0, y + height / 2.0)))
+@pytest.fixture
+def click(qtbot, view):
+    """Clicks on a cell, and returns the place that is asked for."""
 
+    def click(cell):
+        place = view.canvas.mapFromScene(middle_of(view, cell))
+        with qtbot.waitSignal(view.location_requested) as asked:
+            qtbot.mouseClick(view.canvas.viewport(), Qt.MouseButton.LeftButton, pos=place)
+        return asked.args[0]
 
-def click(qtbot: Any, view: UnrolledView, cell: CellGeometry) -> Any:
-    with qtbot.waitSignal(view.location_requested) as asked:
-        qtbot.mouseClick(view.canvas.viewport(), Qt.MouseButton.LeftButton, pos=on_canvas(view, cell))
-    return asked.args[0]
-
-
-def written(value: float) -> str:
-    return number_format.true_minus(number_format.short(value))
+    return click
 
 
 def colors(view: UnrolledView) -> set[str]:
-    image = view.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
-    pixels = np.frombuffer(image.constBits(), np.uint32).reshape(image.height(), -1)
-    return {f"#{int(color) & 0xFFFFFF:06x}" for color in np.unique(pixels)}
+    return {f"#{int(color) & 0xFFFFFF:06x}" for color in np.unique(pixels(view))}
 
 
 @pytest.mark.parametrize("timesteps", [1, 2])
-def test_a_small_network_shows_every_number_at_once(view: UnrolledView, timesteps: int) -> None:
+def test_a_small_network_shows_every_number_at_once(view, timesteps):
     result = small(timesteps=timesteps, bidirectional=True)
     view.show_result(result, "manual")
-    shown = {number.cell: number.text for number in visible_numbers(view)}
-    expected = {}
     for direction in (0, 1):
-        lane, first = Lane(0, direction), timesteps if direction else -1
-        for unit in range(10):
-            for t in range(timesteps):
-                expected[CellGeometry(lane, t, unit)] = written(result["gluon"].hidden[0, direction, t, 0, unit])
-            expected[CellGeometry(lane, first, unit)] = written(result.inputs.initial_state["h"][direction, 0, unit])
-    for unit in range(5):
-        for t in range(timesteps):
-            expected[CellGeometry(INPUT, t, unit)] = written(result.inputs.sequence[t, 0, unit])
-    assert shown == expected
+        initial = result.inputs.initial_state["h"][direction, 0]
+        expected = {(timesteps if direction else -1, unit): number_format.short(h) for unit, h in enumerate(initial)}
+        hidden = result["gluon"].hidden[0, direction, :, 0]
+        expected |= {place: number_format.short(value) for place, value in np.ndenumerate(hidden)}
+        assert texts(view, Lane(0, direction)) == expected
+    x = result.inputs.sequence[:, 0]
+    assert texts(view, INPUT) == {place: number_format.short(value) for place, value in np.ndenumerate(x)}
 
 
-def test_another_engine_sample_or_result_changes_the_numbers(view: UnrolledView) -> None:
+def test_another_engine_sample_or_result_changes_the_numbers(view):
     result = small(edits={"manual": spoil})
     view.show_result(result, "manual")
     assert shown_engine(view) == "gluon"
-
-    def text(timestep: int, unit: int) -> str:
-        cell = CellGeometry(Lane(0, 0), timestep, unit)
-        return next(number.text for number in visible_numbers(view) if number.cell == cell)
-
-    assert text(1, 7) == written(result["gluon"].hidden[0, 0, 1, 0, 7])
+    assert texts(view)[1, 7] == number_format.short(result["gluon"].hidden[0, 0, 1, 0, 7])
     view.session.set_engine("manual")
     assert shown_engine(view) == "manual"
-    assert text(1, 7) == written(result["manual"].hidden[0, 0, 1, 0, 7])
+    assert texts(view)[1, 7] == number_format.short(result["manual"].hidden[0, 0, 1, 0, 7])
     view.show_location(Location(sample=1))
-    assert text(1, 7) == written(result["manual"].hidden[0, 0, 1, 1, 7])
+    assert texts(view)[1, 7] == number_format.short(result["manual"].hidden[0, 0, 1, 1, 7])
 
 
-def test_a_long_sequence_shows_numbers_only_when_zoomed_in(view: UnrolledView) -> None:
-    result = make_result(hidden_size=10, timesteps=400)
-    view.show_result(result, "manual")
+def test_a_long_sequence_shows_numbers_only_when_zoomed_in(view):
+    view.show_result(make_result(hidden_size=10, timesteps=400), "manual")
     assert visible_numbers(view) == []
     view.show_location(Location(timestep=200))
     view.zoom_time(1e6)
@@ -98,60 +93,52 @@ def test_a_long_sequence_shows_numbers_only_when_zoomed_in(view: UnrolledView) -
     assert visible_numbers(view) == []
 
 
-@pytest.mark.parametrize("name", THEMES)
-def test_a_click_selects_the_cell_under_it(qtbot: Any, view: UnrolledView, name: str) -> None:
-    view.apply_theme(THEMES[name])
+@BOTH_THEMES
+def test_a_click_selects_the_cell_under_it(view, click, theme):
+    view.apply_theme(theme)
     view.show_result(small(num_layers=2, bidirectional=True), "manual")
     view.show_location(Location(sample=1))
-    assert click(qtbot, view, CellGeometry(Lane(1, 1), 0, 3)) == Location(1, 1, 0, 1, 3)
-    assert click(qtbot, view, CellGeometry(Lane(0, 0), 1, 9)) == Location(0, 0, 1, 1, 9)
-
-
-def test_a_click_on_the_input_moves_the_time_step_alone(qtbot: Any, view: UnrolledView) -> None:
-    view.show_result(small(num_layers=2), "manual")
+    assert click(CellGeometry(Lane(1, 1), 0, 3)) == Location(1, 1, 0, 1, 3)
+    assert click(CellGeometry(LANE, 1, 9)) == Location(0, 0, 1, 1, 9)
+    # The initial state is the first step to a click, and the input moves the time step alone.
+    assert click(CellGeometry(LANE, -1, 6)) == Location(0, 0, 0, 1, 6)
     view.show_location(Location(1, 0, 0, 0, 4))
-    assert click(qtbot, view, CellGeometry(INPUT, 1, 2)) == Location(1, 0, 1, 0, 4)
+    assert click(CellGeometry(INPUT, 1, 2)) == Location(1, 0, 1, 0, 4)
 
 
-def test_the_initial_state_is_the_first_step_to_a_click(qtbot: Any, view: UnrolledView) -> None:
-    view.show_result(small(), "manual")
-    assert click(qtbot, view, CellGeometry(Lane(0, 0), -1, 6)) == Location(0, 0, 0, 0, 6)
-
-
-def test_mismatching_cells_of_the_sample_are_outlined_and_no_others(view: UnrolledView) -> None:
+def test_mismatching_cells_of_the_sample_are_outlined_and_no_others(view):
     view.show_result(small(edits={"manual": spoil}), "manual")
-    assert visible_outlines(view) == [CellGeometry(Lane(0, 0), 1, 7)]
+    assert visible_outlines(view) == [CellGeometry(LANE, 1, 7)]
     assert LIGHT.outline in colors(view)
     view.show_location(Location(sample=1))
-    assert visible_outlines(view) == [CellGeometry(Lane(0, 0), 1, 2)]
+    assert visible_outlines(view) == [CellGeometry(LANE, 1, 2)]
     view.show_result(small(), "manual")
     assert visible_outlines(view) == []
     assert LIGHT.outline not in colors(view)
 
 
-def test_small_numbers_are_not_shown_as_zeros(view: UnrolledView) -> None:
-    def edit(trace: Trace) -> None:
+def test_small_numbers_are_not_shown_as_zeros(view):
+    def edit(trace):
         trace.hidden[0, 0, 1, 0, :3] = -1e-5, -0.25, 0.25
 
     view.show_result(small(hidden_size=24, timesteps=4, edits={"manual": edit}), "manual")
     view.session.set_engine("manual")
-    lane = Lane(0, 0)
-    texts = {n.cell.unit: n.text for n in visible_numbers(view) if n.cell.lane == lane and n.cell.timestep == 1}
-    assert [texts[unit] for unit in range(3)] == ["\N{MINUS SIGN}1e\N{MINUS SIGN}5", "\N{MINUS SIGN}0.250", "0.250"]
+    shown = {n.cell.unit: n.text for n in visible_numbers(view) if n.cell.lane == LANE and n.cell.timestep == 1}
+    assert [shown[unit] for unit in range(3)] == ["\N{MINUS SIGN}1e\N{MINUS SIGN}5", "\N{MINUS SIGN}0.250", "0.250"]
     assert "-0.25" in view.copy_text()
 
 
-def test_the_first_mismatch_has_a_mark_in_its_sample_alone(view: UnrolledView) -> None:
-    pointer = view.findChild(UnrolledCanvas).selection.first
+def test_the_first_mismatch_has_a_mark_in_its_sample_alone(view):
+    pointer = view.parts.selection.first
     for timesteps in (100, 2):
         view.show_result(small(timesteps=timesteps, edits={"manual": spoil}), "manual")
-        first = view.geometry_in_view.rect(CellGeometry(Lane(0, 0), 1, 7))
+        first = view.geometry_in_view.rect(CellGeometry(LANE, 1, 7))
         assert first.y - 1.0 <= pointer.rect.center().y() <= first.y + first.height
     view.show_location(Location(sample=1))
     assert pointer.rect.isNull()
 
 
-def test_lanes_are_flagged_over_all_samples(view: UnrolledView) -> None:
+def test_lanes_are_flagged_over_all_samples(view):
     view.show_result(small(bidirectional=True, edits={"manual": spoil}), "manual")
     assert [str(flag) for flag in lane_headers(view)] == [
         "layer 0 ← backward: agrees",
@@ -161,56 +148,250 @@ def test_lanes_are_flagged_over_all_samples(view: UnrolledView) -> None:
     assert [flag.agrees for flag in lane_headers(view)] == [True, False, None]
 
 
-def test_numbers_of_error_ratio_colors_are_error_ratios(view: UnrolledView) -> None:
+def test_numbers_of_error_ratio_colors_are_error_ratios(view):
     result = small(edits={"manual": spoil})
     view.show_result(result, "manual")
-    by_value, image = visible_numbers(view), view.grab().toImage()
+    by_value, image = texts(view), view.grab().toImage()
     view.session.set_color_by("error_ratio")
-    shown, comparison = visible_numbers(view), result.comparison("manual")
-    assert shown != by_value
-    (text,) = [text for cell, text in shown if cell == CellGeometry(Lane(0), 1, 7)]
+    comparison = result.comparison("manual")
+    assert texts(view) != by_value
     ratio = 0.5 / (comparison.atol + comparison.rtol * abs(result.reference.hidden[0, 0, 1, 0, 7]))
-    assert float(text) == pytest.approx(ratio, rel=0.1)
+    assert float(texts(view)[1, 7]) == pytest.approx(ratio, rel=0.1)
     assert view.grab().toImage() != image
     view.session.set_color_by("value")
     assert view.grab().toImage() == image
 
 
-@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
-def test_nonfinite_values_have_their_colors_and_a_legend(view: UnrolledView, theme: Any) -> None:
-    def edit(trace: Trace) -> None:
-        trace.hidden[0, 0, 50:60, 0, 5:15] = np.nan
-        trace.hidden[0, 0, 90:99, 0, 5:15] = np.inf
-        trace.hidden[0, 0, 150:160, 0, 5:15] = -np.inf
+@BOTH_THEMES
+def test_nonfinite_values_have_their_colors_and_a_legend(view, theme):
+    def edit(trace):
+        for first, value in ((50, np.nan), (90, np.inf), (150, -np.inf)):
+            trace.hidden[0, 0, first : first + 9, 0, 5:15] = value
 
     view.apply_theme(theme)
     view.show_result(long_result(edit), "manual")
     view.grab()
     assert legend(view) == []
     view.session.set_engine("manual")
-    shown = colors(view)
-    assert {theme.nan, theme.infinite} <= shown
+    assert {theme.nan, theme.infinite} <= colors(view)
     assert legend(view) == ["NaN", "+infinity", "-infinity"]
 
 
-def test_the_tooltip_has_every_engines_value_in_full(view: UnrolledView) -> None:
+def test_the_tooltip_has_every_engines_value_in_full(view):
     result = small(edits={"manual": spoil})
     view.show_result(result, "manual")
-    place = QPointF(view.canvas.mapToScene(on_canvas(view, CellGeometry(Lane(0, 0), 1, 7))))
-    lines = view.description_at(place).splitlines()
+    lines = view.description_at(middle_of(view, CellGeometry(LANE, 1, 7))).splitlines()
     assert lines[0] == "layer 0, forward, t = 1, sample 0, unit 7"
     assert number_format.full(result["gluon"].hidden[0, 0, 1, 0, 7]) in lines[1]
     assert number_format.full(result["manual"].hidden[0, 0, 1, 0, 7]) in lines[2]
     assert "0.5" in lines[2]
-    initial = QPointF(view.canvas.mapToScene(on_canvas(view, CellGeometry(Lane(0, 0), -1, 7))))
-    assert "initial state" in view.description_at(initial)
+    assert "initial state" in view.description_at(middle_of(view, CellGeometry(LANE, -1, 7)))
     assert view.description_at(QPointF(-5.0, -5.0)) == ""
 
 
-def test_copied_numbers_read_back_to_the_same_floats(view: UnrolledView) -> None:
+def test_copied_numbers_read_back_to_the_same_floats(view):
     result = small()
     view.show_result(result, "manual")
     lines = view.copy_text().splitlines()
     assert lines[0].split("\t") == ["layer 0 → forward", "h0", "t=0", "t=1"]
-    row = lines[1 + 4].split("\t")
-    assert np.float32(row[2]) == result["gluon"].hidden[0, 0, 0, 0, 4]
+    assert np.float32(lines[1 + 4].split("\t")[2]) == result["gluon"].hidden[0, 0, 0, 0, 4]
+
+
+def test_the_wheel_zooms_time_and_with_ctrl_the_lanes(view):
+    view.show_result(long_result(), "manual")
+    whole = view.geometry_in_view
+    turn_wheel(view, 2)
+    assert view.geometry_in_view.camera.span < whole.camera.span
+    turn_wheel(view, -10)
+    assert view.geometry_in_view.camera.span == whole.camera.span == 400.0
+    turn_wheel(view, 5, Qt.KeyboardModifier.ControlModifier)
+    zoomed = view.geometry_in_view
+    assert zoomed.stack.lane_rects[0].height > 2.0 * whole.stack.lane_rects[0].height
+    assert zoomed.camera.scroll > 0.0
+    assert view.findChild(QScrollBar).isVisible()
+    turn_wheel(view, -20, Qt.KeyboardModifier.ControlModifier)
+    assert view.geometry_in_view.stack == whole.stack
+
+
+def test_dragging_pans_and_a_double_click_and_keys_fit(qtbot, view):
+    view.show_result(long_result(), "manual")
+    view.zoom_time(8.0)
+    before = view.geometry_in_view.camera
+    view.box.pan_asked.emit(-40.0, 0.0)
+    after = view.geometry_in_view.camera
+    assert after.span == before.span
+    assert after.start == pytest.approx(before.start + 40.0 / view.geometry_in_view.pitch)
+    for act in (qtbot.mouseClick, qtbot.mouseDClick, qtbot.mouseRelease):
+        act(view.canvas.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(400, 200))
+    assert view.geometry_in_view.camera.span == 400.0
+    for back in (Qt.Key.Key_Minus, Qt.Key.Key_0):
+        qtbot.keyClick(view, Qt.Key.Key_Plus)
+        assert view.geometry_in_view.camera.span < 400.0
+        qtbot.keyClick(view, back)
+        assert view.geometry_in_view.camera.span == 400.0
+
+
+def test_the_selection_stays_in_view(view):
+    view.show_result(long_result(), "manual")
+    view.zoom_time(20.0)
+    for where in (Location(0, 0, 399, 0, 63), Location(0, 1, 0, 0, 0)):
+        view.show_location(where)
+        middle = middle_of(view, CellGeometry(Lane(where.layer, where.direction), where.timestep, where.unit))
+        assert view.box.sceneBoundingRect().contains(middle)
+
+
+def test_the_minimap_has_the_part_in_view_and_every_mismatch_and_moves_the_view(qtbot, view):
+    def edit(trace):
+        trace.hidden[0, 0, [300, 3999], [0, 1], 3] += 0.5
+
+    view.show_result(make_result(timesteps=4000, edits={"manual": edit}), "manual")
+    minimap, width = view.parts.minimap, view.geometry_in_view.width
+    assert minimap.part.isNull()
+    assert minimap.ticks == [601 * int(width) // 8000, 7999 * int(width) // 8000]
+    view.zoom_time(10.0)
+    assert minimap.part.width() == pytest.approx(width / 10.0, rel=0.01)
+    at = view.canvas.mapFromScene(minimap.mapToScene(width * 0.75, 6.0))
+    qtbot.mouseClick(view.canvas.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(at))
+    camera = view.geometry_in_view.camera
+    assert camera.start + camera.span / 2.0 == pytest.approx(3000, abs=10)
+    assert minimap.part.center().x() == pytest.approx(width * 0.75, abs=2.0)
+    assert view.description_at(minimap.mapToScene(10.0, 6.0)).startswith("40")
+    view.show_result(make_result(timesteps=4000), "manual")
+    assert minimap.ticks == []
+
+
+LONG = "a label that is longer than anybody would wish for, and goes on and on"
+
+
+def test_places_and_copies_have_the_names_of_time_steps_and_features(view):
+    result = make_result(timesteps=3)
+    names = Names(("Mon", LONG, ""), ("open", "", LONG))
+    view.show_result(replace(result, inputs=replace(result.inputs, names=names)), "manual")
+    geometry, axis = view.geometry_in_view, view.parts.axis
+    below = [axis.mapToScene(QPointF(geometry.x_of(t), axis.size().height() / 2.0)) for t in (0, 1)]
+    assert [view.description_at(place) for place in below] == ["t = 0 'Mon'", f"t = 1 '{LONG}'"]
+    assert axis.names_in_view[1].text.endswith("…")
+    for cell, words in (
+        (CellGeometry(LANE, 1, 2), f"layer 0, forward, t = 1 '{LONG}', sample 0, unit 2\n"),
+        (CellGeometry(INPUT, 0, 0), "input, t = 0 'Mon', sample 0, feature 0 'open'\n"),
+        (CellGeometry(INPUT, 2, 1), "input, t = 2, sample 0, feature 1\n"),
+    ):
+        assert view.description_at(middle_of(view, cell)).startswith(words)
+    rows = [line.split("\t") for line in view.copy_text().splitlines()]
+    start = rows.index(["input", "t=0 'Mon'", f"t=1 '{LONG}'", "t=2"])
+    assert [row[0] for row in rows[start + 1 : start + 4]] == ["open", "1", LONG]
+
+
+def test_the_most_active_unit_is_on_top_with_its_own_numbers_and_marks(qtbot, view):
+    result = small(hidden_size=6, timesteps=4, edits={"manual": adding(0.5, 0, 0, 1, 0, 3)})
+    view.show_result(result, "manual")
+    view.session.set_order("activity")
+    h, geometry = result["gluon"].hidden[0, 0, :, 0], view.geometry_in_view
+    expected = np.argsort(-np.abs(h).mean(axis=0), kind="stable").tolist()
+
+    def from_the_top():
+        return sorted(range(6), key=lambda unit: geometry.rect(CellGeometry(LANE, 1, unit)).y)
+
+    assert from_the_top() == expected
+    written = texts(view)
+    assert {place: written[place] for place in np.ndindex(h.shape)} == {
+        place: number_format.short(value) for place, value in np.ndenumerate(h)
+    }
+    assert [(c.timestep, c.unit) for c in visible_outlines(view)] == [(1, 3)]
+    assert "activity" in order_text(view)
+    lane_rect = geometry.stack.lane_rect(LANE)
+    with qtbot.waitSignal(view.location_requested) as asked:
+        view.box.pointed.emit(geometry.x_of(2), geometry.top_of(lane_rect) + 0.5 * lane_rect.row)
+    assert asked.args[0].unit == expected[0]
+    # The next key may come before the view follows the selection.
+    view.session.set_result(result)
+    view.session.set_engine("gluon")
+    view.session.set_location(Location(timestep=2, unit=expected[1]))
+    with qtbot.waitSignal(view.location_requested) as asked:
+        view.step_unit(1)
+    assert asked.args[0].unit == expected[2]
+    view.session.set_order("index")
+    geometry = view.geometry_in_view
+    assert from_the_top() == list(range(6))
+
+
+@pytest.mark.parametrize("quantity", ["difference", "change"])
+def test_the_description_of_a_unit_in_another_order_has_its_own_values(view, quantity):
+    result = make_result(hidden_size=6, timesteps=4, edits={"manual": adding(0.5, 0, 0, 1, 0, 3)})
+    view.show_result(result, "manual")
+    view.session.set_order("activity")
+    view.session.set_color_by(quantity)
+    h = {name: trace.hidden[0, 0, :, 0].astype(np.float64) for name, trace in result.traces.items()}
+    expected = h["manual"][1] - h["gluon"][1] if quantity == "difference" else h["gluon"][1] - h["gluon"][0]
+    for unit in range(6):
+        told = view.description_at(middle_of(view, CellGeometry(LANE, 1, unit)))
+        assert f"unit {unit}\n" in told
+        value = float(told.splitlines()[1].split(" = ")[1].split(":")[0])
+        assert value == pytest.approx(expected[unit], abs=1e-6)
+
+
+def config_of(**keys: object) -> Config:
+    config = Config(Network(**{"cell": "lstm", "input_size": 3, "hidden_size": 4, **keys}))
+    return replace(config, sequence=replace(config.sequence, timesteps=6, batch_size=2))
+
+
+@pytest.fixture
+def diagram(qtbot):
+    made = NetworkDiagram(config_of())
+    qtbot.addWidget(made)
+    return made
+
+
+def test_the_diagram_has_a_lane_for_each_layer_and_direction_and_says_the_sizes(diagram):
+    diagram.show_config(config_of(num_layers=2, bidirectional=True))
+    assert diagram.lanes() == [Lane(1, 1), Lane(1, 0), Lane(0, 1), Lane(0, 0), INPUT]
+    assert diagram.timesteps() == ["0", "1", "…", "5"]
+    assert diagram.shapes() == ("out (2, 6, 8)", "final state [h, c], each (4, 2, 4)")
+    for text in ("layer 1 backward ←: 4 units", "input: 3 features"):
+        assert text in diagram.accessibleDescription()
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize(
+    "keys", [{}, {"num_layers": 3, "bidirectional": True}, {"reverse": True}, {"cell": "./mine.py"}]
+)
+@pytest.mark.slow
+def test_every_network_is_drawn_at_every_size(diagram, keys, theme):
+    diagram.apply_theme(THEMES[theme])
+    diagram.show_config(config_of(**keys))
+    for size in (QSize(1, 1), QSize(300, 200), QSize(900, 700)):
+        diagram.resize(size)
+        assert size == QSize(1, 1) or len(np.unique(pixels(diagram))) > 3
+
+
+def test_the_diagram_follows_the_config_until_there_is_a_result(view):
+    view.show_result(None, None)
+    assert view.diagram.isVisible()
+    before = view.diagram.accessibleDescription()
+    view.session.set_config(config_of(hidden_size=5))
+    assert view.diagram.accessibleDescription() != before
+    view.show_result(make_result(), None)
+    assert not view.diagram.isVisible()
+
+
+@pytest.mark.nightly
+def test_a_long_trace_takes_little_memory_at_any_position(qtbot, view):
+    timesteps = 300_000
+    with large_result(timesteps, 128, 1, 1, samples=1) as result:
+        stored = sum(trace.hidden.nbytes for trace in (result["one"], result["other"]))
+        assert {level.times for level in result["other"].pyramids["h.low"]} == {16, 64, 256}
+        view.show_result(result, "other")
+        qtbot.waitUntil(lambda: picture_complete(view))
+        before = psutil.Process().memory_info().rss
+        for color_by in ("value", "error_ratio", "difference"):
+            view.session.set_color_by(color_by)
+            for zoom in (1.0, 8.0, 64.0, 512.0):
+                view.fit()
+                view.zoom_time(zoom)
+                for timestep in range(0, timesteps, timesteps // 6):
+                    view.show_location(Location(timestep=timestep))
+                    qtbot.waitUntil(lambda: picture_complete(view))
+        held = psutil.Process().memory_info().rss - before
+        assert stored > 300e6
+        assert held < 150e6
+        view.show_result(None, None)

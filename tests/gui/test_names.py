@@ -1,24 +1,182 @@
-"""The window shows all numbers of the four notebook networks, under the same names."""
+"""Names in the window: of its engines after every command and result, of arrays by the choice, and of the notebook."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QApplication, QDialog, QMenu
 
 from rnnviz.core import number_format
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import Location
+from rnnviz.gui.commands.table import COMMANDS
 from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.naming import use_names
 from rnnviz.gui.settings_panel.widgets import NoWheelComboBox
+from rnnviz.gui.tool_window import ToolWindow
+from rnnviz.gui.verdict_facts import both_passes
+from rnnviz.gui.views.arithmetic.term_table import TermTableView
 from rnnviz.gui.views.output_map import OutputMap
 from rnnviz.gui.views.output_map_list import LaneRow, PlaceRow
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.lessons.content import read_lesson
 from rnnviz.lessons.index import lesson_entries
+from rnnviz.reading.quantities import is_gradient
+from rnnviz.reading.units import Query
+from rnnviz.text.verdict_text import gradient_words, verdict_sentence
+from tests.gui.conftest import visible_of
 from tests.gui.shown import passage
+from tests.gui.views.unrolled.seen import shown_engine, swiped_to
 from tests.profiles import nightly_except
+
+pytestmark = pytest.mark.slow
+
+BUG, OTHER_BUG = "bug:gates-i-f-o-g", "bug:no-h2h-bias"
+DIALOGS = {"open", "open_sweep", "open_recurrence", "new_recurrence", "new_cell", "save", "save_as", "quit", "keys"} | {
+    *("save_session", "save_session_with_files", "guide", "problem", "about", "welcome", "edit_code", "export_picture"),
+    "export_animation",
+}
+
+
+@pytest.fixture
+def window(window):
+    window.session.set_swiping(False)
+    return window
+
+
+def assert_same_engines(window: MainWindow) -> None:
+    """Every view shows the engines of the state, and names those that it shows."""
+    session, lanes = window.session, window.lanes
+    result, candidate = session.result, session.candidate
+    assert lanes.shown.result is result
+    if not is_gradient(session.quantity):  # An engine without a gradient shows that of another one.
+        assert shown_engine(lanes) == session.engine
+    assert swiped_to(lanes) == (session.swipe if session.quantity == "value" else None)
+    if session.swipe is not None:
+        assert window.toolbar.colors.currentData() == ("value", None, True)
+    elif session.quantity == "value":
+        assert window.toolbar.colors.currentData() == ("value", session.engine, False)
+        assert display_name(str(session.engine)) in lanes.accessibleDescription()
+    assert window.toolbar.candidate.currentData() == candidate
+    words = both_passes(verdict_sentence(result, candidate), gradient_words(result, candidate))
+    assert window.verdict.words == words
+    table = window.findChild(VectorTable)
+    # A folded pane catches up when it is shown.
+    if table.isVisible() and table.kind != "gradient":
+        engines = [column.name for column in table.model.columns[1:3]]
+        assert engines == [result.reference.engine, candidate][: len(engines)]
+
+
+@pytest.fixture
+def run(run_config):
+    """Runs a small LSTM against known bugs."""
+
+    def run(*candidates):
+        compare = {"reference": "manual", "candidates": candidates}
+        run_config({"cell": "lstm", "input_size": 2, "hidden_size": 3}, sequence={"timesteps": 4}, compare=compare)
+
+    return run
+
+
+def test_an_engine_that_a_result_lacks_is_not_shown_by_a_later_one(window, run):
+    run(OTHER_BUG, BUG)
+    window.session.set_engine(BUG)
+    assert_same_engines(window)
+    run(OTHER_BUG)
+    assert window.session.engine == "manual"
+    assert_same_engines(window)
+    run(OTHER_BUG, BUG)
+    assert window.session.engine == "manual"
+    assert_same_engines(window)
+
+
+@pytest.mark.nightly
+def test_every_command_leaves_the_same_engines_in_every_view(qtbot, window, run):
+    run(OTHER_BUG, BUG)
+    for engine in ("manual", BUG):
+        for command in COMMANDS:
+            if command.id in DIALOGS or command.id.startswith("lesson"):
+                continue
+            if engine in window.session.result.traces:
+                window.session.set_engine(engine)
+            window.actions_[command.id].trigger()
+            QApplication.processEvents()
+            for kind in (QDialog, QMenu, ToolWindow):
+                for opened in visible_of(window, kind):
+                    opened.close()
+            qtbot.idle(window)
+            assert_same_engines(window)
+        window.player.pause()
+
+
+def test_a_state_names_the_fields_that_changed_once(window):
+    seen: list[frozenset[str]] = []
+    result = window.session.result
+    window.session.changed.connect(seen.append)
+    window.session.set_swiping(True)
+    window.session.set_swiping(True)
+    window.session.set_swiping(False)
+    window.session.set_result(None)
+    window.session.set_result(result)
+    window.session.changed.disconnect(seen.append)
+    lost = {"result", "inputs", "candidate", "engine"}
+    assert seen == [{"swipe"}, {"swipe"}, lost, lost]
+
+
+def test_a_range_belongs_to_the_engine_and_sample_of_the_state(window):
+    session = window.session
+    before = session.state
+    query = Query(str(session.engine), 0, 0, session.location.sample, range(1))
+    for change in (
+        lambda: session.set_engine(str(session.candidate)),
+        lambda: session.set_location(session.location.moved(sample=1)),
+        lambda: session.set_result(None),
+    ):
+        session.set_range(query)
+        assert session.state.selected_range == query
+        change()
+        assert session.state.selected_range is None
+        session.replace(before)
+
+
+@pytest.fixture(autouse=True)
+def gluon_afterwards(qapp):
+    yield
+    use_names("gluon")
+
+
+def test_the_window_shows_the_names_of_the_choice_and_remembers_it(qtbot, window, run_config):
+    run_config({"cell": "lstm", "input_size": 2, "hidden_size": 3, "num_layers": 2})
+    window.actions_["explain"].trigger()
+    rows = qtbot.shown(window, TermTableView).model()
+    qtbot.waitUntil(lambda: rows.rowCount() > 0)
+
+    def shown():
+        names = {rows.data(rows.index(row, 0)) for row in range(rows.rowCount())}
+        rows_of_map = window.output_map.rows
+        row = next(row for row, place in enumerate(rows_of_map.rows) if isinstance(place, PlaceRow))
+        text = rows_of_map.data(rows_of_map.index(row, 0))
+        return names, window.panel.reveal_shapes().shapes.accessibleName(), text
+
+    window.findChild(QAction, "names_pytorch").trigger()
+    names, shapes, place = shown()
+    assert {"b_ih", "b_hh"} <= names
+    assert "weight_ih_l1 (12, 3)" in shapes
+    assert window.panel.summary.values["state"].accessibleName().startswith("state: (h_n, c_n)")
+    layout = window.panel.field("network.layout").editor
+    assert layout.combo.currentText() == "batch_first=True"
+    assert place.startswith("output[0][")
+    assert window.settings.names == "pytorch"
+    window.findChild(QAction, "names_gluon").trigger()
+    names, shapes, place = shown()
+    assert {"b_i2h", "b_h2h"} <= names
+    assert "l1_i2h_weight (12, 3)" in shapes
+    assert place.startswith("out[0][")
+    assert window.settings.names == "gluon"
+
 
 _NETWORK = {"cell": "rnn_relu", "input_size": 5, "hidden_size": 10}
 _SHAPES = {"h2h_weight": "(10, 10)", "h2h_bias": "(10,)", "i2h_weight": "(10, 5)", "i2h_bias": "(10,)"}
@@ -81,8 +239,8 @@ class Seen:
 
     def __init__(self, window: MainWindow) -> None:
         self._session = window.session
-        self._map = next(view for view in window.views if isinstance(view, OutputMap))
-        self._table = next(view for view in window.views if isinstance(view, VectorTable))
+        self._map = window.findChild(OutputMap)
+        self._table = window.findChild(VectorTable)
 
     def column(self, where: Location, column: int) -> list[str]:
         """A column of the vector at a place: 1 is Gluon's, 2 the manual engine's."""
@@ -95,7 +253,6 @@ class Seen:
         if name.startswith("state"):
             row = next(row for row in self._map.rows.rows if isinstance(row, PlaceRow) and row.place.text == name)
             values = self._map.rows.values(row)
-            assert values is not None
             return [number_format.short(value) for value in values]
         top = self._session.result.shape[0] - 1
         self._session.set_location(Location(top, 0, int(name[-2])))
@@ -131,18 +288,11 @@ def same(shown: list[str], values: NDArray[Any]) -> bool:
     return bool(np.allclose(np.array(shown, np.float64), values, rtol=0, atol=6e-4))
 
 
-@pytest.fixture
-def window(shared_window: MainWindow) -> MainWindow:
-    return shared_window
-
-
-@pytest.mark.slow
-def test_every_line_that_is_printed_is_found_by_its_name(window: MainWindow, run_config: Callable[..., None]) -> None:
+def test_every_line_that_is_printed_is_found_by_its_name(window, run_config):
     lessons = {lesson.name[3:]: lesson for lesson in (read_lesson(entry.path) for entry in lesson_entries())}
     for section, (network, timesteps, steps, printed) in SECTIONS.items():
         run_config({**_NETWORK, **network}, sequence={"timesteps": timesteps})
         result = window.session.result
-        assert result is not None
         seen, values = Seen(window), computed_steps(result.inputs, steps)
         arrays = {"out": result.reference.output_in("NTC"), "state": [result.reference.state_h], "__builtins__": {}}
         told = " ".join(step.prose for step in lessons[section].steps)
@@ -161,11 +311,8 @@ def test_every_line_that_is_printed_is_found_by_its_name(window: MainWindow, run
                 assert seen.named(name) == [number_format.short(value) for value in eval(name, arrays)], line
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("directions", nightly_except(["l", "lr"], "lr"))
-def test_the_parameters_are_called_as_gluon_calls_them(
-    window: MainWindow, run_config: Callable[..., None], directions: str
-) -> None:
+def test_the_parameters_are_called_as_gluon_calls_them(window, run_config, directions):
     run_config({**_NETWORK, "bidirectional": directions == "lr"}, sequence={"timesteps": 2})
     if not window.panel.summary.shapes.isVisible():
         window.panel.summary.unfold.click()
@@ -176,12 +323,9 @@ def test_the_parameters_are_called_as_gluon_calls_them(
     assert dtype.currentText() == "float32"
 
 
-@pytest.mark.slow
-def test_the_inputs_of_a_step_have_the_names_of_the_notebook(
-    window: MainWindow, run_config: Callable[..., None]
-) -> None:
+def test_the_inputs_of_a_step_have_the_names_of_the_notebook(window, run_config):
     run_config({**_NETWORK, "bidirectional": True}, sequence={"timesteps": 2})
-    table = next(view for view in window.views if isinstance(view, VectorTable))
+    table = window.findChild(VectorTable)
     window.session.set_location(Location(0, 1, 1))
     table.choose("input")
     assert passage(table).startswith("the input x = dat[0][1]")

@@ -1,0 +1,330 @@
+"""Gates, gradients, differences, influences and contributions on the lanes: their numbers, colors and marks."""
+
+import numpy as np
+import pytest
+from PySide6.QtGui import QColor
+
+from rnnviz.core import number_format
+from rnnviz.core.errors import InputError
+from rnnviz.core.places import Place, parameter_place
+from rnnviz.core.trace_index import INPUT, Lane, Location
+from rnnviz.dependence.influence import influence
+from rnnviz.explain.explanation import explain
+from rnnviz.gui.app_state import Limit
+from rnnviz.gui.theme.palettes import LIGHT
+from rnnviz.gui.views.unrolled.color_bar import limit_of, ticks
+from rnnviz.gui.views.unrolled.colormap import DECADES, STEPS, ColorScale
+from rnnviz.gui.views.unrolled.geometry import CellGeometry
+from rnnviz.gui.views.unrolled.lane_text import describe
+from rnnviz.gui.views.unrolled.render_state import place_of
+from rnnviz.gui.views.unrolled.view import UnrolledView
+from rnnviz.reading.parameter_gradients import contributions
+from rnnviz.verify.result import RunResult
+from tests.factories import adding, make_result
+from tests.gui.views.unrolled.seen import (
+    BOTH_THEMES,
+    LANE,
+    color_of,
+    lane_headers,
+    middle_of,
+    small,
+    texts,
+    visible_outlines,
+)
+from tests.oracles.gates import gates_of
+
+SIZE = (1100, 700)
+BOTH = ("gluon", "manual")
+
+
+def gated(cell: str = "lstm") -> RunResult:
+    return small(cell=cell, hidden_size=6, timesteps=4, edits={"manual": adding(0.5, 0, 0, 1, 0, 3)})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("cell", "quantity"),
+    [
+        *[("lstm", "f"), ("lstm", "c"), ("gru", "z"), ("rnn_tanh", "pre_h")],
+        *[("lstm_peephole", "o"), ("lstm_coupled", "c"), ("gru_reset_before", "n")],
+    ],
+)
+def test_the_numbers_in_the_boxes_are_the_gates(view, cell, quantity):
+    result = gated(cell)
+    view.show_result(result, "manual")
+    view.session.set_color_by(quantity)
+    expected = gates_of(result.inputs, result["gluon"].hidden)[quantity][0, 0, :, 0]
+    written = texts(view)
+    assert {place: written[place] for place in np.ndindex(expected.shape)} == {
+        place: number_format.short(value) for place, value in np.ndenumerate(expected)
+    }
+    assert texts(view, INPUT)[2, 1] == number_format.short(result.inputs.sequence[2, 0, 1])
+    # c has a comparison of its own; all others show where h differs.
+    assert [(c.timestep, c.unit) for c in visible_outlines(view)] == ([] if quantity == "c" else [(1, 3)])
+    assert view.color_bar.heading()[0] == quantity
+
+
+def test_a_norm_is_one_number_for_each_time_step_and_leaves_the_selected_unit(qtbot, view):
+    result = gated()
+    view.show_result(result, "manual")
+    view.show_location(Location(timestep=2, unit=4))
+    view.session.set_color_by("norm")
+    norm = np.linalg.norm(result["gluon"].hidden[0, 0, :, 0].astype(np.float64), axis=1)
+    written = {t: text for (t, _), text in texts(view).items() if t >= 0}
+    assert written == {t: number_format.short(value) for t, value in enumerate(norm)}
+    assert [(c.timestep, c.unit) for c in visible_outlines(view)] == [(1, 0)]
+    geometry = view.geometry_in_view
+    with qtbot.waitSignal(view.location_requested) as asked:
+        view.box.pointed.emit(geometry.x_of(3), geometry.top_of(geometry.stack.lane_rect(LANE)) + 5.0)
+    assert (asked.args[0].timestep, asked.args[0].unit) == (3, 4)
+
+
+def test_a_hovered_value_is_described_in_full(view):
+    result = gated("gru")
+    view.show_result(result, "manual")
+    view.session.set_color_by("r")
+    told = view.description_at(middle_of(view, CellGeometry(LANE, 3, 2)))
+    value = float(told.split("r = ")[1].split(":")[0])
+    assert value == pytest.approx(gates_of(result.inputs, result["gluon"].hidden)["r"][0, 0, 3, 0, 2], abs=1e-6)
+    assert "reset gate" in told
+    assert "r, reset gate" in view.copy_text()
+
+
+def test_a_quantity_that_the_next_network_lacks_is_replaced_by_the_value_and_restored(view):
+    view.show_result(gated("lstm"), "manual")
+    view.session.set_color_by("f")
+    view.show_result(gated("gru"), "manual")
+    assert view.color_bar.heading() == ("h of gluon",)
+    view.show_result(gated("lstm"), "manual")
+    assert view.color_bar.heading()[0] == "f"
+
+
+def with_gradients(**changes: object) -> RunResult:
+    """One gradient of a state and one of the input differ."""
+
+    def edit(trace):
+        trace["grad.h"][0, 0, 2, 0, 1] += 0.5
+        trace["grad.input"][1, 0, 2] += 0.5
+
+    return make_result(**{"cell": "lstm", "gradients": BOTH, "edits": {"manual": edit}, "timesteps": 4, **changes})
+
+
+def told(view: UnrolledView, lane: Lane, timestep: int, unit: int) -> str:
+    return describe(view.shown, CellGeometry(lane, timestep, unit))
+
+
+def test_lanes_show_the_gradients_of_states_gates_the_input_and_the_initial_state(view):
+    result = with_gradients(lengths=(3, 4))
+    view.show_result(result, "manual")
+    trace = result["gluon"]
+    for quantity, initial in (("grad.h", "grad.h0"), ("grad.c", "grad.c0"), ("grad.f", "")):
+        view.session.set_color_by(quantity)
+        written = texts(view)
+        expected = {(t, unit): number_format.error(v) for (t, unit), v in np.ndenumerate(trace[quantity][0, 0, :3, 0])}
+        if initial:
+            expected |= {(-1, unit): number_format.error(value) for unit, value in enumerate(trace[initial][0, 0])}
+        assert written == expected
+        assert texts(view, INPUT)[2, 1] == number_format.error(trace["grad.input"][2, 0, 1])
+        assert view.color_bar.heading() == (quantity, "by gluon")
+    for engine in BOTH:
+        assert f"\n{engine} {number_format.full(result[engine]['grad.input'][2, 0, 1])}" in told(view, INPUT, 2, 1)
+
+
+def test_mismatches_of_the_shown_gradient_are_marked_also_of_the_input(view):
+    view.show_result(with_gradients(), "manual")
+    view.session.set_color_by("grad.h")
+    marked = [(cell.lane, cell.timestep, cell.unit) for cell in visible_outlines(view)]
+    assert marked == [(LANE, 2, 1), (INPUT, 1, 2)]
+    assert [header.agrees for header in lane_headers(view)] == [False, False]
+    assert "difference 0.5" in told(view, LANE, 2, 1)
+    assert "difference 0.5" in told(view, INPUT, 1, 2)
+    view.session.set_color_by("grad.c")
+    assert [cell.lane for cell in visible_outlines(view)] == [INPUT]
+
+
+def test_of_an_engine_without_gradients_those_of_another_are_shown_without_marks(view):
+    result = with_gradients(gradients=("manual",))
+    view.show_result(result, "manual")
+    view.session.set_color_by("grad.h")
+    assert view.color_bar.heading() == ("grad.h", "by manual")
+    assert texts(view)[2, 1] == number_format.error(result["manual"]["grad.h"][0, 0, 2, 0, 1])
+    assert visible_outlines(view) == []
+    assert "gluon not given" in told(view, LANE, 2, 1)
+    view.show_result(make_result(cell="lstm", timesteps=4), "manual")
+    assert view.color_bar.heading() == ("h of gluon",)
+
+
+def test_the_logarithmic_scale_resolves_each_decade_and_is_kept(view):
+    scale = ColorScale(-1.0, 1.0, decades=DECADES)
+    places = scale.indices(np.array([-1.0, -1e-3, 0.0, 1e-5, 1e-4, 1e-3, 1e-2, 1.0, 2.0, np.nan]))
+    assert places[2] == (STEPS - 1) // 2
+    assert np.diff(places[2:8].astype(int)).min() >= (STEPS - 1) // 2 // 8
+    assert places[1] == STEPS - 1 - places[5]
+    assert (places[0], places[7]) == (0, STEPS - 1)
+    assert (places[8:] >= STEPS).all()
+    assert [value for value, _ in ticks(scale, 7.0)] == [-1.0, -0.01, -1e-4, 0.0, 1e-4, 0.01, 1.0]
+    view.show_result(with_gradients(), "manual")
+    view.session.set_color_by("grad.h")
+    view.toggle_logarithmic()
+    assert view.shown.paint.hidden.scale.decades == DECADES
+    assert limit_of(view.save_state()[0]) == view.session.limit == Limit(logarithmic=True)
+    view.scale_range(2.0)
+    assert view.session.limit.logarithmic
+    view.session.set_color_by("i")
+    assert view.shown.paint.hidden.scale.decades == 0
+
+
+def test_gradients_are_selected_and_lead_to_their_explanation(view):
+    view.show_result(with_gradients(), "manual")
+    view.session.set_color_by("grad.c")
+    selected, asked = [], []
+    view.location_requested.connect(selected.append)
+    view.explanation_requested.connect(asked.append)
+    view.parts.pointed.emit(CellGeometry(LANE, 2, 3))
+    assert selected == [Location(0, 0, 2, 0, 3)]
+    for lane, timestep in ((INPUT, 2), (LANE, -1), (LANE, 1)):
+        view.parts.opened.emit(CellGeometry(lane, timestep, 1))
+    assert asked[1:] == [Place("grad.c0", (0, 0, 1)), Place.at("grad.c", Location(0, 0, 1, 0, 1))]
+    assert (asked[0].is_gradient, asked[0].kind) == (True, "input")
+
+
+def different(**changes: object) -> RunResult:
+    edits = {"manual": adding(np.array([0.5, -0.25, 1e-7, -3e-12]), 0, 0, 1, 0, slice(4))}
+    return small(**{"timesteps": 4, "edits": edits, **changes})
+
+
+@pytest.fixture
+def show_difference(view):
+    def show(candidate="manual", **changes):
+        result = different(**changes)
+        view.show_result(result, candidate)
+        view.session.set_color_by("difference")
+        return result
+
+    return show
+
+
+def rgb(color: str) -> tuple[int, int, int]:
+    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:], 16)
+
+
+def test_differences_are_the_candidates_numbers_less_the_references(view, show_difference):
+    result = show_difference()
+    r, c = (result[name].hidden[0, 0, :, 0].astype(np.float64) for name in BOTH)
+    computed = {(t, unit): number_format.error((c - r)[t, unit]) for t in range(4) for unit in range(10)}
+    assert texts(view) == computed | {(-1, unit): "0" for unit in range(10)}
+    assert [computed[1, unit] for unit in (0, 1, 4)] == ["0.5", "-0.25", "0"]
+    assert texts(view, INPUT)[2, 3] == number_format.short(result.inputs.sequence[2, 0, 3])
+    view.session.set_engine("manual")
+    assert texts(view)[1, 1] == "-0.25"
+    view.session.set_color_by("value")
+    assert texts(view)[1, 1] == number_format.short(result["manual"].hidden[0, 0, 1, 0, 1])
+
+
+@BOTH_THEMES
+def test_equal_numbers_are_neutral_and_the_largest_difference_has_the_last_color(view, show_difference, theme):
+    view.apply_theme(theme)
+    show_difference()
+    neutral, above = rgb(theme.diverging[3]), rgb(theme.diverging[-1])
+    assert np.abs(np.subtract(color_of(view, CellGeometry(LANE, 2, 6)), neutral)).max() <= 2
+    assert color_of(view, CellGeometry(LANE, 1, 0)) == above
+    red, _, blue = color_of(view, CellGeometry(LANE, 1, 1))
+    assert blue > red + 20
+    show_difference(edits={})
+    assert set(texts(view).values()) == {"0"}
+    assert np.abs(np.subtract(color_of(view, CellGeometry(LANE, 1, 0)), neutral)).max() <= 2
+
+
+def test_the_color_bar_names_both_engines_and_a_users_file_by_its_name(view, show_difference):
+    show_difference()
+    assert view.color_bar.heading() == ("manual", "− gluon")
+    own = "/home/somebody/mine.py"
+    show_difference(own, engines=("gluon", own), edits={})
+    assert view.color_bar.heading() == ("mine.py", "− gluon")
+    assert "mine.py − gluon" in view.accessibleDescription()
+    assert "mine.py − gluon" in view.description_at(view.color_bar.sceneBoundingRect().center())
+
+
+def test_a_nonfinite_difference_is_spelled_out_and_two_nans_do_not_differ(view, show_difference):
+    values = np.array([np.nan, np.nan, np.inf, -np.inf])
+    edits = {"gluon": adding(np.nan, 0, 0, 0, 0, slice(2)), "manual": adding(values, 0, 0, 0, 0, slice(1, 5))}
+    show_difference(edits=edits)
+    assert [texts(view)[0, unit] for unit in range(6)] == ["NaN", "0", "NaN", "infinity", "-infinity", "0"]
+    assert color_of(view, CellGeometry(LANE, 0, 3))[1] in (rgb(LIGHT.infinite)[1], rgb(LIGHT.base)[1])
+
+
+def test_a_difference_is_shown_in_full_in_tooltip_and_copy(view, show_difference):
+    result = show_difference()
+    at = 0, 0, 1, 0, 2
+    exact = float(result["manual"].hidden[at]) - float(result["gluon"].hidden[at])
+    assert f"manual − gluon = {number_format.full(exact)}" in view.description_at(
+        middle_of(view, CellGeometry(LANE, 1, 2))
+    )
+    lines = view.copy_text().splitlines()
+    assert lines[0].split("\t")[0] == "layer 0 → forward: manual − gluon"
+    assert float(lines[1 + 2].split("\t")[3]) == exact
+
+
+def test_strips_show_the_influence_of_each_time_step(qtbot, view):
+    result, where = make_result(cell="gru", timesteps=40, num_layers=2, bidirectional=True), Location(1, 0, 25, 1, 2)
+    view.session.set_result(result)
+    view.show_result(result, "manual")
+    found = influence(result, where, "manual")
+    view.session.set_following("influence")
+    view.session.set_followed(found)
+    view.show_influence(found, followed=True)
+    strips, geometry = view.parts.influence, view.geometry_in_view
+    assert strips.isVisible()
+    assert set(strips.strips) == {INPUT, *(Lane(layer, d) for layer in (0, 1) for d in (0, 1))}
+    shares = strips.shares(Lane(1, 0))
+    assert not shares[26:].any()
+    assert (np.diff(shares[found.hidden[1, 0] > 0.0][-8:]) > 0.0).all()
+
+    def color(lane, timestep):
+        return strips.strips[lane][1].pixelColor(round(geometry.x_of(timestep)), 0)
+
+    assert color(Lane(1, 0), 30) == color(Lane(1, 1), 25) == QColor(LIGHT.base)
+    assert color(Lane(1, 0), 25).lightness() < color(Lane(1, 0), 15).lightness()
+    assert "influence on" in view.description_at(middle_of(view, CellGeometry(Lane(0, 0), 20, 0)))
+    # A picture has them, too.
+    copy = qtbot.on_screen(view.duplicate(), 900, 500)
+    copy.show_result(result, "manual")
+    assert set(copy.parts.influence.strips) == set(strips.strips)
+    view.show_influence(None, followed=False)
+    assert not strips.isVisible()
+
+
+def test_one_lane_shows_the_contributions_of_every_time_step(view):
+    result = make_result(cell="gru", gradients=BOTH, timesteps=4, lengths=(3, 4), num_layers=2)
+    # The second gate of unit 2.
+    parameter = parameter_place(Lane(1), "i2h_weight", (6, 1))
+    view.show_result(result, "manual")
+    found = contributions(result, parameter, "manual")
+    view.session.set_parameter(parameter)
+    view.session.set_following("contributions")
+    view.session.set_followed(found)
+    assert (found.unit, found.samples, found.gate) == (2, 2, "z")
+    bars = explain(result, parameter.gradient).breakdowns["manual"].contributions
+    np.testing.assert_allclose(found.values[:, 2], bars)
+    # Also behind the end of the selected sample, for all samples are summed.
+    assert texts(view, Lane(1))[3, 0] == number_format.error(found.values[3, 0])
+    assert not texts(view) | texts(view, INPUT)
+    assert "".join(view.color_bar.heading()[1:4]) == f"to {found.name}"
+    row = view.parts.row
+    assert row.row == CellGeometry(Lane(1), 0, 2)
+    assert number_format.full(found.values[3, 1]) in told(view, Lane(1), 3, 1)
+    assert not told(view, LANE, 3, 1)
+    where = Location(1, 0, 2, 0, 3)
+    assert place_of(view.shown, Location(), CellGeometry(Lane(1), 2, 3)) == Place.at("grad.z", where)
+    assert found.name in view.copy_text()
+    copy = view.duplicate()
+    copy.show_result(result, "manual")
+    assert copy.shown.contributions is found
+    view.session.set_following(None)
+    assert (view.shown.contributions, row.row) == (None, None)
+
+
+def test_contributions_of_an_engine_without_gradients_are_a_sentence():
+    result = make_result(gradients=("manual",))
+    with pytest.raises(InputError, match="gluon"):
+        contributions(result, parameter_place(LANE, "h2h_bias", (1,)))
