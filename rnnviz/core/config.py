@@ -12,6 +12,7 @@ from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import (
     LARGEST_SEED,
     config_field,
+    declarations,
     display_key,
     display_value,
     parse_activation,
@@ -294,7 +295,10 @@ class Config:
             given = [partner for partner in partners if getattr(source, partner) is not None]
             actual = getattr(source, key)
             if actual == value and not given:
-                raise ConfigError.of(f"{section}.{partners[0]}", f'is missing: {section}.{key} = "{value}" needs it.')
+                wanted = declarations(type(source))[partners[0]].allowed
+                raise ConfigError.of(
+                    f"{section}.{partners[0]}", f'is missing: {section}.{key} = "{value}" needs {wanted}.'
+                )
             if given and actual != value:
                 shown = display_value(getattr(source, given[0]))
                 raise ConfigError.of(

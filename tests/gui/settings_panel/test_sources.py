@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QToolButton
 from rnnviz.cells import CELLS
 from rnnviz.cells.interpreters.symbols import equations_of_all_units
 from rnnviz.core.config import Config
+from rnnviz.core.errors import ConfigError
 from rnnviz.gui.settings_panel.summary import demand_words, equation_rows, output_words, parameter_rows, state_words
 from tests.gui.settings_panel.conftest import CONFIG
 
@@ -58,9 +59,9 @@ def test_the_parameters_show_a_scale_only_where_something_is_drawn_with_it(panel
 
 def test_a_source_without_its_path_asks_for_it_in_the_words_of_the_command_line(panel, choose, type_into):
     choose("sequence.source", "file")
-    assert panel.errors == {
-        "sequence.path": 'sequence.path is missing: sequence.source = "file" needs the file\'s path.'
-    }
+    with pytest.raises(ConfigError) as said:
+        replace(CONFIG, sequence=replace(CONFIG.sequence, source="file")).checked()
+    assert panel.errors == {"sequence.path": str(said.value)}
     assert panel.config.sequence.source == "sine"
     type_into("sequence.path", "/data/x.npy")
     assert panel.errors == {}
