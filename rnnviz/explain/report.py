@@ -1,7 +1,9 @@
 """An explanation as text that can be followed with paper and pencil, and as JSON for other programs."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
+
+import numpy as np
 
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.running_error import ALLOWED
@@ -204,14 +206,25 @@ def _outcomes(each: Sequence[Breakdown]) -> Iterator[str]:
 def to_json(explanation: Explanation) -> dict[str, Any]:
     """Every number of the explanation; those that are not finite are the texts "NaN", "Infinity" and "-Infinity"."""
     found = _gradient_json(explanation) if explanation.of_gradient else _value_json(explanation)
-    ends = {
-        "partings": {name: _divergence_json(own) for name, own in explanation.divergences.items()},
-        "sentences": list(explanation.sentences),
-    }
+    found["partings"] = {name: _divergence_json(own) for name, own in explanation.divergences.items()}
+    found["sentences"] = list(explanation.sentences)
     names, where = explanation.reference.names, explanation.place.location
-    if explanation.of_gradient or where is None or not names:
-        return {**found, **ends}
-    return {**found, **ends, "names": {"timestep": names.timestep(where.timestep), "features": list(names.features)}}
+    if names and where is not None and not explanation.of_gradient:
+        found["names"] = {"timestep": names.timestep(where.timestep), "features": list(names.features)}
+    whole: dict[str, Any] = _finite(found)
+    return whole
+
+
+def _finite(value: Any) -> Any:
+    """The value with its numbers as JSON has them."""
+    match value:
+        case dict():
+            return {name: _finite(own) for name, own in value.items()}
+        case list() | np.ndarray():
+            return list(map(_finite, value))
+        case float():
+            return json_number(float(value))
+    return value
 
 
 def _value_json(explanation: Explanation) -> dict[str, Any]:
@@ -232,101 +245,73 @@ def _value_json(explanation: Explanation) -> dict[str, Any]:
         own = _engine_json(step.breakdown)
         kept = ("gates", "equations", "next", "difference", "bound", "ratio", "right")
         engines[name]["likely_cause"] = {"bugs": list(step.bugs), "cause": step.cause, **{k: own[k] for k in kept}}
+    stored = {name: _stored(own, last) for name, own in explanation.breakdowns.items()}
     return {
         "name": notation(reference.place),
         "where": where.to_json(),
-        "value": {name: _stored(own, last) for name, own in explanation.breakdowns.items()}
-        | {name: _number(unread.stored) for name, unread in explanation.unread.items()},
+        "value": stored | {name: unread.stored for name, unread in explanation.unread.items()},
         "formula": "; ".join(equations_of_all_units(reference.cell)),
-        "gates": _gates_json(reference),
-        "previous": _previous_json(reference),
+        "gates": engines[reference.engine]["gates"],
+        "previous": engines[reference.engine]["previous"],
         "reference": reference.engine,
         "engines": engines,
     }
 
 
-def _number(value: float | None) -> float | str | None:
-    return None if value is None else json_number(value)
-
-
-def _stored(breakdown: Breakdown, symbol: str) -> float | str | None:
+def _stored(breakdown: Breakdown, symbol: str) -> float | None:
     """An engine's own value; None where it gives none."""
     line = breakdown.by_name.get(symbol)
-    return None if line is None or line.own is None else json_number(line.own.stored)
+    return None if line is None or line.own is None else line.own.stored
 
 
 def _engine_json(own: Breakdown) -> dict[str, Any]:
-    states = own.cell.state_symbols
-    found: dict[str, Any] = {
-        "gates": _gates_json(own),
-        "previous": _previous_json(own),
+    states, outcomes = own.cell.state_symbols, own.outcomes
+    cell, returned = _stored(own, "c"), {each.symbol: each.stored for each in outcomes if each.symbol not in states}
+    return {
+        "gates": [_gate_json(own, gate) for gate in own.gates],
+        # The time step is null where that is the initial state.
+        "previous": {"timestep": own.before, **{state.symbol: state.value for state in own.previous}},
         "equations": [{"symbols": line.equation.symbols, "numbers": line.equation.numbers} for line in own.lines],
-        "next": {symbol: json_number(own.by_name[symbol].value) for symbol in states if symbol in own.by_name},
+        "next": {symbol: own.by_name[symbol].value for symbol in states if symbol in own.by_name},
         "stored": _stored(own, states[0]),
+        **({} if cell is None else {"stored_c": cell}),
+        **({"returned": returned} if returned else {}),
+        **(_outcome_json(outcomes[-1]) if outcomes else {}),
+        "recomputed": [line.name for line in own.lines if line.name in own.recomputed],
+        **({"units": dict(own.across)} if own.across else {}),
     }
-    if (cell := _stored(own, "c")) is not None:
-        found["stored_c"] = cell
-    if returned := {each.symbol: json_number(each.stored) for each in own.outcomes if each.symbol not in states}:
-        found["returned"] = returned
-    if own.outcomes:
-        found |= _outcome_json(own.outcomes[-1])
-    found["recomputed"] = [line.name for line in own.lines if line.name in own.recomputed]
-    if own.across:
-        found["units"] = {name: [json_number(float(v)) for v in values] for name, values in own.across.items()}
-    return found
 
 
 def _outcome_json(own: StoredValue) -> dict[str, Any]:
     """The difference of an engine's own value from the arithmetic's, with the rounding bound."""
-    numbers = {name: json_number(getattr(own, name)) for name in ("difference", "bound", "ratio")}
-    return {**numbers, "right": own.right}
+    return {name: getattr(own, name) for name in ("difference", "bound", "ratio", "right")}
 
 
-def _gates_json(own: Breakdown) -> list[dict[str, Any]]:
-    found = []
-    for gate in own.gates:
-        u, v = gate.part("i2h"), gate.part("h2h")
-        terms = [
-            {"kind": p.way, "index": k, **_term_json(p, k, "weight", "input")}
-            for p in gate.parts
-            for k in range(len(p))
-        ]
-        found.append(
-            {
-                "name": gate.name,
-                "activation": graph_of(own.cell).activation(gate.name),
-                "terms": terms,
-                "i2h_bias": json_number(u.bias.value if u and u.bias else 0.0),
-                "h2h_bias": json_number(v.bias.value if v and v.bias else 0.0),
-                "sum": _number(gate.argument),
-                "value": json_number(gate.value),
-                "title": gate.title,
-                "u": json_number(u.total if u else 0.0),
-                "v": json_number(v.total if v else 0.0),
-                **({"reset": json_number(v.scale)} if v and v.scale_name else {}),
-            }
-        )
-    return found
+def _gate_json(own: Breakdown, gate: Line) -> dict[str, Any]:
+    u, v = gate.part("i2h"), gate.part("h2h")
+    columns = {"weight": "factors", "input": "values", "product": "products"}
+    return {
+        "name": gate.name,
+        "activation": graph_of(own.cell).activation(gate.name),
+        "terms": [{"kind": p.way, "index": k, **_term_json(p, k, columns)} for p in gate.parts for k in range(len(p))],
+        "i2h_bias": u.bias.value if u and u.bias else 0.0,
+        "h2h_bias": v.bias.value if v and v.bias else 0.0,
+        "sum": gate.argument,
+        "value": gate.value,
+        "title": gate.title,
+        "u": u.total if u else 0.0,
+        "v": v.total if v else 0.0,
+        **({"reset": v.scale} if v and v.scale_name else {}),
+    }
 
 
-def _term_json(part: Part, k: int, factor: str, value: str) -> dict[str, Any]:
-    numbers = {factor: part.factors[k], value: part.values[k], "product": part.products[k]}
-    return {name: json_number(float(number)) for name, number in numbers.items()}
-
-
-def _previous_json(own: Breakdown) -> dict[str, Any]:
-    """The unit's own previous state; "timestep" is null where that is the initial state."""
-    return {"timestep": own.before, **{state.symbol: json_number(state.value) for state in own.previous}}
+def _term_json(part: Part, k: int, columns: Mapping[str, str]) -> dict[str, Any]:
+    return {name: getattr(part, numbers)[k] for name, numbers in columns.items()}
 
 
 def _divergence_json(found: Divergence | None) -> dict[str, Any] | None:
-    if found is None:
-        return None
-    return {
-        **{name: getattr(found, name) for name in ("step", "name", "gate", "kind", "index")},
-        "reference": json_number(found.reference),
-        "candidate": json_number(found.candidate),
-    }
+    names = ("step", "name", "gate", "kind", "index", "reference", "candidate")
+    return None if found is None else {name: getattr(found, name) for name in names}
 
 
 def _gradient_json(explanation: Explanation) -> dict[str, Any]:
@@ -337,11 +322,13 @@ def _gradient_json(explanation: Explanation) -> dict[str, Any]:
     sum of each time step of the gradient of a parameter.
     """
     place = explanation.place
-    engines: dict[str, dict[str, Any]] = {}
-    for name, own in explanation.breakdowns.items():
-        engines[name] = {"lines": [_line_json(line) for line in own.lines]}
-        if own.contributions is not None:
-            engines[name]["over_time"] = [json_number(float(value)) for value in own.contributions]
+    engines = {
+        name: {
+            "lines": [_line_json(line) for line in own.lines],
+            **({} if own.contributions is None else {"over_time": own.contributions}),
+        }
+        for name, own in explanation.breakdowns.items()
+    }
     return {
         "gradient": in_words(place),
         **({} if place.location is None else {"where": place.location.to_json()}),
@@ -353,21 +340,20 @@ def _gradient_json(explanation: Explanation) -> dict[str, Any]:
 
 
 def _line_json(line: Line) -> dict[str, Any]:
-    parts = [
-        {
-            "way": part.way,
-            "name": part.text,
-            "sum": json_number(part.total),
-            "terms": [{"name": part.name(k), **_term_json(part, k, "factor", "gradient")} for k in range(len(part))],
-        }
-        for part in line.parts
-    ]
-    own = {} if line.own is None else {"own": {"value": json_number(line.own.stored), **_outcome_json(line.own)}}
+    columns = {"factor": "factors", "gradient": "values", "product": "products"}
     return {
         "name": line.name,
         "symbols": line.equation.symbols,
         "numbers": line.equation.numbers,
-        "value": json_number(line.value),
-        "parts": parts,
-        **own,
+        "value": line.value,
+        "parts": [
+            {
+                "way": part.way,
+                "name": part.text,
+                "sum": part.total,
+                "terms": [{"name": part.name(k), **_term_json(part, k, columns)} for k in range(len(part))],
+            }
+            for part in line.parts
+        ],
+        **({} if line.own is None else {"own": {"value": line.own.stored, **_outcome_json(line.own)}}),
     }
