@@ -1,8 +1,7 @@
 """The terms of a gradient, in float64 from one engine's own gradients of later steps: the chain rule with its numbers.
 
-A gradient is a sum of products of a local derivative and another gradient. Those of an output come from the loss and
-from the layer above; those of a hidden state from the output and from the next step; those of a gate from the states of
-the same step; those of a parameter from every time step and sample.
+A gradient is a sum of products of a local derivative and another gradient: of the loss, of the layer above, of the
+output, of the same or the next step, and for a parameter of every time step and sample.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,8 +1,7 @@
-"""The backward pass of a cell's step in symbols: how the gradient of each value follows from others.
+"""The backward pass of a cell's step in symbols, from the graph of the step as the equations of the forward pass.
 
-Everything comes from the graph of the step, as the equations of the forward pass do. A value whose gradient has a name,
-such as "grad.c", has its own line; in other lines it appears by that name. The gradient of a gate is that of its
-pre-activation.
+A value whose gradient has a name, such as "grad.c", has its own line; in other lines it appears by that name. The
+gradient of a gate is that of its pre-activation.
 """
 
 from collections.abc import Iterator
@@ -21,10 +20,9 @@ Role: TypeAlias = Literal["sign", "value", "slope", "gradient", "product"]
 
 @dataclass(frozen=True)
 class GradientSymbol:
-    """A piece of an equation.
+    """A piece of an equation; `role` says which number of the node it has.
 
-    `role` says which number it has: the `value` of its node, the `slope` of its activation, its `gradient`, or the
-    contribution of a matrix `product` to the gradient of its operand.
+    A `product` is the contribution of a matrix product to the gradient of its operand.
     """
 
     text: str
@@ -37,10 +35,9 @@ Symbols: TypeAlias = tuple[GradientSymbol, ...]
 
 @dataclass(frozen=True)
 class Path:
-    """One way of a gradient to an operand: through `consumer`, from the gradient of `origin`.
+    """One way of a gradient to an operand: from `origin`, which has a named gradient or is a matrix product.
 
-    `factors` are the local derivatives on the way, with the sign. The `origin` has a named gradient, or is a
-    matrix product, whose contribution goes through its weights.
+    `factors` are the local derivatives on the way, with the sign.
     """
 
     origin: Node

@@ -345,9 +345,8 @@ def _with_fault(fault: BugVariant, inputs: Inputs, where: Location) -> Inputs:
 def _read(fault: BugVariant, inputs: Inputs, trace: Trace, where: Location) -> dict[str, FloatArray]:
     """Values that the step reads from another place with the fault: the layer input "x" (I,), and previous states (U,).
 
-    A step of a direction that is not reversed has its previous state at t - 1, and so has one whose values were left
-    in the order of computation, which reads its input at the mirrored time step. With the batch axis as the time axis
-    the previous state is the one of the neighboring sample.
+    Without reversal, the previous state is at t - 1, and the input of values left in the order of computation at the
+    mirrored time step. With the batch axis as the time axis, the previous state is that of the neighboring sample.
     """
     network, (layer, direction, t, sample, _) = inputs.network, where.index
     at, before = t, (t - 1, sample)

@@ -1,7 +1,7 @@
 """The computation of one unit's values in one time step, repeated in float64 from an engine's own state and input.
 
-The previous state and the layer's input are the engine's own, the parameters the true ones: an engine that computes
-something else, or rounds, is seen in the difference between what it stored and what this arithmetic gives.
+The parameters are the true ones: an engine that computes something else, or rounds, is seen in the difference between
+its own values and those of this arithmetic.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -290,11 +290,9 @@ class PreviousValue:
 class Breakdown:
     """A value or a gradient of one engine in float64: its lines in the order of computation.
 
-    It reads the engine's own numbers. Of an input value, an initial state or a parameter there is one line;
-    `contributions` (T,) are then those of each time step to the gradient of a parameter. Of a step, `read` are the
-    vectors that it reads, `previous` the states of the unit before it at `before` (None: the initial state), and
-    `across` the named values of all units (H,) behind a product in the lines. `recomputed` has the names of the values
-    that the engine does not give.
+    `contributions` (T,) are those of each time step to the gradient of a parameter. Of a step, `read` are the vectors
+    that it reads, `previous` the states of the unit before it at `before` (None: the initial state), and `across` the
+    named values of all units (H,) behind a product. `recomputed` names the values that the engine does not give.
     """
 
     place: Place

@@ -1,8 +1,7 @@
-"""The arithmetic and the backward pass of all steps of a lane: numbers that `explain` gives for one value, as arrays.
+"""The arithmetic and the backward pass of a lane as arrays, and the lines that a page's script computes from them.
 
-Only numbers that sums and products of others do not give: the results of activations, the values of all units that a
-product in the step reads, slopes that do not follow from results, and rounding bounds. Sums are added up in the order
-of `explain`, which no matrix product keeps. Besides them, the lines that a page's script computes, by numbers of nodes.
+The arrays have only what sums and products of others do not give. Sums are added up in the order of `explain`, which no
+matrix product keeps.
 """
 
 from collections.abc import Callable, Collection, Sequence

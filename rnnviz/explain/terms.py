@@ -79,9 +79,8 @@ class Divergence:
 def first_divergence(ours: Breakdown, theirs: Breakdown, rtol: float, atol: float) -> Divergence | None:
     """The first number that differs, in the order of computation; None if all agree.
 
-    The order of a value: x, then h[t-1], term by term; each gate's sum and value; each further state before the step
-    and after it; h; the stored values. Of a gradient, the sums of a line's parts, its value and the engine's own one,
-    line by line.
+    First the terms of x and h[t-1], then the numbers of `compared_numbers`; of a gradient, the sums of a line's parts,
+    its value and the engine's own one, line by line.
     """
     for vector, other in zip(ours.read, theirs.read, strict=True):
         differs = np.flatnonzero(mismatching(vector.values, other.values, rtol, atol))
@@ -164,11 +163,7 @@ def _pairs_of_gradients(ours: Breakdown, theirs: Breakdown) -> Iterator[Divergen
 
 @dataclass(frozen=True)
 class TermValues:
-    """One engine's numbers in a row, None where it has no such number.
-
-    `factor` times `input` is `product`; `added` is what the row adds, which brings the sum from `start` to `stop`.
-    A row that only repeats what was added before it adds nothing itself.
-    """
+    """One engine's numbers in a row: `added` is what brings the sum from `start` to `stop`; None without the number."""
 
     factor: float | None = None
     input: float | None = None
@@ -182,8 +177,7 @@ class TermValues:
 class TermRow:
     """An entry: a term, the terms that are not listed, a bias, the sum of a part, or the whole.
 
-    `source` is where the row's input comes from; `diverges` shows that the engines diverge here first. `weight` is the
-    parameter that is the row's factor, or its bias.
+    `source` is where the input comes from, `weight` the parameter of the factor or bias.
     """
 
     kind: RowKind
@@ -310,9 +304,8 @@ def first_divergent_row(
 ) -> int | None:
     """The first row whose sums differ by more than the tolerance of the divergence; None where none do.
 
-    The sums are those of the first engine, whose `breakdown` is given, and of the one at place `engine`. Before the
-    line in which the two diverge they agree by the tolerance, and what is left of a difference that later terms cancel
-    is not a divergence.
+    The sums are those of the first engine, whose `breakdown` is given, and of the one at place `engine`. Lines before
+    the divergence agree, though later terms may cancel a difference in their sums.
     """
     if divergence is None or not divergence.reaches(breakdown.by_name[table.line], breakdown):
         return None
