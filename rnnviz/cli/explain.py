@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import sys
 from argparse import Action, Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from shutil import which
@@ -272,9 +272,9 @@ def next_commands(result: RunResult, comparison: Comparison, options: Namespace)
     if result.candidate_verdict(comparison) is not Verdict.DISAGREE:
         return []
     words = [*_program(), "explain", *_options_of_run(result, options)]
-    lines = [[*words, *place] for place in _places(result, comparison)]
     # Quoted for the shell of the system.
-    return list(map(subprocess.list2cmdline if os.name == "nt" else shlex.join, lines))
+    quoted = subprocess.list2cmdline if os.name == "nt" else shlex.join
+    return [quoted([*words, *place]) for place in _places(result, comparison)]
 
 
 def _program() -> list[str]:
@@ -335,20 +335,21 @@ def _of_gradient(result: RunResult, place: Place) -> list[str]:
         return [*_of_place(result, place.location), "--gradient", name]
     if place.array == OF_INPUT:
         timestep, sample, feature = place.index
-        return ["--timestep", str(timestep), "--sample", str(sample), "--gradient", f"x[{feature}]"]
+        return _words({"timestep": timestep, "sample": sample, "gradient": f"x[{feature}]"})
     if place.kind == "initial":
-        at = [word for axis, value in place.to_json().items() for word in (f"--{axis}", str(value))]
-        return [*at, "--gradient", name]
-    return ["--gradient", f"{place.array.removeprefix(OF_PARAMETERS)}[{','.join(map(str, place.index))}]"]
+        return _words({**place.to_json(), "gradient": name})
+    return _words({"gradient": f"{place.array.removeprefix(OF_PARAMETERS)}[{','.join(map(str, place.index))}]"})
 
 
 def _of_place(result: RunResult, where: Location) -> list[str]:
     """The options of a place; those that have the default are left out."""
-    network = result.config.network
-    words = ["--layer", str(where.layer)]
-    if network.bidirectional:
-        words += ["--direction", DIRECTIONS[where.direction]]
-    words += ["--timestep", str(where.timestep)]
-    if result.inputs.batch_size > 1:
-        words += ["--sample", str(where.sample)]
-    return [*words, "--unit", str(where.unit)]
+    at = where.to_json()
+    if not result.config.network.bidirectional:
+        del at["direction"]
+    if result.inputs.batch_size == 1:
+        del at["sample"]
+    return _words(at)
+
+
+def _words(options: Mapping[str, Any]) -> list[str]:
+    return [word for name, value in options.items() for word in (f"--{name}", str(value))]
