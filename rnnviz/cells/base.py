@@ -44,6 +44,9 @@ class CellError(ValueError):
         self.line = line
 
 
+Combination: TypeAlias = Literal["plus", "minus", "times"]
+
+
 class Value(ABC):
     """A number for each unit, in the form that an interpreter needs: the operators of its sums and products."""
 
@@ -52,16 +55,8 @@ class Value(ABC):
         """The number as a value of this type."""
 
     @abstractmethod
-    def plus(self, other: Self) -> Self:
-        """self + other."""
-
-    @abstractmethod
-    def minus(self, other: Self) -> Self:
-        """self - other."""
-
-    @abstractmethod
-    def times(self, other: Self) -> Self:
-        """self · other, unit by unit."""
+    def combined(self, op: Combination, other: Self) -> Self:
+        """self + other, self - other or self · other, unit by unit."""
 
     @abstractmethod
     def activated(self, activation: Activation) -> Self:
@@ -73,25 +68,25 @@ class Value(ABC):
         return self.constant(float(number)) if isinstance(number, int | float) else None
 
     def __add__(self, other: Self | float) -> Self:
-        return NotImplemented if (x := self._with_number(other)) is None else self.plus(x)
+        return NotImplemented if (x := self._with_number(other)) is None else self.combined("plus", x)
 
     def __radd__(self, other: float) -> Self:
-        return NotImplemented if (x := self._with_number(other)) is None else x.plus(self)
+        return NotImplemented if (x := self._with_number(other)) is None else x.combined("plus", self)
 
     def __sub__(self, other: Self | float) -> Self:
-        return NotImplemented if (x := self._with_number(other)) is None else self.minus(x)
+        return NotImplemented if (x := self._with_number(other)) is None else self.combined("minus", x)
 
     def __rsub__(self, other: float) -> Self:
-        return NotImplemented if (x := self._with_number(other)) is None else x.minus(self)
+        return NotImplemented if (x := self._with_number(other)) is None else x.combined("minus", self)
 
     def __mul__(self, other: Self | float) -> Self:
-        return NotImplemented if (x := self._with_number(other)) is None else self.times(x)
+        return NotImplemented if (x := self._with_number(other)) is None else self.combined("times", x)
 
     def __rmul__(self, other: float) -> Self:
-        return NotImplemented if (x := self._with_number(other)) is None else x.times(self)
+        return NotImplemented if (x := self._with_number(other)) is None else x.combined("times", self)
 
     def __neg__(self) -> Self:
-        return self.constant(-1.0).times(self)
+        return self.constant(-1.0).combined("times", self)
 
 
 def recurrent(gate: str, x: Any) -> Any:
@@ -315,16 +310,17 @@ class CellSpec:
         return {state.symbol: sizes.of(state.size) for state in self.states}
 
     @cached_property
-    def _gate_axes(self) -> dict[str, tuple[Any, ...]]:
-        """How many gates have rows in a parameter, and the letters of its further axes."""
-        gates, recurrent = len(self.gates), len(self.recurrent_gates)
-        axes: dict[str, tuple[Any, ...]] = {
-            "i2h_weight": (gates, "I"),
-            "h2h_weight": (recurrent, self.states[0].size),
-            "i2h_bias": (gates,),
-            "h2h_bias": (recurrent,),
-        }
-        return {name: axis for name, axis in axes.items() if axis[0]}
+    def _declared(self) -> list[tuple[str, int, tuple[str, ...], Initializer]]:
+        """Name, blocks of rows, letters of the axes, and way of drawing of each parameter."""
+        gates, recurrent, h = len(self.gates), len(self.recurrent_gates), self.states[0].size
+        of_gates: list[tuple[str, int, tuple[str, ...], Initializer]] = [
+            ("i2h_weight", gates, ("H", "I"), "weight"),
+            ("h2h_weight", recurrent, ("H", h), "weight"),
+            ("i2h_bias", gates, ("H",), "bias"),
+            ("h2h_bias", recurrent, ("H",), "bias"),
+        ]
+        own = [(p.name, 1, p.shape, p.initializer) for p in self.parameters]
+        return [*(declared for declared in of_gates if declared[1]), *own]
 
     def parameter_shapes(self, sizes: Sizes) -> dict[str, tuple[int, ...]]:
         """The shape of each parameter of one layer in one direction, in the order in which they are drawn.
@@ -332,15 +328,11 @@ class CellSpec:
         >>> LSTM.parameter_shapes(Sizes(input_size=5, hidden_size=10))
         {'i2h_weight': (40, 5), 'h2h_weight': (40, 10), 'i2h_bias': (40,), 'h2h_bias': (40,)}
         """
-        shapes = {name: (n * sizes.hidden_size, *map(sizes.of, axes)) for name, (n, *axes) in self._gate_axes.items()}
-        return shapes | {p.name: tuple(map(sizes.of, p.shape)) for p in self.parameters}
+        return {name: (n * sizes.of(first), *map(sizes.of, axes)) for name, n, (first, *axes), _ in self._declared}
 
     def initializers(self) -> dict[str, Initializer]:
         """How each parameter is drawn, in the order of `parameter_shapes`."""
-        of_gates: dict[str, Initializer] = {
-            name: "bias" if name.endswith("bias") else "weight" for name in self._gate_axes
-        }
-        return of_gates | {p.name: p.initializer for p in self.parameters}
+        return {name: initializer for name, _, _, initializer in self._declared}
 
     def parameter_count(self, sizes: Sizes) -> int:
         """How many numbers the parameters of one layer in one direction are."""

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, get_args
 import numpy as np
 
 from rnnviz.cells.activations import Activation
-from rnnviz.cells.base import CellError, CellSpec, Step, Value, Values
+from rnnviz.cells.base import CellError, CellSpec, Combination, Step, Value, Values
 from rnnviz.frozen import dataclass
 
 Leaf: TypeAlias = Literal["u", "v", "state", "parameter", "number", "gradient"]
@@ -61,14 +61,8 @@ class Node(Value):
             raise self.tracer.error(f"The step uses the number {number}, which is not finite")
         return self.tracer.node("number", number=number)
 
-    def plus(self, other: "Node") -> "Node":
-        return self.tracer.node("plus", (self, other), self.tracer.common_shape("+", self, other))
-
-    def minus(self, other: "Node") -> "Node":
-        return self.tracer.node("minus", (self, other), self.tracer.common_shape("-", self, other))
-
-    def times(self, other: "Node") -> "Node":
-        return self.tracer.node("times", (self, other), self.tracer.common_shape("*", self, other))
+    def combined(self, op: Combination, other: "Node") -> "Node":
+        return self.tracer.node(op, (self, other), self.tracer.common_shape(op, self, other))
 
     def activated(self, activation: Activation) -> "Node":
         self.tracer.check_vector(activation.name, self)
@@ -127,8 +121,9 @@ class Tracer:
     def error(self, message: str) -> CellError:
         return CellError(f"{message}.", self.line() or None)
 
-    def common_shape(self, sign: str, left: Node, right: Node) -> tuple[str, ...]:
+    def common_shape(self, op: Combination, left: Node, right: Node) -> tuple[str, ...]:
         """The shape that two operands have in common; a number goes with any."""
+        sign = {"plus": "+", "minus": "-", "times": "*"}[op]
         for operand in (left, right):
             if len(operand.shape) == 2:
                 raise self.error(f"The step uses the matrix {operand.name} with {sign}: it goes with @ alone")

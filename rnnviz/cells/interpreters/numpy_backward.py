@@ -197,7 +197,7 @@ class _Block:
         self._known = {nodes[name]: _flat(array) for name, array in after.items() if nodes[name].op not in LEAVES}
         self._vectors: list[FloatArray] = []
         self._totals: list[FloatArray] = []
-        self._source, self._room = LoopWriter(), dict[int, str]()
+        self._source = LoopWriter()
         self._compute(_recorded(of.graph, tuple(self._known)))
 
     def _compute(self, recorded: _Recorded) -> None:
@@ -423,7 +423,8 @@ class _Block:
         for partial, vector in terms:
             if not _is_one(partial):
                 factors = self._factor(partial), source.name(vector, over_time=True)
-                room = self._scratch(out.shape[-1]) if begun else name
+                scratch = np.empty((self._shape[1], out.shape[-1]), self._dtype)
+                room = source.name(scratch, over_time=False) if begun else name
                 source.call("multiply", *factors, room)
                 if begun:
                     source.call("add", name, room, name)
@@ -440,12 +441,6 @@ class _Block:
         if isinstance(array, float):
             array = np.array(array, self._dtype)
         return self._source.name(array, over_time=array.ndim == 3)
-
-    def _scratch(self, size: int) -> str:
-        if size not in self._room:
-            room = np.empty((self._shape[1], size), self._dtype)
-            self._room[size] = self._source.name(room, over_time=False)
-        return self._room[size]
 
     def _fill_slots(self, slots: FloatArray) -> None:
         """Write the lines for the gradients of v: in one call those of slots that depend on one shared node only."""

@@ -62,7 +62,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.cells.activations import Activation, FloatArray
-from rnnviz.cells.base import Value
+from rnnviz.cells.base import Combination, Value
 from rnnviz.cells.float_types import smallest_normal, spacing
 
 ALLOWED = 8.0
@@ -92,19 +92,14 @@ class BoundedArray(Value):
     def constant(self, number: float) -> "BoundedArray":
         return self._with(np.array(number), np.array(0.0))
 
-    def plus(self, other: "BoundedArray") -> "BoundedArray":
-        value = self.value + other.value
-        if self.partial and other.partial:
+    def combined(self, op: Combination, other: "BoundedArray") -> "BoundedArray":
+        if op == "times":
+            return self._product(other)
+        value: FloatArray = self.value + other.value if op == "plus" else self.value - other.value
+        if op == "plus" and self.partial and other.partial:
             return self._with(value, self.bound + other.bound, partial=True)
-        return self._sum(value, other)
-
-    def minus(self, other: "BoundedArray") -> "BoundedArray":
-        value = self.value - other.value
-        if self.value.ndim == 0 and not self.bound:
+        if op == "minus" and self.value.ndim == 0 and not self.bound:
             return self._with(value, other.bound + self.eps * abs(float(self.value)))
-        return self._sum(value, other)
-
-    def _sum(self, value: FloatArray, other: "BoundedArray") -> "BoundedArray":
         bound = np.abs(value)
         bound *= self.eps
         if not _finite(bound):
@@ -114,7 +109,7 @@ class BoundedArray(Value):
         bound += other.bound
         return self._with(value, bound)
 
-    def times(self, other: "BoundedArray") -> "BoundedArray":
+    def _product(self, other: "BoundedArray") -> "BoundedArray":
         value: FloatArray = np.asarray(self.value * other.value)
         bound = np.abs(value)
         bound *= self.eps

@@ -412,15 +412,13 @@ class _Allocation:
         """The members of a pack in groups whose operands lie next to each other."""
         runs: list[list[_Member]] = []
         for member in members:
-            if runs and self._continues(runs[-1][-1], member):
+            _, operands, out = member
+            before = (*runs[-1][-1][1], runs[-1][-1][2]) if runs else ()
+            if before and all(map(self._beside, before, (*operands, out))):
                 runs[-1].append(member)
             else:
                 runs.append([member])
         return runs
-
-    def _continues(self, one: _Member, other: _Member) -> bool:
-        pairs = [*zip(one[1], other[1], strict=True), (one[2], other[2])]
-        return all(self._beside(a, b) for a, b in pairs)
 
     def _beside(self, a: Storage, b: Storage) -> bool:
         if a == b or a.kind != b.kind:
