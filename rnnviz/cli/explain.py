@@ -107,7 +107,7 @@ class _PrintProgram(Action):
 
     def __call__(self, _parser: object, _namespace: Namespace, cell: Any, _option: str | None = None) -> NoReturn:
         if cell in CELLS:
-            from rnnviz.cells.interpreters.program_source import listing
+            from rnnviz.cells.interpreters.numpy_program import listing
 
             raise SystemExit(terminal.print_answer(AGREE, listing(CELLS[cell]) + "\n"))
         if not is_own(cell):

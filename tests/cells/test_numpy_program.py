@@ -12,8 +12,7 @@ from rnnviz.cells import CELLS, CellSpec, Gate, ParameterSpec, Step, Values
 from rnnviz.cells.activations import clip, sigmoid
 from rnnviz.cells.gru import GRU
 from rnnviz.cells.interpreters import layout
-from rnnviz.cells.interpreters.numpy_program import NumpyProgram
-from rnnviz.cells.interpreters.program_source import listing
+from rnnviz.cells.interpreters.numpy_program import NumpyProgram, listing
 from rnnviz.cells.lstm import LSTM
 from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer
 

@@ -10,8 +10,7 @@ from rnnviz.cells import CellSpec, ParameterSpec, Step, Values
 from rnnviz.cells.activations import sigmoid, tanh
 from rnnviz.cells.interpreters.arrays import step_values
 from rnnviz.cells.interpreters.graph import trace
-from rnnviz.cells.interpreters.numpy_program import NumpyProgram
-from rnnviz.cells.interpreters.program_source import program_source
+from rnnviz.cells.interpreters.numpy_program import NumpyProgram, program_source
 from rnnviz.cells.interpreters.schedule import schedule
 from rnnviz.cells.lstm import LSTM
 from tests.cells.layers import ALL_CELLS, draw_layer

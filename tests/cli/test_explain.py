@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rnnviz.cells import CELLS
-from rnnviz.cells.interpreters.program_source import program_source
+from rnnviz.cells.interpreters.numpy_program import program_source
 from rnnviz.cli import main
 from tests.cli.calls import Called
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from rnnviz.cells import CellError
 from rnnviz.cells.interpreters.graph import trace as graph_of
-from rnnviz.cells.interpreters.program_source import listing
+from rnnviz.cells.interpreters.numpy_program import listing
 from rnnviz.core.cell_json import cell_to_json
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import DIRECTIONS

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.cells import CellError, CellSpec, Sizes
-from rnnviz.cells.interpreters.program_source import listing
+from rnnviz.cells.interpreters.numpy_program import listing
 from rnnviz.core.cell_json import cell_to_json
 from rnnviz.engines.custom_code.cell_file import load_cell
 from rnnviz.engines.custom_code.custom_step import CustomCodeError, read_cell
