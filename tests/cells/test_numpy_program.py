@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnviz.cells import CELLS, CellSpec, Gate, ParameterSpec, Step, Values
-from rnnviz.cells.activations import clip, sigmoid
+from rnnviz.cells import CELLS, CellSpec, Gate, ParameterSpec, StateSpec, Step, Values
+from rnnviz.cells.activations import clip, elu, sigmoid, tanh
 from rnnviz.cells.gru import GRU
 from rnnviz.cells.interpreters import layout
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram, listing
 from rnnviz.cells.lstm import LSTM
-from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer
+from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer, stepwise_states
 
 LSTM_LISTING = """\
     matmul(h, W_h2h, product)
@@ -59,7 +59,7 @@ def test_states_that_are_not_stored_are_still_computed(name: str) -> None:
 
 def test_a_value_that_is_not_requested_is_not_computed() -> None:
     layer = draw_layer(LSTM)
-    with pytest.raises(KeyError, match="computes c, h alone, but out has i, h, c"):
+    with pytest.raises(KeyError, match="computes h, c alone, but out has i, h, c"):
         NumpyProgram(LSTM, layer.parameters, 3).run(layer.x, layer.state, layer.outputs(("i",)))
 
 
@@ -138,6 +138,22 @@ def test_the_cells_need_numpy_alone() -> None:
 
 
 _PATHS = f"import sys; sys.path[:0] = {sys.path!r}\n"
+
+
+NAMES = [("half", "v"), ("u", "half"), ("product", "t0"), ("tanh", "add"), ("W_h2h", "product"), ("h_next", "all_u")]
+
+
+@pytest.mark.parametrize(("parameter", "state"), NAMES)
+def test_states_and_parameters_may_have_the_names_of_what_a_program_uses(parameter: str, state: str) -> None:
+    def step(u: Values, v: Values, previous: Values, p: Values) -> Step:
+        new = sigmoid(u.a + v.a) * previous[state] + 0.5 * p[parameter]
+        return Step(**{state: new, "h": tanh(new) + elu(1 - sigmoid(new))})
+
+    states, parameters = (StateSpec("h"), StateSpec(state)), (ParameterSpec(parameter),)
+    layer = draw_layer(CellSpec("x", "", step, (Gate("a", ""),), states=states, parameters=parameters))
+    found, expected = run(layer, NumpyProgram(layer.cell, layer.parameters, 3)), stepwise_states(layer)
+    for name, array in found.items():
+        np.testing.assert_allclose(array, expected[name][1:], rtol=0.0, atol=1e-14)
 
 
 def test_a_step_that_reads_no_input() -> None:

@@ -41,8 +41,8 @@ def test_figures_of_a_step(name: str) -> None:
 
 
 PRODUCTS_LOOP = """\
-def run(h, all_u, all_h_next):
-    for u, h_next in zip(all_u, all_h_next):
+def run(h, _all_u, _all_h_next):
+    for u, h_next in zip(_all_u, _all_h_next):
         dot(h, W_h2h, product)
         add(v, b_i_and_g, v)
         multiply(u, v, v)

@@ -53,7 +53,8 @@ def loop(
     name: str = "loop",
 ) -> Loop:
     """The loop over the rows of the arrays in `each`, whose lines give new states with `_next` after their names."""
-    every = [f"all_{name}" for name in each]
+    # No name of a user's begins so.
+    every = [f"_all_{name}" for name in each]
     text = [
         f"def run({', '.join((*given, *states, *every))}):",
         f"    for {', '.join(each)}{',' * (len(each) == 1)} in zip({', '.join(every)}):",

@@ -62,22 +62,20 @@ class _Writer:
     def __init__(self, calls: Schedule, cell: CellSpec, *, features: bool, stacked: bool) -> None:
         self._schedule, self._cell = calls, cell
         self._features, self._stacked = features, stacked
-        self._names: dict[Storage, str] = {}
-        # A user may choose the names of states and parameters.
-        self._taken = {*cell.state_symbols, *cell.own_parameters}
+        # A user may choose the names of states and parameters, which have these here unless a function has.
+        self._taken = {*FUNCTIONS, "product"}
+        self._states = {symbol: self._unique(symbol) for symbol in cell.state_symbols}
+        self._names = {Storage("next", symbol): self._unique(f"{name}_next") for symbol, name in self._states.items()}
+        self._parameters = {name: self._unique(name) for name in cell.own_parameters}
         self._activations: dict[str, Activation] = {}
         self._weights: dict[str, tuple[str, str]] = {}
 
     def source(self) -> Source:
-        states = self._cell.state_symbols
         lines = tuple((text, call.lines) for call in self._schedule.calls for text in self._calls(call))
-        for symbol in states:
-            self._name(Storage("next", symbol))
         places = {name: place for place, name in self._names.items()}
         each = [name for kinds in (("u",), _SERIES) for name, place in places.items() if place.kind in kinds]
-        compiled = loop(
-            tuple(text for text, _ in lines), tuple(each), states=states, name=f"program of {self._cell.name}"
-        )
+        calls, states = tuple(text for text, _ in lines), tuple(self._states.values())
+        compiled = loop(calls, tuple(each), states=states, name=f"program of {self._cell.name}")
         slots = {name: self._schedule.index(place) for name, place in places.items() if place.slots}
         series = tuple(place.name for place in places.values() if place.kind in _SERIES)
         return Source(lines, compiled, places, self._weights, self._activations, slots, series)
@@ -87,7 +85,7 @@ class _Writer:
         if call.function == "product":
             # Of two matrices dot is the quicker one; of a stack it makes something else.
             function = "matmul" if self._stacked else "dot"
-            return [f"{function}({self._factors(call, self._cell.state_symbols[0])}, product)"]
+            return [f"{function}({self._factors(call, next(iter(self._states.values())))}, product)"]
         out = self._name(call.out)
         match call.function:
             case "recurrent" | "matrix":
@@ -106,26 +104,30 @@ class _Writer:
         return [f"{call.function}({', '.join((*operands, out))})"]
 
     def _factors(self, call: Call, x: str) -> str:
-        weight = f"W_{call.name or 'h2h'}"
-        self._weights[weight] = (call.function, call.name)
+        of = call.function, call.name
+        known = (name for name, other in self._weights.items() if other == of)
+        weight = next(known, None) or self._unique(f"W_{call.name or 'h2h'}")
+        self._weights[weight] = of
         return f"{weight}, {x}" if self._features else f"{x}, {weight}"
 
     def _activation(self, activation: Activation) -> str:
-        for name, known in self._activations.items():
-            if known == activation:
-                return name
-        name = f"{activation.name}_{len(self._activations)}"
+        known = (name for name, other in self._activations.items() if other == activation)
+        name = next(known, None) or self._unique(f"{activation.name}_{len(self._activations)}")
         self._activations[name] = activation
         return name
 
+    def _unique(self, name: str) -> str:
+        while name in self._taken:
+            name += "_"
+        self._taken.add(name)
+        return name
+
     def _name(self, place: Storage) -> str:
+        if place.kind == "state":
+            return self._states[place.name]
         if place not in self._names:
-            name = self._new_name(place)
-            # A state or a parameter has its own name.
-            while name in self._taken and name != place.name:
-                name += "_"
-            self._taken.add(name)
-            self._names[place] = name
+            own = place.kind == "parameter" and place.scale == 1.0 and place.name in self._parameters
+            self._names[place] = self._parameters[place.name] if own else self._unique(self._new_name(place))
         return self._names[place]
 
     def _new_name(self, place: Storage) -> str:
@@ -133,8 +135,8 @@ class _Writer:
             every = place.slots == self._schedule.slots
             return place.kind if every else f"{place.kind}_{_joined(place.slots)}"
         match place.kind:
-            case "next" | "out":
-                return f"{place.name}_{place.kind}"
+            case "out":
+                return f"{place.name}_out"
             case "temporary":
                 return f"t{place.name}"
             case "number":
