@@ -167,6 +167,28 @@ def test_long_list_of_names_is_cut_after_twelve() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("spec", "value", "paths"),
+    [
+        (FieldSpec("path", ""), "a.npz", ("a.npz",)),
+        (FieldSpec("path", ""), None, ()),
+        (FieldSpec("paths", ""), ("a.npy", "b.npy"), ("a.npy", "b.npy")),
+        (FieldSpec("paths", ""), None, ()),
+        (FieldSpec("choice", "", choices=("lstm",), suffix=".py"), "./x.py", ("./x.py",)),
+        (FieldSpec("choice", "", choices=("lstm",), suffix=".py"), "lstm", ()),
+        (FieldSpec("text", ""), "a.npz", ()),
+    ],
+    ids=str,
+)
+def test_the_paths_in_a_value_are_found_and_changed(spec: FieldSpec, value: Any, paths: tuple[str, ...]) -> None:
+    assert spec.paths_in(value) == paths
+    moved = spec.with_paths(value, lambda path: f"to/{path}")
+    if isinstance(value, tuple):
+        assert moved == tuple(f"to/{path}" for path in paths)
+    else:
+        assert moved == (f"to/{value}" if paths else value)
+
+
 def test_inclusive_and_exclusive_limits() -> None:
     between = FieldSpec("float", "", minimum=1.0, maximum=2.0)
     assert [between.check("k", value) for value in (1, 1.5, 2)] == [1.0, 1.5, 2.0]
