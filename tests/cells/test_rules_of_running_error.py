@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rnnviz.cells.activations import ACTIVATIONS, erf, relu, sigmoid, tanh
-from rnnviz.cells.interpreters.running_error import BoundedArray, pre_activation
+from rnnviz.cells.interpreters.running_error import BoundedArray, pre_activation, storage_bound
 
 EPS = 2.0**-23
 LARGEST = float(np.finfo(np.float32).max)
@@ -147,6 +147,36 @@ def test_the_error_function_keeps_the_type() -> None:
         found = erf(np.array([-inf, 0.0, 0.5, inf], dtype))
         assert found.dtype == dtype
         np.testing.assert_allclose(found, [-1.0, 0.0, 0.5204998778, 1.0], rtol=1e-7)
+
+
+@pytest.mark.parametrize("stored_as", ["float16", "bfloat16", "float32"])
+def test_a_stored_number_is_off_by_half_a_unit_in_its_last_place_at_most(stored_as: str) -> None:
+    """An eighth of it in each of eight bounds; what is subnormal as the smallest normal number, and no infinity."""
+    step, least = {"float16": (2.0**-10, 2.0**-14), "bfloat16": (2.0**-7, TINY), "float32": (EPS, TINY)}[stored_as]
+    values = np.array([3.0, -0.5, 0.0, inf, -inf, nan])
+    expected = np.array([3.0, 0.5, least, 0.0, 0.0, 0.0]) * step / 16
+    np.testing.assert_array_equal(storage_bound(values, stored_as), expected)
+
+
+@pytest.mark.parametrize(("half", "least"), [("", 0.0), ("float16", 4 * 2.0**-24 / 8), ("bfloat16", 4 * 2.0**-133 / 8)])
+def test_a_number_that_was_not_rounded_is_off_by_subnormal_operations_at_most(half: str, least: float) -> None:
+    np.testing.assert_array_equal(storage_bound(np.array([3.0, 0.0, inf]), "", half), np.full(3, least))
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("softplus", lambda p: 1.0), ("swish", lambda p: 1.0 + abs(p)), ("gelu", lambda p: 1.0 + abs(p)), ("relu", None)],
+)
+def test_the_slope_of_a_known_number_is_off_by_its_size_and_that_of_what_it_is_computed_from(
+    name: str, size: Callable[[float], float] | None
+) -> None:
+    """eps · (1 + |f'|), of swish and gelu with |p|; not at all where the slope is a number."""
+    activation = ACTIVATIONS[name]
+    for value in (-3.0, 0.7, 4.0):
+        p = one(value, 0.0)
+        slopes = p.slopes(activation, activation(p))
+        expected = 0.0 if size is None else EPS * (size(value) + abs(slopes.value[0]))
+        assert slopes.bound[0] == pytest.approx(expected, rel=1e-12, abs=0.0)
 
 
 def test_a_value_at_the_end_of_the_range_is_unknown() -> None:

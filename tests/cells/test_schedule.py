@@ -159,10 +159,19 @@ def a_mean_with_its_weights_on_the_right(u: Values, v: Values, state: Values, p:
     return Step(i=i, g=g, h=g * (1 - i) + state.h * i, c=state.c)
 
 
+def three_values_of_a_gate_at_once(u: Values, v: Values, state: Values, p: Values) -> Step:
+    """What is read late takes a second buffer, and a third."""
+    i = tanh(u.i + v.i)
+    a, b = sigmoid(i), tanh(i * i)
+    h = tanh(i - a * b)
+    return Step(h=h * (a + i) * (b - a) + u.g, c=state.c)
+
+
 UNUSUAL = [
     states_exchanged, one_value_under_two_names, parts_used_twice, two_recurrent_parts, many_terms,
     parts_of_other_gates, rows_used_twice, values_that_are_not_computed, states_read_late,
     an_input_part_kept_for_the_next_step, a_state_that_stays, a_mean_with_its_weights_on_the_right,
+    three_values_of_a_gate_at_once,
 ]  # fmt: skip
 
 
@@ -184,6 +193,12 @@ def test_unusual_steps() -> None:
                     np.testing.assert_allclose(
                         array[t], state[key], rtol=0.0, atol=3e-6 if dtype == "float32" else 1e-13, err_msg=cell.name
                     )
+
+
+def test_a_gate_has_as_many_buffers_as_values_that_are_read_later() -> None:
+    plan = schedule(unusual_cell(three_values_of_a_gate_at_once))
+    assert plan.buffers == 2
+    assert {call.out.kind for call in plan.calls} == {"v", "w0", "w1", "next"}
 
 
 def test_biases_are_moved_out_of_nested_sums() -> None:
