@@ -56,6 +56,6 @@ def test_the_terms_and_equations_of_every_cell_give_its_value(name: str, directi
                 assert line.kind == "state" or stops[-1] == pytest.approx(total, abs=1e-12)
                 assert table.rows[-1].figures[0].stop == pytest.approx(total)
                 assert Divergence("input", "x", 0.0, 1.0).reaches(line, found)
-            explanation = Explanation(Place.at("h", where), {"manual": found}, {})
+            explanation = Explanation(Place.at("h", where), {found.engine: found}, {})
             assert len(to_json(explanation)["gates"]) == len(found.gates)
             assert all(f"{gate.name}, {gate.title}" in report(explanation) for gate in found.gates)

@@ -10,7 +10,7 @@ import pytest
 
 from rnnviz.core.resources import resource_path
 from rnnviz.core.trace_index import Location
-from rnnviz.io.export.interactive_page import view_html
+from rnnviz.notebooks.display import view_html
 from tests.browser import BROWSER, Browser, browser
 from tests.factories import make_result
 from tests.needs import needs
