@@ -4,7 +4,6 @@ import gc
 import logging
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,7 +29,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def own_state_folder(tmp_path_factory):
     """Logs and unsaved sessions of tests, and of the programs that they start, are none of the user's."""
     folder, before = tmp_path_factory.mktemp("state"), os.environ.get("XDG_STATE_HOME")
     os.environ["XDG_STATE_HOME"] = str(folder)
@@ -42,11 +41,11 @@ def own_state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]
 
 
 @pytest.fixture
-def fresh_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def fresh_state(tmp_path, monkeypatch):
     """A state folder of the test alone, which does not exist yet; a log is kept in it from `keep_log` on."""
     from rnnviz.execution.log import log
 
-    def keep_none() -> None:
+    def keep_none():
         for handler in list(log.handlers):
             log.removeHandler(handler)
             handler.close()

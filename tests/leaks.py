@@ -39,7 +39,7 @@ def _is_tracker(process: psutil.Process) -> bool:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def nothing_is_left_running() -> Iterator[None]:
+def nothing_is_left_running():
     """Threads and processes that a module's tests started have ended when the last one is done."""
     threads, processes = set(threading.enumerate()), children()
     yield

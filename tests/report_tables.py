@@ -4,7 +4,7 @@
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -36,11 +36,11 @@ ReportTable: TypeAlias = Callable[[str], Rows]
 
 
 @pytest.fixture(scope="module")
-def report_table(pytestconfig: pytest.Config) -> Iterator[ReportTable]:
+def report_table(pytestconfig):
     """See `ReportTable`; tables are printed after the module's last test."""
     tables: dict[str, Rows] = {}
 
-    def named(name: str) -> Rows:
+    def named(name):
         return tables.setdefault(name, Rows())
 
     yield named

@@ -6,7 +6,6 @@ from threading import Lock
 
 import pytest
 
-from rnnviz.core.config import Config
 from rnnviz.execution import supervisor as runs
 from rnnviz.execution.events import Event, Finished, RunRequest
 from rnnviz.execution.supervisor import Supervisor
@@ -39,10 +38,10 @@ WARM = WarmWorker()
 
 
 @pytest.fixture(scope="module")
-def run_shared() -> Run:
+def run_shared():
     """`run_shared(config, trusted=...)`: a run in the warm worker."""
 
-    def run(config: Config, trusted: frozenset[str] = frozenset()) -> RunResult:
+    def run(config, trusted=frozenset()):
         *_, last = WARM.events(RunRequest(config, load_inputs, "auto", trusted))
         assert isinstance(last, Finished), last
         return last.result
@@ -67,16 +66,16 @@ def runs_use(worker: Supervisor | None) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def runs_are_warm() -> Iterator[None]:
+def runs_are_warm():
     with runs_use(WARM):
         yield
 
 
 @pytest.fixture
-def pid_of_runs() -> Iterator[Callable[[], int | None]]:
+def pid_of_runs():
     """The first run of the test starts a process of its own; the function returns the id of the one that lives."""
 
-    def pid() -> int | None:
+    def pid():
         shared = runs._shared
         return None if shared is None else shared.pid
 
@@ -85,7 +84,7 @@ def pid_of_runs() -> Iterator[Callable[[], int | None]]:
 
 
 @pytest.fixture(scope="module")
-def shared_worker() -> Iterator[None]:
+def shared_worker():
     """Runs and sweeps of a module's commands use the warm worker."""
     with commands_use(WARM):
         yield

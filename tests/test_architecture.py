@@ -21,7 +21,7 @@ HEAVY = {"PySide6", "mxnet", "onnx", "onnxruntime", "pyqtgraph", "torch"}
 
 
 @pytest.fixture(scope="module")
-def graph() -> grimp.ImportGraph:
+def graph():
     return grimp.build_graph("rnnviz", include_external_packages=True, cache_dir=None)
 
 
@@ -34,14 +34,14 @@ def third_party(graph: grimp.ImportGraph, part: str) -> Iterator[tuple[str, str]
                 yield module, package
 
 
-def test_imports_go_the_agreed_way() -> None:
+def test_imports_go_the_agreed_way():
     command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"]
     answer = subprocess.run([*command, "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=100)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "0 broken" in answer.stdout
 
 
-def test_no_modules_import_each_other_in_a_cycle(graph: grimp.ImportGraph) -> None:
+def test_no_modules_import_each_other_in_a_cycle(graph):
     # The package itself imports its parts only when they are asked for.
     imports = {
         module: {name for name in graph.find_modules_directly_imported_by(module) if name.startswith("rnnviz.")}
@@ -77,7 +77,7 @@ def applied_activations(path: Path) -> Iterator[int]:
             yield node.lineno
 
 
-def test_equations_of_cells_are_written_in_one_package() -> None:
+def test_equations_of_cells_are_written_in_one_package():
     found = [
         f"{path.relative_to(ROOT)}:{line}"
         for path in sorted((ROOT / "rnnviz").rglob("*.py"))
@@ -88,13 +88,13 @@ def test_equations_of_cells_are_written_in_one_package() -> None:
 
 
 @pytest.mark.parametrize("part", THIRD_PARTY)
-def test_a_package_imports_only_its_allowed_packages(graph: grimp.ImportGraph, part: str) -> None:
+def test_a_package_imports_only_its_allowed_packages(graph, part):
     found = list(third_party(graph, part))
     assert found
     assert [(module, package) for module, package in found if package not in THIRD_PARTY[part]] == []
 
 
-def test_every_import_is_a_declared_dependency(graph: grimp.ImportGraph) -> None:
+def test_every_import_is_a_declared_dependency(graph):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = [requirement for extra in project["optional-dependencies"].values() for requirement in extra]
     declared = {normal(requirement) for requirement in [*project["dependencies"], *extras]}
@@ -115,7 +115,7 @@ def normal(requirement: str) -> str:
 
 
 @pytest.mark.parametrize("module", ["rnnviz", "rnnviz.cli", "rnnviz.gui"])
-def test_importing_the_face_loads_nothing_heavy(module: str) -> None:
+def test_importing_the_face_loads_nothing_heavy(module):
     code = f"import {module}, sys; print(*sorted({HEAVY} & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert answer.returncode == 0, answer.stderr
@@ -123,7 +123,7 @@ def test_importing_the_face_loads_nothing_heavy(module: str) -> None:
 
 
 @pytest.mark.slow
-def test_long_classes_and_parameter_lists_have_a_reason() -> None:
+def test_long_classes_and_parameter_lists_have_a_reason():
     found = []
     for path in sorted((ROOT / "rnnviz").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

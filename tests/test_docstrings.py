@@ -42,7 +42,7 @@ def documented_names(docstring: str) -> set[str]:
 
 
 @pytest.mark.parametrize("path", [*CORE, *VERIFY, *ENGINES], ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_function_that_returns_arrays_documents_their_shape(path: Path) -> None:
+def test_a_function_that_returns_arrays_documents_their_shape(path):
     without = [
         name
         for name, function in functions(path)
@@ -54,7 +54,7 @@ def test_a_function_that_returns_arrays_documents_their_shape(path: Path) -> Non
 
 
 @pytest.mark.parametrize("path", FACADE, ids=lambda path: str(path.relative_to(ROOT)))
-def test_parameters_and_results_of_the_public_face_have_sections(path: Path) -> None:
+def test_parameters_and_results_of_the_public_face_have_sections(path):
     fewest = 1 if path.stem == "__init__" else 2
     without = []
     for name, function in functions(path):

@@ -27,7 +27,7 @@ def name(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name)
-def test_every_link_leads_to_a_file_and_a_heading(path: Path) -> None:
+def test_every_link_leads_to_a_file_and_a_heading(path):
     for link in LINK.findall(FENCED.sub("", path.read_text(encoding="utf-8"))):
         if link.startswith("http"):
             continue
@@ -39,7 +39,7 @@ def test_every_link_leads_to_a_file_and_a_heading(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name)
-def test_every_file_of_the_repository_that_is_named_exists(path: Path) -> None:
+def test_every_file_of_the_repository_that_is_named_exists(path):
     for code in CODE.findall(path.read_text(encoding="utf-8")):
         if "NAME" in code:
             continue  # of a file to be written
@@ -50,25 +50,25 @@ def test_every_file_of_the_repository_that_is_named_exists(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name)
-def test_every_make_target_that_is_named_exists(path: Path) -> None:
+def test_every_make_target_that_is_named_exists(path):
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     named = re.findall(r"^make ([\w-]+)|`make ([\w-]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
     assert {one or other for one, other in named} <= targets
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name)
-def test_no_retired_word_is_used(path: Path) -> None:
+def test_no_retired_word_is_used(path):
     assert list(search(path)) == []
 
 
-def test_the_map_lists_every_package() -> None:
+def test_the_map_lists_every_package():
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| `([\w/]+)` \|", text, re.MULTILINE)
     assert sorted(name for name in listed if "/" in name) == [f"rnnviz/{package}" for package in PACKAGES]
     assert {name for name in listed if "/" not in name} == {"resources", "packaging", "tests", "tools"}
 
 
-def test_the_readme_is_short_and_its_commands_parse() -> None:
+def test_the_readme_is_short_and_its_commands_parse():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(text.split()) <= 800
     assert re.findall(r"^## (.+)$", text, re.MULTILINE) == [
@@ -82,7 +82,7 @@ def test_the_readme_is_short_and_its_commands_parse() -> None:
         command_parsers()[words[0]].parse_args(words[1:])
 
 
-def test_the_course_of_two_hours_has_every_lesson_that_its_lessons_need() -> None:
+def test_the_course_of_two_hours_has_every_lesson_that_its_lessons_need():
     text = (ROOT / "resources" / "guide" / "teaching.md").read_text(encoding="utf-8")
     sentence = re.search(r"A course of two hours has (\d+)\s+minutes of lessons: ([^.]+)\.", text)
     assert sentence is not None
@@ -92,7 +92,7 @@ def test_the_course_of_two_hours_has_every_lesson_that_its_lessons_need() -> Non
     assert sum(course[lesson].minutes for lesson in names) == int(sentence[1]) <= 120
 
 
-def test_messages_that_troubleshooting_quotes_exist() -> None:
+def test_messages_that_troubleshooting_quotes_exist():
     text = (ROOT / "resources" / "guide" / "troubleshooting.md").read_text(encoding="utf-8")
     source = " ".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "rnnviz").rglob("*.py")))
     quoted = re.findall(r"^- \*([^*]+)\*:", text, re.MULTILINE)

@@ -29,7 +29,7 @@ SHARED = {".safetensors", ".onnx", ".npz", ".bin", ".index.json"}
 
 
 @pytest.mark.parametrize("title", EXAMPLES)
-def test_the_guide_lists_at_most_five_files_which_exist(title: str) -> None:
+def test_the_guide_lists_at_most_five_files_which_exist(title):
     section = GUIDE.partition(f"## {title}\n")[2].partition("\n## ")[0]
     (line,) = re.findall(r"^Files: (.+)\.$", section, re.MULTILINE)
     files = [name.strip("`").replace("NAME", EXAMPLES[title]) for name in line.split(", ")]
@@ -38,7 +38,7 @@ def test_the_guide_lists_at_most_five_files_which_exist(title: str) -> None:
         assert (ROOT / name).exists(), name
 
 
-def test_every_part_of_the_program_reads_the_record_of_an_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_part_of_the_program_reads_the_record_of_an_engine(monkeypatch):
     new = EngineEntry("another", "Another", "manual:ManualEngine", "The equations, once more.", package="numpy")
     monkeypatch.setitem(registry.EXTRAS, "another", {"numpy": "NumPy"})
     monkeypatch.setitem(ENGINES, "another", new)
@@ -59,7 +59,7 @@ def constants(source: str) -> Iterator[str]:
             yield node.value
 
 
-def test_no_other_module_repeats_an_ending_of_a_model_format() -> None:
+def test_no_other_module_repeats_an_ending_of_a_model_format():
     endings = {ending for known in FORMATS for ending in known.endings} - SHARED
     pattern = re.compile(f"(?:{'|'.join(map(re.escape, endings))})(?![.\\w])")
     sources = {
@@ -75,5 +75,5 @@ def test_no_other_module_repeats_an_ending_of_a_model_format() -> None:
 
 
 @pytest.mark.parametrize("key", [entry.key for entry in OUTPUTS if entry.option])
-def test_the_manual_page_lists_each_way_to_write_a_run(key: str) -> None:
+def test_the_manual_page_lists_each_way_to_write_a_run(key):
     assert f"\\-\\-{key}" in manual_page(DAY)

@@ -41,7 +41,7 @@ class Pickled:
 
 
 @pytest.fixture(params=[dataclasses.dataclass, rnnviz.frozen.dataclass], ids=["standard", "own"])
-def made(request) -> tuple[Any, Any]:
+def made(request):
     return classes(request.param)
 
 

@@ -20,11 +20,11 @@ from tests.needs import missing, must_not_skip, needs
         ("unconditional skip", True),
     ],
 )
-def test_a_skip_is_refused_unless_what_it_names_is_missing(reason: str, refused: bool) -> None:
+def test_a_skip_is_refused_unless_what_it_names_is_missing(reason, refused):
     assert must_not_skip(reason) is refused
 
 
-def test_what_is_missing_is_named_and_skips_a_test() -> None:
+def test_what_is_missing_is_named_and_skips_a_test():
     assert missing("no_such_package") == ("no_such_package",)
     assert missing("libno_such.so.1") == ("libno_such.so.1",)
     assert missing("numpy") == ()

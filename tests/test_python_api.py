@@ -51,7 +51,7 @@ def text_of(html: str) -> str:
 
 
 @pytest.mark.nightly
-def test_the_guides_examples_run_as_written_and_show_waits_for_the_window(tmp_path: Path) -> None:
+def test_the_guides_examples_run_as_written_and_show_waits_for_the_window(tmp_path):
     (tmp_path / "lstm.toml").write_text(find_lesson("lstm").path.read_text(encoding="utf-8"), encoding="utf-8")
     (tmp_path / "mine.py").write_text(starter("gru"), encoding="utf-8")
     (tmp_path / "script.py").write_text(_CLOSE_THE_WINDOW + examples(), encoding="utf-8")
@@ -69,7 +69,7 @@ def test_the_guides_examples_run_as_written_and_show_waits_for_the_window(tmp_pa
     assert re.search(r"^window: agree\n\d\S*\n\Z", told, re.MULTILINE)
 
 
-def test_code_that_a_config_names_runs_only_if_it_is_trusted(tmp_path: Path) -> None:
+def test_code_that_a_config_names_runs_only_if_it_is_trusted(tmp_path):
     ran, mine = tmp_path / "ran", str(tmp_path / "mine.py")
     Path(mine).write_text(f"open({str(ran)!r}, 'w').close()\n{starter('gru')}", encoding="utf-8")
     network = {"cell": "gru", "input_size": 2, "hidden_size": 3}
@@ -83,7 +83,7 @@ def test_code_that_a_config_names_runs_only_if_it_is_trusted(tmp_path: Path) -> 
     assert ran.exists()
 
 
-def test_a_further_run_in_the_same_process_reads_changed_files_again(tmp_path: Path) -> None:
+def test_a_further_run_in_the_same_process_reads_changed_files_again(tmp_path):
     network = {"cell": "gru", "input_size": 2, "hidden_size": 3}
     config = rnnviz.Config.from_mapping({"network": network}).with_engines(("manual", str(tmp_path / "mine.py")))
     own, verdicts = Path(config.compare.candidates[0]), []
@@ -98,7 +98,7 @@ def test_a_further_run_in_the_same_process_reads_changed_files_again(tmp_path: P
     assert verdicts == [("agree", "agree"), ("disagree", "disagree")]
 
 
-def test_every_name_is_there_and_every_function_fully_annotated() -> None:
+def test_every_name_is_there_and_every_function_fully_annotated():
     assert set(rnnviz.__all__) <= set(dir(rnnviz))
     for name in rnnviz.__all__:
         thing = getattr(rnnviz, name)
@@ -109,7 +109,7 @@ def test_every_name_is_there_and_every_function_fully_annotated() -> None:
         rnnviz.no_such_name  # noqa: B018 - the look is what fails
 
 
-def test_a_run_is_shown_as_its_verdicts_and_a_table_with_the_first_mismatch() -> None:
+def test_a_run_is_shown_as_its_verdicts_and_a_table_with_the_first_mismatch():
     result = make_result(("manual", "gluon", "bug:no-h2h-bias"))
     seen = text_of(result._repr_html_())
     first = result.comparison("bug:no-h2h-bias").first_mismatch
@@ -122,7 +122,7 @@ def test_a_run_is_shown_as_its_verdicts_and_a_table_with_the_first_mismatch() ->
     assert repr(result["gluon"]) == "Trace of gluon: hidden (L, D, T, N, H) = (1, 1, 5, 2, 4), float32"
 
 
-def test_a_comparison_is_shown_by_itself_and_names_that_look_like_html_are_escaped() -> None:
+def test_a_comparison_is_shown_by_itself_and_names_that_look_like_html_are_escaped():
     comparison = make_result(("manual", "bug:no-h2h-bias")).comparisons[0]
     seen = text_of(comparison._repr_html_())
     assert repr(comparison) in seen
@@ -131,7 +131,7 @@ def test_a_comparison_is_shown_by_itself_and_names_that_look_like_html_are_escap
     assert "<img src=x onerror=alert(1)>.py agrees with manual" in text_of(make_result(("manual", name))._repr_html_())
 
 
-def test_the_html_inherits_the_colors_of_the_page() -> None:
+def test_the_html_inherits_the_colors_of_the_page():
     styles = "; ".join(element.get("style") or "" for element in parsed(make_result()._repr_html_()).iter())
     assert not re.search(r"(?<![-\w])color: (?!inherit)", styles)
     assert not re.search(r"background(-color)?: (?!none)", styles)
@@ -157,7 +157,7 @@ rnnviz.run("lstm.toml")
 
 
 @pytest.mark.nightly
-def test_mypy_accepts_the_examples_and_finds_errors_of_users(tmp_path: Path) -> None:
+def test_mypy_accepts_the_examples_and_finds_errors_of_users(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(examples() + _TYPED, encoding="utf-8")
     lines = script.read_text(encoding="utf-8").splitlines()
@@ -170,7 +170,7 @@ def test_mypy_accepts_the_examples_and_finds_errors_of_users(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_in_jupyter_the_window_opens_while_the_notebook_continues(tmp_path: Path) -> None:
+def test_in_jupyter_the_window_opens_while_the_notebook_continues(tmp_path):
     from nbclient import NotebookClient
     from nbformat.v4 import new_code_cell, new_notebook
 
@@ -203,13 +203,13 @@ def test_in_jupyter_the_window_opens_while_the_notebook_continues(tmp_path: Path
     )
     client.execute(env=environment)
 
-    def shown(cell: int, kind: str = "text/plain") -> str:
+    def shown(cell, kind="text/plain"):
         return next(o["data"][kind] for o in notebook.cells[cell].outputs if o.output_type == "execute_result")
 
     assert "agree" in text_of(shown(1, "text/html"))
     assert [shown(3), shown(4), shown(5)] == ["[True]", "42", "[True]"]
 
 
-def test_a_run_gives_the_lengths_of_its_samples() -> None:
+def test_a_run_gives_the_lengths_of_its_samples():
     assert make_result(lengths=(5, 2)).lengths == (5, 2)
     assert make_result().lengths == (5, 5)

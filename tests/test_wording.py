@@ -14,7 +14,7 @@ def words(path: Path, text: str) -> list[tuple[int, str]]:
 
 
 @pytest.mark.slow  # `make lint` runs the same search.
-def test_the_project_has_no_retired_words() -> None:
+def test_the_project_has_no_retired_words():
     assert list(chain.from_iterable(map(search, texts()))) == []
 
 
@@ -31,7 +31,7 @@ def test_the_project_has_no_retired_words() -> None:
     ],
     ids=["docstring", "first line", "f-string", "string", "guide page", "lesson", "comment of a config"],
 )
-def test_a_retired_word_is_found(tmp_path: Path, name: str, text: str, line: int) -> None:
+def test_a_retired_word_is_found(tmp_path, name, text, line):
     assert [found for found, _ in words(tmp_path / name, text)] == [line]
 
 
@@ -43,7 +43,7 @@ def test_a_retired_word_is_found(tmp_path: Path, name: str, text: str, line: int
         *(("page.md", text) for text in ("timesteps = 3", "What is h?")),
     ],
 )
-def test_ordinary_words_identifiers_and_code_pass(tmp_path: Path, name: str, text: str) -> None:
+def test_ordinary_words_identifiers_and_code_pass(tmp_path, name, text):
     assert words(tmp_path / name, text) == []
 
 
@@ -51,5 +51,5 @@ def test_ordinary_words_identifiers_and_code_pass(tmp_path: Path, name: str, tex
     "text",
     ["they part here", "it is no text", "of its own", "carried out", "held, alone, against it", "own recurrence"],
 )
-def test_retired_phrases_are_found(tmp_path: Path, text: str) -> None:
+def test_retired_phrases_are_found(tmp_path, text):
     assert len(words(tmp_path / "page.md", text)) == 1

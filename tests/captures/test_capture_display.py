@@ -31,11 +31,11 @@ def sequence(name: str = "lstm") -> CapturedSequence:
 
 
 @pytest.fixture
-def runs(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+def runs(monkeypatch):
     """The configs that were run; each run is of two engines that disagree."""
     seen: list[Any] = []
 
-    def run(config: Any) -> Any:
+    def run(config):
         seen.append(config)
         return make_result(edits={"manual": setting((0, 0, 3, 1, 2), 0.5)})
 
@@ -49,7 +49,7 @@ def cells(shown: Any) -> list[list[str]]:
     return [[text_of(cell) for cell in row] for row in document.iter("tr")]
 
 
-def test_a_small_sequence_is_run_once_for_its_verdict(runs: list[Any]) -> None:
+def test_a_small_sequence_is_run_once_for_its_verdict(runs):
     own = sequence()
     head, row = cells(own)
     assert head == ["Layer", "Network", "Sequence", "Verdict"]
@@ -60,7 +60,7 @@ def test_a_small_sequence_is_run_once_for_its_verdict(runs: list[Any]) -> None:
     assert "#dc4c4c" in own._repr_html_()
 
 
-def test_a_large_sequence_is_run_by_the_user_only(runs: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_sequence_is_run_by_the_user_only(runs, monkeypatch):
     monkeypatch.setattr(rnn_capture, "_PRODUCTS", 1)
     own = sequence()
     assert cells(own)[1][3] == "run() compares it"
@@ -69,15 +69,15 @@ def test_a_large_sequence_is_run_by_the_user_only(runs: list[Any], monkeypatch: 
     assert "differs" in cells(own)[1][3]
 
 
-def test_a_run_that_fails_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(config: Any) -> None:
+def test_a_run_that_fails_is_a_sentence(monkeypatch):
+    def refuse(config):
         raise rnnviz.EngineError("<manual> failed.")
 
     monkeypatch.setattr(rnnviz, "run", refuse)
     assert cells(sequence())[1][3] == "<manual> failed."
 
 
-def test_a_capture_lists_its_sequences_and_what_is_missing(runs: list[Any]) -> None:
+def test_a_capture_lists_its_sequences_and_what_is_missing(runs):
     captured = Capture.__new__(Capture)
     captured._title, captured._sequences = "Model", [*(sequence("<a>") for _ in range(9)), sequence("b")]
     captured.skipped = {"c": "it was not called"}
@@ -90,6 +90,6 @@ def test_a_capture_lists_its_sequences_and_what_is_missing(runs: list[Any]) -> N
     assert len(runs) == 9
 
 
-def test_without_rnnviz_there_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_rnnviz_there_is_no_verdict(monkeypatch):
     monkeypatch.setattr(rnn_capture, "find_spec", lambda name: None)
     assert cells(sequence())[0] == ["Layer", "Network", "Sequence"]

@@ -1,7 +1,6 @@
 """Recurrent layers of Gluon models, recorded while they run."""
 
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ rnn = gluon.rnn
 SIZES = st.integers(1, 5)
 
 
-class Model(gluon.HybridBlock):  # type: ignore[misc]
+class Model(gluon.HybridBlock):
     """A stack of two layers behind an embedding, and a layer above it."""
 
     def __init__(self) -> None:
@@ -50,7 +49,7 @@ def normal(*shape: int, dtype: str = "float32") -> Any:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("hybridized", [False, True])
-def test_layers_are_recorded_and_results_stay_the_same(hybridized: bool, tmp_path: Path) -> None:
+def test_layers_are_recorded_and_results_stay_the_same(hybridized, tmp_path):
     model, x = initialized(Model()), nd.array(np.arange(21).reshape(3, 7) % 10)
     if hybridized:
         model.hybridize()
@@ -71,7 +70,7 @@ def test_layers_are_recorded_and_results_stay_the_same(hybridized: bool, tmp_pat
 @pytest.mark.slow
 @settings(max_examples=examples(60), deadline=None)
 @given(st.data())
-def test_layers_equal_plain_loops(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+def test_layers_equal_plain_loops(tmp_path_factory, data):
     kind = data.draw(st.sampled_from(("RNN", "LSTM", "GRU")))
     features, units, layers, samples, steps = (data.draw(SIZES) for _ in range(5))
     layers = min(layers, 3)
@@ -98,7 +97,7 @@ def cells() -> list[Any]:
     return [rnn.RNNCell(4, activation="relu"), rnn.RNNCell(4), rnn.LSTMCell(4), rnn.GRUCell(4)]
 
 
-def test_cells_are_recorded_where_they_are_unrolled(tmp_path: Path) -> None:
+def test_cells_are_recorded_where_they_are_unrolled(tmp_path):
     stack = rnn.HybridSequentialRNNCell()
     for cell in cells():
         stack.add(cell)
@@ -112,7 +111,7 @@ def test_cells_are_recorded_where_they_are_unrolled(tmp_path: Path) -> None:
         assert_computed(sequence, tmp_path, 1e-6)
 
 
-def test_cells_of_other_activations_are_recorded_with_them(tmp_path: Path) -> None:
+def test_cells_of_other_activations_are_recorded_with_them(tmp_path):
     cell = initialized(rnn.LSTMCell(4, activation="softsign", recurrent_activation="tanh"))
     with capture(cell) as captured:
         cell.unroll(3, normal(2, 3, 3), layout="NTC")
@@ -120,7 +119,7 @@ def test_cells_of_other_activations_are_recorded_with_them(tmp_path: Path) -> No
     assert_computed(captured[0], tmp_path, 1e-6)
 
 
-def test_weights_that_training_changes_are_recorded_with_each_call() -> None:
+def test_weights_that_training_changes_are_recorded_with_each_call():
     mx.random.seed(1)
     layer = initialized(rnn.LSTM(4, input_size=3))
     # Small steps: units that saturate would get no further gradient.
@@ -138,6 +137,6 @@ def test_weights_that_training_changes_are_recorded_with_each_call() -> None:
     assert captured[2].parameters is captured[3].parameters
 
 
-def test_gradients_of_other_frameworks_are_refused() -> None:
+def test_gradients_of_other_frameworks_are_refused():
     with pytest.raises(ValueError, match="PyTorch"):
         capture(initialized(rnn.GRU(3)), gradients=True)

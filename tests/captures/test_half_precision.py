@@ -70,7 +70,7 @@ CASES = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "mode", "sizes", "scale", "options"), CASES)
-def test_half_precision_agrees_within_its_own_bounds(tmp_path, kind, mode, sizes, scale, options) -> None:
+def test_half_precision_agrees_within_its_own_bounds(tmp_path, kind, mode, sizes, scale, options):
     result = run(tmp_path, kind, mode, sizes, scale, **options)
     recorded = result.reference
     assert recorded.half == (mode if mode in HALF else "bfloat16")
@@ -103,7 +103,7 @@ def inputs_of(cell: str) -> Inputs:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("cell", "kind"), [("lstm", "bfloat16"), ("gru", "float16")])
-def test_known_bugs_are_found_and_named_in_half_precision(cell: str, kind: str) -> None:
+def test_known_bugs_are_found_and_named_in_half_precision(cell, kind):
     inputs = inputs_of(cell)
     for bug in known_bugs_in(inputs):
         if bug.name not in ("batch-as-time",):
@@ -114,7 +114,7 @@ def test_known_bugs_are_found_and_named_in_half_precision(cell: str, kind: str) 
 
 
 @pytest.mark.parametrize("kind", HALF)
-def test_numbers_of_a_type_are_not_rounded_when_they_are_read(kind: str) -> None:
+def test_numbers_of_a_type_are_not_rounded_when_they_are_read(kind):
     values = np.random.default_rng(0).normal(size=100).astype(np.float32)
     rounded = torch.tensor(values).to(getattr(torch, kind)).float().numpy()
     assert not rounded_when_read(rounded, kind).any()

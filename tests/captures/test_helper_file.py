@@ -31,7 +31,7 @@ captured[0].save("layer.rnnviz")
 """
 
 
-def test_the_helper_runs_on_python_3_9_and_imports_numpy_alone() -> None:
+def test_the_helper_runs_on_python_3_9_and_imports_numpy_alone():
     tree = ast.parse(Path(rnn_capture.__file__).read_text(encoding="utf-8"), feature_version=(3, 9))
     imported = {
         (node.module or "") if isinstance(node, ast.ImportFrom) else alias.name
@@ -43,7 +43,7 @@ def test_the_helper_runs_on_python_3_9_and_imports_numpy_alone() -> None:
 
 
 @pytest.mark.nightly
-def test_a_capture_with_numpy_2_opens_here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_capture_with_numpy_2_opens_here(tmp_path, capsys):
     venv.create(tmp_path / "environment", with_pip=False)
     python = tmp_path / "environment" / ("Scripts" if os.name == "nt" else "bin") / "python"
     install = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(python)]

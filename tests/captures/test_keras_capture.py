@@ -66,7 +66,7 @@ def own_layers(layer: Any) -> list[Any]:
     return list(layer._flatten_layers())
 
 
-class Translation(keras.Model):  # type: ignore[misc]
+class Translation(keras.Model):
     """An encoder in both directions within a model, and a decoder that is called one step at a time."""
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class Translation(keras.Model):  # type: ignore[misc]
         return keras.ops.stack(outputs, axis=1)
 
 
-def test_layers_are_recorded_at_any_depth_and_results_stay_the_same(tmp_path: Path) -> None:
+def test_layers_are_recorded_at_any_depth_and_results_stay_the_same(tmp_path):
     model, x = Translation(), numbers(2, 6, 3)
     with capture(model) as captured:  # Keras builds the model, and calls it without numbers at first
         model(x)
@@ -168,9 +168,7 @@ def check(
 
 @settings(max_examples=examples(80), deadline=None)
 @given(st.data())
-def test_layers_with_any_options_equal_keras_and_plain_loops(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
-) -> None:
+def test_layers_with_any_options_equal_keras_and_plain_loops(tmp_path_factory, data):
     form = data.draw(FORMS)
     features, samples, steps = (data.draw(SIZES) for _ in range(3))
     lengths: tuple[int, ...] = ()
@@ -181,7 +179,7 @@ def test_layers_with_any_options_equal_keras_and_plain_loops(
     check(form, features, samples, steps, lengths, tmp_path_factory.mktemp("saved"))
 
 
-def test_given_states_and_those_of_stateful_layers_are_recorded(tmp_path: Path) -> None:
+def test_given_states_and_those_of_stateful_layers_are_recorded(tmp_path):
     given_states = [numbers(2, 4), numbers(2, 4) + 1]
     layer, x = L.LSTM(4), numbers(2, 5, 3)
     layer(x)
@@ -211,7 +209,7 @@ CELLS: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_cells_in_a_loop_are_one_sequence(name: str, tmp_path: Path) -> None:
+def test_cells_in_a_loop_are_one_sequence(name, tmp_path):
     cell, x = CELLS[name](), numbers(6, 2, 3)
     cell(x[0], cell.get_initial_state(batch_size=2))
     randomized(cell)
@@ -230,7 +228,7 @@ def test_cells_in_a_loop_are_one_sequence(name: str, tmp_path: Path) -> None:
             assert_computed(sequence, tmp_path, 2e-6)
 
 
-class Forecast(keras.Model):  # type: ignore[misc]
+class Forecast(keras.Model):
     """A cell that a layer has, too: the layer reads the past, and the cell its own output."""
 
     def __init__(self) -> None:
@@ -248,7 +246,7 @@ class Forecast(keras.Model):  # type: ignore[misc]
         return keras.ops.stack(found, axis=1)
 
 
-def test_the_cell_of_a_layer_is_recorded_where_it_is_called_by_itself(tmp_path: Path) -> None:
+def test_the_cell_of_a_layer_is_recorded_where_it_is_called_by_itself(tmp_path):
     model, x = Forecast(), numbers(2, 6, 3)
     model(x)
     captured = recorded(randomized(model), x)
@@ -260,7 +258,7 @@ def test_the_cell_of_a_layer_is_recorded_where_it_is_called_by_itself(tmp_path: 
     assert [sequence.name for sequence in captured] == ["LSTM/lstm_cell"]
 
 
-def test_masks_other_than_padding_at_the_end_are_named() -> None:
+def test_masks_other_than_padding_at_the_end_are_named():
     layer, x = L.LSTM(4), numbers(2, 5, 3)
     layer(x)
     for mask in ([[0, 1, 1, 1, 1]], [[1, 0, 1, 1, 1]], [[0, 0, 0, 0, 0]]):
@@ -270,12 +268,12 @@ def test_masks_other_than_padding_at_the_end_are_named() -> None:
     assert recorded(layer, x, mask=np.ones((2, 5), bool))[0].lengths == ()
 
 
-class OwnCell(L.SimpleRNNCell):  # type: ignore[misc]
+class OwnCell(L.SimpleRNNCell):
     def call(self, sequence: Any, states: Any, training: bool = False) -> Any:
         return super().call(sequence, [-state for state in states])
 
 
-class OwnLoop(L.SimpleRNN):  # type: ignore[misc]
+class OwnLoop(L.SimpleRNN):
     def inner_loop(self, sequences: Any, initial_state: Any, mask: Any, training: bool = False) -> Any:
         return super().inner_loop(-sequences, initial_state, mask, training)
 
@@ -294,14 +292,14 @@ if not ON_JAX:  # where such a stack cannot be called
 
 
 @pytest.mark.parametrize("reason", REFUSED)
-def test_layers_that_no_network_computes_are_named(reason: str) -> None:
+def test_layers_that_no_network_computes_are_named(reason):
     layer, x = REFUSED[reason](), numbers(2, 5, 3, *((2,) if reason == "ConvLSTM" else ()))
     layer(x)
     captured = recorded(layer, x)
     assert reason in captured.skipped[type(layer).__name__]
 
 
-def test_directions_that_differ_are_recorded_one_by_one(tmp_path: Path) -> None:
+def test_directions_that_differ_are_recorded_one_by_one(tmp_path):
     ahead = L.LSTM(4, return_sequences=True, name="ahead")
     layer = L.Bidirectional(ahead, backward_layer=L.LSTM(3, return_sequences=True, go_backwards=True, name="behind"))
     layer(numbers(2, 5, 3))
@@ -312,7 +310,7 @@ def test_directions_that_differ_are_recorded_one_by_one(tmp_path: Path) -> None:
         assert_computed(sequence, tmp_path, 2e-6)
 
 
-def test_active_dropout_is_named_and_inactive_is_recorded() -> None:
+def test_active_dropout_is_named_and_inactive_is_recorded():
     model, x = sequential(L.LSTM(4, dropout=0.5, name="one"), L.Dropout(0.5)), numbers(2, 5, 3)
     with capture(model) as captured:
         model(x, training=True)
@@ -320,7 +318,7 @@ def test_active_dropout_is_named_and_inactive_is_recorded() -> None:
     assert len(recorded(model, x)) == 1
 
 
-def test_a_model_that_is_called_for_its_shapes_is_recorded_where_it_has_numbers() -> None:
+def test_a_model_that_is_called_for_its_shapes_is_recorded_where_it_has_numbers():
     model = sequential(L.GRU(4))
     with capture(model) as captured:
         model(keras.Input((5, 3)))
@@ -329,7 +327,7 @@ def test_a_model_that_is_called_for_its_shapes_is_recorded_where_it_has_numbers(
     assert not captured.skipped
 
 
-def test_calls_without_numbers_are_named() -> None:
+def test_calls_without_numbers_are_named():
     layer = L.Bidirectional(L.LSTM(4, name="one"), name="both")
     model = sequential(layer, L.Dense(2))
     with capture(model) as captured:
@@ -342,12 +340,12 @@ def test_calls_without_numbers_are_named() -> None:
     assert ("both" in captured.skipped) == compiled
 
 
-def test_overrides_are_removed_after_an_exception() -> None:
+def test_overrides_are_removed_after_an_exception():
     layer, x = L.GRU(4), numbers(2, 5, 3)
     layer(x)
     before = set(vars(layer))
 
-    def fails(captured: Capture) -> None:
+    def fails(captured):
         with captured:
             layer(x)
             layer(x[:, :, :2])
@@ -360,7 +358,7 @@ def test_overrides_are_removed_after_an_exception() -> None:
     assert len(captured) == 1
 
 
-def test_numbers_are_those_of_the_call_where_weights_change() -> None:
+def test_numbers_are_those_of_the_call_where_weights_change():
     layer, x = L.LSTM(4), numbers(2, 5, 3)
     layer(x)
     with capture(layer) as captured:
@@ -377,7 +375,7 @@ def test_numbers_are_those_of_the_call_where_weights_change() -> None:
 
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="tensors of other backends have no data")
 @pytest.mark.parametrize("both", [False, True])
-def test_weights_whose_data_change_are_those_of_each_call(both: bool) -> None:
+def test_weights_whose_data_change_are_those_of_each_call(both):
     layer, x = L.GRU(4), numbers(2, 5, 3)
     layer = L.Bidirectional(layer) if both else layer
     layer(x)
@@ -391,7 +389,7 @@ def test_weights_whose_data_change_are_those_of_each_call(both: bool) -> None:
 
 
 @pytest.mark.parametrize("kind", ["float16", "bfloat16"])
-def test_mixed_precision_is_recorded_as_the_layer_read_it(kind: str) -> None:
+def test_mixed_precision_is_recorded_as_the_layer_read_it(kind):
     layer, x = L.LSTM(4, dtype=f"mixed_{kind}"), numbers(2, 5, 3)
     layer(x)
     (sequence,) = recorded(randomized(layer), x)

@@ -124,7 +124,7 @@ def the_only(recording: Recording, model: Model) -> tuple[Inputs, Trace]:
 @pytest.mark.parametrize("given", ["all", "no states", "no Y"])
 @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
 @pytest.mark.parametrize("operator", GATES)
-def test_a_node_is_recorded(operator: str, direction: str, given: str, tmp_path: Path) -> None:
+def test_a_node_is_recorded(operator, direction, given, tmp_path):
     directions = 1 + (direction == "bidirectional")
     fed: Arrays = {"x": normal(T, N, FEATURES, seed=9)}
     more: list[str] = []
@@ -150,7 +150,7 @@ def test_a_node_is_recorded(operator: str, direction: str, given: str, tmp_path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in CASES if "batchwise" not in name])
-def test_the_cases_of_onnx_itself_are_recorded_with_weights_from_the_caller(name: str, tmp_path: Path) -> None:
+def test_the_cases_of_onnx_itself_are_recorded_with_weights_from_the_caller(name, tmp_path):
     case, model = CASES[name], Model(tmp_path, [], [], [])
     onnx.save(case.model, model.path)
     inputs, expected = case.data_sets[0]
@@ -183,7 +183,7 @@ def stack(tmp_path: Path) -> tuple[Model, Arrays]:
     return model, {"ids": np.random.default_rng(0).integers(0, 9, (T, N)), "len": np.array([2, T], np.int32)}
 
 
-def test_every_layer_of_a_stack_is_recorded_and_one_session_for_each_network(tmp_path: Path) -> None:
+def test_every_layer_of_a_stack_is_recorded_and_one_session_for_each_network(tmp_path):
     model, fed = stack(tmp_path)
     recording = model.record(**fed)
     assert [name for name, _ in recording.files] == ["model-lstm0..lstm1.rnnviz", "model-gru.rnnviz"]
@@ -201,7 +201,7 @@ def test_every_layer_of_a_stack_is_recorded_and_one_session_for_each_network(tmp
         model.record("other", **fed)
 
 
-def test_computed_weights_are_those_that_enter_the_node(tmp_path: Path) -> None:
+def test_computed_weights_are_those_that_enter_the_node(tmp_path):
     found = weights("LSTM")
     nodes = [
         helper.make_node("DequantizeLinear", ["q", "scale"], ["w"]),
@@ -228,7 +228,7 @@ def test_computed_weights_are_those_that_enter_the_node(tmp_path: Path) -> None:
     checked(tmp_path / recording.files[1][0])
 
 
-def test_half_precision_is_audited_as_computed_in_float32(tmp_path: Path) -> None:
+def test_half_precision_is_audited_as_computed_in_float32(tmp_path):
     half = {name: array.astype(np.float16) for name, array in weights("LSTM").items()}
     nodes = [helper.make_node("MatMul", ["x", "A"], ["mixed"]), layer("LSTM", "mixed")]
     kind = TensorProto.FLOAT16
@@ -258,7 +258,7 @@ def scanned(step: Sequence[NodeProto] = STEP) -> NodeProto:
     return helper.make_node("Scan", ["h0", "x"], ["last", "all"], body=graph, num_scan_inputs=1, scan_output_axes=[0])
 
 
-def test_iterations_of_a_scan_are_one_sequence_with_seams(tmp_path: Path) -> None:
+def test_iterations_of_a_scan_are_one_sequence_with_seams(tmp_path):
     model = Model(tmp_path, [scanned()], [X, STATE], ["last", "all"]).save(weights("GRU"))
     fed = {"x": normal(T, N, FEATURES), "h0": normal(1, N, H, seed=4)}
     inputs, trace = the_only(model.record(**fed), model)
@@ -268,7 +268,7 @@ def test_iterations_of_a_scan_are_one_sequence_with_seams(tmp_path: Path) -> Non
     np.testing.assert_array_equal(inputs.initial_state["h"], fed["h0"])
 
 
-def test_a_loop_that_forgets_to_carry_the_state_differs(tmp_path: Path) -> None:
+def test_a_loop_that_forgets_to_carry_the_state_differs(tmp_path):
     forgetful = (STEP[0], layer("GRU", "x1", "", "h0", outputs=["", "after"]), STEP[2])
     model = Model(tmp_path, [scanned(forgetful)], [X, STATE], ["last"]).save(weights("GRU"))
     recording = model.record(x=normal(T, N, FEATURES), h0=normal(1, N, H, seed=4))
@@ -280,7 +280,7 @@ def test_a_loop_that_forgets_to_carry_the_state_differs(tmp_path: Path) -> None:
     assert wrong.where.location.timestep == 1
 
 
-def test_loops_within_loops_and_weights_in_a_body_are_recorded(tmp_path: Path) -> None:
+def test_loops_within_loops_and_weights_in_a_body_are_recorded(tmp_path):
     found = weights("GRU")
     own = [helper.make_node("Identity", ["r"], ["R"]), scanned(STEP)]
     outer = body(
@@ -299,9 +299,7 @@ def test_loops_within_loops_and_weights_in_a_body_are_recorded(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("opset", [13, 14])
-def test_sequences_of_another_length_in_each_iteration_are_recorded_where_lists_are(
-    opset: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sequences_of_another_length_in_each_iteration_are_recorded_where_lists_are(opset, tmp_path, monkeypatch):
     grown = body(
         [
             helper.make_node("Identity", ["go"], ["on"]),
@@ -329,7 +327,7 @@ def test_sequences_of_another_length_in_each_iteration_are_recorded_where_lists_
     assert model.record(x=normal(1, 1, FEATURES), count=0).skipped == {"inner": "it was not called"}
 
 
-def test_a_branch_that_some_iterations_take_is_recorded(tmp_path: Path) -> None:
+def test_a_branch_that_some_iterations_take_is_recorded(tmp_path):
     found = weights("GRU")
     then = body([layer("GRU", "x", "", "h", outputs=["", "then"])], [], ["then"])
     other = body([helper.make_node("Neg", ["h"], ["else"])], [], ["else"])
@@ -353,7 +351,7 @@ def test_a_branch_that_some_iterations_take_is_recorded(tmp_path: Path) -> None:
     np.testing.assert_array_equal(finals, each[1::2])
 
 
-def test_nodes_that_cannot_be_recorded_have_a_reason(tmp_path: Path) -> None:
+def test_nodes_that_cannot_be_recorded_have_a_reason(tmp_path):
     then = body([layer("GRU", "x1", name="inner", outputs=["", "a"])], [], ["a"])
     other = body([helper.make_node("Identity", ["h"], ["b"])], [], ["b"])
     step = (STEP[0], helper.make_node("If", ["c"], ["after"], then_branch=then, else_branch=other), STEP[2])
@@ -370,7 +368,7 @@ def test_nodes_that_cannot_be_recorded_have_a_reason(tmp_path: Path) -> None:
         model.record("inner", **fed, len=[1, 2])
 
 
-def test_nodes_in_functions_have_the_names_of_inspect(tmp_path: Path) -> None:
+def test_nodes_in_functions_have_the_names_of_inspect(tmp_path):
     node = layer("LSTM", "a", outputs=["y"], name="encoder")
     function = helper.make_function("own", "Encoder", ["a", *"WRB"], ["y"], [node], [helper.make_opsetid("", 17)])
     calls = [helper.make_node("Encoder", [x, *"WRB"], [y], domain="own") for x, y in (("x", "Y"), ("x2", "Z"))]
@@ -389,7 +387,7 @@ def test_nodes_in_functions_have_the_names_of_inspect(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("cell", "layers", "dynamo"), [("rnn_tanh", 2, True), ("lstm", 2, True), ("gru", 2, False), ("rnn_relu", 1, False)]
 )
-def test_exports_of_pytorch_are_recorded(cell: str, layers: int, dynamo: bool, tmp_path: Path) -> None:
+def test_exports_of_pytorch_are_recorded(cell, layers, dynamo, tmp_path):
     torch = pytest.importorskip("torch")
     if dynamo:
         pytest.importorskip("onnxscript")
@@ -408,7 +406,7 @@ def test_exports_of_pytorch_are_recorded(cell: str, layers: int, dynamo: bool, t
         assert_near(trace.output, module(x).numpy().swapaxes(0, 1), 2e-6)
 
 
-def test_inputs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+def test_inputs_that_do_not_fit_are_refused(tmp_path):
     model = Model(tmp_path, [layer("GRU", "x")], [X], ["Y"]).save(weights("GRU"))
     for files, said in (
         ({}, "--input x=FILE"),
@@ -431,7 +429,7 @@ def test_inputs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         record(archive, {}, None, tmp_path, True)
 
 
-def test_hostile_models_are_refused(tmp_path: Path) -> None:
+def test_hostile_models_are_refused(tmp_path):
     model = Model(tmp_path, [layer("GRU", "x")], [X], ["Y"]).save(weights("GRU"))
     x = normal(T, N, FEATURES)
     content = onnx.load(model.path)
@@ -467,7 +465,7 @@ def test_hostile_models_are_refused(tmp_path: Path) -> None:
 
 @given(every_cell_configs(dtype="float32"))
 @settings(max_examples=examples(24))
-def test_written_networks_of_every_cell_are_recorded(config: Config) -> None:
+def test_written_networks_of_every_cell_are_recorded(config):
     network = replace(config.network, layout="TNC")
     assume(onnx_layer.has_cell(network))
     inputs = load_inputs(replace(config, network=network, sequence=replace(config.sequence, lengths=None)))

@@ -42,7 +42,7 @@ class Model(torch.nn.Module):
 
 
 @pytest.mark.slow
-def test_layers_are_recorded_at_any_depth_and_results_stay_the_same(tmp_path: Path) -> None:
+def test_layers_are_recorded_at_any_depth_and_results_stay_the_same(tmp_path):
     model, x = Model(), torch.randn(3, 7, 4)
     expected = model(x)
     with capture(model) as captured:
@@ -73,9 +73,7 @@ def randomized(module: Any) -> Any:
 @pytest.mark.filterwarnings("ignore:LSTM with projections")
 @settings(max_examples=examples(60), deadline=None)
 @given(st.data())
-def test_layers_with_any_options_equal_plain_loops(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
-) -> None:
+def test_layers_with_any_options_equal_plain_loops(tmp_path_factory, data):
     torch.manual_seed(data.draw(st.integers(0, 1000)))
     kind = data.draw(st.sampled_from(("RNN", "LSTM", "GRU")))
     features, units, layers, samples, steps = (data.draw(SIZES) for _ in range(5))
@@ -117,7 +115,7 @@ CELLS: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_cells_in_a_loop_are_one_sequence_for_each_text(name: str) -> None:
+def test_cells_in_a_loop_are_one_sequence_for_each_text(name):
     cell = randomized(CELLS[name]())
     for carries, texts in ((True, 1), (True, 2), (False, 1)):
         with torch.no_grad(), capture(cell) as captured:
@@ -131,7 +129,7 @@ def test_cells_in_a_loop_are_one_sequence_for_each_text(name: str) -> None:
         assert captured[0].calls[0].parameters is captured[-1].calls[-1].parameters
 
 
-def test_streams_in_chunks_are_one_sequence_and_batches_are_several() -> None:
+def test_streams_in_chunks_are_one_sequence_and_batches_are_several():
     module, x = randomized(torch.nn.LSTM(3, 4, 2)), torch.randn(9, 2, 3)
     with torch.no_grad(), capture(module) as captured:
         _, state = module(x[:4])
@@ -149,7 +147,7 @@ def test_streams_in_chunks_are_one_sequence_and_batches_are_several() -> None:
             assert captured[0].carried == (join == "none")
 
 
-def test_chunks_whose_state_is_not_passed_on_are_counted_in_the_list_and_in_the_run(tmp_path: Path) -> None:
+def test_chunks_whose_state_is_not_passed_on_are_counted_in_the_list_and_in_the_run(tmp_path):
     module, x = randomized(torch.nn.LSTM(3, 4)), torch.randn(9, 2, 3)
     with torch.no_grad(), capture(module) as captured:
         for begin in (0, 3, 6):
@@ -165,7 +163,7 @@ def test_chunks_whose_state_is_not_passed_on_are_counted_in_the_list_and_in_the_
     assert [sequence.from_zeros for sequence in captured] == [0, 0]
 
 
-def test_an_opened_capture_was_saved_when_it_was_written_and_has_its_name(tmp_path: Path) -> None:
+def test_an_opened_capture_was_saved_when_it_was_written_and_has_its_name(tmp_path):
     module, path = torch.nn.LSTM(3, 4), tmp_path / "mine.rnnviz"
     with torch.no_grad(), capture(module) as captured:
         module(torch.ones(2, 1, 3))
@@ -178,7 +176,7 @@ def test_an_opened_capture_was_saved_when_it_was_written_and_has_its_name(tmp_pa
     assert name_of_source(str(path)) == "mine.rnnviz"
 
 
-def test_a_loop_that_swaps_h_and_c_is_one_sequence_whose_second_step_is_wrong(tmp_path: Path) -> None:
+def test_a_loop_that_swaps_h_and_c_is_one_sequence_whose_second_step_is_wrong(tmp_path):
     for module, shape in ((torch.nn.LSTMCell(3, 4), (2, 3)), (torch.nn.LSTM(3, 4), (2, 2, 3))):
         randomized(module)
         with torch.no_grad(), capture(module) as captured:
@@ -193,7 +191,7 @@ def test_a_loop_that_swaps_h_and_c_is_one_sequence_whose_second_step_is_wrong(tm
         assert first.where.timestep == sequence.seams[0]
 
 
-def test_a_cell_that_reads_several_sequences_in_turn_has_each_of_them(tmp_path: Path) -> None:
+def test_a_cell_that_reads_several_sequences_in_turn_has_each_of_them(tmp_path):
     cell = randomized(torch.nn.GRUCell(4, 4))
     with torch.no_grad(), capture(cell) as captured:
         lower = upper = None
@@ -205,9 +203,9 @@ def test_a_cell_that_reads_several_sequences_in_turn_has_each_of_them(tmp_path: 
     assert_computed(captured[1], tmp_path, 1e-6)
 
 
-def test_classes_with_their_own_forward_are_named() -> None:
+def test_classes_with_their_own_forward_are_named():
     class Doubled(torch.nn.LSTM):
-        def forward(self, x: Any, scale: int = 2) -> Any:
+        def forward(self, x, scale=2):
             output, state = super().forward(x)
             return scale * output, state
 
@@ -218,7 +216,7 @@ def test_classes_with_their_own_forward_are_named() -> None:
 
 
 @pytest.mark.slow
-def test_calls_without_numbers_are_named() -> None:
+def test_calls_without_numbers_are_named():
     meta, cell = torch.nn.GRU(3, 4, device="meta"), torch.nn.GRUCell(3, 4)
     with capture(meta) as captured:
         meta(torch.ones(2, 1, 3, device="meta"))
@@ -228,7 +226,7 @@ def test_calls_without_numbers_are_named() -> None:
     assert captured.skipped.keys() == {"GRUCell"}
 
 
-def test_copies_of_the_model_are_not_recorded() -> None:
+def test_copies_of_the_model_are_not_recorded():
     cell = torch.nn.GRUCell(3, 4)
     with capture(cell) as captured:
         other = copy.deepcopy(cell)
@@ -243,7 +241,7 @@ def test_copies_of_the_model_are_not_recorded() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("compiled_before", [True, False])
-def test_compiled_models_are_recorded(compiled_before: bool) -> None:
+def test_compiled_models_are_recorded(compiled_before):
     model, x = Model(), torch.randn(3, 3, 4)
     if compiled_before:
         compiled = torch.compile(model, backend="eager")
@@ -260,14 +258,14 @@ def test_compiled_models_are_recorded(compiled_before: bool) -> None:
 
 
 @pytest.mark.slow
-def test_a_model_that_is_compiled_as_a_whole_is_refused_with_advice() -> None:
+def test_a_model_that_is_compiled_as_a_whole_is_refused_with_advice():
     cell = torch.nn.GRUCell(12, 5)
     whole = torch.compile(cell, backend="eager", fullgraph=True)
     with pytest.raises(Exception, match="without fullgraph=True"), capture(cell):
         whole(torch.randn(3, 12))
 
 
-def test_numbers_are_those_of_the_call_where_the_model_overwrites_them() -> None:
+def test_numbers_are_those_of_the_call_where_the_model_overwrites_them():
     module, x = randomized(torch.nn.GRU(3, 4)), torch.ones(2, 1, 3)
     with torch.no_grad(), capture(module) as captured:
         expected, h = (tensor.clone() for tensor in module(x))
@@ -302,7 +300,7 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("kind", ["float32", "bfloat16"])
 @pytest.mark.parametrize("change", CHANGES)
-def test_each_call_has_the_weights_that_it_used(change: str, kind: str) -> None:
+def test_each_call_has_the_weights_that_it_used(change, kind):
     module, x = randomized(torch.nn.GRU(3, 4, dtype=getattr(torch, kind))).requires_grad_(False), torch.ones(2, 1, 3)
     if change == "numpy" and kind == "bfloat16":
         pytest.skip("no case: numpy has no bfloat16")
@@ -333,12 +331,10 @@ def _dropped(module: Any, name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("wrap", [_spectral, _dropped])
 @pytest.mark.parametrize("kind", ["GRU", "GRUCell"])
-def test_weights_that_each_call_computes_are_those_of_the_call(
-    wrap: Callable[[Any, str], None], kind: str, tmp_path: Path
-) -> None:
+def test_weights_that_each_call_computes_are_those_of_the_call(wrap, kind, tmp_path):
     """Such weights change where they are read once more, and random ones take numbers of the model."""
 
-    def outputs(captures: bool) -> tuple[Any, Any]:
+    def outputs(captures):
         torch.manual_seed(2)
         module = randomized(getattr(torch.nn, kind)(3, 4))
         wrap(module, "weight_hh" if kind == "GRUCell" else "weight_hh_l0")
@@ -355,11 +351,11 @@ def test_weights_that_each_call_computes_are_those_of_the_call(
         assert_computed(sequence, tmp_path, 1e-6)
 
 
-def test_hooks_are_removed_after_an_exception() -> None:
+def test_hooks_are_removed_after_an_exception():
     module = torch.nn.LSTM(3, 4)
     captured = capture(module)
 
-    def fails() -> None:
+    def fails():
         with captured:
             module(torch.ones(2, 1, 3))
             raise ZeroDivisionError
@@ -370,7 +366,7 @@ def test_hooks_are_removed_after_an_exception() -> None:
     assert len(captured) == 1
 
 
-def test_limits_keep_the_first_calls_and_name_the_rest() -> None:
+def test_limits_keep_the_first_calls_and_name_the_rest():
     module, x = torch.nn.LSTM(3, 4), torch.ones(2, 1, 3)
     for limits in ({"calls": 2}, {"limit": 300}):
         with torch.no_grad(), capture(module, **limits) as captured:
@@ -380,7 +376,7 @@ def test_limits_keep_the_first_calls_and_name_the_rest() -> None:
         assert captured.skipped["LSTM"].startswith("3 calls")
 
 
-def test_models_and_options_that_cannot_be_recorded_are_refused() -> None:
+def test_models_and_options_that_cannot_be_recorded_are_refused():
     with pytest.raises(TypeError):
         capture("model")
     with pytest.raises(ValueError, match="no recurrent layer"):
@@ -390,7 +386,7 @@ def test_models_and_options_that_cannot_be_recorded_are_refused() -> None:
             capture(torch.nn.GRU(2, 3), **options)
 
 
-def test_active_dropout_and_layers_that_were_not_called_are_named() -> None:
+def test_active_dropout_and_layers_that_were_not_called_are_named():
     model = torch.nn.ModuleDict({"one": torch.nn.LSTM(3, 4, 2, dropout=0.5), "other": torch.nn.GRU(3, 4)})
     with torch.no_grad(), capture(model) as captured:
         model["one"](torch.ones(2, 1, 3))
@@ -402,7 +398,7 @@ def test_active_dropout_and_layers_that_were_not_called_are_named() -> None:
 
 
 @pytest.mark.parametrize("form", ["bfloat16", "float16", "autocast"])
-def test_half_precision_is_recorded_as_the_layer_read_it(form: str, tmp_path: Path) -> None:
+def test_half_precision_is_recorded_as_the_layer_read_it(form, tmp_path):
     module, x = randomized(torch.nn.LSTM(3, 4)), torch.randn(5, 2, 3)
     with torch.no_grad():
         if form == "autocast":
@@ -420,7 +416,7 @@ def test_half_precision_is_recorded_as_the_layer_read_it(form: str, tmp_path: Pa
     assert torch.equal(weights.to(getattr(torch, kind)).to(weights.dtype), weights)
 
 
-def test_inference_mode_and_weight_norm_are_recorded(tmp_path: Path) -> None:
+def test_inference_mode_and_weight_norm_are_recorded(tmp_path):
     module = randomized(torch.nn.GRU(3, 4))
     with torch.inference_mode(), capture(module) as captured:
         module(torch.randn(4, 2, 3))
@@ -444,7 +440,7 @@ def recorded_loss(captured: Capture, folder: Path) -> dict[str, Any]:
 
 @pytest.mark.filterwarnings("ignore:LSTM with projections")
 @pytest.mark.parametrize("form", nightly_except(["batch first", "packed", "projected", "cell"], "packed"))
-def test_gradients_of_outputs_and_parameters_are_recorded(form: str, tmp_path: Path) -> None:
+def test_gradients_of_outputs_and_parameters_are_recorded(form, tmp_path):
     torch.manual_seed(0)
     options = {"num_layers": 2, "bidirectional": True}
     module = {
@@ -459,7 +455,7 @@ def test_gradients_of_outputs_and_parameters_are_recorded(form: str, tmp_path: P
     elif form == "cell":
         x = x[0]
 
-    def backward() -> Any:
+    def backward():
         module.zero_grad()
         output, final = (own := module(x), own) if form == "cell" else module(x)
         final = final[-1] if isinstance(final, tuple) else final
@@ -498,7 +494,7 @@ def test_gradients_of_outputs_and_parameters_are_recorded(form: str, tmp_path: P
     assert run.overall_verdict is Verdict.AGREE
 
 
-def test_gradients_belong_to_the_call_before_the_backward_pass() -> None:
+def test_gradients_belong_to_the_call_before_the_backward_pass():
     module, x = torch.nn.GRU(2, 3), torch.randn(4, 1, 2)
     with capture(module, gradients=True) as captured:
         for factor in (1.0, 2.0):
@@ -513,7 +509,7 @@ def test_gradients_belong_to_the_call_before_the_backward_pass() -> None:
 @pytest.mark.parametrize(
     ("calls", "backward", "named"), [(1, False, "did not reach"), (2, True, "called again"), (0, False, "not called")]
 )
-def test_gradients_that_are_not_known_are_named(calls: int, backward: bool, named: str, tmp_path: Path) -> None:
+def test_gradients_that_are_not_known_are_named(calls, backward, named, tmp_path):
     module = torch.nn.GRU(2, 3)
     with capture(module, gradients=True, join="none") as captured:
         outputs = [module(torch.randn(4, 1, 2))[0] for _ in range(calls)]
@@ -525,7 +521,7 @@ def test_gradients_that_are_not_known_are_named(calls: int, backward: bool, name
         assert not read_session(path, lambda: tmp_path).config.backward.enabled
 
 
-def test_gradients_of_an_lstm_cell_are_refused() -> None:
+def test_gradients_of_an_lstm_cell_are_refused():
     cell = torch.nn.LSTMCell(2, 3)
     with capture(cell, gradients=True) as captured:
         cell(torch.randn(1, 2))[0].sum().backward()
@@ -533,7 +529,7 @@ def test_gradients_of_an_lstm_cell_are_refused() -> None:
     assert "LSTMCell" in captured.skipped["LSTMCell"]
 
 
-def test_calls_without_gradients_have_none() -> None:
+def test_calls_without_gradients_have_none():
     module, x = torch.nn.GRU(2, 3), torch.randn(4, 1, 2)
     with capture(module, gradients=True) as captured:
         with torch.no_grad():

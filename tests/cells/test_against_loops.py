@@ -39,7 +39,7 @@ def program_values(layer: DrawnLayer, *, order: Order | None = None, backward: b
 
 @pytest.mark.parametrize("name", ALL_CELLS)
 @given(data=st.data())
-def test_a_step_equals_the_papers_equations(name: str, data: st.DataObject) -> None:
+def test_a_step_equals_the_papers_equations(name, data):
     layer = data.draw(drawn_layers(ALL_CELLS[name]))
     state = layer.state
     expected = cell_values(name, layer.parameters, layer.x, state)
@@ -56,9 +56,7 @@ def test_a_step_equals_the_papers_equations(name: str, data: st.DataObject) -> N
     order=st.sampled_from(["samples", "features", None]),
     dtype=st.sampled_from(["float32", "float64"]),
 )
-def test_a_program_computes_every_value(
-    name: str, data: st.DataObject, backward: bool, order: Order | None, dtype: str
-) -> None:
+def test_a_program_computes_every_value(name, data, backward, order, dtype):
     layer = data.draw(drawn_layers(ALL_CELLS[name])).in_type(dtype)
     out, final = program_values(layer, order=order, backward=backward)
     expected = cell_values(name, layer.parameters, layer.x, layer.state, backward=backward)
@@ -71,7 +69,7 @@ def test_a_program_computes_every_value(
 
 @pytest.mark.parametrize("name", ALL_CELLS)
 @given(data=st.data(), backward=st.booleans())
-def test_bounded_values_are_those_of_the_step_and_bounds_hold(name: str, data: st.DataObject, backward: bool) -> None:
+def test_bounded_values_are_those_of_the_step_and_bounds_hold(name, data, backward):
     """A float32 engine is within four bounds of the values that follow from its own previous state."""
     layer = data.draw(drawn_layers(ALL_CELLS[name])).in_type("float32")
     out, _ = program_values(layer, backward=backward)
@@ -87,7 +85,7 @@ def test_bounded_values_are_those_of_the_step_and_bounds_hold(name: str, data: s
 
 @pytest.mark.parametrize("name", ALL_CELLS)
 @given(data=st.data())
-def test_bounded_values_from_exact_states_equal_the_oracle(name: str, data: st.DataObject) -> None:
+def test_bounded_values_from_exact_states_equal_the_oracle(name, data):
     layer = data.draw(drawn_layers(ALL_CELLS[name]))
     expected = cell_values(name, layer.parameters, layer.x, layer.state)
     bounded = BoundedLayer(layer.cell, layer.parameters)
@@ -100,7 +98,7 @@ def test_bounded_values_from_exact_states_equal_the_oracle(name: str, data: st.D
 
 @pytest.mark.parametrize("name", ALL_CELLS)
 @given(data=st.data())
-def test_the_arithmetic_of_a_unit_is_that_of_the_oracle(name: str, data: st.DataObject) -> None:
+def test_the_arithmetic_of_a_unit_is_that_of_the_oracle(name, data):
     layer = data.draw(drawn_layers(ALL_CELLS[name]))
     expected = cell_values(name, layer.parameters, layer.x[:1], layer.state)
     state = {key: array[0] for key, array in layer.state.items()}
@@ -119,7 +117,7 @@ def test_the_arithmetic_of_a_unit_is_that_of_the_oracle(name: str, data: st.Data
 
 @pytest.mark.parametrize("name", ALL_CELLS)
 @given(data=st.data())
-def test_the_source_of_a_notebook_computes_the_same(name: str, data: st.DataObject) -> None:
+def test_the_source_of_a_notebook_computes_the_same(name, data):
     layer = data.draw(drawn_layers(ALL_CELLS[name]))
     expected = cell_values(name, layer.parameters, layer.x, layer.state)
     lines = code_lines(layer.cell, "l0_")
@@ -135,13 +133,13 @@ def test_the_source_of_a_notebook_computes_the_same(name: str, data: st.DataObje
 FUNCTIONS = {**ACTIVATIONS, "leaky_relu of a negative slope": ACTIVATIONS["leaky_relu"].with_constants(-0.3)}
 
 
-def oracle_of(activation: Activation, clip: float | None = None):  # type: ignore[no-untyped-def]
+def oracle_of(activation: Activation, clip: float | None = None):
     return function(activation.name, activation.alpha, activation.beta, clip)
 
 
 @pytest.mark.parametrize("clip", [None, 0.4])
 @pytest.mark.parametrize(("name", "cell"), [*zip(FUNCTIONS, cycle(("rnn_tanh", "lstm", "gru")), strict=False)])
-def test_every_activation_in_every_role(cell: str, name: str, clip: float | None) -> None:
+def test_every_activation_in_every_role(cell, name, clip):
     activation = FUNCTIONS[name]
     for role, _ in CELLS[cell].activations:
         changed = CELLS[cell].with_activations(**{role: activation})
@@ -167,7 +165,7 @@ _DEFAULT_NAMES = {"gate": "sigmoid", "candidate": "tanh", "output": "tanh", "act
 
 
 @pytest.mark.nightly
-def test_a_layer_with_many_samples_and_blocks_of_time() -> None:
+def test_a_layer_with_many_samples_and_blocks_of_time():
     """Long enough that the input parts are computed in several blocks, in both directions and orders."""
     for name in ("lstm", "gru_reset_before", "lstm_projection"):
         layer = draw_layer(
@@ -185,7 +183,7 @@ def test_a_layer_with_many_samples_and_blocks_of_time() -> None:
                 np.testing.assert_allclose(found[0][0]["h"][t], state["h"], rtol=0.0, atol=2e-5)
 
 
-def test_constants_in_float32() -> None:
+def test_constants_in_float32():
     rounded = Activation("scaled_tanh", 0.1, 0.7).in_float32()
     assert (rounded.name, rounded.alpha, rounded.beta) == ("scaled_tanh", np.float32(0.1), np.float32(0.7))
     assert Activation("elu", 1.0).in_float32() == Activation("elu", 1.0)
@@ -194,7 +192,7 @@ def test_constants_in_float32() -> None:
 @pytest.mark.parametrize(
     "name", ["sigmoid", "tanh", "relu", "leaky_relu", "elu", "softsign", "softplus", "gelu", "exponential", "hard_tanh"]
 )
-def test_activations_of_another_library_are_those_of_the_papers(name: str) -> None:
+def test_activations_of_another_library_are_those_of_the_papers(name):
     library = NamedFunctions(lambda x, w: x @ w.T, np.vectorize(logistic), np.vectorize(math.erf), np)
     activation = ACTIVATIONS[name]
     x = np.linspace(-3.0, 3.0, 25)

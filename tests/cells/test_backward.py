@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rnnviz.cells import CellSpec, Gate, ParameterSpec, Step, Values
+from rnnviz.cells import CellSpec, Gate, ParameterSpec, Step
 from rnnviz.cells.activations import ACTIVATIONS, tanh
 from rnnviz.cells.gru import GRU, GRU_RESET_BEFORE
 from rnnviz.cells.interpreters import generator, numpy_backward
@@ -64,14 +64,14 @@ def assert_gradients(layer: DrawnLayer) -> None:
 
 
 @pytest.mark.parametrize("name", ALL_CELLS)
-def test_gradients_of_everything_that_a_layer_reads(name: str) -> None:
+def test_gradients_of_everything_that_a_layer_reads(name):
     assert_gradients(draw_layer(ALL_CELLS[name], timesteps=3, batch_size=2, hidden_size=3))
 
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("name", ALL_CELLS)
 @given(data=st.data())
-def test_gradients_of_drawn_layers(name: str, data: st.DataObject) -> None:
+def test_gradients_of_drawn_layers(name, data):
     assert_gradients(data.draw(drawn_layers(ALL_CELLS[name])))
 
 
@@ -82,17 +82,17 @@ def test_gradients_of_drawn_layers(name: str, data: st.DataObject) -> None:
     ),
 )
 @pytest.mark.parametrize("cell", [LSTM, GRU], ids=lambda cell: cell.name)
-def test_gradients_of_every_activation(cell: CellSpec, name: str) -> None:
+def test_gradients_of_every_activation(cell, name):
     changed = cell.with_activations(**{role: ACTIVATIONS[name] for role, _ in cell.activations})
     assert_gradients(draw_layer(changed, seed=5, timesteps=2, batch_size=1, input_size=2, hidden_size=2, scale=0.4))
 
 
-def test_gradients_of_a_clipped_cell() -> None:
+def test_gradients_of_a_clipped_cell():
     assert_gradients(draw_layer(LSTM_PEEPHOLE.with_clip(0.5), seed=2, timesteps=3, batch_size=2, hidden_size=3))
 
 
-def test_gradients_of_a_cell_of_parameters_alone() -> None:
-    def step(u: Values, v: Values, state: Values, p: Values) -> Step:
+def test_gradients_of_a_cell_of_parameters_alone():
+    def step(u, v, state, p):
         return Step(h=p.w @ tanh(p.y))
 
     own = ParameterSpec("y"), ParameterSpec("w", ("H", "H"), "weight")
@@ -100,7 +100,7 @@ def test_gradients_of_a_cell_of_parameters_alone() -> None:
 
 
 @pytest.mark.parametrize("cell", [LSTM, GRU_RESET_BEFORE], ids=lambda cell: cell.name)
-def test_a_block_goes_on_from_the_one_after_it(cell: CellSpec) -> None:
+def test_a_block_goes_on_from_the_one_after_it(cell):
     """Two blocks give what one gives, and without truncation the same as with a cut that carries nothing."""
     layer = draw_layer(cell, timesteps=6)
     direct, final = random_loss(layer)
@@ -124,7 +124,7 @@ def test_a_block_goes_on_from_the_one_after_it(cell: CellSpec) -> None:
     assert not np.array_equal(whole.before["h"], cut.before["h"])
 
 
-def test_gradients_of_the_parts_of_a_gate() -> None:
+def test_gradients_of_the_parts_of_a_gate():
     """Where u is added to v, both have one gradient; the reset gate scales that of v.n; recurrent() leaves v alone."""
     direct, final = random_loss(draw_layer(LSTM))
     lstm = gradients_of(draw_layer(LSTM), direct, final)
@@ -138,7 +138,7 @@ def test_gradients_of_the_parts_of_a_gate() -> None:
 
 @pytest.mark.parametrize("way", ["tiles", "features"])
 @pytest.mark.parametrize("name", ["lstm", "gru", "lstm_projection", "gru_reset_before"])
-def test_the_memory_order_changes_no_gradient(name: str, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_memory_order_changes_no_gradient(name, way, monkeypatch):
     layer = draw_layer(ALL_CELLS[name], hidden_size=4, projection_size=2 if name == "lstm_projection" else None)
     direct, final = random_loss(layer)
     expected = gradients_of(layer, direct, final)
@@ -154,7 +154,7 @@ def test_the_memory_order_changes_no_gradient(name: str, way: str, monkeypatch: 
 
 
 @pytest.mark.parametrize("cell", [LSTM, GRU], ids=lambda cell: cell.name)
-def test_the_order_of_the_steps_in_memory_changes_no_gradient(cell: CellSpec) -> None:
+def test_the_order_of_the_steps_in_memory_changes_no_gradient(cell):
     layer = draw_layer(cell, timesteps=6)
     direct, final = random_loss(layer)
     expected, states = gradients_of(layer, direct, final, pass_on={4: pass_nothing}), stepwise_states(layer)
@@ -173,7 +173,7 @@ def test_the_order_of_the_steps_in_memory_changes_no_gradient(cell: CellSpec) ->
 
 
 @pytest.mark.parametrize("name", ALL_CELLS)
-def test_known_gates_change_no_gradient(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_known_gates_change_no_gradient(name, monkeypatch):
     """Gates that the forward pass stored are not computed again, and rows are computed in parts of any length."""
     layer = draw_layer(ALL_CELLS[name])
     direct, final = random_loss(layer)

@@ -43,7 +43,7 @@ def followed(layer: DrawnLayer, hidden: np.ndarray, names: tuple[str, ...] = (),
 
 @pytest.mark.parametrize("backward", [False, True])
 @pytest.mark.parametrize("name", ALL_CELLS)
-def test_values_of_a_block_are_those_of_the_oracle(name: str, backward: bool) -> None:
+def test_values_of_a_block_are_those_of_the_oracle(name, backward):
     layer = draw_layer(ALL_CELLS[name], seed=4, timesteps=5)
     expected = cell_values(name, layer.parameters, layer.x, layer.state, backward=backward)
     found = followed(layer, expected["h"], tuple(trace(layer.cell).values), backward=backward)
@@ -53,7 +53,7 @@ def test_values_of_a_block_are_those_of_the_oracle(name: str, backward: bool) ->
         np.testing.assert_allclose(found[key], array, rtol=0.0, atol=1e-12, err_msg=key)
 
 
-def test_the_last_states_of_a_block_are_a_copy() -> None:
+def test_the_last_states_of_a_block_are_a_copy():
     layer = draw_layer(ALL_CELLS["lstm"])
     hidden = cell_values("lstm", layer.parameters, layer.x, layer.state)["h"]
     found = followed(layer, hidden)
@@ -69,7 +69,7 @@ def state_by_a_product(u: Values, v: Values, state: Values, p: Values) -> Step:
 
 
 @pytest.mark.parametrize("backward", [False, True])
-def test_a_carried_state_may_read_all_units_of_the_previous_one(backward: bool) -> None:
+def test_a_carried_state_may_read_all_units_of_the_previous_one(backward):
     cell = CellSpec("x", "", state_by_a_product, LSTM.gates[:1] + LSTM.gates[2:3], states=LSTM.states)
     layer = draw_layer(cell, timesteps=4)
     p, state, order = layer.parameters, layer.state, slice(None, None, -1 if backward else 1)
@@ -90,7 +90,7 @@ def four_states(u: Values, v: Values, state: Values, p: Values) -> Step:
 
 
 @pytest.mark.parametrize("backward", [False, True])
-def test_carried_states_of_every_kind(backward: bool) -> None:
+def test_carried_states_of_every_kind(backward):
     states = tuple(map(StateSpec, "hcmk"))
     cell = CellSpec("x", "", four_states, LSTM.gates[:1] + LSTM.gates[2:3], states=states)
     layer = draw_layer(cell, timesteps=4)
@@ -105,7 +105,7 @@ def test_carried_states_of_every_kind(backward: bool) -> None:
         np.testing.assert_allclose(found[name], array, rtol=0.0, atol=1e-13, err_msg=name)
 
 
-def test_rows_of_gates_in_another_order() -> None:
+def test_rows_of_gates_in_another_order():
     rows = np.arange(8.0).reshape(4, 2)
     expected = [[4.0, 5.0], [6.0, 7.0], [0.0, 0.0], [0.0, 0.0], [0.0, 1.0], [2.0, 3.0]]
     np.testing.assert_array_equal(reordered_rows(rows, ("i", "o"), ("o", "f", "i")), expected)

@@ -1,7 +1,5 @@
 """Rounding bounds: true of what float32 and float64 programs compute."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -47,7 +45,7 @@ def ours(
 
 @pytest.mark.parametrize("clip", [None, 0.25])
 @pytest.mark.parametrize("name", sorted(ALL_CELLS))
-def test_hidden_values_are_within_the_limits_of_the_cell(name: str, clip: float | None) -> None:
+def test_hidden_values_are_within_the_limits_of_the_cell(name, clip):
     cell = ALL_CELLS[name] if clip is None else ALL_CELLS[name].with_clip(clip)
     layer = draw_layer(cell, timesteps=20, scale=3.0)
     own = traced(layer)
@@ -57,7 +55,7 @@ def test_hidden_values_are_within_the_limits_of_the_cell(name: str, clip: float 
 
 
 @pytest.mark.parametrize("name", ["lstm", "lstm_peephole"])
-def test_hidden_values_narrow_a_cell_state_that_is_not_recorded(name: str) -> None:
+def test_hidden_values_narrow_a_cell_state_that_is_not_recorded(name):
     layer = draw_layer(ALL_CELLS[name], timesteps=400, scale=0.3)
     # It forgets nothing, so that the bound of c grows with every step.
     layer.parameters["i2h_bias"][:8] = np.repeat([-4.0, 12.0], 4)
@@ -70,14 +68,14 @@ def test_hidden_values_narrow_a_cell_state_that_is_not_recorded(name: str) -> No
 
 
 @pytest.mark.parametrize("name", ["lstm_projection", "gru_reset_before"])
-def test_units_of_a_step_that_mixes_them_need_all(name: str) -> None:
+def test_units_of_a_step_that_mixes_them_need_all(name):
     layer = draw_layer(CELLS[name])
     with pytest.raises(ValueError, match="computed from others"):
         BoundedLayer(layer.cell, layer.parameters, np.array([0]))
 
 
 @pytest.mark.parametrize("name", ["rnn_tanh", "lstm", "lstm_peephole", "lstm_coupled", "gru"])
-def test_some_units_are_computed_as_among_all(name: str) -> None:
+def test_some_units_are_computed_as_among_all(name):
     layer = draw_layer(CELLS[name], timesteps=30)
     own, units = traced(layer), np.array([1, 3])
     some, every = ours(layer, own, units), ours(layer, own, None)
@@ -86,7 +84,7 @@ def test_some_units_are_computed_as_among_all(name: str) -> None:
         np.testing.assert_allclose(value.bound, every[key].bound[..., units], rtol=1e-6)
 
 
-def test_a_wrong_state_is_outside_and_makes_no_later_step_wrong() -> None:
+def test_a_wrong_state_is_outside_and_makes_no_later_step_wrong():
     layer = draw_layer(LSTM, timesteps=60, hidden_size=8).in_type("float32")
     # No other step reads the wrong value.
     layer.parameters["h2h_weight"][:] = 0.0
@@ -98,7 +96,7 @@ def test_a_wrong_state_is_outside_and_makes_no_later_step_wrong() -> None:
     assert outside.sum() == 1
 
 
-def test_overflow_of_an_exponential_is_unknown() -> None:
+def test_overflow_of_an_exponential_is_unknown():
     value = exact(np.array([80.0, 100.0, np.inf]), 2.0**-23).activated(ACTIVATIONS["exponential"])
     assert np.isfinite(value.bound[0])
     assert np.isposinf(value.bound[1])
@@ -106,7 +104,7 @@ def test_overflow_of_an_exponential_is_unknown() -> None:
 
 
 @pytest.mark.parametrize("bound", [0.0, 2.0**-20])
-def test_limits_by_the_output_hold_the_state_and_are_tight(bound: float) -> None:
+def test_limits_by_the_output_hold_the_state_and_are_tight(bound):
     """c is between the limits that h = o · tanh(c) gives, whatever an engine's rounding and the error of o were."""
     generator, eps = np.random.default_rng(3), 2.0**-23
     layer = BoundedLayer(LSTM, draw_layer(LSTM).in_type("float32").parameters)
@@ -122,7 +120,7 @@ def test_limits_by_the_output_hold_the_state_and_are_tight(bound: float) -> None
     assert ((high - low)[reach < slope / 10] <= 2.5 * (reach / slope)[reach < slope / 10]).all()
 
 
-def test_limits_by_a_closed_output_gate_are_infinite() -> None:
+def test_limits_by_a_closed_output_gate_are_infinite():
     layer = BoundedLayer(LSTM, draw_layer(LSTM).parameters)
     low, high = _limits_by_output(layer, BoundedArray(np.full(1, 1e-9), np.full(1, 1e-9), 2.0**-23), np.zeros(1))
     assert (low[0], high[0]) == (-np.inf, np.inf)
@@ -134,7 +132,7 @@ def unsquashed(u: Values, v: Values, state: Values, p: Values) -> Step:
     return Step(c=h + u.h, h=h)
 
 
-def test_a_state_that_is_not_h_has_no_limits() -> None:
+def test_a_state_that_is_not_h_has_no_limits():
     cell = CellSpec("unsquashed", "", unsquashed, (Gate("h", ""),), states=LSTM.states)
     low, high = BoundedLayer(cell, draw_layer(cell).parameters).hidden_limits(np.ones((2, 4)))
     assert np.isneginf(low).all()
@@ -146,7 +144,7 @@ def shared_parts(u: Values, v: Values, state: Values, p: Values) -> Step:
     return Step(h=tanh(u.a + v.a), x=u.a * v.a)
 
 
-def test_the_sum_of_two_parts_has_their_bounds_alone() -> None:
+def test_the_sum_of_two_parts_has_their_bounds_alone():
     cell = CellSpec("shared", "", shared_parts, (Gate("a", ""),))
     layer = draw_layer(cell).in_type("float32")
     bounded = BoundedLayer(cell, layer.parameters)
@@ -158,7 +156,7 @@ def test_the_sum_of_two_parts_has_their_bounds_alone() -> None:
 
 
 @pytest.mark.parametrize("stored_as", ["", "float16"])
-def test_rounding_of_recorded_values_widens_the_bounds_of_what_reads_them(stored_as: str) -> None:
+def test_rounding_of_recorded_values_widens_the_bounds_of_what_reads_them(stored_as):
     """By half a unit in the last place of every term, an eighth of which is in each of the eight bounds."""
     layer = draw_layer(CELLS["rnn_tanh"], timesteps=2).in_type("float32")
     hidden = layer.before(traced(layer)["h"])
@@ -175,7 +173,7 @@ def halved(u: Values, v: Values, state: Values, p: Values) -> Step:
     return Step(h=0.5 * state.h)
 
 
-def test_a_step_that_reads_no_rows() -> None:
+def test_a_step_that_reads_no_rows():
     cell = CellSpec("halved", "", halved, (Gate("a", ""),), recurrent_gates=())
     layer = draw_layer(cell)
     before = layer.before(traced(layer)["h"])
@@ -184,7 +182,7 @@ def test_a_step_that_reads_no_rows() -> None:
     np.testing.assert_allclose(values["h"].bound, 2.0**-52 * np.abs(0.5 * before), rtol=1e-9)
 
 
-def test_the_scale_of_hidden_values_is_their_largest_magnitude_after_zeros() -> None:
+def test_the_scale_of_hidden_values_is_their_largest_magnitude_after_zeros():
     assert BoundedLayer(LSTM, draw_layer(LSTM).parameters).hidden_scale == 1.0
     assert BoundedLayer(RNN_RELU, draw_layer(RNN_RELU).parameters).hidden_scale == np.inf
     layer = draw_layer(LSTM_PROJECTION)
@@ -194,7 +192,7 @@ def test_the_scale_of_hidden_values_is_their_largest_magnitude_after_zeros() -> 
 
 
 @pytest.mark.parametrize("stored_as", ["", "float16"])
-def test_a_recorded_state_is_taken_with_its_own_rounding(stored_as: str) -> None:
+def test_a_recorded_state_is_taken_with_its_own_rounding(stored_as):
     """After 17 steps: within eight roundings of the engine's type, and of the type it was stored in."""
     layer = draw_layer(LSTM, timesteps=17, scale=0.3).in_type("float32")
     layer.parameters["i2h_bias"][4:8] = 12.0
@@ -226,7 +224,7 @@ def gate_of_all_units(u: Values, v: Values, state: Values, p: Values) -> Step:
 
 
 @pytest.mark.parametrize("step", [gate_of_both_states, gate_of_all_units])
-def test_an_output_gate_that_reads_states_narrows_c(step: Callable[..., Step]) -> None:
+def test_an_output_gate_that_reads_states_narrows_c(step):
     w = ParameterSpec("w", ("H", "H"), "weight")
     cell = CellSpec("both", "", step, tuple(Gate(k, k) for k in "igo"), states=LSTM.states, parameters=(w,))
     layer = draw_layer(cell, timesteps=170, scale=0.3).in_type("float32")
@@ -236,7 +234,7 @@ def test_an_output_gate_that_reads_states_narrows_c(step: Callable[..., Step]) -
     assert (np.abs(own["c"] - narrow["c"].value) <= ALLOWED * narrow["c"].bound).all()
 
 
-def test_what_is_unknown_stays_so_in_a_matrix_product() -> None:
+def test_what_is_unknown_stays_so_in_a_matrix_product():
     """Also where its weight is 0: the product is 0 of any number, but a NaN of infinity."""
     layer = draw_layer(LSTM_PROJECTION)
     layer.parameters["h2r_weight"][0] = 0.0
@@ -250,7 +248,7 @@ def test_what_is_unknown_stays_so_in_a_matrix_product() -> None:
     assert np.isfinite(product.bound[0]).all()
 
 
-def test_a_state_that_is_read_has_the_bound_of_its_storage() -> None:
+def test_a_state_that_is_read_has_the_bound_of_its_storage():
     layer = draw_layer(GRU).in_type("float32")
     before = layer.before(traced(layer)["h"])
     bounded = BoundedLayer(GRU, layer.parameters, None, 0.0, "float16", "")

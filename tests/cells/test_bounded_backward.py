@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from rnnviz.cells import CELLS, CellSpec
-from rnnviz.cells.activations import ACTIVATIONS, Activation, relu
+from rnnviz.cells.activations import ACTIVATIONS, relu
 from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
 from rnnviz.cells.interpreters.bounded_backward import BoundedBackward, BoundedGradients
 from rnnviz.cells.interpreters.numpy_backward import LayerGradients, NumpyBackward
@@ -96,7 +96,7 @@ def draw(cell: CellSpec, seed: int, dtype: str = "float32", timesteps: int = 10,
 
 @pytest.mark.parametrize("name", ALL_CELLS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_correct_backward_passes_are_within_the_bounds(name: str, dtype: str) -> None:
+def test_correct_backward_passes_are_within_the_bounds(name, dtype):
     """With the engine's own gradients of c, or with carried ones."""
     for seed in range(2):
         computed = BackwardPass.of(draw(ALL_CELLS[name], seed, dtype), seed)
@@ -108,7 +108,7 @@ def test_correct_backward_passes_are_within_the_bounds(name: str, dtype: str) ->
 @pytest.mark.parametrize(
     "seeds", [range(20), pytest.param(range(20, 300), marks=pytest.mark.slow)], ids=["few", "many"]
 )
-def test_correct_backward_passes_of_random_cells(seeds: range) -> None:
+def test_correct_backward_passes_of_random_cells(seeds):
     for seed in seeds:
         computed = BackwardPass.of(draw(random_cell(seed), seed))
         for own in (True, False):
@@ -116,7 +116,7 @@ def test_correct_backward_passes_of_random_cells(seeds: range) -> None:
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS.values(), ids=ACTIVATIONS)
-def test_correct_backward_passes_with_every_activation(activation: Activation) -> None:
+def test_correct_backward_passes_with_every_activation(activation):
     for cell in (CELLS["lstm"], CELLS["gru"]):
         for role, _ in cell.activations:
             changed = cell.with_activations(**{role: activation})
@@ -126,7 +126,7 @@ def test_correct_backward_passes_with_every_activation(activation: Activation) -
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru", "rnn_tanh", "lstm_projection", "gru_reset_before", "lstm_peephole"])
-def test_other_backward_passes_are_not(name: str) -> None:
+def test_other_backward_passes_are_not(name):
     """A gradient that is off by a ten-thousandth is found at its own step, and that of a parameter by a thousandth."""
     computed = BackwardPass.of(draw(CELLS[name], 0))
     h = computed.found.states["h"]
@@ -139,7 +139,7 @@ def test_other_backward_passes_are_not(name: str) -> None:
     assert min(off[parameter] for parameter in computed.layer.parameters) > ALLOWED
 
 
-def test_the_slope_within_a_kink_is_unknown() -> None:
+def test_the_slope_within_a_kink_is_unknown():
     """The bound of relu's slope is its jump where the sign of the argument is not known, and where it is 0."""
     p = BoundedArray(np.array([0.0, 1e-8, -1e-8, 1.0, -1.0, 0.0]), np.array([*np.full(5, 1e-7), 0.0]), 2.0**-23)
     slopes = p.slopes(relu, p.activated(relu))
@@ -148,7 +148,7 @@ def test_the_slope_within_a_kink_is_unknown() -> None:
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS.values(), ids=ACTIVATIONS)
-def test_eight_bounds_of_a_slope_hold_it_within_eight_bounds_of_the_argument(activation: Activation) -> None:
+def test_eight_bounds_of_a_slope_hold_it_within_eight_bounds_of_the_argument(activation):
     generator = np.random.default_rng(0)
     p = BoundedArray(generator.uniform(-4.0, 4.0, 4000), 10.0 ** generator.uniform(-8.0, -0.3, 4000), 2.0**-23)
     slopes = p.slopes(activation, p.activated(activation))

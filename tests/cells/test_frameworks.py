@@ -34,7 +34,7 @@ def assert_agrees(layer: DrawnLayer, expected: dict[str, np.ndarray], tolerance:
 
 @pytest.mark.parametrize("name", TORCH_CELLS)
 @given(data=st.data(), dtype=st.sampled_from(["float32", "float64"]))
-def test_torch(name: str, data: st.DataObject, dtype: str) -> None:
+def test_torch(name, data, dtype):
     torch_cells = pytest.importorskip("tests.oracles.torch_cells", exc_type=ImportError)
     layer = data.draw(drawn_layers(CELLS[name]).filter(projects_less)).in_type(dtype)
     expected = torch_cells.values_of_torch(name, layer.parameters, layer.x, layer.state)
@@ -49,7 +49,7 @@ def projects_less(layer: DrawnLayer) -> bool:
 
 @pytest.mark.parametrize("name", TORCH_CELLS)
 @given(data=st.data())
-def test_gradients_of_torch(name: str, data: st.DataObject) -> None:
+def test_gradients_of_torch(name, data):
     torch_cells = pytest.importorskip("tests.oracles.torch_cells", exc_type=ImportError)
     layer = data.draw(drawn_layers(CELLS[name]).filter(projects_less))
     generator = np.random.default_rng(0)
@@ -64,14 +64,14 @@ def test_gradients_of_torch(name: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("name", ONNX_CELLS)
 @given(data=st.data())
-def test_onnx_runtime(name: str, data: st.DataObject) -> None:
+def test_onnx_runtime(name, data):
     layer = data.draw(drawn_layers(CELLS[name])).in_type("float32")
     assert_agrees(layer, values_of_onnxruntime(name, layer.parameters, layer.x, layer.state), 2e-5)
 
 
 @pytest.mark.parametrize("clip", [0.2, 0.7])
 @pytest.mark.parametrize("name", ONNX_CELLS)
-def test_onnx_runtime_with_clip(name: str, clip: float) -> None:
+def test_onnx_runtime_with_clip(name, clip):
     layer = draw_layer(CELLS[name].with_clip(clip), timesteps=5, scale=0.8).in_type("float32")
     expected = values_of_onnxruntime(name, layer.parameters, layer.x, layer.state, clip=clip)
     assert_agrees(layer, expected, 2e-5)
@@ -97,9 +97,7 @@ ONNX_DEFAULTS = {"activation": "Tanh", "gate": "Sigmoid", "candidate": "Tanh", "
 
 @pytest.mark.parametrize("name", ROLES)
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=lambda entry: entry[0])
-def test_onnx_runtime_with_activations(
-    name: str, activation: tuple[str, float | None, float | None, a.Activation]
-) -> None:
+def test_onnx_runtime_with_activations(name, activation):
     theirs, alpha, beta, ours = activation
     for role in ROLES[name]:
         layer = draw_layer(CELLS[name].with_activations(**{role: ours}), timesteps=3, scale=0.4).in_type("float32")
@@ -108,7 +106,7 @@ def test_onnx_runtime_with_activations(
         assert_agrees(layer, expected, 3e-5)
 
 
-def test_the_oracles_would_see_another_cell() -> None:
+def test_the_oracles_would_see_another_cell():
     """The comparison above is not one of a cell with itself."""
     layer = draw_layer(CELLS["gru"]).in_type("float32")
     other: CellSpec = CELLS["gru_reset_before"]

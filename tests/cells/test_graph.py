@@ -16,7 +16,7 @@ from rnnviz.cells.lstm import LSTM, LSTM_PEEPHOLE, LSTM_PROJECTION
 from tests.cells.layers import ALL_CELLS, draw_layer
 
 
-def graph_of(step, gates: str = "a b", states: str = "h", parameters: tuple[ParameterSpec, ...] = ()) -> Graph:  # type: ignore[no-untyped-def]
+def graph_of(step, gates: str = "a b", states: str = "h", parameters: tuple[ParameterSpec, ...] = ()) -> Graph:
     """The graph of a cell with that step."""
     symbols = tuple(Gate(symbol, symbol) for symbol in gates.split())
     return trace(CellSpec("x", "x", step, symbols, states=tuple(map(StateSpec, states.split())), parameters=parameters))
@@ -38,16 +38,14 @@ INTERVALS = st.tuples(st.integers(-4, 4), st.integers(-4, 4)).map(lambda ends: t
 
 @pytest.mark.parametrize("op", BINARY)
 @given(a=INTERVALS, b=INTERVALS)
-def test_limits_of_an_operation_are_its_extremes_over_the_corners(
-    op: str, a: tuple[float, float], b: tuple[float, float]
-) -> None:
+def test_limits_of_an_operation_are_its_extremes_over_the_corners(op, a, b):
     node = BINARY[op].values["h"]
     corners = [{"+": x + y, "-": x - y, "*": x * y}[op] for x in a for y in b]
     low, high = value_limits(node, dict(zip(node.args, (a, b), strict=True)))
     assert (float(low), float(high)) == (min(corners), max(corners))
 
 
-def test_zero_times_no_limit_is_zero() -> None:
+def test_zero_times_no_limit_is_zero():
     times = BINARY["*"].values["h"]
     left, right = times.args
     for known, expected in (
@@ -60,7 +58,7 @@ def test_zero_times_no_limit_is_zero() -> None:
 
 @pytest.mark.parametrize("name", ALL_CELLS)
 @pytest.mark.parametrize("scale", [0.5, 3.0])
-def test_every_value_of_a_step_is_within_its_limits(name: str, scale: float) -> None:
+def test_every_value_of_a_step_is_within_its_limits(name, scale):
     layer = draw_layer(ALL_CELLS[name], seed=6, batch_size=50, scale=scale)
     values = step_values(layer.cell, layer.parameters, layer.x[0], layer.state)
     graph = trace(layer.cell)
@@ -77,29 +75,29 @@ def test_every_value_of_a_step_is_within_its_limits(name: str, scale: float) -> 
         assert (value <= high).all(), key
 
 
-def test_a_weighted_mean_is_within_its_operands() -> None:
+def test_a_weighted_mean_is_within_its_operands():
     """(1 - z) n + z h is never outside of n and h, whichever is written first."""
 
-    def mean(u: Values, v: Values, state: Values, p: Values) -> Step:
+    def mean(u, v, state, p):
         z, n = sigmoid(u.a), tanh(u.b)
         return Step(h=(1 - z) * n + z * state.h)
 
-    def turned(u: Values, v: Values, state: Values, p: Values) -> Step:
+    def turned(u, v, state, p):
         z, n = sigmoid(u.a), tanh(u.b)
         return Step(h=state.h * z + n * (1 - z))
 
-    def not_one(u: Values, v: Values, state: Values, p: Values) -> Step:
+    def not_one(u, v, state, p):
         z, n = sigmoid(u.a), tanh(u.b)
         return Step(h=(2 - z) * n + z * state.h)
 
-    def unlimited(u: Values, v: Values, state: Values, p: Values) -> Step:
+    def unlimited(u, v, state, p):
         z, n = relu(u.a), tanh(u.b)
         return Step(h=(1 - z) * n + z * state.h)
 
-    def limits(step) -> tuple[float, float]:  # type: ignore[no-untyped-def]
+    def limits(step):
         graph = graph_of(step)
         h = next(node for node in graph.nodes if node.op == "state")
-        return tuple(map(float, value_limits(graph.values["h"], {h: (-0.5, 3.0)})))  # type: ignore[return-value]
+        return tuple(map(float, value_limits(graph.values["h"], {h: (-0.5, 3.0)})))
 
     assert limits(mean) == (-1.0, 3.0)
     assert limits(turned) == (-1.0, 3.0)
@@ -112,10 +110,10 @@ def test_a_weighted_mean_is_within_its_operands() -> None:
     ("weight", "expected"),
     [((0.0, 1.0), (-1.0, 3.0)), ((0.25, 0.5), (-1.0, 3.0)), ((0.0, 2.0), (-4.0, 8.0)), ((-1.0, 1.0), (-5.0, 7.0))],
 )
-def test_a_mean_by_a_weight_of_known_limits(weight: tuple[float, float], expected: tuple[float, float]) -> None:
+def test_a_mean_by_a_weight_of_known_limits(weight, expected):
     """Between its operands for weights between 0 and 1; else the corners of (1 - z) a + z b, each term by itself."""
 
-    def step(u: Values, v: Values, state: Values, p: Values) -> Step:
+    def step(u, v, state, p):
         return Step(h=(1 - u.a) * u.b + u.a * state.h)
 
     graph = graph_of(step)
@@ -124,7 +122,7 @@ def test_a_mean_by_a_weight_of_known_limits(weight: tuple[float, float], expecte
     assert tuple(map(float, found)) == expected
 
 
-def test_limits_of_a_matrix_product() -> None:
+def test_limits_of_a_matrix_product():
     graph = trace(LSTM_PROJECTION)
     weight = np.array([[1.0, -2.0], [0.5, 0.0]])
     matrix = next(node for node in graph.nodes if node.op == "parameter")
@@ -138,7 +136,7 @@ def test_limits_of_a_matrix_product() -> None:
 
 
 @pytest.mark.parametrize("name", ALL_CELLS)
-def test_a_pre_activation_is_the_argument_of_the_activation(name: str) -> None:
+def test_a_pre_activation_is_the_argument_of_the_activation(name):
     cell = ALL_CELLS[name]
     graph = trace(cell)
     for key, node in graph.values.items():
@@ -147,8 +145,8 @@ def test_a_pre_activation_is_the_argument_of_the_activation(name: str) -> None:
         assert before is None or node.args == (before,)
 
 
-def test_a_pre_activation_may_be_a_named_value_that_an_activation_gives() -> None:
-    def step(u: Values, v: Values, state: Values, p: Values) -> Step:
+def test_a_pre_activation_may_be_a_named_value_that_an_activation_gives():
+    def step(u, v, state, p):
         a = sigmoid(u.a + v.a)
         return Step(a=a, h=tanh(a))
 
@@ -156,7 +154,7 @@ def test_a_pre_activation_may_be_a_named_value_that_an_activation_gives() -> Non
     assert graph.pre_activation("h") is graph.values["a"]
 
 
-def test_c_decays_by_f_where_f_is_at_most_one_and_the_rest_has_a_limit() -> None:
+def test_c_decays_by_f_where_f_is_at_most_one_and_the_rest_has_a_limit():
     graph = trace(LSTM)
     assert graph.decay("c") == (graph.values["f"], 1.0)
     assert graph.decay("h") is None
@@ -166,8 +164,8 @@ def test_c_decays_by_f_where_f_is_at_most_one_and_the_rest_has_a_limit() -> None
     assert trace(LSTM.with_activations(gate=relu)).decay("c") is None
 
 
-def test_a_decay_is_found_in_any_order_of_the_operands() -> None:
-    def turned(u: Values, v: Values, state: Values, p: Values) -> Step:
+def test_a_decay_is_found_in_any_order_of_the_operands():
+    def turned(u, v, state, p):
         a, b = sigmoid(u.a + v.a), tanh(u.b + v.b)
         return Step(c=(b + b) + state.c * a, h=b)
 
@@ -176,17 +174,17 @@ def test_a_decay_is_found_in_any_order_of_the_operands() -> None:
     assert found is not None
     assert (found[0].activation, found[1]) == (sigmoid, 2.0)
 
-    def of_h(u: Values, v: Values, state: Values, p: Values) -> Step:
+    def of_h(u, v, state, p):
         a = sigmoid(u.a + v.a)
         return Step(c=a * state.h + a, h=a)
 
     assert graph_of(of_h, states="h c").decay("c") is None
 
 
-def test_dependence_is_on_a_value_itself_and_on_all_that_it_reads() -> None:
+def test_dependence_is_on_a_value_itself_and_on_all_that_it_reads():
     graph = trace(LSTM)
     reads = {
-        (name, other): graph.depends(graph.values[name], lambda node, other=other: node is graph.values[other])  # type: ignore[misc]
+        (name, other): graph.depends(graph.values[name], lambda node, other=other: node is graph.values[other])
         for name in "ifgoch"
         for other in "ifgoch"
     }
@@ -194,8 +192,8 @@ def test_dependence_is_on_a_value_itself_and_on_all_that_it_reads() -> None:
     assert {pair for pair, true in reads.items() if true} == expected
 
 
-def test_the_same_operation_on_the_same_values_is_one_node() -> None:
-    def step(u: Values, v: Values, state: Values, p: Values) -> Step:
+def test_the_same_operation_on_the_same_values_is_one_node():
+    def step(u, v, state, p):
         return Step(x=u.a + v.a, y=u.a + v.a, z=v.a + u.a, h=2 * u.a - 3 * u.a)
 
     values = graph_of(step, "a").values
@@ -204,10 +202,10 @@ def test_the_same_operation_on_the_same_values_is_one_node() -> None:
     assert [arg.args[0].number for arg in values["h"].args] == [2.0, 3.0]
 
 
-def test_numbers_as_either_operand_of_an_operation() -> None:
+def test_numbers_as_either_operand_of_an_operation():
     """1 - z, z - 1, 2 * z, z * 2, z + 1, 1 + z and -z are all of the algebra."""
 
-    def step(u, v, state, p):  # type: ignore[no-untyped-def]
+    def step(u, v, state, p):
         return Step(h=(1 - u.h) * 2 + (3 + v.h) - (u.h - 4) + 0.5 * v.h + True + -u.h)
 
     cell = CellSpec("numbers", "", step, (Gate("h", ""),))
@@ -245,14 +243,14 @@ OUTSIDE: dict[str, Callable[..., object]] = {
 
 
 @pytest.mark.parametrize("words", OUTSIDE)
-def test_what_a_step_does_outside_of_the_algebra_is_named(words: str) -> None:
+def test_what_a_step_does_outside_of_the_algebra_is_named(words):
     parameters = ParameterSpec("w", ("H",)), ParameterSpec("m", ("P", "H"), "weight")
     with pytest.raises(CellError) as caught:
         graph_of(OUTSIDE[words], "f n", parameters=parameters)
     assert words in str(caught.value)
 
 
-def test_what_a_cell_does_not_have_is_named() -> None:
+def test_what_a_cell_does_not_have_is_named():
     with pytest.raises(CellError, match=r"p\.w, but the cell declares none\.$"):
         graph_of(lambda u, v, state, p: Step(h=p.w))
     with pytest.raises(CellError, match=r"no activation q: it has gate, candidate, output\.$"):
@@ -260,8 +258,8 @@ def test_what_a_cell_does_not_have_is_named() -> None:
 
 
 @pytest.mark.parametrize("count", [300, 301])
-def test_a_step_has_at_most_300_operations(count: int) -> None:
-    def step(u: Values, v: Values, state: Values, p: Values) -> Step:
+def test_a_step_has_at_most_300_operations(count):
+    def step(u, v, state, p):
         h = u.a
         for _ in range(count):
             h = tanh(h)
@@ -274,7 +272,7 @@ def test_a_step_has_at_most_300_operations(count: int) -> None:
         graph_of(step)
 
 
-def test_partial_derivatives_of_an_lstm() -> None:
+def test_partial_derivatives_of_an_lstm():
     graph = trace(LSTM)
     h, c = backward_graph(graph).shared
     assert (h.symbols, c.symbols) == (("h",), ("c",))
@@ -290,14 +288,14 @@ def test_partial_derivatives_of_an_lstm() -> None:
     assert h.contributions.gradient not in h.contributions.read
 
 
-def test_a_product_is_a_shared_node() -> None:
+def test_a_product_is_a_shared_node():
     h, c = backward_graph(trace(LSTM_PROJECTION)).shared
     assert (h.is_product, c.is_product) == (True, False)
     assert h.contributions.gradient.shape == ("H",)
 
 
-def test_numbers_are_multiplied_and_added_at_once() -> None:
-    def step(u: Values, v: Values, state: Values, p: Values) -> Step:
+def test_numbers_are_multiplied_and_added_at_once():
+    def step(u, v, state, p):
         return Step(h=(0.5 - (0.25 - u.a)) + v.a + v.a)
 
     (h,) = backward_graph(trace(CellSpec("numbers", "", step, (Gate("a", ""),)))).shared

@@ -35,7 +35,7 @@ def jacobians_of(layer: DrawnLayer) -> StepJacobians:
 
 
 @pytest.mark.parametrize("cell", ALL_CELLS.values(), ids=ALL_CELLS)
-def test_every_cell(cell) -> None:
+def test_every_cell(cell):
     layer = draw_layer(cell)
     of = jacobians_of(layer)
     for symbols in (cell.state_symbols, cell.state_symbols[:1]):
@@ -46,7 +46,7 @@ def test_every_cell(cell) -> None:
 
 
 @given(st.sampled_from(sorted(ALL_CELLS)), st.integers(0, 2**32 - 1), st.integers(0, 2))
-def test_products_in_both_directions_have_the_same_matrix(name: str, seed: int, step: int) -> None:
+def test_products_in_both_directions_have_the_same_matrix(name, seed, step):
     layer = draw_layer(ALL_CELLS[name], seed)
     of, generator = jacobians_of(layer), np.random.default_rng(seed)
     change, owed = (
@@ -63,7 +63,7 @@ def test_products_in_both_directions_have_the_same_matrix(name: str, seed: int, 
         np.testing.assert_allclose(array, backward[symbol][at], rtol=1e-12, atol=1e-14)
 
 
-def test_a_large_jacobian_has_its_spectral_norm_within_a_thousandth() -> None:
+def test_a_large_jacobian_has_its_spectral_norm_within_a_thousandth():
     layer = draw_layer(LSTM, batch_size=5, hidden_size=80, scale=0.1)
     of = jacobians_of(layer)
     for symbols in (("h", "c"), ("h",)):
@@ -71,7 +71,7 @@ def test_a_large_jacobian_has_its_spectral_norm_within_a_thousandth() -> None:
         np.testing.assert_allclose(of.spectral_norms(symbols), exact, rtol=1e-3)
 
 
-def test_values_that_are_not_finite_give_nan() -> None:
+def test_values_that_are_not_finite_give_nan():
     layer = draw_layer(LSTM)
     layer.state["c"][1] = np.inf
     assert np.isnan(jacobians_of(layer).spectral_norms(("h", "c"))).tolist() == [False, True, False]

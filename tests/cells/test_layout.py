@@ -23,9 +23,7 @@ def by_sample(value: np.ndarray, order: Order) -> np.ndarray:
 @pytest.mark.parametrize("block_bytes", [1, 2 * 3 * 4 * 8 * 16, 1 << 22])
 @pytest.mark.parametrize("samples", [1, 15, 16])
 @both_orders
-def test_input_parts_come_in_blocks_in_the_order_of_computation(
-    order: Order, samples: int, block_bytes: int, backward: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_input_parts_come_in_blocks_in_the_order_of_computation(order, samples, block_bytes, backward, monkeypatch):
     for name in ("_BLOCK_BYTES", "_TILED_BLOCK_BYTES"):
         monkeypatch.setattr(layout, name, block_bytes)
     gates, size, features, steps = 3, 4, 2, 7
@@ -45,7 +43,7 @@ def test_input_parts_come_in_blocks_in_the_order_of_computation(
 
 
 @pytest.mark.parametrize("small", [False, True])
-def test_input_parts_in_tiles_are_the_whole_product(small: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_input_parts_in_tiles_are_the_whole_product(small, monkeypatch):
     """Small products have 32 columns, and two time steps at once; a large one has all."""
     monkeypatch.setattr(layout, "has_small_products", lambda: small)
     x, weight, bias = numbers(5, 30, 400), numbers(256, 400), numbers(256)
@@ -63,9 +61,7 @@ def test_input_parts_in_tiles_are_the_whole_product(small: bool, monkeypatch: py
     (20, 2, 800, 64),
 ])  # fmt: skip
 @both_orders
-def test_the_recurrent_product_fills_its_slots(
-    order: Order, samples: int, products: int, inputs: int, size: int, small: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_recurrent_product_fills_its_slots(order, samples, products, inputs, size, small, monkeypatch):
     monkeypatch.setattr(layout, "has_small_products", lambda: small)
     gates = products + 1
     h, weight = numbers(samples, inputs), numbers(products * size, inputs)
@@ -84,9 +80,7 @@ def test_the_recurrent_product_fills_its_slots(
 
 
 @pytest.mark.parametrize(("samples", "inputs", "pieces"), [(12, 600, 5), (13, 600, 1), (12, 2605, 1), (12, 2604, 19)])
-def test_a_large_product_of_few_samples_is_taken_in_pieces(
-    samples: int, inputs: int, pieces: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_large_product_of_few_samples_is_taken_in_pieces(samples, inputs, pieces, monkeypatch):
     """Each piece has at most a million multiplications, and at least 32 rows."""
     monkeypatch.setattr(layout, "has_small_products", lambda: True)
     laid = Layout(samples, 1, 1, inputs, 600, F32, "features")
@@ -96,7 +90,7 @@ def test_a_large_product_of_few_samples_is_taken_in_pieces(
     assert not Layout(samples, 1, 1, inputs, 600, F32, "features").stacked
 
 
-def test_small_products_need_no_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_small_products_need_no_pieces(monkeypatch):
     monkeypatch.setattr(layout, "has_small_products", lambda: True)
     # 100 · 10,000 multiplications are allowed, so that 100 rows fit and 101 do not.
     assert not Layout(10, 1, 1, 1000, 100, F32, "features").stacked
@@ -104,7 +98,7 @@ def test_small_products_need_no_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 1023, 1024, 4099])
-def test_large_arrays_begin_at_a_line_of_the_cache(size: int) -> None:
+def test_large_arrays_begin_at_a_line_of_the_cache(size):
     for _ in range(3):
         room = aligned((size,), F32)
         assert (room.shape, room.dtype) == ((size,), F32)
@@ -116,7 +110,7 @@ def test_large_arrays_begin_at_a_line_of_the_cache(size: int) -> None:
     assert array.nbytes < 4096 or copy.ctypes.data % 64 == 0
 
 
-def test_a_small_array_in_order_is_not_copied() -> None:
+def test_a_small_array_in_order_is_not_copied():
     assert np.shares_memory(aligned_array(array := numbers(4, 4)), array)
     assert not np.shares_memory(aligned_array(array := numbers(64, 64)), array)
 
@@ -157,16 +151,7 @@ def test_a_small_array_in_order_is_not_copied() -> None:
     (False, 4, 1, 100, 128, F64, "features"),
     (False, 5, 1, 100, 128, F64, "samples"),
 ])  # fmt: skip
-def test_the_order_is_chosen_by_the_sizes(
-    small: bool,
-    samples: int,
-    gates: int,
-    inputs: int,
-    size: int,
-    dtype: np.dtype,
-    order: Order,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_order_is_chosen_by_the_sizes(small, samples, gates, inputs, size, dtype, order, monkeypatch):
     monkeypatch.setattr(layout, "has_small_products", lambda: small)
     assert choose_order(samples, gates, inputs, size, dtype) == order
     assert Layout(samples, gates, gates, inputs, size, dtype).order == order

@@ -28,7 +28,7 @@ def lstm_coupled_peephole(layer: Layer, x: Numbers, s: Given, f: Mapping[str, Fu
     return {"i": i, "f": forget, "g": g, "o": o, "c": c, "h": h}
 
 
-def test_equations() -> None:
+def test_equations():
     assert [line.text for line in equations(CELL)] == [
         "i = sigmoid(u_i + v_i + c2i_weight · c[t-1])",
         "f = 1 - i",
@@ -40,7 +40,7 @@ def test_equations() -> None:
 
 
 @pytest.mark.parametrize("name", ["c2i_weight", "c2o_weight"])
-def test_onnx_runtime_reads_each_peephole(name: str) -> None:
+def test_onnx_runtime_reads_each_peephole(name):
     layer = draw_layer(CELL).in_type("float32")
     more = {**layer.parameters, name: layer.parameters[name] + 1.0}
     before, after = (values_of_onnxruntime(CELL.name, p, layer.x, layer.state)["h"] for p in (layer.parameters, more))

@@ -93,7 +93,7 @@ class Mutation(ast.NodeTransformer):
 def mutants(cell: CellSpec) -> Iterator[tuple[str, Callable[..., Any]]]:
     """The step with one change, and what was changed, as long as there is another one."""
     source = textwrap.dedent(inspect.getsource(cell.step))
-    line = cell.step.__code__.co_firstlineno  # type: ignore[attr-defined]
+    line = cell.step.__code__.co_firstlineno
     function = ast.parse(source).body[0]
     assert isinstance(function, ast.FunctionDef)
     names = [n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
@@ -106,7 +106,7 @@ def mutants(cell: CellSpec) -> Iterator[tuple[str, Callable[..., Any]]]:
         mutation.visit(tree)
         if mutation.count <= number:
             return
-        namespace = dict(cell.step.__globals__)  # type: ignore[attr-defined]
+        namespace = dict(cell.step.__globals__)
         namespace |= {name: getattr(activations_module, name) for name in ("sigmoid", "tanh", "relu")}
         ast.increment_lineno(tree, line - 1)
         ast.fix_missing_locations(tree)
@@ -161,7 +161,7 @@ DIFFERENT = {
 
 
 @pytest.mark.parametrize("name", nightly_except([name for name in ALL_CELLS if name != "rnn_relu"], "lstm", "gru"))
-def test_every_change_of_a_step_is_seen(name: str) -> None:
+def test_every_change_of_a_step_is_seen(name):
     """The step of rnn_relu is that of rnn_tanh."""
     cell = ALL_CELLS[name]
     assert not seen(cell, cell.step, name)

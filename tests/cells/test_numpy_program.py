@@ -41,12 +41,12 @@ def run(layer: DrawnLayer, program: NumpyProgram, names: tuple[str, ...] = ()) -
     return out
 
 
-def test_the_calls_of_an_lstm_are_listed_for_its_lines() -> None:
+def test_the_calls_of_an_lstm_are_listed_for_its_lines():
     assert listing(LSTM, stacked=True) == LSTM_LISTING
 
 
 @pytest.mark.parametrize("name", ALL_CELLS)
-def test_states_that_are_not_stored_are_still_computed(name: str) -> None:
+def test_states_that_are_not_stored_are_still_computed(name):
     layer = draw_layer(ALL_CELLS[name], timesteps=5)
     for order in ("samples", "features"):
         kept = layer.outputs()
@@ -57,13 +57,13 @@ def test_states_that_are_not_stored_are_still_computed(name: str) -> None:
         assert all(np.array_equal(other[key], final[key]) for key in final)
 
 
-def test_a_value_that_is_not_requested_is_not_computed() -> None:
+def test_a_value_that_is_not_requested_is_not_computed():
     layer = draw_layer(LSTM)
     with pytest.raises(KeyError, match="computes h, c alone, but out has i, h, c"):
         NumpyProgram(LSTM, layer.parameters, 3).run(layer.x, layer.state, layer.outputs(("i",)))
 
 
-def test_the_parameters_and_the_state_are_only_read() -> None:
+def test_the_parameters_and_the_state_are_only_read():
     for name, cell in ALL_CELLS.items():
         layer = draw_layer(cell)
         before = {key: array.copy() for key, array in (layer.parameters | layer.state | {"x": layer.x}).items()}
@@ -73,7 +73,7 @@ def test_the_parameters_and_the_state_are_only_read() -> None:
         assert all(np.array_equal(array, before[k]) for k, array in (layer.parameters | layer.state).items()), name
 
 
-def test_a_program_runs_again_and_final_states_are_the_caller_s() -> None:
+def test_a_program_runs_again_and_final_states_are_the_caller_s():
     layer = draw_layer(LSTM)
     program, out = NumpyProgram(LSTM, layer.parameters, 3), layer.outputs()
     first = program.run(layer.x, layer.state, out)
@@ -83,7 +83,7 @@ def test_a_program_runs_again_and_final_states_are_the_caller_s() -> None:
     assert not np.array_equal(second["h"], first["h"])
 
 
-def test_blocks_of_one_time_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_of_one_time_step(monkeypatch):
     """The state that goes from block to block is not overwritten where the next one begins."""
     layer = draw_layer(CELLS["gru_reset_before"], timesteps=6)
     expected = run(layer, NumpyProgram(layer.cell, layer.parameters, 3, ("r", "n")), ("r", "n"))
@@ -98,7 +98,7 @@ def test_blocks_of_one_time_step(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen == [n / 6 for n in range(1, 7)] * 2
 
 
-def test_infinities_and_nans_pass_through() -> None:
+def test_infinities_and_nans_pass_through():
     layer = draw_layer(GRU).in_type("float32")
     layer.x[1, 0, 0], layer.state["h"][1, 2] = np.nan, np.inf
     with np.errstate(all="ignore"):
@@ -115,7 +115,7 @@ def coupled_by_interpolation(u: Values, v: Values, state: Values, p: Values) -> 
     return Step(i=i, c=c, h=sigmoid(c))
 
 
-def test_an_infinite_state_stays_one() -> None:
+def test_an_infinite_state_stays_one():
     """a + z · (b - a) is only taken for (1 - z) · a + z · b where a has a limit: of infinity it would make a NaN."""
     cell = CellSpec("coupled", "", coupled_by_interpolation, LSTM.gates[:1] + LSTM.gates[2:3], states=LSTM.states)
     layer = draw_layer(cell)
@@ -124,7 +124,7 @@ def test_an_infinite_state_stays_one() -> None:
     assert np.isposinf(out["c"][:, 0, 0]).all()
 
 
-def test_the_cells_need_numpy_alone() -> None:
+def test_the_cells_need_numpy_alone():
     script = (
         "import sys\nfrom rnnviz.cells.interpreters import numpy_program, bounded_backward, numpy_backward, symbols\n"
         "print(*sorted({m.split('.')[0] for m in sys.modules} - set(sys.stdlib_module_names)))\n"
@@ -144,8 +144,8 @@ NAMES = [("half", "v"), ("u", "half"), ("product", "t0"), ("tanh", "add"), ("W_h
 
 
 @pytest.mark.parametrize(("parameter", "state"), NAMES)
-def test_states_and_parameters_may_have_the_names_of_what_a_program_uses(parameter: str, state: str) -> None:
-    def step(u: Values, v: Values, previous: Values, p: Values) -> Step:
+def test_states_and_parameters_may_have_the_names_of_what_a_program_uses(parameter, state):
+    def step(u, v, previous, p):
         new = sigmoid(u.a + v.a) * previous[state] + 0.5 * p[parameter]
         return Step(**{state: new, "h": tanh(new) + elu(1 - sigmoid(new))})
 
@@ -156,8 +156,8 @@ def test_states_and_parameters_may_have_the_names_of_what_a_program_uses(paramet
         np.testing.assert_allclose(array, expected[name][1:], rtol=0.0, atol=1e-14)
 
 
-def test_a_step_that_reads_no_input() -> None:
-    def step(u: Values, v: Values, state: Values, p: Values) -> Step:
+def test_a_step_that_reads_no_input():
+    def step(u, v, state, p):
         return Step(h=0.5 * state.h)
 
     cell = CellSpec("halved", "", step, LSTM.gates[:1], recurrent_gates=())
@@ -181,10 +181,10 @@ TERMS: dict[str, Callable[..., Any]] = {
 
 @pytest.mark.parametrize("order", ["samples", "features"])
 @pytest.mark.parametrize("term", TERMS)
-def test_terms_beside_the_parts_of_a_sigmoid(term: str, order: layout.Order) -> None:
+def test_terms_beside_the_parts_of_a_sigmoid(term, order):
     """Each may be halved once, or not at all, to give 1 / (1 + exp(-sum))."""
 
-    def step(u: Values, v: Values, state: Values, p: Values) -> Step:
+    def step(u, v, state, p):
         return Step(h=sigmoid(u.a + v.a + TERMS[term](state.h, p.y, p.z, clip.with_constants(0.2))))
 
     cell = CellSpec(term, "", step, (Gate("a", ""),), parameters=(ParameterSpec("y"), ParameterSpec("z")))

@@ -72,7 +72,7 @@ def assert_equal(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) 
 
 
 @each_batch
-def test_the_compiled_calls(seeds: range) -> None:
+def test_the_compiled_calls(seeds):
     for seed in seeds:
         layer, expected = layer_and_values(seed)
         every = tuple(name for name in expected if name not in "hc")
@@ -84,7 +84,7 @@ def test_the_compiled_calls(seeds: range) -> None:
 
 
 @each_batch
-def test_the_source_of_a_notebook(seeds: range) -> None:
+def test_the_source_of_a_notebook(seeds):
     for seed in seeds:
         layer, expected = layer_and_values(seed)
         lines = code_lines(layer.cell)
@@ -96,7 +96,7 @@ def test_the_source_of_a_notebook(seeds: range) -> None:
 
 
 @each_batch
-def test_values_with_bounds(seeds: range) -> None:
+def test_values_with_bounds(seeds):
     for seed in seeds:
         layer, expected = layer_and_values(seed)
         bounded = BoundedLayer(layer.cell, layer.parameters)
@@ -106,7 +106,7 @@ def test_values_with_bounds(seeds: range) -> None:
 
 
 @each_batch
-def test_values_of_a_block_of_arrays(seeds: range) -> None:
+def test_values_of_a_block_of_arrays(seeds):
     for seed in seeds:
         layer, expected = layer_and_values(seed)
         found, _ = Block(layer, expected["h"]).follow({"c": layer.state["c"]}, tuple(expected))
@@ -114,7 +114,7 @@ def test_values_of_a_block_of_arrays(seeds: range) -> None:
 
 
 @each_batch
-def test_gradients_are_those_of_finite_differences(seeds: range) -> None:
+def test_gradients_are_those_of_finite_differences(seeds):
     """The loss is a sum of h at every step and of the last states, along one direction in the space of all inputs."""
     for seed in seeds:
         layer, _ = layer_and_values(seed)

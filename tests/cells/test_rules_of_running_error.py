@@ -54,7 +54,7 @@ ONE_OPERAND: dict[str, Callable[[float, float], tuple[float, float]]] = {
 
 
 @pytest.mark.parametrize(("name", "f"), [("sigmoid", logistic), ("tanh", tangent)])
-def test_within_a_small_bound_an_activation_spreads_by_its_slope(name: str, f: Callable[[float], float]) -> None:
+def test_within_a_small_bound_an_activation_spreads_by_its_slope(name, f):
     p = drawn(1, 2.0**-11)
     scale = 1.0 if name == "tanh" else 0.5
     slopes = scale**2 * (1 - np.tanh(scale * p.value) ** 2)
@@ -64,7 +64,7 @@ def test_within_a_small_bound_an_activation_spreads_by_its_slope(name: str, f: C
 
 
 @pytest.mark.parametrize("name", ONE_OPERAND)
-def test_a_function_of_one_number_equals_the_formula(name: str) -> None:
+def test_a_function_of_one_number_equals_the_formula(name):
     p = drawn(1)
     before = pairs(p)
     result = OPERATIONS[name](p)
@@ -80,7 +80,7 @@ TWO_OPERANDS: dict[str, Callable[[float, float, float, float], tuple[float, floa
 
 
 @pytest.mark.parametrize("name", TWO_OPERANDS)
-def test_a_function_of_two_numbers_equals_the_formula(name: str) -> None:
+def test_a_function_of_two_numbers_equals_the_formula(name):
     p, q = drawn(2), drawn(3)
     before = pairs(p), pairs(q)
     result = getattr(p, name)(q)
@@ -90,7 +90,7 @@ def test_a_function_of_two_numbers_equals_the_formula(name: str) -> None:
     assert result.eps == EPS
 
 
-def test_a_sum_of_terms_is_off_by_their_size_and_by_the_root_of_their_count() -> None:
+def test_a_sum_of_terms_is_off_by_their_size_and_by_the_root_of_their_count():
     rng = np.random.default_rng(4)
     values, terms = rng.normal(size=9), rng.uniform(0, 9, 9)
     result = pre_activation(np.array(values), np.array(terms), 7, LARGEST, EPS)
@@ -100,12 +100,12 @@ def test_a_sum_of_terms_is_off_by_their_size_and_by_the_root_of_their_count() ->
 
 
 @pytest.mark.parametrize("terms", [[LARGEST / 4, 3.0], [inf, 3.0]])
-def test_an_overflowing_sum_has_an_infinite_bound_and_its_neighbor_a_finite_one(terms: list[float]) -> None:
+def test_an_overflowing_sum_has_an_infinite_bound_and_its_neighbor_a_finite_one(terms):
     result = pre_activation(np.array([1.0, 2.0]), np.array(terms), 4, LARGEST, EPS)
     assert pairs(result) == [(1.0, inf), (2.0, EPS * (1 + 3 + 2 * 2))]
 
 
-def test_a_sum_that_nearly_overflows_is_known() -> None:
+def test_a_sum_that_nearly_overflows_is_known():
     below = nextafter(LARGEST / 4, 0)
     result = pre_activation(np.array([1.0]), np.array([below]), 4, LARGEST, EPS)
     assert result.bound[0] == pytest.approx(EPS * below, rel=1e-15, abs=0.0)
@@ -115,7 +115,7 @@ def test_a_sum_that_nearly_overflows_is_known() -> None:
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "tanh"])
-def test_an_unsure_argument_may_have_moved_an_activation_through_its_whole_range_and_no_further(name: str) -> None:
+def test_an_unsure_argument_may_have_moved_an_activation_through_its_whole_range_and_no_further(name):
     ends = 0.5 if name == "sigmoid" else 1.0
     # The slope is taken for bounds below 2^-10.
     limit = OPERATIONS[name](BoundedArray(np.zeros(2), np.array([2.0**-10, 20.0]), EPS))
@@ -126,7 +126,7 @@ def test_an_unsure_argument_may_have_moved_an_activation_through_its_whole_range
 
 
 @pytest.mark.parametrize(("name", "ends"), [("sigmoid", (0.0, 1.0)), ("tanh", (-1.0, 1.0))])
-def test_at_a_certain_infinity_an_activation_has_reached_its_end(name: str, ends: tuple[float, float]) -> None:
+def test_at_a_certain_infinity_an_activation_has_reached_its_end(name, ends):
     p = BoundedArray(np.array([-inf, inf, nan, 0.0]), np.array([1.0, 0.5, 2.0, 1e3]), EPS)
     result = OPERATIONS[name](p)
     np.testing.assert_array_equal(result.value, [*ends, nan, np.mean(ends)])
@@ -134,7 +134,7 @@ def test_at_a_certain_infinity_an_activation_has_reached_its_end(name: str, ends
     assert result.bound[3] == pytest.approx((0.5 if name == "sigmoid" else 1.0) / 8 + EPS, rel=1e-15, abs=0.0)
 
 
-def test_an_exact_activation_adds_no_rounding() -> None:
+def test_an_exact_activation_adds_no_rounding():
     for name in ("thresholded_relu", "hard_tanh", "linear", "relu"):
         for value in (-2.0, 0.5, 3.0):
             assert ACTIVATIONS[name](one(value, 0.0)).bound[0] == 0.0
@@ -142,7 +142,7 @@ def test_an_exact_activation_adds_no_rounding() -> None:
     assert ACTIVATIONS["leaky_relu"](one(0.5, 0.0)).bound[0] > 0.0
 
 
-def test_the_error_function_keeps_the_type() -> None:
+def test_the_error_function_keeps_the_type():
     for dtype in ("float32", "float64"):
         found = erf(np.array([-inf, 0.0, 0.5, inf], dtype))
         assert found.dtype == dtype
@@ -150,7 +150,7 @@ def test_the_error_function_keeps_the_type() -> None:
 
 
 @pytest.mark.parametrize("stored_as", ["float16", "bfloat16", "float32"])
-def test_a_stored_number_is_off_by_half_a_unit_in_its_last_place_at_most(stored_as: str) -> None:
+def test_a_stored_number_is_off_by_half_a_unit_in_its_last_place_at_most(stored_as):
     """An eighth of it in each of eight bounds; what is subnormal as the smallest normal number, and no infinity."""
     step, least = {"float16": (2.0**-10, 2.0**-14), "bfloat16": (2.0**-7, TINY), "float32": (EPS, TINY)}[stored_as]
     values = np.array([3.0, -0.5, 0.0, inf, -inf, nan])
@@ -159,7 +159,7 @@ def test_a_stored_number_is_off_by_half_a_unit_in_its_last_place_at_most(stored_
 
 
 @pytest.mark.parametrize(("half", "least"), [("", 0.0), ("float16", 4 * 2.0**-24 / 8), ("bfloat16", 4 * 2.0**-133 / 8)])
-def test_a_number_that_was_not_rounded_is_off_by_subnormal_operations_at_most(half: str, least: float) -> None:
+def test_a_number_that_was_not_rounded_is_off_by_subnormal_operations_at_most(half, least):
     np.testing.assert_array_equal(storage_bound(np.array([3.0, 0.0, inf]), "", half), np.full(3, least))
 
 
@@ -167,9 +167,7 @@ def test_a_number_that_was_not_rounded_is_off_by_subnormal_operations_at_most(ha
     ("name", "size"),
     [("softplus", lambda p: 1.0), ("swish", lambda p: 1.0 + abs(p)), ("gelu", lambda p: 1.0 + abs(p)), ("relu", None)],
 )
-def test_the_slope_of_a_known_number_is_off_by_its_size_and_that_of_what_it_is_computed_from(
-    name: str, size: Callable[[float], float] | None
-) -> None:
+def test_the_slope_of_a_known_number_is_off_by_its_size_and_that_of_what_it_is_computed_from(name, size):
     """eps · (1 + |f'|), of swish and gelu with |p|; not at all where the slope is a number."""
     activation = ACTIVATIONS[name]
     for value in (-3.0, 0.7, 4.0):
@@ -179,7 +177,7 @@ def test_the_slope_of_a_known_number_is_off_by_its_size_and_that_of_what_it_is_c
         assert slopes.bound[0] == pytest.approx(expected, rel=1e-12, abs=0.0)
 
 
-def test_a_value_at_the_end_of_the_range_is_unknown() -> None:
+def test_a_value_at_the_end_of_the_range_is_unknown():
     for name in ("affine", "swish"):
         values = np.array([LARGEST, nextafter(LARGEST, 0.0), -LARGEST])
         found = ACTIVATIONS[name](BoundedArray(values, np.zeros(3), EPS)).bound
@@ -187,21 +185,21 @@ def test_a_value_at_the_end_of_the_range_is_unknown() -> None:
         assert np.isfinite(ACTIVATIONS[name](BoundedArray(values, np.zeros(3), 2.0**-52)).bound).all()
 
 
-def test_an_activation_that_turns_within_the_bounds_goes_as_far_as_its_turn() -> None:
+def test_an_activation_that_turns_within_the_bounds_goes_as_far_as_its_turn():
     """At both ends swish and gelu are near 0, and between them their least value is."""
     for name, p, least in (("swish", -5.0, -0.27846454), ("gelu", -3.0, -0.16997121)):
         (result,) = pairs(ACTIVATIONS[name](one(p, -p / 8)))
         assert 8 * result[1] == pytest.approx(result[0] - least, abs=1e-5)
 
 
-def test_relu_passes_values_that_may_be_positive_and_every_nan() -> None:
+def test_relu_passes_values_that_may_be_positive_and_every_nan():
     for value, passed in ((-8.0, 1.0), (nextafter(-8.0, -9), 0.0), (0.0, 1.0), (nan, 1.0), (-inf, 0.0)):
         result = relu(one(value, 1.0))
         assert result.bound[0] == passed
         assert isnan(result.value[0]) if isnan(value) else result.value[0] == 0.0
 
 
-def test_a_sum_with_a_certain_infinity_adds_the_bounds_without_rounding() -> None:
+def test_a_sum_with_a_certain_infinity_adds_the_bounds_without_rounding():
     with np.errstate(invalid="ignore"):
         for value in (inf, -inf, nan):
             p = BoundedArray(np.array([value, 3.0]), np.array([0.25, 0.5]), EPS)
@@ -224,9 +222,7 @@ def test_a_sum_with_a_certain_infinity_adds_the_bounds_without_rounding() -> Non
         (inf, 1.0, True),
     ],
 )
-def test_a_product_with_an_infinity_is_certain_if_the_factor_is_surely_not_zero_or_surely_zero(
-    factor: float, bound: float, known: bool
-) -> None:
+def test_a_product_with_an_infinity_is_certain_if_the_factor_is_surely_not_zero_or_surely_zero(factor, bound, known):
     with np.errstate(invalid="ignore"):
         for p, q in ((one(factor, bound), one(inf, 0.5)), (one(-inf, 0.5), one(factor, bound))):
             result = p * q

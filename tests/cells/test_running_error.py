@@ -6,7 +6,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rnnviz.cells.activations import (
-    Activation,
     FloatArray,
     affine,
     clip,
@@ -52,32 +51,30 @@ def assert_holds(running: BoundedArray, met: np.floating, slack: float = 1.0) ->
 
 
 @given(operands(), operands())
-def test_a_sum_is_within_its_bound(p: tuple[BoundedArray, np.float32], q: tuple[BoundedArray, np.float32]) -> None:
+def test_a_sum_is_within_its_bound(p, q):
     assert_holds(p[0] + q[0], p[1] + q[1], 1.0 + 2 * EPS)
 
 
 @given(p=st.floats(-2, 2), q=st.floats(0, 1), bounds=st.tuples(BOUNDS, BOUNDS), shifts=st.tuples(SHIFTS, SHIFTS))
-def test_eight_bounds_of_a_product_cover_eight_bounds_of_its_factors(
-    p: float, q: float, bounds: tuple[float, float], shifts: tuple[float, float]
-) -> None:
+def test_eight_bounds_of_a_product_cover_eight_bounds_of_its_factors(p, q, bounds, shifts):
     moved = (p + shifts[0] * ALLOWED * bounds[0]) * (q + shifts[1] * ALLOWED * bounds[1])
     assert_holds(known(p, bounds[0]) * known(q, bounds[1]), np.float64(moved), ALLOWED * (1 + 1e-12))
 
 
 @given(operands(), operands(GATES))
 @example(p=(known(0.5, 0.0), np.float32(0.5)), q=(known(1e-45, 0.0), np.float32(1e-45)))
-def test_a_product_is_within_its_bound(p: tuple[BoundedArray, np.float32], q: tuple[BoundedArray, np.float32]) -> None:
+def test_a_product_is_within_its_bound(p, q):
     # The rounding of what the bounds themselves admit is of second order.
     assert_holds(p[0] * q[0], p[1] * q[1], 1.0 + 2 * EPS)
 
 
 @given(operands())
-def test_relu_is_within_its_bound(p: tuple[BoundedArray, np.float32]) -> None:
+def test_relu_is_within_its_bound(p):
     assert_holds(relu(p[0]), np.maximum(p[1], np.float32(0)))
 
 
 @given(st.lists(st.tuples(VALUES, VALUES), min_size=1, max_size=15))
-def test_a_short_sum_of_terms_is_within_eight_bounds_in_the_worst_order(pairs: list[tuple[float, float]]) -> None:
+def test_a_short_sum_of_terms_is_within_eight_bounds_in_the_worst_order(pairs):
     terms = [np.float32(w) * np.float32(x) for w, x in pairs]
     total = np.float32(0)
     for term in terms:
@@ -101,7 +98,7 @@ def one_by_one(w: FloatArray, x: FloatArray) -> FloatArray:
 
 @pytest.mark.parametrize("size", [2, 64, 512, 2048])
 @pytest.mark.parametrize("signs", ["both", "one"])
-def test_long_sums_stay_far_below_eight_bounds_in_a_plain_loop_too(size: int, signs: str) -> None:
+def test_long_sums_stay_far_below_eight_bounds_in_a_plain_loop_too(size, signs):
     generator = np.random.default_rng(size)
     w, x = generator.normal(size=(60, size)).astype(np.float32), generator.normal(size=(size, 20)).astype(np.float32)
     if signs == "one":
@@ -112,12 +109,12 @@ def test_long_sums_stay_far_below_eight_bounds_in_a_plain_loop_too(size: int, si
 
 @pytest.mark.parametrize("value", [0.1, 0.3, 0.7, 0.77])
 @pytest.mark.parametrize("size", [100, 1024, 10_000, 100_000, 1_000_000])
-def test_equal_terms_which_all_round_alike_stay_below_eight_bounds(value: float, size: int) -> None:
+def test_equal_terms_which_all_round_alike_stay_below_eight_bounds(value, size):
     w, x = np.full((1, size), value, np.float32), np.full((size, 1), 0.9, np.float32)
     assert worst_ratio(w, x, one_by_one(w, x)) < ALLOWED
 
 
-def test_up_to_some_thousand_terms_the_bound_grows_with_the_root_of_their_count() -> None:
+def test_up_to_some_thousand_terms_the_bound_grows_with_the_root_of_their_count():
     ones = np.ones(1)
     for count in (1, 100, 2048, 4096):
         bound = pre_activation(ones, ones, count, LARGEST, EPS).bound[0]
@@ -126,9 +123,7 @@ def test_up_to_some_thousand_terms_the_bound_grows_with_the_root_of_their_count(
 
 
 @given(st.floats(-5, 5), st.floats(1e-9, 0.5), st.floats(-5, 5), st.floats(0, 4))
-def test_narrowing_intersects_intervals_or_leaves_the_number_unchanged(
-    value: float, bound: float, middle: float, reach: float
-) -> None:
+def test_narrowing_intersects_intervals_or_leaves_the_number_unchanged(value, bound, middle, reach):
     before, low, high = known(value, bound), np.array([middle - reach]), np.array([middle + reach])
     after = before.narrowed(low, high)
     ends = value - ALLOWED * bound, value + ALLOWED * bound
@@ -139,7 +134,7 @@ def test_narrowing_intersects_intervals_or_leaves_the_number_unchanged(
     assert after.value[0] + ALLOWED * after.bound[0] == pytest.approx(min(ends[1], high[0]), abs=1e-9)
 
 
-def test_narrowing_ignores_infinite_limits_and_leaves_a_certain_nan() -> None:
+def test_narrowing_ignores_infinite_limits_and_leaves_a_certain_nan():
     nowhere, limits = (np.array([-np.inf]), np.array([np.inf])), (np.array([1.0]), np.array([3.0]))
     with np.errstate(invalid="ignore"):
         for number in (known(2.0, 0.5), known(np.nan, 0.5), known(2.0, np.inf)):
@@ -159,7 +154,7 @@ def assert_certain(running: BoundedArray, value: float) -> None:
     assert np.isfinite(running.bound).all()
 
 
-def test_nothing_is_known_of_terms_that_leave_the_precision() -> None:
+def test_nothing_is_known_of_terms_that_leave_the_precision():
     for sum_, terms in ((0.0, LARGEST / 2), (1e39, 1e39), (-np.inf, np.inf), (np.nan, np.inf)):
         overflowing = pre_activation(np.array([sum_]), np.array([terms]), 2, LARGEST, EPS)
         with np.errstate(invalid="ignore"):
@@ -176,7 +171,7 @@ def test_nothing_is_known_of_terms_that_leave_the_precision() -> None:
                 assert_unknown(result)
 
 
-def test_an_infinity_among_finite_terms_is_certain_and_so_are_its_results() -> None:
+def test_an_infinity_among_finite_terms_is_certain_and_so_are_its_results():
     with np.errstate(invalid="ignore"):
         infinite = pre_activation(np.array([np.inf]), np.array([1.0]), 2, LARGEST, EPS)
         negative = pre_activation(np.array([-np.inf]), np.array([1.0]), 2, LARGEST, EPS)
@@ -194,7 +189,7 @@ def test_an_infinity_among_finite_terms_is_certain_and_so_are_its_results() -> N
         assert_unknown(infinite * known(4 * EPS, EPS))
 
 
-def test_a_nan_is_certain_after_any_operation() -> None:
+def test_a_nan_is_certain_after_any_operation():
     nan = pre_activation(np.array([np.nan]), np.array([1.0]), 2, LARGEST, EPS)
     with np.errstate(invalid="ignore"):
         for result in (nan, tanh(nan), sigmoid(nan), relu(nan), nan + known(1.0, EPS), nan * known(0.0, EPS)):
@@ -205,7 +200,7 @@ def as_arrays(*values: float) -> FloatArray:
     return np.array(values)
 
 
-def test_reshaping_keeps_a_pre_activation_one() -> None:
+def test_reshaping_keeps_a_pre_activation_one():
     part = pre_activation(as_arrays(1.0, -2.0), as_arrays(3.0, 4.0), 5, LARGEST, EPS)
     total = part.reshaped(2, 1) + part.reshaped(2, 1)
     np.testing.assert_array_equal(total.bound, 2.0 * part.bound.reshape(2, 1))
@@ -226,7 +221,7 @@ KINKS = [
 
 
 @pytest.mark.parametrize(("activation", "slopes"), KINKS)
-def test_the_slope_of_a_kink_is_that_of_pytorch(activation: Activation, slopes: dict[float, float]) -> None:
+def test_the_slope_of_a_kink_is_that_of_pytorch(activation, slopes):
     x = np.array(list(slopes))
     y = activation.values(x)
     np.testing.assert_allclose(activation.slopes(x, y), list(slopes.values()), rtol=1e-12)
@@ -235,7 +230,7 @@ def test_the_slope_of_a_kink_is_that_of_pytorch(activation: Activation, slopes: 
 
 
 @pytest.mark.parametrize("x", [-3.0, 0.5, 40.0])
-def test_rounding_of_an_activation_without_limits(x: float) -> None:
+def test_rounding_of_an_activation_without_limits(x):
     """Of an exact argument: by its result, of swish and gelu by the argument, and with the constant that it adds."""
     eps, p = 2.0**-23, np.array([x])
     for activation, magnitude in (

@@ -31,7 +31,7 @@ FIGURES = {
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_figures_of_a_step(name: str) -> None:
+def test_figures_of_a_step(name):
     cell = ALL_CELLS[name]
     plain, kept = schedule(cell), schedule(cell, tuple(trace(cell).values))
     halved = "".join(sorted({gate for _, gate in plain.halved}))
@@ -62,13 +62,13 @@ def sigmoid_of_a_difference(u: Values, v: Values, state: Values, p: Values) -> S
     return Step(h=sigmoid(u.i - v.i - p.y * state.h + 0.25))
 
 
-def test_halves_are_taken_in_the_rows_of_differences() -> None:
+def test_halves_are_taken_in_the_rows_of_differences():
     cell = CellSpec("x", "", sigmoid_of_a_difference, LSTM.gates[:1], parameters=(ParameterSpec("y"),))
     assert schedule(cell).halved == {("u", "i"), ("v", "i")}
     assert [call.function for call in schedule(cell).calls].count("multiply") == 1
 
 
-def test_biases_of_several_gates_are_added_at_once() -> None:
+def test_biases_of_several_gates_are_added_at_once():
     cell = CellSpec("x", "", products_of_parts, LSTM.gates[:1] + LSTM.gates[2:3])
     source, first = program_source(cell), products_of_parts.__code__.co_firstlineno
     assert source.loop.text == PRODUCTS_LOOP
@@ -76,7 +76,7 @@ def test_biases_of_several_gates_are_added_at_once() -> None:
     assert [lines for _, lines in source.lines] == [(), (first + 1,), (first + 1,), (first + 1,), (first + 2,)]
 
 
-def test_a_failing_call_is_located_in_the_program_of_its_cell() -> None:
+def test_a_failing_call_is_located_in_the_program_of_its_cell():
     run = program_source(LSTM).loop.bound_to({})
     with pytest.raises(NameError, match="dot") as caught:
         run(0, 0, [0], [0], [0])
@@ -179,7 +179,7 @@ def unusual_cell(step: Callable[..., Step]) -> CellSpec:
     return CellSpec(step.__name__, "", step, LSTM.gates[:1] + LSTM.gates[2:3], states=LSTM.states)
 
 
-def test_unusual_steps() -> None:
+def test_unusual_steps():
     for step, dtype in product(UNUSUAL, ("float32", "float64")):
         cell = unusual_cell(step)
         layer = draw_layer(cell, timesteps=4, scale=0.4).in_type(dtype)
@@ -195,13 +195,13 @@ def test_unusual_steps() -> None:
                     )
 
 
-def test_a_gate_has_as_many_buffers_as_values_that_are_read_later() -> None:
+def test_a_gate_has_as_many_buffers_as_values_that_are_read_later():
     plan = schedule(unusual_cell(three_values_of_a_gate_at_once))
     assert plan.buffers == 2
     assert {call.out.kind for call in plan.calls} == {"v", "w0", "w1", "next"}
 
 
-def test_biases_are_moved_out_of_nested_sums() -> None:
+def test_biases_are_moved_out_of_nested_sums():
     """The parts of g are terms of one sum, however it is written; those of i are not added."""
     cell = CellSpec("many", "", many_terms, LSTM.gates[:1] + LSTM.gates[2:3], states=LSTM.states)
     assert schedule(cell).hoisted == {"g"}
@@ -221,7 +221,7 @@ def products_in_a_step(u: Values, v: Values, state: Values, p: Values) -> Step:
     return Step(i=i, h=p.w @ tanh(p.w @ tanh(i)))
 
 
-def test_a_product_is_not_written_over_what_it_reads() -> None:
+def test_a_product_is_not_written_over_what_it_reads():
     """NumPy would allocate a copy of the operand in every step."""
     cell = CellSpec("products", "", products_in_a_step, LSTM.gates[:1] + LSTM.gates[2:3],
                     parameters=(ParameterSpec("w", ("H", "H"), "weight"),))  # fmt: skip

@@ -6,7 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
-from rnnviz.cells import CELLS, CellError, CellSpec
+from rnnviz.cells import CELLS, CellError
 from rnnviz.cells.activations import elu, hard_sigmoid
 from rnnviz.cells.interpreters.arrays import step_values
 from rnnviz.cells.interpreters.graph import trace
@@ -16,7 +16,7 @@ from tests.cells.layers import ALL_CELLS, draw_layer
 
 
 @pytest.mark.parametrize("cell", ALL_CELLS.values(), ids=ALL_CELLS)
-def test_a_cell_from_its_text_gives_the_same_values(cell: CellSpec) -> None:
+def test_a_cell_from_its_text_gives_the_same_values(cell):
     layer = draw_layer(cell)
     values = [
         step_values(c, layer.parameters, layer.x[0], layer.state) for c in (cell, cell_from_json(cell_to_json(cell)))
@@ -27,7 +27,7 @@ def test_a_cell_from_its_text_gives_the_same_values(cell: CellSpec) -> None:
 
 
 @pytest.mark.parametrize("cell", ALL_CELLS.values(), ids=ALL_CELLS)
-def test_a_cell_from_its_text_is_equal_and_reads_the_same(cell: CellSpec) -> None:
+def test_a_cell_from_its_text_is_equal_and_reads_the_same(cell):
     one, other = (cell_from_json(cell_to_json(cell)) for _ in range(2))
     assert one == other
     assert hash(one) == hash(other)
@@ -60,20 +60,20 @@ def changed(**changes: object) -> str:
         changed(gates=3),
     ],
 )
-def test_damaged_text_is_an_error(text: str) -> None:
+def test_damaged_text_is_an_error(text):
     with pytest.raises(CellError, match=r"The stored cell is damaged: (?!None).+\.$"):
         cell_from_json(text)
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_a_cell_goes_to_another_process(name: str) -> None:
+def test_a_cell_goes_to_another_process(name):
     for cell in (CELLS[name], CELLS[name].with_clip(2.0)):
         there = pickle.loads(pickle.dumps(cell))
         assert there == cell
         assert hash(there) == hash(cell)
 
 
-def test_constants_of_activations_are_kept() -> None:
+def test_constants_of_activations_are_kept():
     made = {"gate": hard_sigmoid.with_constants(0.3, 0.4), "candidate": elu.with_constants(1.7)}
     assert (made["gate"].alpha, made["gate"].beta, made["candidate"].beta) == (0.3, 0.4, elu.beta)
     assert hard_sigmoid.with_constants(beta=0.4) == hard_sigmoid.with_constants(hard_sigmoid.alpha, 0.4)

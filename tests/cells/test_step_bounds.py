@@ -60,7 +60,7 @@ def joined(a: BoundedArray, b: BoundedArray) -> BoundedArray:
 
 
 @pytest.mark.parametrize("cell", ["rnn_relu", "rnn_tanh", "gru"])
-def test_a_step_equals_the_oracle_with_the_bounds_of_its_terms(cell: str) -> None:
+def test_a_step_equals_the_oracle_with_the_bounds_of_its_terms(cell):
     p, layer = layer_of(cell)
     x, h, _ = read()
     found = next_hidden(layer, x, h)
@@ -81,7 +81,7 @@ def test_a_step_equals_the_oracle_with_the_bounds_of_its_terms(cell: str) -> Non
 
 
 @pytest.mark.parametrize("backward", [False, True])
-def test_an_lstm_passes_its_cell_state_and_its_bound_from_step_to_step(backward: bool) -> None:
+def test_an_lstm_passes_its_cell_state_and_its_bound_from_step_to_step(backward):
     p, layer = layer_of("lstm")
     xs = np.random.default_rng(2).normal(size=(3, SAMPLES, INPUTS))
     hs = np.random.default_rng(3).normal(size=(3, SAMPLES, SIZE))
@@ -108,7 +108,7 @@ def test_an_lstm_passes_its_cell_state_and_its_bound_from_step_to_step(backward:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_layer_uses_the_coarser_of_weight_and_requested_precision(dtype: str) -> None:
+def test_a_layer_uses_the_coarser_of_weight_and_requested_precision(dtype):
     limits = np.finfo(dtype)
     for eps, expected in ((0.0, limits.eps), (1e-20, limits.eps), (2.0**-10, 2.0**-10)):
         assert layer_of("gru", dtype, eps)[1].eps == float(expected)
@@ -116,7 +116,7 @@ def test_a_layer_uses_the_coarser_of_weight_and_requested_precision(dtype: str) 
 
 @pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
 @pytest.mark.parametrize("where", ["x", "h", "weight", "bias"])
-def test_a_term_that_is_not_finite_decides_its_sum_and_leaves_the_bound_to_the_others(where: str, bad: float) -> None:
+def test_a_term_that_is_not_finite_decides_its_sum_and_leaves_the_bound_to_the_others(where, bad):
     p, _ = layer_of("rnn_relu")
     x, h, _ = read()
     arrays = {"x": x, "h": h, "weight": p["h2h_weight"], "bias": p["i2h_bias"]}

@@ -65,11 +65,11 @@ EQUATIONS = {
 
 
 @pytest.mark.parametrize("name", EQUATIONS)
-def test_equations(name: str) -> None:
+def test_equations(name):
     assert [line.text for line in equations(CELLS[name])] == EQUATIONS[name]
 
 
-def test_activations_with_constants_are_named_with_them() -> None:
+def test_activations_with_constants_are_named_with_them():
     cell = GRU.with_activations(gate=hard_sigmoid, candidate=leaky_relu).with_clip(3)
     assert [line.text for line in equations(cell)[:3]] == [
         "r = hard_sigmoid[0.2, 0.5](clip[3](u_r + v_r))",
@@ -78,7 +78,7 @@ def test_activations_with_constants_are_named_with_them() -> None:
     ]
 
 
-def test_the_source_of_a_gru() -> None:
+def test_the_source_of_a_gru():
     assert code_lines(GRU, "l0_") == [
         "u = np.dot(x, l0_i2h_weight.T) + l0_i2h_bias",
         "u_r, u_z, u_n = np.split(u, 3, axis=-1)",
@@ -97,7 +97,7 @@ def brackets(u: Values, v: Values, state: Values, p: Values) -> Step:
     return Step(c=c, h=h)
 
 
-def test_brackets_are_there_where_they_matter() -> None:
+def test_brackets_are_there_where_they_matter():
     cell = CellSpec("brackets", "", brackets, (Gate("i", ""),), states=(StateSpec("h"), StateSpec("c")))
     assert [line.text for line in equations(cell)] == [
         "c = c[t-1] - (u_i - v_i) - (u_i + v_i) · (h[t-1] - 2) + 3 · c[t-1]",
@@ -105,7 +105,7 @@ def test_brackets_are_there_where_they_matter() -> None:
     ]
 
 
-def test_a_state_that_is_read_after_its_update_keeps_its_previous_value() -> None:
+def test_a_state_that_is_read_after_its_update_keeps_its_previous_value():
     cell = CellSpec("brackets", "", brackets, (Gate("i", ""),), states=(StateSpec("h"), StateSpec("c")))
     assert code_lines(cell)[2:] == [
         "c_next = c - (u - v) - (u + v) * (h - 2) + 3 * c",
@@ -114,8 +114,8 @@ def test_a_state_that_is_read_after_its_update_keeps_its_previous_value() -> Non
     ]
 
 
-def test_the_source_of_a_product_in_the_step_takes_the_rows_of_its_gate() -> None:
-    def step(u: Values, v: Values, state: Values, p: Values) -> Step:
+def test_the_source_of_a_product_in_the_step_takes_the_rows_of_its_gate():
+    def step(u, v, state, p):
         return Step(h=u.a + (u.a * state.h).recurrent("a"))
 
     for symbols, rows in (("a", "W.T) + b"), ("ba", "np.split(W, 2)[1].T) + np.split(b, 2)[1]")):
@@ -124,7 +124,7 @@ def test_the_source_of_a_product_in_the_step_takes_the_rows_of_its_gate() -> Non
         assert last.replace("h2h_weight", "W").replace("h2h_bias", "b").endswith(f", {rows}")
 
 
-def test_the_source_of_an_activation_of_a_difference() -> None:
+def test_the_source_of_an_activation_of_a_difference():
     a, b = np.array([0.5, -2.0, 3.0]), np.array([1.0, 0.25, -1.0])
     for name, activation in ACTIVATIONS.items():
         code, names = activation.code("a - b"), {"np": np, "math": math, "a": a, "b": b}
@@ -132,7 +132,7 @@ def test_the_source_of_an_activation_of_a_difference() -> None:
         np.testing.assert_allclose(eval(code, names), activation.values(a - b), rtol=1e-12, err_msg=name)
 
 
-def test_the_source_of_an_activation_keeps_float32() -> None:
+def test_the_source_of_an_activation_keeps_float32():
     # A number of NumPy's type, such as np.sqrt(2), makes float64 of it with NumPy 2, and not with 1.26.
     names = {"np": np, "x": np.array([0.5, -2.0, 3.0], np.float32), "erf": np.abs, "sigmoid": np.abs}
     codes = {name: activation.code("x") for name, activation in ACTIVATIONS.items()}
@@ -140,14 +140,14 @@ def test_the_source_of_an_activation_keeps_float32() -> None:
         assert eval(code, names).dtype == np.float32, name
 
 
-def test_helpers_are_those_that_the_lines_use() -> None:
+def test_helpers_are_those_that_the_lines_use():
     assert helper_lines(code_lines(RNN_RELU)) == []
     assert helper_lines(code_lines(GRU))[0] == "def sigmoid(v):"
     assert "erf = np.vectorize(math.erf)" in helper_lines(code_lines(GRU.with_activations(candidate=gelu)))
 
 
-def test_a_second_name_of_a_value_is_the_first_one() -> None:
-    def step(u: Values, v: Values, state: Values, p: Values) -> Step:
+def test_a_second_name_of_a_value_is_the_first_one():
+    def step(u, v, state, p):
         a = tanh(u.a + v.a)
         return Step(a=a, h=a)
 
@@ -158,7 +158,7 @@ def test_a_second_name_of_a_value_is_the_first_one() -> None:
     assert symbol.node is first.node is second.node
 
 
-def test_a_value_by_its_operation_and_gates_that_are_computed_alike() -> None:
+def test_a_value_by_its_operation_and_gates_that_are_computed_alike():
     assert "".join(symbol.text for symbol in expression(LSTM, trace(LSTM).values["c"])) == "f · c[t-1] + i · g"
     alike = equations_of_all_units(LSTM)
     assert alike == ("i, f, o = sigmoid(u + v)", "g = tanh(u + v)", "c = f · c[t-1] + i · g", "h = o · tanh(c)")

@@ -1,9 +1,5 @@
 """Shared fixtures."""
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from tests.cli.calls import Called, write
@@ -14,21 +10,21 @@ __all__ = ["nothing_is_left_running", "shared_worker"]
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> str:
+def config(tmp_path):
     return str(write(tmp_path))
 
 
 @pytest.fixture
-def rnnviz(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Called:
+def rnnviz(capsys, monkeypatch):
     monkeypatch.delenv("RNNVIZ_DEBUG", raising=False)
     return Called(capsys)
 
 
 @pytest.fixture
-def no_subprocess(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_subprocess(monkeypatch):
     """Model files are read in this process."""
 
-    def call(function: Callable[..., Any], *arguments: Any, **_: Any) -> Any:
+    def call(function, *arguments, **_):
         return function(*arguments)
 
     monkeypatch.setattr("rnnviz.execution.child_process.call_in_subprocess", call)

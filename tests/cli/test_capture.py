@@ -12,14 +12,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from rnnviz.captures import rnn_capture
 from rnnviz.io.session import read_document
-from tests.cli.calls import Called
 from tests.full_disk import files_of_at_most
 
 pytestmark = pytest.mark.usefixtures("shared_worker", "no_subprocess")
 
 
 @pytest.fixture
-def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def model(tmp_path, monkeypatch):
     """Two GRUs that read x, one of them in reverse, in the working directory with x.npy."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
@@ -40,7 +39,7 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_each_network_is_a_session_that_agrees(model: Path, rnnviz: Called) -> None:
+def test_each_network_is_a_session_that_agrees(model, rnnviz):
     (model / "out").mkdir()
     answer = rnnviz("capture", "model.onnx", "--input", "x=x.npy", "-o", "out")
     assert (answer.code, answer.err) == (0, "")
@@ -60,7 +59,7 @@ def test_each_network_is_a_session_that_agrees(model: Path, rnnviz: Called) -> N
     }
 
 
-def test_calls_that_are_not_complete_are_refused(model: Path, rnnviz: Called) -> None:
+def test_calls_that_are_not_complete_are_refused(model, rnnviz):
     given = ["capture", "model.onnx", "--input", "x=x.npy"]
     for words, said in (
         (["capture"], "MODEL"),
@@ -80,7 +79,7 @@ def test_calls_that_are_not_complete_are_refused(model: Path, rnnviz: Called) ->
     assert not list(model.glob(".capture*"))
 
 
-def test_the_engine_may_be_missing_or_fail(model: Path, rnnviz: Called, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_engine_may_be_missing_or_fail(model, rnnviz, monkeypatch):
     graph = onnx.load("model.onnx")
     graph.graph.node[0].op_type = "Unknown"
     onnx.save(graph, "unknown.onnx")
@@ -91,13 +90,13 @@ def test_the_engine_may_be_missing_or_fail(model: Path, rnnviz: Called, monkeypa
     assert "needs ONNX Runtime" in rnnviz.refused("capture", "model.onnx", "--input", "x=x.npy", code=3)
 
 
-def test_the_helper_is_printed_as_it_is(rnnviz: Called) -> None:
+def test_the_helper_is_printed_as_it_is(rnnviz):
     assert rnnviz("capture", "--helper").out == Path(rnn_capture.__file__).read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
-def test_a_model_that_crashes_or_fills_the_memory_ends_only_its_process(model: Path) -> None:
-    def said(*words: str) -> tuple[int, str]:
+def test_a_model_that_crashes_or_fills_the_memory_ends_only_its_process(model):
+    def said(*words):
         """The exit code and the last line, which is below what a library may print as it crashes."""
         command = [sys.executable, "-m", "rnnviz", "capture", *words, "--input", "x=x.npy"]
         answer = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
@@ -120,7 +119,7 @@ def test_a_model_that_crashes_or_fills_the_memory_ends_only_its_process(model: P
 @pytest.mark.parametrize(
     ("options", "named"), [(("--entry", "first", "-o", "one.rnnviz"), "one.rnnviz"), ((), "model-first.rnnviz")]
 )
-def test_a_full_disk_names_the_session(model: Path, rnnviz: Called, options: tuple[str, ...], named: str) -> None:
+def test_a_full_disk_names_the_session(model, rnnviz, options, named):
     with files_of_at_most(600):
         sentence = rnnviz.refused("capture", "model.onnx", "--input", "x=x.npy", *options)
     assert sentence.startswith(f"{named} cannot be written: ")

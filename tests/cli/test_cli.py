@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,10 +11,10 @@ import pytest
 from rnnviz import __version__, cli
 from rnnviz.cli import main, terminal
 from rnnviz.engines.registry import ENGINES, engines_of
-from rnnviz.execution.events import Cancelled, Event, Failed
+from rnnviz.execution.events import Cancelled, Failed
 from rnnviz.execution.supervisor import Supervisor
 from rnnviz.io.config_toml import load_config
-from tests.cli.calls import WRONG, Answer, Called, write
+from tests.cli.calls import WRONG, Answer, write
 from tests.needs import needs
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
@@ -23,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("shared_worker")
 needs_gluon = needs("mxnet")
 
 
-def test_every_output_is_written_by_one_run(rnnviz: Called, config: str, tmp_path: Path) -> None:
+def test_every_output_is_written_by_one_run(rnnviz, config, tmp_path):
     outputs = {kind: tmp_path / f"out.{kind}" for kind in ("csv", "npz", "json")}
     outputs["json"].write_text("old", encoding="utf-8")
     words = [word for kind, path in outputs.items() for word in (f"--{kind}", path)]
@@ -43,7 +42,7 @@ def reference_of(answer: Answer) -> tuple[str, list[str]]:
     return figures["reference"], [comparison["candidate"] for comparison in each]
 
 
-def test_first_engine_is_the_default_reference(rnnviz: Called, config: str) -> None:
+def test_first_engine_is_the_default_reference(rnnviz, config):
     engines = "manual, bug:no-h2h-bias ,bug:no-i2h-bias"
     words = ("run", config, "--json", "-", "--engines", engines)
     assert reference_of(rnnviz(*words)) == ("manual", ["bug:no-h2h-bias", "bug:no-i2h-bias"])
@@ -53,7 +52,7 @@ def test_first_engine_is_the_default_reference(rnnviz: Called, config: str) -> N
     )
 
 
-def test_the_tolerances_can_be_set(rnnviz: Called, config: str) -> None:
+def test_the_tolerances_can_be_set(rnnviz, config):
     words = ("run", config, "--engines", WRONG, "--json", "-", "--audit", "off")
     strict, wide = rnnviz(*words), rnnviz(*words, "--atol", "10", "--rtol", "0")
     assert (strict.code, wide.code) == (1, 0)
@@ -64,7 +63,7 @@ def test_the_tolerances_can_be_set(rnnviz: Called, config: str) -> None:
     assert rnnviz(*words, "--rtol", "0", "--atol", repr(float(np.nextafter(needed, 0)))).code == 1
 
 
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version(capsys):
     with pytest.raises(SystemExit) as caught:
         main(["--version"])
     assert caught.value.code == 0
@@ -74,9 +73,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("last", "state", "code"), [(Cancelled(1), "available", 0), (Failed(1, "engine", "It failed."), "It failed.", 3)]
 )
-def test_doctor_prints_versions_and_what_became_of_the_engines(
-    rnnviz: Called, monkeypatch: pytest.MonkeyPatch, last: Event, state: str, code: int
-) -> None:
+def test_doctor_prints_versions_and_what_became_of_the_engines(rnnviz, monkeypatch, last, state, code):
     monkeypatch.setattr(Supervisor, "events", lambda supervisor, request: iter([last]))
     answer = rnnviz("doctor")
     assert answer.code == code
@@ -87,14 +84,14 @@ def test_doctor_prints_versions_and_what_became_of_the_engines(
 
 @pytest.mark.slow
 @needs_gluon
-def test_a_run_does_not_depend_on_options_of_python_or_of_libraries(tmp_path: Path) -> None:
+def test_a_run_does_not_depend_on_options_of_python_or_of_libraries(tmp_path):
     hostile = {"OMP_NUM_THREADS": "abc", "MXNET_CPU_WORKER_NTHREADS": "abc", "PYTHONWARNINGS": "error"}
     command = [sys.executable, "-OO", "-m", "rnnviz", "run", str(write(tmp_path)), "--engines", "manual,gluon"]
     ended = subprocess.run(command, env={**os.environ, **hostile}, capture_output=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, b"")
 
 
-def test_every_listed_lesson_prints_a_config(rnnviz: Called) -> None:
+def test_every_listed_lesson_prints_a_config(rnnviz):
     listed = rnnviz("config")
     assert listed.code == 0
     names = [line.split()[0] for line in listed.out.split("\n\n")[0].splitlines()]
@@ -106,14 +103,14 @@ def test_every_listed_lesson_prints_a_config(rnnviz: Called) -> None:
 
 
 @pytest.mark.slow
-def test_a_config_without_candidates_runs_with_an_installed_one(rnnviz: Called, config: str) -> None:
+def test_a_config_without_candidates_runs_with_an_installed_one(rnnviz, config):
     answer = rnnviz("run", config, "--json", "-")
     assert answer.code == 0
     assert reference_of(answer) == ("manual", [engines_of(load_config(config))[1]])
 
 
 @pytest.mark.parametrize(("engines", "code", "verdict"), [("manual", 0, "agree"), (WRONG.split(",")[1], 1, "disagree")])
-def test_one_engine_alone_is_audited(rnnviz: Called, config: str, engines: str, code: int, verdict: str) -> None:
+def test_one_engine_alone_is_audited(rnnviz, config, engines, code, verdict):
     answer = rnnviz("run", config, "--engines", engines, "--json", "-")
     figures = json.loads(answer.out)
     assert answer.code == code
@@ -121,7 +118,7 @@ def test_one_engine_alone_is_audited(rnnviz: Called, config: str, engines: str, 
     assert list(figures["audit"]) == [engines]
 
 
-def test_program_without_a_console_exits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_program_without_a_console_exits(monkeypatch):
     monkeypatch.setattr(cli, "open_window", lambda file: 0)
     monkeypatch.setattr(sys, "stdout", None)
     monkeypatch.setattr(sys, "stderr", None)

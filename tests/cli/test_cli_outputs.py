@@ -5,10 +5,8 @@ import os
 import re
 import struct
 from base64 import b64decode
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
@@ -17,14 +15,14 @@ from rnnviz.cli import terminal
 from rnnviz.cli.terminal import DISAGREE, INTERRUPTED, WRONG_INPUT
 from rnnviz.gui.app import QT_LIBRARIES, LibraryMissingError
 from rnnviz.io.templates import write_starter
-from tests.cli.calls import WRONG, Called
+from tests.cli.calls import WRONG
 from tests.needs import needs
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> str:
+def config(tmp_path):
     path = tmp_path / "config.toml"
     path.write_text('[network]\ncell = "gru"\ninput_size = 3\nhidden_size = 4\n', encoding="utf-8")
     return str(path)
@@ -32,14 +30,7 @@ def config(tmp_path: Path) -> str:
 
 @pytest.mark.parametrize("old", [None, "old"])
 @pytest.mark.parametrize("kind", ["csv", "npz"])
-def test_ctrl_c_while_a_file_is_written_leaves_nothing_of_it(
-    config: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    rnnviz: Called,
-    kind: str,
-    old: str | None,
-) -> None:
+def test_ctrl_c_while_a_file_is_written_leaves_nothing_of_it(config, tmp_path, monkeypatch, rnnviz, kind, old):
     folder = tmp_path / "out"
     folder.mkdir()
     path = folder / f"out.{kind}"
@@ -48,8 +39,8 @@ def test_ctrl_c_while_a_file_is_written_leaves_nothing_of_it(
     at_work: list[list[str]] = []
 
     @contextmanager
-    def interrupted(_quiet: bool) -> Iterator[Any]:
-        def tell(stage: object, _fraction: float) -> None:
+    def interrupted(_quiet):
+        def tell(stage, _fraction):
             if str(stage).startswith("writing"):
                 at_work.append(os.listdir(folder))
                 raise KeyboardInterrupt
@@ -64,7 +55,7 @@ def test_ctrl_c_while_a_file_is_written_leaves_nothing_of_it(
 
 
 @pytest.mark.slow
-def test_prints_of_a_custom_step_are_reported_under_its_name(config: str, tmp_path: Path, rnnviz: Called) -> None:
+def test_prints_of_a_custom_step_are_reported_under_its_name(config, tmp_path, rnnviz):
     own = tmp_path / "talking.py"
     own.write_text(
         "import sys\nprint('imported')\n"
@@ -83,7 +74,7 @@ def test_prints_of_a_custom_step_are_reported_under_its_name(config: str, tmp_pa
     assert "the input has shape" not in figures.out
 
 
-def test_gates_follow_the_documented_columns_and_need_a_csv_file(config: str, tmp_path: Path, rnnviz: Called) -> None:
+def test_gates_follow_the_documented_columns_and_need_a_csv_file(config, tmp_path, rnnviz):
     path = tmp_path / "gates.csv"
     assert rnnviz("run", config, "--engines", WRONG, "--csv", path, "--gates", "--quiet").code == DISAGREE
     header = path.read_text(encoding="utf-8").partition("\n")[0].split(",")
@@ -93,10 +84,8 @@ def test_gates_follow_the_documented_columns_and_need_a_csv_file(config: str, tm
 
 
 @pytest.mark.parametrize("option", ["--png", "--report"])
-def test_a_picture_is_refused_before_the_run_where_qt_cannot_be_loaded(
-    option: str, config: str, tmp_path: Path, rnnviz: Called, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def check(environ: dict[str, str]) -> None:
+def test_a_picture_is_refused_before_the_run_where_qt_cannot_be_loaded(option, config, tmp_path, rnnviz, monkeypatch):
+    def check(environ):
         raise LibraryMissingError(QT_LIBRARIES[:1])
 
     monkeypatch.setattr("rnnviz.gui.app.check_platform", check)
@@ -109,8 +98,8 @@ def test_a_picture_is_refused_before_the_run_where_qt_cannot_be_loaded(
 @pytest.mark.slow
 @needs("PySide6")
 def test_a_report_and_a_notebook_are_written_and_the_report_has_a_picture_for_either_kind_of_page(
-    config: str, tmp_path: Path, rnnviz: Called
-) -> None:
+    config, tmp_path, rnnviz
+):
     report, notebook = tmp_path / "run.html", tmp_path / "run.ipynb"
     words = ("--engines", WRONG, "--report", report, "--notebook", notebook, "--quiet")
     assert rnnviz("run", config, *words).code == DISAGREE
@@ -135,8 +124,8 @@ def test_a_report_and_a_notebook_are_written_and_the_report_has_a_picture_for_ei
     ],
 )
 def test_an_output_that_cannot_be_is_refused_before_any_engine_computes(
-    config: str, tmp_path: Path, rnnviz: Called, monkeypatch: pytest.MonkeyPatch, option: str, file: str, begins: str
-) -> None:
+    config, tmp_path, rnnviz, monkeypatch, option, file, begins
+):
     with Path(config).open("a", encoding="utf-8") as opened:
         opened.write("[sequence]\ntimesteps = 400000\n")
     monkeypatch.chdir(tmp_path)
@@ -146,9 +135,7 @@ def test_an_output_that_cannot_be_is_refused_before_any_engine_computes(
 
 
 @pytest.mark.slow
-def test_a_file_that_cannot_be_written_takes_no_other_with_it_and_hides_no_disagreement(
-    config: str, tmp_path: Path, rnnviz: Called
-) -> None:
+def test_a_file_that_cannot_be_written_takes_no_other_with_it_and_hides_no_disagreement(config, tmp_path, rnnviz):
     pipe, table, own = tmp_path / "pipe", tmp_path / "t.json", tmp_path / "mine.py"
     os.mkfifo(pipe)
     write_starter("gru", own)

@@ -32,7 +32,7 @@ def program(*words: str | Path) -> list[str]:
     return [sys.executable, "-m", "rnnviz", *map(str, words)]
 
 
-def test_a_requested_reference_that_is_missing_exits_with_three_and_the_fix(tmp_path: Path) -> None:
+def test_a_requested_reference_that_is_missing_exits_with_three_and_the_fix(tmp_path):
     config = write(tmp_path, compare={"reference": "gluon"})
     hidden = tmp_path / "hidden"
     hidden.mkdir()
@@ -44,7 +44,7 @@ def test_a_requested_reference_that_is_missing_exits_with_three_and_the_fix(tmp_
     )
     env = {**os.environ, "PYTHONPATH": str(hidden)}
 
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
+    def run(*words):
         command = program("run", str(config), *words)
         return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
 
@@ -56,7 +56,7 @@ def test_a_requested_reference_that_is_missing_exits_with_three_and_the_fix(tmp_
 
 
 @pytest.mark.parametrize(("number", "group"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
-def test_a_signal_ends_the_run_and_leaves_no_file(tmp_path: Path, number: signal.Signals, group: bool) -> None:
+def test_a_signal_ends_the_run_and_leaves_no_file(tmp_path, number, group):
     config = write(tmp_path)
     own = tmp_path / "slow.py"
     started = tmp_path / "started"
@@ -89,7 +89,7 @@ def test_a_signal_ends_the_run_and_leaves_no_file(tmp_path: Path, number: signal
     assert psutil.wait_procs(children, timeout=100)[1] == []
 
 
-def test_an_interrupt_while_the_program_is_imported_has_its_exit_code_and_no_traceback(tmp_path: Path) -> None:
+def test_an_interrupt_while_the_program_is_imported_has_its_exit_code_and_no_traceback(tmp_path):
     # Python reads this file before any program.
     (tmp_path / "sitecustomize.py").write_text(
         "import os, signal, sys\n"
@@ -105,7 +105,7 @@ def test_an_interrupt_while_the_program_is_imported_has_its_exit_code_and_no_tra
     assert (done.returncode, done.stdout, done.stderr) == (INTERRUPTED, "", "")
 
 
-def test_a_signal_that_is_ignored_stays_ignored(config: str) -> None:
+def test_a_signal_that_is_ignored_stays_ignored(config):
     line = 'trap "" HUP; "$@" & child=$!; sleep 0.5; kill -HUP $child; wait $child'
     done = subprocess.run(
         ["bash", "-c", line, "bash", *program("run", config, "--engines", WRONG, "--quiet")],
@@ -118,7 +118,7 @@ def test_a_signal_that_is_ignored_stays_ignored(config: str) -> None:
 
 
 @pytest.mark.parametrize("quiet", [False, True])
-def test_a_terminal_gets_a_progress_bar_unless_quiet(tmp_path: Path, quiet: bool) -> None:
+def test_a_terminal_gets_a_progress_bar_unless_quiet(tmp_path, quiet):
     config = write(tmp_path, network={"cell": "gru"}, sequence={"timesteps": 100})
     (tmp_path / "slow.py").write_text(
         "import time\ndef step(x, state, p):\n    time.sleep(0.01)\n    return state\n", encoding="utf-8"
@@ -163,7 +163,7 @@ def in_shell(line: str, *words: str | Path, **variables: str) -> subprocess.Comp
         '"$@" >&- 2>&- <&-',
     ],
 )
-def test_closed_pipe_keeps_exit_code_and_files(config: str, tmp_path: Path, line: str) -> None:
+def test_closed_pipe_keeps_exit_code_and_files(config, tmp_path, line):
     outputs = {kind: tmp_path / f"out.{kind}" for kind in ("csv", "json")}
     words = [word for kind, path in outputs.items() for word in (f"--{kind}", path)]
     done = in_shell(line, "run", config, "--engines", WRONG, *words)
@@ -174,7 +174,7 @@ def test_closed_pipe_keeps_exit_code_and_files(config: str, tmp_path: Path, line
 
 @on_linux
 @pytest.mark.parametrize(("agree", "code"), [(False, DISAGREE), (True, WRONG_INPUT)])
-def test_full_standard_output_is_reported(config: str, tmp_path: Path, agree: bool, code: int) -> None:
+def test_full_standard_output_is_reported(config, tmp_path, agree, code):
     write_starter("lstm", tmp_path / "mine.py")
     engines = f"manual,{tmp_path / 'mine.py'}" if agree else WRONG
     done = in_shell('"$@" > /dev/full', "run", config, "--engines", engines)
@@ -193,7 +193,7 @@ def test_full_standard_output_is_reported(config: str, tmp_path: Path, agree: bo
         ('"$@" >&-', ["config"], AGREE, ""),
     ],
 )
-def test_unwritable_streams_keep_the_exit_code(line: str, words: list[str], code: int, said: str) -> None:
+def test_unwritable_streams_keep_the_exit_code(line, words, code, said):
     done = in_shell(line, *words)
     assert (done.returncode, done.stdout, done.stderr) == (code, "", said)
 
@@ -202,27 +202,25 @@ def test_unwritable_streams_keep_the_exit_code(line: str, words: list[str], code
     ("encoding", "printed"),
     [("ascii", r"\u2260 \u00d7 \udcff \ud83d\ude00"), ("cp1252", r"\u2260 × \udcff \ud83d\ude00")],
 )
-def test_unencodable_characters_are_escaped_in_json(
-    monkeypatch: pytest.MonkeyPatch, encoding: str, printed: str
-) -> None:
+def test_unencodable_characters_are_escaped_in_json(monkeypatch, encoding, printed):
     text = "≠ × \udcff 😀"
     out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     monkeypatch.setattr(sys, "stdout", out)
     terminal.prepare_streams()
     assert terminal.print_answer(AGREE, text) == AGREE
-    written = out.buffer.getvalue().decode(encoding)  # type: ignore[attr-defined]
+    written = out.buffer.getvalue().decode(encoding)
     assert written == printed
     assert json.loads(f'"{written}"') == text
 
 
-def test_commands_run_under_any_encoding(config: str) -> None:
+def test_commands_run_under_any_encoding(config):
     words = ["explain", config, "--layer", "0", "--timestep", "1", "--unit", "1", "--engines", WRONG]
     done = in_shell('"$@"', *words, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
     assert (done.returncode, done.stderr) == (AGREE, "")
     assert r"\u" in done.stdout
 
 
-def test_undecodable_name_is_escaped() -> None:
+def test_undecodable_name_is_escaped():
     done = in_shell("\"$@\" $'missing\\xff.toml'", "run")
     assert (done.returncode, done.stderr) == (
         WRONG_INPUT,
@@ -230,7 +228,7 @@ def test_undecodable_name_is_escaped() -> None:
     )
 
 
-def test_deleted_working_directory_is_reported(config: str, tmp_path: Path) -> None:
+def test_deleted_working_directory_is_reported(config, tmp_path):
     done = in_shell(
         f'mkdir "{tmp_path}/gone"; cd "{tmp_path}/gone"; rmdir "$PWD"; "$@"', "run", config, PYTHONPATH=str(ROOT)
     )

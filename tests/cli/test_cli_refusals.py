@@ -1,15 +1,13 @@
 """Whatever is wrong: one sentence on standard error, and the exit code that says whose fault it is."""
 
 import os
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from rnnviz.cli import main
 from rnnviz.core.config import CELL_NAMES
-from tests.cli.calls import Called, toml, write
+from tests.cli.calls import toml, write
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
 
@@ -40,7 +38,7 @@ pytestmark = pytest.mark.usefixtures("shared_worker")
     ],
     ids=lambda value: "" if isinstance(value, list) else toml(value),
 )
-def test_invalid_input_exits_with_2(rnnviz: Called, tmp_path: Path, tables: dict[str, Any], parts: list[str]) -> None:
+def test_invalid_input_exits_with_2(rnnviz, tmp_path, tables, parts):
     (tmp_path / "text.npy").write_text("1,2,3\n", encoding="utf-8")
     np.save(tmp_path / "objects.npy", np.array([[{}]], dtype=object), allow_pickle=True)
     (tmp_path / "ragged.csv").write_text("1,2,3\n4,5\n", encoding="utf-8")
@@ -84,9 +82,7 @@ def test_invalid_input_exits_with_2(rnnviz: Called, tmp_path: Path, tables: dict
     ],
     ids=" ".join,
 )
-def test_invalid_command_exits_with_2(
-    rnnviz: Called, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], part: str
-) -> None:
+def test_invalid_command_exits_with_2(rnnviz, tmp_path, monkeypatch, words, part):
     write(tmp_path, compare={"reference": "manual", "candidates": ["onnx"]})
     monkeypatch.chdir(tmp_path)
     assert part in rnnviz.refused(*words)
@@ -102,15 +98,13 @@ def test_invalid_command_exits_with_2(
     ],
     ids=["at import", "death", "at a step"],
 )
-def test_failed_engine_exits_with_3(rnnviz: Called, config: str, tmp_path: Path, code: str) -> None:
+def test_failed_engine_exits_with_3(rnnviz, config, tmp_path, code):
     own = tmp_path / "mine.py"
     own.write_text(code + "\n", encoding="utf-8")
     assert "mine.py" in rnnviz.refused("run", config, "--engines", f"manual,{own}", code=3)
 
 
-def test_traceback_only_with_rnnviz_debug(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, config: str
-) -> None:
+def test_traceback_only_with_rnnviz_debug(capsys, monkeypatch, config):
     monkeypatch.setenv("RNNVIZ_DEBUG", "1")
     assert main(["run", "missing.toml"]) == 2
     _, err = capsys.readouterr()

@@ -34,7 +34,7 @@ def run(rnnviz: Called, *words: str) -> tuple[int, dict[str, Any], str]:
     return answer.code, json.loads(answer.out) if answer.out else {}, answer.err
 
 
-def test_wrong_engine_first_step_and_likely_cause(rnnviz: Called, tmp_path: Path) -> None:
+def test_wrong_engine_first_step_and_likely_cause(rnnviz, tmp_path):
     code, found, _ = run(rnnviz, write(tmp_path))
     assert code == 1
     assert found["verdict"] == "disagree"
@@ -50,7 +50,7 @@ def test_wrong_engine_first_step_and_likely_cause(rnnviz: Called, tmp_path: Path
     assert first["expected"] == pytest.approx(found["first_mismatch"]["reference"], abs=1e-6)
 
 
-def test_failed_check_alone_disagrees_with_diagnosis(rnnviz: Called, tmp_path: Path) -> None:
+def test_failed_check_alone_disagrees_with_diagnosis(rnnviz, tmp_path):
     code, found, _ = run(rnnviz, write(tmp_path), "--engines", "manual,bug:final-state-at-last-timestep")
     assert (code, found["verdict"], found["mismatched"]) == (1, "disagree", 0)
     assert found["audit"]["bug:final-state-at-last-timestep"]["verdict"] == "right"
@@ -58,20 +58,20 @@ def test_failed_check_alone_disagrees_with_diagnosis(rnnviz: Called, tmp_path: P
     assert found["diagnosis"] == ["final-state-at-last-timestep"]
 
 
-def test_without_audit_no_engine_is_named(rnnviz: Called, tmp_path: Path) -> None:
+def test_without_audit_no_engine_is_named(rnnviz, tmp_path):
     code, found, _ = run(rnnviz, write(tmp_path), "--audit", "off")
     assert (code, found["verdict"]) == (1, "disagree")
     assert not {"audit", "diagnosis", "undetectable"} & set(found)
 
 
-def test_wrong_step_within_the_tolerance_disagrees(rnnviz: Called, tmp_path: Path) -> None:
+def test_wrong_step_within_the_tolerance_disagrees(rnnviz, tmp_path):
     code, found, _ = run(rnnviz, write(tmp_path), "--atol", "10")
     assert (code, found["verdict"], found["mismatched"]) == (1, "disagree", 0)
     assert found["diagnosis"] == ["no-h2h-bias"]
 
 
 @pytest.mark.slow
-def test_zero_tolerance_is_drift_and_strict_fails(rnnviz: Called, tmp_path: Path) -> None:
+def test_zero_tolerance_is_drift_and_strict_fails(rnnviz, tmp_path):
     mine = tmp_path / "mine.py"
     mine.write_text(RIGHT["gru"], encoding="utf-8")
     words = (write(tmp_path), "--engines", f"manual,{mine}", "--atol", "0", "--rtol", "0")
@@ -80,7 +80,7 @@ def test_zero_tolerance_is_drift_and_strict_fails(rnnviz: Called, tmp_path: Path
     assert run(rnnviz, *words, "--strict")[0] == 1
 
 
-def test_code_named_by_a_config_needs_the_option(rnnviz: Called, tmp_path: Path) -> None:
+def test_code_named_by_a_config_needs_the_option(rnnviz, tmp_path):
     folder = tmp_path / "a project, ünd more"
     folder.mkdir()
     ran = tmp_path / "ran"
@@ -101,7 +101,7 @@ def test_code_named_by_a_config_needs_the_option(rnnviz: Called, tmp_path: Path)
     assert ran.exists()
 
 
-def test_permission_is_for_one_file(rnnviz: Called, tmp_path: Path) -> None:
+def test_permission_is_for_one_file(rnnviz, tmp_path):
     for name in ("mine.py", "other.py"):
         (tmp_path / name).write_text(RIGHT["gru"], encoding="utf-8")
     config = write(tmp_path, compare={"candidates": [str(tmp_path / "other.py")]})
@@ -111,7 +111,7 @@ def test_permission_is_for_one_file(rnnviz: Called, tmp_path: Path) -> None:
 
 
 @needs("onnxruntime")
-def test_onnx_can_be_the_reference_and_a_candidate(rnnviz: Called, tmp_path: Path) -> None:
+def test_onnx_can_be_the_reference_and_a_candidate(rnnviz, tmp_path):
     for engines in ("onnx,manual", "manual,onnx"):
         code, found, _ = run(rnnviz, write(tmp_path), "--engines", engines, "--strict")
         assert (code, found["verdict"]) == (0, "agree")
@@ -120,7 +120,7 @@ def test_onnx_can_be_the_reference_and_a_candidate(rnnviz: Called, tmp_path: Pat
 
 
 @pytest.mark.parametrize("candidate", ["onnx", pytest.param("torch", marks=pytest.mark.slow)])
-def test_gradients_are_computed_by_an_option(rnnviz: Called, tmp_path: Path, candidate: str) -> None:
+def test_gradients_are_computed_by_an_option(rnnviz, tmp_path, candidate):
     need_engine(candidate)
     jsonschema = pytest.importorskip("jsonschema")
     code, found, _ = run(rnnviz, write(tmp_path), "--engines", f"manual,{candidate}", "--backward")
@@ -136,7 +136,7 @@ def test_gradients_are_computed_by_an_option(rnnviz: Called, tmp_path: Path, can
     jsonschema.Draft202012Validator(schema).validate(found)
 
 
-def test_onnx_refuses_float64(rnnviz: Called, tmp_path: Path) -> None:
+def test_onnx_refuses_float64(rnnviz, tmp_path):
     code, _, sentence = run(rnnviz, write(tmp_path, network={"dtype": "float64"}), "--engines", "manual,onnx")
     assert code == 2
     assert "float32 only, but network.dtype is float64" in sentence
@@ -148,7 +148,7 @@ needs_gluon = needs("mxnet")
 @pytest.mark.slow
 @needs_gluon
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_lengths_that_mxnet_ignores_are_a_known_issue(rnnviz: Called, tmp_path: Path, dtype: str) -> None:
+def test_lengths_that_mxnet_ignores_are_a_known_issue(rnnviz, tmp_path, dtype):
     path = write(tmp_path, network={"cell": "lstm", "dtype": dtype}, sequence={"lengths": [4, 2, 1]})
     summary = tmp_path / "run.json"
     answer = rnnviz("run", path, "--engines", "gluon,manual", "--strict", "--json", summary)

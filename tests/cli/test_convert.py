@@ -1,16 +1,12 @@
 """rnnviz convert: weights into other programs' files, and what it refuses, with nothing left behind."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from rnnviz.core.config import Network
 from rnnviz.core.parameters import Parameters
 from rnnviz.io.config_toml import load_config
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.model_formats import named_arrays
-from tests.cli.calls import Called
 from tests.io.model_formats.sources import in_torch_names, network, read_parameters, weights_of
 
 CONFIG = """
@@ -28,14 +24,14 @@ scale = 0.5
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Path:
+def config(tmp_path):
     path = tmp_path / "c.toml"
     path.write_text(CONFIG.format(cell="lstm", dtype="float32"))
     return path
 
 
 @pytest.fixture
-def model(tmp_path: Path) -> Path:
+def model(tmp_path):
     """An LSTM, and an RNN of unknown activation."""
     path = tmp_path / "m.npz"
     lstm, rnn = weights_of(network("lstm", 2, True)), weights_of(network("rnn_relu", 1, False), seed=1)
@@ -44,7 +40,7 @@ def model(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_config_s_drawn_weights_are_written(config: Path, tmp_path: Path, rnnviz: Called) -> None:
+def test_a_config_s_drawn_weights_are_written(config, tmp_path, rnnviz):
     target = tmp_path / "w.onnx"
     said = rnnviz("convert", config, target).out
     assert said.startswith(f"Wrote {target} (736 weights). Verified: bit-exact round trip, runs with NumPy and ")
@@ -58,7 +54,7 @@ def test_a_config_s_drawn_weights_are_written(config: Path, tmp_path: Path, rnnv
 
 
 @pytest.mark.slow
-def test_an_entry_of_a_model_file_replaces_an_older_file(model: Path, tmp_path: Path, rnnviz: Called) -> None:
+def test_an_entry_of_a_model_file_replaces_an_older_file(model, tmp_path, rnnviz):
     target = tmp_path / "w.npz"
     target.write_text("older")
     answer = rnnviz("convert", model, target, "--entry", "rnn", "--cell", "rnn_tanh")
@@ -70,12 +66,10 @@ def test_an_entry_of_a_model_file_replaces_an_older_file(model: Path, tmp_path: 
 
 
 @pytest.mark.usefixtures("no_subprocess")
-def test_a_failed_check_exits_with_3_and_leaves_the_older_file(
-    config: Path, tmp_path: Path, rnnviz: Called, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_check_exits_with_3_and_leaves_the_older_file(config, tmp_path, rnnviz, monkeypatch):
     right = named_arrays.write_weights
 
-    def wrong(net: Network, parameters: Parameters, path: Path) -> None:
+    def wrong(net, parameters, path):
         right(net, Parameters(net, {name: np.array(array) * 2 for name, array in parameters.items()}), path)
 
     monkeypatch.setattr(named_arrays, "write_weights", wrong)
@@ -87,7 +81,7 @@ def test_a_failed_check_exits_with_3_and_leaves_the_older_file(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.toml", "w.npz"]
 
 
-def test_an_unwritable_target_is_refused_before_anything_is_read(config: Path, tmp_path: Path, rnnviz: Called) -> None:
+def test_an_unwritable_target_is_refused_before_anything_is_read(config, tmp_path, rnnviz):
     assert 'its ending is ".pt", and must be one of .params' in rnnviz.refused("convert", config, "w.pt")
     assert "does not exist" in rnnviz.refused("convert", config, tmp_path / "gone" / "w.npz")
     (tmp_path / "folder.npz").mkdir()
@@ -97,13 +91,13 @@ def test_an_unwritable_target_is_refused_before_anything_is_read(config: Path, t
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.toml", "folder.npz"]
 
 
-def test_the_file_that_is_read_is_not_written_over(model: Path, rnnviz: Called) -> None:
+def test_the_file_that_is_read_is_not_written_over(model, rnnviz):
     before = model.read_bytes()
     assert "as OUT: it is read as IN" in rnnviz.refused("convert", model, model, "--entry", "encoder.lstm")
     assert model.read_bytes() == before
 
 
-def test_options_of_model_files_are_refused_with_a_config(config: Path, tmp_path: Path, rnnviz: Called) -> None:
+def test_options_of_model_files_are_refused_with_a_config(config, tmp_path, rnnviz):
     error = rnnviz.refused("convert", config, tmp_path / "w.npz", "--entry", "x")
     assert f"--entry needs a model file, but {config} is a config." in error
     assert "--cell needs a model file" in rnnviz.refused("convert", config, tmp_path / "w.npz", "--cell", "gru")

@@ -8,7 +8,7 @@ import pytest
 
 from rnnviz.core.resources import resource_path
 from tests.cells.layers import EXAMPLES
-from tests.cli.calls import Called, write
+from tests.cli.calls import write
 from tests.needs import missing
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
@@ -30,7 +30,7 @@ def config_of(folder: Path, cell: str, **tables: dict[str, Any]) -> Path:
     return write(folder, network=network, **given)
 
 
-def test_a_config_alone_is_not_a_permission(rnnviz: Called, tmp_path: Path) -> None:
+def test_a_config_alone_is_not_a_permission(rnnviz, tmp_path):
     ran = tmp_path / "ran"
     (tmp_path / "mine.py").write_text(f"open({str(ran)!r}, 'w')\n", encoding="utf-8")
     config = config_of(tmp_path, "./mine.py")
@@ -45,13 +45,13 @@ def test_a_config_alone_is_not_a_permission(rnnviz: Called, tmp_path: Path) -> N
     ("cell", "named"),
     [("lstmm", "--cell"), ("none.py", "none.py"), ("folder.py", "folder.py")],
 )
-def test_the_sentence_of_a_cell_that_is_none(cell: str, named: str, rnnviz: Called, tmp_path: Path) -> None:
+def test_the_sentence_of_a_cell_that_is_none(cell, named, rnnviz, tmp_path):
     (tmp_path / "folder.py").mkdir()
     given = cell if named == "--cell" else str(tmp_path / cell)
     assert named in rnnviz.refused("run", config_of(tmp_path, "gru"), "--cell", given)
 
 
-def test_an_error_in_the_file_is_a_sentence_with_its_line(rnnviz: Called, tmp_path: Path) -> None:
+def test_an_error_in_the_file_is_a_sentence_with_its_line(rnnviz, tmp_path):
     mine = tmp_path / "mine.py"
     mine.write_text("gates = 'h'\n\ndef step(u, v, state, p):\n    return Step(h=u.h / 2)\n", encoding="utf-8")
     sentence = rnnviz.refused("run", config_of(tmp_path, str(mine)), "--cell", mine)
@@ -59,9 +59,7 @@ def test_an_error_in_the_file_is_a_sentence_with_its_line(rnnviz: Called, tmp_pa
 
 
 @pytest.mark.slow
-def test_the_program_of_a_cell_is_printed_beside_the_lines_of_its_file(
-    rnnviz: Called, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_the_program_of_a_cell_is_printed_beside_the_lines_of_its_file(rnnviz, capsys, tmp_path):
     with pytest.raises(SystemExit) as ended:
         rnnviz("explain", "--program", example("mgu"))
     assert ended.value.code == 0
@@ -73,13 +71,13 @@ def test_the_program_of_a_cell_is_printed_beside_the_lines_of_its_file(
     assert "--program" in rnnviz.refused("explain", "--program", "mgu")
 
 
-def test_onnx_has_no_custom_cell(rnnviz: Called, tmp_path: Path) -> None:
+def test_onnx_has_no_custom_cell(rnnviz, tmp_path):
     config = config_of(tmp_path, example("mgu"), compare={"reference": "manual", "candidates": ["onnx"]})
     assert "ONNX Runtime" in rnnviz.refused("run", config, "--cell", example("mgu"))
 
 
 @pytest.mark.slow
-def test_a_sweep_of_cells(rnnviz: Called, tmp_path: Path) -> None:
+def test_a_sweep_of_cells(rnnviz, tmp_path):
     sweep = tmp_path / "sweep.toml"
     sweep.write_text(
         f'[network]\ncell = "gru"\ninput_size = 2\nhidden_size = 3\n[compare]\nreference = "manual"\n'
@@ -94,7 +92,7 @@ def test_a_sweep_of_cells(rnnviz: Called, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_an_example_is_printed(name: str, rnnviz: Called) -> None:
+def test_an_example_is_printed(name, rnnviz):
     answer = rnnviz("config", "--example-cell", name)
     assert answer.code == 0
     assert answer.out == Path(example(name)).read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from rnnviz.cli import main
-from tests.cli.calls import Called, write
+from tests.cli.calls import write
 from tests.io.export.notebook.running import code_of, run_as_is
 from tests.needs import missing
 
@@ -119,9 +119,9 @@ def run(config: Path, file: Path, *words: str) -> Arrays:
 
 
 @pytest.fixture(scope="module")
-def whole_run(tmp_path_factory: pytest.TempPathFactory, shared_worker: None) -> Callable[[str], tuple[Path, Arrays]]:
+def whole_run(tmp_path_factory, shared_worker):
     @cache
-    def of(cell: str) -> tuple[Path, Arrays]:
+    def of(cell):
         folder = tmp_path_factory.mktemp(cell)
         config, file = config_of(folder, cell)
         files = ["--csv", str(folder / "run.csv"), "--notebook", str(folder / "run.ipynb")]
@@ -132,7 +132,7 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory, shared_worker: None) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
-def test_every_engine_computes_every_state(cell: str, whole_run: Callable[[str], tuple[Path, Arrays]]) -> None:
+def test_every_engine_computes_every_state(cell, whole_run):
     config, arrays = whole_run(cell)
     for name, expected in series(arrays, STEPS[cell]).items():
         stored = {"h": "hidden", "c": "cell"}.get(name, name)
@@ -146,7 +146,7 @@ def test_every_engine_computes_every_state(cell: str, whole_run: Callable[[str],
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
-def test_the_notebook_computes_the_run(cell: str, whole_run: Callable[[str], tuple[Path, Arrays]]) -> None:
+def test_the_notebook_computes_the_run(cell, whole_run):
     config, arrays = whole_run(cell)
     variables, _ = run_as_is(code_of(config.parent / "run.ipynb"))
     np.testing.assert_allclose(variables["out_numpy"], arrays["manual.output"], rtol=0.0, atol=1e-5)
@@ -161,9 +161,7 @@ def test_the_notebook_computes_the_run(cell: str, whole_run: Callable[[str], tup
         pytest.param("projected", {"clip": 0.25}, {"cut": lambda v: np.clip(v, -0.25, 0.25)}, marks=pytest.mark.slow),
     ],
 )
-def test_a_config_changes_the_activations(
-    cell: str, key: dict[str, Any], options: dict[str, Any], tmp_path: Path
-) -> None:
+def test_a_config_changes_the_activations(cell, key, options, tmp_path):
     config, file = config_of(tmp_path, cell, **key)
     arrays = run(config, file)
     expected = series(arrays, STEPS[cell], **options)["h"]
@@ -173,14 +171,14 @@ def test_a_config_changes_the_activations(
 
 
 @pytest.mark.parametrize("bug", ["state-not-carried", pytest.param("no-h2h-bias", marks=pytest.mark.slow)])
-def test_a_known_bug_is_its_likely_cause(bug: str, rnnviz: Called, tmp_path: Path) -> None:
+def test_a_known_bug_is_its_likely_cause(bug, rnnviz, tmp_path):
     config, file = config_of(tmp_path, "three_states")
     answer = rnnviz("run", config, "--cell", file, "--engines", f"manual,bug:{bug}", "--json", "-")
     assert answer.code == 1, answer.err
     assert bug in json.dumps(json.loads(answer.out)["diagnosis"])
 
 
-def test_a_recording_lacks_the_further_states(rnnviz: Called, whole_run: Callable[[str], tuple[Path, Arrays]]) -> None:
+def test_a_recording_lacks_the_further_states(rnnviz, whole_run):
     config, _ = whole_run("three_states")
     recording = f"recording:{config.parent / 'run.npz'}#manual"
     file = config.parent / "three_states.py"

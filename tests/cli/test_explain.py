@@ -28,7 +28,7 @@ AT = ("--layer", "0", "--direction", "forward", "--timestep", "1", "--unit", "3"
 
 
 @pytest.fixture
-def notebook(tmp_path: Path) -> str:
+def notebook(tmp_path):
     path = tmp_path / "notebook.toml"
     path.write_text(NOTEBOOK, encoding="utf-8")
     return str(path)
@@ -39,7 +39,7 @@ def called(rnnviz: Called, *words: str | Path) -> tuple[int, str, str]:
     return answer.code, answer.out, answer.err
 
 
-def test_second_step_is_printed_term_by_term(notebook: str, rnnviz: Called) -> None:
+def test_second_step_is_printed_term_by_term(notebook, rnnviz):
     code, out, err = called(rnnviz, notebook, *AT)
     assert (code, err) == (0, "")
     assert out.startswith("h[t=1, u=3] of layer 0 forward →, sample 0: RNN relu, 10 units, 5 inputs\n")
@@ -60,14 +60,14 @@ def test_second_step_is_printed_term_by_term(notebook: str, rnnviz: Called) -> N
         assert total == pytest.approx(sums[side], abs=0.01)
 
 
-def test_wrong_engine_is_explained_with_exit_code_0(notebook: str, rnnviz: Called) -> None:
+def test_wrong_engine_is_explained_with_exit_code_0(notebook, rnnviz):
     code, out, _ = called(rnnviz, notebook, "--layer", "0", "--timestep", "0", "--unit", "3")
     assert code == 0
     assert "bug:no-h2h-bias is wrong here: it returned h = " in out
     assert out.rstrip().splitlines()[-1].startswith("The arithmetic agrees, but the stored h differs")
 
 
-def test_json_to_standard_output(notebook: str, rnnviz: Called) -> None:
+def test_json_to_standard_output(notebook, rnnviz):
     code, out, err = called(rnnviz, notebook, *AT, "--json", "-", "--top", "2")
     found = json.loads(out)
     assert (code, err) == (0, "")
@@ -95,15 +95,13 @@ def test_json_to_standard_output(notebook: str, rnnviz: Called) -> None:
         (("--json", "/no/such/p.json"), "/no/such/p.json cannot be written: the folder /no/such does not exist."),
     ],
 )
-def test_invalid_position_is_refused_before_the_run(
-    words: tuple[str, str], sentence: str, notebook: str, rnnviz: Called, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_invalid_position_is_refused_before_the_run(words, sentence, notebook, rnnviz, monkeypatch):
     monkeypatch.setattr("rnnviz.execution.supervisor.run", lambda *_: pytest.fail("it ran"))
     assert called(rnnviz, notebook, *AT, *words) == (2, "", f"rnnviz: {sentence}\n")
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_the_program_of_a_cell_has_all_its_lines_and_calls(cell: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_program_of_a_cell_has_all_its_lines_and_calls(cell, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["explain", "--program", cell])
     out, err = capsys.readouterr()
@@ -115,7 +113,7 @@ def test_the_program_of_a_cell_has_all_its_lines_and_calls(cell: str, capsys: py
     assert all(" = " in line or "h=" in line for line in lines)
 
 
-def test_a_program_of_an_unknown_cell_is_refused_with_those_there_are(rnnviz: Called) -> None:
+def test_a_program_of_an_unknown_cell_is_refused_with_those_there_are(rnnviz):
     sentence = rnnviz.refused("explain", "--program", "gur")
     assert all(cell in sentence for cell in CELLS)
 
@@ -137,7 +135,7 @@ candidates = ["bug:no-h2h-bias"]
 """
 
 
-def test_gradients_are_printed_and_written(tmp_path: Path, rnnviz: Called) -> None:
+def test_gradients_are_printed_and_written(tmp_path, rnnviz):
     path = tmp_path / "gru.toml"
     path.write_text(GRADIENTS.replace('"numpy"', '"bug:no-h2h-bias"'), encoding="utf-8")
     at = ("--layer", "0", "--direction", "backward", "--timestep", "1", "--unit", "2", "--sample", "1")
@@ -159,7 +157,7 @@ def test_gradients_are_printed_and_written(tmp_path: Path, rnnviz: Called) -> No
     assert line["own"]["right"]
 
 
-def test_contributions_are_written_by_time_step_and_unit(tmp_path: Path, rnnviz: Called) -> None:
+def test_contributions_are_written_by_time_step_and_unit(tmp_path, rnnviz):
     path, table = tmp_path / "gru.toml", tmp_path / "contributions.csv"
     path.write_text(GRADIENTS, encoding="utf-8")
     number = ("--gradient", "r1_h2h_weight[7, 2]")
@@ -191,9 +189,7 @@ def test_contributions_are_written_by_time_step_and_unit(tmp_path: Path, rnnviz:
         (("--value", "cc", *AT), "--value"),
     ],
 )
-def test_a_gradient_or_value_that_is_not_there_is_refused(
-    options: tuple[str, ...], named: str, notebook: str, rnnviz: Called
-) -> None:
+def test_a_gradient_or_value_that_is_not_there_is_refused(options, named, notebook, rnnviz):
     assert named in rnnviz.refused("explain", notebook, *options)
 
 
@@ -217,7 +213,7 @@ STEP = ("--layer", "0", "--direction", "backward", "--timestep", "1")
 
 
 @pytest.fixture
-def projection(tmp_path: Path) -> str:
+def projection(tmp_path):
     path = tmp_path / "projection.toml"
     path.write_text(PROJECTION, encoding="utf-8")
     return str(path)
@@ -235,9 +231,7 @@ def explained(rnnviz: Called, *words: str) -> dict[str, Any]:
     ("name", "unit", "line"),
     [("h", 2, "h"), ("out", 2, "out"), ("c", 6, "c"), ("i", 6, "i"), ("m", 6, "m"), ("h0", 2, "h0"), ("c0", 6, "c0")],
 )
-def test_each_gradient_of_a_step_is_that_of_its_name(
-    name: str, unit: int, line: str, projection: str, rnnviz: Called
-) -> None:
+def test_each_gradient_of_a_step_is_that_of_its_name(name, unit, line, projection, rnnviz):
     at = STEP[:4] if name.endswith("0") else STEP
     figures = explained(rnnviz, projection, *at, "--unit", str(unit), "--gradient", name)
     assert figures["gradient"].partition(" of ")[0].endswith(f"u={unit}]")
@@ -247,7 +241,7 @@ def test_each_gradient_of_a_step_is_that_of_its_name(
     assert "--unit" in rnnviz.refused("explain", projection, *at, "--unit", str(unit + 1), "--gradient", name)
 
 
-def test_without_a_place_the_first_wrong_step_is_explained(notebook: str, rnnviz: Called) -> None:
+def test_without_a_place_the_first_wrong_step_is_explained(notebook, rnnviz):
     code, out, err = called(rnnviz, notebook)
     assert (code, err) == (0, "")
     assert out.startswith(

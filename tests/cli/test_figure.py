@@ -1,17 +1,16 @@
 """rnnviz figure: a config becomes a PDF, SVG or PNG."""
 
 import re
-from pathlib import Path
 
 import pytest
 
-from tests.cli.calls import WRONG, Called, write
+from tests.cli.calls import WRONG, write
 from tests.needs import needs
 
 pytestmark = [pytest.mark.usefixtures("shared_worker"), needs("PySide6")]
 
 
-def test_a_config_becomes_a_figure_of_the_size(rnnviz: Called, tmp_path: Path) -> None:
+def test_a_config_becomes_a_figure_of_the_size(rnnviz, tmp_path):
     out = tmp_path / "flow.svg"
     words = ("--view", "gradient-flow", "--width", "100mm", "--height", "6cm", "--engines", "manual,bug:no-h2h-bias")
     answer = rnnviz("figure", write(tmp_path), "-o", out, *words)
@@ -31,9 +30,7 @@ def test_a_config_becomes_a_figure_of_the_size(rnnviz: Called, tmp_path: Path) -
         ((), ["-o"]),
     ],
 )
-def test_an_option_that_is_not_valid_is_one_sentence(
-    rnnviz: Called, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], parts: list[str]
-) -> None:
+def test_an_option_that_is_not_valid_is_one_sentence(rnnviz, tmp_path, monkeypatch, words, parts):
     path = write(tmp_path)
     monkeypatch.chdir(tmp_path)
     sentence = rnnviz.refused("figure", path, "--engines", WRONG, *words)

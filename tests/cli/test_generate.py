@@ -1,16 +1,14 @@
 """rnnviz generate: the text, its probabilities, and files that cannot be read."""
 
 import json
-from pathlib import Path
 
 import pytest
 
 from rnnviz.core.resources import resource_path
 from rnnviz.training.character_model import Generator, load_character_model, save_character_model, shipped_model
-from tests.cli.calls import Called
 
 
-def test_the_shipped_model_continues_a_prefix(rnnviz: Called, tmp_path: Path) -> None:
+def test_the_shipped_model_continues_a_prefix(rnnviz, tmp_path):
     generator = Generator(load_character_model(shipped_model()), "The r", seed=4, temperature=0.7)
     generator.generate(30)
     words = ["generate", "--prefix", "The r", "--length", "30", "--seed", "4", "--temperature", "0.7"]
@@ -27,7 +25,7 @@ def test_the_shipped_model_continues_a_prefix(rnnviz: Called, tmp_path: Path) ->
     assert [line.split("  ")[0] for line in lines] == [repr(character) for character in generator.text[5:]]
 
 
-def test_what_cannot_be_generated_is_one_sentence(rnnviz: Called, tmp_path: Path) -> None:
+def test_what_cannot_be_generated_is_one_sentence(rnnviz, tmp_path):
     for given, expected in (
         (["--length", "-1"], "--length"),
         (["--temperature", "-1"], "--temperature"),
@@ -41,7 +39,7 @@ def test_what_cannot_be_generated_is_one_sentence(rnnviz: Called, tmp_path: Path
         assert expected in rnnviz.refused("generate", *given).replace('"ï"', "'ï'")
 
 
-def test_a_model_of_another_commands_no_terminal(rnnviz: Called, tmp_path: Path) -> None:
+def test_a_model_of_another_commands_no_terminal(rnnviz, tmp_path):
     model = load_character_model(shipped_model())
     characters = "\x1b\x9b" + model.characters[2:]
     bias = model.bias.copy()

@@ -4,14 +4,13 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.cli.calls import WRONG, Called
+from tests.cli.calls import WRONG
 from tests.cli.test_cli_program import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the lines are for a shell on Linux")
@@ -115,7 +114,7 @@ RUNS = (
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path):
     """Files that are called names, and a private folder for temporary ones."""
     place = tmp_path / "place"
     (place / "folder").mkdir(parents=True)
@@ -188,7 +187,7 @@ def contents(folder: Path) -> dict[str, object]:
 
 
 @pytest.fixture
-def unchanged(folder: Path) -> Iterator[None]:
+def unchanged(folder):
     """Every file is as it was, and no temporary one is left."""
     before = contents(folder)
     yield
@@ -200,7 +199,7 @@ def unchanged(folder: Path) -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("unchanged")
-def test_calls_keep_the_contract(folder: Path, rnnviz: Called, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_keep_the_contract(folder, rnnviz, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.setattr("tempfile.tempdir", str(folder.parent / "temporary"))
     for line in CALLED:
@@ -213,6 +212,6 @@ def test_calls_keep_the_contract(folder: Path, rnnviz: Called, monkeypatch: pyte
 )
 @pytest.mark.slow
 @pytest.mark.usefixtures("unchanged")
-def test_processes_keep_the_contract(lines: tuple[str, ...], folder: Path) -> None:
+def test_processes_keep_the_contract(lines, folder):
     with ThreadPoolExecutor(2) as pool:
         assert [fault for found in pool.map(lambda line: shell_faults(line, folder), lines) for fault in found] == []

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.cli.calls import WRONG, Called, write
+from tests.cli.calls import WRONG, write
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
 
@@ -39,7 +39,7 @@ def wav(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("written", [npy, npz, csv, wav])
-def test_the_input_is_that_of_the_file(rnnviz: Called, tmp_path: Path, monkeypatch, written) -> None:
+def test_the_input_is_that_of_the_file(rnnviz, tmp_path, monkeypatch, written):
     config = write(tmp_path, sequence={"timesteps": 3, "batch_size": 2}, **TABLES)
     file = written(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -70,9 +70,7 @@ def test_the_input_is_that_of_the_file(rnnviz: Called, tmp_path: Path, monkeypat
         ("", {}, ["--input is empty"]),
     ],
 )
-def test_a_file_that_does_not_fit_is_one_sentence(
-    rnnviz: Called, tmp_path: Path, monkeypatch, file: str, tables, parts: list[str]
-) -> None:
+def test_a_file_that_does_not_fit_is_one_sentence(rnnviz, tmp_path, monkeypatch, file, tables, parts):
     config = write(tmp_path, **tables)
     npy(tmp_path), npz(tmp_path)
     (tmp_path / "x.json").write_text("[]")
@@ -82,7 +80,7 @@ def test_a_file_that_does_not_fit_is_one_sentence(
         assert [part for part in parts if part not in sentence] == [], sentence
 
 
-def test_an_output_never_replaces_the_input(rnnviz: Called, tmp_path: Path) -> None:
+def test_an_output_never_replaces_the_input(rnnviz, tmp_path):
     npz(tmp_path)
     file = str(tmp_path / "x.npz")
     words = ("run", write(tmp_path), "--engines", WRONG, "--input", f"{file}#x", "--npz", file)

@@ -1,14 +1,13 @@
 """Commands without the packages of an extra: one sentence names it, and every other command works."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
 from rnnviz.core.extras import EXTRAS, extra_of, install_command
-from tests.cli.calls import WRONG, Called
+from tests.cli.calls import WRONG
 from tests.hidden_packages import hide
 
 # A worker that is warm has imported the packages.
@@ -18,12 +17,12 @@ Hide = Callable[..., None]
 
 
 @pytest.fixture
-def without(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Hide:
+def without(monkeypatch, tmp_path_factory):
     return lambda *packages: hide(monkeypatch, tmp_path_factory.mktemp("hidden"), *packages)
 
 
 @pytest.fixture
-def model(tmp_path: Path) -> str:
+def model(tmp_path):
     """An ONNX model, which is refused before anything is read of it."""
     node = helper.make_node("Identity", ["x"], ["y"])
     values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
@@ -51,9 +50,7 @@ def model(tmp_path: Path) -> str:
         ("distributed", ["sweep", "CONFIG", "--engines", WRONG, "--scheduler", "tcp://127.0.0.1:9"], 3),
     ],
 )
-def test_a_missing_extra_is_named_with_its_command(
-    rnnviz: Called, config: str, model: str, without: Hide, package: str, words: list[str], code: int
-) -> None:
+def test_a_missing_extra_is_named_with_its_command(rnnviz, config, model, without, package, words, code):
     without(package)
     sentence = rnnviz.refused(*({"CONFIG": config, "MODEL": model}.get(word, word) for word in words), code=code)
     extra = extra_of(package)
@@ -63,9 +60,7 @@ def test_a_missing_extra_is_named_with_its_command(
 
 
 @pytest.mark.slow
-def test_the_base_computes_audits_explains_and_writes(
-    rnnviz: Called, config: str, without: Hide, tmp_path: Path
-) -> None:
+def test_the_base_computes_audits_explains_and_writes(rnnviz, config, without, tmp_path):
     without(*(package for packages in EXTRAS.values() for package in packages))
     written = [tmp_path / f"a.{ending}" for ending in ("csv", "npz", "json", "html", "ipynb")]
     options = [

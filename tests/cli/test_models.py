@@ -18,7 +18,6 @@ from rnnviz.core.parameters import Parameters
 from rnnviz.io.model_formats.load import choose, entries_of
 from rnnviz.io.model_formats.model_file import Entry
 from rnnviz.io.model_formats.onnx import write_weights
-from tests.cli.calls import Called
 from tests.io.model_formats.samples import write_keras_weights
 from tests.io.model_formats.sources import in_torch_names, network, random_arrays, weights_of
 from tests.needs import needs
@@ -27,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("shared_worker", "no_subprocess")
 
 
 @pytest.fixture
-def model(tmp_path: Path) -> Path:
+def model(tmp_path):
     """An LSTM, an RNN and a layer that is none."""
     path = tmp_path / "w.npz"
     lstm, rnn = weights_of(network("lstm", 2, True)), weights_of(network("rnn_relu", 1, False))
@@ -36,7 +35,7 @@ def model(tmp_path: Path) -> Path:
     return path
 
 
-def test_inspect_lists_every_layer(model: Path, rnnviz: Called) -> None:
+def test_inspect_lists_every_layer(model, rnnviz):
     lines = rnnviz("inspect", model).out.splitlines()
     assert [line.split() for line in lines[:3]] == [
         ["name", "cell", "input", "hidden", "layers", "directions", "biases", "initial", "state", "type"],
@@ -49,7 +48,7 @@ def test_inspect_lists_every_layer(model: Path, rnnviz: Called) -> None:
 
 
 @pytest.mark.parametrize("to_file", [False, True])
-def test_inspect_json_equals_the_table(model: Path, tmp_path: Path, rnnviz: Called, to_file: bool) -> None:
+def test_inspect_json_equals_the_table(model, tmp_path, rnnviz, to_file):
     target = str(tmp_path / "list.json") if to_file else "-"
     answer = rnnviz("inspect", model, "--json", target)
     text = Path(target).read_text(encoding="utf-8") if to_file else answer.out
@@ -81,7 +80,7 @@ def test_inspect_json_equals_the_table(model: Path, tmp_path: Path, rnnviz: Call
     assert not broken["supported"]
 
 
-def test_the_keys_of_a_cell_are_shown_and_written_to_the_config(tmp_path: Path, rnnviz: Called) -> None:
+def test_the_keys_of_a_cell_are_shown_and_written_to_the_config(tmp_path, rnnviz):
     keys = 'cell = "gru_reset_before"\nclip = 0.5\nactivations = ["hard_sigmoid", "leaky_relu(0.1)"]\n'
     (tmp_path / "c.toml").write_text(f"[network]\ninput_size = 3\nhidden_size = 4\n{keys}")
     model, archive = str(tmp_path / "m.onnx"), str(tmp_path / "m.npz")
@@ -99,7 +98,7 @@ def test_the_keys_of_a_cell_are_shown_and_written_to_the_config(tmp_path: Path, 
     )
 
 
-def test_config_of_an_entry_runs_with_its_weights(model: Path, tmp_path: Path, rnnviz: Called) -> None:
+def test_config_of_an_entry_runs_with_its_weights(model, tmp_path, rnnviz):
     text = rnnviz("config", "--from", model, "--entry", "encoder.lstm").out
     assert tomllib.loads(text)["parameters"] == {
         "initializer": "file",
@@ -119,7 +118,7 @@ def test_config_of_an_entry_runs_with_its_weights(model: Path, tmp_path: Path, r
             np.testing.assert_array_equal(arrays[f"parameters.{name}"], array)
 
 
-def test_unknown_cell_needs_the_option(model: Path, rnnviz: Called) -> None:
+def test_unknown_cell_needs_the_option(model, rnnviz):
     error = rnnviz.refused("config", "--from", model, "--entry", "rnn")
     assert 'give cell = "rnn_tanh" or cell = "rnn_relu"' in error
     assert "--cell" in error
@@ -132,7 +131,7 @@ def test_unknown_cell_needs_the_option(model: Path, rnnviz: Called) -> None:
 
 @pytest.mark.slow
 @needs("mxnet", "PySide6")
-def test_run_repeats_assumptions_in_every_output(model: Path, tmp_path: Path, rnnviz: Called) -> None:
+def test_run_repeats_assumptions_in_every_output(model, tmp_path, rnnviz):
     captured = rnnviz("config", "--from", model, "--entry", "rnn", "--cell", "rnn_relu")
     assumption = "the file does not say the activation: rnn_relu was chosen"
     assert captured.err == f"{model}: rnn: {assumption}.\n"
@@ -151,7 +150,7 @@ def test_run_repeats_assumptions_in_every_output(model: Path, tmp_path: Path, rn
     assert json.loads(words.read_text(encoding="utf-8"))["assumptions"] == [assumption]
 
 
-def test_run_uses_the_stored_initial_state(tmp_path: Path, rnnviz: Called) -> None:
+def test_run_uses_the_stored_initial_state(tmp_path, rnnviz):
     shapes = {"W": (1, 16, 3), "R": (1, 16, 4), "B": (1, 32), "h0": (1, 3, 4), "c0": (1, 3, 4)}
     arrays = random_arrays(shapes, seed=5)
     node = helper.make_node("LSTM", ["X", "W", "R", "B", "", "h0", "c0"], ["Y", "Y_h", "Y_c"], hidden_size=4)
@@ -173,7 +172,7 @@ def test_run_uses_the_stored_initial_state(tmp_path: Path, rnnviz: Called) -> No
 
 
 @pytest.fixture
-def open_state(model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def open_state(model, monkeypatch):
     """The same file, in which the model computes the initial state of its LSTM."""
     from rnnviz.cli import models
 
@@ -184,7 +183,7 @@ def open_state(model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @needs("mxnet")
-def test_open_initial_state_must_be_chosen(open_state: Path, tmp_path: Path, rnnviz: Called) -> None:
+def test_open_initial_state_must_be_chosen(open_state, tmp_path, rnnviz):
     error = rnnviz.refused("config", "--from", open_state)
     assert 'it starts from the final state of "enc"' in error
     assert "--initial-state" in error
@@ -205,12 +204,12 @@ def test_open_initial_state_must_be_chosen(open_state: Path, tmp_path: Path, rnn
     ("bidirectional", "reverse", "shown"),
     [(False, False, "forward"), (False, True, "backward"), (True, False, "both"), (None, False, "?")],
 )
-def test_table_shows_directions(bidirectional: bool | None, reverse: bool, shown: str) -> None:
+def test_table_shows_directions(bidirectional, reverse, shown):
     entry = Entry("enc", "lstm", 3, 4, 1, bidirectional, "float32", reverse=reverse)
     assert table([entry]).splitlines()[1].split()[5] == shown
 
 
-def test_config_prints_assumptions_on_standard_error(tmp_path: Path, rnnviz: Called) -> None:
+def test_config_prints_assumptions_on_standard_error(tmp_path, rnnviz):
     model = str(tmp_path / "w.weights.h5")
     write_keras_weights(Path(model))
     assert "--cell gru" in rnnviz.refused("config", "--from", model, "--entry", "uni3_0")
@@ -219,13 +218,13 @@ def test_config_prints_assumptions_on_standard_error(tmp_path: Path, rnnviz: Cal
     assert "go_backwards" in captured.err
 
 
-def test_several_entries_need_a_name(model: Path, rnnviz: Called) -> None:
+def test_several_entries_need_a_name(model, rnnviz):
     assert 'must name one of them: "encoder.lstm", "rnn", "broken"' in rnnviz.refused("config", "--from", model)
     assert 'no recurrent network "x"' in rnnviz.refused("config", "--from", model, "--entry", "x")
     assert "broken cannot be run" in rnnviz.refused("config", "--from", model, "--entry", "broken")
 
 
-def test_a_network_whose_layers_are_listed_too_needs_no_name(tmp_path: Path) -> None:
+def test_a_network_whose_layers_are_listed_too_needs_no_name(tmp_path):
     path, written = tmp_path / "w.onnx", network("lstm", 3, True)
     write_weights(written, Parameters(written, weights_of(written)), path)
     stack, *layers = entries_of(path)
@@ -235,19 +234,19 @@ def test_a_network_whose_layers_are_listed_too_needs_no_name(tmp_path: Path) -> 
         choose(layers, None, path)
 
 
-def test_model_options_need_a_model_file(rnnviz: Called) -> None:
+def test_model_options_need_a_model_file(rnnviz):
     for option in ("--entry", "--initial-state"):
         assert f"{option} needs --from FILE" in rnnviz.refused("config", option, "x")
     assert "--from FILE, not both" in rnnviz.refused("config", "lstm", "--from", "x.pt")
 
 
-def test_unreadable_file_is_refused(tmp_path: Path, rnnviz: Called) -> None:
+def test_unreadable_file_is_refused(tmp_path, rnnviz):
     assert "missing.pt does not exist" in rnnviz.refused("inspect", tmp_path / "missing.pt")
     (tmp_path / "w.pt").write_bytes(b"no model")
     assert "w.pt is not a valid PyTorch file" in rnnviz.refused("config", "--from", tmp_path / "w.pt")
 
 
-def test_a_file_without_recognized_layers_lists_its_arrays(tmp_path: Path, rnnviz: Called) -> None:
+def test_a_file_without_recognized_layers_lists_its_arrays(tmp_path, rnnviz):
     path = tmp_path / "w.npz"
     np.savez(path, **{f"layer{k}.kernel": np.ones((k + 1, 8), np.float32) for k in range(12)})
     out = rnnviz("inspect", path).out

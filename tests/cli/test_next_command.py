@@ -58,9 +58,7 @@ def explained(rnnviz: Called, command: str) -> dict[str, Any]:
         ({}, ("--engines", WRONG, "--audit", "off")),
     ],
 )
-def test_the_command_explains_the_first_wrong_value(
-    rnnviz: Called, tmp_path: Path, monkeypatch, network: dict[str, Any], words: tuple[str, ...]
-) -> None:
+def test_the_command_explains_the_first_wrong_value(rnnviz, tmp_path, monkeypatch, network, words):
     folder = tmp_path / "it's a $folder"
     folder.mkdir()
     path = config(folder, network=network).relative_to(tmp_path)
@@ -88,9 +86,7 @@ def test_the_command_explains_the_first_wrong_value(
         ("/a/test/__main__.py", None, ["rnnviz"]),
     ],
 )
-def test_the_command_starts_the_program_as_it_was_called(
-    rnnviz: Called, tmp_path: Path, monkeypatch, called: str, found: str | None, program: list[str]
-) -> None:
+def test_the_command_starts_the_program_as_it_was_called(rnnviz, tmp_path, monkeypatch, called, found, program):
     monkeypatch.setattr("sys.argv", [called])
     monkeypatch.setattr("rnnviz.cli.explain.which", lambda name: found)
     answer = rnnviz("run", config(tmp_path), "--engines", WRONG)
@@ -108,7 +104,7 @@ def test_the_command_starts_the_program_as_it_was_called(
         ("truncated-at-one-step", "--gradient"),
     ],
 )
-def test_the_command_explains_the_first_wrong_gradient(rnnviz: Called, tmp_path: Path, bug: str, option: str) -> None:
+def test_the_command_explains_the_first_wrong_gradient(rnnviz, tmp_path, bug, option):
     found = summary(rnnviz, config(tmp_path), "--engines", f"manual,bug:{bug}", "--backward")
     assert (found["verdict"], found["overall_verdict"]) == ("agree", "disagree")
     assert found["cause"]["name"] == bug
@@ -121,7 +117,7 @@ def test_the_command_explains_the_first_wrong_gradient(rnnviz: Called, tmp_path:
     assert first["value"] in wrong
 
 
-def test_the_input_and_the_worst_of_several_candidates(rnnviz: Called, tmp_path: Path, monkeypatch) -> None:
+def test_the_input_and_the_worst_of_several_candidates(rnnviz, tmp_path, monkeypatch):
     np.save(tmp_path / "x.npy", np.random.default_rng(3).standard_normal((2, 5, 3)))
     monkeypatch.chdir(tmp_path)
     path = config(tmp_path).name
@@ -149,9 +145,7 @@ def test_the_input_and_the_worst_of_several_candidates(rnnviz: Called, tmp_path:
         ),
     ],
 )
-def test_no_command_where_no_step_is_wrong(
-    rnnviz: Called, tmp_path: Path, monkeypatch, engines: str, state: float | None, fix: str | None
-) -> None:
+def test_no_command_where_no_step_is_wrong(rnnviz, tmp_path, monkeypatch, engines, state, fix):
     monkeypatch.chdir(tmp_path)
     path, engines = config(tmp_path, network=CELL), engines.format(tmp=tmp_path)
     rnnviz("run", path, "--engines", WRONG, "--npz", "run.npz", "--quiet", "--audit", "off")

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.cli.calls import Called
 from tests.needs import needs
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
@@ -33,7 +32,7 @@ def write(path: Path, candidate: str) -> Path:
 
 @pytest.mark.slow
 @needs("PySide6")
-def test_an_exported_run_is_a_recording_of_each_of_its_engines(tmp_path: Path, rnnviz: Called) -> None:
+def test_an_exported_run_is_a_recording_of_each_of_its_engines(tmp_path, rnnviz):
     made = write(tmp_path / "made.toml", "bug:update-gate-inverted")
     archive = tmp_path / "made.npz"
     assert rnnviz("run", made, "--npz", archive, "--quiet").code == 1
@@ -67,8 +66,8 @@ def test_an_exported_run_is_a_recording_of_each_of_its_engines(tmp_path: Path, r
     ],
 )
 def test_a_float16_recording_may_state_the_precision_of_its_computation(
-    rnnviz: Called, tmp_path: Path, computed_in: str, change: float, code: int, verdict: str, share: float
-) -> None:
+    rnnviz, tmp_path, computed_in, change, code, verdict, share
+):
     archive = tmp_path / "mine.npz"
     made = write(tmp_path / "made.toml", "bug:update-gate-inverted")
     rnnviz("run", made, "--npz", archive, "--quiet")
@@ -83,7 +82,7 @@ def test_a_float16_recording_may_state_the_precision_of_its_computation(
 
 
 @pytest.mark.slow
-def test_an_exported_run_with_padding_is_an_input_and_a_recording(tmp_path: Path, rnnviz: Called) -> None:
+def test_an_exported_run_with_padding_is_an_input_and_a_recording(tmp_path, rnnviz):
     network = '[network]\ncell = "lstm"\ninput_size = 3\nhidden_size = 4\nbidirectional = true\n'
     sequence = '[sequence]\nbatch_size = 3\ntimesteps = 6\nlengths = [2, 6, 3]\n[initial_state]\nsource = "normal"\n'
     first, again, archive = (tmp_path / name for name in ("first.toml", "again.toml", "run.npz"))

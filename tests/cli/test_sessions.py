@@ -10,7 +10,7 @@ import pytest
 import rnnviz as api
 from rnnviz.io.config_toml import UNPACKED, as_in_session, load_config, parse_config
 from rnnviz.io.session import SavedDocument, SavedSession, files_to_copy, write_session
-from tests.cli.calls import Called, write
+from tests.cli.calls import write
 from tests.needs import needs
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
@@ -28,7 +28,7 @@ def session(folder: Path, **tables: dict[str, object]) -> Path:
     return path
 
 
-def test_a_session_runs_and_is_explained_like_a_config(tmp_path: Path, rnnviz: Called) -> None:
+def test_a_session_runs_and_is_explained_like_a_config(tmp_path, rnnviz):
     path = session(tmp_path)
     answer = rnnviz("run", path, "--json", "-")
     assert answer.code == 1
@@ -41,7 +41,7 @@ def test_a_session_runs_and_is_explained_like_a_config(tmp_path: Path, rnnviz: C
     assert api.run(config).inputs.sequence.shape == (5, 1, 3)
 
 
-def test_a_decoding_loop_that_does_not_pass_its_state_on_is_found(tmp_path: Path, rnnviz: Called) -> None:
+def test_a_decoding_loop_that_does_not_pass_its_state_on_is_found(tmp_path, rnnviz):
     torch = pytest.importorskip("torch")
     cell, path = torch.nn.GRUCell(3, 4), tmp_path / "decoder.rnnviz"
     with api.capture(cell) as captured:
@@ -55,7 +55,7 @@ def test_a_decoding_loop_that_does_not_pass_its_state_on_is_found(tmp_path: Path
 
 
 @pytest.mark.slow
-def test_the_config_of_a_session_names_the_copies_in_it(tmp_path: Path, rnnviz: Called) -> None:
+def test_the_config_of_a_session_names_the_copies_in_it(tmp_path, rnnviz):
     path = session(tmp_path)
     answer = rnnviz("config", "--from", path)
     zipfile.ZipFile(path).extractall(tmp_path / "unzipped")
@@ -69,7 +69,7 @@ def test_the_config_of_a_session_names_the_copies_in_it(tmp_path: Path, rnnviz: 
 
 @pytest.mark.slow
 @needs("PySide6")
-def test_results_name_the_copies_as_the_session_does(tmp_path: Path, rnnviz: Called) -> None:
+def test_results_name_the_copies_as_the_session_does(tmp_path, rnnviz):
     path = session(tmp_path)
     arrays, report, notebook = (tmp_path / f"x.{ending}" for ending in ("npz", "html", "ipynb"))
     rnnviz("run", path, "--npz", arrays, "--report", report, "--notebook", notebook, "--quiet")
@@ -79,7 +79,7 @@ def test_results_name_the_copies_as_the_session_does(tmp_path: Path, rnnviz: Cal
     assert as_in_session(f'"recording:/tmp/a/{UNPACKED}b_c/files/0/x.npz#y"') == '"recording:files/0/x.npz#y"'
 
 
-def test_code_in_a_session_does_not_run(tmp_path: Path, rnnviz: Called) -> None:
+def test_code_in_a_session_does_not_run(tmp_path, rnnviz):
     (tmp_path / "mine.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
     path = session(tmp_path, compare={"candidates": ["./mine.py"]})
     for words in (["run"], ["explain", "--layer", "0", "--timestep", "0", "--unit", "0"]):
@@ -90,7 +90,7 @@ def test_code_in_a_session_does_not_run(tmp_path: Path, rnnviz: Called) -> None:
     assert rnnviz("run", path, "--engines", "manual,onnx", "--quiet").code == 0
 
 
-def test_a_damaged_session_is_one_sentence(tmp_path: Path, rnnviz: Called) -> None:
+def test_a_damaged_session_is_one_sentence(tmp_path, rnnviz):
     path = session(tmp_path)
     content = path.read_bytes()
     for damaged in (b"", content[: len(content) // 2], b"[network]\n"):

@@ -16,7 +16,6 @@ import pytest
 from rnnviz.cli.terminal import DISAGREE, WRONG_INPUT
 from rnnviz.io.templates import write_starter
 from rnnviz.sweeps.results import load_sweep_results
-from tests.cli.calls import Called
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
 
@@ -32,7 +31,7 @@ def write(folder: Path, text: str = GRID) -> Path:
     return path
 
 
-def test_finished_sweep_computes_nothing_again(tmp_path: Path, rnnviz: Called, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finished_sweep_computes_nothing_again(tmp_path, rnnviz, monkeypatch):
     path = write(tmp_path)
     answer = rnnviz("sweep", path, "--csv", tmp_path / "a.csv", "--json", tmp_path / "a.json")
     assert (answer.code, answer.out, answer.err) == (0, "✔ 2 agree\n", "")
@@ -45,7 +44,7 @@ def test_finished_sweep_computes_nothing_again(tmp_path: Path, rnnviz: Called, m
     )
 
 
-def test_disagreeing_row_sets_the_exit_code(tmp_path: Path, rnnviz: Called) -> None:
+def test_disagreeing_row_sets_the_exit_code(tmp_path, rnnviz):
     path = write(tmp_path)
     answer = rnnviz("sweep", path, "--engines", "onnx, bug:no-h2h-bias", "--workers", "1")
     assert answer.code == 1
@@ -56,7 +55,7 @@ def test_disagreeing_row_sets_the_exit_code(tmp_path: Path, rnnviz: Called) -> N
     assert (answer.code, answer.out, answer.err) == (0, "", "")
 
 
-def test_failed_row_sets_the_exit_code(tmp_path: Path, rnnviz: Called) -> None:
+def test_failed_row_sets_the_exit_code(tmp_path, rnnviz):
     code = tmp_path / "mine.py"
     code.write_text("def step(x, state, p):\n    raise ValueError('no')\n", encoding="utf-8")
     path = write(tmp_path, 'base = "network.toml"\n')
@@ -65,7 +64,7 @@ def test_failed_row_sets_the_exit_code(tmp_path: Path, rnnviz: Called) -> None:
     assert answer.out.startswith("! 1 failed\n  ! engine mine.py: ")
 
 
-def test_code_named_only_by_the_sweep_is_refused(tmp_path: Path, rnnviz: Called) -> None:
+def test_code_named_only_by_the_sweep_is_refused(tmp_path, rnnviz):
     (tmp_path / "mine.py").write_text("raise SystemExit", encoding="utf-8")
     path = write(tmp_path, 'base = "network.toml"\nengines = ["./mine.py"]\n')
     answer = rnnviz("sweep", path)
@@ -83,9 +82,7 @@ def test_code_named_only_by_the_sweep_is_refused(tmp_path: Path, rnnviz: Called)
         ('["float32"]', ("--allow-refused",), 0),
     ],
 )
-def test_refused_rows_set_the_exit_code(
-    tmp_path: Path, rnnviz: Called, dtypes: str, options: tuple[str, ...], code: int
-) -> None:
+def test_refused_rows_set_the_exit_code(tmp_path, rnnviz, dtypes, options, code):
     # ONNX Runtime has no LSTM of float64.
     path = write(tmp_path, GRID.replace("hidden_size = [4, 6]", f"dtype = {dtypes}"))
     answer = rnnviz("sweep", path, "--workers", "1", "--quiet", *options)
@@ -95,7 +92,7 @@ def test_refused_rows_set_the_exit_code(
 
 
 @pytest.mark.slow
-def test_cluster_equals_local_results(tmp_path: Path, rnnviz: Called) -> None:
+def test_cluster_equals_local_results(tmp_path, rnnviz):
     distributed = pytest.importorskip("distributed")
     path = write(tmp_path)
     words = ["sweep", str(path), "--engines", "onnx,bug:no-h2h-bias"]
@@ -121,11 +118,11 @@ def test_cluster_equals_local_results(tmp_path: Path, rnnviz: Called) -> None:
     ],
     ids=range(5),
 )
-def test_errors_are_one_sentence(tmp_path: Path, rnnviz: Called, text: str, options: list[str], sentence: str) -> None:
+def test_errors_are_one_sentence(tmp_path, rnnviz, text, options, sentence):
     assert sentence in rnnviz.refused("sweep", write(tmp_path, text), *options)
 
 
-def test_scheduler_without_dask_is_refused(tmp_path: Path, rnnviz: Called, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scheduler_without_dask_is_refused(tmp_path, rnnviz, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     monkeypatch.delitem(sys.modules, "rnnviz.sweeps.cluster", raising=False)
     answer = rnnviz("sweep", write(tmp_path), "--scheduler", "tcp://127.0.0.1:8786")
@@ -134,7 +131,7 @@ def test_scheduler_without_dask_is_refused(tmp_path: Path, rnnviz: Called, monke
 
 
 @pytest.mark.slow
-def test_ctrl_c_stops_workers_and_keeps_rows(tmp_path: Path) -> None:
+def test_ctrl_c_stops_workers_and_keeps_rows(tmp_path):
     path = write(tmp_path, GRID.replace("[grid]", f"seeds = {list(range(400))}\n[grid]"))
     command = [sys.executable, "-m", "rnnviz", "sweep", str(path), "--workers", "1"]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
@@ -156,7 +153,7 @@ def test_ctrl_c_stops_workers_and_keeps_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_unwritable_table_keeps_the_verdict(tmp_path: Path, rnnviz: Called) -> None:
+def test_unwritable_table_keeps_the_verdict(tmp_path, rnnviz):
     pipe, sweep = tmp_path / "pipe", tmp_path / "s.toml"
     os.mkfifo(pipe)
     network = '[network]\ncell = "gru"\ninput_size = 3\nhidden_size = 4\n[compare]\nreference = "manual"\n'

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +16,6 @@ from rnnviz.training.checkpoints import linear_file, write_trained
 from rnnviz.training.history import TrainingHistory
 from rnnviz.training.task import load_task
 from rnnviz.verify.verdict import Verdict
-from tests.cli.calls import Called
 from tests.profiles import nightly_except
 
 TASK = """
@@ -40,7 +38,7 @@ def _written(folder: Path, text: str = TASK) -> Path:
 
 
 @pytest.mark.slow
-def test_losses_are_printed_and_written(tmp_path: Path, rnnviz: Called) -> None:
+def test_losses_are_printed_and_written(tmp_path, rnnviz):
     path, weights = _written(tmp_path), tmp_path / "w.npz"
     said = rnnviz("train", path, "--json", tmp_path / "a.json", "--weights", weights).out
     figures = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
@@ -61,7 +59,7 @@ def test_losses_are_printed_and_written(tmp_path: Path, rnnviz: Called) -> None:
 
 
 @pytest.mark.slow
-def test_characters_become_a_model_that_generates(tmp_path: Path, rnnviz: Called) -> None:
+def test_characters_become_a_model_that_generates(tmp_path, rnnviz):
     (tmp_path / "text.txt").write_text("abcdefgh " * 100, encoding="utf-8")
     path = _written(tmp_path, TASK.replace('kind = "parity"', 'kind = "characters"\npath = "text.txt"'))
     model = str(tmp_path / "w.safetensors")
@@ -84,7 +82,7 @@ def test_characters_become_a_model_that_generates(tmp_path: Path, rnnviz: Called
         (["{peephole}", "--library", "torch"], "--library torch cannot train LSTM with peepholes"),
     ],
 )
-def test_refusals(words: list[str], said: str, tmp_path: Path, rnnviz: Called) -> None:
+def test_refusals(words, said, tmp_path, rnnviz):
     peephole = tmp_path / "peephole.toml"
     peephole.write_text('[network]\ncell = "lstm_peephole"\n', encoding="utf-8")
     named = {"task": _written(tmp_path), "folder": tmp_path, "peephole": peephole}
@@ -94,7 +92,7 @@ def test_refusals(words: list[str], said: str, tmp_path: Path, rnnviz: Called) -
 
 
 @pytest.mark.parametrize("path", sorted(resource_path("training").glob("*.toml")), ids=lambda path: path.stem)
-def test_examples_are_tasks(path: Path, rnnviz: Called) -> None:
+def test_examples_are_tasks(path, rnnviz):
     task = load_task(path)
     assert task.problem.kind == {"example": "adding", "adding-tanh": "adding"}.get(path.stem, path.stem)
     answer = rnnviz("train", "--example", *([] if path.stem == "example" else [path.stem]))
@@ -103,7 +101,7 @@ def test_examples_are_tasks(path: Path, rnnviz: Called) -> None:
 
 
 @pytest.mark.slow
-def test_a_wrong_step_is_a_disagreement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rnnviz: Called) -> None:
+def test_a_wrong_step_is_a_disagreement(tmp_path, monkeypatch, rnnviz):
     monkeypatch.setattr(TrainingHistory, "verdict", Verdict.DISAGREE)
     monkeypatch.setattr(TrainingHistory, "sentences", ("It is wrong.",))
     answer = rnnviz("train", _written(tmp_path))
@@ -112,10 +110,8 @@ def test_a_wrong_step_is_a_disagreement(tmp_path: Path, monkeypatch: pytest.Monk
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", nightly_except([signal.SIGINT, signal.SIGTERM, signal.SIGHUP], signal.SIGINT))
-def test_a_signal_while_the_weights_are_verified_keeps_them(
-    rnnviz: Called, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
-) -> None:
-    def interrupted(*given: Any) -> Any:
+def test_a_signal_while_the_weights_are_verified_keeps_them(rnnviz, tmp_path, monkeypatch, number):
+    def interrupted(*given):
         os.kill(os.getpid(), number)
         return write_trained(*given)
 
@@ -133,7 +129,7 @@ def test_a_signal_while_the_weights_are_verified_keeps_them(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", nightly_except([signal.SIGINT, signal.SIGTERM, signal.SIGHUP], signal.SIGTERM))
-def test_a_signal_keeps_the_trained_weights(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_keeps_the_trained_weights(tmp_path, number):
     path, weights = _written(tmp_path, TASK.replace("steps = 7", "steps = 1000000")), tmp_path / "w.safetensors"
     words = [sys.executable, "-m", "rnnviz", "train", str(path), "--json", str(tmp_path / "a.json")]
     words += ["--weights", str(weights)]

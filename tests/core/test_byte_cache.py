@@ -7,7 +7,7 @@ from rnnviz.core.byte_cache import FLOORS, LIMIT, ByteCache, clear_caches, used_
 
 
 @pytest.fixture
-def caches(monkeypatch: pytest.MonkeyPatch) -> list[ByteCache[str, object]]:
+def caches(monkeypatch):
     """The only caches: each keeps 8 bytes, and all together 24."""
     monkeypatch.setattr(byte_cache, "CACHES", type(byte_cache.CACHES)())
     monkeypatch.setattr(byte_cache, "LIMIT", 24)
@@ -16,9 +16,7 @@ def caches(monkeypatch: pytest.MonkeyPatch) -> list[ByteCache[str, object]]:
     return [ByteCache(kind) for kind in ("chunks", "tiles", "weights")]
 
 
-def test_the_least_recently_used_value_of_any_cache_goes_beyond_the_shared_limit(
-    caches: list[ByteCache[str, object]],
-) -> None:
+def test_the_least_recently_used_value_of_any_cache_goes_beyond_the_shared_limit(caches):
     one, other, _ = caches
     for key in "abc":
         one.put(key, key.upper(), 8)
@@ -35,7 +33,7 @@ def test_the_least_recently_used_value_of_any_cache_goes_beyond_the_shared_limit
     assert (len(other), used_bytes()) == (0, 0)
 
 
-def test_a_value_that_is_put_again_counts_once_and_what_is_reserved_stays(caches: list[ByteCache[str, object]]) -> None:
+def test_a_value_that_is_put_again_counts_once_and_what_is_reserved_stays(caches):
     one, other, _ = caches
     for key in "ababab":
         one.put(key, key, 8)
@@ -49,12 +47,12 @@ def test_a_value_that_is_put_again_counts_once_and_what_is_reserved_stays(caches
     assert ([*one], [*other]) == (["b"], ["z", "y"])
 
 
-def test_the_last_value_stays_however_large_it_is(caches: list[ByteCache[str, object]]) -> None:
+def test_the_last_value_stays_however_large_it_is(caches):
     caches[0].put("a", "A", 100)
     assert caches[0].get("a") == "A"
     caches[0].put("b", "B", 1)
     assert [*caches[0]] == ["b"]
 
 
-def test_the_floors_of_all_caches_fit_the_limit() -> None:
+def test_the_floors_of_all_caches_fit_the_limit():
     assert sum(FLOORS.values()) <= LIMIT <= 1 << 29

@@ -53,28 +53,28 @@ OTHERS: list[tuple[dict[str, Any], str, str]] = [
     [*(({"sequence": tables}, f"sequence.{key}", words) for tables, key, words in SEQUENCE), *OTHERS],
     ids=str,
 )
-def test_keys_that_need_or_exclude_each_other(tables: dict[str, Any], key: str, words: str) -> None:
+def test_keys_that_need_or_exclude_each_other(tables, key, words):
     error = refusal(mapping(**tables))
     assert error.key == key
     assert error.sentence.startswith(key)
     assert words in error.sentence
 
 
-def test_path_implies_source_file() -> None:
+def test_path_implies_source_file():
     taken = config(
         sequence={"path": "x.npy"}, parameters={"path": "w.npz", "entry": "e"}, initial_state={"path": "s.npz"}
     )
     assert taken.sequence.source == taken.parameters.initializer == taken.initial_state.source == "file"
 
 
-def test_text_sets_its_sizes() -> None:
+def test_text_sets_its_sizes():
     taken = Config.from_mapping({"network": {"cell": "gru", "hidden_size": 4}, "sequence": {"text": "hello"}})
     assert alphabet("hello") == "ehlo"
     assert taken.network.input_size == 4
     assert (taken.sequence.source, taken.sequence.batch_size, taken.sequence.timesteps) == ("text", 1, 5)
 
 
-def test_words_and_vocabulary_set_known_sizes() -> None:
+def test_words_and_vocabulary_set_known_sizes():
     words = {"text": "to be or not to be", "tokens": "words"}
     network = {"cell": "gru", "hidden_size": 4}
     taken = Config.from_mapping({"network": network, "sequence": words})
@@ -100,7 +100,7 @@ def test_words_and_vocabulary_set_known_sizes() -> None:
     ],
     ids=lambda sequence: "-".join(sequence),
 )
-def test_valid_key_combinations_are_preserved(sequence: dict[str, Any]) -> None:
+def test_valid_key_combinations_are_preserved(sequence):
     tables = config(sequence=sequence).to_mapping()
     assert {key: tables["sequence"][key] for key in sequence} == sequence
     other = config(sequence=sequence).sequence.of_file("y.npy")
@@ -110,7 +110,7 @@ def test_valid_key_combinations_are_preserved(sequence: dict[str, Any]) -> None:
 
 
 @given(any_config_mappings())
-def test_mapping_round_trip(values: dict[str, Any]) -> None:
+def test_mapping_round_trip(values):
     first = Config.from_mapping(values)
     tables = first.to_mapping()
     assert Config.from_mapping(tables) == first
@@ -121,7 +121,7 @@ def test_mapping_round_trip(values: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("dtype", "expected"), DEFAULT_TOLERANCES.items())
-def test_default_tolerances_equal_torch(dtype: str, expected: tuple[float, float]) -> None:
+def test_default_tolerances_equal_torch(dtype, expected):
     taken = config(network={"dtype": dtype})
     assert taken.tolerances == expected
     assert config(network={"dtype": dtype}, compare={"rtol": 0.5}).tolerances == (0.5, expected[1])
@@ -132,7 +132,7 @@ def test_default_tolerances_equal_torch(dtype: str, expected: tuple[float, float
     assert default_tolerances(getattr(torch, dtype)) == expected
 
 
-def test_first_engine_is_the_default_reference() -> None:
+def test_first_engine_is_the_default_reference():
     chosen = config().with_engines(("manual", "gluon"))
     assert (chosen.compare.reference, chosen.compare.candidates) == ("manual", ("gluon",))
     chosen = config().with_engines(("manual", "gluon", "onnx"), "gluon")
@@ -143,14 +143,14 @@ def test_first_engine_is_the_default_reference() -> None:
     assert (alone.compare.reference, alone.compare.candidates) == ("torch", ())
 
 
-def test_candidates_that_no_one_named_are_not_written() -> None:
+def test_candidates_that_no_one_named_are_not_written():
     assert "candidates" not in config().to_mapping()["compare"]
     alone = config(compare={"candidates": []})
     assert Config.from_mapping(alone.to_mapping()) == alone != config()
 
 
 @pytest.mark.parametrize("engines", [("manual", "manual"), ("gluon", "manual", "manual")], ids=str)
-def test_repeated_engines_are_refused(engines: tuple[str, ...]) -> None:
+def test_repeated_engines_are_refused(engines):
     with pytest.raises(ConfigError) as caught:
         config().with_engines(engines)
     assert caught.value.key == "compare.candidates"
@@ -172,7 +172,7 @@ def custom(*, size: str = "H", roles: bool = False) -> CellSpec:
     ("key", "value", "fit"),
     [("projection_size", 2, {"size": "P"}), ("clip", 1.0, {"roles": True}), ("activations", ["tanh"], {"roles": True})],
 )
-def test_a_custom_cell_has_what_the_keys_set(key: str, value: object, fit: dict[str, Any]) -> None:
+def test_a_custom_cell_has_what_the_keys_set(key, value, fit):
     network = {"cell": "./x.py", "input_size": 2, "hidden_size": 3}
     with_key, without = (Config.from_mapping({"network": network | keys}) for keys in ({key: value}, {}))
     assert without.with_custom_cell(custom()).network.is_known
@@ -186,7 +186,7 @@ def test_a_custom_cell_has_what_the_keys_set(key: str, value: object, fit: dict[
         two.with_custom_cell(custom(roles=True))
 
 
-def test_the_file_of_a_custom_cell_has_a_path_without_a_null_character() -> None:
+def test_the_file_of_a_custom_cell_has_a_path_without_a_null_character():
     for cell in ("./x.py\0", "./x\0.py", "./x.txt"):
         with pytest.raises(ConfigError) as caught:
             Config.from_mapping({"network": {"cell": cell, "input_size": 2, "hidden_size": 3}})
@@ -196,13 +196,13 @@ def test_the_file_of_a_custom_cell_has_a_path_without_a_null_character() -> None
     assert not declarations(Network)["cell"].is_path("lstm")
 
 
-def test_a_bidirectional_network_is_not_reversed() -> None:
+def test_a_bidirectional_network_is_not_reversed():
     tables = {"cell": "gru", "input_size": 2, "hidden_size": 3, "reverse": True}
     assert refusal({"network": {**tables, "bidirectional": True}}).key == "network.reverse"
     assert Config.from_mapping({"network": tables}).network.reverse
 
 
-def test_the_cells_with_a_projection_are_named() -> None:
+def test_the_cells_with_a_projection_are_named():
     error = refusal({"network": {"cell": "gru", "input_size": 2, "hidden_size": 3, "projection_size": 2}})
     assert error.key == "network.projection_size"
     assert f"needs the cell {join_words(PROJECTIONS, 'or')}, but" in error.sentence

@@ -59,7 +59,7 @@ def wrong_values(limits: FieldSpec) -> list[Any]:
 
 
 @pytest.mark.parametrize(("section", "key", "limits"), KEYS, ids=[f"{section}.{key}" for section, key, _ in KEYS])
-def test_invalid_value_names_the_allowed_ones(section: str, key: str, limits: FieldSpec) -> None:
+def test_invalid_value_names_the_allowed_ones(section, key, limits):
     for value in wrong_values(limits):
         sentence = refused(section, key, value)
         expected = f"{section}.{key} = {display_value(value)} is not allowed: it must be {limits.allowed}."
@@ -67,7 +67,7 @@ def test_invalid_value_names_the_allowed_ones(section: str, key: str, limits: Fi
 
 
 @pytest.mark.parametrize(("section", "key", "limits"), KEYS, ids=[f"{section}.{key}" for section, key, _ in KEYS])
-def test_every_key_has_a_description(section: str, key: str, limits: FieldSpec) -> None:
+def test_every_key_has_a_description(section, key, limits):
     assert limits.why.endswith(".")
     assert limits.allowed
     for choice in limits.choices:
@@ -75,7 +75,7 @@ def test_every_key_has_a_description(section: str, key: str, limits: FieldSpec) 
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_unknown_key_lists_known_keys(section: str) -> None:
+def test_unknown_key_lists_known_keys(section):
     sentence = refused(section, "hiden_size", 3)
     known = ", ".join(declarations(SECTIONS[section]))
     expected = f"{section}.hiden_size = 3 is not a known key: [{section}] may hold {known}."
@@ -84,7 +84,7 @@ def test_unknown_key_lists_known_keys(section: str) -> None:
         assert sentence.endswith(' Did you mean "hidden_size"?')
 
 
-def test_unknown_table_lists_known_tables() -> None:
+def test_unknown_table_lists_known_tables():
     error = refusal(mapping(networks={}))
     assert error.key == "networks"
     assert error.sentence == (
@@ -97,27 +97,27 @@ def test_unknown_table_lists_known_tables() -> None:
 @pytest.mark.parametrize(
     ("value", "told"), [(3, "3"), ("lstm", '"lstm"'), ([{}], "[{}]"), (True, "true"), (None, "None")], ids=str
 )
-def test_a_table_must_be_a_table(section: str, value: Any, told: str) -> None:
+def test_a_table_must_be_a_table(section, value, told):
     error = refusal({**mapping(), section: value})
     assert error.key == section
     assert error.sentence == f"{section} = {told} is not allowed: it must be a table, written [{section}]."
 
 
 @pytest.mark.parametrize("value", [None, 3, [], "network"], ids=str)
-def test_a_config_must_be_tables(value: Any) -> None:
+def test_a_config_must_be_tables(value):
     error = refusal(value)
     assert (error.key, error.sentence) == ("config", "A config must be a table of tables, such as [network].")
 
 
 @pytest.mark.parametrize("key", REQUIRED)
-def test_missing_key_names_the_allowed_values(key: str) -> None:
+def test_missing_key_names_the_allowed_values(key):
     error = refusal({"network": {name: value for name, value in REQUIRED.items() if name != key}})
     assert error.key == f"network.{key}"
     allowed = declarations(SECTIONS["network"])[key].allowed
     assert error.sentence == f"network.{key} is missing and has no default: it must be {allowed}."
 
 
-def test_defaults() -> None:
+def test_defaults():
     assert config().to_mapping() == {
         "network": {
             **REQUIRED,
@@ -134,7 +134,7 @@ def test_defaults() -> None:
     }
 
 
-def test_integer_is_accepted_as_a_number() -> None:
+def test_integer_is_accepted_as_a_number():
     taken = config(parameters={"scale": 2}, compare={"rtol": 0, "atol": 1})
     assert (taken.parameters.scale, taken.tolerances) == (2.0, (0.0, 1.0))
     assert isinstance(taken.parameters.scale, float)
@@ -143,7 +143,7 @@ def test_integer_is_accepted_as_a_number() -> None:
     assert refused("sequence", "seed", LARGEST_SEED + 1)
 
 
-def test_long_value_is_shortened() -> None:
+def test_long_value_is_shortened():
     assert display_value("x" * 58) == f'"{"x" * 58}"'
     assert display_value("x" * 59) == f'"{"x" * 56}...'
     assert display_key("x" * 60) == "x" * 60
@@ -155,7 +155,7 @@ def test_long_value_is_shortened() -> None:
     assert " = a number of thousands of digits is not" in refused("network", "input_size", 10**5_000)
 
 
-def test_long_list_of_names_is_cut_after_twelve() -> None:
+def test_long_list_of_names_is_cut_after_twelve():
     names = [f"a{place}" for place in range(14)]
     twelve = ", ".join(f'"a{place}"' for place in range(12))
     assert [listed(names[:count]) for count in (0, 1, 12, 13, 14)] == [
@@ -180,7 +180,7 @@ def test_long_list_of_names_is_cut_after_twelve() -> None:
     ],
     ids=str,
 )
-def test_the_paths_in_a_value_are_found_and_changed(spec: FieldSpec, value: Any, paths: tuple[str, ...]) -> None:
+def test_the_paths_in_a_value_are_found_and_changed(spec, value, paths):
     assert spec.paths_in(value) == paths
     moved = spec.with_paths(value, lambda path: f"to/{path}")
     if isinstance(value, tuple):
@@ -189,7 +189,7 @@ def test_the_paths_in_a_value_are_found_and_changed(spec: FieldSpec, value: Any,
         assert moved == (f"to/{value}" if paths else value)
 
 
-def test_inclusive_and_exclusive_limits() -> None:
+def test_inclusive_and_exclusive_limits():
     between = FieldSpec("float", "", minimum=1.0, maximum=2.0)
     assert [between.check("k", value) for value in (1, 1.5, 2)] == [1.0, 1.5, 2.0]
     above = FieldSpec("float", "", above=1.0)
@@ -211,13 +211,13 @@ def test_inclusive_and_exclusive_limits() -> None:
         ("rnn_tanh", "activations", ["sigmoid", "tanh"]),
     ],
 )
-def test_a_key_that_the_cell_does_not_have_is_refused(cell: str, key: str, value: Any) -> None:
+def test_a_key_that_the_cell_does_not_have_is_refused(cell, key, value):
     error = refusal(mapping(network={"cell": cell, key: value}))
     assert error.key == f"network.{key}"
     assert cell in error.sentence
 
 
-def test_the_cell_has_the_settings_of_its_keys() -> None:
+def test_the_cell_has_the_settings_of_its_keys():
     network = config(network={"activations": ["hard_sigmoid(0.3)", "elu", "linear"], "clip": 2.0}).network
     roles = dict(network.kind.activations)
     assert roles == {
@@ -229,7 +229,7 @@ def test_the_cell_has_the_settings_of_its_keys() -> None:
     assert config().to_mapping()["network"].keys().isdisjoint({"projection_size", "clip", "activations"})
 
 
-def test_shapes_of_a_projection() -> None:
+def test_shapes_of_a_projection():
     network = config(network={"projection_size": 2, "num_layers": 2, "bidirectional": True}).network
     shapes = network.parameter_shapes()
     assert (shapes["r1_i2h_weight"], shapes["r1_h2h_weight"], shapes["r1_h2r_weight"]) == ((16, 4), (16, 2), (2, 4))
@@ -238,7 +238,7 @@ def test_shapes_of_a_projection() -> None:
     assert network.output_shape(5, 3) == (3, 5, 4)
 
 
-def test_a_section_has_the_keys_that_it_declares_and_their_defaults() -> None:
+def test_a_section_has_the_keys_that_it_declares_and_their_defaults():
     @dataclass(frozen=True)
     class Part:
         size: int = config_field("int", "How many.", minimum=2, maximum=5)

@@ -25,7 +25,7 @@ from rnnviz.core.engine_spec import (
         ("code.py", "code.py", ""),
     ],
 )
-def test_a_recording_is_a_path_and_perhaps_one_engine_of_several(name: str, path: str, engine: str) -> None:
+def test_a_recording_is_a_path_and_perhaps_one_engine_of_several(name, path, engine):
     name = f"recording:{name}"
     assert is_recording(name)
     assert not is_own(name)
@@ -35,13 +35,13 @@ def test_a_recording_is_a_path_and_perhaps_one_engine_of_several(name: str, path
     assert with_file(name, lambda path: f"/base/{path}") == name.replace(path, f"/base/{path}", 1)
 
 
-def test_only_the_path_of_code_is_changed() -> None:
+def test_only_the_path_of_code_is_changed():
     moved = {name: with_file(name, lambda path: f"/base/{path}") for name in ("gluon", "bug:no-h2h-bias", "./mine.py")}
     assert list(moved.values()) == ["gluon", "bug:no-h2h-bias", "/base/./mine.py"]
     assert [engine_file(name) for name in moved] == [None, None, "./mine.py"]
 
 
-def test_a_path_is_shown_by_its_file_name() -> None:
+def test_a_path_is_shown_by_its_file_name():
     shown = {
         "gluon": "gluon",
         "bug:no-h2h-bias": "bug:no-h2h-bias",
@@ -56,7 +56,7 @@ def test_a_path_is_shown_by_its_file_name() -> None:
     assert {name: display_name(name) for name in shown} == shown
 
 
-def test_files_of_the_same_name_have_as_few_folders_as_distinguish_them() -> None:
+def test_files_of_the_same_name_have_as_few_folders_as_distinguish_them():
     names = "gluon", "/a/x/mine.py", "/b/x/mine.py", "recording:/c/run.npz", "recording:/d/run.npz#gluon", "lone/one.py"
     assert list(distinct_names(names).values()) == [
         "gluon",

@@ -21,21 +21,21 @@ from rnnviz.core.words import join_words, plural, suggest, unreadable
     ],
     ids=ascii,
 )
-def test_unprintable_characters_are_escaped_and_nothing_else(text: str, shown: str) -> None:
+def test_unprintable_characters_are_escaped_and_nothing_else(text, shown):
     assert printable(text) == shown
     assert str(InputError(text)) == str(EngineError(text)) == shown
     assert printable(shown) == shown
 
 
 @pytest.mark.parametrize("make", [InputError, EngineError, lambda text: ConfigError("a.b", text)])
-def test_a_very_long_sentence_keeps_its_start_and_end(make: type[Exception]) -> None:
+def test_a_very_long_sentence_keeps_its_start_and_end(make):
     most = "a" * 750 + "b" * 750
     assert str(make(most)) == most
     assert str(make("a" * 750 + "c" + "b" * 750)) == "a" * 750 + " … " + "b" * 750
     assert str(make("\n" * 800)) == "\\n" * 375 + " … " + "\\n" * 375
 
 
-def test_a_library_message_is_cut_and_loses_full_stop_and_line_breaks() -> None:
+def test_a_library_message_is_cut_and_loses_full_stop_and_line_breaks():
     assert in_short("it\n  says\tso...") == "it says so"
     assert in_short("X" * 200 + ".") == "X" * 200
     assert in_short("x" * 201) == "x" * 200 + " …"
@@ -44,7 +44,7 @@ def test_a_library_message_is_cut_and_loses_full_stop_and_line_breaks() -> None:
     assert str(damaged(Path("a b.npz"), ".npz", "bad.\n")) == "a b.npz is not a valid .npz file: bad."
 
 
-def test_an_error_about_a_key_keeps_it_also_through_a_pipe() -> None:
+def test_an_error_about_a_key_keeps_it_also_through_a_pipe():
     error = ConfigError("network.cell", "No\tcell.")
     for kept in (error, pickle.loads(pickle.dumps(error))):
         assert (kept.key, kept.sentence, str(kept)) == ("network.cell", "No\\tcell.", "No\\tcell.")
@@ -53,7 +53,7 @@ def test_an_error_about_a_key_keeps_it_also_through_a_pipe() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with a name")
-def test_a_pipe_is_refused_and_a_file_is_not(tmp_path: Path) -> None:
+def test_a_pipe_is_refused_and_a_file_is_not(tmp_path):
     pipe, file = tmp_path / "pipe", tmp_path / "file"
     os.mkfifo(pipe)
     file.touch()
@@ -72,11 +72,11 @@ def test_a_pipe_is_refused_and_a_file_is_not(tmp_path: Path) -> None:
         (list("abcde"), "a, b and 3 more"),
     ],
 )
-def test_words_are_joined(words: list[str], joined: str) -> None:
+def test_words_are_joined(words, joined):
     assert join_words(words, most=3) == joined
 
 
-def test_the_last_word_follows_a_given_conjunction() -> None:
+def test_the_last_word_follows_a_given_conjunction():
     assert join_words(["--cell lstm", "--cell gru"], "or") == "--cell lstm or --cell gru"
 
 
@@ -84,16 +84,16 @@ def test_the_last_word_follows_a_given_conjunction() -> None:
     ("name", "question"),
     [("rnn", ' Did you mean "run"?'), ("hiden_size", ' Did you mean "hidden_size"?'), ("xyz", ""), ("", "")],
 )
-def test_the_nearest_known_name_is_suggested(name: str, question: str) -> None:
+def test_the_nearest_known_name_is_suggested(name, question):
     assert suggest(name, ["run", "sweep", "hidden_size"]) == question
 
 
-def test_a_count_with_its_noun() -> None:
+def test_a_count_with_its_noun():
     assert [plural(count, "value") for count in (0, 1, 3200)] == ["0 values", "1 value", "3,200 values"]
     assert [plural(count, "entry", "entries") for count in (1, 2)] == ["1 entry", "2 entries"]
 
 
-def test_a_missing_file_is_named_with_its_folder_and_the_nearest_name(tmp_path: Path) -> None:
+def test_a_missing_file_is_named_with_its_folder_and_the_nearest_name(tmp_path):
     (tmp_path / "lstm.toml").touch()
     error = FileNotFoundError()
     assert str(unreadable(tmp_path / "lstn.toml", error)).endswith(

@@ -26,11 +26,11 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def installed_by_pip(monkeypatch: pytest.MonkeyPatch) -> None:
+def installed_by_pip(monkeypatch):
     monkeypatch.setattr(sys, "prefix", "/home/me/venv")
 
 
-def test_each_extra_of_the_package_is_known() -> None:
+def test_each_extra_of_the_package_is_known():
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     declared = pyproject["project"]["optional-dependencies"]
     assert declared.pop("all") == [f"rnnviz[{','.join(EXTRAS)}]"]
@@ -45,7 +45,7 @@ def test_each_extra_of_the_package_is_known() -> None:
 
 @pytest.mark.usefixtures("installed_by_pip")
 @pytest.mark.parametrize("extra", EXTRAS)
-def test_a_missing_package_is_named_with_the_command_that_installs_its_extra(extra: str) -> None:
+def test_a_missing_package_is_named_with_the_command_that_installs_its_extra(extra):
     for package, title in EXTRAS[extra].items():
         assert extra_of(package) == extra
         assert not_installed(package) == (
@@ -53,18 +53,18 @@ def test_a_missing_package_is_named_with_the_command_that_installs_its_extra(ext
         )
 
 
-def test_in_the_environment_of_a_checkout_make_installs_what_the_lock_has(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_the_environment_of_a_checkout_make_installs_what_the_lock_has(monkeypatch):
     monkeypatch.setattr(sys, "prefix", str(ROOT / ".venv"))
     assert install_command("window") == "make venv"
     assert install_command("torch") == 'pip install "rnnviz[torch]"'
 
 
-def test_an_installer_has_no_pip(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_installer_has_no_pip(monkeypatch):
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     assert "pip install" not in not_installed("torch")
 
 
-def test_the_first_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_missing_package_is_named(monkeypatch):
     monkeypatch.setattr(extras, "find_spec", lambda name: None if name in ("pyqtgraph", "PIL") else object())
     assert missing("PySide6") is None
     assert missing(*EXTRAS["window"]) == not_installed("pyqtgraph")
@@ -91,7 +91,7 @@ KEPT = {
         "KMP_AFFINITY=bad",
     ],
 )
-def test_a_variable_that_changes_libraries_is_dropped(variable: str) -> None:
+def test_a_variable_that_changes_libraries_is_dropped(variable):
     name, _, value = variable.partition("=")
     assert dropped_variables({**KEPT, name: value}) == [name]
     assert without_dropped(KEPT) == KEPT

@@ -1,7 +1,6 @@
 """Inputs of a run: their sizes, their initial state, and their folder."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +20,7 @@ from tests.strategies import SEEDS, network_tables
 CONFIG = Config.from_mapping({"network": {"cell": "lstm", "input_size": 3, "hidden_size": 4}})
 
 
-def test_another_number_of_features_is_refused_with_both_shapes() -> None:
+def test_another_number_of_features_is_refused_with_both_shapes():
     with pytest.raises(InputError) as caught:
         with_sequence_shape(CONFIG, (7, 2, 5))
     assert str(caught.value) == (
@@ -30,7 +29,7 @@ def test_another_number_of_features_is_refused_with_both_shapes() -> None:
     )
 
 
-def test_files_that_bring_the_input_size_decide_it() -> None:
+def test_files_that_bring_the_input_size_decide_it():
     sequence = {"text": "to be", "tokens": "words", "vocabulary": "v.txt"}
     config = Config.from_mapping({"network": {"cell": "gru", "hidden_size": 4}, "sequence": sequence})
     taken = with_sequence_shape(config, (2, 1, 9))
@@ -40,7 +39,7 @@ def test_files_that_bring_the_input_size_decide_it() -> None:
     assert (sized.sequence.timesteps, sized.sequence.batch_size, sized.network) == (7, 2, CONFIG.network)
 
 
-def test_a_name_that_is_not_there_is_empty() -> None:
+def test_a_name_that_is_not_there_is_empty():
     names = Names(("a", "", "c"), ("x", "y"))
     assert [names.timestep(place) for place in range(-1, 4)] == ["", "a", "", "c", ""]
     assert [names.feature(place) for place in range(-1, 3)] == ["", "x", "y", ""]
@@ -64,9 +63,7 @@ def drawn_of(config: Config) -> Inputs:
 
 @pytest.mark.parametrize("names", [UNNAMED, Names(("größer", "", "b", "c", "d"), ()), Names((), ("price", "volume"))])
 @pytest.mark.parametrize(("cell", "dtype"), [("lstm", "float32"), ("gru", "float64")])
-def test_inputs_are_the_same_in_their_folder_and_when_they_are_opened(
-    tmp_path: Path, cell: str, dtype: str, names: Names
-) -> None:
+def test_inputs_are_the_same_in_their_folder_and_when_they_are_opened(tmp_path, cell, dtype, names):
     folder = tmp_path / "run" / "inputs"
     inputs = replace(drawn(cell, dtype), names=names, assumptions=("the cell was chosen",) if names else ())
     for kept in (save_inputs(folder, inputs), open_inputs(folder)):
@@ -85,7 +82,7 @@ def test_inputs_are_the_same_in_their_folder_and_when_they_are_opened(
         save_inputs(folder, inputs)
 
 
-def test_a_changed_folder_is_refused_and_coarser_copies_of_the_input_are_found(tmp_path: Path) -> None:
+def test_a_changed_folder_is_refused_and_coarser_copies_of_the_input_are_found(tmp_path):
     folder = tmp_path / "inputs"
     save_inputs(folder, drawn("lstm", "float32"))
     assert dict(open_inputs(folder).pyramids) == {}
@@ -97,7 +94,7 @@ def test_a_changed_folder_is_refused_and_coarser_copies_of_the_input_are_found(t
         open_inputs(folder)
 
 
-def test_a_custom_cell_is_stored_with_the_inputs(tmp_path: Path) -> None:
+def test_a_custom_cell_is_stored_with_the_inputs(tmp_path):
     cell = CELLS["gru"].with_clip(2.0)
     config = Config.from_mapping({"network": {"cell": "./x.py", "input_size": 2, "hidden_size": 4}})
     inputs = drawn_of(config.with_custom_cell(cell))
@@ -114,7 +111,7 @@ NETWORKS = network_tables(dtype="float64").map(lambda table: Network(**table))
 
 
 @given(NETWORKS, SEEDS)
-def test_a_random_state_is_pinned_to_numpys_generator_h_before_c(network: Network, seed: int) -> None:
+def test_a_random_state_is_pinned_to_numpys_generator_h_before_c(network, seed):
     state = draw_initial_state(network, InitialStateSource("normal", seed), 3)
     generator = np.random.default_rng(seed)
     shape = (network.num_layers * (2 if network.bidirectional else 1), 3, network.hidden_size)
@@ -125,7 +122,7 @@ def test_a_random_state_is_pinned_to_numpys_generator_h_before_c(network: Networ
     assert not any(array.flags.writeable for array in state.values())
 
 
-def test_a_state_of_zeros_is_zero_and_float32_rounds_the_same_numbers() -> None:
+def test_a_state_of_zeros_is_zero_and_float32_rounds_the_same_numbers():
     zeros = draw_initial_state(LSTM, InitialStateSource("zeros", 5), 3)
     assert not zeros["h"].any()
     assert not zeros["c"].any()
@@ -149,9 +146,7 @@ def test_a_state_of_zeros_is_zero_and_float32_rounds_the_same_numbers() -> None:
         (GRU, {"h": (1, 3, 4), "c": (1, 3, 4)}, "The initial state holds c, but the cell gru has only h."),
     ],
 )
-def test_missing_misshapen_and_unknown_states_are_named(
-    network: Network, shapes: dict[str, tuple[int, ...]], sentence: str
-) -> None:
+def test_missing_misshapen_and_unknown_states_are_named(network, shapes, sentence):
     with pytest.raises(InputError) as caught:
         checked_state(network, 3, {name: np.zeros(shape) for name, shape in shapes.items()})
     assert str(caught.value) == sentence

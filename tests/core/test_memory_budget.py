@@ -4,7 +4,6 @@ from collections import namedtuple
 from contextlib import nullcontext
 from dataclasses import replace
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -33,14 +32,14 @@ def config(network: dict[str, Any] | None = None, compare: dict[str, Any] | None
 
 
 @pytest.fixture
-def _small_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def _small_machine(monkeypatch):
     monkeypatch.setattr(memory, "available_memory", lambda: 4 * GIB)
     monkeypatch.setattr(memory.shutil, "disk_usage", lambda _: Usage(9 * GIB, 0, 8 * GIB))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_demand_counts_every_array(cell: str, dtype: str) -> None:
+def test_demand_counts_every_array(cell, dtype):
     asked = config(
         {"cell": cell, "num_layers": 3, "bidirectional": True, "dtype": dtype}, {"candidates": ["gluon", "torch"]}
     )
@@ -55,7 +54,7 @@ def test_demand_counts_every_array(cell: str, dtype: str) -> None:
     assert needed.memory == parameters * (8 + 2 * itemsize) + itemsize * (x + 3 * (x + output))
 
 
-def test_demand_counts_coarse_copies() -> None:
+def test_demand_counts_coarse_copies():
     long = {"network": {"num_layers": 2, "hidden_size": 64, "input_size": 128}, "timesteps": 1 << 15, "batch_size": 3}
     network, timesteps, samples = long["network"], long["timesteps"], long["batch_size"]
     asked = config(network, {"candidates": ["gluon", "torch", "onnx"]}, timesteps=timesteps, batch_size=samples)
@@ -70,7 +69,7 @@ def test_demand_counts_coarse_copies() -> None:
 
 
 @pytest.mark.parametrize("timesteps", [10, 1 << 16])
-def test_demand_counts_gradients(timesteps: int) -> None:
+def test_demand_counts_gradients(timesteps):
     engines = "manual", "gluon", "onnx"
     asked = config(compare={"reference": "manual", "candidates": list(engines[1:])}, timesteps=timesteps)
     asked = replace(asked, network=replace(asked.network, hidden_size=64), backward=Backward(enabled=True))
@@ -88,7 +87,7 @@ def test_demand_counts_gradients(timesteps: int) -> None:
 
 @pytest.mark.usefixtures("_small_machine")
 @pytest.mark.parametrize(("timesteps", "kind"), [(300_000, "disk"), (500_000, "memory")])
-def test_run_that_fits_without_gradients_is_refused_with_that_demand(tmp_path: Path, timesteps: int, kind: str) -> None:
+def test_run_that_fits_without_gradients_is_refused_with_that_demand(tmp_path, timesteps, kind):
     asked = config({"hidden_size": 200}, {"reference": "manual", "candidates": ["torch"]}, timesteps=timesteps)
     asked = replace(asked, backward=Backward(enabled=True))
     forward = replace(asked, backward=Backward())
@@ -109,7 +108,7 @@ def test_run_that_fits_without_gradients_is_refused_with_that_demand(tmp_path: P
     ],
     ids=["hidden", "layers", "timesteps", "all of them"],
 )
-def test_huge_run_is_refused_with_its_demand(asked: Config, key: str, tmp_path: Path) -> None:
+def test_huge_run_is_refused_with_its_demand(asked, key, tmp_path):
     with pytest.raises(ConfigError) as caught:
         check_demand(asked, tmp_path)
     largest = "1,000" if key == "network.num_layers" else "1,000,000,000"
@@ -119,7 +118,7 @@ def test_huge_run_is_refused_with_its_demand(asked: Config, key: str, tmp_path: 
 
 
 @pytest.mark.usefixtures("_small_machine")
-def test_full_disk_is_refused_with_its_folder(tmp_path: Path) -> None:
+def test_full_disk_is_refused_with_its_folder(tmp_path):
     asked = config({"num_layers": 100, "hidden_size": 100}, timesteps=20_000, batch_size=10)
     assert demand(asked).memory < 4 * GIB
     with pytest.raises(ConfigError) as caught:
@@ -129,7 +128,7 @@ def test_full_disk_is_refused_with_its_folder(tmp_path: Path) -> None:
     assert "reduce sequence.timesteps = 20,000," in caught.value.sentence
 
 
-def test_caches_give_way_to_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_caches_give_way_to_a_run(monkeypatch):
     asked, cache = config(), ByteCache("chunks")
     cache.put("a", "A", 100)
     monkeypatch.setattr(memory, "available_memory", lambda: demand(asked).memory - 100 * len(cache))
@@ -138,7 +137,7 @@ def test_caches_give_way_to_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("beside", [0, -1])
-def test_limit_is_the_last_available_byte(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, beside: int) -> None:
+def test_limit_is_the_last_available_byte(monkeypatch, tmp_path, beside):
     asked = config()
     needed = demand(asked)
     asked_of = []
@@ -155,7 +154,7 @@ def test_limit_is_the_last_available_byte(monkeypatch: pytest.MonkeyPatch, tmp_p
         check_memory(asked)
 
 
-def test_meminfo_is_in_kilobytes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_meminfo_is_in_kilobytes(monkeypatch):
     assert 0 < (available_memory() or 0) <= psutil.virtual_memory().total
     told = "MemTotal:       16000 kB\nMemFree:        1000 kB\nMemAvailable:    7000 kB\nBuffers:  5 kB\n"
     files = {"/proc/meminfo": told}
@@ -163,8 +162,8 @@ def test_meminfo_is_in_kilobytes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert available_memory() == 7000 * 1024
 
 
-def test_fallback_without_meminfo(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(*_: object, **__: object) -> StringIO:
+def test_fallback_without_meminfo(monkeypatch):
+    def missing(*_, **__):
         raise FileNotFoundError
 
     monkeypatch.setattr(memory, "open", missing, raising=False)
@@ -172,7 +171,7 @@ def test_fallback_without_meminfo(monkeypatch: pytest.MonkeyPatch) -> None:
     assert available_memory() == 300 * 4096
     for unknown in (AttributeError, ValueError, OSError):
 
-        def refuse(_: str, error: type[Exception] = unknown) -> int:
+        def refuse(_, error=unknown):
             raise error
 
         monkeypatch.setattr(memory.os, "sysconf", refuse)
@@ -180,7 +179,7 @@ def test_fallback_without_meminfo(monkeypatch: pytest.MonkeyPatch) -> None:
     check_memory(config({"hidden_size": 10**9}))
 
 
-def test_readable_bytes() -> None:
+def test_readable_bytes():
     words = {
         0: "0 bytes", 999: "999 bytes", 1_000: "1.0 kB", 999_940: "999.9 kB", 1_000_000: "1.0 MB",
         3_200_000_000: "3.2 GB", 10**12: "1.0 TB", 10**15: "1.0 PB", 10**18: "1000.0 PB",

@@ -16,8 +16,8 @@ from rnnviz.core.mmap_arrays import allocate_array, create_mapped, open_mapped, 
 
 
 @pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="the system knows no such thing")
-def test_released_pages_of_a_mapped_array_leave_memory_and_can_be_read_again(tmp_path: Path) -> None:
-    def resident() -> int:
+def test_released_pages_of_a_mapped_array_leave_memory_and_can_be_read_again(tmp_path):
+    def resident():
         return psutil.Process().memory_info().shared
 
     np.save(tmp_path / "long.npy", np.ones((4000, 1000), np.float32))
@@ -36,9 +36,7 @@ def test_released_pages_of_a_mapped_array_leave_memory_and_can_be_read_again(tmp
 
 @pytest.mark.parametrize("written", [0, 1 << 30], ids=["allocated", "written"])
 @pytest.mark.parametrize("shape", [(3,), (1 << 19, 1), (2, 3, 5)])
-def test_a_new_mapped_array_is_zero_and_written_values_are_in_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], written: int
-) -> None:
+def test_a_new_mapped_array_is_zero_and_written_values_are_in_the_file(tmp_path, monkeypatch, shape, written):
     monkeypatch.setattr(arrays, "_WRITTEN_BYTES", written)
     path = tmp_path / "new.npy"
     mapped = create_mapped(path, "float32", shape)
@@ -52,7 +50,7 @@ def test_a_new_mapped_array_is_zero_and_written_values_are_in_the_file(
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_stored_array_is_mapped_from_its_file_whatever_its_strides(tmp_path: Path, dtype: str) -> None:
+def test_a_stored_array_is_mapped_from_its_file_whatever_its_strides(tmp_path, dtype):
     array = np.arange(60, dtype=dtype).reshape(3, 4, 5)
     for name, part in (("whole", array), ("strided", array[::2, :, ::-1])):
         stored = store_mapped(tmp_path / f"{name}.npy", part)
@@ -65,12 +63,12 @@ def test_a_stored_array_is_mapped_from_its_file_whatever_its_strides(tmp_path: P
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no such device")
-def test_a_full_disk_is_an_error_while_the_file_is_created(tmp_path: Path) -> None:
+def test_a_full_disk_is_an_error_while_the_file_is_created(tmp_path):
     with Path("/dev/full").open("rb+", buffering=0) as full, pytest.raises(OSError, match="No space"):
         arrays._make_room(full, 4096)
 
 
-def test_a_read_only_array_is_contiguous_in_its_type_and_its_giver_may_go_on_writing() -> None:
+def test_a_read_only_array_is_contiguous_in_its_type_and_its_giver_may_go_on_writing():
     given = np.arange(24.0).reshape(2, 3, 4)
     kept = read_only(given, "float64")
     assert np.shares_memory(kept, given)
@@ -88,7 +86,7 @@ def test_a_read_only_array_is_contiguous_in_its_type_and_its_giver_may_go_on_wri
 
 
 @pytest.mark.parametrize("writable", [True, False])
-def test_a_mapped_array_changes_its_file_only_where_it_was_opened_to(tmp_path: Path, writable: bool) -> None:
+def test_a_mapped_array_changes_its_file_only_where_it_was_opened_to(tmp_path, writable):
     create_mapped(tmp_path / "a.npy", "float64", (2, 3))
     opened = open_mapped(tmp_path / "a.npy", writable=True) if writable else open_mapped(tmp_path / "a.npy")
     assert type(opened) is np.ndarray
@@ -98,13 +96,13 @@ def test_a_mapped_array_changes_its_file_only_where_it_was_opened_to(tmp_path: P
     assert np.load(tmp_path / "a.npy")[1, 2] == (7.0 if writable else 0.0)
 
 
-def test_objects_are_never_unpickled_out_of_a_file(tmp_path: Path) -> None:
+def test_objects_are_never_unpickled_out_of_a_file(tmp_path):
     np.save(tmp_path / "a.npy", np.array([{}], object), allow_pickle=True)
     with pytest.raises(ValueError, match="Python objects"):
         open_mapped(tmp_path / "a.npy")
 
     class Trap:
-        def __reduce__(self) -> tuple[Any, tuple[str]]:
+        def __reduce__(self):
             return (tmp_path / "ran").write_text, ("ran",)
 
     (tmp_path / "a.npy").write_bytes(pickle.dumps(Trap()))
@@ -114,7 +112,7 @@ def test_objects_are_never_unpickled_out_of_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", np.dtype([("hidden", "float64", (3, 5)), ("engine", "S7")])], ids=str)
-def test_the_numbers_of_a_file_are_aligned_and_fill_it(tmp_path: Path, dtype: Any) -> None:
+def test_the_numbers_of_a_file_are_aligned_and_fill_it(tmp_path, dtype):
     create_mapped(tmp_path / "a.npy", dtype, (7,) if dtype == "float32" else ())
     content = (tmp_path / "a.npy").read_bytes()
     begin = content.index(b"\n") + 1
@@ -124,7 +122,7 @@ def test_the_numbers_of_a_file_are_aligned_and_fill_it(tmp_path: Path, dtype: An
 
 
 @pytest.mark.parametrize("bytes_more", [0, 1])
-def test_an_allocated_array_is_in_memory_up_to_the_limit(monkeypatch: pytest.MonkeyPatch, bytes_more: int) -> None:
+def test_an_allocated_array_is_in_memory_up_to_the_limit(monkeypatch, bytes_more):
     monkeypatch.setattr(arrays, "_IN_MEMORY_BYTES", 2 * 3 * 4 - bytes_more)
     room = allocate_array("float32", (2, 3))
     assert (room.base is None) == (bytes_more == 0)
@@ -140,7 +138,7 @@ class Sparing(io.FileIO):
         return super().write(memoryview(data).cast("B")[:200])
 
 
-def test_an_array_is_stored_whole_however_little_is_written_at_a_time(tmp_path: Path) -> None:
+def test_an_array_is_stored_whole_however_little_is_written_at_a_time(tmp_path):
     path = SimpleNamespace(open=lambda mode, buffering: Sparing(tmp_path / "a.npy", mode))
     array = np.random.default_rng(0).normal(size=(3, 5, 7))
     np.testing.assert_array_equal(store_mapped(path, array), array)
@@ -155,7 +153,7 @@ class Pages(mmap.mmap):
 
 
 @pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="the system knows no such thing")
-def test_pages_of_a_slice_and_its_read_ahead_are_released() -> None:
+def test_pages_of_a_slice_and_its_read_ahead_are_released():
     row, neighbors = 1 << 15, 1 << 16
     pages = Pages(-1, 40 * row + 3)
     array = np.ndarray((40, row), np.uint8, pages)

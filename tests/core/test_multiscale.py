@@ -1,7 +1,5 @@
 """Which coarser copies a long array has, how large they are, and that they are found again."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -34,21 +32,19 @@ from rnnviz.core.multiscale import (
     ],
     ids=str,
 )
-def test_only_an_array_of_4_million_values_a_sample_has_levels_each_at_least_1024_blocks_long(
-    shape: tuple[int, ...], levels: list[tuple[int, int]]
-) -> None:
+def test_only_an_array_of_4_million_values_a_sample_has_levels_each_at_least_1024_blocks_long(shape, levels):
     assert list(levels_of(shape)) == levels
     assert values_in_levels(shape) == sum(
         shape[0] * shape[1] * -(-shape[2] // times) * shape[3] * -(-shape[4] // units) for times, units in levels
     )
 
 
-def test_the_last_blocks_of_a_level_may_be_cut_off() -> None:
+def test_the_last_blocks_of_a_level_may_be_cut_off():
     assert level_shape((3, 2, 33, 7, 9), Level(16, 4)) == (3, 2, 3, 7, 3)
     assert level_shape((3, 2, 32, 7, 8), Level(16, 4)) == (3, 2, 2, 7, 2)
 
 
-def test_pyramid_levels_are_found_by_name_and_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pyramid_levels_are_found_by_name_and_read_only(tmp_path, monkeypatch):
     monkeypatch.setattr(pyramid, "_FEWEST_VALUES", 1)
     monkeypatch.setattr(pyramid, "_FEWEST_BLOCKS", 2)
     monkeypatch.setattr(pyramid, "_WIDE", 4)

@@ -27,18 +27,18 @@ from rnnviz.core.naming import gluon_name, named, with_parameters, with_paramete
         ("keras", "u = W_i2h x[t] + b_i2h", "u = kernel x[t] + bias"),
     ],
 )
-def test_a_name_of_gluon_has_one_of_another_framework(names: str, gluon: str, other: str) -> None:
+def test_a_name_of_gluon_has_one_of_another_framework(names, gluon, other):
     assert named(gluon, names) == other
     assert named(gluon, "gluon") == gluon
 
 
-def test_names_of_pytorch_have_one_of_gluon() -> None:
+def test_names_of_pytorch_have_one_of_gluon():
     for text in ("l0_i2h_weight", "r12_h2h_bias", "l1_h2r_weight and l0_h2h_bias"):
         assert gluon_name(with_parameters(text, "pytorch")) == text
     assert gluon_name("weight_ih_lstm") == "weight_ih_lstm"
 
 
-def test_columns_stay_below_each_other() -> None:
+def test_columns_stay_below_each_other():
     table = "l0_i2h_weight  1.0\nx              2.0\nr10_i2h_bias  3.0"
     assert with_parameters_in_columns(table, "pytorch").splitlines() == [
         "weight_ih_l0   1.0",

@@ -6,7 +6,7 @@ from rnnviz.core.config import Network
 
 
 @pytest.mark.parametrize(("cell", "rows"), [("rnn_relu", 4), ("rnn_tanh", 4), ("lstm", 16), ("gru", 12)])
-def test_the_shapes_of_three_layers_in_both_directions_are_standard(cell: str, rows: int) -> None:
+def test_the_shapes_of_three_layers_in_both_directions_are_standard(cell, rows):
     network = Network(cell, 3, 4, num_layers=3, bidirectional=True)
     assert network.directions == 2
     assert [network.layer_input_size(layer) for layer in range(3)] == [3, 8, 8]

@@ -1,9 +1,7 @@
 """Arrays of .npy and .npz files: headers, pieces, checksums and refusals."""
 
 import zipfile
-from collections.abc import Callable
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +21,7 @@ def written(array: Any, version: tuple[int, int] | None = None) -> bytes:
 
 @pytest.mark.parametrize("version", [(1, 0), (2, 0)])
 @pytest.mark.parametrize("dtype", ["<f4", ">f8", "i2", "?", "U3"])
-def test_header_fields_and_offset(version: tuple[int, int], dtype: str) -> None:
+def test_header_fields_and_offset(version, dtype):
     array = np.asfortranarray(np.arange(6).reshape(2, 3).astype(dtype))
     content = written(array, version)
     header = read_npy_header(BytesIO(content), len(content))
@@ -39,7 +37,7 @@ def header(count: int, shape: tuple[int, ...] = (4,), version: int = 1) -> bytes
     return b"\x93NUMPY" + bytes((version, 0)) + count.to_bytes(2 * version, "little") + text.ljust(count - 1) + b"\n"
 
 
-def test_a_header_that_does_not_fit_its_file_is_refused() -> None:
+def test_a_header_that_does_not_fit_its_file_is_refused():
     content = written(np.ones(4, np.float32))
     for file, size, sentence in (
         (content, len(content) + 1, f"would have {len(content)} bytes and has"),
@@ -52,7 +50,7 @@ def test_a_header_that_does_not_fit_its_file_is_refused() -> None:
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_header_limit_of_ten_thousand_bytes(version: int) -> None:
+def test_header_limit_of_ten_thousand_bytes(version):
     begin = 8 + 2 * version + 10_000
     content = header(10_000, version=version) + bytes(16)
     found = read_npy_header(BytesIO(content), begin + 16)
@@ -72,7 +70,7 @@ def test_header_limit_of_ten_thousand_bytes(version: int) -> None:
     ],
     ids=str,
 )
-def test_types_that_are_not_real_are_refused(dtype: Any, sentence: str) -> None:
+def test_types_that_are_not_real_are_refused(dtype, sentence):
     with pytest.raises(InputError) as caught:
         check_numeric(np.dtype(dtype), "x")
     assert str(caught.value) == sentence
@@ -84,7 +82,7 @@ def numbers(*shape: int) -> np.ndarray:
     return np.random.default_rng(7).normal(size=shape)
 
 
-def test_prefix_selects_and_is_removed_and_integers_become_float64(tmp_path: Path) -> None:
+def test_prefix_selects_and_is_removed_and_integers_become_float64(tmp_path):
     np.savez_compressed(tmp_path / "w.npz", a=np.ones((2, 3), np.float32), b=np.arange(4))
     shapes: list[Any] = []
     arrays = read_npz(tmp_path / "w.npz", check=shapes.append)
@@ -101,9 +99,7 @@ def test_prefix_selects_and_is_removed_and_integers_become_float64(tmp_path: Pat
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 @pytest.mark.parametrize("dtype", ["<f4", ">f8", "i2"])
-def test_pieces_join_to_the_array(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, save: Callable[..., None], dtype: str
-) -> None:
+def test_pieces_join_to_the_array(tmp_path, monkeypatch, save, dtype):
     monkeypatch.setattr(module, "_PIECE_BYTES", 64)
     array = np.arange(3 * 5 * 7).reshape(3, 5, 7).astype(dtype)
     save(tmp_path / "a.npz", c=array, fortran=np.asfortranarray(array), note=np.array("a text"))
@@ -120,7 +116,7 @@ def test_pieces_join_to_the_array(
         archive.read("note")
 
 
-def test_reading_reports_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reading_reports_progress(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_PIECE_BYTES", 64)
     np.savez(tmp_path / "a.npz", a=numbers(20))
     told: list[float] = []
@@ -130,7 +126,7 @@ def test_reading_reports_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert told == [64 / 160, 128 / 160, 1.0]
 
 
-def test_checksum_detects_a_changed_number(tmp_path: Path) -> None:
+def test_checksum_detects_a_changed_number(tmp_path):
     path, x = tmp_path / "x.npz", numbers(4_000)
     np.savez(path, x=x, y=np.full(8, 0.5))
     content = bytearray(path.read_bytes())
@@ -143,7 +139,7 @@ def test_checksum_detects_a_changed_number(tmp_path: Path) -> None:
             read("x")
 
 
-def test_file_replaced_while_reading_is_refused(tmp_path: Path) -> None:
+def test_file_replaced_while_reading_is_refused(tmp_path):
     path = tmp_path / "x.npz"
     np.savez(path, x=numbers(2, 3))
     file = NpzFile(path)
@@ -152,7 +148,7 @@ def test_file_replaced_while_reading_is_refused(tmp_path: Path) -> None:
         file.read("x")
 
 
-def test_truncated_array_is_refused(tmp_path: Path) -> None:
+def test_truncated_array_is_refused(tmp_path):
     path, content = tmp_path / "x.npz", npy((4,)) + bytes(16)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("x.npy", content[:-3])
@@ -175,14 +171,14 @@ def npy(shape: tuple[int, ...]) -> bytes:
     [b"", b"\x93NUMPY\x09\x00", npy((4,)) + bytes(15), npy((4,)) + bytes(17), npy((10**9, 10**9)) + bytes(4)],
     ids=["nothing", "another version", "too short", "too long", "a huge shape"],
 )
-def test_corrupt_array_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_corrupt_array_is_refused(tmp_path, content):
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("hidden.npy", content)
     with pytest.raises(InputError, match=r"a\.npz is not a valid \.npz file: .*\.$"):
         NpzFile(tmp_path / "a.npz")
 
 
-def test_other_and_missing_files_are_refused(tmp_path: Path) -> None:
+def test_other_and_missing_files_are_refused(tmp_path):
     (tmp_path / "text.npz").write_text("1,2,3")
     with pytest.raises(InputError, match=r"text\.npz is not a valid \.npz file: File is not a zip file\."):
         NpzFile(tmp_path / "text.npz")
@@ -197,12 +193,12 @@ def test_other_and_missing_files_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("text", ["gluon", "", "µ", "x" * 64])
-def test_a_text_is_read_in_either_byte_order(text: str, order: str, tmp_path: Path) -> None:
+def test_a_text_is_read_in_either_byte_order(text, order, tmp_path):
     np.savez(tmp_path / "a.npz", name=np.array(text, f"{order}U{max(1, len(text))}"))
     assert NpzFile(tmp_path / "a.npz").text("name") == text
 
 
-def test_what_is_no_short_text_has_none(tmp_path: Path) -> None:
+def test_what_is_no_short_text_has_none(tmp_path):
     np.savez(tmp_path / "a.npz", many=np.array(["a", "b"]), long=np.array("x" * 65), number=np.array(3.0))
     file = NpzFile(tmp_path / "a.npz")
     assert [file.text(name) for name in ("many", "long", "number")] == ["", "", ""]

@@ -57,33 +57,33 @@ TABLES: dict[Callable[[Any], Any], list[tuple[Any, Any]]] = {
 
 
 @pytest.mark.parametrize(("shown", "table"), TABLES.items(), ids=[f.__name__ for f in TABLES])
-def test_each_form_of_a_number(shown: Callable[[Any], Any], table: list[tuple[Any, Any]]) -> None:
+def test_each_form_of_a_number(shown, table):
     assert [shown(value) for value, _ in table] == [text for _, text in table]
 
 
 @given(st.floats(min_value=1e-300, max_value=1e300))
-def test_printed_limit_passes(value: float) -> None:
+def test_printed_limit_passes(value):
     assert value <= float(form.format_ceil(value)) <= value * 1.11
 
 
 @given(st.floats(width=32), st.floats())
-def test_digits_round_trip(single: float, double: float) -> None:
+def test_digits_round_trip(single, double):
     for number in (np.float32(single), double, np.float64(double)):
         back = type(number)(float(form.full(number)))
         assert np.asarray(back).tobytes() == np.asarray(number).tobytes() or (np.isnan(number) and np.isnan(back))
 
 
-def test_ulp_distance_to_nan() -> None:
+def test_ulp_distance_to_nan():
     distance = ulp_distance(np.array([np.nan, 1.0], np.float32), np.array([1.0, 1.0], np.float32))
     assert [form.ulp(int(d)) for d in distance] == ["none", "0"]
 
 
-def test_values_equal_in_three_decimals_are_shown_in_full() -> None:
+def test_values_equal_in_three_decimals_are_shown_in_full():
     assert form.format_pair(0.2631, 0.2642) == ("0.263", "0.264")
     assert form.format_pair(0.26310001, 0.26310002) == ("0.26310001", "0.26310002")
     assert form.format_pair(float("nan"), 0.0) == ("NaN", "0.000")
 
 
-def test_minus_signs_of_numbers_are_true_and_names_keep_hyphens() -> None:
+def test_minus_signs_of_numbers_are_true_and_names_keep_hyphens():
     sentence = "bug:gates-i-f-o-g has -0.5 at rnn-2, manual (-1.2e-7)"
     assert form.true_minus_in(sentence) == "bug:gates-i-f-o-g has −0.5 at rnn-2, manual (−1.2e−7)"

@@ -30,7 +30,7 @@ def named(network: Network, **changes: Any) -> dict[str, np.ndarray]:
 
 
 @given(NETWORKS, SOURCES)
-def test_seed_determines_the_parameters(network: Network, source: ParameterSource) -> None:
+def test_seed_determines_the_parameters(network, source):
     first, second = draw_parameters(network, source), draw_parameters(network, source)
     other = draw_parameters(network, replace(source, seed=source.seed ^ 1))
     for name, shape in network.parameter_shapes().items():
@@ -47,14 +47,14 @@ def test_seed_determines_the_parameters(network: Network, source: ParameterSourc
 
 
 @given(NETWORKS, SOURCES)
-def test_dtypes_share_the_draws(network: Network, source: ParameterSource) -> None:
+def test_dtypes_share_the_draws(network, source):
     exact = draw_parameters(replace(network, dtype="float64"), source)
     rounded = draw_parameters(replace(network, dtype="float32"), source)
     for name, array in exact.items():
         np.testing.assert_array_equal(array.astype(np.float32), rounded[name])
 
 
-def test_draws_follow_numpy_in_gluons_order() -> None:
+def test_draws_follow_numpy_in_gluons_order():
     generator = np.random.default_rng(7)
     expected = {}
     for layer, features in enumerate((3, 8)):
@@ -71,7 +71,7 @@ def test_draws_follow_numpy_in_gluons_order() -> None:
 
 
 @pytest.mark.parametrize("initializer", ["normal", "uniform"])
-def test_normal_and_uniform_draws(initializer: str) -> None:
+def test_normal_and_uniform_draws(initializer):
     generator = np.random.default_rng(7)
     shape = (16, 3)
     expected = generator.normal(0, 0.25, shape) if initializer == "normal" else generator.uniform(-0.25, 0.25, shape)
@@ -80,7 +80,7 @@ def test_normal_and_uniform_draws(initializer: str) -> None:
 
 
 @pytest.mark.parametrize("features", [3, 4, 6], ids=["tall", "square", "wide"])
-def test_orthogonal_weights_follow_gram_schmidt(features: int) -> None:
+def test_orthogonal_weights_follow_gram_schmidt(features):
     drawn = draw_parameters(
         Network("rnn_tanh", features, 4, dtype="float64"), ParameterSource("orthogonal", "zeros", seed=7)
     )["l0_i2h_weight"]
@@ -92,7 +92,7 @@ def test_orthogonal_weights_follow_gram_schmidt(features: int) -> None:
     np.testing.assert_allclose(drawn if features > 4 else drawn.T, found, atol=1e-13)
 
 
-def test_orthogonal_signs_are_balanced() -> None:
+def test_orthogonal_signs_are_balanced():
     network = Network("rnn_tanh", 1, 3, dtype="float64")
     draws = [draw_parameters(network, ParameterSource("orthogonal", seed=seed))["l0_h2h_weight"] for seed in range(400)]
     # Without the correction by R's diagonal the first column's first number would always be negative.
@@ -100,7 +100,7 @@ def test_orthogonal_signs_are_balanced() -> None:
     assert 120 < sum(np.linalg.det(draw) > 0 for draw in draws) < 280
 
 
-def test_each_lane_has_four_arrays() -> None:
+def test_each_lane_has_four_arrays():
     drawn = draw_parameters(NETWORK, ParameterSource())
     for layer in range(2):
         for direction, side in enumerate("lr"):
@@ -119,7 +119,7 @@ def test_each_lane_has_four_arrays() -> None:
     ],
     ids=str,
 )
-def test_missing_misshapen_and_unknown_arrays_are_named(changes: dict[str, Any], sentence: str) -> None:
+def test_missing_misshapen_and_unknown_arrays_are_named(changes, sentence):
     arrays = named(NETWORK, **{name: np.zeros(shape or ()) for name, shape in changes.items()})
     arrays = {name: array for name, array in arrays.items() if changes.get(name, ()) is not None}
     with pytest.raises(InputError) as caught:
@@ -127,7 +127,7 @@ def test_missing_misshapen_and_unknown_arrays_are_named(changes: dict[str, Any],
     assert str(caught.value).startswith(sentence)
 
 
-def test_float32_overflow_is_infinity() -> None:
+def test_float32_overflow_is_infinity():
     network = Network("rnn_tanh", 1, 1)
     arrays = named(network, l0_i2h_weight=np.array([[1e300]]), l0_h2h_weight=np.array([[np.nan]]))
     kept = Parameters(network, arrays)

@@ -21,9 +21,7 @@ BOTH = Network("lstm", 3, 4, num_layers=2, bidirectional=True)
         ("grad.parameters.r1_h2h_bias", (4,), "parameter", "grad.parameters.r1_h2h_bias[4]", {"index": [4]}),
     ],
 )  # fmt: skip
-def test_an_entry_of_an_array_has_a_lane_a_kind_a_text_and_keys(
-    name: str, index: tuple[int, ...], kind: str, text: str, json: dict[str, object]
-) -> None:
+def test_an_entry_of_an_array_has_a_lane_a_kind_a_text_and_keys(name, index, kind, text, json):
     place = entry_place(BOTH, name, list(index))
     assert (place.kind, str(place), place.to_json()) == (kind, text, json)
     assert place.lane == (None if kind == "input" else Lane(1, 1))
@@ -35,7 +33,7 @@ def test_an_entry_of_an_array_has_a_lane_a_kind_a_text_and_keys(
     assert place.of.gradient == place
 
 
-def test_a_lane_of_a_reversed_network_is_backward() -> None:
+def test_a_lane_of_a_reversed_network_is_backward():
     reverse = Network("gru", 2, 3, reverse=True)
     for name, index in (("h", (0, 0, 1, 0, 2)), ("h0", (0, 0, 2)), ("parameters.l0_i2h_weight", (1, 1))):
         lane = entry_place(reverse, name, index).lane
@@ -43,7 +41,7 @@ def test_a_lane_of_a_reversed_network_is_backward() -> None:
         assert lane.backward
 
 
-def test_given_numbers_are_computed_by_no_step() -> None:
+def test_given_numbers_are_computed_by_no_step():
     where = Location(1, 0, 2, 0, 1)
     given = [Place("input", (2, 0, 1)), Place("h0", (1, 0, 1)), Place.at("loss.out", where), Place.at("loss.c", where)]
     assert [place.is_given for place in given] == [True] * 4
@@ -54,7 +52,7 @@ def test_given_numbers_are_computed_by_no_step() -> None:
     assert [place.in_backward_pass for place in computed] == [False, True, True, True]
 
 
-def test_a_number_of_a_parameter_is_named_in_its_network_and_in_its_lane() -> None:
+def test_a_number_of_a_parameter_is_named_in_its_network_and_in_its_lane():
     place = parameter_place(Lane(1, 1), "h2h_weight", (4, 2))
     assert place == entry_place(BOTH, "parameters.r1_h2h_weight", (4, 2))
     assert (place.gradient.parameter, place.gradient.name_in_lane) == ("r1_h2h_weight", "h2h_weight")

@@ -6,7 +6,7 @@ from rnnviz.core import progress
 from rnnviz.core.progress import advance, expect, stage, throttled, watched
 
 
-def test_progress_is_a_fraction_of_the_last_expectation() -> None:
+def test_progress_is_a_fraction_of_the_last_expectation():
     told: list[float] = []
     with watched(told.append):
         advance(3)  # nothing was expected
@@ -21,7 +21,7 @@ def test_progress_is_a_fraction_of_the_last_expectation() -> None:
     assert told == [0.25, 0.75, 1.0, 0.1]
 
 
-def test_progress_is_not_reported_without_a_watcher() -> None:
+def test_progress_is_not_reported_without_a_watcher():
     outer: list[float] = []
     inner: list[float] = []
     expect(2)
@@ -36,7 +36,7 @@ def test_progress_is_not_reported_without_a_watcher() -> None:
     assert (outer, inner) == ([0.5], [0.25])
 
 
-def test_progress_of_a_stage_is_scaled_to_its_part_of_the_whole() -> None:
+def test_progress_of_a_stage_is_scaled_to_its_part_of_the_whole():
     told: list[float] = []
     with watched(told.append):
         with stage(0.0, 0.5):
@@ -57,14 +57,14 @@ def stop(_fraction: float) -> None:
     raise CancelledError
 
 
-def test_a_progress_callback_can_cancel_the_work() -> None:
+def test_a_progress_callback_can_cancel_the_work():
     with watched(stop):
         expect(1)
         with pytest.raises(CancelledError):
             advance(1)
 
 
-def test_reports_between_two_others_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_between_two_others_are_dropped(monkeypatch):
     times, seen = iter([0.0, 0.04, 0.0625, 0.1, 0.125]), []
     monkeypatch.setattr(progress, "monotonic", lambda: next(times))
     notify = throttled(lambda *arguments: seen.append(arguments))

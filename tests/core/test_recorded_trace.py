@@ -1,8 +1,6 @@
 """A recorded trace knows its missing arrays after each opening."""
 
-from collections.abc import Collection
 from itertools import chain, combinations
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,9 +20,7 @@ SUBSETS = list(chain.from_iterable(combinations(MARKS, size) for size in range(l
 
 
 @pytest.mark.parametrize("missing", SUBSETS, ids="-".join)
-def test_the_recorded_steps_of_a_lane_follow_from_its_arrays_out_or_the_state(
-    tmp_path: Path, missing: Collection[str]
-) -> None:
+def test_the_recorded_steps_of_a_lane_follow_from_its_arrays_out_or_the_state(tmp_path, missing):
     trace = with_missing(create_trace(tmp_path / "engine", "recording:x.npz", LSTM, PLACES), missing)
     for told in (trace, open_trace(tmp_path / "engine")):
         assert told.missing == set(missing)
@@ -41,9 +37,7 @@ def test_the_recorded_steps_of_a_lane_follow_from_its_arrays_out_or_the_state(
 
 @pytest.mark.parametrize("missing", [(), ("state.c", "h")], ids=str)
 @pytest.mark.parametrize("precision", ["", "float32"])
-def test_missing_arrays_and_precision_survive_opening_again(
-    tmp_path: Path, missing: Collection[str], precision: str
-) -> None:
+def test_missing_arrays_and_precision_survive_opening_again(tmp_path, missing, precision):
     made = create_trace(tmp_path / "engine", "recording:größe.npz", LSTM, PLACES, names=("h", "c"))
     made.hidden[:] = np.random.default_rng(0).normal(size=made.hidden.shape)
     marked = with_missing(made, missing, precision) if precision else with_missing(made, missing)
@@ -56,7 +50,7 @@ def test_missing_arrays_and_precision_survive_opening_again(
     assert extra == ({"trace.json"} if missing or precision else set())
 
 
-def test_a_trace_opens_with_its_coarser_copies(tmp_path: Path) -> None:
+def test_a_trace_opens_with_its_coarser_copies(tmp_path):
     folder = tmp_path / "run" / "engine"
     create_trace(folder, "manual", LSTM, PLACES)
     create_mapped(folder / "lowest.level-16x1.npy", "float64", (3, 2, 1, SAMPLES, 4))[:] = 7.0
@@ -67,9 +61,7 @@ def test_a_trace_opens_with_its_coarser_copies(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("beside", "files"), [(0, 1), (-1, 4)], ids=["the limit", "one byte less"])
-def test_a_trace_of_as_many_bytes_as_the_limit_is_one_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, beside: int, files: int
-) -> None:
+def test_a_trace_of_as_many_bytes_as_the_limit_is_one_file(tmp_path, monkeypatch, beside, files):
     network = Network("gru", 3, 4)
     hidden, output, state = 5 * 3 * 4, 5 * 3 * 4, 3 * 4
     monkeypatch.setattr(trace_module, "_SMALL_BYTES", 4 * (hidden + output + state) + beside)

@@ -1,6 +1,5 @@
 """Input sequences that need no file, and the names of their time steps and features."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -37,9 +36,7 @@ def source(kind: str, timesteps: int = 4, samples: int = 2, seed: int = 0) -> Se
 
 
 @given(st.sampled_from(SOURCES), SIZES, SIZES, SIZES, SEEDS)
-def test_a_sequence_is_time_first_read_only_and_the_same_every_time(
-    kind: str, timesteps: int, samples: int, features: int, seed: int
-) -> None:
+def test_a_sequence_is_time_first_read_only_and_the_same_every_time(kind, timesteps, samples, features, seed):
     asked = source(kind, timesteps, samples, seed)
     exact, again = (drawn(asked, features) for _ in range(2))
     assert exact.shape == (timesteps, samples, features)
@@ -51,7 +48,7 @@ def test_a_sequence_is_time_first_read_only_and_the_same_every_time(
 
 
 @given(st.sampled_from(("normal", "uniform", "sine", "impulse")), st.integers(1, 6), st.integers(0, 6), SEEDS)
-def test_a_longer_sequence_starts_with_the_shorter_one(kind: str, shorter: int, more: int, seed: int) -> None:
+def test_a_longer_sequence_starts_with_the_shorter_one(kind, shorter, more, seed):
     short = drawn(source(kind, shorter, seed=seed))
     long = drawn(source(kind, shorter + more, seed=seed))
     np.testing.assert_array_equal(long[:shorter], short)
@@ -59,26 +56,24 @@ def test_a_longer_sequence_starts_with_the_shorter_one(kind: str, shorter: int, 
 
 @pytest.mark.parametrize("kind", SOURCES)
 @pytest.mark.parametrize("values", [1, 7, 13])
-def test_the_length_of_the_blocks_in_which_it_is_drawn_changes_no_number(
-    monkeypatch: pytest.MonkeyPatch, kind: str, values: int
-) -> None:
+def test_the_length_of_the_blocks_in_which_it_is_drawn_changes_no_number(monkeypatch, kind, values):
     whole = drawn(source(kind, timesteps=5))
     monkeypatch.setattr(sequence, "_BLOCK_VALUES", values)
     np.testing.assert_array_equal(drawn(source(kind, timesteps=5)), whole)
 
 
-def test_random_sequences_are_pinned_to_numpys_generator() -> None:
+def test_random_sequences_are_pinned_to_numpys_generator():
     np.testing.assert_array_equal(drawn(source("normal", seed=9)), np.random.default_rng(9).normal(size=(4, 2, 3)))
     np.testing.assert_array_equal(drawn(source("uniform", seed=9)), np.random.default_rng(9).uniform(-1, 1, (4, 2, 3)))
 
 
-def test_an_impulse_is_one_number_a_sample_at_the_first_time_step() -> None:
+def test_an_impulse_is_one_number_a_sample_at_the_first_time_step():
     x = drawn(source("impulse", timesteps=3, samples=5), 3)
     assert {tuple(where) for where in np.argwhere(x)} == {(0, n, n % 3) for n in range(5)}
     assert x.sum() == 5
 
 
-def test_a_sine_is_a_wave_of_32_steps_and_its_harmonics() -> None:
+def test_a_sine_is_a_wave_of_32_steps_and_its_harmonics():
     x = drawn(source("sine", timesteps=40, samples=4), 3)
     for t in range(40):
         for n in range(4):
@@ -95,16 +90,14 @@ def test_a_sine_is_a_wave_of_32_steps_and_its_harmonics() -> None:
         ("so it\tgoes  so\n", "words", ["goes", "it", "so"], ["so", "it", "goes", "so"]),
     ],
 )
-def test_a_text_is_read_as_one_hot_characters_or_words(
-    text: str, tokens: str | None, letters: Sequence[str], symbols: list[str]
-) -> None:
+def test_a_text_is_read_as_one_hot_characters_or_words(text, tokens, letters, symbols):
     x = drawn(SequenceSource("text", text=text, tokens=tokens), len(letters), "float32")
     assert (x.shape, x.dtype) == ((len(symbols), 1, len(letters)), np.float32)
     np.testing.assert_array_equal(x.sum(axis=2), 1.0)
     assert [letters[place] for place in x[:, 0].argmax(axis=1)] == symbols
 
 
-def test_a_one_hot_row_has_its_one_at_the_index_and_a_large_array_is_in_a_file() -> None:
+def test_a_one_hot_row_has_its_one_at_the_index_and_a_large_array_is_in_a_file():
     np.testing.assert_array_equal(one_hot([np.array([2, 0])], 3, "float32")[:, 0], [[0, 0, 1], [1, 0, 0]])
     places = np.random.default_rng(3).integers(0, 5_000, 4_000)
     x = one_hot([places], 5_000, "float32")
@@ -113,7 +106,7 @@ def test_a_one_hot_row_has_its_one_at_the_index_and_a_large_array_is_in_a_file()
     assert x.sum() == len(places)
 
 
-def test_a_source_keeps_its_sizes_and_labels_when_its_numbers_are_in_a_file() -> None:
+def test_a_source_keeps_its_sizes_and_labels_when_its_numbers_are_in_a_file():
     sine = SequenceSource("sine", 3, 5, 7, labels="steps.txt")
     assert sine.of_file("x.npy") == SequenceSource("file", 3, 5, 7, "x.npy", labels="steps.txt")
     written = SequenceSource("text", text="to be or", tokens="words", vocabulary="v.txt", unknown="?", labels="l.txt")
@@ -139,7 +132,7 @@ def test_a_source_keeps_its_sizes_and_labels_when_its_numbers_are_in_a_file() ->
 NAMES = Names("a \n", ("open", "", 'the "high"', "x" * 40))
 
 
-def test_invisible_characters_are_marked() -> None:
+def test_invisible_characters_are_marked():
     seen = {
         "l": "l", " ": "␣", "\n": "↵", "\t": "⇥", "  ": "␣␣", "two words": "two words", "\x07": "\\x07",
         "a\u200bb": "a\\u200bb", "\u2028": "\\u2028", "a\tb\n": "a⇥b↵", "語": "語", "": "",
@@ -147,13 +140,13 @@ def test_invisible_characters_are_marked() -> None:
     assert {name: visible(name) for name in seen} == seen
 
 
-def test_a_time_step_is_shown_with_its_name_if_it_has_one() -> None:
+def test_a_time_step_is_shown_with_its_name_if_it_has_one():
     assert [timestep_in_words(NAMES, t) for t in range(4)] == ["t = 0 'a'", "t = 1 '␣'", "t = 2 '↵'", "t = 3"]
     assert timestep_in_words(Names(), 7) == "t = 7"
     assert timestep_in_words(Names(("word " * 9,)), 0, 12) == "t = 0 'word word w…'"
 
 
-def test_a_feature_is_shown_by_number_and_name() -> None:
+def test_a_feature_is_shown_by_number_and_name():
     assert [feature_title(NAMES, i) for i in range(2)] == ["open", "1"]
     assert [feature_in_words(NAMES, i) for i in range(2)] == ["feature 0 'open'", "feature 1"]
     assert feature_in_words(NAMES, 3, 5) == "feature 3 'xxxx…'"
@@ -163,7 +156,7 @@ def test_a_feature_is_shown_by_number_and_name() -> None:
     assert feature_index(NAMES, 3) == f'"{"x" * 23}…"'
 
 
-def test_a_long_text_keeps_its_start() -> None:
+def test_a_long_text_keeps_its_start():
     assert shortened("abcdef", 6) == "abcdef"
     assert shortened("abcdefg", 6) == "abcde…"
     assert shortened("  abc def", 6) == "  abc…"

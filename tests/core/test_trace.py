@@ -1,7 +1,5 @@
 """A trace is a folder of arrays: written once, opened read-only, without reading a number."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -15,12 +13,12 @@ GRU = Network("gru", 3, 4, dtype="float64")
 
 
 @pytest.fixture(params=["one file", "a file each"], autouse=True)
-def _files(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def _files(request, monkeypatch):
     if request.param == "a file each":
         monkeypatch.setattr(trace_module, "_SMALL_BYTES", 0)
 
 
-def test_trace_round_trip(tmp_path: Path) -> None:
+def test_trace_round_trip(tmp_path):
     written = create_trace(tmp_path / "engine", "./größer.py", LSTM, Places.of(LSTM, 5, 3), names=("h", "c"))
     generator = np.random.default_rng(0)
     for array in written.values():
@@ -41,7 +39,7 @@ def test_trace_round_trip(tmp_path: Path) -> None:
             again[...] = 0.0
 
 
-def test_cell_states_only_of_an_lstm_that_returns_them(tmp_path: Path) -> None:
+def test_cell_states_only_of_an_lstm_that_returns_them(tmp_path):
     gru = create_trace(tmp_path / "gru", "manual", GRU, Places.of(GRU, 5, 3), names=("h",))
     assert (gru.cell, gru.state_c) == (None, None)
     assert list(gru) == ["h", "out", "state.h"]
@@ -52,7 +50,7 @@ def test_cell_states_only_of_an_lstm_that_returns_them(tmp_path: Path) -> None:
     assert open_trace(tmp_path / "lstm").cell is None
 
 
-def test_out_follows_the_layout(tmp_path: Path) -> None:
+def test_out_follows_the_layout(tmp_path):
     trace = create_trace(tmp_path / "engine", "manual", LSTM, Places.of(LSTM, 5, 3))
     trace.output[:] = np.arange(trace.output.size).reshape(trace.output.shape)
     assert trace.output_in("TNC").shape == (5, 3, 8)
@@ -62,7 +60,7 @@ def test_out_follows_the_layout(tmp_path: Path) -> None:
     np.testing.assert_array_equal(trace.lane(1, 0, 2), trace.hidden[1, 0, :, 2])
 
 
-def test_opened_trace_can_be_writable(tmp_path: Path) -> None:
+def test_opened_trace_can_be_writable(tmp_path):
     create_trace(tmp_path / "engine", "manual", GRU, Places.of(GRU, 5, 3))
     filling = open_trace(tmp_path / "engine", writable=True)
     filling.hidden[:], filling.output[:], filling.state_h[:] = 1.0, 2.0, 3.0
@@ -70,7 +68,7 @@ def test_opened_trace_can_be_writable(tmp_path: Path) -> None:
     assert [float(array.min()) for array in (filled.hidden, filled.output, filled.state_h)] == [1.0, 2.0, 3.0]
 
 
-def test_an_added_array_is_opened_with_the_others(tmp_path: Path) -> None:
+def test_an_added_array_is_opened_with_the_others(tmp_path):
     trace = create_trace(tmp_path / "engine", "manual", GRU, Places.of(GRU, 5, 3))
     add_array(tmp_path / "engine", "grad.h", "float64", trace.shape)[:] = 4.0
     opened = open_trace(tmp_path / "engine")

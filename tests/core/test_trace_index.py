@@ -15,7 +15,7 @@ ANY = st.builds(Location, *(st.integers(-9, 9),) * 5)
 
 
 @given(ANY)
-def test_the_nearest_place_inside_is_inside_and_moves_nothing_that_was(where: Location) -> None:
+def test_the_nearest_place_inside_is_inside_and_moves_nothing_that_was(where):
     inside = where.within(SHAPE)
     for place, near, size in zip(where.index, inside.index, SHAPE, strict=True):
         assert 0 <= near < size
@@ -24,7 +24,7 @@ def test_the_nearest_place_inside_is_inside_and_moves_nothing_that_was(where: Lo
     assert inside.within(SHAPE) == inside
 
 
-def test_a_position_has_a_long_and_a_short_form() -> None:
+def test_a_position_has_a_long_and_a_short_form():
     where = Location(2, 1, 3, 4, 5)
     assert str(where) == "layer 2, backward, t = 3, sample 4, unit 5"
     assert where.to_json() == {"layer": 2, "direction": "backward", "timestep": 3, "sample": 4, "unit": 5}
@@ -35,13 +35,13 @@ def test_a_position_has_a_long_and_a_short_form() -> None:
 BOTH, ONE = Network("gru", 2, 3, num_layers=2, bidirectional=True), Network("gru", 2, 3)
 
 
-def test_lanes_from_the_top_down() -> None:
+def test_lanes_from_the_top_down():
     assert [(lane.layer, lane.direction) for lane in lanes_of(BOTH)[:-1]] == [(1, 1), (1, 0), (0, 1), (0, 0)]
     assert lanes_of(ONE) == (Lane(0, 0), INPUT)
     assert [lane.backward for lane in lanes_of(replace(ONE, reverse=True))] == [True, False]
 
 
-def test_the_places_of_some_samples() -> None:
+def test_the_places_of_some_samples():
     places = Places.of(BOTH, 5, 3, (5, 2, 4))
     assert (places.every_length, places.length(1), Places.of(BOTH, 5, 3).every_length) == ((5, 2, 4), 2, (5, 5, 5))
     assert places.of_samples(np.array([2, 0])) == Places.of(BOTH, 5, 2, (4, 5))
@@ -57,9 +57,7 @@ def test_the_places_of_some_samples() -> None:
         (1, [1, 2, 3, 4, 5, 6, None], [None, 0, 1, 2, 3, 4, 5]),
     ],
 )
-def test_a_lane_runs_from_its_first_step_to_its_last(
-    direction: int, read: list[int | None], carried: list[int | None]
-) -> None:
+def test_a_lane_runs_from_its_first_step_to_its_last(direction, read, carried):
     both = Network("gru", 2, 3, bidirectional=True)
     alone = Network("gru", 2, 3, reverse=direction == 1)
     for network, lane in ((both, direction), (alone, 0)):

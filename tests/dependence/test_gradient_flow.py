@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rnnviz.cells.interpreters.jacobians import Floats
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import clear_padding
 from rnnviz.dependence.gradient_flow import (
@@ -36,7 +35,7 @@ def with_gradients(result: RunResult, seed: int = 0) -> RunResult:
     return replace(result, traces={name: added(trace) for name, trace in result.traces.items()})
 
 
-def test_verdicts_begin_at_the_step_that_passes_a_limit() -> None:
+def test_verdicts_begin_at_the_step_that_passes_a_limit():
     factors = np.array([1.0, 1e-2, 2.0 * VANISHING, 0.5 * VANISHING, 0.1 * VANISHING])
     flow = flow_of(3.0 * factors[::-1], backward=False)
     assert (flow.verdict, flow.begins, flow.ends, flow.since) == (FlowVerdict.VANISHING, 4, 0, 1)
@@ -64,9 +63,7 @@ def test_verdicts_begin_at_the_step_that_passes_a_limit() -> None:
         (np.arange(1.0, 41.0)[::-1], FlowVerdict.NEITHER, None, "Neither vanishing nor exploding"),
     ],
 )
-def test_a_short_way_is_judged_by_its_factor_per_time_step(
-    norms: Floats, verdict: FlowVerdict, since: int | None, begin: str
-) -> None:
+def test_a_short_way_is_judged_by_its_factor_per_time_step(norms, verdict, since, begin):
     for flow, at in ((flow_of(norms, backward=False), since), (flow_of(norms[::-1], backward=True), since)):
         assert flow.verdict is verdict
         if flow.begins:
@@ -75,7 +72,7 @@ def test_a_short_way_is_judged_by_its_factor_per_time_step(
     assert flow_sentence(flow_of(norms, backward=False)).startswith(begin)
 
 
-def test_a_lane_begins_at_its_first_gradient() -> None:
+def test_a_lane_begins_at_its_first_gradient():
     norms = np.array([0.0, 0.0, 0.5, 1.0, 0.0])
     flow = flow_of(norms, backward=False)
     assert (flow.verdict, flow.begins, flow.ends, flow.since) == (FlowVerdict.VANISHING, 3, 0, 1)
@@ -86,12 +83,12 @@ def test_a_lane_begins_at_its_first_gradient() -> None:
     assert flow_of(np.zeros(4), backward=True).verdict is FlowVerdict.NONE
 
 
-def test_norms_do_not_overflow() -> None:
+def test_norms_do_not_overflow():
     values = np.array([[3e200, 4e200], [3e-200, 4e-200], [0.0, 0.0], [np.inf, 1.0], [3.0, 4.0]])
     np.testing.assert_allclose(norm_of(values), [5e200, 5e-200, 0.0, np.inf, 5.0], rtol=1e-14)
 
 
-def test_an_engines_flow_has_its_own_norms_without_padding() -> None:
+def test_an_engines_flow_has_its_own_norms_without_padding():
     result = with_gradients(
         make_result(cell="lstm", num_layers=2, bidirectional=True, lengths=[5, 3], timesteps=5, batch_size=2)
     )

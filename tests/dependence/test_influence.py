@@ -79,7 +79,7 @@ def found(result: RunResult, where: Location, engine: str = "manual") -> Influen
         ["rnn_tanh", "lstm", "gru", "gru_reset_before", "lstm_peephole", "lstm_projection"], "lstm_projection"
     ),
 )
-def test_every_cell_equals_torch(cell: str, monkeypatch) -> None:
+def test_every_cell_equals_torch(cell, monkeypatch):
     monkeypatch.setattr("rnnviz.dependence.influence._BACKWARD_VALUES", 40)
     sizes = {"cell": "lstm", "projection_size": 3} if cell == "lstm_projection" else {"cell": cell}
     result = make_result(num_layers=2, bidirectional=True, dtype="float64", timesteps=7, lengths=[7, 5], **sizes)
@@ -92,7 +92,7 @@ def test_every_cell_equals_torch(cell: str, monkeypatch) -> None:
         assert of.largest >= 1.0
 
 
-def test_a_reversed_network_is_influenced_by_later_steps() -> None:
+def test_a_reversed_network_is_influenced_by_later_steps():
     result = make_result(cell="gru", reverse=True, num_layers=2, dtype="float64", timesteps=6)
     where = Location(1, 0, 2, 1, 1, reverse=True)
     of = found(result, where)
@@ -101,14 +101,14 @@ def test_a_reversed_network_is_influenced_by_later_steps() -> None:
     assert not of.hidden[:, :, :2].any()
 
 
-def test_an_engine_without_cell_states_has_them_derived() -> None:
+def test_an_engine_without_cell_states_has_them_derived():
     result = make_result(cell="lstm", num_layers=2, timesteps=9)
     without = replace(result, traces={**result.traces, "gluon": result["gluon"].with_arrays({"c": None})})
     where = Location(1, 0, 8, 1, 2)
     np.testing.assert_allclose(influence(without, where).hidden, found(result, where).hidden, rtol=1e-5)
 
 
-def test_a_recording_without_lower_layers_knows_that_of_none() -> None:
+def test_a_recording_without_lower_layers_knows_that_of_none():
     result = make_result(num_layers=2)
     lacking = replace(result["manual"], missing=frozenset({"h"}))
     result = replace(result, traces={**result.traces, "manual": lacking})
@@ -117,11 +117,11 @@ def test_a_recording_without_lower_layers_knows_that_of_none() -> None:
         influence(result, Location(1), "manual")
 
 
-def test_it_can_be_canceled() -> None:
+def test_it_can_be_canceled():
     class Canceled(Exception):
         pass
 
-    def cancel(fraction: float) -> None:
+    def cancel(fraction):
         raise Canceled
 
     result = make_result()

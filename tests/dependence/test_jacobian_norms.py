@@ -9,7 +9,7 @@ from tests.factories import make_result
 
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_jacobian_norms_are_those_of_the_matrices(cell: str, reverse: bool) -> None:
+def test_jacobian_norms_are_those_of_the_matrices(cell, reverse):
     result = make_result(cell=cell, num_layers=2, reverse=reverse, lengths=[6, 4], timesteps=6)
     steps = LaneSteps(result.inputs, result["gluon"], 1, 0, 1)
     assert steps.known
@@ -25,7 +25,7 @@ def test_jacobian_norms_are_those_of_the_matrices(cell: str, reverse: bool) -> N
     assert found.growth == pytest.approx(np.linalg.norm(product, 2) ** 0.25)
 
 
-def test_a_large_layer_is_sampled(monkeypatch) -> None:
+def test_a_large_layer_is_sampled(monkeypatch):
     monkeypatch.setattr("rnnviz.dependence.influence._NORMS_EFFORT", 1.0)
     monkeypatch.setattr("rnnviz.dependence.influence._PRODUCT_EFFORT", 1.0)
     result = make_result(cell="gru", hidden_size=70, timesteps=40)

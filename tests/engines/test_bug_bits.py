@@ -28,7 +28,7 @@ def parts(inputs: Inputs, *samples: int) -> list[StepWindow]:
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_the_first_steps_of_every_lane_equal_the_simulated_bug(cell: str, bidirectional: bool) -> None:
+def test_the_first_steps_of_every_lane_equal_the_simulated_bug(cell, bidirectional):
     inputs = network(cell, bidirectional=bidirectional)
     for bug in known_bugs_of(inputs.network):
         for fault in bug.variants[cell]:
@@ -47,7 +47,7 @@ def test_the_first_steps_of_every_lane_equal_the_simulated_bug(cell: str, bidire
         (BugVariant(backward="not_realigned"), {0: [0, 1, 2], 1: [0, 1, 2]}),
     ],
 )
-def test_the_steps_are_the_first_in_the_order_of_computation(fault: BugVariant, stored: dict[int, list]) -> None:
+def test_the_steps_are_the_first_in_the_order_of_computation(fault, stored):
     inputs = network("lstm")
     trace = computed(ManualEngine(), inputs)[0]
     for part in parts(inputs, 5, 0):
@@ -56,7 +56,7 @@ def test_the_steps_are_the_first_in_the_order_of_computation(fault: BugVariant, 
         np.testing.assert_array_equal(found, there)
 
 
-def test_a_step_continues_from_the_previous_state_of_the_engine() -> None:
+def test_a_step_continues_from_the_previous_state_of_the_engine():
     inputs = network("lstm")
     trace = computed(ManualEngine(), inputs)[0]
     for part in parts(inputs, 2):
@@ -71,7 +71,7 @@ def test_a_step_continues_from_the_previous_state_of_the_engine() -> None:
         there -= 0.5
 
 
-def test_of_exchanged_axes_the_samples_are_the_steps() -> None:
+def test_of_exchanged_axes_the_samples_are_the_steps():
     inputs = network("gru")
     fault = BugVariant(batch_as_time=True)
     trace = faulty_trace(fault, inputs)

@@ -22,7 +22,7 @@ TOLERANCES = {"float32": 2e-5, "float64": 1e-12}
 
 @pytest.mark.parametrize("engine", ENGINES)
 @given(config=configs() | every_cell_configs())
-def test_plain_loops(engine: str, config: Config) -> None:
+def test_plain_loops(engine, config):
     need_engine(engine)
     if ENGINES[engine].unsupported_reason(config.network) is not None:
         return
@@ -39,7 +39,7 @@ def test_plain_loops(engine: str, config: Config) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_cell_states_inside_are_known_of_some_engines_and_final_ones_of_all(engine: str) -> None:
+def test_cell_states_inside_are_known_of_some_engines_and_final_ones_of_all(engine):
     need_engine(engine)
     inputs = inputs_of({"timesteps": 4}, cell="lstm", hidden_size=6, num_layers=2, bidirectional=True)
     before = [np.array(a) for a in (inputs.sequence, *inputs.parameters.values(), *inputs.initial_state.values())]
@@ -58,13 +58,13 @@ def network(cell: str, **keys: object) -> Config:
 
 
 @pytest.mark.parametrize("cell", CELL_NAMES)
-def test_engines_of_each_cell(cell: str) -> None:
+def test_engines_of_each_cell(cell):
     able = {name for name, entry in ENGINES.items() if entry.unsupported_reason(network(cell).network) is None}
     everywhere = {"gluon", "manual", "onnx"}
     assert able == (everywhere | {"torch"} if cell in ("rnn_relu", "rnn_tanh", "lstm", "gru") else everywhere)
 
 
-def test_engines_of_a_custom_cell() -> None:
+def test_engines_of_a_custom_cell():
     custom = network("./x.py").with_custom_cell(CELLS["gru"]).network
     assert {name for name, entry in ENGINES.items() if entry.unsupported_reason(custom) is not None} == {"onnx"}
 
@@ -79,7 +79,7 @@ def test_engines_of_a_custom_cell() -> None:
         ("gru", {"activations": ["hard_sigmoid", "linear"]}, {"gluon", "manual", "onnx"}),
     ],
 )
-def test_engines_of_a_setting(cell: str, keys: dict[str, object], able: set[str]) -> None:
+def test_engines_of_a_setting(cell, keys, able):
     config = network(cell, **keys)
     reasons = {name: entry.unsupported_reason(config.network) for name, entry in ENGINES.items()}
     assert {name for name, reason in reasons.items() if reason is None} == able

@@ -1,7 +1,6 @@
 """Gluon, PyTorch and ONNX Runtime on parameters of ours, and on files that are theirs."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -28,7 +27,7 @@ NETWORKS = [("rnn_relu", 2, True), ("rnn_tanh", 11, False), ("lstm", 3, True), (
 
 
 @pytest.fixture(params=ENDINGS)
-def name(request: pytest.FixtureRequest) -> str:
+def name(request):
     need_engine(request.param)
     return str(request.param)
 
@@ -46,7 +45,7 @@ def assert_computes(engine: Engine, asked: Inputs, given: Inputs) -> tuple[list[
 
 
 @pytest.mark.parametrize(("cell", "layers", "both"), NETWORKS)
-def test_a_framework_computes_every_layer_from_our_parameters(name: str, cell: str, layers: int, both: bool) -> None:
+def test_a_framework_computes_every_layer_from_our_parameters(name, cell, layers, both):
     for layout in ("NTC", "TNC"):
         asked = made(cell, layers, both)
         asked = replace(asked, config=replace(asked.config, network=replace(asked.network, layout=layout)))
@@ -62,9 +61,7 @@ def test_a_framework_computes_every_layer_from_our_parameters(name: str, cell: s
 
 
 @pytest.mark.parametrize(("cell", "layers", "both"), NETWORKS)
-def test_a_framework_takes_every_weight_from_its_own_file(
-    name: str, cell: str, layers: int, both: bool, tmp_path: Path
-) -> None:
+def test_a_framework_takes_every_weight_from_its_own_file(name, cell, layers, both, tmp_path):
     asked = made(cell, layers, both)
     engine = load_file_engine(name, write(asked, tmp_path / f"w{ENDINGS[name]}"))
     zeros = {key: np.zeros_like(array) for key, array in asked.parameters.items()}
@@ -76,7 +73,7 @@ def test_a_framework_takes_every_weight_from_its_own_file(
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("cell", ["mgu", "sru"])
-def test_the_lines_of_a_custom_cell_are_computed_on_the_arrays_of_a_framework(name: str, cell: str, dtype: str) -> None:
+def test_the_lines_of_a_custom_cell_are_computed_on_the_arrays_of_a_framework(name, cell, dtype):
     network = {"cell": f"./{cell}.py", "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True}
     drawn = {"parameters": {"initializer": "normal"}, "initial_state": {"source": "normal"}}
     sequence = {"timesteps": 3, "batch_size": 2}
@@ -91,7 +88,7 @@ def test_the_lines_of_a_custom_cell_are_computed_on_the_arrays_of_a_framework(na
     np.testing.assert_allclose(told, np.arange(1, 13) / 12)
 
 
-def test_a_projected_lstm_is_gluons_own_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_projected_lstm_is_gluons_own_cell(monkeypatch):
     need("mxnet")
     from rnnviz.engines import gluon
 
@@ -116,7 +113,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", ["another network", "no file of its own"])
-def test_a_file_is_refused_in_one_line(name: str, what: str, tmp_path: Path) -> None:
+def test_a_file_is_refused_in_one_line(name, what, tmp_path):
     path = write(made("lstm", 2, True), tmp_path / f"w{ENDINGS[name]}")
     if what == "no file of its own":
         path.write_bytes(b"\x07" * 40)
@@ -129,7 +126,7 @@ def test_a_file_is_refused_in_one_line(name: str, what: str, tmp_path: Path) -> 
     assert "None" not in said
 
 
-def test_a_damaged_model_is_refused_with_the_first_line_of_onnx(tmp_path: Path) -> None:
+def test_a_damaged_model_is_refused_with_the_first_line_of_onnx(tmp_path):
     path = write(made("gru"), tmp_path / "w.onnx")
     model = onnx.load(path)
     model.graph.node[0].op_type = "NoSuchOperator"
@@ -139,7 +136,7 @@ def test_a_damaged_model_is_refused_with_the_first_line_of_onnx(tmp_path: Path) 
         load_file_engine("onnx", path).run(asked, empty_trace(asked, cell=False), lambda done: None)
 
 
-def test_a_rejected_initial_state_is_reported_by_onnxruntime(tmp_path: Path) -> None:
+def test_a_rejected_initial_state_is_reported_by_onnxruntime(tmp_path):
     asked = made("gru")
     engine = load_file_engine("onnx", write(asked, tmp_path / "w.onnx"))
     wide = replace(asked, sequence=read_only(np.ones((5, 2, 9)), "float32"))
@@ -148,11 +145,11 @@ def test_a_rejected_initial_state_is_reported_by_onnxruntime(tmp_path: Path) -> 
             each.run(wide, empty_trace(asked, cell=False), lambda done: None)
 
 
-def test_an_error_of_mxnet_becomes_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_mxnet_becomes_a_sentence(monkeypatch):
     need("mxnet")
     from rnnviz.engines import gluon
 
-    def fail(inputs: Inputs) -> None:
+    def fail(inputs):
         raise gluon.mx.base.MXNetError("Stack trace:\n  the file\n  out of memory\n")
 
     monkeypatch.setattr(gluon, "_run_stack", fail)
@@ -172,11 +169,11 @@ def test_an_error_of_mxnet_becomes_a_sentence(monkeypatch: pytest.MonkeyPatch) -
     ],
     ids=repr,
 )
-def test_one_line_of_a_library_error_is_used_or_else_its_type(text: str, first: str, last: str) -> None:
+def test_one_line_of_a_library_error_is_used_or_else_its_type(text, first, last):
     assert (first_line(ValueError(text)), last_line(ValueError(text))) == (first, last)
 
 
-def test_the_reason_why_an_engine_cannot_check_a_file_is_stated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_reason_why_an_engine_cannot_check_a_file_is_stated(monkeypatch):
     single, double = Network("gru", 3, 4), Network("gru", 3, 4, dtype="float64")
     relu, single_relu = Network("rnn_relu", 3, 4, dtype="float64"), Network("rnn_relu", 3, 4)
     monkeypatch.setattr(registry, "find_spec", lambda name: object())

@@ -24,12 +24,12 @@ pytestmark = needs("mxnet")
 
 
 @pytest.fixture(scope="module")
-def gluon() -> Engine:
+def gluon():
     return load_engine("gluon")
 
 
 @pytest.mark.slow
-def test_a_process_that_crashes_after_the_import_ends() -> None:
+def test_a_process_that_crashes_after_the_import_ends():
     code = "import os, signal, rnnviz.engines.gluon; os.kill(os.getpid(), signal.SIGSEGV)"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=False)
     assert ended.returncode == -signal.SIGSEGV
@@ -50,9 +50,7 @@ def traces_of(gluon: Engine, inputs: Inputs) -> tuple[Trace, Trace]:
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_float64_relu_is_rounded_to_float32_by_mxnet_and_shows_as_its_mismatch(
-    gluon: Engine, bidirectional: bool
-) -> None:
+def test_float64_relu_is_rounded_to_float32_by_mxnet_and_shows_as_its_mismatch(gluon, bidirectional):
     config = notebook_config(
         dtype="float64", num_layers=2, bidirectional=bidirectional, sequence={"timesteps": 6, "seed": 5}
     )
@@ -68,7 +66,7 @@ def test_float64_relu_is_rounded_to_float32_by_mxnet_and_shows_as_its_mismatch(
     assert comparison.smallest_passing_atol < 1e-4
 
 
-def test_parts_of_mxnet_that_are_imported_later_work() -> None:
+def test_parts_of_mxnet_that_are_imported_later_work():
     from rnnviz.engines.gluon import mx
 
     for name in ("requests", "h5py", "mxnet.contrib.onnx"):

@@ -41,7 +41,7 @@ def inputs_of(cell: str, loss: dict[str, Any] | None = None, **network: Any) -> 
 
 
 @given(data=st.data())
-def test_a_backward_pass_without_a_bug_is_that_of_plain_loops(data: st.DataObject) -> None:
+def test_a_backward_pass_without_a_bug_is_that_of_plain_loops(data):
     pytest.importorskip("torch")
     inputs = data.draw(losses(data.draw(padded_inputs())))
     expected, trace = oracle_gradients(inputs), faulty_trace(BugVariant(), inputs)
@@ -51,7 +51,7 @@ def test_a_backward_pass_without_a_bug_is_that_of_plain_loops(data: st.DataObjec
 
 
 @pytest.mark.parametrize("name", BUGS)
-def test_a_bug_has_the_gradients_of_a_users_code(name: str) -> None:
+def test_a_bug_has_the_gradients_of_a_users_code(name):
     inputs = inputs_of("gru" if name == "reset-gate-gradient-missing" else "lstm", dtype="float64")
     trace, _ = with_gradients(KnownBugEngine(PREFIX + name), inputs)
     correct, expected = users_gradients(inputs), users_gradients(inputs, name)
@@ -61,7 +61,7 @@ def test_a_bug_has_the_gradients_of_a_users_code(name: str) -> None:
     assert_near(trace.hidden, faulty_trace(BugVariant(), inputs).hidden, 0.0)
 
 
-def test_only_a_run_with_a_backward_pass_has_them() -> None:
+def test_only_a_run_with_a_backward_pass_has_them():
     inputs = inputs_of("lstm")
     without = load_inputs(replace(inputs.config, backward=Backward()))
     assert gradient_bugs_in(without) == []
@@ -71,7 +71,7 @@ def test_only_a_run_with_a_backward_pass_has_them() -> None:
 
 
 @pytest.mark.parametrize("cell", CELL_NAMES)
-def test_bugs_of_a_cell_and_of_directions(cell: str) -> None:
+def test_bugs_of_a_cell_and_of_directions(cell):
     found = {bug.name for bug in gradient_bugs_in(inputs_of(cell, bidirectional=False))}
     assert ("cell-gradient-dropped" in found) == cell.startswith("lstm")
     assert ("reset-gate-gradient-missing" in found) == cell.startswith("gru")
@@ -112,11 +112,11 @@ def test_bugs_of_a_cell_and_of_directions(cell: str) -> None:
         ("reset-gate-gradient-missing", "gru_reset_before", [{"constant": ("r",)}, {"not_passed": ("r",)}]),
     ],
 )
-def test_the_variants_of_a_cell(bug: str, cell: str, expected: list[dict[str, Any]]) -> None:
+def test_the_variants_of_a_cell(bug, cell, expected):
     assert KNOWN_BUGS[bug].variants[cell] == tuple(BugVariant(**fields) for fields in expected)
 
 
-def test_a_derivative_at_the_previous_pre_activation() -> None:
+def test_a_derivative_at_the_previous_pre_activation():
     """Before the first time step comes the last one, as Python's index -1 does."""
     inputs = inputs_of("rnn_tanh", num_layers=1, bidirectional=False, dtype="float64")
     inputs = replace(inputs, lengths=())
@@ -133,5 +133,5 @@ def test_a_derivative_at_the_previous_pre_activation() -> None:
     assert_near(found["grad.h0"], passed, 1e-12)
 
 
-def test_every_way_of_a_users_code_is_of_a_known_bug() -> None:
+def test_every_way_of_a_users_code_is_of_a_known_bug():
     assert list(WAYS) == BUGS

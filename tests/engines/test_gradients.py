@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from rnnviz.cells.activations import Activation
 from rnnviz.cells.rnn import RNN_RELU
 from rnnviz.core.config import CELL_NAMES, Backward, Config
 from rnnviz.core.inputs import Inputs
@@ -67,7 +66,7 @@ def losses(draw: st.DrawFn, inputs: Inputs) -> Inputs:
 
 @pytest.mark.parametrize("name", ENGINES)
 @given(data=st.data())
-def test_plain_loops(name: str, data: st.DataObject) -> None:
+def test_plain_loops(name, data):
     need_engine(name)
     inputs = data.draw(losses(data.draw(padded_inputs())))
     if find_engine(name).unsupported_reason(inputs.network) is not None:
@@ -90,9 +89,7 @@ def test_plain_loops(name: str, data: st.DataObject) -> None:
         ("gru", 4, "float64", []),
     ],
 )
-def test_a_stack_of_rnn_layers_in_float64_loses_gradients_of_inner_input_weights(
-    cell: str, layers: int, dtype: str, known: list[str]
-) -> None:
+def test_a_stack_of_rnn_layers_in_float64_loses_gradients_of_inner_input_weights(cell, layers, dtype, known):
     need_engine("gluon")
     inputs = inputs_of(cell, {}, None, num_layers=layers, bidirectional=False, dtype=dtype)
     trace, report = with_gradients(load_engine("gluon"), inputs)
@@ -120,7 +117,7 @@ def inputs_of(cell: str, loss: dict[str, Any], lengths: list[int] | None, **netw
 
 @pytest.mark.parametrize("name", ["torch", "gluon"])
 @pytest.mark.parametrize("cell", nightly_except(["lstm", "mgu", "sru"], "mgu"))
-def test_a_long_lane_is_computed_in_blocks(name: str, cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_lane_is_computed_in_blocks(name, cell, monkeypatch):
     need_engine(name)
     monkeypatch.setattr(backward, "PART_VALUES", 100)
     inputs = inputs_of(cell, {"truncate": 3}, [3, 7, 5])
@@ -130,7 +127,7 @@ def test_a_long_lane_is_computed_in_blocks(name: str, cell: str, monkeypatch: py
 
 @pytest.mark.parametrize("name", ["torch", "gluon"])
 @pytest.mark.parametrize(("activation", "slopes"), KINKS)
-def test_a_library_has_the_slope_of_a_kink(name: str, activation: Activation, slopes: dict[float, float]) -> None:
+def test_a_library_has_the_slope_of_a_kink(name, activation, slopes):
     need_engine(name)
     library = import_module(f"rnnviz.engines.{name}").AUTOGRAD
     x = library.leaf(np.array(list(slopes)))
@@ -141,7 +138,7 @@ def test_a_library_has_the_slope_of_a_kink(name: str, activation: Activation, sl
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_the_slope_of_relu_is_0_where_its_argument_is_0(name: str) -> None:
+def test_the_slope_of_relu_is_0_where_its_argument_is_0(name):
     """An impulse without biases: until it comes all arguments are 0. PyTorch's stack agrees with its cell's lines."""
     need_engine(name)
     tables = {"sequence": {"source": "impulse"}, "backward": {"enabled": True, "loss": "normal"}}
@@ -157,7 +154,7 @@ def test_the_slope_of_relu_is_0_where_its_argument_is_0(name: str) -> None:
 
 
 @pytest.mark.parametrize("cell", [*CELL_NAMES, *EXAMPLES])
-def test_manual_gradients_of_every_cell(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_manual_gradients_of_every_cell(cell, monkeypatch):
     """From the gates that the forward pass stored, and by another engine, which computes them again."""
     monkeypatch.setattr(packing, "PART_VALUES", 100)
     inputs = inputs_of(cell, {"truncate": 3, "loss": "normal"}, [3, 7, 5])
@@ -169,7 +166,7 @@ def test_manual_gradients_of_every_cell(cell: str, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_numbers_that_overflow_are_results(name: str) -> None:
+def test_numbers_that_overflow_are_results(name):
     need_engine(name)
     large = {"num_layers": 1, "bidirectional": False, "dtype": "float32"}
     inputs = inputs_of("rnn_relu", {}, None, **large)
@@ -181,7 +178,7 @@ def test_numbers_that_overflow_are_results(name: str) -> None:
 
 
 @pytest.mark.parametrize("cell", nightly_except(["lstm", "rnn_tanh"], "lstm"))
-def test_a_large_fused_layer_is_recorded_by_its_lines(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_fused_layer_is_recorded_by_its_lines(cell, monkeypatch):
     need_engine("gluon")
     monkeypatch.setattr(import_module("rnnviz.engines.gluon"), "_LARGEST_RECORDED", 1)
     inputs = inputs_of(cell, {"truncate": 3}, [3, 7, 5])
@@ -190,13 +187,13 @@ def test_a_large_fused_layer_is_recorded_by_its_lines(cell: str, monkeypatch: py
 
 
 @pytest.mark.parametrize("cell", ["gru", pytest.param("lstm", marks=pytest.mark.slow)])
-def test_the_loops_are_those_of_differences(cell: str) -> None:
+def test_the_loops_are_those_of_differences(cell):
     """Differences of the loss of plain Python loops, which share no line with the gradients."""
     inputs = inputs_of(cell, {}, None, hidden_size=2, input_size=2)
     expected, step = oracle_gradients(inputs), 1e-5
     generator = np.random.default_rng(0)
 
-    def loss_with(name: str, index: tuple[int, ...], change: float) -> float:
+    def loss_with(name, index, change):
         arrays = {f"grad.parameters.{key}": np.array(array) for key, array in inputs.parameters.items()}
         arrays |= {"grad.input": np.array(inputs.sequence), "grad.h0": np.array(inputs.initial_state["h"])}
         arrays[name][index] += change

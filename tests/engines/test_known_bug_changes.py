@@ -47,7 +47,7 @@ CHANGES: dict[tuple[str, str], dict[str, Callable[[Any], Array]]] = {
 
 
 @pytest.mark.parametrize(("bug", "cell"), CHANGES)
-def test_a_bug_reads_other_parameters(bug: str, cell: str) -> None:
+def test_a_bug_reads_other_parameters(bug, cell):
     kind, count, arrays = CELLS[cell], 1.0, dict[str, Array]()
     for name, shape in kind.parameter_shapes(Sizes(2, 3, 2) if kind.projects else Sizes(2, 3)).items():
         arrays[name] = count + np.arange(np.prod(shape)).reshape(shape)
@@ -61,8 +61,8 @@ def test_a_bug_reads_other_parameters(bug: str, cell: str) -> None:
         np.testing.assert_array_equal(getattr(after, name), expected, name)
 
 
-def test_the_output_gate_sees_the_previous_cell_state() -> None:
-    def step(u: Values, v: Values, state: Values, p: Values, *, gate: object = None) -> Step:
+def test_the_output_gate_sees_the_previous_cell_state():
+    def step(u, v, state, p, *, gate=None):
         return Step(c=2.0 * state.c, h=p.c2o_weight * (2.0 * state.c) + p.c2i_weight * state.c + u.o + v.o, gate=gate)
 
     values = (Values("u", {"o": 1.0}), Values("v", {"o": 10.0}), Values("state", {"c": 100.0}))
@@ -72,7 +72,7 @@ def test_the_output_gate_sees_the_previous_cell_state() -> None:
 
 
 @pytest.mark.parametrize("name", ["rnn_relu", "lstm", "gru"])
-def test_a_clip_is_dropped_by_an_unclipped_fault_alone(name: str) -> None:
+def test_a_clip_is_dropped_by_an_unclipped_fault_alone(name):
     clipped = Network(name, 3, 4, clip=1.0).kind
     assert BugVariant().changed(clipped) == clipped != CELLS[name]
     assert BugVariant(unclipped=True).changed(clipped) == CELLS[name]

@@ -1,7 +1,6 @@
 """The known bugs as engines: each computes what its sentence says, and is wrong where it can be seen."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.cells.activations import linear, relu, sigmoid
-from rnnviz.core.config import CELL_NAMES, Config, Network
+from rnnviz.core.config import CELL_NAMES, Network
 from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
@@ -23,7 +22,7 @@ from rnnviz.verify.audit import audit
 from rnnviz.verify.consistency_checks import consistency_checks
 from tests.cells.layers import EXAMPLES
 from tests.engines.custom_code.files import computed as users_outputs
-from tests.engines.seeded_bugs import Planted, planted
+from tests.engines.seeded_bugs import planted
 from tests.oracles.cell_loops import in_test_of
 from tests.oracles.computed import assert_near, computed, empty_trace
 from tests.oracles.recurrence import recurrence
@@ -71,7 +70,7 @@ def faulty(name: str, inputs: Inputs) -> Trace:
 
 @pytest.mark.parametrize("cell", CELL_NAMES)
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_a_network_can_have_the_bugs_of_its_cell_and_directions(cell: str, bidirectional: bool) -> None:
+def test_a_network_can_have_the_bugs_of_its_cell_and_directions(cell, bidirectional):
     own = NAMES[cell] if cell in NAMES else in_test_of(cell, "KNOWN_BUGS")
     expected = {*NAMES["rnn"], *own}
     if not bidirectional:
@@ -80,7 +79,7 @@ def test_a_network_can_have_the_bugs_of_its_cell_and_directions(cell: str, bidir
     assert set(KNOWN_BUGS) == {name for names in NAMES.values() for name in names} | {"clip-missing"}
 
 
-def test_bugs_of_a_setting() -> None:
+def test_bugs_of_a_setting():
     clipped = {bug.name for bug in known_bugs_of(Network("gru", 5, 6, clip=1.0))}
     projected = {bug.name for bug in known_bugs_of(Network("lstm", 5, 6, projection_size=3))}
     assert clipped == {*NAMES["rnn"], *NAMES["gru"], "clip-missing"} - BIDIRECTIONAL
@@ -88,7 +87,7 @@ def test_bugs_of_a_setting() -> None:
 
 
 @pytest.mark.parametrize("name", KNOWN_BUGS)
-def test_every_known_bug_has_a_name_a_cause_an_origin_and_a_fix(name: str) -> None:
+def test_every_known_bug_has_a_name_a_cause_an_origin_and_a_fix(name):
     bug = KNOWN_BUGS[name]
     assert bug.name == name
     assert bug.engine == f"bug:{name}"
@@ -101,7 +100,7 @@ def test_every_known_bug_has_a_name_a_cause_an_origin_and_a_fix(name: str) -> No
     assert find_engine(bug.engine).bug is bug
 
 
-def test_a_bug_that_the_network_cannot_have_is_refused_with_the_reason() -> None:
+def test_a_bug_that_the_network_cannot_have_is_refused_with_the_reason():
     gru = KNOWN_BUGS["gates-z-r-n"]
     assert "gru, gru_reset_before" in str(gru.unsupported_reason(network("lstm", bidirectional=False)))
     swapped = KNOWN_BUGS["concat-swapped"]
@@ -111,7 +110,7 @@ def test_a_bug_that_the_network_cannot_have_is_refused_with_the_reason() -> None
 
 
 @given(config=configs())
-def test_an_empty_fault_equals_the_manual_recurrence(config: Config) -> None:
+def test_an_empty_fault_equals_the_manual_recurrence(config):
     inputs = load_inputs(config)
     trace = empty_trace(inputs, cell=True)
     run_fault(BugVariant(), inputs, trace, lambda done: None)
@@ -123,7 +122,7 @@ def test_an_empty_fault_equals_the_manual_recurrence(config: Config) -> None:
 
 
 @pytest.mark.parametrize("name", ["cell-not-squashed", "batch-as-time", "final-state-at-last-timestep"])
-def test_cell_states_need_not_be_stored(name: str) -> None:
+def test_cell_states_need_not_be_stored(name):
     inputs = both_ways("lstm")
     trace = empty_trace(inputs, cell=False)
     run_fault(KNOWN_BUGS[name].variants["lstm"][0], inputs, trace, lambda done: None)
@@ -133,7 +132,7 @@ def test_cell_states_need_not_be_stored(name: str) -> None:
 
 
 @given(config=configs(), data=st.data())
-def test_a_bug_fills_every_number_and_leaves_the_inputs_alone(config: Config, data: st.DataObject) -> None:
+def test_a_bug_fills_every_number_and_leaves_the_inputs_alone(config, data):
     inputs = load_inputs(config)
     before = {name: np.array(array) for name, array in inputs.parameters.items()}
     bug = data.draw(st.sampled_from(known_bugs_of(config.network)))
@@ -145,7 +144,7 @@ def test_a_bug_fills_every_number_and_leaves_the_inputs_alone(config: Config, da
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_every_bug_is_found_by_the_audit_or_breaks_a_check(cell: str, bidirectional: bool) -> None:
+def test_every_bug_is_found_by_the_audit_or_breaks_a_check(cell, bidirectional):
     sizes = {"hidden_size": 7, "bidirectional": bidirectional, "num_layers": 2}
     inputs = inputs_of({"timesteps": 6, "batch_size": 4}, cell=cell, **sizes)
     right, _ = computed(ManualEngine(), inputs)
@@ -166,7 +165,7 @@ def both_ways(cell: str = "gru", **more: int) -> Inputs:
 
 
 @pytest.mark.parametrize("mine", list(planted()), ids=str)
-def test_a_bug_of_the_step_computes_what_a_users_code_with_it_does(mine: Planted, tmp_path: Path) -> None:
+def test_a_bug_of_the_step_computes_what_a_users_code_with_it_does(mine, tmp_path):
     """Scaled so that the linear gates of other frameworks are met between and beyond their ends."""
     sizes = {"hidden_size": 4, "num_layers": 2, "bidirectional": True, "dtype": "float64"}
     inputs = inputs_of({"timesteps": 4, "batch_size": 3}, {"scale": 1.0}, cell=mine.cell, **sizes)
@@ -175,7 +174,7 @@ def test_a_bug_of_the_step_computes_what_a_users_code_with_it_does(mine: Planted
         assert_near(found[name], array, 1e-12, name)
 
 
-def test_every_way_of_a_bug_of_the_step_is_planted() -> None:
+def test_every_way_of_a_bug_of_the_step_is_planted():
     every = {(p.cell, p.bug, p.way) for p in planted()}
     for cell in CELLS:
         bugs = [bug for bug in known_bugs_of(network(cell, bidirectional=False)) if bug.name != "batch-as-time"]
@@ -184,7 +183,7 @@ def test_every_way_of_a_bug_of_the_step_is_planted() -> None:
         }
 
 
-def test_a_reverse_that_is_not_reversed_is_a_second_forward_layer() -> None:
+def test_a_reverse_that_is_not_reversed_is_a_second_forward_layer():
     inputs = both_ways()
     right = recurrence(inputs).hidden
     trace = faulty("reverse-not-reversed", inputs)
@@ -194,28 +193,28 @@ def test_a_reverse_that_is_not_reversed_is_a_second_forward_layer() -> None:
     np.testing.assert_array_equal(trace.state_h[1], trace.hidden[0, 1, -1])
 
 
-def test_a_reverse_that_is_not_realigned_is_in_the_order_of_computation() -> None:
+def test_a_reverse_that_is_not_realigned_is_in_the_order_of_computation():
     inputs = both_ways()
     trace = faulty("reverse-not-realigned", inputs)
     assert_near(trace.hidden[0, 1], recurrence(inputs).hidden[0, 1, ::-1], 1e-12)
     assert_near(trace.state_h[1], recurrence(inputs).state_h[1], 1e-12)
 
 
-def test_swapped_directions_show_in_out_and_feed_the_next_layer() -> None:
+def test_swapped_directions_show_in_out_and_feed_the_next_layer():
     inputs = both_ways(num_layers=2)
     right = recurrence(inputs)
     trace = faulty("concat-swapped", inputs)
     assert_near(trace.hidden[0], right.hidden[0], 1e-12)
     np.testing.assert_array_equal(trace.output, np.concatenate(trace.hidden[1][::-1], axis=-1))
 
-    def swapped(name: str, array: np.ndarray) -> np.ndarray:
+    def swapped(name, array):
         return np.roll(array, 4, axis=1) if name in ("l1_i2h_weight", "r1_i2h_weight") else array
 
     assert_near(trace.hidden[1], recurrence(with_parameters(inputs, swapped)).hidden[1], 1e-12)
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_final_state_at_the_last_time_step_is_wrong_in_the_backward_state_alone(cell: str) -> None:
+def test_a_final_state_at_the_last_time_step_is_wrong_in_the_backward_state_alone(cell):
     inputs = both_ways(cell)
     right, trace = recurrence(inputs), faulty("final-state-at-last-timestep", inputs)
     assert_near(trace.hidden, right.hidden, 1e-12)
@@ -226,7 +225,7 @@ def test_a_final_state_at_the_last_time_step_is_wrong_in_the_backward_state_alon
         assert_near(trace.state_c, right.cell[0, :, -1], 1e-12)
 
 
-def test_an_exchanged_batch_is_the_network_along_the_samples() -> None:
+def test_an_exchanged_batch_is_the_network_along_the_samples():
     inputs = inputs_of({"timesteps": 3, "batch_size": 3}, cell="lstm", hidden_size=4, dtype="float64")
     exchanged = replace(inputs, sequence=np.ascontiguousarray(inputs.sequence.swapaxes(0, 1)))
     trace = faulty("batch-as-time", inputs)
@@ -234,7 +233,7 @@ def test_an_exchanged_batch_is_the_network_along_the_samples() -> None:
     assert_near(trace.output, recurrence(exchanged).output.swapaxes(0, 1), 1e-12)
 
 
-def test_two_deviations_go_together_unless_they_contradict_each_other() -> None:
+def test_two_deviations_go_together_unless_they_contradict_each_other():
     one, other = BugVariant(activations=(("output", linear),)), BugVariant(activations=(("candidate", relu),))
     both = one.together_with(other)
     assert both == BugVariant(activations=(("output", linear), ("candidate", relu)))
@@ -249,7 +248,7 @@ def test_two_deviations_go_together_unless_they_contradict_each_other() -> None:
     assert chained.together_with(ways[2]) == BugVariant(parameters=tuple(way.parameters[0] for way in ways))
 
 
-def test_a_known_bug_of_every_cell_keeps_its_fault_in_a_custom_cell() -> None:
+def test_a_known_bug_of_every_cell_keeps_its_fault_in_a_custom_cell():
     network = Network("./mgu.py", 3, 4, custom=EXAMPLES["mgu"])
     for name in ("no-h2h-bias", "h2h-transposed", "concat-swapped"):
         faults = KNOWN_BUGS[name].faults(network)
@@ -258,7 +257,7 @@ def test_a_known_bug_of_every_cell_keeps_its_fault_in_a_custom_cell() -> None:
     assert all(fault.forgotten for fault in KNOWN_BUGS["state-not-carried"].faults(network))
 
 
-def test_the_bugs_of_the_direction_apply_and_the_others_do_not() -> None:
+def test_the_bugs_of_the_direction_apply_and_the_others_do_not():
     inputs = inputs_of({"timesteps": 5}, cell="rnn_tanh", hidden_size=3, reverse=True)
     names = {bug.name for bug in known_bugs_of(inputs.network)}
     assert {"reverse-not-reversed", "reverse-not-realigned", "final-state-at-last-timestep"} <= names

@@ -1,7 +1,6 @@
 """Samples of different lengths: every engine computes each one as it does alone, also from its end, and no padding."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -67,7 +66,7 @@ def assert_each_sample_is_as_alone(trace: Trace, inputs: Inputs, tolerance: floa
 
 @pytest.mark.parametrize("name", ENGINES)
 @given(inputs=padded_inputs())
-def test_a_sample_is_computed_as_it_is_alone(name: str, inputs: Inputs) -> None:
+def test_a_sample_is_computed_as_it_is_alone(name, inputs):
     need_engine(name)
     if find_engine(name, "compare.reference").unsupported_reason(inputs.network) is not None:
         return
@@ -79,7 +78,7 @@ def test_a_sample_is_computed_as_it_is_alone(name: str, inputs: Inputs) -> None:
 
 
 @given(inputs=padded_inputs(), data=st.data())
-def test_the_audit_judges_every_computed_step_and_no_padding(inputs: Inputs, data: st.DataObject) -> None:
+def test_the_audit_judges_every_computed_step_and_no_padding(inputs, data):
     trace, _ = computed(load_engine("manual"), inputs)
     found = audit(inputs, trace, full=True)
     layers, directions, _, _, units = trace.shape
@@ -95,7 +94,7 @@ def test_the_audit_judges_every_computed_step_and_no_padding(inputs: Inputs, dat
 
 
 @given(inputs=padded_inputs(), data=st.data())
-def test_padding_is_not_compared(inputs: Inputs, data: st.DataObject) -> None:
+def test_padding_is_not_compared(inputs, data):
     trace, _ = computed(load_engine("manual"), inputs)
     sample = data.draw(st.integers(0, inputs.batch_size - 1))
     hidden = np.array(trace.hidden)
@@ -113,7 +112,7 @@ def test_padding_is_not_compared(inputs: Inputs, data: st.DataObject) -> None:
 
 
 @given(inputs=padded_inputs(), data=st.data())
-def test_cell_states_follow_from_the_hidden_states(inputs: Inputs, data: st.DataObject) -> None:
+def test_cell_states_follow_from_the_hidden_states(inputs, data):
     if inputs.network.kind.state_symbols != ("h", "c"):
         return
     trace, _ = computed(load_engine("manual"), inputs)
@@ -137,7 +136,7 @@ def test_cell_states_follow_from_the_hidden_states(inputs: Inputs, data: st.Data
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_padding_is_never_read(name: str) -> None:
+def test_padding_is_never_read(name):
     need_engine(name)
     network = {"cell": "lstm", "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True}
     sequence = {"batch_size": 3, "timesteps": 5, "lengths": [2, 5, 1]}
@@ -152,7 +151,7 @@ def test_padding_is_never_read(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["manual", "gluon"])
-def test_a_cell_state_is_kept_where_the_last_hidden_state_is_nan(name: str) -> None:
+def test_a_cell_state_is_kept_where_the_last_hidden_state_is_nan(name):
     need_engine(name)
     network = {"cell": "lstm", "input_size": 3, "hidden_size": 40}
     sequence = {"batch_size": 3, "timesteps": 5, "lengths": [2, 5, 1]}
@@ -177,14 +176,14 @@ def config_with(**sequence: Any) -> Config:
 
 
 @pytest.mark.parametrize("lengths", [[2, 3], [2, 3, 6], [1, 0, 2]])
-def test_lengths_that_do_not_fit_are_refused(lengths: list[int]) -> None:
+def test_lengths_that_do_not_fit_are_refused(lengths):
     with pytest.raises(ConfigError) as caught:
         config_with(batch_size=3, lengths=lengths)
     assert caught.value.key == "sequence.lengths"
 
 
 @pytest.mark.parametrize("seams", [[2, 2], [3, 2], [2, 5]])
-def test_seams_that_do_not_rise_within_the_sequence_are_refused(tmp_path: Path, seams: list[int]) -> None:
+def test_seams_that_do_not_rise_within_the_sequence_are_refused(tmp_path, seams):
     np.save(tmp_path / "x.npy", np.zeros((5, 1)))
     for source in ({}, {"source": "file", "path": str(tmp_path / "x.npy")}):
         with pytest.raises(ConfigError) as caught:
@@ -192,14 +191,12 @@ def test_seams_that_do_not_rise_within_the_sequence_are_refused(tmp_path: Path, 
         assert caught.value.key == "sequence.seams"
 
 
-def test_lengths_of_t_are_no_padding() -> None:
+def test_lengths_of_t_are_no_padding():
     assert load_inputs(config_with(batch_size=2, lengths=[5, 5])).lengths == ()
 
 
 @pytest.mark.parametrize("backward", [False, True])
-def test_the_ends_of_every_sample_are_audited_beside_one_of_a_single_step(
-    backward: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_ends_of_every_sample_are_audited_beside_one_of_a_single_step(backward, monkeypatch):
     monkeypatch.setattr(audited, "FULL", 1)
     network = {"cell": "rnn_tanh", "input_size": 2, "hidden_size": 6, "reverse": backward}
     sequence = {"batch_size": 3, "timesteps": 6, "lengths": [1, 4, 5]}
@@ -215,7 +212,7 @@ def test_the_ends_of_every_sample_are_audited_beside_one_of_a_single_step(
             assert wrong.where.index == (0, 0, t, sample, unit)
 
 
-def test_the_order_of_computation_starts_at_the_end() -> None:
+def test_the_order_of_computation_starts_at_the_end():
     inputs = inputs_of({"timesteps": 6, "batch_size": 1}, cell="gru", hidden_size=2, num_layers=2, reverse=True)
     reference, _ = computed(load_engine("manual"), inputs)
     hidden = reference.hidden.copy()
@@ -236,7 +233,7 @@ def test_the_order_of_computation_starts_at_the_end() -> None:
     assert (wrong.where.location, str(wrong.where.location).split(", ")[1]) == (first, "backward")
 
 
-def test_both_directions_and_reverse_are_refused() -> None:
+def test_both_directions_and_reverse_are_refused():
     network = {"cell": "gru", "input_size": 2, "hidden_size": 2, "bidirectional": True, "reverse": True}
     with pytest.raises(ConfigError, match=r"network\.reverse = true needs network\.bidirectional = false"):
         Config.from_mapping({"network": network})

@@ -1,7 +1,6 @@
 """The lines of every cell, and every activation, on the arrays of MXNet and PyTorch."""
 
 import math
-from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -10,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from rnnviz.cells.activations import ACTIVATIONS
-from rnnviz.cells.interpreters.arrays import NamedFunctions, step_values
-from tests.cells.layers import ALL_CELLS, Arrays, draw_layer
+from rnnviz.cells.interpreters.arrays import step_values
+from tests.cells.layers import ALL_CELLS, draw_layer
 from tests.needs import need_engine
 from tests.oracles.cell_loops import cell_values
 
@@ -19,7 +18,7 @@ TOLERANCES = {"float32": 3e-5, "float64": 1e-12}
 
 
 @pytest.fixture(params=["gluon", "torch"])
-def library(request: pytest.FixtureRequest) -> tuple[NamedFunctions, Callable[..., Any], Callable[..., Any]]:
+def library(request):
     """The library, and conversions of NumPy arrays to its arrays and back."""
     need_engine(request.param)
     engine = import_module(f"rnnviz.engines.{request.param}")
@@ -28,12 +27,12 @@ def library(request: pytest.FixtureRequest) -> tuple[NamedFunctions, Callable[..
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize("name", ALL_CELLS)
-def test_every_cell(name: str, dtype: str, library: tuple[Any, ...]) -> None:
+def test_every_cell(name, dtype, library):
     functions, to_library, to_numpy = library
     layer = draw_layer(ALL_CELLS[name]).in_type(dtype)
     expected = cell_values(name, layer.parameters, layer.x, layer.state)
 
-    def converted(arrays: Arrays) -> dict[str, Any]:
+    def converted(arrays):
         return {key: to_library(array) for key, array in arrays.items()}
 
     parameters, state = converted(layer.parameters), converted(layer.state)
@@ -48,7 +47,7 @@ def test_every_cell(name: str, dtype: str, library: tuple[Any, ...]) -> None:
 
 @pytest.mark.parametrize("dtype", TOLERANCES)
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_every_activation(name: str, dtype: str, library: tuple[Any, ...]) -> None:
+def test_every_activation(name, dtype, library):
     functions, to_library, to_numpy = library
     x: NDArray[Any] = np.array([[-3.0, -1.0, -0.3, 0.0], [0.2, 0.9, 1.5, math.nan]], dtype)
     found = to_numpy(functions.activate(ACTIVATIONS[name], to_library(x)))

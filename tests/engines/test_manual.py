@@ -18,7 +18,7 @@ from tests.strategies import configs
 
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("cell", sorted(CELL_NAMES))
-def test_a_sequence_of_several_real_blocks(cell: str, bidirectional: bool) -> None:
+def test_a_sequence_of_several_real_blocks(cell, bidirectional):
     sizes = {"cell": cell, "input_size": 1, "hidden_size": 2, "bidirectional": bidirectional, "dtype": "float64"}
     tables = {"network": sizes, "sequence": {"batch_size": 1, "timesteps": 50}}
     config = Config.from_mapping({**tables, "parameters": {"initializer": "uniform", "scale": 0.5}})
@@ -36,7 +36,7 @@ def test_a_sequence_of_several_real_blocks(cell: str, bidirectional: bool) -> No
 
 
 @given(config=configs())
-def test_the_same_inputs_give_the_same_bytes_and_are_not_written_to(config: Config) -> None:
+def test_the_same_inputs_give_the_same_bytes_and_are_not_written_to(config):
     inputs = load_inputs(config)
     arrays = (inputs.sequence, *inputs.parameters.values(), *inputs.initial_state.values())
     before = [array.tobytes() for array in arrays]
@@ -46,7 +46,7 @@ def test_the_same_inputs_give_the_same_bytes_and_are_not_written_to(config: Conf
     assert [array.tobytes() for array in arrays] == before
 
 
-def test_layer_output_is_the_concatenation_of_the_directions() -> None:
+def test_layer_output_is_the_concatenation_of_the_directions():
     hidden = np.arange(2 * 3 * 4 * 5.0).reshape(2, 3, 4, 5)
     both = layer_output(hidden)
     np.testing.assert_array_equal(both[..., :5], hidden[0])
@@ -63,7 +63,7 @@ def threads() -> set[int]:
     return {library["num_threads"] for library in blas if "numpy" in library["filepath"]}
 
 
-def test_from_half_a_million_multiplications_on_a_product_is_shared() -> None:
+def test_from_half_a_million_multiplications_on_a_product_is_shared():
     assert (np.ones((3, 4)) @ np.ones((4, 5))).sum() == 60  # its BLAS is there
     with threadpool_limits(limits=2, user_api="blas"):
         usual = threads()

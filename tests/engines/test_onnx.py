@@ -1,7 +1,5 @@
 """ONNX Runtime as a second opinion: our parameters as ONNX nodes, layer by layer."""
 
-from typing import Any
-
 import pytest
 
 from rnnviz.core.config import Network
@@ -14,7 +12,7 @@ from tests.verify.audit_helpers import inputs_of
 pytestmark = needs("onnxruntime")
 
 
-def test_float64_is_refused_with_the_dtype_allowed() -> None:
+def test_float64_is_refused_with_the_dtype_allowed():
     entry = ENGINES["onnx"]
     assert entry.unsupported_reason(Network("gru", 3, 4, dtype="float32")) is None
     assert entry.unsupported_reason(Network("gru", 3, 4, dtype="float64")) == (
@@ -23,10 +21,10 @@ def test_float64_is_refused_with_the_dtype_allowed() -> None:
     )
 
 
-def test_an_error_of_onnxruntime_becomes_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_onnxruntime_becomes_a_sentence(monkeypatch):
     from rnnviz.engines import onnx
 
-    def model(network: Network, *, padded: bool) -> Any:
+    def model(network, *, padded):
         raised = original(network, padded=padded)
         raised.graph.node[0].op_type = "NoSuchOperator"
         return raised
@@ -40,9 +38,7 @@ def test_an_error_of_onnxruntime_becomes_a_sentence(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(("told", "threads"), [("3", 3), ("", 0), ("many", 0), (None, 0)], ids=str)
-def test_onnxruntime_uses_the_given_threads_and_the_cpu_only_and_no_warnings(
-    monkeypatch: pytest.MonkeyPatch, told: str | None, threads: int
-) -> None:
+def test_onnxruntime_uses_the_given_threads_and_the_cpu_only_and_no_warnings(monkeypatch, told, threads):
     from rnnviz.engines import onnx
 
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)

@@ -1,7 +1,5 @@
 """Rows of packed samples: each sample has a place, no two at once, and no row is longer than the longest sample."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -27,7 +25,7 @@ def steps(packed: Packing) -> int:
 
 
 @given(lengths=LENGTHS, call=st.sampled_from([0.0, 1.0, 30.0, 1e6]))
-def test_every_step_of_every_sample_has_a_place(lengths: Sequence[int], call: float) -> None:
+def test_every_step_of_every_sample_has_a_place(lengths, call):
     packed = packing(tuple(lengths), call, call / 8)
     computed_rows = np.zeros((max(lengths), len(lengths)), int)
     for part, rows in packed.parts:
@@ -41,7 +39,7 @@ def test_every_step_of_every_sample_has_a_place(lengths: Sequence[int], call: fl
     assert computed_rows.min() == 0
 
 
-def test_calls_that_cost_nothing_compute_no_padding_and_dear_ones_are_few() -> None:
+def test_calls_that_cost_nothing_compute_no_padding_and_dear_ones_are_few():
     lengths = tuple(range(1, 101))
     assert steps(packing(lengths, 0.0, 0.0)) == sum(lengths)
     # No row has room for another one.
@@ -53,7 +51,7 @@ def test_calls_that_cost_nothing_compute_no_padding_and_dear_ones_are_few() -> N
 @pytest.mark.parametrize("name", ["manual", "gluon"])
 @pytest.mark.parametrize("cell", nightly_except(("lstm", "gru"), "lstm"))
 @pytest.mark.parametrize("cost", [0, 1 << 40])
-def test_no_packing_changes_the_values(name: str, cell: str, cost: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_packing_changes_the_values(name, cell, cost, monkeypatch):
     monkeypatch.setattr(f"rnnviz.engines.{name}._cost_of_call", lambda weights: cost)
     monkeypatch.setattr("rnnviz.engines.packing._COPY", 0)
     monkeypatch.setattr("rnnviz.engines.packing.PART_VALUES", 200)
@@ -67,7 +65,7 @@ def test_no_packing_changes_the_values(name: str, cell: str, cost: int, monkeypa
 
 @pytest.mark.parametrize("truncate", [None, 4])
 @pytest.mark.parametrize("cost", [0, 1 << 40])
-def test_no_packing_changes_the_gradients(cost: int, truncate: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_packing_changes_the_gradients(cost, truncate, monkeypatch):
     for name, value in {"_BLOCK_COST": cost, "_ROW_COST": 0, "_BEGIN_COST": 0, "PART_VALUES": 2000}.items():
         monkeypatch.setattr(f"rnnviz.engines.packing.{name}", value)
     tables = {
@@ -84,7 +82,7 @@ def test_no_packing_changes_the_gradients(cost: int, truncate: int | None, monke
     assert_gradients(trace, dict(parts.items()), 1e-12)
 
 
-def test_few_blocks_have_the_gradients_of_many_lengths(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_blocks_have_the_gradients_of_many_lengths(monkeypatch):
     blocks = []
     gradients = ManualBackward.gradients
     monkeypatch.setattr(ManualBackward, "gradients", lambda self, task: blocks.append(task) or gradients(self, task))

@@ -24,7 +24,7 @@ from tests.engines.test_gradients import inputs_of, with_gradients
 from tests.io.model_formats.damage import KINDS, damaged
 from tests.oracles.computed import assert_agrees, computed
 from tests.oracles.recurrence import recurrence
-from tests.shared_worker import Run, run_shared
+from tests.shared_worker import run_shared
 from tests.strategies import configs
 
 __all__ = ["run_shared"]
@@ -36,9 +36,7 @@ def engine_of(path: Path, arrays: Arrays) -> RecordedEngine:
 
 
 @given(config=configs(), fortran=st.booleans(), bytes_at_once=st.sampled_from((16, 1 << 20)))
-def test_every_number_is_at_its_index(
-    tmp_path_factory: pytest.TempPathFactory, config: Config, fortran: bool, bytes_at_once: int
-) -> None:
+def test_every_number_is_at_its_index(tmp_path_factory, config, fortran, bytes_at_once):
     inputs = load_inputs(config)
     order: Any = "F" if fortran else "C"
     arrays = {name: np.asarray(array, order=order) for name, array in recorded(inputs).items()}
@@ -49,7 +47,7 @@ def test_every_number_is_at_its_index(
     assert_agrees(trace, recurrence(inputs), 1e-6 if config.network.dtype == "float32" else 0.0)
 
 
-def test_progress_reaches_the_whole(tmp_path: Path) -> None:
+def test_progress_reaches_the_whole(tmp_path):
     inputs = network_inputs()
     told: list[float] = []
     engine = engine_of(tmp_path / "a.npz", recorded(inputs))
@@ -71,9 +69,7 @@ def test_progress_reaches_the_whole(tmp_path: Path) -> None:
         ({"cell": "lstm", "timesteps": 1}, ("state", "cell_state", "output"), {"h"}),
     ],
 )
-def test_arrays_that_follow_from_the_recorded_ones_are_filled_and_listed_as_missing(
-    tmp_path: Path, network: dict[str, Any], kept: tuple[str, ...], missing: set[str]
-) -> None:
+def test_arrays_that_follow_from_the_recorded_ones_are_filled_and_listed_as_missing(tmp_path, network, kept, missing):
     inputs = network_inputs(**network)
     arrays = recorded(inputs)
     trace, report = computed(engine_of(tmp_path / "a.npz", {name: arrays[name] for name in kept}), inputs)
@@ -86,7 +82,7 @@ def test_arrays_that_follow_from_the_recorded_ones_are_filled_and_listed_as_miss
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_numbers_of_another_type_or_not_finite_are_at_their_index(tmp_path: Path, dtype: str, order: Any) -> None:
+def test_numbers_of_another_type_or_not_finite_are_at_their_index(tmp_path, dtype, order):
     inputs = network_inputs()
     arrays = {name: np.asarray(array, dtype, order=order) for name, array in recorded(inputs).items()}
     arrays["hidden"][1, 0, 3, 1, 2], arrays["hidden"][0, 1, 0, 0, 0] = np.nan, -np.inf
@@ -95,7 +91,7 @@ def test_numbers_of_another_type_or_not_finite_are_at_their_index(tmp_path: Path
     np.testing.assert_array_equal(trace.hidden, arrays["hidden"].astype(np.float32))
 
 
-def test_the_type_of_the_computation_is_reported_and_has_to_be_one(tmp_path: Path) -> None:
+def test_the_type_of_the_computation_is_reported_and_has_to_be_one(tmp_path):
     inputs = network_inputs()
     arrays = {"hidden": recorded(inputs)["hidden"].astype(np.float16)}
     _, report = computed(engine_of(tmp_path / "a.npz", {**arrays, "computed_in": np.array("float32")}), inputs)
@@ -113,7 +109,7 @@ def test_the_type_of_the_computation_is_reported_and_has_to_be_one(tmp_path: Pat
         )
 
 
-def test_a_number_beyond_the_networks_floats_becomes_infinite_without_a_warning(tmp_path: Path) -> None:
+def test_a_number_beyond_the_networks_floats_becomes_infinite_without_a_warning(tmp_path):
     inputs = network_inputs()
     hidden = recorded(inputs)["hidden"].astype(np.float64)
     hidden[1, 1, 2, 1, 0] = -1e300
@@ -123,9 +119,7 @@ def test_a_number_beyond_the_networks_floats_becomes_infinite_without_a_warning(
 
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("kept", [("output",), ("state",), ("output", "state")])
-def test_values_that_a_recording_does_not_determine_are_nan_and_missing(
-    tmp_path: Path, layers: int, kept: tuple[str, ...]
-) -> None:
+def test_values_that_a_recording_does_not_determine_are_nan_and_missing(tmp_path, layers, kept):
     inputs = network_inputs("gru", num_layers=layers)
     arrays = recorded(inputs)
     trace, report = computed(engine_of(tmp_path / "a.npz", {name: arrays[name] for name in kept}), inputs)
@@ -144,7 +138,7 @@ def test_values_that_a_recording_does_not_determine_are_nan_and_missing(
                 assert np.isnan(lane).all()
 
 
-def test_a_recording_that_no_longer_fits_is_refused_as_at_first(tmp_path: Path) -> None:
+def test_a_recording_that_no_longer_fits_is_refused_as_at_first(tmp_path):
     path, inputs = tmp_path / "a.npz", network_inputs()
     engine = engine_of(path, recorded(inputs))
     np.savez(path, **recorded(network_inputs(timesteps=4)))
@@ -168,7 +162,7 @@ def padded(*, bidirectional: bool = True, layers: int = 2) -> tuple[Inputs, Arra
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_the_state_is_that_of_each_samples_last_step(tmp_path: Path, bidirectional: bool) -> None:
+def test_the_state_is_that_of_each_samples_last_step(tmp_path, bidirectional):
     inputs, arrays = padded(bidirectional=bidirectional)
     for name in ("hidden", "state"):
         trace, _ = computed(engine_of(tmp_path / "a.npz", {name: arrays[name]}), inputs)
@@ -193,7 +187,7 @@ def test_the_state_is_that_of_each_samples_last_step(tmp_path: Path, bidirection
         (("a", "b", "c"), "must be real numbers"),
     ],
 )
-def test_recorded_lengths_are_those_of_the_run(tmp_path: Path, lengths: Any, error: str) -> None:
+def test_recorded_lengths_are_those_of_the_run(tmp_path, lengths, error):
     inputs, arrays = padded()
     engine = engine_of(tmp_path / "a.npz", {**arrays, "lengths": np.array(lengths)})
     if not error:
@@ -204,7 +198,7 @@ def test_recorded_lengths_are_those_of_the_run(tmp_path: Path, lengths: Any, err
     assert error in str(caught.value)
 
 
-def test_recorded_lengths_of_a_run_without_any_are_t(tmp_path: Path) -> None:
+def test_recorded_lengths_of_a_run_without_any_are_t(tmp_path):
     inputs = network_inputs()
     computed(engine_of(tmp_path / "a.npz", {**recorded(inputs), "lengths": np.array([5, 5])}), inputs)
     with pytest.raises(InputError):
@@ -219,13 +213,13 @@ def recorded_gradients(inputs: Inputs, prefix: str = "") -> Arrays:
 
 
 @pytest.fixture(scope="module")
-def inputs() -> Inputs:
+def inputs():
     """Of a run with lengths and a backward pass."""
     return inputs_of("lstm", {}, [3, 7, 5])
 
 
 @pytest.mark.parametrize("prefix", ["", "torch."])
-def test_every_recorded_gradient_is_read(inputs: Inputs, prefix: str, tmp_path: Path) -> None:
+def test_every_recorded_gradient_is_read(inputs, prefix, tmp_path):
     arrays = recorded_gradients(inputs, prefix)
     np.savez(tmp_path / "a.npz", **arrays)
     trace, report = with_gradients(RecordedEngine(f"recording:{tmp_path / 'a.npz'}"), inputs)
@@ -235,7 +229,7 @@ def test_every_recorded_gradient_is_read(inputs: Inputs, prefix: str, tmp_path: 
             np.testing.assert_array_equal(trace[name.removeprefix(prefix)], array)
 
 
-def test_a_gradient_of_another_shape_is_refused_in_a_run_with_a_backward_pass(inputs: Inputs, tmp_path: Path) -> None:
+def test_a_gradient_of_another_shape_is_refused_in_a_run_with_a_backward_pass(inputs, tmp_path):
     arrays = recorded_gradients(inputs)
     arrays["grad.input"] = arrays["grad.input"].swapaxes(0, 1)
     np.savez(tmp_path / "a.npz", **arrays)
@@ -244,7 +238,7 @@ def test_a_gradient_of_another_shape_is_refused_in_a_run_with_a_backward_pass(in
 
 
 @pytest.mark.parametrize("kept", ["grad.parameters.", "grad.h"])
-def test_a_run_has_the_gradients_of_a_recording_and_no_others(kept: str, tmp_path: Path, run_shared: Run) -> None:
+def test_a_run_has_the_gradients_of_a_recording_and_no_others(kept, tmp_path, run_shared):
     inputs = inputs_of("lstm", {}, None, num_layers=1, bidirectional=False)
     arrays = {
         name: array for name, array in recorded_gradients(inputs).items() if name == "hidden" or name.startswith(kept)
@@ -279,9 +273,7 @@ def outcome_of(path: Path, inputs: Inputs, whole: Trace) -> str:
 
 @pytest.mark.parametrize("cases", [20, pytest.param(500, marks=pytest.mark.nightly)])
 @pytest.mark.parametrize("how", SAVED)
-def test_a_damaged_recording_is_refused_in_a_sentence_or_read_as_it_was_recorded(
-    tmp_path: Path, how: str, cases: int
-) -> None:
+def test_a_damaged_recording_is_refused_in_a_sentence_or_read_as_it_was_recorded(tmp_path, how, cases):
     inputs, path = network_inputs(), tmp_path / "golden.npz"
     SAVED[how](path, **recorded(inputs))
     content = path.read_bytes()

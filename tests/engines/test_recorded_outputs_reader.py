@@ -37,7 +37,7 @@ def said_of(path: Path, engine: str = "") -> str:
     return str(caught.value)
 
 
-def test_the_arrays_are_found_without_a_name_and_after_the_only_engine_s(tmp_path: Path) -> None:
+def test_the_arrays_are_found_without_a_name_and_after_the_only_engine_s(tmp_path):
     for owner in ("", "manual", "./my.port.py"):
         path = save(tmp_path / "a.npz", owner, hidden=np.ones(2), state=np.ones(2), lengths=np.ones(2))
         recording = open_recording(f"recording:{path}")
@@ -45,7 +45,7 @@ def test_the_arrays_are_found_without_a_name_and_after_the_only_engine_s(tmp_pat
         assert recording.arrays == {"hidden": f"{prefix}hidden", "state": f"{prefix}state"}
 
 
-def test_of_several_engines_one_must_be_named(tmp_path: Path) -> None:
+def test_of_several_engines_one_must_be_named(tmp_path):
     path = save(tmp_path / "a.npz", "manual", "bug:no-h2h-bias", hidden=np.ones(2))
     assert engines_in(path) == ("manual", "bug:no-h2h-bias")
     assert open_recording(f"recording:{path}#manual").arrays == {"hidden": "manual.hidden"}
@@ -60,7 +60,7 @@ def test_of_several_engines_one_must_be_named(tmp_path: Path) -> None:
     assert str(caught.value) == (f'{path} has no arrays of the engine "gluon": it holds manual and bug:no-h2h-bias.')
 
 
-def test_a_file_without_recorded_outputs_is_refused_with_its_arrays(tmp_path: Path) -> None:
+def test_a_file_without_recorded_outputs_is_refused_with_its_arrays(tmp_path):
     path = save(tmp_path / "a.npz", **{f"weight_{k}": np.ones(1) for k in range(8)})
     assert said_of(path) == f"{path} holds weight_0, weight_1, weight_2, weight_3, weight_4 and 3 more: {SOUGHT}"
     assert said_of(path, "#manual") == (
@@ -82,13 +82,13 @@ def test_a_file_without_recorded_outputs_is_refused_with_its_arrays(tmp_path: Pa
     ],
     ids=len,
 )
-def test_the_arrays_of_a_file_are_listed_in_order_and_cut(tmp_path: Path, names: list[str], listed: str) -> None:
+def test_the_arrays_of_a_file_are_listed_in_order_and_cut(tmp_path, names, listed):
     path = save(tmp_path / "a.npz", **{name: np.ones(1) for name in names})
     assert said_of(path) == f"{path} holds {listed}: {SOUGHT}"
     assert engines_in(path) == ()
 
 
-def test_unnamed_arrays_are_preferred_to_those_of_an_engine(tmp_path: Path) -> None:
+def test_unnamed_arrays_are_preferred_to_those_of_an_engine(tmp_path):
     path = tmp_path / "a.npz"
     for kind in ("hidden", "output", "state"):
         np.savez(path, **{kind: np.ones(1), "manual.state": np.ones(1), "cell": np.ones(1)})
@@ -113,7 +113,7 @@ def test_unnamed_arrays_are_preferred_to_those_of_an_engine(tmp_path: Path) -> N
         ({"projection_size": 2}, "cell_state", "(L·D, N, H) = (4, 2, 3)"),
     ],
 )
-def test_another_shape_is_refused_with_both(tmp_path: Path, network: dict[str, Any], name: str, axes: str) -> None:
+def test_another_shape_is_refused_with_both(tmp_path, network, name, axes):
     path, inputs = tmp_path / "a.npz", network_inputs(**network)
     assert refusal(path, inputs, **{name: np.ones((2, 9), np.float32)}) == (
         f"{name} in {path} has the shape (2, 9), expected {axes}: see File formats in the guide."
@@ -121,7 +121,7 @@ def test_another_shape_is_refused_with_both(tmp_path: Path, network: dict[str, A
 
 
 @pytest.mark.parametrize("dtype", ["int32", "complex64", "U3"])
-def test_non_floats_are_refused_with_the_types_allowed(tmp_path: Path, dtype: str) -> None:
+def test_non_floats_are_refused_with_the_types_allowed(tmp_path, dtype):
     path, inputs = tmp_path / "a.npz", network_inputs()
     hidden = recorded(inputs)["hidden"].astype(dtype)
     assert refusal(path, inputs, hidden=hidden) == (
@@ -131,7 +131,7 @@ def test_non_floats_are_refused_with_the_types_allowed(tmp_path: Path, dtype: st
 
 
 @pytest.mark.parametrize("types", [("float16", "float64"), (">f4", "float32"), ("float64", ">f8")])
-def test_the_precision_is_that_of_the_coarsest_array(tmp_path: Path, types: tuple[str, str]) -> None:
+def test_the_precision_is_that_of_the_coarsest_array(tmp_path, types):
     inputs = network_inputs("gru")
     kinds = dict(zip(("output", "state"), types, strict=True))
     arrays = {kind: recorded(inputs)[kind].astype(dtype) for kind, dtype in kinds.items()}
@@ -140,7 +140,7 @@ def test_the_precision_is_that_of_the_coarsest_array(tmp_path: Path, types: tupl
     assert precision(recording, inputs.network) == np.dtype(types[0]).newbyteorder("=").name
 
 
-def test_arrays_that_the_network_lacks_are_ignored(tmp_path: Path) -> None:
+def test_arrays_that_the_network_lacks_are_ignored(tmp_path):
     inputs = network_inputs("gru")
     path = save(tmp_path / "a.npz", **recorded(inputs), cell=np.ones(1), cell_state=np.array("none"))
     recording = open_recording(f"recording:{path}")
@@ -157,16 +157,14 @@ def test_arrays_that_the_network_lacks_are_ignored(tmp_path: Path) -> None:
         ("gru", "f", ""),
     ],
 )
-def test_an_array_with_an_unknown_name_is_refused_with_the_nearest_one(
-    tmp_path: Path, cell: str, name: str, meant: str
-) -> None:
+def test_an_array_with_an_unknown_name_is_refused_with_the_nearest_one(tmp_path, cell, name, meant):
     inputs = network_inputs(cell)
     said = refusal(tmp_path / "a.npz", inputs, **{name: np.ones(inputs.hidden_shape)})
     assert f"{name} in " in said
     assert meant in said
 
 
-def test_a_gate_and_a_cell_state_are_there_by_their_symbols(tmp_path: Path) -> None:
+def test_a_gate_and_a_cell_state_are_there_by_their_symbols(tmp_path):
     inputs = network_inputs("lstm")
     arrays = recorded(inputs)
     cell = arrays.pop("cell")

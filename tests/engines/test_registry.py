@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.recorded_outputs import RecordedEngine
 from rnnviz.engines.registry import (
     ENGINES,
-    EngineEntry,
     engines_of,
     find_engine,
     is_known_bug,
@@ -48,7 +46,7 @@ NO_ENGINE = (
     ],
 )
 @pytest.mark.parametrize("key", ["compare.reference", "compare.candidates"])
-def test_an_unknown_engine_is_refused_with_the_names_that_there_are(name: str, said: str, key: str) -> None:
+def test_an_unknown_engine_is_refused_with_the_names_that_there_are(name, said, key):
     with pytest.raises(ConfigError) as caught:
         find_engine(name, key)
     assert caught.value.key == key
@@ -56,7 +54,7 @@ def test_an_unknown_engine_is_refused_with_the_names_that_there_are(name: str, s
 
 
 @pytest.mark.parametrize("name", ["./none.py", "recording:none.npz", "recording:none.npz#gluon"])
-def test_a_file_that_is_not_there_is_named(name: str) -> None:
+def test_a_file_that_is_not_there_is_named(name):
     with pytest.raises(ConfigError) as caught:
         find_engine(name, "compare.reference")
     assert caught.value.key == "compare.reference"
@@ -72,9 +70,7 @@ def test_a_file_that_is_not_there_is_named(name: str) -> None:
         ("recording:golden.npz", "recording:golden.npz", RecordedEngine),
     ],
 )
-def test_every_kind_of_engine_is_found_under_its_name_and_loaded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, title: str, loaded: type
-) -> None:
+def test_every_kind_of_engine_is_found_under_its_name_and_loaded(tmp_path, monkeypatch, name, title, loaded):
     monkeypatch.chdir(tmp_path)
     np.savez("golden.npz", hidden=np.ones(1))
     Path("mine.py").touch()
@@ -89,7 +85,7 @@ def test_every_kind_of_engine_is_found_under_its_name_and_loaded(
         assert find_engine("deep/mine.py").title == "mine.py"
 
 
-def test_a_recording_is_found_by_its_path_and_needs_nothing_installed(tmp_path: Path) -> None:
+def test_a_recording_is_found_by_its_path_and_needs_nothing_installed(tmp_path):
     path = tmp_path / "golden.npz"
     with pytest.raises(
         ConfigError, match=r'compare\.candidates names "recording:.*golden\.npz#torch", but there is no such'
@@ -105,7 +101,7 @@ def test_a_recording_is_found_by_its_path_and_needs_nothing_installed(tmp_path: 
 
 
 @pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
-def test_an_engine_needs_every_package_of_its_extra(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+def test_an_engine_needs_every_package_of_its_extra(monkeypatch, package):
     missing(monkeypatch, package)
     assert ENGINES["onnx"].unavailable == f"The engine onnx {not_installed(package)}."
     assert replace(ENGINES["onnx"], package="no_such_package").version is None
@@ -120,9 +116,7 @@ def missing(monkeypatch: pytest.MonkeyPatch, *packages: str, system: str = "Wind
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-def test_a_missing_torch_is_refused_with_the_command_to_install_it(
-    frozen: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_torch_is_refused_with_the_command_to_install_it(frozen, monkeypatch):
     """A package of the program without PyTorch has no pip."""
     missing(monkeypatch, "torch")
     monkeypatch.setattr(registry.sys, "frozen", frozen, raising=False)
@@ -132,7 +126,7 @@ def test_a_missing_torch_is_refused_with_the_command_to_install_it(
     assert ("pip install" in str(caught.value)) == (not frozen)
 
 
-def test_a_missing_mxnet_is_refused_with_system_and_fix(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_mxnet_is_refused_with_system_and_fix(monkeypatch):
     missing(monkeypatch, "mxnet")
     with pytest.raises(EngineError) as caught:
         load_engine("gluon")
@@ -146,16 +140,14 @@ def test_a_missing_mxnet_is_refused_with_system_and_fix(monkeypatch: pytest.Monk
         ((3, 13, 5), "needs mxnet 1.9.1, which runs on Python 3.11 and 3.12, not on 3.13.5"),
     ],
 )
-def test_a_python_that_mxnet_does_not_run_on_is_named(
-    python: tuple[int, ...], said: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_python_that_mxnet_does_not_run_on_is_named(python, said, monkeypatch):
     missing(monkeypatch, "mxnet", system="Linux", machine="x86_64")
     monkeypatch.setattr(registry.sys, "version_info", python)
     monkeypatch.setattr(registry.platform, "python_version", lambda: "3.13.5")
     assert ENGINES["gluon"].missing_package == said
 
 
-def test_an_mxnet_beside_numpy_2_is_useless(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_mxnet_beside_numpy_2_is_useless(monkeypatch):
     monkeypatch.setattr(registry, "find_spec", lambda name: object())
     monkeypatch.setattr(registry.np, "__version__", "2.5.0")
     registry._why_mxnet_cannot_be_loaded.cache_clear()
@@ -164,10 +156,10 @@ def test_an_mxnet_beside_numpy_2_is_useless(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture
-def lacking(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def lacking(monkeypatch):
     """A Linux on which only one of the libraries can be loaded that MXNet links to."""
 
-    def load(name: str) -> None:
+    def load(name):
         if name == "libgomp.so.1":
             raise OSError(f"{name}: cannot open shared object file: No such file or directory")
 
@@ -181,7 +173,7 @@ def lacking(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @needs("mxnet")
 @pytest.mark.usefixtures("lacking")
-def test_an_mxnet_whose_libraries_the_system_lacks_is_missing() -> None:
+def test_an_mxnet_whose_libraries_the_system_lacks_is_missing():
     with pytest.raises(EngineError) as caught:
         load_engine("gluon")
     assert str(caught.value) == (
@@ -225,9 +217,7 @@ GLUON, ONNX, TORCH = "mxnet", "onnxruntime", "torch"
         ({"candidates": ()}, (), ()),
     ],
 )
-def test_the_default_candidate(
-    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], hidden: tuple[str, ...], candidates: tuple[str, ...]
-) -> None:
+def test_the_default_candidate(monkeypatch, changes, hidden, candidates):
     missing(monkeypatch, *hidden)
     config = Config(
         Network(changes.get("cell", "gru"), 2, 3, dtype=changes.get("dtype", "float32")),
@@ -240,7 +230,7 @@ def test_the_default_candidate(
     assert engines_of(config) == (config.compare.reference, *candidates)
 
 
-def test_the_files_of_a_folder_say_its_framework(tmp_path: Path) -> None:
+def test_the_files_of_a_folder_say_its_framework(tmp_path):
     assert format_of_framework(str(tmp_path)) is MXNET
     for name in ("config.json", "model.safetensors"):
         (tmp_path / name).touch()
@@ -251,8 +241,8 @@ def test_the_files_of_a_folder_say_its_framework(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [ImportError, OSError, AttributeError])
-def test_an_engine_whose_import_fails_is_a_sentence(monkeypatch: pytest.MonkeyPatch, error: type[Exception]) -> None:
-    def load(entry: EngineEntry) -> None:
+def test_an_engine_whose_import_fails_is_a_sentence(monkeypatch, error):
+    def load(entry):
         raise error("libgfortran.so.4 is missing")
 
     monkeypatch.setattr("rnnviz.engines.registry._class", load)
@@ -260,7 +250,7 @@ def test_an_engine_whose_import_fails_is_a_sentence(monkeypatch: pytest.MonkeyPa
         load_engine("manual")
 
 
-def test_an_error_of_the_program_is_not_taken_for_a_failed_import(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_the_program_is_not_taken_for_a_failed_import(monkeypatch):
     names: dict[str, Any] = {"__name__": "rnnviz.engines.manual"}
     exec("def load(entry):\n    entry.no_such_attribute", names)
     monkeypatch.setattr("rnnviz.engines.registry._class", names["load"])
@@ -268,7 +258,7 @@ def test_an_error_of_the_program_is_not_taken_for_a_failed_import(monkeypatch: p
         load_engine("manual")
 
 
-def test_listing_the_engines_imports_none_of_them() -> None:
+def test_listing_the_engines_imports_none_of_them():
     code = (
         "import sys; from rnnviz.engines.registry import ENGINES; [entry.unavailable for entry in ENGINES.values()];"
         "print('mxnet' in sys.modules, 'rnnviz.engines.manual' in sys.modules)"
@@ -278,6 +268,6 @@ def test_listing_the_engines_imports_none_of_them() -> None:
 
 
 @pytest.mark.parametrize("name", ["a\nb.py", "\x1b[2J.py", "\udcff.py", "trace:\udcff.npz"])
-def test_a_name_that_no_text_can_hold_or_that_commands_a_terminal_is_refused(name: str) -> None:
+def test_a_name_that_no_text_can_hold_or_that_commands_a_terminal_is_refused(name):
     with pytest.raises(ConfigError, match="not UTF-8 text or has control characters"):
         find_engine(name)

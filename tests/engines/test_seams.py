@@ -57,7 +57,7 @@ def in_calls(
 
 
 def recorded(folder: Path, arrays: dict[str, np.ndarray[Any, Any]], inputs: Inputs) -> Trace:
-    np.savez(folder / "a.npz", **arrays)  # type: ignore[arg-type]
+    np.savez(folder / "a.npz", **arrays)
     return computed(RecordedEngine(f"recording:{folder / 'a.npz'}"), inputs)[0]
 
 
@@ -68,7 +68,7 @@ def causes(inputs: Inputs, trace: Trace) -> tuple[tuple[str, ...], ...]:
 
 @pytest.mark.parametrize("seams", [[30], [7, 14, 21, 28, 35], list(range(1, 40))], ids=["one", "some", "every"])
 @pytest.mark.parametrize(("cell", "kept"), [("lstm", ()), ("lstm", ("h",)), ("lstm", ("c",)), ("gru", ())])
-def test_a_state_that_calls_do_not_pass_on_is_the_likely_cause(tmp_path, cell, kept, seams) -> None:
+def test_a_state_that_calls_do_not_pass_on_is_the_likely_cause(tmp_path, cell, kept, seams):
     inputs = inputs_of(seams, cell)
     found = in_calls(inputs, kept)
     lost = tuple(name for name in inputs.network.kind.state_symbols if name not in kept)
@@ -84,7 +84,7 @@ def test_a_state_that_calls_do_not_pass_on_is_the_likely_cause(tmp_path, cell, k
 
 
 @pytest.mark.parametrize("seams", [[30], list(range(1, 40))], ids=["one", "every"])
-def test_swapped_states_are_the_likely_cause(tmp_path: Path, seams: list[int]) -> None:
+def test_swapped_states_are_the_likely_cause(tmp_path, seams):
     inputs, name = inputs_of(seams), "states-swapped-between-calls"
     found = in_calls(inputs, swapped={"h": "c", "c": "h"})
     made = computed(KnownBugEngine(f"bug:{name}"), inputs)[0]
@@ -92,7 +92,7 @@ def test_swapped_states_are_the_likely_cause(tmp_path: Path, seams: list[int]) -
     assert causes(inputs, recorded(tmp_path, found, inputs)) == ((name,),)
 
 
-def test_the_bug_needs_seams_and_a_forward_direction() -> None:
+def test_the_bug_needs_seams_and_a_forward_direction():
     for inputs in (inputs_of(None), inputs_of([3], reverse=True)):
         assert BUG not in {bug.name for bug in known_bugs_in(inputs)}
         with pytest.raises(EngineError):
@@ -101,7 +101,7 @@ def test_the_bug_needs_seams_and_a_forward_direction() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("network", [{}, {"bidirectional": True}])
-def test_the_bug_is_detectable_also_at_late_seams(network: dict[str, Any]) -> None:
+def test_the_bug_is_detectable_also_at_late_seams(network):
     inputs = inputs_of([1000], timesteps=1010, **network)
     assert BUG not in undetectable(inputs)
     trace, _ = computed(KnownBugEngine(f"bug:{BUG}"), inputs)

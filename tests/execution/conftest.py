@@ -1,7 +1,5 @@
 """Shared fixtures."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from rnnviz.execution.supervisor import Supervisor
@@ -11,7 +9,7 @@ __all__ = ["nothing_is_left_running"]
 
 
 @pytest.fixture(scope="module")
-def supervisor() -> Iterator[Supervisor]:
+def supervisor():
     """One supervisor for all of a module: a run must work whatever happened in the one before."""
     shared = Supervisor(warm=("manual",))
     yield shared

@@ -4,7 +4,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -24,7 +23,7 @@ from tests.leaks import children
 
 
 @pytest.fixture
-def fresh_kernels() -> Iterator[None]:
+def fresh_kernels():
     openblas_kernels.cache_clear()
     yield
     openblas_kernels.cache_clear()
@@ -41,9 +40,7 @@ def fresh_kernels() -> Iterator[None]:
         (["NEON", "ASIMD"], ["ASIMDDP"], set()),
     ],
 )
-def test_the_level_of_the_processor_in_both_numberings_of_numpy(
-    monkeypatch: pytest.MonkeyPatch, baseline: list[str], found: list[str], level: set[str]
-) -> None:
+def test_the_level_of_the_processor_in_both_numberings_of_numpy(monkeypatch, baseline, found, level):
     extensions = {"SIMD Extensions": {"baseline": baseline, "found": found, "not found": ["X86_V4"]}}
     monkeypatch.setattr(np, "show_config", lambda mode: extensions)
     assert simd_extensions() & {"X86_V3", "X86_V4"} == level
@@ -57,7 +54,7 @@ def refuse_to_wait(_fraction: float) -> None:
     raise LookupError
 
 
-def test_a_canceled_call_stops_its_process() -> None:
+def test_a_canceled_call_stops_its_process():
     before = children()
     with pytest.raises(LookupError):
         call_in_subprocess(hang, what="x", notify=refuse_to_wait)
@@ -71,7 +68,7 @@ def do_half(whole: int) -> str:
 
 
 @pytest.mark.slow
-def test_the_caller_is_notified_of_progress() -> None:
+def test_the_caller_is_notified_of_progress():
     told: list[float] = []
     assert call_in_subprocess(do_half, 10, what="x", notify=told.append) == "done"
     assert sorted(set(told)) == [0.0, 0.5]
@@ -84,7 +81,7 @@ def do_for_ever() -> None:
         advance(0)
 
 
-def test_reporting_progress_does_not_extend_the_time_limit() -> None:
+def test_reporting_progress_does_not_extend_the_time_limit():
     with pytest.raises(InputError, match=r"more than 0\.3 seconds"):
         call_in_subprocess(do_for_ever, what="x", seconds=0.3)
 
@@ -96,7 +93,7 @@ def ask_for(size: int, allowance: int) -> int:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="Only Linux holds a process to a limit")
-def test_memory_beyond_the_limit_is_refused_and_the_limit_is_lifted() -> None:
+def test_memory_beyond_the_limit_is_refused_and_the_limit_is_lifted():
     assert call_in_subprocess(ask_for, 1 << 20, 64 << 20, what="x") == 1 << 20
     with pytest.raises(InputError, match="not enough memory"):
         call_in_subprocess(ask_for, 256 << 20, 64 << 20, what="x")
@@ -108,7 +105,7 @@ def test_memory_beyond_the_limit_is_refused_and_the_limit_is_lifted() -> None:
     assert resource.getrlimit(resource.RLIMIT_DATA) == before
 
 
-def test_a_child_gets_no_option_that_engines_cannot_run_with() -> None:
+def test_a_child_gets_no_option_that_engines_cannot_run_with():
     assert kept_flags(["-OO", "-I", "-X", "dev", "-X", "utf8", "-Werror", "-B"]) == ["-I", "-X", "utf8", "-B"]
 
 
@@ -125,9 +122,7 @@ def seen(number: int) -> tuple[object, ...]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("fresh_kernels")
 @pytest.mark.parametrize("named", [None, "Prescott"])
-def test_a_child_has_the_usual_options_and_signals_and_the_kernels_of_its_processor(
-    named: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_child_has_the_usual_options_and_signals_and_the_kernels_of_its_processor(named, monkeypatch):
     monkeypatch.setenv("PYTHONOPTIMIZE", "2")
     monkeypatch.setattr(sys, "warnoptions", ["error"])
     monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
@@ -168,8 +163,6 @@ def die() -> None:
         (hang, InputError, r"w\.pt could not be read: it took more than 0\.5 seconds"),
     ],
 )
-def test_an_error_a_death_and_a_hang_are_sentences(
-    function: Callable[[], None], error: type[Exception], sentence: str
-) -> None:
+def test_an_error_a_death_and_a_hang_are_sentences(function, error, sentence):
     with pytest.raises(error, match=sentence):
         call_in_subprocess(function, what="w.pt could not be read", seconds=0.5 if function is hang else 60.0)

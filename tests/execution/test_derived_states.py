@@ -28,7 +28,7 @@ def run(folder: Path, audit: AuditMode, cell: str = "lstm") -> None:
     judge_computed(request, folder, outcome, lambda *_: None)
 
 
-def test_the_audit_stores_the_cell_states_of_an_engine_that_gives_none(tmp_path: Path) -> None:
+def test_the_audit_stores_the_cell_states_of_an_engine_that_gives_none(tmp_path):
     run(tmp_path / "run", "auto")
     traces = open_traces(tmp_path / "run")
     assert traces["torch"].cell is None
@@ -36,12 +36,12 @@ def test_the_audit_stores_the_cell_states_of_an_engine_that_gives_none(tmp_path:
     np.testing.assert_allclose(traces["torch"]["derived.c"], traces["manual"]["c"], atol=1e-12)
 
 
-def test_the_stored_cell_states_appear_once_they_are_complete(tmp_path: Path) -> None:
+def test_the_stored_cell_states_appear_once_they_are_complete(tmp_path):
     folder, seen = tmp_path / "run", []
     request = RunRequest(config_of("lstm"), load_inputs, "auto")
     outcome = compute(request, folder, lambda *_: None)
 
-    def open_meanwhile(*_: object) -> None:
+    def open_meanwhile(*_):
         array = open_traces(folder)["torch"].get("derived.c")
         seen.append("absent" if array is None else "complete" if array.all() else "incomplete")
 
@@ -52,7 +52,7 @@ def test_the_stored_cell_states_appear_once_they_are_complete(tmp_path: Path) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["c", "i"])
-def test_a_lane_of_stored_cell_states_is_that_of_followed_ones(tmp_path: Path, name: str) -> None:
+def test_a_lane_of_stored_cell_states_is_that_of_followed_ones(tmp_path, name):
     run(tmp_path / "run", "auto")
     inputs, trace = open_inputs(tmp_path / "run" / "inputs"), open_traces(tmp_path / "run")["torch"]
     lane = 1, 1, 1, name, slice(0, 7), slice(0, 4)
@@ -62,9 +62,7 @@ def test_a_lane_of_stored_cell_states_is_that_of_followed_ones(tmp_path: Path, n
         np.testing.assert_array_equal(ArrayReader(inputs, trace).lane(*lane), trace["derived.c"][1, 1, :, 1])
 
 
-def test_no_cell_states_are_stored_of_a_sampled_audit_or_a_cell_without_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_cell_states_are_stored_of_a_sampled_audit_or_a_cell_without_them(tmp_path, monkeypatch):
     run(tmp_path / "gru", "full", "gru")
     monkeypatch.setattr(audited, "FULL", 10)
     run(tmp_path / "lstm", "auto")

@@ -1,12 +1,10 @@
 """Weights are written only after verification; a failed one is a sentence that names the file."""
 
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.inputs import open_inputs, save_inputs
 from rnnviz.core.parameters import Parameters
@@ -17,7 +15,7 @@ from rnnviz.io.model_formats.load import GLUON_PARAMS, NUMPY_ARCHIVE
 from tests.io.model_formats.writing.saved_models import made
 
 
-def test_the_parameters_of_a_finished_run_are_written(tmp_path: Path) -> None:
+def test_the_parameters_of_a_finished_run_are_written(tmp_path):
     inputs = made("gru", 2, True)
     save_inputs(tmp_path / "inputs", inputs)
     load = partial(open_inputs, tmp_path / "inputs")
@@ -33,10 +31,10 @@ def test_the_parameters_of_a_finished_run_are_written(tmp_path: Path) -> None:
             np.testing.assert_array_equal(arrays[name], array)
 
 
-def test_a_failed_check_names_the_file_that_was_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_check_names_the_file_that_was_not_written(tmp_path, monkeypatch):
     right = named_arrays.write_weights
 
-    def wrong(network: Network, parameters: Parameters, path: Path) -> None:
+    def wrong(network, parameters, path):
         arrays = {name: np.array(array) for name, array in parameters.items()}
         arrays["l0_i2h_bias"][1] = 0.25
         right(network, Parameters(network, arrays), path)
@@ -51,7 +49,7 @@ def test_a_failed_check_names_the_file_that_was_not_written(tmp_path: Path, monk
     )
 
 
-def test_a_file_that_does_not_read_back_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_does_not_read_back_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(mxnet_params, "write_weights", lambda network, parameters, path: path.write_bytes(b"\0" * 99))
     inputs = made("gru")
     with pytest.raises(
@@ -60,8 +58,8 @@ def test_a_file_that_does_not_read_back_is_refused(tmp_path: Path, monkeypatch: 
         write_verified(lambda: inputs, GLUON_PARAMS, tmp_path / "t", tmp_path / "w.params")
 
 
-def test_a_full_disk_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(network: Network, parameters: Parameters, path: Path) -> None:
+def test_a_full_disk_is_a_sentence(tmp_path, monkeypatch):
+    def full(network, parameters, path):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(mxnet_params, "write_weights", full)

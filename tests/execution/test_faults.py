@@ -7,7 +7,6 @@ import gc
 import sys
 import tempfile
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -26,9 +25,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of anoth
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_a_sentence_and_the_next_run_with_free_space_is_right(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_a_sentence_and_the_next_run_with_free_space_is_right(tmp_path, monkeypatch):
     large = config(network={"hidden_size": 64}, sequence={"timesteps": 2_000})
     with small_disk(tmp_path / "disk", "16m") as disk:
         monkeypatch.setattr(tempfile, "tempdir", str(disk))

@@ -7,7 +7,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -19,7 +18,7 @@ class Owner:
 
 
 @pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def temporary(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path
 
@@ -30,7 +29,7 @@ def dead_pid() -> int:
     return process.pid
 
 
-def test_the_folder_is_private_and_names_its_process(temporary: Path) -> None:
+def test_the_folder_is_private_and_names_its_process(temporary):
     storage = RunDirs()
     assert storage.folder.parent == temporary
     assert storage.folder.name.startswith(f"rnnviz-{os.getpid()}-")
@@ -39,7 +38,7 @@ def test_the_folder_is_private_and_names_its_process(temporary: Path) -> None:
     assert not storage.run_folder(3).exists()
 
 
-def test_the_folder_vanishes_with_its_storage(temporary: Path) -> None:
+def test_the_folder_vanishes_with_its_storage(temporary):
     storage = RunDirs()
     (storage.run_folder(1) / "deep").mkdir(parents=True)
     del storage
@@ -47,7 +46,7 @@ def test_the_folder_vanishes_with_its_storage(temporary: Path) -> None:
     assert list(temporary.iterdir()) == []
 
 
-def test_an_emptied_or_removed_temporary_folder_is_created_again(temporary: Path) -> None:
+def test_an_emptied_or_removed_temporary_folder_is_created_again(temporary):
     storage = RunDirs()
     for gone in (storage.folder, temporary):
         before = storage.folder
@@ -59,7 +58,7 @@ def test_an_emptied_or_removed_temporary_folder_is_created_again(temporary: Path
     assert list(temporary.iterdir()) == []
 
 
-def test_only_folders_of_dead_processes_are_removed(temporary: Path) -> None:
+def test_only_folders_of_dead_processes_are_removed(temporary):
     abandoned = temporary / f"rnnviz-{dead_pid()}-abc"
     (abandoned / "run-1").mkdir(parents=True)
     (abandoned / "run-1" / "hidden.npy").write_bytes(b"x")
@@ -78,7 +77,7 @@ def test_only_folders_of_dead_processes_are_removed(temporary: Path) -> None:
     assert sorted(temporary.iterdir()) == sorted([*kept, storage.folder])
 
 
-def test_a_link_in_the_place_of_an_abandoned_folder_is_not_followed(temporary: Path) -> None:
+def test_a_link_in_the_place_of_an_abandoned_folder_is_not_followed(temporary):
     precious = temporary / "precious"
     precious.mkdir()
     (precious / "file").touch()
@@ -87,7 +86,7 @@ def test_a_link_in_the_place_of_an_abandoned_folder_is_not_followed(temporary: P
     assert (precious / "file").exists()
 
 
-def test_a_folder_is_removed_with_its_owner(tmp_path: Path) -> None:
+def test_a_folder_is_removed_with_its_owner(tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     owner = Owner()

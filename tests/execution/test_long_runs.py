@@ -1,7 +1,6 @@
 """A long run writes pyramids next to its arrays, and a short one does not."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -23,9 +22,7 @@ def long_config(cell: str) -> Config:
 
 
 @pytest.mark.parametrize(("cell", "arrays"), [("gru", ["h"]), ("lstm", ["h", "c"])])
-def test_a_long_run_writes_pyramids_next_to_its_arrays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cell: str, arrays: list[str]
-) -> None:
+def test_a_long_run_writes_pyramids_next_to_its_arrays(tmp_path, monkeypatch, cell, arrays):
     config = long_config(cell)
     plain = demand(config).disk
     with_short_levels(monkeypatch)
@@ -40,7 +37,7 @@ def test_a_long_run_writes_pyramids_next_to_its_arrays(
     assert demand(config).disk - plain == stored - 128 * len(list((tmp_path / "run").rglob("*.level-*.npy")))
 
 
-def test_an_array_of_one_engine_alone_has_pyramids_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_array_of_one_engine_alone_has_pyramids_too(tmp_path, monkeypatch):
     pytest.importorskip("torch")
     config = replace(long_config("lstm"), compare=Compare("torch", ("manual",)))
     with_short_levels(monkeypatch)
@@ -50,6 +47,6 @@ def test_an_array_of_one_engine_alone_has_pyramids_too(tmp_path: Path, monkeypat
     assert {name for name in candidate.pyramids if name.startswith("c.")} == {"c.low", "c.high"}
 
 
-def test_a_short_run_leaves_none(tmp_path: Path) -> None:
+def test_a_short_run_leaves_none(tmp_path):
     compute(RunRequest(long_config("gru"), load_inputs, "off"), tmp_path / "run", lambda *_: None)
     assert all(trace.pyramids == {} for trace in open_traces(tmp_path / "run").values())

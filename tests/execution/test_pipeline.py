@@ -1,15 +1,11 @@
 """Progress of a run before its engines compute."""
 
-from pathlib import Path
-
 import pytest
 
 import rnnviz
 from rnnviz.core.config import Backward, Compare, Config, Network, SequenceSource
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.progress import advance, expect
-from rnnviz.core.trace import Trace
-from rnnviz.engines.base import EngineReport, Progress
 from rnnviz.engines.registry import load_engine
 from rnnviz.execution import pipeline
 from rnnviz.execution.events import RunRequest, Stage, StageKind
@@ -29,7 +25,7 @@ def load_in_pieces(config: Config) -> Inputs:
     return load_inputs(config)
 
 
-def test_reading_large_inputs_moves_the_bar_to_the_start_of_the_engines(tmp_path: Path) -> None:
+def test_reading_large_inputs_moves_the_bar_to_the_start_of_the_engines(tmp_path):
     config = Config(Network("gru", 3, 4), compare=Compare("manual", ("bug:no-h2h-bias",))).checked()
     told: list[tuple[str, float]] = []
     compute(RunRequest(config, load_in_pieces), tmp_path, lambda stage, done: told.append((str(stage), done)))
@@ -43,7 +39,7 @@ def test_reading_large_inputs_moves_the_bar_to_the_start_of_the_engines(tmp_path
     assert [done for _, done in told] == sorted(done for _, done in told)
 
 
-def test_gradients_are_audited_after_the_forward_pass(tmp_path: Path) -> None:
+def test_gradients_are_audited_after_the_forward_pass(tmp_path):
     bug = "bug:direct-output-gradient-dropped"
     config = Config(
         Network("lstm", 3, 4),
@@ -78,7 +74,7 @@ def step(x, state, p):
 
 
 @pytest.mark.slow
-def test_a_custom_step_whose_last_cell_state_alone_is_wrong_disagrees(tmp_path: Path) -> None:
+def test_a_custom_step_whose_last_cell_state_alone_is_wrong_disagrees(tmp_path):
     own = tmp_path / "mine.py"
     code = starter("lstm")
     own.write_text(code + LAST_CELL_STATE_WRONG, encoding="utf-8")
@@ -93,13 +89,11 @@ def test_a_custom_step_whose_last_cell_state_alone_is_wrong_disagrees(tmp_path: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", nightly_except(("gluon", "torch", "onnx", "manual"), "manual"))
-def test_the_final_cell_states_of_built_in_engines_follow_from_their_hidden_values(
-    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_final_cell_states_of_built_in_engines_follow_from_their_hidden_values(engine, tmp_path, monkeypatch):
     computing = engine_or_skip(engine)
 
-    class OtherFinalState(type(computing)):  # type: ignore[misc]
-        def run(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
+    class OtherFinalState(type(computing)):
+        def run(self, inputs, trace, progress):
             report = super().run(inputs, trace, progress)
             assert trace.state_c is not None
             trace.state_c[1, 0, 2] += 1e-3

@@ -53,12 +53,12 @@ def gone(pid: int) -> bool:
     return not alive or process.status() == psutil.STATUS_ZOMBIE
 
 
-def test_a_script_without_a_guard_can_run_at_its_top_level_and_is_run_once(tmp_path: Path) -> None:
+def test_a_script_without_a_guard_can_run_at_its_top_level_and_is_run_once(tmp_path):
     code = "print('top')\nprint(run(config(), load_inputs).verdict)\nprint(run(config(), load_inputs).verdict)\n"
     assert answer(tmp_path, code) == ["top", "disagree", "disagree"]
 
 
-def test_code_from_the_command_line_and_from_standard_input_can_run(tmp_path: Path) -> None:
+def test_code_from_the_command_line_and_from_standard_input_can_run(tmp_path):
     code = PRELUDE + "print(run(config(), load_inputs).verdict)"
     env = environment(tmp_path)
     by_argument = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
@@ -66,7 +66,7 @@ def test_code_from_the_command_line_and_from_standard_input_can_run(tmp_path: Pa
     assert by_argument.stdout.split() == by_input.stdout.split() == ["disagree"], by_input.stderr
 
 
-def test_a_command_that_fails_before_its_run_leaves_nothing(tmp_path: Path) -> None:
+def test_a_command_that_fails_before_its_run_leaves_nothing(tmp_path):
     command = [sys.executable, "-m", "rnnviz", "run", str(tmp_path / "missing.toml")]
     done = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
@@ -75,7 +75,7 @@ def test_a_command_that_fails_before_its_run_leaves_nothing(tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="only POSIX systems fork")
-def test_a_forked_process_starts_a_worker_of_its_own_and_leaves_that_of_its_parent(tmp_path: Path) -> None:
+def test_a_forked_process_starts_a_worker_of_its_own_and_leaves_that_of_its_parent(tmp_path):
     code = """
 import multiprocessing, os, sys
 from rnnviz.execution import supervisor
@@ -104,7 +104,7 @@ print(pid(), result.folder.is_dir())
     assert all(gone(int(pid)) for pid in (first, *others[1::3]))
 
 
-def test_the_worker_of_a_program_that_is_killed_ends_although_a_forked_process_lives_on(tmp_path: Path) -> None:
+def test_the_worker_of_a_program_that_is_killed_ends_although_a_forked_process_lives_on(tmp_path):
     code = """
 import os, signal, time
 from rnnviz.execution import supervisor
@@ -130,13 +130,13 @@ time.sleep(100)
 
 
 @pytest.mark.parametrize(("ending", "code"), [("", 0), ("raise ValueError", 1), ("import os; os._exit(0)", 0)])
-def test_nothing_is_left_when_the_program_ends_with_a_result(tmp_path: Path, ending: str, code: int) -> None:
+def test_nothing_is_left_when_the_program_ends_with_a_result(tmp_path, ending, code):
     warm = "from rnnviz.execution import supervisor\nprint(supervisor._shared.pid)"
     (pid,) = answer(tmp_path, f"import sys\nresult = run(config(), load_inputs)\n{warm}\n{ending}\n", code)
     assert gone(int(pid))
 
 
-def test_nothing_is_left_when_the_program_ends_in_the_middle_of_a_run(tmp_path: Path) -> None:
+def test_nothing_is_left_when_the_program_ends_in_the_middle_of_a_run(tmp_path):
     code = """
 import sys
 from tests.leaks import children
@@ -151,7 +151,7 @@ sys.exit(0)
 
 
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM])
-def test_a_program_that_is_killed_leaves_no_orphan_and_no_folder(tmp_path: Path, stop: signal.Signals) -> None:
+def test_a_program_that_is_killed_leaves_no_orphan_and_no_folder(tmp_path, stop):
     code = """
 from tests.leaks import children
 supervisor = Supervisor(warm=())
@@ -172,7 +172,7 @@ for event in supervisor.events(RunRequest(config(), loads.hang)):
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-def test_a_keyboard_interrupt_reaches_the_program_and_not_its_child(tmp_path: Path) -> None:
+def test_a_keyboard_interrupt_reaches_the_program_and_not_its_child(tmp_path):
     code = """
 try:
     run(config(), loads.hang, lambda stage, fraction: print(str(stage).replace(" ", "-"), flush=True))
@@ -198,7 +198,7 @@ except KeyboardInterrupt:
 
 
 @pytest.mark.parametrize("timesteps", [100_000, 1_000], ids=["the inputs", "the traces"])
-def test_a_disk_that_takes_no_more_is_a_sentence(tmp_path: Path, timesteps: int) -> None:
+def test_a_disk_that_takes_no_more_is_a_sentence(tmp_path, timesteps):
     code = f"""
 import resource
 from rnnviz.core.errors import EngineError

@@ -1,7 +1,6 @@
 """A whole run against a recording: equal numbers agree, a changed one is found, a known bug is named."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from tests import configs
 from tests.engines.recordings import recorded
 from tests.oracles.computed import computed
 from tests.profiles import nightly_except
-from tests.shared_worker import Run, run_shared
+from tests.shared_worker import run_shared
 
 __all__ = ["run_shared"]
 
@@ -40,15 +39,15 @@ def config_of(*engines: str, **network: Any) -> Config:
 
 
 @pytest.fixture
-def golden(tmp_path: Path) -> str:
+def golden(tmp_path):
     return f"recording:{tmp_path / 'golden.npz'}"
 
 
 @pytest.fixture
-def ran(tmp_path: Path, golden: str) -> Ran:
+def ran(tmp_path, golden):
     """The outcome of a run with recorded arrays, and the audits, without the slow search for undetectable bugs."""
 
-    def run(config: Config, **arrays: Any) -> tuple[Outcome, dict[str, Audit]]:
+    def run(config, **arrays):
         np.savez(tmp_path / "golden.npz", **arrays)
         folder = tmp_path / f"run-{len(list(tmp_path.iterdir()))}"
         outcome = compute(RunRequest(config, load_inputs), folder, lambda *_: None)
@@ -73,9 +72,7 @@ def torch_arrays(config: Config) -> Arrays:
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("reference", nightly_except((True, False), True))
-def test_outputs_recorded_from_torch_agree_and_pass_the_step_audit(
-    golden: str, ran: Ran, cell: str, reference: bool
-) -> None:
+def test_outputs_recorded_from_torch_agree_and_pass_the_step_audit(golden, ran, cell, reference):
     config = config_of(*((golden, "manual") if reference else ("manual", golden)), cell=cell)
     outcome, audits = ran(config, **torch_arrays(config))
     (comparison,) = outcome.comparisons
@@ -89,9 +86,7 @@ def test_outputs_recorded_from_torch_agree_and_pass_the_step_audit(
 @pytest.mark.parametrize(
     ("index", "value"), [((0, 0, 0, 0, 0), 0.01), ((1, 0, 3, 2, 1), 0.01), ((0, 1, 5, 1, 3), np.nan)]
 )
-def test_one_changed_number_is_flagged_alone_and_the_recording_is_the_one_that_is_wrong(
-    golden: str, ran: Ran, index: tuple[int, ...], value: float
-) -> None:
+def test_one_changed_number_is_flagged_alone_and_the_recording_is_the_one_that_is_wrong(golden, ran, index, value):
     config = config_of("manual", golden, cell="gru")
     arrays = torch_arrays(config)
     arrays["hidden"][index] += np.float32(value)
@@ -104,9 +99,7 @@ def test_one_changed_number_is_flagged_alone_and_the_recording_is_the_one_that_i
 
 
 @pytest.mark.parametrize(("name", "index"), [("output", (1, 2, 5)), ("state", (2, 0, 3)), ("cell_state", (1, 2, 0))])
-def test_a_changed_output_or_final_state_breaks_a_check_of_the_recording(
-    golden: str, ran: Ran, name: str, index: tuple[int, ...]
-) -> None:
+def test_a_changed_output_or_final_state_breaks_a_check_of_the_recording(golden, ran, name, index):
     config = config_of("manual", golden)
     arrays = torch_arrays(config)
     arrays[name] = np.array(arrays[name])
@@ -131,9 +124,7 @@ BUGS = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("cell", "layers", "mistake", "kept"), BUGS)
-def test_a_recorded_known_bug_is_named(
-    tmp_path: Path, golden: str, run_shared: Run, cell: str, layers: int, mistake: str, kept: str
-) -> None:
+def test_a_recorded_known_bug_is_named(tmp_path, golden, run_shared, cell, layers, mistake, kept):
     made = f"bug:{mistake}"
     wrong = run_shared(config_of("manual", made, cell=cell, num_layers=layers))[made]
     arrays = {"hidden": wrong.hidden, "output": wrong.output_in("NTC"), "state": wrong.state_h}
@@ -150,9 +141,7 @@ def test_a_recorded_known_bug_is_named(
     ("cell", "kept", "lanes"),
     [("lstm", ("output",), 2 * 6), ("gru", ("state",), 4), ("rnn_tanh", ("output", "state"), 2 * 6 + 2)],
 )
-def test_partly_recorded_hidden_states_are_compared_and_gaps_reported(
-    tmp_path: Path, golden: str, run_shared: Run, cell: str, kept: tuple[str, ...], lanes: int
-) -> None:
+def test_partly_recorded_hidden_states_are_compared_and_gaps_reported(tmp_path, golden, run_shared, cell, kept, lanes):
     config = config_of("manual", golden, cell=cell)
     arrays = torch_arrays(config)
     np.savez(tmp_path / "golden.npz", **{name: arrays[name] for name in kept})
@@ -172,7 +161,7 @@ def test_partly_recorded_hidden_states_are_compared_and_gaps_reported(
     assert figures["unrecorded"][golden][0] == "hidden"
 
 
-def test_the_top_layer_of_one_direction_is_audited_where_the_layer_below_it_was_recorded(golden: str, ran: Ran) -> None:
+def test_the_top_layer_of_one_direction_is_audited_where_the_layer_below_it_was_recorded(golden, ran):
     config = config_of("manual", golden, cell="gru", bidirectional=False)
     arrays = torch_arrays(config)
     arrays["output"][0, 5, 1] += np.float32(0.01)
@@ -182,9 +171,7 @@ def test_the_top_layer_of_one_direction_is_audited_where_the_layer_below_it_was_
 
 
 @pytest.mark.parametrize(("dtype", "kind"), [("float32", "float64"), ("float32", "float16"), ("float64", "float32")])
-def test_a_recording_of_another_precision_is_right_within_the_coarser_one(
-    golden: str, ran: Ran, dtype: str, kind: str
-) -> None:
+def test_a_recording_of_another_precision_is_right_within_the_coarser_one(golden, ran, dtype, kind):
     config = config_of("manual", golden, dtype=dtype)
     arrays = {name: np.asarray(array, kind) for name, array in torch_arrays(config).items()}
     outcome, audits = ran(config, **arrays)
@@ -195,7 +182,7 @@ def test_a_recording_of_another_precision_is_right_within_the_coarser_one(
     assert first_wrong(ran(config, **arrays)[1][golden]) == (1, 0, 3, 2, 1)
 
 
-def test_cell_states_without_hidden_states_are_compared_with_the_other_engine(golden: str, ran: Ran) -> None:
+def test_cell_states_without_hidden_states_are_compared_with_the_other_engine(golden, ran):
     config = config_of("manual", golden)
     arrays = torch_arrays(config)
     for change, holds in ((0.0, True), (0.01, False)):
@@ -204,9 +191,7 @@ def test_cell_states_without_hidden_states_are_compared_with_the_other_engine(go
         assert (check.name, check.holds) == ("state[1] is that of manual", holds)
 
 
-def test_unrecorded_outputs_stay_missing_when_the_trace_is_opened_again(
-    tmp_path: Path, golden: str, run_shared: Run
-) -> None:
+def test_unrecorded_outputs_stay_missing_when_the_trace_is_opened_again(tmp_path, golden, run_shared):
     config = config_of("manual", golden)
     np.savez(tmp_path / "golden.npz", hidden=torch_arrays(config)["hidden"])
     result = run_shared(config)
@@ -216,9 +201,7 @@ def test_unrecorded_outputs_stay_missing_when_the_trace_is_opened_again(
 
 
 @pytest.mark.parametrize("key", ["compare.reference", "compare.candidates"])
-def test_a_recording_that_does_not_fit_is_reported_at_its_key_before_the_run(
-    tmp_path: Path, golden: str, key: str
-) -> None:
+def test_a_recording_that_does_not_fit_is_reported_at_its_key_before_the_run(tmp_path, golden, key):
     engines = (golden, "manual") if key == "compare.reference" else ("manual", golden)
     request, stages = RunRequest(config_of(*engines), load_inputs), list[Stage]()
     with pytest.raises(ConfigError, match=r"golden\.npz\", but there is no such file\.") as caught:
@@ -231,7 +214,7 @@ def test_a_recording_that_does_not_fit_is_reported_at_its_key_before_the_run(
     assert stages == [Stage(StageKind.READING_INPUTS)]
 
 
-def test_a_recorded_gate_is_audited(golden: str, ran: Ran) -> None:
+def test_a_recorded_gate_is_audited(golden, ran):
     """A gate that its hidden values do not follow from is wrong, though these agree."""
     config = config_of("manual", golden)
     inputs = load_inputs(config)

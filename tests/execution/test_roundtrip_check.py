@@ -1,6 +1,5 @@
 """The round trip fails if one number, the order of gates or a joint of layers differs."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -72,9 +71,7 @@ NETWORKS = [("lstm", 2, True), ("gru", 3, False), ("rnn_relu", 1, True)]
     [(form, network) for k, form in enumerate(WEIGHT_FORMATS) for network in (NETWORKS[k % 3], NETWORKS[(k + 1) % 3])],
     ids=named,
 )
-def test_a_correct_file_is_verified_by_its_framework(
-    tmp_path: Path, form: WeightFormat, network: tuple[str, int, bool]
-) -> None:
+def test_a_correct_file_is_verified_by_its_framework(tmp_path, form, network):
     needs_library(form)
     inputs = made(*network)
     found = checked(inputs, form, written(inputs, form, tmp_path))
@@ -87,7 +84,7 @@ def test_a_correct_file_is_verified_by_its_framework(
 
 
 @pytest.mark.parametrize(("form", "kind"), list(zip(WEIGHT_FORMATS, KINDS, strict=True)), ids=named)
-def test_the_last_bit_of_one_number_is_enough_to_refuse_a_file(tmp_path: Path, form: WeightFormat, kind: str) -> None:
+def test_the_last_bit_of_one_number_is_enough_to_refuse_a_file(tmp_path, form, kind):
     inputs = made("lstm", 2, True)
     path, name = written(inputs, form, tmp_path), f"r1_{kind}"
     place = tuple(size - 2 for size in inputs.parameters[name].shape)
@@ -102,9 +99,7 @@ def test_the_last_bit_of_one_number_is_enough_to_refuse_a_file(tmp_path: Path, f
 @pytest.mark.parametrize(
     ("form", "kind"), [(form, kind) for k, form in enumerate(RUN_BY_A_LIBRARY) for kind in KINDS[k : k + 2]], ids=named
 )
-def test_a_file_that_the_framework_computes_differently_is_refused(
-    tmp_path: Path, form: WeightFormat, kind: str
-) -> None:
+def test_a_file_that_the_framework_computes_differently_is_refused(tmp_path, form, kind):
     needs_library(form)
     inputs = made("gru", 2, True)
     path, array = written(inputs, form, tmp_path), inputs.parameters[f"r1_{kind}"]
@@ -153,9 +148,7 @@ def drop_initial_state(model: ModelProto) -> None:
         ("lstm", lambda model: exchange_joined_states(model, "c_n"), r"the check state\[1\] follows .* fails"),
     ],
 )
-def test_a_model_that_means_something_else_is_refused(
-    tmp_path: Path, cell: str, tamper: Callable[[ModelProto], None], reason: str
-) -> None:
+def test_a_model_that_means_something_else_is_refused(tmp_path, cell, tamper, reason):
     inputs = made(cell, 3, True)
     path = written(inputs, ONNX_MODEL, tmp_path)
     model = onnx.load(path)
@@ -165,7 +158,7 @@ def test_a_model_that_means_something_else_is_refused(
         checked_by_library(inputs, ONNX_MODEL, path)
 
 
-def test_a_model_that_is_not_valid_or_lacks_a_layer_is_refused(tmp_path: Path) -> None:
+def test_a_model_that_is_not_valid_or_lacks_a_layer_is_refused(tmp_path):
     inputs = made("lstm", 2)
     path = written(made("lstm"), ONNX_MODEL, tmp_path)
     with pytest.raises(EngineError, match="has 1 recurrent layer, expected 2"):
@@ -176,7 +169,7 @@ def test_a_model_that_is_not_valid_or_lacks_a_layer_is_refused(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("form", [GLUON_PARAMS, TORCH_SAFETENSORS], ids=lambda form: form.ending)
-def test_a_file_that_its_framework_refuses_is_refused(tmp_path: Path, form: WeightFormat) -> None:
+def test_a_file_that_its_framework_refuses_is_refused(tmp_path, form):
     needs_library(form)
     path = written(made("lstm"), form, tmp_path)
     with pytest.raises(EngineError, match=r"refused the file: .*"):
@@ -186,9 +179,7 @@ def test_a_file_that_its_framework_refuses_is_refused(tmp_path: Path, form: Weig
 
 
 @pytest.mark.parametrize("form", [GLUON_PARAMS, TORCH_SAFETENSORS], ids=lambda form: form.ending)
-def test_without_the_framework_the_check_says_that_it_was_not_run(
-    tmp_path: Path, form: WeightFormat, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_framework_the_check_says_that_it_was_not_run(tmp_path, form, monkeypatch):
     monkeypatch.setattr("rnnviz.engines.registry.find_spec", lambda name: None)
     inputs = made("lstm")
     found = checked(inputs, form, written(inputs, form, tmp_path))
@@ -197,7 +188,7 @@ def test_without_the_framework_the_check_says_that_it_was_not_run(
     assert found.reason.endswith("is not installed")
 
 
-def test_rounding_of_mxnet_is_not_a_reason_to_refuse_a_file(tmp_path: Path) -> None:
+def test_rounding_of_mxnet_is_not_a_reason_to_refuse_a_file(tmp_path):
     needs_library(GLUON_PARAMS)
     inputs = made("rnn_relu", dtype="float64")
     assert "rounds what an rnn_relu" in checked(inputs, GLUON_PARAMS, written(inputs, GLUON_PARAMS, tmp_path)).reason
@@ -205,7 +196,7 @@ def test_rounding_of_mxnet_is_not_a_reason_to_refuse_a_file(tmp_path: Path) -> N
     assert checked(other, GLUON_PARAMS, written(other, GLUON_PARAMS, tmp_path)).library.startswith("mxnet")
 
 
-def test_an_archive_that_lacks_an_array_is_refused(tmp_path: Path) -> None:
+def test_an_archive_that_lacks_an_array_is_refused(tmp_path):
     inputs = made("gru")
     np.savez(tmp_path / "w.npz", **{name: a for name, a in inputs.parameters.items() if name != "l0_h2h_bias"})
     with pytest.raises(InputError, match="holds 0 networks"):

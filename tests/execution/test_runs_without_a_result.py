@@ -1,7 +1,6 @@
 """Runs without a result: stopped, failed, or with a dead worker; the next run works."""
 
 import shutil
-from pathlib import Path
 from threading import Timer
 
 import pytest
@@ -13,7 +12,7 @@ from rnnviz.execution.events import Cancelled, Computed, Event, Failed, Finished
 from rnnviz.execution.folders import storage
 from rnnviz.execution.log import log_path
 from rnnviz.execution.pipeline import compute
-from rnnviz.execution.supervisor import Supervisor, run
+from rnnviz.execution.supervisor import run
 from rnnviz.gui.recovery.log_file import keep_log
 from rnnviz.io.inputs import load_inputs
 from tests.execution import loads
@@ -34,9 +33,7 @@ from tests.leaks import children
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_an_error_in_the_child_is_a_sentence_and_the_child_lives_on(
-    supervisor: Supervisor, load: supervisor_module.Load, kind: str, key: str | None, sentence: str
-) -> None:
+def test_an_error_in_the_child_is_a_sentence_and_the_child_lives_on(supervisor, load, kind, key, sentence):
     finished(events_of(supervisor))
     before = children()
     failure = failed(events_of(supervisor, load=load))
@@ -47,8 +44,8 @@ def test_an_error_in_the_child_is_a_sentence_and_the_child_lives_on(
     assert children() == before
 
 
-def test_an_engine_that_fails_while_it_runs_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def fail(*_: object) -> None:
+def test_an_engine_that_fails_while_it_runs_is_named(monkeypatch, tmp_path):
+    def fail(*_):
         raise RuntimeError("the table\nhas no room")
 
     monkeypatch.setattr(ManualEngine, "run", fail)
@@ -59,7 +56,7 @@ def test_an_engine_that_fails_while_it_runs_is_named(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.slow
-def test_the_death_of_the_child_is_logged_and_its_folder_is_gone(supervisor: Supervisor, fresh_state: Path) -> None:
+def test_the_death_of_the_child_is_logged_and_its_folder_is_gone(supervisor, fresh_state):
     keep_log()
     failure = failed(events_of(supervisor, load=loads.die))
     assert failure.kind == "engine"
@@ -69,7 +66,7 @@ def test_the_death_of_the_child_is_logged_and_its_folder_is_gone(supervisor: Sup
 
 
 @pytest.mark.slow
-def test_a_run_that_hangs_is_stopped_and_the_next_one_works(supervisor: Supervisor) -> None:
+def test_a_run_that_hangs_is_stopped_and_the_next_one_works(supervisor):
     finished(events_of(supervisor))
     request = RunRequest(config(), loads.hang)
     timer = Timer(0.3, supervisor.cancel, [request.id])
@@ -82,7 +79,7 @@ def test_a_run_that_hangs_is_stopped_and_the_next_one_works(supervisor: Supervis
     finished(events_of(supervisor))
 
 
-def test_a_run_that_was_stopped_before_its_start_does_nothing(supervisor: Supervisor) -> None:
+def test_a_run_that_was_stopped_before_its_start_does_nothing(supervisor):
     finished(events_of(supervisor))
     before = children()
     request = RunRequest(config(), loads.blunder)
@@ -91,7 +88,7 @@ def test_a_run_that_was_stopped_before_its_start_does_nothing(supervisor: Superv
     assert children() == before
 
 
-def test_stopping_another_run_leaves_this_one_alone(supervisor: Supervisor) -> None:
+def test_stopping_another_run_leaves_this_one_alone(supervisor):
     request = RunRequest(config(), load_inputs, "off")
     events = []
     for event in supervisor.events(request):
@@ -102,7 +99,7 @@ def test_stopping_another_run_leaves_this_one_alone(supervisor: Supervisor) -> N
 
 
 @pytest.mark.slow
-def test_a_run_that_is_stopped_as_it_ends_does_not_take_the_next_one_along(supervisor: Supervisor) -> None:
+def test_a_run_that_is_stopped_as_it_ends_does_not_take_the_next_one_along(supervisor):
     request = RunRequest(config(), load_inputs, "off")
     for event in supervisor.events(request):
         if isinstance(event, Finished):
@@ -110,7 +107,7 @@ def test_a_run_that_is_stopped_as_it_ends_does_not_take_the_next_one_along(super
     finished(events_of(supervisor))
 
 
-def test_a_run_beyond_any_machine_is_refused_with_its_demand(supervisor: Supervisor) -> None:
+def test_a_run_beyond_any_machine_is_refused_with_its_demand(supervisor):
     failure = failed(events_of(supervisor, config(network={"hidden_size": 10**9}), load=loads.blunder))
     assert (failure.kind, failure.key) == ("input", "network.hidden_size")
     assert "would take" in failure.sentence
@@ -119,17 +116,15 @@ def test_a_run_beyond_any_machine_is_refused_with_its_demand(supervisor: Supervi
 
 
 @pytest.mark.parametrize("key", ["compare.reference", "compare.candidates"])
-def test_an_unknown_engine_is_refused_before_anything_is_read(supervisor: Supervisor, key: str) -> None:
+def test_an_unknown_engine_is_refused_before_anything_is_read(supervisor, key):
     engines = ("nonsense", "manual") if key == "compare.reference" else ("manual", "nonsense")
     failure = failed(events_of(supervisor, config(engines=engines), load=loads.blunder))
     assert (failure.kind, failure.key) == ("input", key)
     assert '"nonsense"' in failure.sentence
 
 
-def test_a_storage_that_cannot_be_created_is_a_sentence(
-    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full() -> None:
+def test_a_storage_that_cannot_be_created_is_a_sentence(supervisor, monkeypatch):
+    def full():
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
@@ -141,8 +136,8 @@ def test_a_storage_that_cannot_be_created_is_a_sentence(
 
 
 @pytest.mark.slow
-def test_a_result_that_cannot_be_opened_is_a_sentence(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
-    def gone(*_: object) -> None:
+def test_a_result_that_cannot_be_opened_is_a_sentence(supervisor, monkeypatch):
+    def gone(*_):
         raise FileNotFoundError(2, "No such file or directory", "engine")
 
     for audit in ("off", "auto"):
@@ -155,7 +150,7 @@ def test_a_result_that_cannot_be_opened_is_a_sentence(supervisor: Supervisor, mo
 
 
 @pytest.mark.parametrize("place", [0, 1])
-def test_values_that_others_remove_during_the_audit_are_a_sentence(supervisor: Supervisor, place: int) -> None:
+def test_values_that_others_remove_during_the_audit_are_a_sentence(supervisor, place):
     seen: list[Event] = []
     for event in supervisor.events(RunRequest(config(), load_inputs)):
         seen.append(event)
@@ -171,7 +166,7 @@ def test_values_that_others_remove_during_the_audit_are_a_sentence(supervisor: S
     ("load", "error"),
     [(loads.refuse_input, InputError), (loads.refuse_key, InputError), (loads.die, EngineError)],
 )
-def test_run_raises_the_error_of_the_worker(load: supervisor_module.Load, error: type[Exception]) -> None:
+def test_run_raises_the_error_of_the_worker(load, error):
     with pytest.raises(error) as caught:
         run(config(), load)
     assert str(caught.value).endswith(".")

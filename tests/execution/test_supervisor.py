@@ -3,7 +3,6 @@
 import gc
 import os
 import signal
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import chdir
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 
 from rnnviz.core.errors import EngineError
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.execution.events import STARTING, Cancelled, Computed, Failed, Progressed, RunRequest, Stage, StageKind
+from rnnviz.execution.events import STARTING, Cancelled, Computed, Failed, Progressed, RunRequest, StageKind
 from rnnviz.execution.folders import storage
 from rnnviz.execution.supervisor import Supervisor, close, run
 from rnnviz.io.inputs import load_inputs
@@ -32,7 +31,7 @@ def run_folders() -> list[Path]:
     return sorted(storage().folder.iterdir())
 
 
-def test_a_run_reports_progress_and_then_its_result(supervisor: Supervisor) -> None:
+def test_a_run_reports_progress_and_then_its_result(supervisor):
     events = events_of(supervisor)
     assert isinstance(events[0], Progressed)
     assert (events[0].stage, events[0].fraction) == (STARTING, 0.0)
@@ -46,7 +45,7 @@ def test_a_run_reports_progress_and_then_its_result(supervisor: Supervisor) -> N
 
 
 @pytest.mark.parametrize("audit", ["auto", "full"])
-def test_an_audited_run_shows_its_result_before_it_is_judged(supervisor: Supervisor, audit: str) -> None:
+def test_an_audited_run_shows_its_result_before_it_is_judged(supervisor, audit):
     events = events_of(supervisor, audit=audit)
     shown = [event for event in events if isinstance(event, Computed)]
     assert len(shown) == 1
@@ -57,7 +56,7 @@ def test_an_audited_run_shows_its_result_before_it_is_judged(supervisor: Supervi
 
 
 @pytest.mark.parametrize(("dtype", "cell"), [("float32", "lstm"), ("float64", "lstm"), ("float32", "gru")])
-def test_the_numbers_are_those_of_the_engine_in_this_process(supervisor: Supervisor, dtype: str, cell: str) -> None:
+def test_the_numbers_are_those_of_the_engine_in_this_process(supervisor, dtype, cell):
     asked = config(network={"cell": cell, "dtype": dtype, "bidirectional": True, "num_layers": 2, "layout": "TNC"})
     result = finished(events_of(supervisor, asked))
     here, _ = computed(ManualEngine(), load_inputs(asked))
@@ -78,7 +77,7 @@ def arrays_of(result: RunResult) -> list[np.ndarray]:
     return [value for value in everything if isinstance(value, np.ndarray)]
 
 
-def test_nothing_in_a_result_can_be_written_to(supervisor: Supervisor) -> None:
+def test_nothing_in_a_result_can_be_written_to(supervisor):
     result = finished(events_of(supervisor))
     found = arrays_of(result)
     assert len(found) > 15
@@ -88,7 +87,7 @@ def test_nothing_in_a_result_can_be_written_to(supervisor: Supervisor) -> None:
 
 
 @pytest.mark.slow
-def test_an_abandoned_run_does_not_answer_the_next_one(supervisor: Supervisor) -> None:
+def test_an_abandoned_run_does_not_answer_the_next_one(supervisor):
     abandoned = RunRequest(config(network={"hidden_size": 7}), load_inputs)
     for _ in supervisor.events(abandoned):
         break
@@ -98,7 +97,7 @@ def test_an_abandoned_run_does_not_answer_the_next_one(supervisor: Supervisor) -
 
 
 @pytest.mark.slow
-def test_the_arrays_vanish_with_the_last_use_of_the_result(supervisor: Supervisor) -> None:
+def test_the_arrays_vanish_with_the_last_use_of_the_result(supervisor):
     before = run_folders()
     events = events_of(supervisor, audit="auto")
     result = finished(events)
@@ -113,7 +112,7 @@ def test_the_arrays_vanish_with_the_last_use_of_the_result(supervisor: Superviso
 
 
 @pytest.mark.slow
-def test_results_outlive_the_supervisor_which_starts_nothing_after_its_end() -> None:
+def test_results_outlive_the_supervisor_which_starts_nothing_after_its_end():
     own = Supervisor(warm=())
     result = finished(events_of(own))
     own.close()
@@ -125,7 +124,7 @@ def test_results_outlive_the_supervisor_which_starts_nothing_after_its_end() -> 
 
 
 @pytest.mark.slow
-def test_two_supervisors_are_independent(supervisor: Supervisor) -> None:
+def test_two_supervisors_are_independent(supervisor):
     other = Supervisor(warm=())
     try:
         outer = supervisor.events(RunRequest(config(), load_inputs, "off"))
@@ -137,7 +136,7 @@ def test_two_supervisors_are_independent(supervisor: Supervisor) -> None:
 
 
 @pytest.mark.slow
-def test_one_process_serves_all_runs_until_it_is_closed(pid_of_runs: Callable[[], int | None], tmp_path: Path) -> None:
+def test_one_process_serves_all_runs_until_it_is_closed(pid_of_runs, tmp_path):
     before = children()
     results = [run(config(), load_inputs)]
     first = pid_of_runs()
@@ -158,9 +157,7 @@ def test_one_process_serves_all_runs_until_it_is_closed(pid_of_runs: Callable[[]
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_fails_its_run_and_the_next_run_starts_another(
-    pid_of_runs: Callable[[], int | None],
-) -> None:
+def test_a_process_that_dies_fails_its_run_and_the_next_run_starts_another(pid_of_runs):
     pids = []
     for load in (loads.crash, loads.die, loads.leave):
         run(config(), load_inputs)
@@ -177,10 +174,10 @@ def test_a_process_that_dies_fails_its_run_and_the_next_run_starts_another(
 
 
 @pytest.mark.slow
-def test_a_run_that_is_interrupted_is_stopped_and_the_next_one_works(pid_of_runs: Callable[[], int | None]) -> None:
+def test_a_run_that_is_interrupted_is_stopped_and_the_next_one_works(pid_of_runs):
     before, stages = children(), []
 
-    def interrupt(stage: Stage, _fraction: float) -> None:
+    def interrupt(stage, _fraction):
         stages.append(stage.kind)
         if stage.kind is StageKind.READING_INPUTS:
             raise KeyboardInterrupt
@@ -192,7 +189,7 @@ def test_a_run_that_is_interrupted_is_stopped_and_the_next_one_works(pid_of_runs
 
 
 @pytest.mark.slow
-def test_runs_of_several_threads_take_turns(pid_of_runs: Callable[[], int | None]) -> None:
+def test_runs_of_several_threads_take_turns(pid_of_runs):
     before = children()
     sizes = (3, 4, 5, 6)
     with ThreadPoolExecutor(len(sizes)) as pool:
@@ -202,10 +199,10 @@ def test_runs_of_several_threads_take_turns(pid_of_runs: Callable[[], int | None
 
 
 @pytest.mark.slow
-def test_closing_stops_the_run_of_another_thread(pid_of_runs: Callable[[], int | None]) -> None:
+def test_closing_stops_the_run_of_another_thread(pid_of_runs):
     before, started = children(), Event()
 
-    def notify(stage: Stage, _fraction: float) -> None:
+    def notify(stage, _fraction):
         if stage.kind is StageKind.READING_INPUTS:
             started.set()
 
@@ -219,13 +216,13 @@ def test_closing_stops_the_run_of_another_thread(pid_of_runs: Callable[[], int |
     assert run(config(), load_inputs).verdict == "disagree"
 
 
-def test_a_run_within_a_run_is_refused(pid_of_runs: Callable[[], int | None]) -> None:
+def test_a_run_within_a_run_is_refused(pid_of_runs):
     with pytest.raises(EngineError, match="before it has ended"):
         run(config(), load_inputs, lambda *_: run(config(), load_inputs) and None)
 
 
 @pytest.mark.slow
-def test_a_run_whose_child_died_fails_although_another_thread_starts_a_child(supervisor: Supervisor) -> None:
+def test_a_run_whose_child_died_fails_although_another_thread_starts_a_child(supervisor):
     events = supervisor.events(RunRequest(config(), load_inputs))
     assert isinstance(next(events), Progressed)
     (child,) = children()
@@ -238,7 +235,7 @@ def test_a_run_whose_child_died_fails_although_another_thread_starts_a_child(sup
 
 
 @pytest.mark.slow
-def test_closing_ends_a_run_in_progress_and_leaves_no_process() -> None:
+def test_closing_ends_a_run_in_progress_and_leaves_no_process():
     before = children()
     supervisor = Supervisor(warm=("manual",))
     events = supervisor.events(RunRequest(config(), load_inputs))

@@ -6,9 +6,7 @@ import os
 import subprocess
 import sys
 import weakref
-from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -43,7 +41,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of a pro
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("left", "said"), [(4 << 20, "none"), (40 << 20, "none"), (200 << 20, "300.0")])
-def test_memory_for_products_is_reserved_once_or_reported_missing(left: int, said: str) -> None:
+def test_memory_for_products_is_reserved_once_or_reported_missing(left, said):
     done = subprocess.run(
         [sys.executable, "-c", LIMITED, str(left)], capture_output=True, text=True, timeout=60, check=True
     )
@@ -60,7 +58,7 @@ def _start_without_memory(connection, warm, storage) -> None:
 
 
 @pytest.mark.slow
-def test_a_process_that_cannot_start_ends_with_a_traceback_and_exit_code_1(tmp_path: Path, capfd) -> None:
+def test_a_process_that_cannot_start_ends_with_a_traceback_and_exit_code_1(tmp_path, capfd):
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=partial(_start_without_memory, theirs, (), tmp_path))
@@ -74,16 +72,14 @@ def test_a_process_that_cannot_start_ends_with_a_traceback_and_exit_code_1(tmp_p
     ours.close()
 
 
-def test_the_first_imports_of_a_process_are_light() -> None:
+def test_the_first_imports_of_a_process_are_light():
     code = "import sys, rnnviz.execution.worker; print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "False"
 
 
 @pytest.mark.slow
-def test_a_run_whose_process_cannot_start_is_a_sentence_and_the_next_one_is_right(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_run_whose_process_cannot_start_is_a_sentence_and_the_next_one_is_right(monkeypatch):
     supervisor = Supervisor(warm=())
     try:
         with monkeypatch.context() as patched:
@@ -102,7 +98,7 @@ def test_a_run_whose_process_cannot_start_is_a_sentence_and_the_next_one_is_righ
 
 
 @pytest.fixture
-def nothing_started() -> Iterator[None]:
+def nothing_started():
     yield
     left = worker.take()
     if left is not None:
@@ -111,7 +107,7 @@ def nothing_started() -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("nothing_started")
-def test_the_first_run_takes_the_worker_that_was_started_early(pid_of_runs: Callable[[], int | None]) -> None:
+def test_the_first_run_takes_the_worker_that_was_started_early(pid_of_runs):
     before = children()
     worker.start_early()
     (early,) = children() - before
@@ -121,7 +117,7 @@ def test_the_first_run_takes_the_worker_that_was_started_early(pid_of_runs: Call
 
 
 @pytest.mark.usefixtures("nothing_started")
-def test_no_worker_is_started_early_where_a_pipe_would_be_a_standard_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_worker_is_started_early_where_a_pipe_would_be_a_standard_stream(monkeypatch):
     before = children()
     with monkeypatch.context() as patched:
         patched.setattr(os, "fstat", lambda number: os.stat(f"/no/such/{number}"))
@@ -130,7 +126,7 @@ def test_no_worker_is_started_early_where_a_pipe_would_be_a_standard_stream(monk
     assert children() == before
 
 
-def test_a_worker_whose_parent_is_gone_before_it_is_set_up_removes_the_folder(tmp_path: Path) -> None:
+def test_a_worker_whose_parent_is_gone_before_it_is_set_up_removes_the_folder(tmp_path):
     (tmp_path / "runs").mkdir()
     code = (
         "import multiprocessing, pathlib, sys\n"
@@ -144,7 +140,7 @@ def test_a_worker_whose_parent_is_gone_before_it_is_set_up_removes_the_folder(tm
 
 
 @pytest.mark.nightly
-def test_a_child_does_not_grow_with_the_shapes_that_gluon_has_computed() -> None:
+def test_a_child_does_not_grow_with_the_shapes_that_gluon_has_computed():
     supervisor = Supervisor(warm=("gluon",))
     memory = []
     for timesteps in range(1, 221):
@@ -158,9 +154,9 @@ def test_a_child_does_not_grow_with_the_shapes_that_gluon_has_computed() -> None
     assert min(memory[-20:]) - min(memory[80:100]) < 12e6
 
 
-def test_reference_cycles_as_in_gluon_layers_are_collected_when_a_child_is_idle() -> None:
+def test_reference_cycles_as_in_gluon_layers_are_collected_when_a_child_is_idle():
     class Layer:
-        def __init__(self) -> None:
+        def __init__(self):
             self.itself = self
 
     gc.disable()

@@ -117,7 +117,7 @@ def check_step(found: Breakdown, where: Location, gradients: dict[str, np.ndarra
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", nightly_except(NETWORKS, "reset before", "linear"))
-def test_the_terms_of_every_gradient_of_every_cell_sum_to_it(name: str) -> None:
+def test_the_terms_of_every_gradient_of_every_cell_sum_to_it(name):
     inputs, trace, gradients = case_of(bidirectional=True, **NETWORKS[name])
     blocks = GradientBlocks(inputs, trace)
     for where in steps(inputs, trace):
@@ -170,9 +170,7 @@ def test_the_terms_of_every_gradient_of_every_cell_sum_to_it(name: str) -> None:
         ),
     ],
 )
-def test_lengths_truncation_and_other_losses(
-    network: dict[str, Any], sequence: dict[str, Any], backward: dict[str, Any]
-) -> None:
+def test_lengths_truncation_and_other_losses(network, sequence, backward):
     inputs, trace, gradients = case_of(sequence, backward, **network)
     for given in (trace, trace.with_arrays({"grad.c": None, "grad.out": None})):
         blocks = GradientBlocks(inputs, given)
@@ -187,7 +185,7 @@ def test_lengths_truncation_and_other_losses(
                 check(line, gradients[place.gradient.array][place.index])
 
 
-def test_a_float32_gradient_is_within_its_bound_and_a_changed_one_is_not() -> None:
+def test_a_float32_gradient_is_within_its_bound_and_a_changed_one_is_not():
     inputs, trace, gradients = case_of(cell="lstm", dtype="float32")
     rounded = {name: array.astype(np.float32) for name, array in gradients.items()}
     where = Location(0, 0, 1, 1, 2)
@@ -206,7 +204,7 @@ def test_a_float32_gradient_is_within_its_bound_and_a_changed_one_is_not() -> No
     assert [own.symbol for own in wrong.outcomes if not own.right] == ["grad.f"]
 
 
-def test_an_entry_is_explained_by_the_name_of_its_array() -> None:
+def test_an_entry_is_explained_by_the_name_of_its_array():
     inputs, trace, _ = case_of(cell="gru")
     result = result_of(inputs, {"manual": trace})
     explained = explain_gradient(result, "grad.parameters.l1_i2h_bias", (4,))
@@ -218,11 +216,11 @@ def test_an_entry_is_explained_by_the_name_of_its_array() -> None:
             explain_gradient(result, name, index)
 
 
-def test_the_first_number_that_differs_is_named() -> None:
+def test_the_first_number_that_differs_is_named():
     inputs, trace, gradients = case_of(cell="lstm")
     where = Location(0, 0, 1, 1, 2)
 
-    def divergence(name: str, at: Location) -> tuple[str, str | None]:
+    def divergence(name, at):
         edited = gradients[name].copy()
         edited[at.index] += 0.5
         other = replace(trace, engine="gluon").with_arrays({name: edited})
@@ -240,7 +238,7 @@ def test_the_first_number_that_differs_is_named() -> None:
     assert divergence("grad.i", where) == ("stored_line", "grad.i")
 
 
-def test_the_trail_of_a_gradient_leads_to_later_steps_and_to_the_loss() -> None:
+def test_the_trail_of_a_gradient_leads_to_later_steps_and_to_the_loss():
     inputs, trace, _ = case_of(cell="lstm")
     blocks = GradientBlocks(inputs, trace)
     where = Location(0, 0, 1, 0, 2)

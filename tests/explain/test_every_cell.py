@@ -30,7 +30,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 @pytest.mark.slow
 @pytest.mark.parametrize("direction", [pytest.param(0, marks=pytest.mark.slow), 1])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_the_terms_and_equations_of_every_cell_give_its_value(name: str, direction: int) -> None:
+def test_the_terms_and_equations_of_every_cell_give_its_value(name, direction):
     inputs = inputs_of(
         {"timesteps": 5, "batch_size": 2},
         hidden_size=3,

@@ -37,7 +37,7 @@ def moved(where: Location, by: float) -> Edit:
     return edit
 
 
-def test_engines_that_agree_do_not_diverge() -> None:
+def test_engines_that_agree_do_not_diverge():
     explanation = explained()
     assert explanation.divergences == {"manual": None}
     assert explanation.sentences == ("No divergence: gluon and manual agree on every line (within tolerance).",)
@@ -57,9 +57,7 @@ BEFORE = NEXT.moved(timestep=1)
         (NEXT, 0.25, "stored", None, None, "the stored h differs"),
     ],
 )  # fmt: skip
-def test_engines_diverge_first_where_one_read_or_returned_another_value(
-    where: Location, by: float, step: str | None, kind: str | None, index: int | None, said: str
-) -> None:
+def test_engines_diverge_first_where_one_read_or_returned_another_value(where, by, step, kind, index, said):
     explanation = explained(edit=moved(where, by))
     found = explanation.divergences["manual"]
     assert said in explanation.sentences[-1]
@@ -72,7 +70,7 @@ def test_engines_diverge_first_where_one_read_or_returned_another_value(
         assert found.candidate - found.reference == pytest.approx(by, rel=1e-3, nan_ok=True)
 
 
-def test_a_wrong_step_within_the_tolerance_is_a_divergence() -> None:
+def test_a_wrong_step_within_the_tolerance_is_a_divergence():
     explanation = explained(edit=moved(NEXT, 8e-6), dtype="float64", compare_with={"atol": 1e-3})
     divergence = explanation.divergences["manual"]
     assert divergence is not None
@@ -80,7 +78,7 @@ def test_a_wrong_step_within_the_tolerance_is_a_divergence() -> None:
     assert explanation.sentences[0].startswith("manual is wrong here")
 
 
-def test_numbers_that_are_none_are_spelled_out_in_json() -> None:
+def test_numbers_that_are_none_are_spelled_out_in_json():
     explanation = explained(edit=moved(NEXT.moved(timestep=1, unit=1), nan))
     found = json.loads(json.dumps(to_json(explanation), allow_nan=False))
     assert found["engines"]["manual"]["previous"]["h"] == "NaN"
@@ -89,10 +87,10 @@ def test_numbers_that_are_none_are_spelled_out_in_json() -> None:
     assert found["partings"]["manual"]["candidate"] == "NaN"
 
 
-def test_an_engines_own_cell_state_is_compared_with_that_of_the_arithmetic() -> None:
+def test_an_engines_own_cell_state_is_compared_with_that_of_the_arithmetic():
     """An LSTM step of a user with another forget gate: its h can agree where its c does not."""
 
-    def another_cell(trace: Trace) -> None:
+    def another_cell(trace):
         assert trace.cell is not None
         trace.cell[NEXT.index] += 0.006
 
@@ -125,7 +123,7 @@ def without(result: RunResult, engine: str, *missing: str) -> RunResult:
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", sorted(GATES))
 @pytest.mark.parametrize("numbers", [(inf, -inf), (1e308, -1e308), (nan, inf)])
-def test_no_number_is_too_large_to_be_explained_in_every_form(cell: str, numbers: tuple[float, float]) -> None:
+def test_no_number_is_too_large_to_be_explained_in_every_form(cell, numbers):
     result = tidy(cell)
     for trace in result.traces.values():
         trace.hidden[1, 0, 1, 1] = numbers
@@ -146,7 +144,7 @@ def engines(explanation: Explanation) -> tuple[list[str], list[str], dict[str, A
     return list(explanation.breakdowns), list(explanation.divergences), unread
 
 
-def test_each_candidate_is_compared_with_the_reference_or_those_requested() -> None:
+def test_each_candidate_is_compared_with_the_reference_or_those_requested():
     result = tidy()
     every = explain_at(result, WHERE)
     assert engines(every) == (list(NAMES), list(NAMES[1:]), {})
@@ -156,7 +154,7 @@ def test_each_candidate_is_compared_with_the_reference_or_those_requested() -> N
     assert engines(explain_at(result, WHERE, candidates=())) == (["gluon"], [], {})
 
 
-def test_the_tolerance_is_each_comparisons_own() -> None:
+def test_the_tolerance_is_each_comparisons_own():
     result = tidy("rnn_tanh")
     for name in ("torch", "manual"):
         result[name].hidden[WHERE.moved(timestep=1).index] += 0.25
@@ -168,7 +166,7 @@ def test_the_tolerance_is_each_comparisons_own() -> None:
     assert found["torch"] is None or found["torch"].step != "input"
 
 
-def test_a_recording_without_the_inputs_of_a_step_has_no_arithmetic() -> None:
+def test_a_recording_without_the_inputs_of_a_step_has_no_arithmetic():
     mine = NAMES[3]
     result = without(without(tidy(), "manual", "h"), mine, "h", "out", "state.h")
     found = explain_at(result, WHERE)
@@ -180,7 +178,7 @@ def test_a_recording_without_the_inputs_of_a_step_has_no_arithmetic() -> None:
     )
 
 
-def test_where_the_reference_cannot_be_computed_nothing_diverges_from_it() -> None:
+def test_where_the_reference_cannot_be_computed_nothing_diverges_from_it():
     result = without(tidy(), "gluon", "h")
     found = explain_at(result, WHERE)
     assert engines(found)[:2] == (list(NAMES[1:]), [])

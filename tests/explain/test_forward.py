@@ -33,7 +33,7 @@ Case = tuple[Inputs, Trace, Location]
 
 
 @given(explained())
-def test_the_terms_and_biases_sum_to_the_argument_and_its_activation_is_the_value(case: Case) -> None:
+def test_the_terms_and_biases_sum_to_the_argument_and_its_activation_is_the_value(case):
     arithmetic = arithmetic_of(case)
     assert "".join(gate.name for gate in arithmetic.gates) == GATES[arithmetic.cell.name]
     for gate in arithmetic.gates:
@@ -43,7 +43,7 @@ def test_the_terms_and_biases_sum_to_the_argument_and_its_activation_is_the_valu
 
 
 @given(explained())
-def test_h_is_one_step_of_the_oracle_from_the_engines_own_state_and_near_that_of_the_engine(case: Case) -> None:
+def test_h_is_one_step_of_the_oracle_from_the_engines_own_state_and_near_that_of_the_engine(case):
     inputs, trace, where = case
     arithmetic = arithmetic_of(case)
     layer, direction, t, sample, unit = where.index
@@ -69,7 +69,7 @@ def test_h_is_one_step_of_the_oracle_from_the_engines_own_state_and_near_that_of
 
 
 @given(explained())
-def test_every_source_holds_the_number_that_the_term_reads(case: Case) -> None:
+def test_every_source_holds_the_number_that_the_term_reads(case):
     inputs, trace, where = case
     arithmetic = arithmetic_of(case)
     prefix = f"{'lr'[where.direction]}{where.layer}_"
@@ -89,7 +89,7 @@ def test_every_source_holds_the_number_that_the_term_reads(case: Case) -> None:
 
 
 @given(explained())
-def test_each_equation_holds_for_the_numbers_below_its_symbols(case: Case) -> None:
+def test_each_equation_holds_for_the_numbers_below_its_symbols(case):
     arithmetic = arithmetic_of(case)
     for line in arithmetic.lines:
         assert line.equation.result.value == line.value
@@ -108,7 +108,7 @@ def test_each_equation_holds_for_the_numbers_below_its_symbols(case: Case) -> No
         ("onnx", "lstm"),
     ),
 )
-def test_every_engine_is_within_the_audits_bound_of_the_arithmetic(engine: str, cell: str) -> None:
+def test_every_engine_is_within_the_audits_bound_of_the_arithmetic(engine, cell):
     inputs = inputs_of({"timesteps": 3, "batch_size": 1}, cell=cell, hidden_size=4, num_layers=2, bidirectional=True)
     trace = computed(engine_or_skip(engine), inputs)[0]
     cells = CellStates(inputs, trace) if cell == "lstm" else None
@@ -122,7 +122,7 @@ def test_every_engine_is_within_the_audits_bound_of_the_arithmetic(engine: str, 
 
 
 @pytest.mark.parametrize(("cell", "bug"), [("gru", "reset-before-matmul"), ("lstm", "no-h2h-bias")])
-def test_a_bug_shows_as_a_difference_from_the_true_arithmetic(cell: str, bug: str) -> None:
+def test_a_bug_shows_as_a_difference_from_the_true_arithmetic(cell, bug):
     inputs = inputs_of({"timesteps": 3}, cell=cell, hidden_size=4)
     trace = computed(KnownBugEngine(f"bug:{bug}"), inputs)[0]
     arithmetic = breakdown_at(inputs, trace, Location(timestep=1))
@@ -132,7 +132,7 @@ def test_a_bug_shows_as_a_difference_from_the_true_arithmetic(cell: str, bug: st
 
 
 @pytest.mark.parametrize("stored", [np.nan, np.inf])
-def test_a_number_out_of_place_is_infinitely_wrong(stored: float) -> None:
+def test_a_number_out_of_place_is_infinitely_wrong(stored):
     inputs = inputs_of({"timesteps": 2}, cell="rnn_tanh", hidden_size=2)
     trace = computed(engine_or_skip("manual"), inputs)[0]
     hidden = np.array(trace.hidden)
@@ -142,7 +142,7 @@ def test_a_number_out_of_place_is_infinitely_wrong(stored: float) -> None:
     assert not arithmetic.outcomes[-1].right
 
 
-def test_a_zero_where_the_equations_give_no_number_is_infinitely_wrong() -> None:
+def test_a_zero_where_the_equations_give_no_number_is_infinitely_wrong():
     inputs = inputs_of({"timesteps": 2}, cell="rnn_relu", hidden_size=2)
     trace = computed(engine_or_skip("manual"), inputs)[0]
     hidden = np.array(trace.hidden)
@@ -153,7 +153,7 @@ def test_a_zero_where_the_equations_give_no_number_is_infinitely_wrong() -> None
     assert arithmetic.outcomes[-1].ratio == np.inf
 
 
-def test_a_nan_that_follows_from_its_inputs_is_right() -> None:
+def test_a_nan_that_follows_from_its_inputs_is_right():
     inputs = inputs_of({"timesteps": 2}, cell="gru", hidden_size=2)
     trace = computed(engine_or_skip("manual"), inputs)[0]
     hidden = np.array(trace.hidden)

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.core.errors import InputError
-from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.explain.explanation import padding_sentence
@@ -20,7 +19,7 @@ from tests.padded import trace_alone
 
 
 @given(inputs=padded_inputs(), data=st.data())
-def test_a_step_is_explained_as_that_of_the_sample_alone(inputs: Inputs, data: st.DataObject) -> None:
+def test_a_step_is_explained_as_that_of_the_sample_alone(inputs, data):
     trace, _ = computed(ManualEngine(), inputs)
     if data.draw(st.booleans(), "without cell states"):
         trace = trace.with_arrays({"c": None})
@@ -40,7 +39,7 @@ def test_a_step_is_explained_as_that_of_the_sample_alone(inputs: Inputs, data: s
     assert (own.previous[0].source.kind == "initial") == first
 
 
-def test_padding_has_no_arithmetic() -> None:
+def test_padding_has_no_arithmetic():
     result = make_result()
     result = replace(result, inputs=replace(result.inputs, lengths=(5, 1)))
     assert padding_sentence(result.inputs, Location(timestep=4)) == ""

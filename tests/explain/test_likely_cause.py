@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.known_bugs.engine import faulty_trace
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
@@ -52,7 +51,7 @@ def wrong_values(result: RunResult, engine: str) -> Iterator[Explanation]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("bug", "network"), KINDS, ids=[bug for bug, _ in KINDS])
-def test_every_wrong_value_follows_from_the_likely_cause(bug: str, network: dict[str, Any]) -> None:
+def test_every_wrong_value_follows_from_the_likely_cause(bug, network):
     engine = f"bug:{bug}"
     explained = list(wrong_values(wrong_run(bug, **network), engine))
     assert explained
@@ -65,7 +64,7 @@ def test_every_wrong_value_follows_from_the_likely_cause(bug: str, network: dict
 
 @pytest.mark.slow
 @pytest.mark.parametrize("bug", ["gates-i-f-o-g", "forget-bias-one", "state-not-carried"])
-def test_a_recorded_hidden_state_alone_follows_from_the_likely_cause(bug: str) -> None:
+def test_a_recorded_hidden_state_alone_follows_from_the_likely_cause(bug):
     result, engine = wrong_run(bug, cell="lstm"), f"bug:{bug}"
     alone = result.traces[engine].with_arrays({"c": None})
     result = replace(result, traces={**result.traces, engine: alone})
@@ -74,10 +73,10 @@ def test_a_recorded_hidden_state_alone_follows_from_the_likely_cause(bug: str) -
     assert all(engine in found.with_bugs for found in explained)
 
 
-def test_an_error_on_top_of_the_likely_cause_is_not_explained_by_it() -> None:
+def test_an_error_on_top_of_the_likely_cause_is_not_explained_by_it():
     where, engine = Location(timestep=2, unit=1), "bug:no-h2h-bias"
 
-    def edit(trace: Trace) -> None:
+    def edit(trace):
         trace.hidden[where.index] += 0.01
 
     result = wrong_run("no-h2h-bias", {engine: edit})
@@ -87,7 +86,7 @@ def test_an_error_on_top_of_the_likely_cause_is_not_explained_by_it() -> None:
     assert list(explain_at(result, where.moved(unit=2)).with_bugs) == [engine]
 
 
-def test_two_known_bugs_together_are_applied_together() -> None:
+def test_two_known_bugs_together_are_applied_together():
     bugs, engine = ("no-h2h-bias", "gates-i-f-o-g"), "bug:no-h2h-bias"
     inputs = make_result(cell="lstm").inputs
     first, second = (KNOWN_BUGS[bug].faults(inputs.network)[0] for bug in bugs)
@@ -95,7 +94,7 @@ def test_two_known_bugs_together_are_applied_together() -> None:
     assert both is not None
     made = faulty_trace(both, inputs)
 
-    def edit(trace: Trace) -> None:
+    def edit(trace):
         for name, array in trace.items():
             array[...] = made[name]
 
@@ -105,7 +104,7 @@ def test_two_known_bugs_together_are_applied_together() -> None:
     assert found.with_bugs[engine].bugs == bugs
 
 
-def test_the_first_step_of_an_engine_is_explained_in_text_and_json() -> None:
+def test_the_first_step_of_an_engine_is_explained_in_text_and_json():
     """A step that reads the same values as the reference's: its lines agree, and its hidden value differs."""
     engine = "bug:reset-before-matmul"
     found = explain_at(wrong_run("reset-before-matmul", cell="gru"), Location(unit=1))

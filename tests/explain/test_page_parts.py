@@ -50,17 +50,17 @@ def compared(network: dict[str, Any], lengths: list[int] | None = None) -> None:
                     assert value == pytest.approx(of_cell.by_name[behind[node]].value, rel=1e-12), node
 
 
-def test_the_arithmetic_of_a_lane_is_that_of_its_values() -> None:
+def test_the_arithmetic_of_a_lane_is_that_of_its_values():
     compared({"cell": "lstm"})
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
-def test_the_arithmetic_of_a_lane_of_every_cell(name: str) -> None:
+def test_the_arithmetic_of_a_lane_of_every_cell(name):
     compared(NETWORKS[name])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", ["gru", "rnn_relu"])
-def test_the_arithmetic_of_a_lane_with_padding(cell: str) -> None:
+def test_the_arithmetic_of_a_lane_with_padding(cell):
     compared({"cell": cell, "dtype": "float64"}, [4, 1, 2])

@@ -45,7 +45,7 @@ def golden(name: str) -> str:
     return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
-def test_a_page_has_every_term_of_every_engine_each_sum_and_the_divergence() -> None:
+def test_a_page_has_every_term_of_every_engine_each_sum_and_the_divergence():
     page, _, sentences = report(explain_at(split_at(), GRU_WHERE)).rpartition("\n\n")
     assert page + "\n\n" == golden("two_engines.txt")
     assert sentences.splitlines() == [
@@ -57,12 +57,12 @@ def test_a_page_has_every_term_of_every_engine_each_sum_and_the_divergence() -> 
     ]
 
 
-def test_a_page_of_the_heaviest_terms_sums_the_others_up() -> None:
+def test_a_page_of_the_heaviest_terms_sums_the_others_up():
     blocks = report(explain_at(agreeing(), LSTM_WHERE), top=2).split("\n\n")
     assert "\n\n".join([*blocks[:5], *blocks[-4:]]) + "\n" == golden("heaviest_terms.txt")
 
 
-def test_a_long_name_widens_the_last_of_its_columns() -> None:
+def test_a_long_name_widens_the_last_of_its_columns():
     name = "/far/away/a_name_that_is_longer_than_its_own_three_columns.py"
     result = tidy_result(("gluon", name), cell="rnn_tanh", hidden_size=2)
     above, header, first, *_ = report(explain_at(result, LSTM_WHERE)).split("\n\n")[3].splitlines()[1:]
@@ -71,7 +71,7 @@ def test_a_long_name_widens_the_last_of_its_columns() -> None:
     assert len(first) == len(header) == len(above)
 
 
-def test_all_terms_are_listed_up_to_the_limit_and_the_heaviest_beyond() -> None:
+def test_all_terms_are_listed_up_to_the_limit_and_the_heaviest_beyond():
     for inputs in (SHOWN_TERMS - 2, SHOWN_TERMS - 1):
         result = tidy_result(cell="rnn_tanh", hidden_size=2, input_size=inputs)
         text = report(explain_at(result, LSTM_WHERE))
@@ -82,7 +82,7 @@ def test_all_terms_are_listed_up_to_the_limit_and_the_heaviest_beyond() -> None:
 WHERE = Location(0, 0, 2, 1, 0)
 
 
-def test_a_gru_has_its_reset_gate_at_the_candidate_and_each_engines_stored_value() -> None:
+def test_a_gru_has_its_reset_gate_at_the_candidate_and_each_engines_stored_value():
     result = tidy_result(cell="gru", input_size=1, hidden_size=1)
     own, other = result.traces.values()
     h = breakdown_at(result.inputs, own, WHERE).by_name["h"].value
@@ -109,7 +109,7 @@ def alike(expected: Any, found: Any) -> None:
         assert found == (pytest.approx(expected, rel=1e-12, abs=1e-14) if isinstance(expected, float) else expected)
 
 
-def test_nonfinite_and_unrecorded_values_are_marked() -> None:
+def test_nonfinite_and_unrecorded_values_are_marked():
     result = tidy_result(cell="rnn_tanh", hidden_size=2)
     own = breakdown_at(result.inputs, result["gluon"], WHERE)
     divergence = Divergence("input", "x[t=2, i=1]", nan, -inf, None, "i2h", 1)

@@ -45,13 +45,13 @@ def line(*parts: Part) -> Line:
 A, B = part("i2h", [2.0, -1.0, 0.5], [0.5, 4.0, 1.0], 0.25), part("h2h", [3.0, 1.0], [-1.0, 8.0], -2.0, 0.5)
 
 
-def test_a_part_is_its_products_its_bias_and_its_scale() -> None:
+def test_a_part_is_its_products_its_bias_and_its_scale():
     assert (A.products.tolist(), B.products.tolist()) == ([1.0, -4.0, 0.5], [-3.0, 8.0])
     assert (A.added.tolist(), B.added.tolist()) == ([1.0, -4.0, 0.5], [-1.5, 4.0])
     assert (A.total, B.total, len(line(A, B))) == (-2.25, 3.0, 5)
 
 
-def test_terms_that_weigh_most_come_first_and_numbers_that_are_none_before_them() -> None:
+def test_terms_that_weigh_most_come_first_and_numbers_that_are_none_before_them():
     # Of two equal weights the one that is evaluated first is first.
     assert line(A, B).by_weight().tolist() == [1, 4, 3, 0, 2]
     alike = part("i2h", [1.0, -1.0] * 50, [1.0] * 100, 0.0)
@@ -111,7 +111,7 @@ def same(found: tuple[TermRow, ...], rows: list[TermRow]) -> None:
 
 
 @pytest.mark.parametrize(("cell", "symbol"), [("rnn_relu", "h"), ("lstm", "g"), ("gru", "n")])
-def test_the_table_of_a_gate_has_each_engines_figures_in_every_row(cell: str, symbol: str) -> None:
+def test_the_table_of_a_gate_has_each_engines_figures_in_every_row(cell, symbol):
     each = pair(cell)
     found = table_of(each, symbol)
     same(found.rows, expected(each, symbol))
@@ -124,7 +124,7 @@ def summed(rows: list[TermRow]) -> list[float]:
 
 
 @pytest.mark.parametrize("top", [0, 1, 2, 4])
-def test_by_weight_the_heaviest_terms_of_the_first_engine_are_first_and_the_rest_is_one_row(top: int) -> None:
+def test_by_weight_the_heaviest_terms_of_the_first_engine_are_first_and_the_rest_is_one_row(top):
     each = pair("gru")
     terms = [row for row in expected(each, "n") if row.kind == "term"]
     ranked = sorted(terms, key=lambda row: -abs(row.figures[0].added or 0.0))
@@ -149,7 +149,7 @@ def names(found: TermTable) -> list[str]:
 @pytest.mark.parametrize(
     ("kind", "index", "name"), [("i2h", 2, "x[t=3, i=2]"), ("h2h", 1, "h0[u=1]"), ("h2h", 0, "h0[u=0]")]
 )
-def test_the_term_of_a_divergence_is_listed_and_marked(kind: Any, index: int, name: str) -> None:
+def test_the_term_of_a_divergence_is_listed_and_marked(kind, index, name):
     divergence = Divergence("input", name, 0.0, 1.0, None, kind, index)
     for order in ("index", "weight"):
         for top in (None, 5, 3, 1):
@@ -161,7 +161,7 @@ def test_the_term_of_a_divergence_is_listed_and_marked(kind: Any, index: int, na
     assert listed == (two if name in two else [name, two[0]])
 
 
-def test_the_line_of_a_divergence_is_marked_at_its_total_and_no_other() -> None:
+def test_the_line_of_a_divergence_is_marked_at_its_total_and_no_other():
     each = pair("lstm")
     in_f, in_c, in_h, before = (
         Divergence("gate", "f", 0.0, 1.0, "f"),
@@ -176,7 +176,7 @@ def test_the_line_of_a_divergence_is_marked_at_its_total_and_no_other() -> None:
         assert [row.name for row in table_of(each, line, divergence=divergence).rows if row.diverges] == marked
 
 
-def test_a_state_is_the_sum_of_its_products() -> None:
+def test_a_state_is_the_sum_of_its_products():
     own, other = each = pair("lstm")
     v = values_of(own)
     kept, new = v["f"] * v["c[t-1]"], v["i"] * v["g"]
@@ -226,12 +226,12 @@ def first_row(each: tuple[Breakdown, Breakdown], name: str, rtol: float, atol: f
 @pytest.mark.parametrize("order", ["index", "weight"])
 @pytest.mark.parametrize("by", [0.25, -inf, nan])
 @pytest.mark.parametrize(("cell", "name"), [("rnn_tanh", "h"), ("lstm", "f"), ("gru", "z")])
-def test_sums_diverge_at_the_first_input_that_differs(cell: str, name: str, by: float, order: str) -> None:
+def test_sums_diverge_at_the_first_input_that_differs(cell, name, by, order):
     for unit in range(4):
         assert first_row(moved_pair(cell, unit, by), name, 1e-5, 1e-6, order) == f"h[t=1, u={unit}]"
 
 
-def test_lines_before_the_divergence_have_no_diverging_sums() -> None:
+def test_lines_before_the_divergence_have_no_diverging_sums():
     result, where = tidy_result(cell="lstm", hidden_size=4), Location(0, 0, 2, 1, 0)
     cell = np.array(result["manual"].cell)
     cell[0, 0, 1, 1, 0] += 0.5
@@ -299,14 +299,14 @@ CASES: list[tuple[Breakdown, Divergence]] = [
 
 
 @pytest.mark.parametrize(("theirs", "expected"), CASES, ids=range(len(CASES)))
-def test_engines_diverge_at_the_first_of_the_numbers_that_differ(theirs: Breakdown, expected: Divergence) -> None:
+def test_engines_diverge_at_the_first_of_the_numbers_that_differ(theirs, expected):
     found = first_divergence(OURS, theirs, 1e-9, 2e-9)
     assert repr(found) == repr(expected)
     assert found is not None
     assert (found.rtol, found.atol) == (1e-9, 2e-9)
 
 
-def test_equal_numbers_do_not_diverge_even_if_none_is_finite() -> None:
+def test_equal_numbers_do_not_diverge_even_if_none_is_finite():
     assert first_divergence(OURS, OURS, 0.0, 0.0) is None
     for value in (inf, nan):
         strange = changed(OURS, "h", value=value, stored=value)
@@ -317,12 +317,12 @@ def test_equal_numbers_do_not_diverge_even_if_none_is_finite() -> None:
     ("rtol", "atol", "diverges"),
     [(0.0, 0.25, False), (0.0, 0.2499, True), (0.5, 0.0, False), (0.4999, 0.0, True), (0.25, 0.125, False)],
 )
-def test_the_tolerance_is_relative_to_the_reference(rtol: float, atol: float, diverges: bool) -> None:
+def test_the_tolerance_is_relative_to_the_reference(rtol, atol, diverges):
     ours, theirs = (changed(OURS, "h", value=value, stored=value) for value in (0.5, 0.75))
     assert (first_divergence(ours, theirs, rtol, atol) is not None) is diverges
 
 
-def test_within_the_tolerance_engines_diverge_only_where_one_of_them_is_wrong() -> None:
+def test_within_the_tolerance_engines_diverge_only_where_one_of_them_is_wrong():
     own = OURS.by_name["h"].own
     assert own is not None
     far, near = V["h"] + 20 * own.bound, V["h"] + 4 * own.bound
@@ -349,5 +349,5 @@ def test_within_the_tolerance_engines_diverge_only_where_one_of_them_is_wrong() 
         ),
     ],
 )
-def test_a_divergence_is_one_sentence(divergence: Divergence | None, words: str) -> None:
+def test_a_divergence_is_one_sentence(divergence, words):
     assert divergence_sentence("gluon", "mine.py", divergence) == words

@@ -40,9 +40,7 @@ SIZES: dict[str, Any] = {"num_layers": 2, "bidirectional": True, "timesteps": 4,
         (Place("input", (3, 2, 1), names=Names((), ("a", "b"))), 'x[t=3, i="b"]', 'x[t=3, i="b"]', None, None),
     ],
 )
-def test_a_place_has_a_notation_a_lane_and_a_step(
-    place: Place, index: str, words: str, lane: Lane | None, step: Location | None
-) -> None:
+def test_a_place_has_a_notation_a_lane_and_a_step(place, index, words, lane, step):
     assert (notation(place), in_words(place), place.lane, place.location) == (index, words, lane, step)
 
 
@@ -56,12 +54,12 @@ def test_a_place_has_a_notation_a_lane_and_a_step(
         *((other, Place.at("h", AT)) for other in ("h", "pre_h", "change", "norm")),
     ],
 )
-def test_a_quantity_leads_to_the_arithmetic_of_its_gate_or_its_step(quantity: str, place: Place) -> None:
+def test_a_quantity_leads_to_the_arithmetic_of_its_gate_or_its_step(quantity, place):
     assert quantity_place(AT, quantity) == place
 
 
 @pytest.mark.parametrize("beyond", range(5))
-def test_a_place_is_in_a_run_up_to_its_last_index_on_each_axis(beyond: int) -> None:
+def test_a_place_is_in_a_run_up_to_its_last_index_on_each_axis(beyond):
     index = list(AT.index)
     index[beyond] += 1
     layer, direction, timestep, sample, unit = index
@@ -77,7 +75,7 @@ def test_a_place_is_in_a_run_up_to_its_last_index_on_each_axis(beyond: int) -> N
     assert not lies_in(Place("input", (3, 2, 7)), run)
 
 
-def test_units_of_a_projected_cell_are_counted_by_its_own_size() -> None:
+def test_units_of_a_projected_cell_are_counted_by_its_own_size():
     run = make_result(cell="lstm", hidden_size=9, projection_size=5, **SIZES).inputs
     assert run.hidden_shape == SHAPE
     last, initial = AT.moved(unit=8), {s: entry_place(run.network, s, (3, 2, 8)) for s in ("h0", "c0")}
@@ -97,7 +95,7 @@ def test_units_of_a_projected_cell_are_counted_by_its_own_size() -> None:
     assert selected(run.network.kind, Place.at("h", AT), AT.moved(unit=2)) == AT
 
 
-def test_a_number_of_an_equation_leads_to_its_place_and_a_sign_or_a_sum_to_none() -> None:
+def test_a_number_of_an_equation_leads_to_its_place_and_a_sign_or_a_sum_to_none():
     where = Location(0, 0, 2, 1, 1)
     gru, lstm = (
         breakdown_at(result.inputs, result["gluon"], where)
@@ -156,14 +154,14 @@ def found(place: Place, names: Names = UNNAMED, **sections: dict[str, Any]) -> I
          )),
     ],
 )  # fmt: skip
-def test_a_number_of_the_sequence_has_its_source(source: dict[str, Any], names: Names, words: str) -> None:
+def test_a_number_of_the_sequence_has_its_source(source, names, words):
     said = found(X, names, sequence=source)
     assert said.heading == "This is the input: no step computed it."
     assert (said.place, said.value) == (X, INPUTS.sequence[1, 0, 2])
     assert said.sentences[1:] == (words,)
 
 
-def test_a_number_of_the_sequence_is_called_by_its_indices_and_names() -> None:
+def test_a_number_of_the_sequence_is_called_by_its_indices_and_names():
     plain, named = found(X), found(X, Names(("Mon", "Tue"), ("open", "", "close")))
     assert (plain.name, plain.sentences[0]) == ("x[t=1, i=2]", "Feature 2 of x at t = 1, sample 0.")
     assert (named.name, named.sentences[0]) == (
@@ -181,9 +179,7 @@ def test_a_number_of_the_sequence_is_called_by_its_indices_and_names() -> None:
         ({"source": "file", "path": "/far/away/state.npz"}, "It was read from the file state.npz."),
     ],
 )
-def test_a_number_of_the_initial_state_has_its_place_in_the_array(
-    state: str, source: dict[str, Any], words: str
-) -> None:
+def test_a_number_of_the_initial_state_has_its_place_in_the_array(state, source, words):
     said = found(Place(f"{state}0", (3, 0, 2), Lane(1, 1)), initial_state=source)
     assert said.heading == "This is the initial state: no step computed it."
     array = INPUTS.initial_state[state]
@@ -200,14 +196,14 @@ RESULT = make_result(cell="lstm", num_layers=2)
 NAMED = replace(RESULT, inputs=replace(RESULT.inputs, names=NAMES))
 
 
-def test_json_has_names_and_indices() -> None:
+def test_json_has_names_and_indices():
     found = to_json(explain_at(NAMED, Location(timestep=2)))
     assert found["names"] == {"timestep": "Wed", "features": ["open", "", "close"]}
     plain = to_json(explain_at(RESULT, Location(timestep=2)))
     assert {key: value for key, value in found.items() if key != "names"} == plain
 
 
-def test_an_entry_of_a_trace_s_gradients_is_a_place() -> None:
+def test_an_entry_of_a_trace_s_gradients_is_a_place():
     network = make_result(cell="gru", num_layers=2, bidirectional=True).config.network
     where = Location(1, 1, 2, 0, 1)
     output = Place.at("grad.out", where)

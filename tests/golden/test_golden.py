@@ -43,7 +43,7 @@ def display_text(name: str) -> str:
 
 
 FOUND: dict[str, Callable[[], str]] = {
-    **{name: lambda name=name: masked(text(RUNS[name]())) for name in RUNS},  # type: ignore[misc]
+    **{name: lambda name=name: masked(text(RUNS[name]())) for name in RUNS},
     "details": lambda: "\n".join((*lines(), "")),
     "display-three-engines": lambda: display_text("three-engines"),
     "report-wrong": lambda: report_text("wrong"),
@@ -52,7 +52,7 @@ FOUND: dict[str, Callable[[], str]] = {
 
 
 @pytest.mark.parametrize("name", FOUND)
-def test_texts_are_as_in_the_golden_files(name: str, request: pytest.FixtureRequest) -> None:
+def test_texts_are_as_in_the_golden_files(name, request):
     path = FOLDER / f"{name}.txt"
     found = FOUND[name]()
     if request.config.getoption("--golden"):
@@ -60,5 +60,5 @@ def test_texts_are_as_in_the_golden_files(name: str, request: pytest.FixtureRequ
     assert found == path.read_text(encoding="utf-8"), "run `make golden` if the new text is meant"
 
 
-def test_every_golden_file_has_its_result() -> None:
+def test_every_golden_file_has_its_result():
     assert {path.stem for path in FOLDER.glob("*.txt")} == set(FOUND)

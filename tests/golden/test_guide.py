@@ -111,7 +111,7 @@ FOUND = {
 
 
 @pytest.mark.parametrize("name", FOUND)
-def test_the_guide_lists_cells_and_lessons_as_they_are(name: str, request: pytest.FixtureRequest) -> None:
+def test_the_guide_lists_cells_and_lessons_as_they_are(name, request):
     page, pattern, text = FOUND[name]
     path = GUIDE / f"{page}.md"
     whole = path.read_text(encoding="utf-8")

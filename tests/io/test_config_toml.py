@@ -24,7 +24,7 @@ def write(folder: Path, text: str, name: str = "config.toml") -> Path:
     return path
 
 
-def test_paths_are_relative_to_the_configs_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_are_relative_to_the_configs_own_folder(tmp_path, monkeypatch):
     inside = tmp_path / "inside"
     inside.mkdir()
     text = NETWORK + '[sequence]\npath = "data/x.npy"\n[parameters]\npath = "../w.npz"\n'
@@ -38,7 +38,7 @@ def test_paths_are_relative_to_the_configs_own_folder(tmp_path: Path, monkeypatc
         assert config.initial_state.path == "/abs/s.npz"
 
 
-def test_engines_that_are_files_are_relative_to_the_configs_own_folder(tmp_path: Path) -> None:
+def test_engines_that_are_files_are_relative_to_the_configs_own_folder(tmp_path):
     compare = (
         'reference = "recording:golden.npz"\ncandidates = ["manual", "data/mine.py", "recording:data/run.npz#torch"]\n'
     )
@@ -55,7 +55,7 @@ def test_engines_that_are_files_are_relative_to_the_configs_own_folder(tmp_path:
     assert load_config(tmp_path / "copy.toml") == config
 
 
-def test_a_saved_config_names_its_files_from_its_new_place(tmp_path: Path) -> None:
+def test_a_saved_config_names_its_files_from_its_new_place(tmp_path):
     config = load_config(write(tmp_path, NETWORK + '[sequence]\npath = "data/x.npy"\n'))
     save_config(config, tmp_path / "copy.toml")
     assert 'path = "data/x.npy"' in (tmp_path / "copy.toml").read_text(encoding="utf-8")
@@ -65,7 +65,7 @@ def test_a_saved_config_names_its_files_from_its_new_place(tmp_path: Path) -> No
     assert load_config(elsewhere / "copy.toml") == load_config(tmp_path / "copy.toml") == config
 
 
-def test_a_path_that_is_not_utf8_cannot_be_saved(tmp_path: Path) -> None:
+def test_a_path_that_is_not_utf8_cannot_be_saved(tmp_path):
     config = load_config(write(tmp_path, NETWORK))
     named = replace(config, sequence=replace(config.sequence, path="/data/\udcff.npy", source="file"))
     with pytest.raises(InputError, match="not UTF-8 text"):
@@ -78,7 +78,7 @@ def test_a_path_that_is_not_utf8_cannot_be_saved(tmp_path: Path) -> None:
     ["not toml", "[network", "x = ", "a = 1\na = 2", "x = " + "[" * 5_000, "x = " + "9" * 900 + "x"],
     ids=["words", "bracket", "no value", "twice", "deep", "digits"],
 )
-def test_an_invalid_toml_file_is_refused_with_the_line(tmp_path: Path, text: str) -> None:
+def test_an_invalid_toml_file_is_refused_with_the_line(tmp_path, text):
     path = write(tmp_path, text)
     assert refused(load_config, path).startswith(f"{path} is not a valid TOML file: ")
 
@@ -100,7 +100,7 @@ def test_an_invalid_toml_file_is_refused_with_the_line(tmp_path: Path, text: str
         ("", "network.hidden_size", "missing"),
     ],
 )
-def test_a_wrong_key_keeps_its_name(tmp_path: Path, line: str, key: str, words: str) -> None:
+def test_a_wrong_key_keeps_its_name(tmp_path, line, key, words):
     error = refused_key(load_config, write(tmp_path, f'[network]\ncell = "gru"\ninput_size = 3\n{line}\n'))
     assert error.key == key
     assert words in str(error)
@@ -132,7 +132,7 @@ TAKEN = {
 
 
 @pytest.mark.parametrize("name", nightly_except(REFUSED, *list(REFUSED)[:2]))
-def test_slow_toml_is_refused_at_once(name: str) -> None:
+def test_slow_toml_is_refused_at_once(name):
     began = process_time()
     with pytest.raises(InputError, match=r"^x\.toml is not a valid TOML file"):
         parse_toml(REFUSED[name], "x.toml")
@@ -142,23 +142,23 @@ def test_slow_toml_is_refused_at_once(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TAKEN)
-def test_valid_toml_is_parsed_as_by_python(name: str) -> None:
+def test_valid_toml_is_parsed_as_by_python(name):
     assert parse_toml(TAKEN[name], "x.toml") == tomllib.loads(TAKEN[name])
 
 
-def test_the_line_of_a_value_that_is_too_large_is_named() -> None:
+def test_the_line_of_a_value_that_is_too_large_is_named():
     with pytest.raises(InputError, match="line 3 has a key of more than 16 dots"):
         parse_toml("a = 1\n\n" + "a." * 17 + "a = 1", "x.toml")
 
 
-def test_a_mark_before_a_text_is_not_in_it(tmp_path: Path) -> None:
+def test_a_mark_before_a_text_is_not_in_it(tmp_path):
     path = tmp_path / "x"
     path.write_bytes("\ufeffa\r\nb\rc\n".encode())
     assert read_plain_text(path) == "a\nb\nc\n"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-def test_configs_and_sweeps_are_read_with_and_without_a_mark(tmp_path: Path, encoding: str) -> None:
+def test_configs_and_sweeps_are_read_with_and_without_a_mark(tmp_path, encoding):
     config, sweep = tmp_path / "c.toml", tmp_path / "s.toml"
     config.write_text(NETWORK, encoding=encoding)
     sweep.write_text(f"{NETWORK}[grid]\nsequence.timesteps = [1, 2]\n", encoding=encoding)
@@ -167,7 +167,7 @@ def test_configs_and_sweeps_are_read_with_and_without_a_mark(tmp_path: Path, enc
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
-def test_utf_16_is_named(tmp_path: Path, encoding: str) -> None:
+def test_utf_16_is_named(tmp_path, encoding):
     path = tmp_path / "c.toml"
     path.write_text(NETWORK, encoding=encoding)
     for load in (load_config, load_sweep):

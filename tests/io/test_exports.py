@@ -47,9 +47,7 @@ def rows_of(path: Path) -> tuple[list[str], list[list[str]]]:
         (1 << 18, "h2h_bias", (0,), [(0,), (1,), (2,), (3,)]),
     ],
 )
-def test_contributions_sum_to_the_gradients_of_a_parameter(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, key: str, index: tuple[int, ...], others: list[Any]
-) -> None:
+def test_contributions_sum_to_the_gradients_of_a_parameter(tmp_path, monkeypatch, block, key, index, others):
     monkeypatch.setattr(table, "_BLOCK_ROWS", block)
     result = make_result(("gluon", "manual", "./a/mine.py"), gradients=("gluon", "manual"), **LSTM)
     # The first engine has the gradients of a backward pass; the second has others, and the third none.
@@ -72,11 +70,11 @@ def test_contributions_sum_to_the_gradients_of_a_parameter(
         assert sum(found) == pytest.approx(gradients[f"grad.parameters.r0_{key}"][own], rel=1e-4, abs=1e-6)
 
 
-def test_contributions_need_gradients_and_can_be_stopped(tmp_path: Path) -> None:
+def test_contributions_need_gradients_and_can_be_stopped(tmp_path):
     with pytest.raises(InputError, match="backward"):
         write_contributions(make_result(**LSTM), tmp_path / "out.csv", parameter_place(Lane(0), "h2h_bias", (0,)))
 
-    def stop(_: float) -> None:
+    def stop(_):
         raise KeyboardInterrupt
 
     result = make_result(gradients=("gluon",), **LSTM)
@@ -86,9 +84,7 @@ def test_contributions_need_gradients_and_can_be_stopped(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(("dtype", "block"), [("float32", 7), ("float64", 1 << 18)])
-def test_every_hidden_value_is_a_row_that_reads_back_to_the_same_float(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dtype: str, block: int
-) -> None:
+def test_every_hidden_value_is_a_row_that_reads_back_to_the_same_float(tmp_path, monkeypatch, dtype, block):
     monkeypatch.setattr(table, "_BLOCK_ROWS", block)
     result = make_result(
         ("gluon", "manual", "onnx"),
@@ -110,7 +106,7 @@ def test_every_hidden_value_is_a_row_that_reads_back_to_the_same_float(
         assert row[9] == ("true" if (layer, direction, t, n, unit) in {(1, 1, 2, 0, 3), (0, 0, 4, 1, 0)} else "false")
 
 
-def test_gradients_are_columns_and_arrays(tmp_path: Path) -> None:
+def test_gradients_are_columns_and_arrays(tmp_path):
     engines = "gluon", "/home/me/mine.py"
     result = make_result(engines, gradients=engines[1:], cell="lstm", bidirectional=True)
     trace, places = result[engines[1]], list(np.ndindex(result.shape))
@@ -133,7 +129,7 @@ def test_gradients_are_columns_and_arrays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("gates", [False, True])
-def test_a_column_is_named_by_the_file_of_its_engine_and_is_no_formula(tmp_path: Path, gates: bool) -> None:
+def test_a_column_is_named_by_the_file_of_its_engine_and_is_no_formula(tmp_path, gates):
     engines = "gluon", "/home/me/one/mine.py", "/home/me/two/mine.py", "/home/me/=cmd.py", "/home/@x.py", "/a/-x.py"
     write_csv(make_result(engines), tmp_path / "out.csv", gates=gates)
     header, _ = rows_of(tmp_path / "out.csv")
@@ -143,8 +139,8 @@ def test_a_column_is_named_by_the_file_of_its_engine_and_is_no_formula(tmp_path:
 
 @given(st.lists(st.floats(), min_size=6, max_size=6))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=examples(20))
-def test_any_float_reads_back_from_the_table(tmp_path: Path, values: list[float]) -> None:
-    def edit(trace: Trace) -> None:
+def test_any_float_reads_back_from_the_table(tmp_path, values):
+    def edit(trace):
         trace.hidden[0, 0, 0, 0] = values[:2]
         trace.hidden[0, 0, 0, 1] = values[2:4]
         trace.hidden[0, 0, 1, 0] = values[4:]
@@ -158,7 +154,7 @@ def test_any_float_reads_back_from_the_table(tmp_path: Path, values: list[float]
     np.testing.assert_array_equal(signs[known], np.signbit(values)[known])
 
 
-def test_the_archive_holds_no_more_of_a_recording_than_the_recording_does(tmp_path: Path) -> None:
+def test_the_archive_holds_no_more_of_a_recording_than_the_recording_does(tmp_path):
     result = make_result(("manual", "recording:golden.npz"))
     trace = replace(result["recording:golden.npz"], missing=frozenset({"out", "state.h"}))
     write_npz(replace(result, traces={**result.traces, "recording:golden.npz": trace}), tmp_path / "out.npz")
@@ -188,7 +184,7 @@ def expected_arrays(result: RunResult) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("cell", "layout"), [("rnn_relu", "NTC"), ("lstm", "TNC"), ("lstm", "NTC"), ("gru", "TNC")])
-def test_the_archive_holds_the_contracts_arrays(tmp_path: Path, cell: str, layout: str) -> None:
+def test_the_archive_holds_the_contracts_arrays(tmp_path, cell, layout):
     result = make_result(cell=cell, layout=layout, num_layers=2, bidirectional=True, dtype="float64")
     write_npz(result, tmp_path / "out.npz")
     expected = expected_arrays(result)
@@ -201,7 +197,7 @@ def test_the_archive_holds_the_contracts_arrays(tmp_path: Path, cell: str, layou
         assert parse_config(str(archive["config"]), tmp_path) == result.config
 
 
-def test_arrays_of_a_file_have_its_name_and_are_a_recording(tmp_path: Path) -> None:
+def test_arrays_of_a_file_have_its_name_and_are_a_recording(tmp_path):
     mine, other, golden = str(tmp_path / "a" / "mine.py"), str(tmp_path / "b" / "mine.py"), "recording:/x/golden.npz"
     result = make_result(("manual", mine, other, golden), cell="gru")
     archive = tmp_path / "out.npz"
@@ -296,7 +292,7 @@ def test_progress_rises_to_one_and_stopping_leaves_the_earlier_file(tmp_path, mo
     assert max(b - a for a, b in pairwise(told)) < 0.5
     before = (tmp_path / "out").read_bytes()
 
-    def stop(done: float) -> None:
+    def stop(done):
         if done > 0.5:
             raise KeyboardInterrupt
 
@@ -331,7 +327,7 @@ def padded_rows(result: RunResult, *, gates: bool) -> list[dict[str, str]]:
 
 
 @given(result=padded_results(), gates=st.booleans(), block=st.sampled_from((5, 1 << 17)))
-def test_a_table_has_the_rows_of_each_sample_alone(result: RunResult, gates: bool, block: int) -> None:
+def test_a_table_has_the_rows_of_each_sample_alone(result, gates, block):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(table, "_BLOCK_ROWS", block)
         rows = padded_rows(result, gates=gates)
@@ -350,7 +346,7 @@ def test_a_table_has_the_rows_of_each_sample_alone(result: RunResult, gates: boo
 
 @pytest.mark.slow
 @given(result=padded_results(), gates=st.booleans())
-def test_an_archive_has_the_lengths_and_zeros_in_padding(result: RunResult, gates: bool) -> None:
+def test_an_archive_has_the_lengths_and_zeros_in_padding(result, gates):
     with TemporaryDirectory() as folder:
         write_npz(result, Path(folder) / "out.npz", gates=gates)
         with np.load(Path(folder) / "out.npz") as file:

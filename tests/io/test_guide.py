@@ -263,7 +263,7 @@ def test_every_known_bug_has_a_section_with_its_cells_and_a_fix_in_each_framewor
 
 
 @pytest.mark.slow
-def test_every_consistency_check_is_listed(tmp_path: Path):
+def test_every_consistency_check_is_listed(tmp_path):
     listed = [row[0].strip("`") for group in guide_pages()["consistency-checks"].sections[1:]
               for row in rows("consistency-checks", group.heading)]  # fmt: skip
     run = rnnviz.run(config(["onnx"]))
@@ -290,7 +290,7 @@ def test_every_consistency_check_is_listed(tmp_path: Path):
     assert len(fused) == 6
 
 
-def test_the_arrays_of_an_archive_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_arrays_of_an_archive_are_listed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.toml").write_text('network = { cell = "lstm", input_size = 2, hidden_size = 3 }')
     assert main(["run", "net.toml", "--engines", "manual,onnx", "--gates", "--npz", "run.npz", "--csv", "run.csv"]) == 0
@@ -309,7 +309,7 @@ def test_the_arrays_of_an_archive_are_listed(tmp_path: Path, monkeypatch: pytest
     assert {"manual.recomputed.i", "manual.c", "manual.recomputed.pre_i"} <= set(columns) & listed
 
 
-def test_the_columns_of_a_sweep_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_columns_of_a_sweep_are_listed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "grid.toml").write_text(
         'engines = ["onnx"]\nnetwork = { cell = "gru", input_size = 2 }\ncompare = { reference = "manual" }\n'

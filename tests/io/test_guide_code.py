@@ -140,7 +140,7 @@ def test_a_port_is_checked_as_in_its_page(bug, code, folder, capsys):
     need("torch")
     shutil.copy(SAMPLE, folder / "lstm.safetensors")
 
-    def port(arguments: list[str]) -> None:
+    def port(arguments):
         """Compute with NumPy in place of the C program, with or without a bug."""
         assert [Path(name).stat().st_size > 0 for name in arguments[:3]] == [True] * 3
         config = rnnviz.load_config("port.toml").with_engines(("manual", bug or "torch"))

@@ -24,7 +24,7 @@ def config(**tables: dict[str, Any]) -> Config:
 
 
 @given(configs())
-def test_inputs_are_drawn_from_the_three_seeds_alone(asked: Config) -> None:
+def test_inputs_are_drawn_from_the_three_seeds_alone(asked):
     inputs = load_inputs(asked)
     assert inputs.config == asked
     again = load_inputs(replace(asked, compare=replace(asked.compare, rtol=0.5)))
@@ -41,7 +41,7 @@ def test_inputs_are_drawn_from_the_three_seeds_alone(asked: Config) -> None:
 
 
 @given(configs(dtype="float64"))
-def test_a_float32_run_reads_the_rounded_numbers_of_the_float64_run(asked: Config) -> None:
+def test_a_float32_run_reads_the_rounded_numbers_of_the_float64_run(asked):
     exact = load_inputs(asked)
     rounded = load_inputs(replace(asked, network=replace(asked.network, dtype="float32")))
     pairs = [(exact.sequence, rounded.sequence)]
@@ -52,7 +52,7 @@ def test_a_float32_run_reads_the_rounded_numbers_of_the_float64_run(asked: Confi
         np.testing.assert_array_equal(left.astype(np.float32), right)
 
 
-def test_a_file_brings_its_own_sizes_to_the_sequence_and_the_state(tmp_path: Path) -> None:
+def test_a_file_brings_its_own_sizes_to_the_sequence_and_the_state(tmp_path):
     np.save(tmp_path / "x.npy", np.ones((5, 7, 3)))
     inputs = load_inputs(config(sequence={"path": str(tmp_path / "x.npy"), "timesteps": 99, "batch_size": 99}))
     assert inputs.sequence.shape == (7, 5, 3)
@@ -63,7 +63,7 @@ def test_a_file_brings_its_own_sizes_to_the_sequence_and_the_state(tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["missing.npy", "missing.csv", "wrong.txt"])
-def test_a_sequence_that_cannot_be_read_is_the_paths_fault(tmp_path: Path, name: str) -> None:
+def test_a_sequence_that_cannot_be_read_is_the_paths_fault(tmp_path, name):
     error = refused_key(load_inputs, config(sequence={"path": str(tmp_path / name)}))
     assert error.key == "sequence.path"
     assert str(tmp_path / name) in error.sentence
@@ -85,7 +85,7 @@ def weights(asked: Config, **changes: Any) -> dict[str, np.ndarray]:
     ],
     ids=["missing", "misshapen", "transposed", "superfluous", "text"],
 )
-def test_weights_that_do_not_fit_are_the_paths_fault(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+def test_weights_that_do_not_fit_are_the_paths_fault(tmp_path, changes, words):
     path = tmp_path / "w.npz"
     asked = config(parameters={"path": str(path)})
     np.savez(path, **weights(asked, **changes))
@@ -108,7 +108,7 @@ def test_weights_that_do_not_fit_are_the_paths_fault(tmp_path: Path, changes: di
     ],
     ids=["missing", "misshapen", "superfluous", "text"],
 )
-def test_a_state_that_does_not_fit_is_the_paths_fault(tmp_path: Path, arrays: dict[str, Any], words: str) -> None:
+def test_a_state_that_does_not_fit_is_the_paths_fault(tmp_path, arrays, words):
     path = tmp_path / "s.npz"
     np.savez(path, **arrays)
     error = refused_key(load_inputs, config(initial_state={"path": str(path)}))
@@ -117,9 +117,7 @@ def test_a_state_that_does_not_fit_is_the_paths_fault(tmp_path: Path, arrays: di
     assert str(path) in error.sentence
 
 
-def test_a_state_of_another_shape_is_refused_before_a_number_of_it_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_state_of_another_shape_is_refused_before_a_number_of_it_is_read(tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "s.npz", h=np.zeros((1, 10**6, 4)), c=np.zeros((1, 16, 4)))
     monkeypatch.setattr("rnnviz.core.npz.NpzFile.read", lambda *_: pytest.fail("it was read"))
     assert (
@@ -137,7 +135,7 @@ def arrays() -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("prefix", ["", "initial_state."])
-def test_h_and_c_are_read_alone_and_from_the_export_of_a_run(tmp_path: Path, prefix: str) -> None:
+def test_h_and_c_are_read_alone_and_from_the_export_of_a_run(tmp_path, prefix):
     expected = arrays()
     others = {"gluon.state": np.zeros(2), "config": np.array("x")} if prefix else {}
     np.savez(tmp_path / "s.npz", **{f"{prefix}{name}": array for name, array in expected.items()}, **others)
@@ -154,7 +152,7 @@ def archive(path: Path, finals: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return begun
 
 
-def test_the_final_state_of_an_engine_is_read_where_it_is_named(tmp_path: Path) -> None:
+def test_the_final_state_of_an_engine_is_read_where_it_is_named(tmp_path):
     path, final = tmp_path / "run.npz", {name: 2.0 * array for name, array in arrays().items()}
     begun = archive(path, {"manual.state": final["h"], "manual.cell_state": final["c"], "torch.state": final["h"]})
     np.testing.assert_array_equal(read_state(path, NETWORK, 5)["h"], begun["h"].astype(np.float32))
@@ -170,13 +168,13 @@ def test_the_final_state_of_an_engine_is_read_where_it_is_named(tmp_path: Path) 
         read_state(path, NETWORK, 5, "manual")
 
 
-def test_an_initial_state_of_a_run_that_has_a_final_one_is_an_assumption(tmp_path: Path) -> None:
+def test_an_initial_state_of_a_run_that_has_a_final_one_is_an_assumption(tmp_path):
     path, other = tmp_path / "run.npz", tmp_path / "state.npz"
     final = {"manual.state": arrays()["h"], "manual.cell_state": arrays()["c"], "input": np.zeros((5, 3, 3))}
     archive(path, final)
     archive(other, {})
 
-    def assumptions(state: dict[str, str], sequence: dict[str, object]) -> tuple[str, ...]:
+    def assumptions(state, sequence):
         network = {"num_layers": 2, "bidirectional": True}
         return load_inputs(config(network=network, sequence=sequence, initial_state=state)).assumptions
 

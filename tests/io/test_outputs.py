@@ -3,7 +3,6 @@
 import os
 import stat
 import sys
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -33,23 +32,21 @@ from tests.full_disk import files_of_at_most
         ("a\0b", ".*embedded null"),
     ],
 )
-def test_an_unwritable_path_is_a_sentence(tmp_path: Path, name: str, reason: str) -> None:
+def test_an_unwritable_path_is_a_sentence(tmp_path, name, reason):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=f"cannot be written: {reason}"):
         check_output(tmp_path / name)
 
 
-def test_existing_and_new_paths_are_accepted(tmp_path: Path) -> None:
+def test_existing_and_new_paths_are_accepted(tmp_path):
     (tmp_path / "there.csv").touch()
     for path in (None, tmp_path / "new.csv", str(tmp_path / "there.csv"), "new.csv"):
         check_output(path)
 
 
 @pytest.mark.parametrize("link", ["itself", "symbolic", "hard", "relative"])
-def test_an_output_that_is_an_input_under_any_name_is_refused(
-    tmp_path: Path, link: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_output_that_is_an_input_under_any_name_is_refused(tmp_path, link, monkeypatch):
     read, name = tmp_path / "w.npz", tmp_path / "other.npz"
     read.write_bytes(b"weights")
     if link == "symbolic":
@@ -64,7 +61,7 @@ def test_an_output_that_is_an_input_under_any_name_is_refused(
     assert all(word in str(caught.value) for word in (str(name), "--npz", "parameters.path"))
 
 
-def test_an_output_that_is_another_output_is_refused_also_before_there_is_a_file(tmp_path: Path) -> None:
+def test_an_output_that_is_another_output_is_refused_also_before_there_is_a_file(tmp_path):
     (tmp_path / "b").symlink_to("a")
     for there in (False, True):
         with pytest.raises(InputError) as caught:
@@ -74,12 +71,12 @@ def test_an_output_that_is_another_output_is_refused_also_before_there_is_a_file
             (tmp_path / "a").touch()
 
 
-def test_devices_and_distinct_files_do_not_conflict(tmp_path: Path) -> None:
+def test_devices_and_distinct_files_do_not_conflict(tmp_path):
     (tmp_path / "a").touch()
     check_outputs({"--csv": "/dev/null", "--npz": "/dev/null", "--png": tmp_path / "b"}, {"the config": tmp_path / "a"})
 
 
-def test_an_output_that_a_model_consists_of_is_refused(tmp_path: Path) -> None:
+def test_an_output_that_a_model_consists_of_is_refused(tmp_path):
     folder = tmp_path / "model"
     folder.mkdir()
     weights, model = folder / "weights.bin", folder / "m.onnx"
@@ -95,7 +92,7 @@ def test_an_output_that_a_model_consists_of_is_refused(tmp_path: Path) -> None:
 on_unix = pytest.mark.skipif(sys.platform == "win32", reason="the system has no such files")
 
 
-def test_a_file_appears_when_the_block_ends(tmp_path: Path) -> None:
+def test_a_file_appears_when_the_block_ends(tmp_path):
     path = tmp_path / "out.txt"
     with atomic_write(path) as temporary:
         temporary.write_text("new", encoding="utf-8")
@@ -106,7 +103,7 @@ def test_a_file_appears_when_the_block_ends(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("mine"), KeyboardInterrupt(), MemoryError()])
-def test_an_existing_file_survives_a_failed_write(tmp_path: Path, error: BaseException) -> None:
+def test_an_existing_file_survives_a_failed_write(tmp_path, error):
     path = tmp_path / "out.txt"
     path.write_text("old", encoding="utf-8")
     with pytest.raises(type(error)), atomic_write(path):
@@ -115,7 +112,7 @@ def test_an_existing_file_survives_a_failed_write(tmp_path: Path, error: BaseExc
     assert os.listdir(tmp_path) == ["out.txt"]
 
 
-def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path: Path) -> None:
+def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path):
     path = tmp_path / "w.safetensors"
     arrays = {"weight": np.zeros(4_000, np.float32)}
     with pytest.raises(InputError) as caught, files_of_at_most(1_000), atomic_write(path) as temporary:
@@ -127,7 +124,7 @@ def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path: Path) -> No
     assert str(caught.value) == "The file w.safetensors is full."
 
 
-def test_a_folder_is_not_replaced_and_a_missing_one_not_made(tmp_path: Path) -> None:
+def test_a_folder_is_not_replaced_and_a_missing_one_not_made(tmp_path):
     path = tmp_path / "out"
     path.mkdir()
     for name, why in ((path, ""), (tmp_path / "missing" / "out.txt", r": No such file or directory\.")):
@@ -137,7 +134,7 @@ def test_a_folder_is_not_replaced_and_a_missing_one_not_made(tmp_path: Path) -> 
     assert os.listdir(tmp_path) == ["out"]
 
 
-def test_an_export_is_as_readable_as_any_file_or_as_the_replaced_one(tmp_path: Path) -> None:
+def test_an_export_is_as_readable_as_any_file_or_as_the_replaced_one(tmp_path):
     (tmp_path / "private").touch(0o600)
     written(tmp_path / "private")
     assert stat.S_IMODE((tmp_path / "private").stat().st_mode) == 0o600
@@ -167,9 +164,7 @@ CONFIG = Config.from_mapping({"network": {"cell": "gru", "input_size": 3, "hidde
     ],
     ids=["config", "starter", "picture", "csv", "npz", "json"],
 )
-def test_every_writer_keeps_the_old_file_where_the_disk_takes_no_more(
-    tmp_path: Path, write: Callable[[Path], object]
-) -> None:
+def test_every_writer_keeps_the_old_file_where_the_disk_takes_no_more(tmp_path, write):
     path = tmp_path / "out"
     path.write_text("old", encoding="utf-8")
     with pytest.raises(InputError, match="cannot be written: File too large"), files_of_at_most(50):
@@ -184,7 +179,7 @@ def written(path: Path, content: bytes = b"new") -> None:
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_a_symbolic_link_stays_and_its_target_is_replaced(tmp_path: Path, there: bool) -> None:
+def test_a_symbolic_link_stays_and_its_target_is_replaced(tmp_path, there):
     folder = tmp_path / "folder"
     folder.mkdir()
     target, link = folder / "target", tmp_path / "link"
@@ -197,7 +192,7 @@ def test_a_symbolic_link_stays_and_its_target_is_replaced(tmp_path: Path, there:
     assert [os.listdir(folder), sorted(os.listdir(tmp_path))] == [["target"], ["folder", "link"]]
 
 
-def test_links_that_lead_in_a_circle_are_a_sentence(tmp_path: Path) -> None:
+def test_links_that_lead_in_a_circle_are_a_sentence(tmp_path):
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     with pytest.raises(InputError, match="cannot be written"):
@@ -205,7 +200,7 @@ def test_links_that_lead_in_a_circle_are_a_sentence(tmp_path: Path) -> None:
 
 
 @on_unix
-def test_a_device_stays_one() -> None:
+def test_a_device_stays_one():
     before = os.stat(os.devnull)
     written(Path(os.devnull))
     after = os.stat(os.devnull)
@@ -213,7 +208,7 @@ def test_a_device_stays_one() -> None:
 
 
 @on_unix
-def test_a_pipe_gets_every_byte_and_one_that_is_not_read_is_a_sentence(tmp_path: Path) -> None:
+def test_a_pipe_gets_every_byte_and_one_that_is_not_read_is_a_sentence(tmp_path):
     path = tmp_path / "pipe"
     os.mkfifo(path)
     with pytest.raises(InputError, match="no program reads"):
@@ -233,7 +228,7 @@ def test_a_pipe_gets_every_byte_and_one_that_is_not_read_is_a_sentence(tmp_path:
 
 @on_unix
 @pytest.mark.parametrize("name", ["/dev/fd/{}", "/proc/self/fd/{}", "{folder}/link"])
-def test_an_open_file_is_continued_and_not_replaced(tmp_path: Path, name: str) -> None:
+def test_an_open_file_is_continued_and_not_replaced(tmp_path, name):
     out = tmp_path / "out"
     with out.open("w+b", buffering=0) as opened:
         opened.write(b"before ")

@@ -1,7 +1,6 @@
 """The template of a custom step computes its cell."""
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +11,7 @@ from tests.cells.layers import EXAMPLES
 from tests.configs import config_of
 from tests.needs import needs
 from tests.profiles import nightly_except
-from tests.shared_worker import Run, run_shared
+from tests.shared_worker import run_shared
 
 __all__ = ["run_shared"]
 
@@ -20,9 +19,7 @@ __all__ = ["run_shared"]
 @pytest.mark.slow
 @needs("mxnet")
 @pytest.mark.parametrize("cell", nightly_except(CELLS, "lstm_projection"))
-def test_the_starter_of_every_cell_agrees_with_gluon_and_is_right_at_every_step(
-    cell: str, tmp_path: Path, run_shared: Run
-) -> None:
+def test_the_starter_of_every_cell_agrees_with_gluon_and_is_right_at_every_step(cell, tmp_path, run_shared):
     path = tmp_path / "mine.py"
     write_starter(cell, path)
     kind = {"projection_size": 3} if cell == "lstm_projection" else {"cell": cell}
@@ -35,12 +32,12 @@ def test_the_starter_of_every_cell_agrees_with_gluon_and_is_right_at_every_step(
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_the_docstring_has_the_equations(cell: str) -> None:
+def test_the_docstring_has_the_equations(cell):
     assert starter(cell).split('"""')[1].startswith("\n".join(equations_of_all_units(CELLS[cell])))
 
 
 @pytest.mark.parametrize("name", ["indrnn", "sru"])
-def test_the_docstring_of_a_custom_cell_has_its_own_parameters_only(name: str) -> None:
+def test_the_docstring_of_a_custom_cell_has_its_own_parameters_only(name):
     cell = EXAMPLES[name]
     text = starter(cell)
     line = next(line for line in text.splitlines() if line.startswith("p  "))

@@ -35,9 +35,7 @@ from tests.io.model_formats.sources import in_torch_names, read_parameters, weig
 
 
 @pytest.mark.parametrize(("size", "told"), [(7, [3 / 8, 6 / 8, 7 / 8]), (100, [3 / 8, 6 / 8, 1.0]), (0, [])])
-def test_a_chunked_read_reports_progress_and_ends_with_the_file(
-    size: int, told: list[float], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_chunked_read_reports_progress_and_ends_with_the_file(size, told, monkeypatch):
     monkeypatch.setattr(pieces, "PIECE_BYTES", 3)
     found: list[float] = []
     with watched(found.append):
@@ -50,7 +48,7 @@ def test_a_chunked_read_reports_progress_and_ends_with_the_file(
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.slow] if name == "w.params" else []) for name in WRITERS]
 )
-def test_every_format_reports_the_progress_of_reading_weights(name: str, tmp_path: Path) -> None:
+def test_every_format_reports_the_progress_of_reading_weights(name, tmp_path):
     path = tmp_path / name
     WRITERS[name](path)
     entry = next(entry for entry in entries_of(path) if entry.supported)
@@ -74,7 +72,7 @@ def read_within(path: Path, name: str, network: Network, allowance: int) -> floa
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="Only Linux holds a process to a limit")
-def test_of_two_networks_only_the_chosen_one_takes_memory(tmp_path: Path) -> None:
+def test_of_two_networks_only_the_chosen_one_takes_memory(tmp_path):
     """Each has 16.8 MB in two large arrays; its weights, a copy of one of them and what belongs to it fit into 32."""
     network = Network("lstm", 724, 724)
     arrays = {name: in_torch_names(weights_of(network, seed), f"{name}.") for seed, name in enumerate("ab")}
@@ -108,7 +106,7 @@ READERS: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_a_pipe_is_refused_by_every_reader(tmp_path: Path, name: str) -> None:
+def test_a_pipe_is_refused_by_every_reader(tmp_path, name):
     path = tmp_path / name
     os.mkfifo(path)
     with pytest.raises(InputError) as caught:
@@ -116,19 +114,19 @@ def test_a_pipe_is_refused_by_every_reader(tmp_path: Path, name: str) -> None:
     assert f"{path} cannot be read: it is a pipe" in str(caught.value)
 
 
-def test_a_pipe_among_the_arrays_of_a_folder_is_refused(tmp_path: Path) -> None:
+def test_a_pipe_among_the_arrays_of_a_folder_is_refused(tmp_path):
     os.mkfifo(tmp_path / "a.npy")
     with pytest.raises(InputError, match="it is a pipe"):
         open_tensors(tmp_path)
 
 
-def test_a_pipe_holds_no_results_of_a_sweep(tmp_path: Path) -> None:
+def test_a_pipe_holds_no_results_of_a_sweep(tmp_path):
     path = tmp_path / "x.csv"
     os.mkfifo(path)
     assert not is_sweep_results(path)
 
 
-def test_devices_and_sockets_are_named_and_regular_files_pass(tmp_path: Path) -> None:
+def test_devices_and_sockets_are_named_and_regular_files_pass(tmp_path):
     (tmp_path / "there").touch()
     for path in (tmp_path / "there", tmp_path / "missing", tmp_path, "a\0b"):
         check_regular(path)
@@ -150,7 +148,7 @@ ARRAYS = {"recording": ["hidden"], "parameters.path": ["l0_i2h_weight"], "initia
 
 @pytest.mark.parametrize("use", ARRAYS)
 @pytest.mark.parametrize("name", ["x.npz", "x.toml", "x"])
-def test_an_archive_is_known_by_its_arrays(tmp_path: Path, use: str, name: str) -> None:
+def test_an_archive_is_known_by_its_arrays(tmp_path, use, name):
     with (tmp_path / name).open("wb") as file:
         np.savez(file, **{array: np.ones((1, 1, 1, 1, 1)) for array in ARRAYS[use]})
     assert use in use_of(tmp_path / name)
@@ -159,7 +157,7 @@ def test_an_archive_is_known_by_its_arrays(tmp_path: Path, use: str, name: str) 
             read(tmp_path / name)
 
 
-def test_models_sessions_sequences_and_code_are_known(tmp_path: Path) -> None:
+def test_models_sessions_sequences_and_code_are_known(tmp_path):
     write_keras_weights(tmp_path / "model.toml")
     with ZipFile(tmp_path / "session.zip", "w") as archive:
         for name in ("manifest.json", "config.toml"):
@@ -183,14 +181,12 @@ def test_models_sessions_sequences_and_code_are_known(tmp_path: Path) -> None:
         ("[compare]", "config", "training task", "rnnviz run"),
     ],
 )
-def test_a_toml_file_of_another_kind_is_known_by_its_tables(
-    tmp_path: Path, text: str, found: str, wanted: str, use: str
-) -> None:
+def test_a_toml_file_of_another_kind_is_known_by_its_tables(tmp_path, text, found, wanted, use):
     (tmp_path / "x.toml").write_text(text)
     with pytest.raises(InputError, match=f"is a {found}, not a {wanted}: .*{use}"):
         KINDS[wanted](tmp_path / "x.toml")
 
 
-def test_an_invalid_config_is_none_of_them(tmp_path: Path) -> None:
+def test_an_invalid_config_is_none_of_them(tmp_path):
     (tmp_path / "x.toml").write_text("[network\n")
     assert use_of(tmp_path / "x.toml") == ""

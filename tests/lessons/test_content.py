@@ -110,7 +110,7 @@ def task(block: str) -> Task:
     return found
 
 
-def test_a_lesson_is_read_as_it_is_written() -> None:
+def test_a_lesson_is_read_as_it_is_written():
     lesson = parse_lesson(LESSON, PATH)
     assert (lesson.name, lesson.title) == ("03-two-steps", "Two steps")
     assert lesson.summary == "What is carried from one step to the next."
@@ -128,7 +128,7 @@ def test_a_lesson_is_read_as_it_is_written() -> None:
     assert (second.prose, second.look, second.statements) == ("", StepView(), ())
 
 
-def test_a_step_continues_with_the_previous_config() -> None:
+def test_a_step_continues_with_the_previous_config():
     first, second = parse_lesson(LESSON, PATH).steps
     base = find_lesson("vanilla-t2").config
     assert (first.config.sequence.timesteps, first.config.network.hidden_size) == (3, 4)
@@ -137,25 +137,25 @@ def test_a_step_continues_with_the_previous_config() -> None:
     assert (second.config.sequence.timesteps, second.config.sequence.batch_size) == (3, 2)
 
 
-def test_a_step_sets_keys_of_a_table_that_its_config_lacks() -> None:
+def test_a_step_sets_keys_of_a_table_that_its_config_lacks():
     (only,) = lesson('[set]\n"backward.enabled" = true\n').steps
     assert only.config.backward.enabled
 
 
-def test_a_path_in_a_lesson_is_relative_to_its_folder(tmp_path: Path) -> None:
+def test_a_path_in_a_lesson_is_relative_to_its_folder(tmp_path):
     block = '[set]\n"parameters.path" = "weights.npz"\n"parameters.initializer" = "file"\n'
     (only,) = parse_lesson(text(block), tmp_path / "01-x.md").steps
     assert only.config.parameters.path == str(tmp_path / "weights.npz")
 
 
-def test_a_lesson_has_a_place_in_the_course() -> None:
+def test_a_lesson_has_a_place_in_the_course():
     placed = lesson(place=PLACE)
     assert placed.course == CoursePlace("Read the picture.", 15, ("vanilla-t1",), "Forward")
     assert placed.summary == "A summary."
     assert lesson().course == CoursePlace()
 
 
-def test_a_prediction_has_choices_or_a_number() -> None:
+def test_a_prediction_has_choices_or_a_number():
     asked = question(CHOICES)
     assert (asked.text, asked.choices, asked.answer) == ("Is *h* larger?", ("Yes.", "No."), 1)
     assert (asked.hint, asked.reveal, asked.hides) == ("Look.", "It is not.", HIDEABLE)
@@ -165,19 +165,19 @@ def test_a_prediction_has_choices_or_a_number() -> None:
     assert number.statement_of(None).expression == "equal(h(0)[0][0][3], h(0)[0][0][3])"
 
 
-def test_the_choice_of_a_run_is_the_answer() -> None:
+def test_the_choice_of_a_run_is_the_answer():
     asked = question(CHOICES.replace("answer = 1", 'answer = "count(T == 2)"'))
     assert asked.statement_of(1).expression == "close(count(T == 2), 1, atol=0.0, rtol=0)"
     finding = check_statement(make_result(("gluon", "manual"), timesteps=2), asked.statement_of(1))
     assert (finding.holds, asked.answer_of(finding)) == (True, "No.")
 
 
-def test_a_text_with_a_block_of_code_is_indented() -> None:
+def test_a_text_with_a_block_of_code_is_indented():
     asked = question(CHOICES.replace('"It is not."', '"""\n  ```\n  a\n  ```\n\n  b"""'))
     assert asked.reveal == "```\na\n```\n\nb"
 
 
-def test_the_engine_of_a_quiz_has_no_name_before_the_answer() -> None:
+def test_the_engine_of_a_quiz_has_no_name_before_the_answer():
     found = lesson(QUIZ)
     step = found.steps[0]
     assert step.question is not None
@@ -187,12 +187,12 @@ def test_the_engine_of_a_quiz_has_no_name_before_the_answer() -> None:
     assert found.quizzes == (0,)
 
 
-def test_a_step_after_a_quiz_continues_with_the_named_engine() -> None:
+def test_a_step_after_a_quiz_continues_with_the_named_engine():
     text = f'# T\n## A\n```step\nconfig = "vanilla-t2"\n{QUIZ}```\n## B\n```step\n```\n'
     assert parse_lesson(text, PATH).steps[1].config.compare.candidates == ("bug:no-h2h-bias",)
 
 
-def test_unknown_engines_have_distinct_names_and_no_texts() -> None:
+def test_unknown_engines_have_distinct_names_and_no_texts():
     names = {unknown_engine(bug.engine) for bug in KNOWN_BUGS.values()}
     assert len(names) == len(KNOWN_BUGS)
     for name in names:
@@ -201,7 +201,7 @@ def test_unknown_engines_have_distinct_names_and_no_texts() -> None:
         assert (entry.bug.name, entry.bug.engine, entry.bug.cause, entry.bug.origin) == (name, name, "", "")
 
 
-def test_a_step_has_something_to_try() -> None:
+def test_a_step_has_something_to_try():
     tried = task(TRY)
     assert (tried.text, tried.check.expression) == ("Make the sequence longer than 2.", "T > 2")
     assert tried.done == "Well done."
@@ -221,7 +221,7 @@ def test_a_step_has_something_to_try() -> None:
         "inf": None,
     }.items(),
 )
-def test_a_typed_number_is_read(text: str, number: float | None) -> None:
+def test_a_typed_number_is_read(text, number):
     assert number_of(text) == number
 
 
@@ -294,7 +294,7 @@ WRONG_PLACES = {
     ],
     ids=["text", "block", "place"],
 )
-def test_an_error_in_a_lesson_is_one_sentence_that_names_it(wrong: dict[str, str], start: str) -> None:
+def test_an_error_in_a_lesson_is_one_sentence_that_names_it(wrong, start):
     for written, sentence in wrong.items():
         with pytest.raises(InputError) as caught:
             parse_lesson(written, PATH)
@@ -302,7 +302,7 @@ def test_an_error_in_a_lesson_is_one_sentence_that_names_it(wrong: dict[str, str
         assert str(caught.value).startswith(start), written
 
 
-def test_a_binary_file_is_named(tmp_path: Path) -> None:
+def test_a_binary_file_is_named(tmp_path):
     path = tmp_path / "x.md"
     path.write_bytes(b"# T\xff")
     with pytest.raises(InputError, match=r"x\.md is not a lesson: byte 3 is not valid UTF-8"):
@@ -311,7 +311,7 @@ def test_a_binary_file_is_named(tmp_path: Path) -> None:
         read_lesson(tmp_path / "missing.md")
 
 
-def test_the_list_of_lessons_has_their_titles_and_summaries() -> None:
+def test_the_list_of_lessons_has_their_titles_and_summaries():
     lessons = [read_lesson(entry.path) for entry in lesson_entries()]
     listed = [(entry.name, entry.title, entry.summary) for entry in lesson_entries()]
     assert listed == [(lesson.name, lesson.title, lesson.summary) for lesson in lessons]

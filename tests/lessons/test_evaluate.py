@@ -141,7 +141,7 @@ EXPECTED: list[tuple[str, Any]] = [
 ]  # fmt: skip
 
 
-def test_an_expression_equals_its_numpy_value() -> None:
+def test_an_expression_equals_its_numpy_value():
     for text, expected in EXPECTED:
         found = value(text)
         for one, other in zip(*(x if isinstance(x, tuple) else (x,) for x in (found, expected)), strict=True):
@@ -150,7 +150,7 @@ def test_an_expression_equals_its_numpy_value() -> None:
             np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-7, err_msg=text)
 
 
-def test_arrays_have_the_layout_of_the_config_and_an_rnn_one_state() -> None:
+def test_arrays_have_the_layout_of_the_config_and_an_rnn_one_state():
     own = BATCH_FIRST["gluon"]
     assert np.array_equal(value("dat", BATCH_FIRST), BATCH_FIRST.inputs.sequence.swapaxes(0, 1))
     assert np.array_equal(value("out", BATCH_FIRST), own.output.swapaxes(0, 1))
@@ -158,12 +158,12 @@ def test_arrays_have_the_layout_of_the_config_and_an_rnn_one_state() -> None:
     assert value("(T, N, I, H, L, D)", BATCH_FIRST) == (5, 2, 3, 4, 2, 1)
 
 
-def test_an_expression_without_a_value_is_answered_with_a_sentence() -> None:
+def test_an_expression_without_a_value_is_answered_with_a_sentence():
     for text, sentence in cases(__file__)["no-value"].items():
         assert reason(text, BATCH_FIRST).startswith(sentence), text
 
 
-def test_a_statement_may_read_so_much_and_no_more() -> None:
+def test_a_statement_may_read_so_much_and_no_more():
     scope = Namespace(RESULT)
     scope.spend(namespace.LARGEST_ARRAY)
     scope.spend(1, (1 << 25) - namespace.LARGEST_ARRAY - 1)
@@ -185,9 +185,7 @@ def test_a_statement_may_read_so_much_and_no_more() -> None:
         ("gate('norm', 0, 'backward')", 120 * 4 * (3 + 4) // 4),
     ],
 )
-def test_each_part_of_a_statement_counts_its_reads_and_operations(
-    text: str, effort: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_part_of_a_statement_counts_its_reads_and_operations(text, effort, monkeypatch):
     monkeypatch.setattr(namespace, "_ALL", effort)
     value(text)
     if effort:
@@ -195,7 +193,7 @@ def test_each_part_of_a_statement_counts_its_reads_and_operations(
         assert "too large" in reason(text, RESULT)
 
 
-def test_only_the_size_of_a_new_array_counts_against_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_size_of_a_new_array_counts_against_the_limit(monkeypatch):
     monkeypatch.setattr(namespace, "LARGEST_ARRAY", 120)
     assert value("gate('f', 1)").size == 120
     monkeypatch.setattr(namespace, "LARGEST_ARRAY", 119)
@@ -208,7 +206,7 @@ WRONG = make_result(("gluon", "manual", "torch", "onnx"), edits=EDITS, bidirecti
 JUDGED = with_judgment(WRONG, diagnoses={"torch": (("a", "b"), ("c",)), "onnx": (("b",), ("d",))}, blind=("e", "f"))
 
 
-def test_the_figures_are_those_of_the_worst_candidate_and_the_mismatch_the_first_ones() -> None:
+def test_the_figures_are_those_of_the_worst_candidate_and_the_mismatch_the_first_ones():
     manual, torch, onnx = WRONG.comparisons
     result = replace(
         WRONG,
@@ -226,7 +224,7 @@ def test_the_figures_are_those_of_the_worst_candidate_and_the_mismatch_the_first
     assert reason("mismatched", replace(WRONG, comparisons=())) == "gluon ran alone: nothing was compared."
 
 
-def test_the_audit_of_all_engines_is_available() -> None:
+def test_the_audit_of_all_engines_is_available():
     assert value("verdict", JUDGED) == JUDGED.verdict == "disagree"
     assert value("(wrong, undetectable)", JUDGED) == (("torch", "onnx"), ("e", "f"))
     assert value("diagnosis", JUDGED) == ("a", "b", "c", "d")
@@ -242,11 +240,11 @@ def test_the_audit_of_all_engines_is_available() -> None:
 @pytest.mark.parametrize(
     "text", ["verdict", "wrong", "undetectable", "diagnosis", "gradient_verdict", "audit('manual')", "ratio('torch')"]
 )
-def test_nothing_that_takes_the_audit_is_known_before_it(text: str) -> None:
+def test_nothing_that_takes_the_audit_is_known_before_it(text):
     assert reason(text, WRONG) == "The steps of this run have not been audited yet."
 
 
-def test_an_engine_may_be_called_by_its_role_and_must_have_been_run_and_audited() -> None:
+def test_an_engine_may_be_called_by_its_role_and_must_have_been_run_and_audited():
     for role, engine in (("reference", "gluon"), ("candidate", "manual"), ("onnx", "onnx")):
         assert value(f"equal({role}.out, {engine}.out)", WRONG)
     assert reason("mine.out", WRONG) == "mine was not run: this run holds gluon, manual, torch, onnx."
@@ -257,11 +255,11 @@ def test_an_engine_may_be_called_by_its_role_and_must_have_been_run_and_audited(
         assert reason(f"ratio('{name}')", fewer) == f"No step of {name} was audited."
 
 
-def test_recorded_values_are_available_and_missing_ones_unanswered() -> None:
+def test_recorded_values_are_available_and_missing_ones_unanswered():
     made = make_result(("manual", "recording:/far/golden.npz"), num_layers=2)
     (name, trace) = list(made.traces.items())[1]
 
-    def lacking(*missing: str) -> RunResult:
+    def lacking(*missing):
         return replace(made, traces={**made.traces, name: replace(trace, missing=frozenset(missing))})
 
     assert len(value("candidate.state", lacking("out"))) == 1
@@ -273,7 +271,7 @@ def test_recorded_values_are_available_and_missing_ones_unanswered() -> None:
         assert reason(lane, lacking("h")) == "golden.npz lacks values that this needs."
 
 
-def test_a_gradient_is_that_of_the_first_engine_that_gives_it() -> None:
+def test_a_gradient_is_that_of_the_first_engine_that_gives_it():
     whole = np.arange(WRONG["manual"].hidden.size, dtype=float).reshape(WRONG.shape)
     weight = WRONG.inputs.parameters["l0_h2h_weight"]
     arrays = {"grad.h": whole, "grad.parameters.l0_h2h_weight": weight}
@@ -293,5 +291,5 @@ def test_a_gradient_is_that_of_the_first_engine_that_gives_it() -> None:
         *((name, False) for name in ("gluon", "l_i2h_weight", "l12345_i2h_bias", "xl0_i2h_bias", "l0_i2h_bias_", "")),
     ],
 )
-def test_names_are_those_of_the_run_and_of_gluons_parameters(name: str, known: bool) -> None:
+def test_names_are_those_of_the_run_and_of_gluons_parameters(name, known):
     assert is_name(name) is known

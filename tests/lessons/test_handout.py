@@ -73,7 +73,7 @@ def text_of(element: Element | None) -> str:
     return " ".join("".join(element.itertext()).split())
 
 
-def test_a_handout_asks_first_and_answers_on_the_last_page() -> None:
+def test_a_handout_asks_first_and_answers_on_the_last_page():
     page = parsed(parse_lesson(LESSON, Path("01-x.md")), lambda _: make_result(("gluon", "manual"), timesteps=2))
     assert text_of(page.find("head/title")) == "Two <b> steps"
     header, main_part = text_of(page.find("body/header")), text_of(page.find("body/main"))
@@ -89,13 +89,13 @@ def test_a_handout_asks_first_and_answers_on_the_last_page() -> None:
         assert hidden not in main_part
 
 
-def test_a_handout_is_written_where_no_engine_runs() -> None:
+def test_a_handout_is_written_where_no_engine_runs():
     page = parsed(parse_lesson(LESSON, Path("01-x.md")), no_run)
     assert "T / 4 (not computed here: No engine runs.)" in text_of(page.find("body/section"))
 
 
 @pytest.mark.slow
-def test_the_handout_of_every_lesson_is_valid_html() -> None:
+def test_the_handout_of_every_lesson_is_valid_html():
     for lesson in (read_lesson(entry.path) for entry in lesson_entries()):
         page = parsed(lesson, no_run)
         assert len(page.findall("body/main/section")) == len(lesson.steps)
@@ -117,11 +117,11 @@ def test_the_handout_of_every_lesson_is_valid_html() -> None:
         "<tr><td><code>1</code></td><td>2</td></tr>\n</table>",
     }.items(),
 )
-def test_markdown_becomes_html(markdown: str, html: str) -> None:
+def test_markdown_becomes_html(markdown, html):
     assert to_html(markdown) == html
 
 
-def test_the_command_lists_lessons_and_describes_one(capsys) -> None:
+def test_the_command_lists_lessons_and_describes_one(capsys):
     assert main(["lesson"]) == 0
     listed = capsys.readouterr().out
     assert all(f" {entry.short_name} " in listed and entry.title in listed for entry in lesson_entries())
@@ -134,7 +134,7 @@ def test_the_command_lists_lessons_and_describes_one(capsys) -> None:
 
 
 @pytest.mark.slow
-def test_the_command_writes_a_handout(tmp_path: Path, capsys, shared_worker) -> None:
+def test_the_command_writes_a_handout(tmp_path, capsys, shared_worker):
     path = tmp_path / "batch-first.html"
     assert main(["lesson", "batch-first", "--handout", str(path)]) == 0
     assert capsys.readouterr().out == f"{path}: {path.stat().st_size:,} bytes\n"

@@ -29,7 +29,7 @@ _CODE_OR_LINK = re.compile(r"`[^`]*`|\]\([^)]*\)")
 _CODE = re.compile(r"```.*?```|`[^`]*`|\]\(part:[^)]*\)", re.DOTALL)
 
 
-def test_each_lesson_has_the_name_and_title_of_its_config() -> None:
+def test_each_lesson_has_the_name_and_title_of_its_config():
     assert [(lesson.name, lesson.title) for lesson in LESSONS] == [
         (f"{config.number:02}-{config.name}", config.title) for config in lessons()
     ]
@@ -65,7 +65,7 @@ def solution(step: LessonStep) -> tuple[Config, Location]:
 
 
 @every_lesson
-def test_a_lesson_has_one_idea_and_its_place(lesson: GuidedLesson) -> None:
+def test_a_lesson_has_one_idea_and_its_place(lesson):
     assert 3 <= len(lesson.steps) <= 6
     assert 300 <= word_count(lesson) <= 600
     assert lesson.summary.endswith((".", "?"))
@@ -75,12 +75,12 @@ def test_a_lesson_has_one_idea_and_its_place(lesson: GuidedLesson) -> None:
     assert set(lesson.course.needs) <= before
 
 
-def test_the_chapters_follow_the_course() -> None:
+def test_the_chapters_follow_the_course():
     assert tuple(chapters(lesson_entries())) == CHAPTERS
 
 
 @every_lesson
-def test_a_lesson_asks_for_predictions_that_the_run_answers_and_has_one_task(lesson: GuidedLesson) -> None:
+def test_a_lesson_asks_for_predictions_that_the_run_answers_and_has_one_task(lesson):
     asked = [step.question for step in lesson.steps if step.question is not None]
     assert asked
     for question in asked:
@@ -92,13 +92,13 @@ def test_a_lesson_asks_for_predictions_that_the_run_answers_and_has_one_task(les
     assert task.changes or task.selection
 
 
-def test_no_paragraph_continues_as_a_list() -> None:
+def test_no_paragraph_continues_as_a_list():
     """A line that begins with "1." or "-" would begin a list."""
     continued = re.compile(r"^(?!\s*(?:\d+\.|[-*+])\s)\S[^\n]*\n(?:\d+\.|[-*+])\s", re.M)
     assert [name for name, step in STEPS.items() if continued.search(_CODE.sub("", step.prose))] == []
 
 
-def test_a_step_points_at_something_states_something_and_sets_the_whole_selection() -> None:
+def test_a_step_points_at_something_states_something_and_sets_the_whole_selection():
     for name, step in STEPS.items():
         assert step.look.part is not None, name
         assert step.statements, name
@@ -116,9 +116,7 @@ def test_a_step_points_at_something_states_something_and_sets_the_whole_selectio
     ],
     ids=["forget-bias-5", "forget-bias-1", "open-gates"],
 )
-def test_weights_with_a_forget_bias_differ_from_the_random_ones_by_it_alone(
-    config: Config, changed: str, bias: int, file: str
-) -> None:
+def test_weights_with_a_forget_bias_differ_from_the_random_ones_by_it_alone(config, changed, bias, file):
     drawn = draw_parameters(config.network, config.parameters)
     size = config.network.hidden_size
     with np.load(resource_path("lessons", f"{file}.npz")) as stored:
@@ -130,7 +128,7 @@ def test_weights_with_a_forget_bias_differ_from_the_random_ones_by_it_alone(
             assert np.allclose(stored[name], values + difference, rtol=0, atol=1e-6)
 
 
-def test_probabilities_named_in_a_lesson_are_those_of_the_character_model() -> None:
+def test_probabilities_named_in_a_lesson_are_those_of_the_character_model():
     model = load_character_model(shipped_model())
     text = " ".join(STEPS["19-character-model-1"].texts + STEPS["19-character-model-2"].texts)
     for prefix, expected in {
@@ -145,7 +143,7 @@ def test_probabilities_named_in_a_lesson_are_those_of_the_character_model() -> N
             assert found[character] == pytest.approx(probability, abs=0.0005 if probability > 0.9 else 0.005)
 
 
-def test_a_generated_text_of_a_lesson_is_what_the_character_model_generates() -> None:
+def test_a_generated_text_of_a_lesson_is_what_the_character_model_generates():
     config = find_lesson("teacher-forcing").config
     true, generated, wrong = config.sequence.texts or ()
     generator = Generator(load_character_model(shipped_model()), true[:20], temperature=0)

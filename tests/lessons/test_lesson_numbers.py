@@ -11,11 +11,11 @@ import pytest
 
 from rnnviz.core.config import Config
 from rnnviz.core.trace_index import Location
-from rnnviz.lessons.content import GuidedLesson, LessonStep
+from rnnviz.lessons.content import LessonStep
 from rnnviz.lessons.statements import Namespace, check_statement, parse_expression, parse_statement
 from tests.cases import cases
 from tests.lessons.test_lesson_content import LESSONS, STEPS, every_lesson
-from tests.lessons.test_lesson_statements import Runs, run_once
+from tests.lessons.test_lesson_statements import run_once
 from tests.shared_worker import run_shared
 
 __all__ = ["run_once", "run_shared"]
@@ -109,7 +109,7 @@ def rounds_to(value: float, text: str) -> bool:
 
 @pytest.mark.slow
 @every_lesson
-def test_every_number_in_a_text_is_stated_by_then(lesson: GuidedLesson) -> None:
+def test_every_number_in_a_text_is_stated_by_then(lesson):
     stated: set[float] = set()
     unknown = []
     for index, step in enumerate(lesson.steps, 1):
@@ -128,7 +128,7 @@ def test_every_number_in_a_text_is_stated_by_then(lesson: GuidedLesson) -> None:
     assert unknown == []
 
 
-def test_no_declared_number_is_left_over() -> None:
+def test_no_declared_number_is_left_over():
     for name in {*CONSTANTS, *(each["step"] for each in ELSEWHERE)}:
         shown = set(printed(_FENCED.sub(" ", " ".join(checked_texts(STEPS[name])))))
         assert elsewhere(name) <= shown, name
@@ -137,7 +137,7 @@ def test_no_declared_number_is_left_over() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [pytest.param(each, id=each["number"]) for each in ELSEWHERE if each["statement"]])
-def test_a_number_of_another_run_is_computed_by_it(number: dict[str, Any], run_once: Runs) -> None:
+def test_a_number_of_another_run_is_computed_by_it(number, run_once):
     result = run_once(changed(STEPS[number["of"]].config, number["changes"]))
     finding = check_statement(result, parse_statement(number["number"], number["statement"]), Location())
     assert finding.holds is True, finding.pairs
@@ -152,7 +152,7 @@ def changed(config: Config, changes: dict[str, Any]) -> Config:
 
 
 @pytest.mark.slow
-def test_truncation_hardly_turns_the_gradient(run_once: Runs) -> None:
+def test_truncation_hardly_turns_the_gradient(run_once):
     config = STEPS["16-truncation-2"].config
     cosines = []
     for seed in range(20):
@@ -173,7 +173,7 @@ def close_calls(step: LessonStep) -> Iterator[ast.Call]:
                 yield node
 
 
-def test_a_stated_value_is_stated_to_its_last_digit() -> None:
+def test_a_stated_value_is_stated_to_its_last_digit():
     """`close(x, 0.62, atol=0.05)` would be true of 0.66, too."""
     coarse = []
     for name, step in STEPS.items():
@@ -209,7 +209,7 @@ def paper_results() -> Iterator[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize(("name", "expression", "result"), tuple(paper_results()))
-def test_arithmetic_in_a_text_works_on_paper(name: str, expression: str, result: str) -> None:
+def test_arithmetic_in_a_text_works_on_paper(name, expression, result):
     value = eval_numbers(ast.parse(expression, mode="eval").body)
     decimals = len(result.partition(".")[2])
     assert abs(value - Fraction(result)) <= Fraction(1, 2 * 10**decimals), (name, float(value))
@@ -229,5 +229,5 @@ def eval_numbers(node: ast.expr) -> Fraction:
     raise AssertionError(ast.unparse(node))
 
 
-def test_the_texts_print_arithmetic() -> None:
+def test_the_texts_print_arithmetic():
     assert len({name for name, *_ in paper_results()}) >= 7

@@ -22,7 +22,7 @@ from tests.explain.arithmetics import explain_at
 from tests.lessons.test_lesson_content import STEPS, solution
 from tests.needs import missing, need
 from tests.profiles import nightly_except
-from tests.shared_worker import Run, run_shared
+from tests.shared_worker import run_shared
 
 __all__ = ["run_shared"]
 
@@ -47,7 +47,7 @@ Runs = Callable[[Config], RunResult]
 
 
 @pytest.fixture(scope="module")
-def run_once(run_shared: Run) -> Runs:
+def run_once(run_shared):
     return cache(run_shared)
 
 
@@ -80,7 +80,7 @@ QUICK = [name for name in STEPS if name not in LONG]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", nightly_except(STEPS, *QUICK))
-def test_every_statement_of_a_step_is_true(name: str, run_once: Runs) -> None:
+def test_every_statement_of_a_step_is_true(name, run_once):
     step = step_of(name)
     assert untrue(run_once(step.named_config), step.statements, step.location(Location())) == []
 
@@ -89,7 +89,7 @@ def test_every_statement_of_a_step_is_true(name: str, run_once: Runs) -> None:
 @pytest.mark.parametrize(
     "name", nightly_except([name for name, step in STEPS.items() if step.question is not None], *QUICK)
 )
-def test_a_question_has_an_answer_in_the_run(name: str, run_once: Runs) -> None:
+def test_a_question_has_an_answer_in_the_run(name, run_once):
     step = step_of(name)
     assert step.question is not None
     result = run_once(step.config)
@@ -105,7 +105,7 @@ def test_a_question_has_an_answer_in_the_run(name: str, run_once: Runs) -> None:
 @pytest.mark.parametrize(
     "name", nightly_except([name for name, step in STEPS.items() if step.task is not None], *QUICK)
 )
-def test_the_solution_of_a_task_meets_it_and_the_config_of_the_step_does_not(name: str, run_once: Runs) -> None:
+def test_the_solution_of_a_task_meets_it_and_the_config_of_the_step_does_not(name, run_once):
     step = step_of(name)
     assert step.task is not None
     assert check_statement(run_once(step.config), step.task.check, step.location(Location())).holds is False
@@ -114,9 +114,7 @@ def test_the_solution_of_a_task_meets_it_and_the_config_of_the_step_does_not(nam
 
 
 @pytest.mark.parametrize("name", nightly_except([n for n in STEPS if not n.startswith(NEEDS_MXNET)], "05-lstm-4"))
-def test_every_statement_is_true_where_mxnet_is_missing(
-    name: str, run_once: Runs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_statement_is_true_where_mxnet_is_missing(name, run_once, monkeypatch):
     step = STEPS[name]
     by_torch = step.config.backward.enabled or step.config.network.dtype == "float64"
     need("torch" if by_torch else "onnxruntime")
@@ -126,7 +124,7 @@ def test_every_statement_is_true_where_mxnet_is_missing(
     assert untrue(run_once(config), step.statements, step.location(Location())) == []
 
 
-def test_selections_engines_and_lane_colors_are_those_of_the_run() -> None:
+def test_selections_engines_and_lane_colors_are_those_of_the_run():
     shapes = {step.config: load_inputs(step.config).hidden_shape for step in STEPS.values()}
     for name, step in STEPS.items():
         where, cell = step.location(Location()), step.config.network.kind
@@ -137,7 +135,7 @@ def test_selections_engines_and_lane_colors_are_those_of_the_run() -> None:
 
 
 @pytest.mark.parametrize("step", WORKED.values(), ids=WORKED)
-def test_computed_numbers_in_the_text_are_in_the_arithmetic(step: LessonStep, run_once: Runs) -> None:
+def test_computed_numbers_in_the_text_are_in_the_arithmetic(step, run_once):
     where = step.location(Location())
     shown, terms = figures_shown(run_once(step.config), where)
     blocks = "".join(_BLOCK.findall(worked_text(step)))

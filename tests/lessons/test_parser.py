@@ -43,7 +43,7 @@ REFUSED = cases(__file__)["refused"] | {
 
 
 @pytest.mark.parametrize("text", ALLOWED, ids=[text[:24] for text in ALLOWED])
-def test_valid_statements_are_parsed(text: str) -> None:
+def test_valid_statements_are_parsed(text):
     statement = parse_statement("so it is", text)
     assert (statement.text, statement.expression) == ("so it is", text)
     assert ast.unparse(statement.tree) == ast.unparse(ast.parse(text.strip(), mode="eval").body)
@@ -55,7 +55,7 @@ def refusal(text: str) -> str:
     return str(caught.value)
 
 
-def test_other_syntax_is_refused_with_its_name() -> None:
+def test_other_syntax_is_refused_with_its_name():
     for text, sentence in REFUSED.items():
         assert sentence in refusal(text), text
 
@@ -74,7 +74,7 @@ pieces = st.sampled_from(
 
 @settings(max_examples=examples(400), deadline=None)
 @given(st.lists(pieces, max_size=14).map("".join) | st.text(string.printable, max_size=40))
-def test_no_text_does_anything_but_be_read_or_refused(text: str) -> None:
+def test_no_text_does_anything_but_be_read_or_refused(text):
     try:
         tree = parse_expression(text)
     except StatementError:
@@ -85,10 +85,10 @@ def test_no_text_does_anything_but_be_read_or_refused(text: str) -> None:
         assert not isinstance(node, ast.Name) or not node.id.startswith("_")
 
 
-def test_a_parse_that_another_thread_disturbed_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_parse_that_another_thread_disturbed_is_repeated(monkeypatch):
     parse, calls = ast.parse, []
 
-    def disturbed(text: str, **options: str) -> ast.AST:
+    def disturbed(text, **options):
         calls.append(text)
         if len(calls) == 1:
             raise SystemError("AST constructor recursion depth mismatch (before=66, after=35)")

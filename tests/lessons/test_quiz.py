@@ -1,7 +1,6 @@
 """Runs with an unknown engine: its known bug is computed, and no file names it."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +12,7 @@ from rnnviz.io.export.notebook import write_notebook
 from rnnviz.io.export.report import write_report
 from rnnviz.lessons.index import find_lesson
 from rnnviz.text.verdict_text import report
-from tests.shared_worker import Run, run_shared
+from tests.shared_worker import run_shared
 
 __all__ = ["run_shared"]
 
@@ -27,7 +26,7 @@ def config_of(engine: str) -> Config:
 @pytest.mark.parametrize(
     "engine", ["bug:update-gate-inverted", pytest.param("bug:truncated-at-one-step", marks=pytest.mark.slow)]
 )
-def test_no_export_names_the_bug_of_an_unknown_engine(engine: str, run_shared: Run, tmp_path: Path) -> None:
+def test_no_export_names_the_bug_of_an_unknown_engine(engine, run_shared, tmp_path):
     result = run_shared(config_of(engine))
     assert result.overall_verdict == "disagree"
     write_csv(result, tmp_path / "a.csv")

@@ -4,7 +4,6 @@ import ast
 from contextlib import suppress
 from dataclasses import replace
 from math import inf, nan
-from typing import Any
 
 import numpy as np
 import pytest
@@ -59,18 +58,18 @@ UNANSWERED = {
 }
 
 
-def test_true_statements_hold() -> None:
+def test_true_statements_hold():
     found = {holds: checked(holds) for holds in HOLDS}
     assert {holds: (f.holds, f.reason) for holds, f in found.items()} == dict.fromkeys(HOLDS, (True, ""))
 
 
-def test_a_statement_without_an_answer_is_neither_true_nor_false() -> None:
+def test_a_statement_without_an_answer_is_neither_true_nor_false():
     found = {holds: checked(holds) for holds in UNANSWERED}
     assert {holds: f.reason for holds, f in found.items()} == UNANSWERED
     assert all(f.holds is None and f.pairs == () for f in found.values())
 
 
-def test_a_false_statement_does_not_hold_and_shows_the_values() -> None:
+def test_a_false_statement_does_not_hold_and_shows_the_values():
     finding = checked("all(manual.h(0)[0][0] == candidate.h(0)[0][0])")
     assert finding.holds is False
     (pair,) = finding.pairs
@@ -81,7 +80,7 @@ def test_a_false_statement_does_not_hold_and_shows_the_values() -> None:
     assert float(pair.apart) == pytest.approx(np.abs(right - wrong).max(), rel=0.1)
 
 
-def test_each_deciding_comparison_shows_its_operands() -> None:
+def test_each_deciding_comparison_shows_its_operands():
     finding = checked("T == 3 and not close(out, candidate.out) and 0 < max_error_ratio")
     assert [(p.left.text, p.sign, p.right.text) for p in finding.pairs] == [
         ("T", "=", "3"),
@@ -126,7 +125,7 @@ def test_each_deciding_comparison_shows_its_operands() -> None:
         (np.arange(1500) > 1, "1,500 values, 1,498 true"),
     ],
 )
-def test_a_value_is_shown_as_a_notebook_prints_it(shown: Any, text: str) -> None:
+def test_a_value_is_shown_as_a_notebook_prints_it(shown, text):
     assert shown_value(shown) == text
 
 
@@ -162,9 +161,7 @@ def test_a_value_is_shown_as_a_notebook_prints_it(shown: Any, text: str) -> None
         ]),
     ],
 )  # fmt: skip
-def test_both_operands_are_shown_short_and_in_full_with_their_difference(
-    holds: str, pairs: list[tuple[str, ...]]
-) -> None:
+def test_both_operands_are_shown_short_and_in_full_with_their_difference(holds, pairs):
     found = checked(holds).pairs
     assert [
         (p.left.text, p.sign, p.right.text, p.left.shown, p.right.shown, p.left.full, p.right.full, p.apart)
@@ -172,8 +169,8 @@ def test_both_operands_are_shown_short_and_in_full_with_their_difference(
     ] == pairs
 
 
-def test_numbers_that_cannot_be_read_leave_a_statement_unanswered(monkeypatch: pytest.MonkeyPatch) -> None:
-    def gone(*_: object) -> None:
+def test_numbers_that_cannot_be_read_leave_a_statement_unanswered(monkeypatch):
+    def gone(*_):
         raise OSError("the disk is gone")
 
     monkeypatch.setattr(Namespace, "name", gone)
@@ -181,7 +178,7 @@ def test_numbers_that_cannot_be_read_leave_a_statement_unanswered(monkeypatch: p
     assert (found.holds, found.reason, found.pairs) == (None, "The numbers could not be read: the disk is gone.", ())
 
 
-def test_a_coarse_recording_uses_the_tolerance_of_the_verdict_and_others_theirs() -> None:
+def test_a_coarse_recording_uses_the_tolerance_of_the_verdict_and_others_theirs():
     apart = {
         name: setting((0, 0, 0, 0, 0), 0.5 + place * 1e-4) for place, name in enumerate(("gluon", "manual", "onnx"))
     }
@@ -200,7 +197,7 @@ def test_a_coarse_recording_uses_the_tolerance_of_the_verdict_and_others_theirs(
         assert checked(holds, result).holds, "each is held to its own"
 
 
-def test_the_same_array_read_over_and_over_is_too_much_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_array_read_over_and_over_is_too_much_in_the_end(monkeypatch):
     monkeypatch.setattr(namespace, "_ALL", 1000)
     assert checked("sum(out) == sum(out)").holds
     assert "too large" in checked(" == ".join(["sum(out)"] * 25)).reason
@@ -231,7 +228,7 @@ def _combined(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 
 @settings(max_examples=examples(500), deadline=None)
 @given(st.recursive(leaves, _combined, max_leaves=6))
-def test_any_expression_has_a_value_or_a_sentence(text: str) -> None:
+def test_any_expression_has_a_value_or_a_sentence(text):
     statement = parse_statement("anything", text)
     finding = check_statement(RUN, statement)
     assert finding.holds in (True, False) or finding.reason.endswith(".")
@@ -239,7 +236,7 @@ def test_any_expression_has_a_value_or_a_sentence(text: str) -> None:
         Evaluator(Namespace(RUN)).value(statement.tree)
 
 
-def test_a_node_outside_of_the_grammar_is_never_evaluated() -> None:
+def test_a_node_outside_of_the_grammar_is_never_evaluated():
     smuggled = Statement("", "", ast.parse("[t for t in out]", mode="eval").body)
     with pytest.raises(AssertionError):
         check_statement(RUN, smuggled)
@@ -250,20 +247,20 @@ PLACES = [Location(0, 0, 0, 0, 0), Location(1, 0, 2, 1, 3), Location(0, 1, 1, 1,
 
 
 @pytest.mark.parametrize("where", PLACES, ids=str)
-def test_the_names_of_the_selection_are_its_indices(where: Location) -> None:
+def test_the_names_of_the_selection_are_its_indices(where):
     numbers = f"(layer, timestep, sample, unit) == {(where.layer, where.timestep, where.sample, where.unit)}"
     direction = f"direction == '{('forward', 'backward')[where.direction]}'"
     assert checked(f"{numbers} and {direction}", where=where).holds
     assert checked(AT_SELECTION, where=where).pairs[0].left.shown == f"{RUN['manual'].hidden[where.index]:.3f}"
 
 
-def test_a_place_that_the_run_has_not_is_neither_true_nor_false() -> None:
+def test_a_place_that_the_run_has_not_is_neither_true_nor_false():
     finding = checked(AT_SELECTION, where=Location(timestep=9))
     assert finding.holds is None
     assert finding.reason.startswith("h(layer, direction)[timestep] cannot be computed: index 9 is out of bounds")
 
 
-def test_a_statement_records_whether_it_depends_on_the_selection() -> None:
+def test_a_statement_records_whether_it_depends_on_the_selection():
     for holds in (AT_SELECTION, "T > 1 and unit < H"):
         assert parse_statement("", holds).follows_selection
     assert not parse_statement("None.", "equal(gluon.out, out) and verdict == 'agree'").follows_selection

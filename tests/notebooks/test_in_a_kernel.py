@@ -1,7 +1,6 @@
 """The guide's page on notebooks in a kernel of Jupyter: its cells run as written, and show what it says."""
 
 import re
-from pathlib import Path
 
 import pytest
 from nbclient import NotebookClient
@@ -18,7 +17,7 @@ def results(cell: NotebookNode) -> list[dict[str, str]]:
     return [output["data"] for output in cell.outputs if output.output_type == "execute_result"]
 
 
-def test_the_cells_of_the_guide_show_a_run_and_a_view(tmp_path: Path) -> None:
+def test_the_cells_of_the_guide_show_a_run_and_a_view(tmp_path):
     text = resource_path("guide", "notebooks.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     notebook = new_notebook(cells=[new_code_cell(block) for block in (*blocks, "view.selection.index, seen(view)")])

@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 from xml.etree.ElementTree import Element
 
 import html5lib
@@ -38,7 +37,7 @@ def frame(result: RunResult) -> Element:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("edits", [{}, {"manual": setting((0, 0, 3, 1, 2), 0.5)}])
-def test_a_run_has_the_sentences_of_the_command_line_and_its_page(edits) -> None:
+def test_a_run_has_the_sentences_of_the_command_line_and_its_page(edits):
     result = with_judgment(make_result(edits=edits))
     text = text_of(shown(result))
     assert all(str(words) in text for words in verdicts(result))
@@ -49,7 +48,7 @@ def test_a_run_has_the_sentences_of_the_command_line_and_its_page(edits) -> None
     assert data["start"] == ([0, 0, 3, 1, 2] if edits else [0, 0, 0, 0, 0])
 
 
-def test_the_page_in_the_frame_has_no_second_verdict_and_may_load_nothing() -> None:
+def test_the_page_in_the_frame_has_no_second_verdict_and_may_load_nothing():
     page = frame(make_result()).get("srcdoc")
     document = parsed(page)
     assert document.get("class") == "framed"
@@ -61,7 +60,7 @@ def test_the_page_in_the_frame_has_no_second_verdict_and_may_load_nothing() -> N
     assert "unsafe" not in page.split("</head>")[0]
 
 
-def test_a_page_larger_than_a_display_may_be_is_written_or_viewed_by_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_larger_than_a_display_may_be_is_written_or_viewed_by_a_call(monkeypatch):
     monkeypatch.setattr(display, "LARGEST_DISPLAY", 200_000)
     result = make_result()
     found = shown(result)
@@ -74,7 +73,7 @@ def test_a_page_larger_than_a_display_may_be_is_written_or_viewed_by_a_call(monk
     assert not list(shown(result).iter("pre"))
 
 
-def test_the_html_of_a_display_loads_nothing() -> None:
+def test_the_html_of_a_display_loads_nothing():
     html = make_result(("manual", "./<img src=x onerror=alert(1)>.py"))._repr_html_()
     found = html5lib.parseFragment(html, namespaceHTMLElements=False)
     tags = {element.tag for element in found.iter()}
@@ -87,7 +86,7 @@ def test_the_html_of_a_display_loads_nothing() -> None:
 need("anywidget")
 
 
-def test_the_selection_begins_at_the_first_mismatch() -> None:
+def test_the_selection_begins_at_the_first_mismatch():
     result = make_result(edits={"manual": setting((0, 0, 3, 1, 2), 0.5)})
     assert rnnviz.view(result).selection == Location(0, 0, 3, 1, 2)
     assert rnnviz.view(result, (0, 0, 1, 0, 3)).selection == Location(0, 0, 1, 0, 3)
@@ -96,7 +95,7 @@ def test_the_selection_begins_at_the_first_mismatch() -> None:
 @pytest.mark.parametrize(
     "value", [Location(1, 1, 4, 1, 3), (1, 1, 4, 1, 3), [1, 1, 4, 1, 3], np.array([1, 1, 4, 1, 3])], ids=type
 )
-def test_what_is_known_of_the_value_follows_the_selection(value) -> None:
+def test_what_is_known_of_the_value_follows_the_selection(value):
     result = with_judgment(make_result(("manual", "bug:no-h2h-bias"), num_layers=2, bidirectional=True))
     view = rnnviz.view(result)
     seen = []
@@ -132,7 +131,7 @@ def test_what_is_known_of_the_value_follows_the_selection(value) -> None:
         (None, ("Location", "five indices")),
     ],
 )
-def test_a_selection_outside_the_run_is_refused_and_names_what_is_allowed(value, words) -> None:
+def test_a_selection_outside_the_run_is_refused_and_names_what_is_allowed(value, words):
     view = rnnviz.view(make_result(lengths=[5, 2]))
     with pytest.raises(InputError) as caught:
         view.selection = value
@@ -143,14 +142,14 @@ def test_a_selection_outside_the_run_is_refused_and_names_what_is_allowed(value,
             rnnviz.view(view.run, value)
 
 
-def test_a_selection_from_the_page_is_validated_like_one_from_python() -> None:
+def test_a_selection_from_the_page_is_validated_like_one_from_python():
     view = rnnviz.view(make_result())
     view.set_state({"selection": [0, 0, 2, 1, 3]})
     assert view.selection == Location(0, 0, 2, 1, 3)
     assert view.get_state("selection") == {"selection": [0, 0, 2, 1, 3]}
 
 
-def test_samples_that_the_page_leaves_out_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_samples_that_the_page_leaves_out_are_refused(monkeypatch):
     monkeypatch.setattr(interactive_page, "LARGEST", 250_000)
     result = make_result(batch_size=200)
     view = rnnviz.view(result, (0, 0, 0, 150, 0))
@@ -162,13 +161,13 @@ def test_samples_that_the_page_leaves_out_are_refused(monkeypatch: pytest.Monkey
         rnnviz.view(result)
 
 
-def test_a_backward_network_names_its_direction() -> None:
+def test_a_backward_network_names_its_direction():
     view = rnnviz.view(make_result(reverse=True), (0, 0, 2, 0, 0))
     assert "backward" in repr(view)
     assert view.selection.backward
 
 
-def test_without_anywidget_the_sentence_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_anywidget_the_sentence_names_the_extra(monkeypatch, tmp_path):
     hide(monkeypatch, tmp_path, "anywidget")
     with pytest.raises(ModuleNotFoundError) as caught:
         rnnviz.view(make_result())

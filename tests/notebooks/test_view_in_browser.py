@@ -2,7 +2,6 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,13 @@ PLACE = "return [state.at.layer, state.at.direction, state.at.time, run.samples[
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+def page(tmp_path_factory):
     with browser(tmp_path_factory.mktemp("profile")) as opened:
         yield opened
 
 
 @pytest.fixture
-def notebook(page: Browser, tmp_path: Path) -> Browser:
+def notebook(page, tmp_path):
     result = make_result(num_layers=2, bidirectional=True, lengths=[5, 4])
     values = {"_html": view_html(result, Location(1, 0, 2, 1, 3)), "selection": [1, 0, 2, 1, 3]}
     script = b64encode(resource_path("page", "view.js").read_bytes()).decode()
@@ -70,7 +69,7 @@ def until_in_frame(page: Browser, script: str, expected: Any) -> None:
         page.enter_frame(None)
 
 
-def test_a_value_chosen_in_the_page_is_the_selection_of_the_model(notebook: Browser) -> None:
+def test_a_value_chosen_in_the_page_is_the_selection_of_the_model(notebook):
     until_in_frame(notebook, PLACE, [1, 0, 2, 1, 3])
     assert notebook.run("return window.saved;") == []
     left, top = notebook.run("const r = document.querySelector('iframe').getBoundingClientRect(); return [r.x, r.y];")
@@ -86,13 +85,13 @@ def test_a_value_chosen_in_the_page_is_the_selection_of_the_model(notebook: Brow
     until(notebook, "return window.saved;", [[0, 1, 1, 1, 2], [0, 1, 1, 0, 2]])
 
 
-def test_a_selection_of_the_model_is_shown_in_the_page(notebook: Browser) -> None:
+def test_a_selection_of_the_model_is_shown_in_the_page(notebook):
     notebook.run("model.set('selection', [0, 1, 4, 0, 1]);")
     until_in_frame(notebook, PLACE, [0, 1, 4, 0, 1])
     assert in_frame(notebook, "return byId('place').textContent;") == "Layer 0, backward, t = 4, sample 0, unit 1"
 
 
-def test_the_page_is_not_sent_its_own_choice_when_it_may_have_a_later_one(notebook: Browser) -> None:
+def test_the_page_is_not_sent_its_own_choice_when_it_may_have_a_later_one(notebook):
     in_frame(notebook, "window.got = []; window.addEventListener('message', ({ data }) => got.push(data));")
     in_frame(notebook, "select({ time: 3 }); select({ time: 0 }); select({ time: 1 });")
     until(notebook, "return model.get('selection');", [1, 0, 1, 1, 3])
@@ -101,7 +100,7 @@ def test_the_page_is_not_sent_its_own_choice_when_it_may_have_a_later_one(notebo
     assert in_frame(notebook, "return got.length;") == 1
 
 
-def test_the_page_takes_the_selection_again_when_the_notebook_loads_it_again(notebook: Browser) -> None:
+def test_the_page_takes_the_selection_again_when_the_notebook_loads_it_again(notebook):
     notebook.run("model.set('selection', [0, 0, 3, 0, 1]);")
     notebook.run("const cell = document.getElementById('output'); cell.remove(); document.body.append(cell);")
     until(notebook, "return window.loaded;", 2)
@@ -112,7 +111,7 @@ def test_the_page_takes_the_selection_again_when_the_notebook_loads_it_again(not
     assert notebook.run("return model.get('selection');") == [1, 1, 1, 1, 1]
 
 
-def test_the_page_has_the_colors_of_the_notebook_and_leaves_it_focus_and_wheel(notebook: Browser) -> None:
+def test_the_page_has_the_colors_of_the_notebook_and_leaves_it_focus_and_wheel(notebook):
     until_in_frame(notebook, THEME, "dark")
     notebook.run("document.body.className = '';")
     until_in_frame(notebook, THEME, "light")
@@ -128,7 +127,7 @@ def test_the_page_has_the_colors_of_the_notebook_and_leaves_it_focus_and_wheel(n
 @pytest.mark.parametrize(
     "message", [None, 3, "dark", {"selection": [0]}, {"selection": [0, 0, "1", 0, 0]}, {"selection": 1}]
 )
-def test_messages_that_are_not_for_the_page_change_nothing(notebook: Browser, message: Any) -> None:
+def test_messages_that_are_not_for_the_page_change_nothing(notebook, message):
     until_in_frame(notebook, THEME, "dark")
     send = "document.querySelector('iframe').contentWindow.postMessage(arguments[0], '*');"
     notebook.run(send, message)

@@ -29,7 +29,7 @@ HOME = "https://example.org/someone/rnnviz"
 
 
 @pytest.fixture(scope="module")
-def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def prefix(tmp_path_factory):
     """The files that the script installs, with a home."""
     folder = tmp_path_factory.mktemp("usr")
     environment = os.environ | {"RNNVIZ_HOME_URL": HOME, "SOURCE_DATE_EPOCH": "1770076800"}
@@ -55,13 +55,13 @@ def keys(desktop: str) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_the_script_installs_the_same_files_byte_for_byte(prefix: Path) -> None:
+def test_the_script_installs_the_same_files_byte_for_byte(prefix):
     for name, content in desktop_files(DAY, HOME).items():
         assert (prefix / name).read_bytes() == content, name
 
 
 @pytest.mark.slow
-def test_the_desktop_entry_is_valid_and_names_a_command_and_an_icon_that_there_are(prefix: Path) -> None:
+def test_the_desktop_entry_is_valid_and_names_a_command_and_an_icon_that_there_are(prefix):
     path = prefix / "share/applications/rnnviz.desktop"
     assert output_of("desktop-file-validate", path) == ""
     entry = keys(path.read_text(encoding="utf-8"))
@@ -70,7 +70,7 @@ def test_the_desktop_entry_is_valid_and_names_a_command_and_an_icon_that_there_a
 
 
 @pytest.mark.parametrize("home", [HOME, None], ids=["with-a-home", "without"])
-def test_the_metainfo_is_valid(tmp_path: Path, home: str | None) -> None:
+def test_the_metainfo_is_valid(tmp_path, home):
     path = tmp_path / f"{metainfo.ID}.metainfo.xml"
     path.write_text(metainfo.metainfo(DAY, home), encoding="utf-8")
     if home is None:
@@ -82,7 +82,7 @@ def test_the_metainfo_is_valid(tmp_path: Path, home: str | None) -> None:
         output_of("appstreamcli", "validate", "--no-net", "--pedantic", path)
 
 
-def test_the_pictures_of_the_software_centre_are_in_the_tree() -> None:
+def test_the_pictures_of_the_software_centre_are_in_the_tree():
     images = [str(image.text) for image in ET.fromstring(metainfo.metainfo(DAY, HOME)).iter("image")]
     start = f"{HOME}/raw/v{__version__}/"
     assert len(images) >= 2
@@ -91,7 +91,7 @@ def test_the_pictures_of_the_software_centre_are_in_the_tree() -> None:
         assert (ROOT / image.removeprefix(start)).is_file()
 
 
-def test_releases_are_those_of_the_changelog_with_their_changes() -> None:
+def test_releases_are_those_of_the_changelog_with_their_changes():
     changelog = (
         "# Changelog\n\n## [Unreleased]\n\n### Added\n\n- A thing to come. More of it.\n\n"
         "## [0.2.0] - 2025-05-06\n\n### Fixed\n\n- `.npz` files of\n  two arrays. They were not read.\n- Another.\n\n"
@@ -106,9 +106,7 @@ def test_releases_are_those_of_the_changelog_with_their_changes() -> None:
     ]
 
 
-def test_every_type_that_the_desktop_entry_opens_is_declared_and_belongs_to_an_ending_that_is_read(
-    prefix: Path,
-) -> None:
+def test_every_type_that_the_desktop_entry_opens_is_declared_and_belongs_to_an_ending_that_is_read(prefix):
     space = {"m": "http://www.freedesktop.org/standards/shared-mime-info"}
     declared = {
         str(kind.get("type")): str(glob.get("pattern")).removeprefix("*")
@@ -123,7 +121,7 @@ def test_every_type_that_the_desktop_entry_opens_is_declared_and_belongs_to_an_e
     assert [kind.text for kind in provided] == opened
 
 
-def test_a_system_recognizes_the_files_by_their_endings(prefix: Path, tmp_path: Path) -> None:
+def test_a_system_recognizes_the_files_by_their_endings(prefix, tmp_path):
     shutil.copytree(prefix / "share/mime", tmp_path / "mime")
     output_of("update-mime-database", tmp_path / "mime")
     globs = (tmp_path / "mime/globs2").read_text(encoding="utf-8").split()
@@ -131,7 +129,7 @@ def test_a_system_recognizes_the_files_by_their_endings(prefix: Path, tmp_path: 
         assert line in globs
 
 
-def test_icons_of_every_size_are_drawn_from_the_one_picture(prefix: Path) -> None:
+def test_icons_of_every_size_are_drawn_from_the_one_picture(prefix):
     assert {16, 32, 48, 128, 256, 512} <= set(program_icon.SIZES)
     large = QImage(str(prefix / "share/icons/hicolor/512x512/apps/rnnviz.png"))
     for size in program_icon.SIZES:
@@ -144,9 +142,7 @@ def test_icons_of_every_size_are_drawn_from_the_one_picture(prefix: Path) -> Non
     assert (prefix / "share/icons/hicolor/scalable/apps/rnnviz.svg").read_bytes() == program_icon.SVG.read_bytes()
 
 
-def test_the_manual_page_is_valid_and_documents_every_command_option_and_exit_code(
-    prefix: Path, tmp_path: Path
-) -> None:
+def test_the_manual_page_is_valid_and_documents_every_command_option_and_exit_code(prefix, tmp_path):
     page = gzip.decompress((prefix / "share/man/man1/rnnviz.1.gz").read_bytes()).decode()
     assert page == manual_page(DAY)
     plain = re.sub(r"\\f[BIR]", "", page).replace(r"\-", "-")

@@ -34,9 +34,7 @@ def find(*folders: Path) -> subprocess.CompletedProcess[str]:
     ("first", "wanted"),
     [(("python3.12", 0), "python3.11"), (("python3.13", 5), "python3.12"), (("python3.13", 5), "python3")],
 )
-def test_a_python_with_gluon_is_preferred_wherever_it_is_and_3_11_to_others(
-    tmp_path: Path, first: tuple[str, int], wanted: str
-) -> None:
+def test_a_python_with_gluon_is_preferred_wherever_it_is_and_3_11_to_others(tmp_path, first, wanted):
     fallback_engine(tmp_path / "a", *first)
     path = fallback_engine(tmp_path / "b", wanted, 0)
     answer = find(tmp_path / "a", tmp_path / "b")
@@ -44,7 +42,7 @@ def test_a_python_with_gluon_is_preferred_wherever_it_is_and_3_11_to_others(
 
 
 @pytest.mark.parametrize("name", ["python3.13", "python3.14", "python3"])
-def test_a_python_without_gluon_will_do_and_a_line_says_so(tmp_path: Path, name: str) -> None:
+def test_a_python_without_gluon_will_do_and_a_line_says_so(tmp_path, name):
     fallback_engine(tmp_path, "python3.12", 4)
     wanted = fallback_engine(tmp_path, name, 5)
     answer = find(tmp_path)
@@ -54,7 +52,7 @@ def test_a_python_without_gluon_will_do_and_a_line_says_so(tmp_path: Path, name:
     )
 
 
-def test_a_python_that_does_not_run_is_passed_over_for_one_behind_it(tmp_path: Path) -> None:
+def test_a_python_that_does_not_run_is_passed_over_for_one_behind_it(tmp_path):
     fallback_engine(tmp_path / "shims", "python3.11", 127)
     fallback_engine(tmp_path / "shims", "python3.12", 127)
     wanted = fallback_engine(tmp_path / "real", "python3.12", 0)
@@ -62,7 +60,7 @@ def test_a_python_that_does_not_run_is_passed_over_for_one_behind_it(tmp_path: P
 
 
 @pytest.mark.parametrize("versions", [(), ("python3",)], ids=["none", "of-another-version"])
-def test_a_missing_python_is_a_sentence(tmp_path: Path, versions: tuple[str, ...]) -> None:
+def test_a_missing_python_is_a_sentence(tmp_path, versions):
     for version in versions:
         fallback_engine(tmp_path, version, 3)
     answer = find(tmp_path)
@@ -71,7 +69,7 @@ def test_a_missing_python_is_a_sentence(tmp_path: Path, versions: tuple[str, ...
     assert answer.stderr == "rnnviz needs Python 3.11, 3.12, 3.13 or 3.14, and none of them was found to run.\n"
 
 
-def test_a_python_without_venv_is_named_with_the_package_that_brings_it(tmp_path: Path) -> None:
+def test_a_python_without_venv_is_named_with_the_package_that_brings_it(tmp_path):
     python = fallback_engine(tmp_path, "python3.11", 4)
     answer = find(tmp_path)
     assert answer.returncode == 1
@@ -80,6 +78,6 @@ def test_a_python_without_venv_is_named_with_the_package_that_brings_it(tmp_path
     )
 
 
-def test_a_real_python_answers_the_question(tmp_path: Path) -> None:
+def test_a_real_python_answers_the_question(tmp_path):
     (tmp_path / "python3.11").symlink_to(sys.executable)
     assert find(tmp_path).stdout == f"{tmp_path / 'python3.11'}\n"

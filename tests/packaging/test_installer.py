@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
 
@@ -35,7 +34,7 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def clean(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CleanSystem]:
+def clean(tmp_path_factory):
     """The clean system, made while the installers are."""
     system = CleanSystem(tmp_path_factory.mktemp("clean") / "root")
     if why_not() is None:
@@ -45,7 +44,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CleanSystem]:
 
 
 @pytest.fixture(scope="module")
-def made(clean: CleanSystem) -> dict[str, Path]:
+def made(clean):
     """The files that `make installer` leaves in `dist`, by kind."""
     shutil.rmtree(DIST, ignore_errors=True)
     environ = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL")}
@@ -59,7 +58,7 @@ def made(clean: CleanSystem) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def installed(made: dict[str, Path], clean: CleanSystem) -> Iterator[CleanSystem]:
+def installed(made, clean):
     """The clean system with the .deb installed; its teardown holds that removing it leaves no trace."""
     reason = why_not()
     if reason is not None:
@@ -80,7 +79,7 @@ def installed(made: dict[str, Path], clean: CleanSystem) -> Iterator[CleanSystem
 
 
 @pytest.fixture(scope="module")
-def lesson(installed: CleanSystem) -> Path:
+def lesson(installed):
     """A lesson's config in the person's home, as the installed program prints it."""
     path = installed.root / HOME / "lesson.toml"
     path.write_text(installed.run("rnnviz", "config", LESSON).stdout, encoding="utf-8")
@@ -91,13 +90,13 @@ _EXPORTS = ("--csv", "values.csv", "--png", "picture.png", "--quiet")
 
 
 @pytest.fixture(scope="module")
-def exported(installed: CleanSystem, lesson: Path) -> Path:
+def exported(installed, lesson):
     """The person's home, with what the installed program exported of the lesson's run."""
     installed.run("rnnviz", "run", lesson.name, *_EXPORTS)
     return installed.root / HOME
 
 
-def test_the_checksums_are_those_of_the_files(made: dict[str, Path]) -> None:
+def test_the_checksums_are_those_of_the_files(made):
     listed = dict(reversed(line.split()) for line in made["SHA256SUMS"].read_text().splitlines())
     assert set(listed) == {path.name for path in made.values()} - {"SHA256SUMS"}
     for name, digest in listed.items():
@@ -105,7 +104,7 @@ def test_the_checksums_are_those_of_the_files(made: dict[str, Path]) -> None:
             assert hashlib.file_digest(file, "sha256").hexdigest() == digest, name
 
 
-def test_the_bill_of_materials_lists_every_package_with_its_version_and_licence(made: dict[str, Path]) -> None:
+def test_the_bill_of_materials_lists_every_package_with_its_version_and_licence(made):
     bill = json.loads(made[".cdx.json"].read_text(encoding="utf-8"))
     assert (bill["bomFormat"], bill["metadata"]["component"]["version"]) == ("CycloneDX", __version__)
     parts = {part["name"]: part for part in bill["components"]}
@@ -118,7 +117,7 @@ def test_the_bill_of_materials_lists_every_package_with_its_version_and_licence(
     assert not {"torch", "pytest", "distributed"} & set(parts)
 
 
-def test_the_archive_holds_the_licence_of_every_part_and_nothing_unused(made: dict[str, Path]) -> None:
+def test_the_archive_holds_the_licence_of_every_part_and_nothing_unused(made):
     with tarfile.open(made[".tar.gz"]) as archive:
         names = archive.getnames()
     texts = ("mxnet/LICENSE", "pyside6-essentials/LGPL-3.0.txt", "python/LICENSE.txt", "numpy/LICENSE.txt")
@@ -128,8 +127,8 @@ def test_the_archive_holds_the_licence_of_every_part_and_nothing_unused(made: di
     assert not [name for name in names if name.endswith((".h", ".pyi")) or any(word in name for word in unused)]
 
 
-def test_the_rpm_names_its_requirements_and_puts_the_program_on_the_path(made: dict[str, Path]) -> None:
-    def query(what: str) -> list[str]:
+def test_the_rpm_names_its_requirements_and_puts_the_program_on_the_path(made):
+    def query(what):
         command = ["rpm", "--query", f"--{what}", "--package", str(made[".rpm"])]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
 
@@ -138,16 +137,14 @@ def test_the_rpm_names_its_requirements_and_puts_the_program_on_the_path(made: d
     assert not [line for line in query("requires") if "gtk" in line]
 
 
-def test_doctor_finds_its_engines_on_the_clean_system(installed: CleanSystem) -> None:
+def test_doctor_finds_its_engines_on_the_clean_system(installed):
     said = installed.run("rnnviz", "doctor").stdout
     assert f"rnnviz: {__version__}" in said
     for engine in ("gluon", "manual", "onnx"):
         assert f"  {engine}: available" in said
 
 
-def test_an_installed_run_writes_the_same_files_as_the_source_tree(
-    exported: Path, lesson: Path, tmp_path: Path
-) -> None:
+def test_an_installed_run_writes_the_same_files_as_the_source_tree(exported, lesson, tmp_path):
     # Only the fonts that the clean system has, so that the pictures can be the same.
     fonts = tmp_path / "fonts.conf"
     folder = "/usr/share/fonts/truetype/dejavu"
@@ -164,17 +161,17 @@ def test_an_installed_run_writes_the_same_files_as_the_source_tree(
     assert theirs.convertToFormat(QImage.Format.Format_RGB32) == ours.convertToFormat(QImage.Format.Format_RGB32)
 
 
-def test_the_window_opens_there_runs_the_lesson_and_obeys(installed: CleanSystem, exported: Path) -> None:
+def test_the_window_opens_there_runs_the_lesson_and_obeys(installed, exported):
     with virtual_screen("1280x800x24") as display:
         window = installed.start("rnnviz", "lesson.toml", display=display)
         try:
             environ = {**os.environ, "DISPLAY": display}
 
-            def press(*words: str) -> str:
+            def press(*words):
                 done = subprocess.run(["xdotool", *words], env=environ, capture_output=True, text=True, timeout=90)
                 return done.stdout.strip()
 
-            def copied() -> list[str]:
+            def copied():
                 press("key", "ctrl+c")
                 command = ["timeout", "2", "xclip", "-out", "-selection", "clipboard"]
                 return subprocess.run(command, env=environ, capture_output=True, text=True).stdout.splitlines()

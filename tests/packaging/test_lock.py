@@ -27,7 +27,7 @@ def pins(text: str) -> list[tuple[Requirement, list[str]]]:
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_every_pin_is_exact_and_has_hashes(name: str) -> None:
+def test_every_pin_is_exact_and_has_hashes(name):
     found = pins(read(name))
     assert len(found) > 20
     for requirement, hashes in found:
@@ -37,14 +37,14 @@ def test_every_pin_is_exact_and_has_hashes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_no_address_and_no_path_is_in_it(name: str) -> None:
+def test_no_address_and_no_path_is_in_it(name):
     for line in read(name).splitlines():
         text = re.sub(r"sha256:[0-9a-f]+", "", line)
         assert "://" not in text
         assert not re.search(r"(^|\s)(/|file:|-i\b|-f\b|--(extra-)?index|--find-links)", text)
 
 
-def test_the_lock_is_that_of_the_declared_dependencies() -> None:
+def test_the_lock_is_that_of_the_declared_dependencies():
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     extras, groups = pyproject["project"]["optional-dependencies"], pyproject["dependency-groups"]
     runtime = [*pyproject["project"]["dependencies"], *extras["window"], *extras["onnx"], *extras["gluon"]]
@@ -76,7 +76,7 @@ def test_the_lock_is_that_of_the_declared_dependencies() -> None:
         ("win32", "ARM64", False),
     ],
 )
-def test_numpy_1_is_taken_where_mxnet_is(system: str, machine: str, with_mxnet: bool, python: str) -> None:
+def test_numpy_1_is_taken_where_mxnet_is(system, machine, with_mxnet, python):
     there = {
         "sys_platform": system,
         "platform_machine": machine,
@@ -94,7 +94,7 @@ def test_numpy_1_is_taken_where_mxnet_is(system: str, machine: str, with_mxnet: 
     assert (chosen["pyside6-essentials"] == "6.9.3") == (python == "3.11")
 
 
-def test_the_runtime_lock_is_part_of_the_other_locks() -> None:
+def test_the_runtime_lock_is_part_of_the_other_locks():
     runtime, development, build = ({(pin.name, str(pin.specifier)) for pin, _ in pins(read(name))} for name in LOCKS)
     assert runtime < development
     assert runtime < build

@@ -34,7 +34,7 @@ CASES = [("windows", "3.14"), ("mac-arm64", "3.11")]
 
 
 @pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> None:
+def index(tmp_path_factory):
     folder = tmp_path_factory.mktemp("index")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--no-deps", "--retries", "0"]
     answer = subprocess.run(
@@ -45,13 +45,11 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(scope="module")
-def answers(
-    index: None, wheel: Path, tmp_path_factory: pytest.TempPathFactory
-) -> dict[tuple[str, str], subprocess.CompletedProcess[str]]:
+def answers(index, wheel, tmp_path_factory):
     """The output of pip on each system with each Python, run in parallel, as it mostly waits for the index."""
     target = tmp_path_factory.mktemp("target")
 
-    def ask(case: tuple[str, str]) -> subprocess.CompletedProcess[str]:
+    def ask(case):
         system, python = case
         tags, environment = SYSTEMS[system]
         environment = environment | {"python_version": python, "python_full_version": f"{python}.0"}
@@ -66,9 +64,7 @@ def answers(
 
 
 @pytest.mark.parametrize(("system", "python"), CASES)
-def test_the_wheel_installs_without_mxnet_where_there_is_none(
-    answers: dict[tuple[str, str], subprocess.CompletedProcess[str]], system: str, python: str
-) -> None:
+def test_the_wheel_installs_without_mxnet_where_there_is_none(answers, system, python):
     answer = answers[system, python]
     assert answer.returncode == 0, answer.stderr
     installed = {

@@ -1,6 +1,5 @@
 """The icons of Windows and macOS: files that hold the one picture in every size."""
 
-from pathlib import Path
 from struct import unpack_from
 
 import program_icon
@@ -14,7 +13,7 @@ def is_the_picture(image: QImage, size: int) -> bool:
     return image.size().toTuple() == (size, size) and image.pixelColor(0, 0).alpha() == 0 and node.blue() > 150
 
 
-def test_an_ico_is_a_directory_of_pngs_that_fill_it() -> None:
+def test_an_ico_is_a_directory_of_pngs_that_fill_it():
     content = program_icon.ico()
     reserved, kind, count = unpack_from("<HHH", content)
     assert (reserved, kind) == (0, 1)
@@ -30,7 +29,7 @@ def test_an_ico_is_a_directory_of_pngs_that_fill_it() -> None:
     assert {16, 32, 48, 256} <= set(sizes)
 
 
-def test_an_icns_is_pieces_of_pngs_that_fill_it() -> None:
+def test_an_icns_is_pieces_of_pngs_that_fill_it():
     content = program_icon.icns()
     magic, length = unpack_from(">4sI", content)
     assert (magic, length) == (b"icns", len(content))
@@ -46,7 +45,7 @@ def test_an_icns_is_pieces_of_pngs_that_fill_it() -> None:
 
 
 @pytest.mark.qt_log_ignore("Cannot read file")
-def test_a_picture_that_is_none_is_named(tmp_path: Path) -> None:
+def test_a_picture_that_is_none_is_named(tmp_path):
     (tmp_path / "broken.svg").write_text("<svg", encoding="utf-8")
     with pytest.raises(ValueError, match=r"broken\.svg is not an SVG"):
         program_icon.png(16, tmp_path / "broken.svg")

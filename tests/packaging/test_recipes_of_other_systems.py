@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -35,7 +34,7 @@ class Made:
 
 
 @pytest.fixture
-def evaluate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], dict[str, list[Made]]]:
+def evaluate(monkeypatch, tmp_path):
     """Runs the spec as PyInstaller would on a system, and returns what it makes by the functions that it calls."""
     if sys.version_info < (3, 13):
         need("mxnet")
@@ -50,11 +49,11 @@ def evaluate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str],
     monkeypatch.setitem(sys.modules, "PyInstaller.utils.hooks", hooks)
     monkeypatch.setattr(sys, "path", list(sys.path))
 
-    def evaluate(system: str) -> dict[str, list[Made]]:
+    def evaluate(system):
         made: dict[str, list[Made]] = {name: [] for name in ("Analysis", "PYZ", "EXE", "COLLECT", "BUNDLE")}
 
-        def maker(name: str) -> Callable[..., Made]:
-            def make(*parts: Any, **options: Any) -> Made:
+        def maker(name):
+            def make(*parts, **options):
                 made[name].append(Made(*parts, **options))
                 return made[name][-1]
 
@@ -71,9 +70,7 @@ def evaluate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str],
     return evaluate
 
 
-def test_the_spec_builds_one_program_on_linux_and_one_without_a_console_on_windows(
-    evaluate: Callable[[str], dict[str, list[Made]]],
-) -> None:
+def test_the_spec_builds_one_program_on_linux_and_one_without_a_console_on_windows(evaluate):
     made = evaluate("linux")
     (program,), (folder,) = made["EXE"], made["COLLECT"]
     assert (program.options["name"], program.options["icon"], made["BUNDLE"]) == ("rnnviz", None, [])
@@ -88,9 +85,7 @@ def test_the_spec_builds_one_program_on_linux_and_one_without_a_console_on_windo
     assert (made["COLLECT"][0].parts[:2], made["BUNDLE"]) == (tuple(made["EXE"]), [])
 
 
-def test_on_macos_the_spec_builds_an_application_that_opens_the_programs_files(
-    evaluate: Callable[[str], dict[str, list[Made]]],
-) -> None:
+def test_on_macos_the_spec_builds_an_application_that_opens_the_programs_files(evaluate):
     made = evaluate("darwin")
     (application,) = made["BUNDLE"]
     assert application.parts == (made["COLLECT"][0],)
@@ -109,7 +104,7 @@ def test_on_macos_the_spec_builds_an_application_that_opens_the_programs_files(
 
 
 @needs("shellcheck")
-def test_the_shell_scripts_are_clean() -> None:
+def test_the_shell_scripts_are_clean():
     scripts = [PACKAGING / "macos" / "build.sh", PACKAGING / "find-python"]
     answer = subprocess.run(["shellcheck", *scripts], capture_output=True, text=True, timeout=60)
     assert answer.returncode == 0, answer.stdout
@@ -117,7 +112,7 @@ def test_the_shell_scripts_are_clean() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the scripts are for the other systems")
 @pytest.mark.parametrize("command", [["/bin/sh", "macos/build.sh"], [sys.executable, "windows/build.py"]])
-def test_on_another_system_a_script_is_refused_and_changes_nothing(command: list[str]) -> None:
+def test_on_another_system_a_script_is_refused_and_changes_nothing(command):
     program, script = command
     answer = subprocess.run([program, PACKAGING / script], capture_output=True, text=True, timeout=60)
     assert answer.returncode == 1
@@ -160,7 +155,7 @@ def entry(line: str) -> dict[str, str]:
     return {name: value[1:-1].replace('""', '"') if value.startswith('"') else value for name, value in parts}
 
 
-def test_the_windows_installer_has_every_section_with_its_required_keys() -> None:
+def test_the_windows_installer_has_every_section_with_its_required_keys():
     sections = iss()
     assert set(sections) == {"", "Code", *SECTIONS}
     setup = dict(line.split("=", 1) for line in sections["Setup"])
@@ -174,7 +169,7 @@ def test_the_windows_installer_has_every_section_with_its_required_keys() -> Non
             assert told.get("Tasks", "path") in tasks
 
 
-def test_the_windows_installer_takes_its_files_from_the_build_and_the_tree() -> None:
+def test_the_windows_installer_takes_its_files_from_the_build_and_the_tree():
     text = (PACKAGING / "windows" / "rnnviz.iss").read_text(encoding="utf-8")
     build = (PACKAGING / "windows" / "build.py").read_text(encoding="utf-8")
     paths = {path.replace("\\", "/") for path in re.findall(r"\{#Root\}\\([\w\\.*]+)", text)}
@@ -195,7 +190,7 @@ def workflow(name: str) -> dict[Any, Any]:
     return found
 
 
-def test_the_release_builds_on_all_three_systems_before_it_is_drafted() -> None:
+def test_the_release_builds_on_all_three_systems_before_it_is_drafted():
     release = workflow("release")
     jobs = release["jobs"]
     assert set(jobs["draft"]["needs"]) == set(jobs) - {"draft"} == {"linux", "windows", "macos"}
@@ -203,7 +198,7 @@ def test_the_release_builds_on_all_three_systems_before_it_is_drafted() -> None:
     assert max(job["timeout-minutes"] for job in jobs.values()) <= 60
 
 
-def test_every_action_is_pinned_to_a_commit_with_its_version() -> None:
+def test_every_action_is_pinned_to_a_commit_with_its_version():
     files = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
     text = "".join(path.read_text(encoding="utf-8") for path in files)
     uses = re.findall(r"uses: (.*)$", text, re.MULTILINE)
@@ -216,7 +211,7 @@ def test_every_action_is_pinned_to_a_commit_with_its_version() -> None:
     assert set(re.findall(r"https?://([^/\s]+)", text)) == set()
 
 
-def test_the_wheel_is_tested_on_every_system_and_python() -> None:
+def test_the_wheel_is_tested_on_every_system_and_python():
     (job,) = workflow("test")["jobs"].values()
     tried = {(row["system"].partition("-")[0], row["python"]) for row in job["strategy"]["matrix"]["include"]}
     assert {system for system, _ in tried} == {"ubuntu", "windows", "macos"}

@@ -11,7 +11,7 @@ from rnnviz.io.model_formats.formats import open_model
 SAMPLE = "models", "sample-lstm.safetensors"
 
 
-def test_the_script_creates_the_file_that_is_shipped() -> None:
+def test_the_script_creates_the_file_that_is_shipped():
     made = sample_model.lstm_weights("", sample_model.INPUT_SIZE, sample_model.HIDDEN_SIZE, sample_model.LAYERS)
     shipped = load_file(str(resource_path(*SAMPLE)))
     assert set(made) == set(shipped)
@@ -20,7 +20,7 @@ def test_the_script_creates_the_file_that_is_shipped() -> None:
         assert np.all(values != 0.0), name
 
 
-def test_pytorch_loads_it_and_the_program_finds_one_lstm() -> None:
+def test_pytorch_loads_it_and_the_program_finds_one_lstm():
     [entry] = open_model(resource_path(*SAMPLE)).entries
     assert (entry.cell, entry.input_size, entry.hidden_size, entry.num_layers) == ("lstm", 8, 6, 2)
     torch = pytest.importorskip("torch")

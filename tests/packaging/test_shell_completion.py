@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from manual_page import options
@@ -31,14 +30,14 @@ Complete = Callable[..., list[set[str]]]
 
 
 @pytest.fixture
-def complete(tmp_path: Path) -> Complete:
+def complete(tmp_path):
     """The completions at the end of each line, in a folder of a few files, all from one bash."""
     (tmp_path / "rnnviz.bash").write_text(completion(), encoding="utf-8")
     for name in ("net.toml", "model.onnx", "weights.NPZ", "golden.npz", "mine.py", "notes.txt", "saved.rnnviz"):
         (tmp_path / name).touch()
     (tmp_path / "folder").mkdir()
 
-    def complete(*lines: str) -> list[set[str]]:
+    def complete(*lines):
         answer = subprocess.run(
             [str(BASH), "--norc", "-c", _ASK],
             cwd=tmp_path,
@@ -55,7 +54,7 @@ def complete(tmp_path: Path) -> Complete:
     return complete
 
 
-def test_every_command_and_every_option_is_completed(complete: Complete) -> None:
+def test_every_command_and_every_option_is_completed(complete):
     commands = command_parsers()
     parsers = {"": window_parser(), **commands}
     first, *told = complete("rnnviz ", *(f"rnnviz {name} -".replace("  ", " ") for name in parsers))
@@ -64,7 +63,7 @@ def test_every_command_and_every_option_is_completed(complete: Complete) -> None
         assert words == {word for action in parser._actions for word in action.option_strings}, name
 
 
-def test_matches_of_a_prefix_are_offered(complete: Complete) -> None:
+def test_matches_of_a_prefix_are_offered(complete):
     assert complete("rnnviz con", "rnnviz run --re", "rnnviz run net.toml --audit f") == [
         {"config", "convert"},
         {"--report", "--reference"},
@@ -72,7 +71,7 @@ def test_matches_of_a_prefix_are_offered(complete: Complete) -> None:
     ]
 
 
-def test_choices_are_those_of_the_parsers(complete: Complete) -> None:
+def test_choices_are_those_of_the_parsers(complete):
     for name, parser in command_parsers().items():
         for action in options(parser):
             if action.option_strings and action.choices is not None:
@@ -80,7 +79,7 @@ def test_choices_are_those_of_the_parsers(complete: Complete) -> None:
                 assert told == set(action.choices)
 
 
-def test_files_are_those_that_the_command_reads_and_lessons_are_offered_by_name(complete: Complete) -> None:
+def test_files_are_those_that_the_command_reads_and_lessons_are_offered_by_name(complete):
     model = {"model.onnx", "weights.NPZ", "golden.npz", "folder"}
     expected = {
         "rnnviz run ": {"net.toml", "folder"},
@@ -95,7 +94,7 @@ def test_files_are_those_that_the_command_reads_and_lessons_are_offered_by_name(
     assert complete(*expected) == list(expected.values())
 
 
-def test_engines_are_offered_one_after_the_other_and_none_twice(complete: Complete) -> None:
+def test_engines_are_offered_one_after_the_other_and_none_twice(complete):
     every, second, reference = complete(
         "rnnviz run net.toml --engines ", "rnnviz run net.toml --engines gluon,", "rnnviz run net.toml --reference g"
     )
@@ -107,7 +106,7 @@ def test_engines_are_offered_one_after_the_other_and_none_twice(complete: Comple
 
 @pytest.mark.slow
 @needs("shellcheck")
-def test_the_script_is_clean() -> None:
+def test_the_script_is_clean():
     answer = subprocess.run(
         ["shellcheck", "--shell=bash", "-"], input=completion(), capture_output=True, text=True, timeout=60
     )

@@ -35,7 +35,7 @@ def environment_of(wheel: Path, folder: Path) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="module")
-def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def scripts(wheel, tmp_path_factory):
     """The scripts folder of a fresh environment that holds the built wheel and, of this one, only the dependencies."""
     bin_folder, site = environment_of(wheel, tmp_path_factory.mktemp("wheel"))
     # A folder named in a .pth file is searched for packages, but the .pth files in it are not read. So the dependencies
@@ -62,7 +62,7 @@ def base_distributions() -> list[Distribution]:
 
 
 @pytest.fixture(scope="module")
-def base(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def base(wheel, tmp_path_factory):
     """As `scripts`, but of the dependencies those alone that belong to no extra."""
     bin_folder, site = environment_of(wheel, tmp_path_factory.mktemp("base"))
     for package in base_distributions():
@@ -72,7 +72,7 @@ def base(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a right there that few have")
-def test_the_base_computes_and_names_each_extra_that_is_missing(base: Path, tmp_path: Path) -> None:
+def test_the_base_computes_and_names_each_extra_that_is_missing(base, tmp_path):
     here = caller(base, tmp_path)
     model = ROOT / "resources" / "models" / "sample-lstm.safetensors"
     packages = [package for extra in EXTRAS.values() for package in extra]
@@ -93,13 +93,13 @@ def test_the_base_computes_and_names_each_extra_that_is_missing(base: Path, tmp_
     assert 'pip install "rnnviz[window]"' in window.stderr
 
 
-def test_the_base_takes_at_most_250_megabytes(wheel: Path) -> None:
+def test_the_base_takes_at_most_250_megabytes(wheel):
     files = [Path(str(file.locate())) for package in base_distributions() for file in package.files or ()]
     assert wheel.stat().st_size + sum(path.stat().st_size for path in files if path.is_file()) < 250e6
 
 
 @pytest.fixture
-def run(scripts: Path, tmp_path: Path) -> Run:
+def run(scripts, tmp_path):
     return caller(scripts, tmp_path)
 
 
@@ -114,14 +114,14 @@ def caller(scripts: Path, folder: Path) -> Run:
     return run
 
 
-def test_the_program_is_imported_from_the_wheel(run: Run, scripts: Path) -> None:
+def test_the_program_is_imported_from_the_wheel(run, scripts):
     answer = run("python", "-c", "import rnnviz; print(rnnviz.__file__, rnnviz.__version__)")
     file, version = answer.stdout.split()
     assert Path(file).is_relative_to(scripts.parent)
     assert version == __import__("rnnviz").__version__
 
 
-def test_everything_in_resources_is_in_the_wheel(run: Run) -> None:
+def test_everything_in_resources_is_in_the_wheel(run):
     answer = run("python", "-c", "from importlib.resources import files; print(files('rnnviz') / 'resources')")
     installed = Path(answer.stdout.strip())
     ours = {path.relative_to(ROOT / "resources"): path for path in (ROOT / "resources").rglob("*") if path.is_file()}
@@ -131,7 +131,7 @@ def test_everything_in_resources_is_in_the_wheel(run: Run) -> None:
 
 
 @pytest.mark.nightly
-def test_lessons_are_listed_and_every_one_is_printed(run: Run) -> None:
+def test_lessons_are_listed_and_every_one_is_printed(run):
     listing = run("rnnviz", "config")
     assert listing.returncode == 0, listing.stderr
     lessons = sorted((ROOT / "resources" / "lessons").glob("*.toml"))
@@ -143,7 +143,7 @@ def test_lessons_are_listed_and_every_one_is_printed(run: Run) -> None:
         assert answer.stdout == lesson.read_text(encoding="utf-8")
 
 
-def test_a_config_in_another_folder_runs_and_agrees(run: Run, tmp_path: Path) -> None:
+def test_a_config_in_another_folder_runs_and_agrees(run, tmp_path):
     (tmp_path / "network.toml").write_text(
         '[network]\ncell = "lstm"\ninput_size = 3\nhidden_size = 4\nnum_layers = 2\nbidirectional = true\n',
         encoding="utf-8",
@@ -157,7 +157,7 @@ def test_a_config_in_another_folder_runs_and_agrees(run: Run, tmp_path: Path) ->
     assert len(rows) == summary["elements"] + 1
 
 
-def test_a_wrong_config_ends_with_2_and_one_sentence(run: Run, tmp_path: Path) -> None:
+def test_a_wrong_config_ends_with_2_and_one_sentence(run, tmp_path):
     (tmp_path / "network.toml").write_text('[network]\ncell = "lstn"\n', encoding="utf-8")
     answer = run("rnnviz", "run", "network.toml")
     assert answer.returncode == 2

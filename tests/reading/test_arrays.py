@@ -23,7 +23,7 @@ from rnnviz.reading.arrays import (
     series_key,
     unit_series,
 )
-from rnnviz.reading.quantities import Quantity, gate_quantities
+from rnnviz.reading.quantities import gate_quantities
 from rnnviz.verify.result import RunResult
 from tests.explain.arithmetics import breakdown_at
 from tests.factories import make_result
@@ -63,7 +63,7 @@ def expected_of(result: RunResult, trace: Trace) -> dict[str, np.ndarray]:
 
 
 @given(st.data())
-def test_every_quantity_equals_the_arithmetic_of_its_step(data: st.DataObject) -> None:
+def test_every_quantity_equals_the_arithmetic_of_its_step(data):
     inputs = load_inputs(data.draw(configs()))
     trace = computed(ManualEngine(), inputs)[0]
     if data.draw(st.booleans()):
@@ -86,9 +86,7 @@ def test_every_quantity_equals_the_arithmetic_of_its_step(data: st.DataObject) -
 @pytest.mark.slow
 @pytest.mark.parametrize("values_at_a_time", nightly_except((1, 48, 1 << 20), 48))
 @pytest.mark.parametrize("cell", CELL_NAMES)
-def test_any_part_of_a_lane_is_that_of_plain_python(
-    cell: str, values_at_a_time: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_any_part_of_a_lane_is_that_of_plain_python(cell, values_at_a_time, monkeypatch):
     monkeypatch.setattr(arrays, "_BLOCK_VALUES", values_at_a_time)
     result = result_of(cell)
     reader, expected = reader_of(result), expected_of(result, result["manual"])
@@ -103,7 +101,7 @@ def test_any_part_of_a_lane_is_that_of_plain_python(
                 np.testing.assert_allclose(one, whole[layer, direction, times, 2, shown], rtol=1e-12, atol=1e-14)
 
 
-def test_nonfinite_and_huge_numbers_follow_arithmetic_without_a_warning() -> None:
+def test_nonfinite_and_huge_numbers_follow_arithmetic_without_a_warning():
     result = result_of("lstm")
     hidden = np.array(result["manual"].hidden)
     hidden[0, 0, 2, 1, 0], hidden[0, 0, 4, 1, 0] = 1e200, np.inf
@@ -115,9 +113,7 @@ def test_nonfinite_and_huge_numbers_follow_arithmetic_without_a_warning() -> Non
 
 
 @pytest.mark.parametrize("direction", [0, 1])
-def test_blocks_follow_each_other_as_large_as_is_asked_or_as_fits(
-    direction: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_blocks_follow_each_other_as_large_as_is_asked_or_as_fits(direction, monkeypatch):
     result = result_of("lstm")
     expected = expected_of(result, result["manual"])
     for length, fitting, starts in ((4, 1, [0, 4]), (None, 2 * N * H, [0, 2, 4]), (None, 1, [0, 1, 2, 3, 4, 5])):
@@ -129,7 +125,7 @@ def test_blocks_follow_each_other_as_large_as_is_asked_or_as_fits(
             np.testing.assert_allclose(joined, expected[name][1, direction], rtol=1e-12, atol=1e-14)
 
 
-def test_the_error_of_a_quantity_that_a_cell_lacks_lists_those_that_it_has() -> None:
+def test_the_error_of_a_quantity_that_a_cell_lacks_lists_those_that_it_has():
     with pytest.raises(KeyError) as refused:
         reader_of(result_of("gru")).lane(0, 0, 0, "f", slice(0, 1), slice(0, 1))
     assert refused.value.args == (
@@ -140,7 +136,7 @@ def test_the_error_of_a_quantity_that_a_cell_lacks_lists_those_that_it_has() -> 
 # Over time, and at a step
 
 
-def test_a_series_equals_its_unit_in_blocks_of_any_length(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_series_equals_its_unit_in_blocks_of_any_length(monkeypatch):
     result = result_of("lstm")
     expected = expected_of(result, result["manual"])
     for block, (layer, direction, sample, unit) in product((1, 3, 2048), [(0, 0, 2, 1), (1, 1, 1, 3), (1, 0, 0, 2)]):
@@ -154,14 +150,14 @@ def test_a_series_equals_its_unit_in_blocks_of_any_length(monkeypatch: pytest.Mo
             np.testing.assert_allclose(unit_series(result, key, range(2, 5)), found[2:5], rtol=1e-12)
 
 
-def test_a_series_is_in_the_precision_of_the_trace_and_its_work_can_be_ended() -> None:
+def test_a_series_is_in_the_precision_of_the_trace_and_its_work_can_be_ended():
     key = series_key("gluon", Location(), 1, "z")
     assert unit_series(result_of("gru", "float32"), key).dtype == np.float32
     with pytest.raises(ZeroDivisionError):
         unit_series(result_of("gru"), key, check=lambda: 1 // 0)
 
 
-def test_a_vector_at_a_place_is_computed_by_blocks_of_units_and_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_vector_at_a_place_is_computed_by_blocks_of_units_and_only_once(monkeypatch):
     monkeypatch.setattr(arrays, "_UNITS", 3)
     result = result_of("lstm")
     expected, reader = expected_of(result, result["manual"]), reader_of(result)
@@ -189,7 +185,7 @@ def with_hidden(result: RunResult, name: str, hidden: np.ndarray, cell: np.ndarr
 
 
 @pytest.mark.parametrize("quantity", ["pre_g", "c", "f"])
-def test_the_extent_of_a_small_result_covers_every_number_in_every_lane(quantity: Quantity) -> None:
+def test_the_extent_of_a_small_result_covers_every_number_in_every_lane(quantity):
     result = make_result(cell="lstm", timesteps=6, dtype="float64", **SIZES)
     for layer, direction in np.ndindex(2, 2):
         hidden = np.array(result["manual"].hidden)
@@ -208,7 +204,7 @@ def test_the_extent_of_a_small_result_covers_every_number_in_every_lane(quantity
 
 
 @pytest.fixture
-def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+def few_samples(monkeypatch):
     """In lanes of more than 6 time steps only 6 of them, 2 units and 2 samples."""
     for name, value in {"_EXACTLY": 0, "_SAMPLED_TIMES": 6, "_SAMPLED_UNITS": 2, "_SAMPLES": 2}.items():
         monkeypatch.setattr(arrays, name, value)
@@ -218,7 +214,7 @@ def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("timesteps", "times"), [(20, [0, 1, 9, 10, 18, 19]), (7, [0, 1, 2, 3, 5, 6]), (6, range(6)), (5, range(5))]
 )
-def test_the_extent_of_a_large_result_samples_both_ends_and_the_middle(timesteps: int, times: list[int]) -> None:
+def test_the_extent_of_a_large_result_samples_both_ends_and_the_middle(timesteps, times):
     result = make_result(timesteps=timesteps, dtype="float64", **SIZES)
     for (layer, direction), t, sample in product([(0, 1), (1, 0)], range(timesteps), range(3)):
         hidden = np.full(result.shape, 0.125)
@@ -230,7 +226,7 @@ def test_the_extent_of_a_large_result_samples_both_ends_and_the_middle(timesteps
 
 @pytest.mark.usefixtures("few_samples")
 @pytest.mark.parametrize("direction", [0, 1])
-def test_a_cell_state_extent_is_sampled_at_the_start_of_its_lane(direction: int) -> None:
+def test_a_cell_state_extent_is_sampled_at_the_start_of_its_lane(direction):
     result = make_result(cell="lstm", timesteps=9, dtype="float64", **SIZES)
     for t in range(9):
         cell = np.zeros(result.shape)
@@ -244,7 +240,7 @@ def test_a_cell_state_extent_is_sampled_at_the_start_of_its_lane(direction: int)
     ("largest", "reached"),
     [(0.8, 1.0), (0.8001, 2.0), (1.6, 2.0), (1.7, 5.0), (4.1, 10.0), (80.0, 100.0), (0.02, 0.05)],
 )
-def test_the_extent_is_a_round_number_a_quarter_above_the_largest(largest: float, reached: float) -> None:
+def test_the_extent_is_a_round_number_a_quarter_above_the_largest(largest, reached):
     result = make_result(cell="lstm", timesteps=9, dtype="float64", **SIZES)
     edited = with_hidden(result, "manual", result["manual"].hidden, np.full(result.shape, largest))
     assert ResultReader(edited).extent("manual", "c").largest == pytest.approx(reached, rel=1e-12)

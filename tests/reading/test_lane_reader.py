@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane
 from rnnviz.reading import lane_reader as module
 from rnnviz.reading.arrays import ResultReader
-from rnnviz.reading.lane_reader import CancelledError, LaneReader, Tile
+from rnnviz.reading.lane_reader import CancelledError, LaneReader
 from rnnviz.reading.level_of_detail import Bins, every_cell
 from rnnviz.reading.quantities import Quantity
 from rnnviz.reading.units import LaneOrders, OrderKey, UnitOrder
@@ -54,13 +53,13 @@ def level(trace: Trace) -> None:
 
 
 @pytest.fixture(scope="module")
-def result() -> RunResult:
+def result():
     compared = {"rtol": RTOL, "atol": ATOL}
     return make_result(edits={"gluon": level, "manual": spoil}, cell="lstm", compare_with=compared, **SIZES)
 
 
 @pytest.fixture(scope="module")
-def gates(result: RunResult) -> dict[str, np.ndarray]:
+def gates(result):
     """(L, D, T, N, H) by name: the candidate's, in plain Python."""
     return gates_of(result.inputs, result["manual"].hidden)
 
@@ -110,9 +109,7 @@ def pictured(cells: np.ndarray, marks: np.ndarray, width: int, height: int) -> t
 
 
 @pytest.mark.parametrize("quantity", ["value", "error_ratio", "difference", "i", "pre_g"])
-def test_cells_are_the_numbers_of_arrays_with_the_marks_of_the_comparison(
-    result: RunResult, gates: dict[str, np.ndarray], quantity: Quantity
-) -> None:
+def test_cells_are_the_numbers_of_arrays_with_the_marks_of_the_comparison(result, gates, quantity):
     times, units = slice(3, 30), slice(1, 4)
     values, marks = numbers(result, gates, LANE, quantity)
     found = reader(result, quantity).cells(LANE, times, units)
@@ -128,9 +125,7 @@ def test_cells_are_the_numbers_of_arrays_with_the_marks_of_the_comparison(
         np.testing.assert_array_equal(alone.values, found.values)
 
 
-def test_the_one_number_of_a_time_step_is_marked_if_any_of_its_vector_is(
-    result: RunResult, gates: dict[str, np.ndarray]
-) -> None:
+def test_the_one_number_of_a_time_step_is_marked_if_any_of_its_vector_is(result, gates):
     values, marks = numbers(result, gates, LANE, "value")
     found = reader(result, "norm").cells(LANE, slice(0, T), slice(0, 1))
     np.testing.assert_allclose(found.values, np.sqrt((values**2).sum(axis=0, keepdims=True)), rtol=1e-12)
@@ -138,7 +133,7 @@ def test_the_one_number_of_a_time_step_is_marked_if_any_of_its_vector_is(
     np.testing.assert_array_equal(found.marks, marks.any(axis=0, keepdims=True))
 
 
-def test_an_array_that_is_compared_has_the_marks_of_its_own_comparison(result: RunResult) -> None:
+def test_an_array_that_is_compared_has_the_marks_of_its_own_comparison(result):
     assert reader(result, "c").cells(LANE, *EVERY).marks is None
     reference, candidate = result["gluon"], result["manual"]
     c = candidate["c"].copy()
@@ -156,9 +151,7 @@ def test_an_array_that_is_compared_has_the_marks_of_its_own_comparison(result: R
     ("quantity", "units", "computed"),
     [("value", H, False), ("difference", H, False), ("g", H, True), ("change", H, True), ("norm", 1, True)],
 )
-def test_a_lane_has_a_row_for_each_unit_or_one_for_all(
-    result: RunResult, quantity: Quantity, units: int, computed: bool
-) -> None:
+def test_a_lane_has_a_row_for_each_unit_or_one_for_all(result, quantity, units, computed):
     source = reader(result, quantity)
     assert (source.shape(Lane(1)), source.computes(Lane(1))) == ((T, units), computed)
     effort = 1.0 + ResultReader(result).effort("manual", 1, quantity)
@@ -171,7 +164,7 @@ def test_a_lane_has_a_row_for_each_unit_or_one_for_all(
     assert found.marks is None
 
 
-def test_only_recorded_values_are_available_and_compared(result: RunResult) -> None:
+def test_only_recorded_values_are_available_and_compared(result):
     ends = replace(result["manual"], missing=frozenset({"h", "out"}))
     partial = replace(result, traces={**result.traces, "manual": ends})
     for quantity, recorded in (("value", 1), ("norm", 1), ("error_ratio", 1), ("difference", 1), ("change", 0)):
@@ -187,8 +180,8 @@ def test_only_recorded_values_are_available_and_compared(result: RunResult) -> N
         assert np.isnan(forward).all(axis=0).tolist() == [True, True, True, False]
 
 
-def test_gradients_are_read_at_any_resolution_with_their_marks_and_those_of_the_input() -> None:
-    def edit(trace: Trace) -> None:
+def test_gradients_are_read_at_any_resolution_with_their_marks_and_those_of_the_input():
+    def edit(trace):
         trace["grad.c"][0, 1, 21, 1, 2] += 0.5
         trace["grad.input"][30, 1, 0] += 0.5
 
@@ -218,9 +211,7 @@ def test_gradients_are_read_at_any_resolution_with_their_marks_and_those_of_the_
 @pytest.mark.slow
 @pytest.mark.parametrize("quantity", ["value", "error_ratio", "difference", "o"])
 @pytest.mark.parametrize("chunk", nightly_except((1, 50), 50))
-def test_every_pixel_shows_the_extreme_and_the_marks_of_its_cells(
-    result: RunResult, gates: dict[str, np.ndarray], quantity: Any, chunk: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_pixel_shows_the_extreme_and_the_marks_of_its_cells(result, gates, quantity, chunk, monkeypatch):
     monkeypatch.setattr(module, "_CHUNK_VALUES", chunk)
     monkeypatch.setattr(module, "_COMPUTED_TIMES", 4)
     shared = ResultReader(result)
@@ -242,7 +233,7 @@ def test_every_pixel_shows_the_extreme_and_the_marks_of_its_cells(
         np.testing.assert_allclose(cut.values, cells[1:4, 3:9], rtol=1e-12, atol=1e-14)
 
 
-def test_pictures_of_everything_share_one_cache_and_none_is_taken_for_another(result: RunResult) -> None:
+def test_pictures_of_everything_share_one_cache_and_none_is_taken_for_another(result):
     shared = ResultReader(result)
     for engine, candidate, sample, quantity, orders in product(
         ("gluon", "manual"), (None, "manual"), (0, 2), ("value", "f", "change"), (None, ordered())
@@ -264,10 +255,10 @@ def test_pictures_of_everything_share_one_cache_and_none_is_taken_for_another(re
 
 @settings(max_examples=examples(40), deadline=None)
 @given(data=st.data(), quantity=st.sampled_from(["value", "error_ratio", "change"]))
-def test_a_marked_cell_never_vanishes_in_any_order(data: st.DataObject, quantity: str) -> None:
+def test_a_marked_cell_never_vanishes_in_any_order(data, quantity):
     timestep, unit = data.draw(st.integers(0, 47)), data.draw(st.integers(0, 11))
 
-    def edit(trace: Trace) -> None:
+    def edit(trace):
         trace.hidden[0, 0, timestep, 0, unit] += 0.5
 
     made = make_result(timesteps=48, hidden_size=12, batch_size=1, edits={"manual": edit})
@@ -283,12 +274,12 @@ def test_a_marked_cell_never_vanishes_in_any_order(data: st.DataObject, quantity
 
 
 @pytest.fixture
-def reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+def reads(monkeypatch):
     """The time steps of the cells that were read or computed, part by part."""
     noted: list[tuple[int, int]] = []
     real = LaneReader.cells
 
-    def cells(self: LaneReader, lane: Lane, times: slice, units: slice) -> Tile:
+    def cells(self, lane, times, units):
         noted.append((times.start, times.stop))
         return real(self, lane, times, units)
 
@@ -297,9 +288,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize(("lane", "falling"), [(Lane(0, 0), False), (Lane(0, 1), True)])
-def test_computed_parts_are_in_the_order_of_computation_and_only_once(
-    result: RunResult, lane: Lane, falling: bool, reads: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_computed_parts_are_in_the_order_of_computation_and_only_once(result, lane, falling, reads, monkeypatch):
     monkeypatch.setattr(module, "_COMPUTED_TIMES", 16)
     monkeypatch.setattr(module, "_CHUNK_VALUES", 1)
     monkeypatch.setattr(module, "_TIMES", 16)
@@ -317,15 +306,13 @@ def test_computed_parts_are_in_the_order_of_computation_and_only_once(
         np.testing.assert_array_equal(values, reader(result, "i").read(lane, pixels(width), down).values)
 
 
-def test_a_reversed_network_is_computed_from_its_end(reads: list[tuple[int, int]]) -> None:
+def test_a_reversed_network_is_computed_from_its_end(reads):
     made = make_result(cell="lstm", timesteps=200, batch_size=1, reverse=True)
     LaneReader(made, "gluon", None, 0, "f").read(Lane(0), every_cell(0, 200), every_cell(0, 4))
     assert reads == [(192, 200), (128, 192), (64, 128), (0, 64)]
 
 
-def test_cells_are_computed_by_pieces_of_time_and_units(
-    result: RunResult, gates: dict[str, np.ndarray], reads: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cells_are_computed_by_pieces_of_time_and_units(result, gates, reads, monkeypatch):
     monkeypatch.setattr(module, "_TIMES", 16)
     monkeypatch.setattr(module, "_UNITS", 4)
     lanes, values = reader(result, "o"), gates["o"][AT].T
@@ -336,9 +323,7 @@ def test_cells_are_computed_by_pieces_of_time_and_units(
     assert sorted(reads) == sorted([(0, 16), (16, 32), (32, T)] * 2)
 
 
-def test_computing_ends_when_canceled_and_reading_does_not(
-    result: RunResult, reads: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_computing_ends_when_canceled_and_reading_does_not(result, reads, monkeypatch):
     monkeypatch.setattr(module, "_COMPUTED_TIMES", 8)
     monkeypatch.setattr(module, "_CHUNK_VALUES", 1)
     monkeypatch.setattr(module, "_TIMES", 8)
@@ -354,9 +339,7 @@ def test_computing_ends_when_canceled_and_reading_does_not(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("quantity", ["value", "error_ratio", "difference"])
-def test_coarser_copies_are_read_where_they_make_up_the_pixels(
-    tmp_path: Path, quantity: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_coarser_copies_are_read_where_they_make_up_the_pixels(tmp_path, quantity, monkeypatch):
     with_short_levels(monkeypatch)
     monkeypatch.setattr(module, "_CHUNK_VALUES", 64)
     sizes = {**SIZES, "timesteps": 200, "hidden_size": 8, "dtype": "float32"}

@@ -14,7 +14,6 @@ from rnnviz.reading.quantities import gate_quantities, quantities_of_lanes
 from rnnviz.reading.units import OrderKey, Query, find_orders, select
 from rnnviz.series.outlines import block_for, unit_outline
 from rnnviz.verify.mismatches import mismatch_rows, neighbor_mismatch
-from rnnviz.verify.result import RunResult
 from tests.factories import result_of
 from tests.padded import padded_results, result_alone
 
@@ -24,7 +23,7 @@ def nothing() -> None:
 
 
 @given(result=padded_results(), data=st.data())
-def test_gates_are_those_of_the_sample_alone(result: RunResult, data: st.DataObject) -> None:
+def test_gates_are_those_of_the_sample_alone(result, data):
     inputs, engine = result.inputs, data.draw(st.sampled_from(list(result.traces)))
     sample = data.draw(st.integers(0, inputs.batch_size - 1))
     length, one = inputs.length(sample), result_alone(result, sample)
@@ -44,7 +43,7 @@ def test_gates_are_those_of_the_sample_alone(result: RunResult, data: st.DataObj
 
 
 @given(result=padded_results(), data=st.data())
-def test_a_series_has_no_numbers_in_padding(result: RunResult, data: st.DataObject) -> None:
+def test_a_series_has_no_numbers_in_padding(result, data):
     sample = data.draw(st.integers(0, result.inputs.batch_size - 1))
     length, one = result.inputs.length(sample), result_alone(result, sample)
     layer, direction, timesteps, _, units = result.shape
@@ -65,7 +64,7 @@ def test_a_series_has_no_numbers_in_padding(result: RunResult, data: st.DataObje
 
 
 @given(result=padded_results(), data=st.data())
-def test_units_are_ordered_and_found_by_the_computed_steps(result: RunResult, data: st.DataObject) -> None:
+def test_units_are_ordered_and_found_by_the_computed_steps(result, data):
     sample = data.draw(st.integers(0, result.inputs.batch_size - 1))
     one = result_alone(result, sample)
     for name in ("component", "activity"):
@@ -84,7 +83,7 @@ def test_units_are_ordered_and_found_by_the_computed_steps(result: RunResult, da
 
 
 @given(result=padded_results(), data=st.data())
-def test_lanes_show_the_computed_steps_and_no_other_extremes(result: RunResult, data: st.DataObject) -> None:
+def test_lanes_show_the_computed_steps_and_no_other_extremes(result, data):
     sample = data.draw(st.integers(0, result.inputs.batch_size - 1))
     length, one = result.inputs.length(sample), result_alone(result, sample)
     kind = result.inputs.network.kind
@@ -108,7 +107,7 @@ def test_lanes_show_the_computed_steps_and_no_other_extremes(result: RunResult, 
 
 
 @given(result=padded_results(), data=st.data())
-def test_padding_that_an_engine_fills_is_no_mismatch(result: RunResult, data: st.DataObject) -> None:
+def test_padding_that_an_engine_fills_is_no_mismatch(result, data):
     hidden = np.array(result["other"].hidden)
     for sample, length in enumerate(result.inputs.lengths):
         hidden[:, :, length:, sample] = 7.0
@@ -130,7 +129,7 @@ def test_padding_that_an_engine_fills_is_no_mismatch(result: RunResult, data: st
 
 
 @given(result=padded_results(), exactly=st.booleans())
-def test_extents_are_those_of_computed_steps(result: RunResult, exactly: bool) -> None:
+def test_extents_are_those_of_computed_steps(result, exactly):
     with pytest.MonkeyPatch.context() as patch:
         if not exactly:
             patch.setattr(arrays, "_EXACTLY", 0)

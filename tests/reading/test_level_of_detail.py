@@ -70,8 +70,8 @@ def extreme_of(values: np.ndarray) -> float:
 )
 @given(data=st.data())
 def test_a_pixel_shows_the_value_of_largest_magnitude_and_is_marked_if_one_of_its_cells_is(
-    shown_in: Any, of_cells: Any, elements: Any, dtype: str, data: st.DataObject
-) -> None:
+    shown_in, of_cells, elements, dtype, data
+):
     picture, times, units = data.draw(picture_and_bins(elements, dtype))
     shown = shown_in(picture, times, units)
     assert shown.shape == (len(units.starts), len(times.starts))
@@ -81,7 +81,7 @@ def test_a_pixel_shows_the_value_of_largest_magnitude_and_is_marked_if_one_of_it
 
 
 @given(hnp.arrays("float32", st.tuples(st.integers(1, 20), st.integers(1, 20)), elements=FLOATS), st.data())
-def test_blocks_keep_every_extreme_at_the_ends_too(values: np.ndarray, data: st.DataObject) -> None:
+def test_blocks_keep_every_extreme_at_the_ends_too(values, data):
     k, m = data.draw(st.sampled_from((1, 2, 4, 8))), data.draw(st.sampled_from((1, 2, 4)))
     blocks = block_extremes(values, values, k, m)
     assert blocks.shape == (-(-values.shape[1] // m), -(-values.shape[0] // k))
@@ -102,9 +102,7 @@ def test_blocks_keep_every_extreme_at_the_ends_too(values: np.ndarray, data: st.
         ([0, 3, 9], 10, 2, 6),
     ],
 )
-def test_bins_have_their_first_cell_their_narrowest_and_their_widest(
-    starts: list[int], stop: int, block: int, widest: int
-) -> None:
+def test_bins_have_their_first_cell_their_narrowest_and_their_widest(starts, stop, block, widest):
     bins = Bins(np.array(starts, np.int64), stop)
     assert (bins.first, bins.block, bins.widest) == (starts[0], block, widest)
     moved = bins.after(starts[0])
@@ -117,7 +115,7 @@ SPIKES = st.sampled_from((np.nan, np.inf, -np.inf, 50.0, -50.0))
 
 
 @pytest.fixture(autouse=True)
-def short_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_levels(monkeypatch):
     with_short_levels(monkeypatch)
 
 
@@ -137,7 +135,7 @@ def spoil(trace: Trace) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("block", nightly_except((1, 3, 16, 50), 3, 16))
-def test_every_level_holds_the_extremes_of_its_blocks(tmp_path: Path, block: int) -> None:
+def test_every_level_holds_the_extremes_of_its_blocks(tmp_path, block):
     result = pyramid_result(
         tmp_path, block, {"manual": spoil}, num_layers=2, bidirectional=True, timesteps=41, hidden_size=5
     )
@@ -162,11 +160,11 @@ def test_every_level_holds_the_extremes_of_its_blocks(tmp_path: Path, block: int
     assert "h.marks" not in result["gluon"].pyramids
 
 
-def test_a_number_beyond_the_range_of_float32_is_stored_as_its_largest_and_no_infinity(tmp_path: Path) -> None:
-    def one(trace: Trace) -> None:
+def test_a_number_beyond_the_range_of_float32_is_stored_as_its_largest_and_no_infinity(tmp_path):
+    def one(trace):
         trace.hidden[0, 0, 3, 0, 1] = -3e38
 
-    def other(trace: Trace) -> None:
+    def other(trace):
         trace.hidden[0, 0, 3, 0, 1] = 3e38
 
     result = pyramid_result(tmp_path, 8, {"gluon": one, "manual": other}, timesteps=32)
@@ -176,7 +174,7 @@ def test_a_number_beyond_the_range_of_float32_is_stored_as_its_largest_and_no_in
 
 @settings(max_examples=examples(25), deadline=None)
 @given(st.data())
-def test_one_marked_cell_and_one_spike_are_found_at_every_zoom(data: st.DataObject) -> None:
+def test_one_marked_cell_and_one_spike_are_found_at_every_zoom(data):
     """In shapes of all kinds, in each sample, in every coloring, whichever copy is read."""
     sizes = {
         "timesteps": data.draw(st.integers(8, 90)),
@@ -194,7 +192,7 @@ def test_one_marked_cell_and_one_spike_are_found_at_every_zoom(data: st.DataObje
     )
     spike = data.draw(SPIKES)
 
-    def edit(trace: Trace) -> None:
+    def edit(trace):
         trace.hidden[place] = spike
 
     with TemporaryDirectory() as folder:
@@ -230,14 +228,14 @@ def _assert_found(
     assert all(abs(value) <= 1.0 for value in others)
 
 
-def test_a_short_trace_has_no_pyramid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_short_trace_has_no_pyramid(tmp_path, monkeypatch):
     monkeypatch.undo()
     result = pyramid_result(tmp_path, 16, {}, timesteps=200)
     assert result["manual"].pyramids == {}
     assert list(tmp_path.rglob("*.npy")) == []
 
 
-def test_unknown_differences_make_their_blocks_unknown(tmp_path: Path) -> None:
+def test_unknown_differences_make_their_blocks_unknown(tmp_path):
     r, c = (replace(random_trace((1, 2, 32, 3, 4), "float32", seed), folder=tmp_path / str(seed)) for seed in (0, 1))
     for trace in (r, c):
         trace.folder.mkdir()
@@ -267,9 +265,7 @@ def test_unknown_differences_make_their_blocks_unknown(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("values", [1, 24, 200, 1 << 16])
-def test_in_whatever_pieces_an_array_is_read_its_copies_are_the_same(
-    values: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_in_whatever_pieces_an_array_is_read_its_copies_are_the_same(values, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_BLOCK_VALUES", values)
     array = random_trace((2, 2, 41, 3, 5), "float32").hidden
     build_values(tmp_path, "h", array)
@@ -282,7 +278,7 @@ def test_in_whatever_pieces_an_array_is_read_its_copies_are_the_same(
             assert stored["h.high"][level][place] == block.max()
 
 
-def test_only_a_stored_and_long_trace_needs_a_pyramid(tmp_path: Path) -> None:
+def test_only_a_stored_and_long_trace_needs_a_pyramid(tmp_path):
     long, short = random_trace((1, 1, 32, 1, 2)), random_trace((1, 1, 3, 1, 2))
     assert needs_pyramid(replace(long, folder=tmp_path))
     assert not needs_pyramid(long)

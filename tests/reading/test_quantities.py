@@ -24,7 +24,7 @@ QUANTITIES = {
 }
 
 
-def test_each_cell_has_its_own_quantities() -> None:
+def test_each_cell_has_its_own_quantities():
     assert {cell: " ".join(q.name for q in gate_quantities(CELLS[cell])) for cell in QUANTITIES} == QUANTITIES
     found = {own.name: own for own in gate_quantities(CELLS["lstm"])}
     assert found["i"] == GateQuantity("i", "input gate", 0.0, 1.0)
@@ -60,14 +60,14 @@ OFFERED = {
 
 
 @pytest.mark.parametrize("name", sorted(OFFERED))
-def test_quantities_are_offered_group_by_group_in_the_order_of_the_gates(name: str) -> None:
+def test_quantities_are_offered_group_by_group_in_the_order_of_the_gates(name):
     cell, given = CELLS[name], ("grad.h", "grad.f")
     assert [(c.name, c.group, c.text, heading_of(c.name, cell)) for c in choices_of(cell, given)] == OFFERED[name]
     each = [c.name for c in choices_of(cell, given, per_unit=True)]
     assert each == [name for name, *_ in OFFERED[name] if name != "norm"]
 
 
-def test_every_quantity_of_every_cell_is_offered_and_known() -> None:
+def test_every_quantity_of_every_cell_is_offered_and_known():
     # The lanes have the units of h: m of a projected cell has others.
     named = {quantity.name for cell in CELLS.values() for quantity in gate_quantities(cell)} - {"m"}
     gradients = {quantity.name for cell in CELLS.values() for quantity in gradient_quantities(cell)}
@@ -94,9 +94,7 @@ def test_every_quantity_of_every_cell_is_offered_and_known() -> None:
         ("grad.c", "gru", True, ("grad.h", "grad.r"), "grad.h"),
     ],
 )
-def test_a_quantity_that_a_network_lacks_becomes_the_value(
-    wanted: str, cell: str, compared: bool, gradients: tuple[str, ...], shown: str
-) -> None:
+def test_a_quantity_that_a_network_lacks_becomes_the_value(wanted, cell, compared, gradients, shown):
     assert quantity_for(wanted, CELLS[cell], compared=compared, gradients=gradients) == shown
     if wanted in ("value", "error_ratio", "difference"):
         assert gate_quantity(wanted, CELLS[cell]) is None

@@ -38,7 +38,7 @@ NUMBERS = arrays(np.float64, st.tuples(st.integers(1, 12), st.integers(1, 9)), e
 
 
 @given(values=NUMBERS, name=st.sampled_from(["index", "component", "activity"]))
-def test_every_unit_has_one_row(values: np.ndarray, name: str) -> None:
+def test_every_unit_has_one_row(values, name):
     order = UnitOrder(order_of(values, name))
     assert sorted(order.units.tolist()) == list(range(values.shape[1]))
     assert [order.units[row] for row in order.rows] == list(range(values.shape[1]))
@@ -47,14 +47,14 @@ def test_every_unit_has_one_row(values: np.ndarray, name: str) -> None:
         assert [means[unit] for unit in order.units] == pytest.approx(sorted(means, reverse=True))
 
 
-def test_nonfinite_values_do_not_disturb_the_order() -> None:
+def test_nonfinite_values_do_not_disturb_the_order():
     values = np.array([[np.nan, 1.0, 3.0], [0.5, np.inf, -2.0], [0.0, 0.0, 1.0]])
     assert order_of(values, "activity").tolist() == [1, 2, 0]
     assert sorted(order_of(values, "component").tolist()) == [0, 1, 2]
 
 
-def test_a_lanes_order_is_that_of_the_shown_sample_and_array() -> None:
-    def edit(trace: Trace) -> None:
+def test_a_lanes_order_is_that_of_the_shown_sample_and_array():
+    def edit(trace):
         trace.hidden[0, 1, :, 1, 2] = 5.0
         trace["grad.h"][0, 0, :, 1, 3] = 9.0
 
@@ -66,9 +66,7 @@ def test_a_lanes_order_is_that_of_the_shown_sample_and_array() -> None:
 
 
 @pytest.mark.parametrize(("timesteps", "looked_at"), [(3, [0, 1, 2]), (4, [0, 2]), (6, [0, 2, 4]), (7, [0, 3, 6])])
-def test_of_a_long_lane_evenly_spaced_time_steps_are_sampled(
-    timesteps: int, looked_at: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_a_long_lane_evenly_spaced_time_steps_are_sampled(timesteps, looked_at, monkeypatch):
     monkeypatch.setattr(module, "SAMPLED", 3)
     assert list(range(timesteps))[sampled_times(timesteps)] == looked_at
     result = make_result(timesteps=timesteps, num_layers=2, bidirectional=True, hidden_size=6)
@@ -82,7 +80,7 @@ def test_of_a_long_lane_evenly_spaced_time_steps_are_sampled(
     assert len(checks) == 3 * 4
 
 
-def test_equal_units_are_ordered_by_index() -> None:
+def test_equal_units_are_ordered_by_index():
     values = np.array([[1.0, -2.0, 2.0, 1.0, 0.0], [1.0, 2.0, -2.0, -1.0, 0.0]])
     assert order_of(values, "activity").tolist() == [1, 2, 0, 3, 4]
     assert activity(values).tolist() == [1.0, 2.0, 2.0, 1.0, 0.0]
@@ -94,9 +92,7 @@ def test_equal_units_are_ordered_by_index() -> None:
 
 @pytest.mark.parametrize(("times", "units"), [(9, 5), (5, 9), (6, 6), (1, 4)])
 @pytest.mark.parametrize("scale", [1.0, 1e-200, 1e200])
-def test_the_first_component_is_the_direction_in_which_the_numbers_vary_most(
-    times: int, units: int, scale: float
-) -> None:
+def test_the_first_component_is_the_direction_in_which_the_numbers_vary_most(times, units, scale):
     values = np.random.default_rng(times).normal(size=(times, units))
     weight = first_component(values * scale)
     if times == 1:
@@ -157,7 +153,7 @@ def plain_search(values: np.ndarray, query: Query, *, backward: bool = True) -> 
 
 @settings(max_examples=examples(100), deadline=None)
 @given(data=st.data(), block=st.integers(1, 40))
-def test_the_result_equals_the_plain_search_for_any_block_size(data: st.DataObject, block: int) -> None:
+def test_the_result_equals_the_plain_search_for_any_block_size(data, block):
     values = data.draw(VALUES)
     length = len(values)
     first = data.draw(st.integers(0, length - 1))
@@ -177,7 +173,7 @@ def test_the_result_equals_the_plain_search_for_any_block_size(data: st.DataObje
     assert [m.score for m in found.matches] == pytest.approx([m.score for m in matches])
 
 
-def test_the_states_gates_and_gradients_of_each_lane_are_searched() -> None:
+def test_the_states_gates_and_gradients_of_each_lane_are_searched():
     result = make_result(
         ("manual", "other"),
         cell="lstm",
@@ -207,7 +203,7 @@ def test_the_states_gates_and_gradients_of_each_lane_are_searched() -> None:
                 assert [match.times for match in found.matches] == [match.times for match in matches]
 
 
-def test_a_quantity_without_a_value_for_each_unit_is_searched_by_h() -> None:
+def test_a_quantity_without_a_value_for_each_unit_is_searched_by_h():
     names = ("value", "error_ratio", "difference", "norm", "c", "f", "pre_f", "change", "grad.c")
     assert [searched(name, CELLS["lstm"]) for name in names] == ["value"] * 4 + list(names[4:])
     result = make_result(gradients=("gluon",))
@@ -216,7 +212,7 @@ def test_a_quantity_without_a_value_for_each_unit_is_searched_by_h() -> None:
     assert reach(result, Query("gluon", 0, 0, 0, range(1), quantity="grad.h")) >= largest
 
 
-def test_the_highest_threshold_has_units_that_are_off_before() -> None:
+def test_the_highest_threshold_has_units_that_are_off_before():
     values = np.zeros((9, UNITS), np.float32)
     values[3:5, :3] = [0.9, 0.5, 0.25]
     # This lane goes backward in time, so that t = 5 is computed before t = 4.
@@ -227,7 +223,7 @@ def test_the_highest_threshold_has_units_that_are_off_before() -> None:
     assert select(result_of(values), replace(query, threshold=0.125), lambda: None).units == (2,)
 
 
-def test_only_the_best_ranges_are_kept_and_the_search_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_best_ranges_are_kept_and_the_search_can_be_interrupted(monkeypatch):
     values = np.zeros((400, UNITS), np.float32)
     values[::2, 0] = 1.0
     found = select(result_of(values), Query("gluon", *LANE, range(1)), lambda: None)
@@ -237,14 +233,14 @@ def test_only_the_best_ranges_are_kept_and_the_search_can_be_interrupted(monkeyp
     class Ended(Exception):
         pass
 
-    def end() -> None:
+    def end():
         raise Ended
 
     with pytest.raises(Ended):
         select(result_of(values), Query("gluon", *LANE, range(1)), end)
 
 
-def test_most_of_the_units_have_to_be_on_and_an_empty_range_has_none() -> None:
+def test_most_of_the_units_have_to_be_on_and_an_empty_range_has_none():
     values = np.zeros((12, UNITS), np.float32)
     values[0, :5] = 0.3
     # Four of five are most of them, and three are not.
@@ -268,9 +264,7 @@ def test_most_of_the_units_have_to_be_on_and_an_empty_range_has_none() -> None:
     assert Query("gluon", *LANE, range(1)).threshold == 0.3
 
 
-def test_a_run_that_overlaps_the_query_is_left_out_and_of_equal_ones_the_earlier_is_better(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_run_that_overlaps_the_query_is_left_out_and_of_equal_ones_the_earlier_is_better(monkeypatch):
     values = np.zeros((9, UNITS), np.float32)
     values[:, 0] = [1, 1, 0, 1, 1, 0, 0, 1, 1]
     values[2, :] = values[5, :] = 0.0

@@ -108,7 +108,7 @@ def findings(name: str, source: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_no_module_runs_a_shell_unpickles_reaches_for_a_network_or_trusts_the_clock() -> None:
+def test_no_module_runs_a_shell_unpickles_reaches_for_a_network_or_trusts_the_clock():
     assert len(MODULES) > 150
     found = {name: findings(name, path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
     assert {name: what for name, what in found.items() if what} == {}
@@ -125,9 +125,9 @@ def test_no_module_runs_a_shell_unpickles_reaches_for_a_network_or_trusts_the_cl
         *("from PySide6.QtNetwork import QNetworkAccessManager", "import distributed"),
     ],
 )
-def test_each_of_them_would_be_seen(source: str) -> None:
+def test_each_of_them_would_be_seen(source):
     assert len(findings("files/x.py", source)) == 1
 
 
-def test_unpickling_would_be_seen_where_pickle_is_known() -> None:
+def test_unpickling_would_be_seen_where_pickle_is_known():
     assert len(findings(UNPICKLER, "from pickle import loads as read\nread(b'')")) == 1

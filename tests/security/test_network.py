@@ -33,7 +33,7 @@ def without_internet(folder: Path, *command: str) -> subprocess.CompletedProcess
     )
 
 
-def test_a_socket_of_the_internet_would_be_the_end_of_it(tmp_path: Path) -> None:
+def test_a_socket_of_the_internet_would_be_the_end_of_it(tmp_path):
     code = "import socket, subprocess, sys; socket.socketpair(); print('there', flush=True); socket.socket()"
     done = without_internet(tmp_path, "-c", code)
     assert (done.stdout, done.returncode) == ("there\n", -signal.SIGSYS)
@@ -42,7 +42,7 @@ def test_a_socket_of_the_internet_would_be_the_end_of_it(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_onnx_runtime_writes_nothing_that_identifies_the_user(tmp_path: Path) -> None:
+def test_onnx_runtime_writes_nothing_that_identifies_the_user(tmp_path):
     (tmp_path / "home").mkdir()
     (tmp_path / "tmp").mkdir()
     # Where it takes itself to be under test it is quiet by itself.
@@ -56,7 +56,7 @@ def test_onnx_runtime_writes_nothing_that_identifies_the_user(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_the_command_line_computes_and_writes_everything_without_a_network(tmp_path: Path) -> None:
+def test_the_command_line_computes_and_writes_everything_without_a_network(tmp_path):
     save_config(find_lesson("bidirectional").config, tmp_path / "a.toml")
     engines = [name for name, entry in ENGINES.items() if entry.unavailable is None]
     outputs = [word for kind in OUTPUTS for word in (f"--{kind}", f"out.{kind}")]
@@ -66,7 +66,7 @@ def test_the_command_line_computes_and_writes_everything_without_a_network(tmp_p
 
 
 @pytest.mark.slow
-def test_sweeps_and_conversions_need_no_network(tmp_path: Path) -> None:
+def test_sweeps_and_conversions_need_no_network(tmp_path):
     save_config(find_lesson("bidirectional").config, tmp_path / "a.toml")
     (tmp_path / "s.toml").write_text('base = "a.toml"\n[grid]\n"network.hidden_size" = [2, 3]\n')
     for words in (("sweep", "s.toml", "--csv", "s.csv"), ("convert", "a.toml", "w.onnx"), ("inspect", "w.onnx")):
@@ -75,7 +75,7 @@ def test_sweeps_and_conversions_need_no_network(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_window_runs_a_config_without_a_network(tmp_path: Path) -> None:
+def test_the_window_runs_a_config_without_a_network(tmp_path):
     save_config(find_lesson("bidirectional").config, tmp_path / "mine.toml")
     (tmp_path / "use.py").write_text(USE)
     done = without_internet(tmp_path, "use.py", "mine.toml", "window.png", str(tmp_path / "settings"))

@@ -4,7 +4,6 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +45,7 @@ def mode(path: Path) -> int:
 
 
 @pytest.fixture
-def open_mask() -> Iterator[None]:
+def open_mask():
     """Nothing is forbidden to others but by the program itself."""
     before = os.umask(0)
     yield
@@ -65,7 +64,7 @@ def write_inputs(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_writes_the_named_files_and_leaves_nothing_else(tmp_path: Path) -> None:
+def test_a_run_writes_the_named_files_and_leaves_nothing_else(tmp_path):
     write_inputs(tmp_path / "read")
     for name in ("home", "tmp", "config", "out"):
         (tmp_path / name).mkdir()
@@ -90,13 +89,13 @@ def test_a_run_writes_the_named_files_and_leaves_nothing_else(tmp_path: Path) ->
 
 
 @pytest.mark.usefixtures("open_mask")
-def test_a_file_is_private_until_it_is_whole(tmp_path: Path) -> None:
+def test_a_file_is_private_until_it_is_whole(tmp_path):
     with atomic_write(tmp_path / "x.csv") as temporary:
         assert mode(temporary) == 0o600
 
 
 @pytest.mark.usefixtures("open_mask")
-def test_folders_for_runs_and_windows_are_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_for_runs_and_windows_are_private(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     storage, desk, state = RunDirs(), RecoveryDir(tmp_path), make_state_folder("windows")

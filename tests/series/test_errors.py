@@ -13,7 +13,6 @@ from rnnviz.series.errors import (
     ERROR_RATIO,
     MISMATCHED,
     STEP_AUDIT,
-    ErrorQuantity,
     error_series,
     spread,
     spread_sentence,
@@ -33,7 +32,7 @@ def spoil(trace: Trace) -> None:
 
 
 @pytest.fixture(scope="module")
-def result() -> RunResult:
+def result():
     made = make_result(
         ("gluon", MINE, "torch"),
         edits={MINE: spoil},
@@ -50,7 +49,7 @@ def apart(result: RunResult) -> np.ndarray:
     return np.abs(c - r)
 
 
-def test_each_quantity_is_the_maximum_or_the_count_at_a_time_step(result: RunResult) -> None:
+def test_each_quantity_is_the_maximum_or_the_count_at_a_time_step(result):
     comparison, error = result.comparison(MINE), apart(result)
     limit = 1e-4 + 1e-3 * np.abs(result["gluon"].hidden.astype(np.float64))
     expected = {
@@ -67,7 +66,7 @@ def test_each_quantity_is_the_maximum_or_the_count_at_a_time_step(result: RunRes
         assert (found.companions == ()) == (quantity is not ERROR)
 
 
-def test_step_errors_are_companions_of_the_accumulated_error_the_candidates_first(result: RunResult) -> None:
+def test_step_errors_are_companions_of_the_accumulated_error_the_candidates_first(result):
     audits = {name: audit(result.inputs, result[name], full=True) for name in (MINE, "gluon")}
     for quantity, figure, suffix in ((ERROR, "error_over_time", ", one step"), (STEP_AUDIT, "ratio_over_time", "")):
         found = error_series(result, result.comparison(MINE), quantity)
@@ -79,7 +78,7 @@ def test_step_errors_are_companions_of_the_accumulated_error_the_candidates_firs
     assert found.limit == (8.0, "8 rounding bounds, the limit of a correct step")
 
 
-def test_a_run_or_an_engine_without_an_audit_has_no_figures_of_it(result: RunResult) -> None:
+def test_a_run_or_an_engine_without_an_audit_has_no_figures_of_it(result):
     assert result.judgment is not None
     one = replace(result.judgment, audits={"gluon": result.judgment.audits["gluon"]})
     found = error_series(replace(result, judgment=one), result.comparison(MINE), STEP_AUDIT)
@@ -102,9 +101,7 @@ def test_a_run_or_an_engine_without_an_audit_has_no_figures_of_it(result: RunRes
         (ERROR, 0.012345, "0.012", "0.012345"),
     ],
 )
-def test_a_number_of_a_quantity_is_formatted_short_and_in_full(
-    quantity: ErrorQuantity, value: float, short: str, full: str
-) -> None:
+def test_a_number_of_a_quantity_is_formatted_short_and_in_full(quantity, value, short, full):
     assert quantity.short(value) == short
     if value == value:
         assert quantity.full(value) == full
@@ -122,7 +119,7 @@ def sentence(result: RunResult) -> str:
     return plain(spread_sentence(result, "manual", spread(result, "manual")))
 
 
-def test_each_lane_has_its_first_mismatch_in_its_own_order() -> None:
+def test_each_lane_has_its_first_mismatch_in_its_own_order():
     places = [Location(0, 0, 3, 1, 2), Location(0, 0, 4, 0, 0), Location(1, 1, 3, 0, 1), Location(1, 1, 1, 0, 0)]
     result = make_result(edits={"manual": touching(*places)}, num_layers=2, bidirectional=True)
     lanes = spread(result, "manual")
@@ -139,7 +136,7 @@ def test_each_lane_has_its_first_mismatch_in_its_own_order() -> None:
     assert np.flatnonzero(lanes[0].error_ratio > 1.0).tolist() == [3, 4]
 
 
-def test_heights_separate_mismatches_from_other_values() -> None:
+def test_heights_separate_mismatches_from_other_values():
     result = make_result(edits={"manual": touching(Location(0, 0, 3), amount=0.25)})
     [lane] = spread(result, "manual")
     heights = lane.heights(lane.worst)
@@ -170,9 +167,7 @@ LAYERS, BOTH = {"num_layers": 2}, {"bidirectional": True}
         (BOTH, [(0, 1, 3)], " Errors in 1 of 2 lanes. 1 of 80 values"),
     ],
 )
-def test_the_sentence_has_the_first_mismatch_and_the_time_of_full_spread(
-    network: dict[str, int | bool], places: list[tuple[int, int, int]], said: str
-) -> None:
+def test_the_sentence_has_the_first_mismatch_and_the_time_of_full_spread(network, places, said):
     first, *others = (Location(*place) for place in places)
     result = make_result(edits={"manual": touching(first, *others)}, **network)
     assert sentence(result).startswith(f"First mismatch: {first}.{said} exceed")
@@ -180,8 +175,8 @@ def test_the_sentence_has_the_first_mismatch_and_the_time_of_full_spread(
     assert [part.where for part in parts if part.where] == [first]
 
 
-def test_a_bug_in_the_final_states_alone_shows_in_the_checks() -> None:
-    def edit(trace: Trace) -> None:
+def test_a_bug_in_the_final_states_alone_shows_in_the_checks():
+    def edit(trace):
         trace.state_h[0] += 1.0
 
     wrong, right = make_result(edits={"manual": edit}), make_result()

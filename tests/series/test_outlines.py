@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace, open_trace
 from rnnviz.core.trace_index import Location
 from rnnviz.reading.level_of_detail import build_values
@@ -43,7 +42,7 @@ FOUR = [[10, 10], [12, 12], [60, 61], [99, 99]]
 
 
 @given(hnp.arrays(bool, st.integers(0, 40)))
-def test_runs_cover_true_values_and_nothing_else(mask: np.ndarray) -> None:
+def test_runs_cover_true_values_and_nothing_else(mask):
     covered = np.zeros_like(mask)
     for first, last in runs(mask):
         assert not covered[max(first - 1, 0) : last + 2].any()
@@ -52,7 +51,7 @@ def test_runs_cover_true_values_and_nothing_else(mask: np.ndarray) -> None:
 
 
 @given(hnp.arrays(np.float64, st.integers(1, 30), elements=st.floats(0.0, None, allow_nan=False)))
-def test_zero_is_below_every_number_and_infinity_above(values: np.ndarray) -> None:
+def test_zero_is_below_every_number_and_infinity_above(values):
     scale = log_scale([values])
     positions = scale.positions(values)
     between = (values > 0.0) & np.isfinite(values)
@@ -75,12 +74,12 @@ def test_zero_is_below_every_number_and_infinity_above(values: np.ndarray) -> No
         (0.5, ""),
     ],
 )
-def test_a_tick_is_labeled_with_its_number(position: float, text: str) -> None:
+def test_a_tick_is_labeled_with_its_number(position, text):
     assert LogScale(-8, 4).text(position) == text
 
 
 @given(st.integers(1, 60), st.integers(1, 40), st.integers(0, 2**32))
-def test_no_value_vanishes_between_pixels(steps: int, width: int, seed: int) -> None:
+def test_no_value_vanishes_between_pixels(steps, width, seed):
     values = np.random.default_rng(seed).random(steps)
     drawn = pixel_maxima(values, width)
     assert drawn.shape == (width,)
@@ -103,7 +102,7 @@ def test_no_value_vanishes_between_pixels(steps: int, width: int, seed: int) -> 
         ([[-4.0]], -6.0, -2.0),
     ],
 )
-def test_the_range_has_a_small_margin(series: list[list[float]], low: float, high: float) -> None:
+def test_the_range_has_a_small_margin(series, low, high):
     assert finite_range([np.array(values) for values in series]) == pytest.approx((low, high), abs=1e-12)
 
 
@@ -122,9 +121,7 @@ def test_the_range_has_a_small_margin(series: list[list[float]], low: float, hig
         ([[0.0, 0.25]], (), LogScale(-1, 0)),
     ],
 )
-def test_the_decades_are_those_that_hold_every_number(
-    series: list[list[float]], also: tuple[float, ...], scale: LogScale
-) -> None:
+def test_the_decades_are_those_that_hold_every_number(series, also, scale):
     assert log_scale((np.array(values) for values in series), *also) == scale
 
 
@@ -143,14 +140,12 @@ def test_the_decades_are_those_that_hold_every_number(
         ([[t, t] for t in range(0, 10_000, 2)], (-0.5, 9_999.5), 300, 2, [[0, 300]]),
     ],
 )
-def test_an_interval_has_a_minimum_width_and_adjacent_ones_are_merged(
-    bands: list[list[int]], ends: tuple[float, float], width: int, narrowest: int, pixels: list[list[int]]
-) -> None:
+def test_an_interval_has_a_minimum_width_and_adjacent_ones_are_merged(bands, ends, width, narrowest, pixels):
     assert pixel_bands(np.array(bands), *ends, width, narrowest).tolist() == pixels
 
 
 @given(st.integers(1, 3000), st.data())
-def test_the_ends_are_those_of_the_values_that_share_a_pixel(timesteps: int, data: st.DataObject) -> None:
+def test_the_ends_are_those_of_the_values_that_share_a_pixel(timesteps, data):
     first = data.draw(st.integers(0, timesteps - 1))
     seen = range(first, data.draw(st.integers(first + 1, timesteps)))
     pixels = data.draw(st.integers(1, 400))
@@ -176,14 +171,14 @@ def test_the_ends_are_those_of_the_values_that_share_a_pixel(timesteps: int, dat
         (range(90, 98), 84, 4, 97),
     ],
 )
-def test_the_outline_has_one_block_beyond_each_visible_end(seen: range, first: int, blocks: int, last: int) -> None:
+def test_the_outline_has_one_block_beyond_each_visible_end(seen, first, blocks, last):
     outline = outline_of(np.arange(98.0), seen, len(seen) // 4)
     assert outline.block == 4
     assert (outline.first, len(outline.low), outline.high[-1]) == (first, blocks, last)
     assert outline.timesteps == 98
 
 
-def test_points_are_at_their_time_steps_and_two_in_the_middle_of_a_block() -> None:
+def test_points_are_at_their_time_steps_and_two_in_the_middle_of_a_block():
     values = np.array([1.0, 5.0, 2.0, 0.0, 7.0])
     x, y = outline_of(values, range(5), 100).points()
     assert (x.tolist(), y.tolist()) == ([0, 1, 2, 3, 4], values.tolist())
@@ -191,32 +186,32 @@ def test_points_are_at_their_time_steps_and_two_in_the_middle_of_a_block() -> No
     assert (x.tolist(), y.tolist()) == ([0.5, 0.5, 2.5, 2.5, 4.0, 4.0], [1, 5, 2, 0, 7, 7])
 
 
-def test_a_line_keeps_its_bends_its_ends_and_its_gaps() -> None:
+def test_a_line_keeps_its_bends_its_ends_and_its_gaps():
     y = np.array([0.0, 0.0, 0.0, 1.0, 0.0, 0.0, np.nan, 0.0, 0.0, 0.0])
     x, kept = drop_collinear(np.arange(10.0), y)
     assert x.tolist() == [0, 2, 3, 4, 5, 6, 7, 9]
     np.testing.assert_array_equal(kept, y[x.astype(int)])
 
 
-def test_a_block_of_a_series_is_a_gap_only_where_it_has_no_number() -> None:
+def test_a_block_of_a_series_is_a_gap_only_where_it_has_no_number():
     values = np.array([np.nan, 1.0, np.nan, np.nan])
     outline = outline_of(values, range(4), 2)
     assert outline.low[0] == outline.high[0] == 1.0
     assert np.isnan(outline.low[1])
 
 
-def test_runs_of_blocks_are_in_time_steps_and_end_with_the_sequence() -> None:
+def test_runs_of_blocks_are_in_time_steps_and_end_with_the_sequence():
     outline = Outline(first=8, block=4, low=np.zeros(4), high=np.zeros(4), timesteps=22)
     assert outline.steps(np.array([True, False, True, True])).tolist() == [[8, 11], [16, 21]]
 
 
-def test_the_largest_of_several_ignores_nan() -> None:
+def test_the_largest_of_several_ignores_nan():
     outlines = [outline_of(np.array(values), range(3), 10) for values in ([1.0, np.nan, 2.0], [0.0, 3.0, np.nan])]
     assert largest_of(outlines).high.tolist() == [1.0, 3.0, 2.0]
 
 
 @pytest.fixture(scope="module")
-def stored(tmp_path_factory: pytest.TempPathFactory) -> Trace:
+def stored(tmp_path_factory):
     """A trace that stores its ends, with one outlier and one NaN."""
     made = make_result(timesteps=1400, batch_size=1, hidden_size=8)["manual"]
     hidden = made.hidden
@@ -233,7 +228,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Trace:
 
 
 @pytest.mark.parametrize("seen", [range(1400), range(400, 1220), range(780, 820)])
-def test_stored_ends_give_the_same_outline_as_the_values(stored: Trace, seen: range) -> None:
+def test_stored_ends_give_the_same_outline_as_the_values(stored, seen):
     assert stored.pyramids
     where = Location(0, 0, 0, 0, 0)
     kept = unit_outline(stored, where.moved(unit=7), seen, block_for(seen, 60))
@@ -245,18 +240,18 @@ def test_stored_ends_give_the_same_outline_as_the_values(stored: Trace, seen: ra
     assert np.nanmax(kept.high) == 9.0
 
 
-def test_a_long_trace_is_not_read_where_its_ends_are_stored(stored: Trace) -> None:
+def test_a_long_trace_is_not_read_where_its_ends_are_stored(stored):
     class Unread:
         shape = stored.hidden.shape
 
-        def __getitem__(self, index: object) -> FloatArray:
+        def __getitem__(self, index):
             raise AssertionError(f"{index} was read")
 
     trace = stored.with_arrays({"h": Unread()})
     assert len(unit_outline(trace, Location(unit=7), range(1400), block_for(range(1400), 60)).low) > 40
 
 
-def test_a_block_is_about_a_pixel_wide() -> None:
+def test_a_block_is_about_a_pixel_wide():
     times = (0, 1, 100, 141, 142, 282, 283, 400, 100_000)
     assert [block_for(range(n), 100) for n in times] == [1, 1, 1, 1, 2, 2, 4, 4, 1024]
 
@@ -273,7 +268,7 @@ MIXED = {"small": 1e-7, "large": 0.25, "nan": np.nan}
 
 
 @pytest.mark.parametrize("make", [error_ratio_bars, ulp_bars])
-def test_the_bars_count_every_value_once_from_left_to_right(make) -> None:
+def test_the_bars_count_every_value_once_from_left_to_right(make):
     bars: Bars = make(comparison_of(**MIXED))
     assert sum(bar.count for bar in bars.bars) == bars.total == 40
     assert bars.bars[0].count == 37
@@ -282,7 +277,7 @@ def test_the_bars_count_every_value_once_from_left_to_right(make) -> None:
     assert bars.width == places[-1] + 1.0
 
 
-def test_equal_engines_show_zero_and_the_limit() -> None:
+def test_equal_engines_show_zero_and_the_limit():
     bars = error_ratio_bars(comparison_of())
     assert [bar.words for bar in bars.bars] == [
         "exactly 0",
@@ -305,7 +300,7 @@ def spread(lowest: int, highest: int, counts: dict[int, int]) -> Histogram:
     )
 
 
-def test_bars_span_the_filled_octaves() -> None:
+def test_bars_span_the_filled_octaves():
     spreads = replace(comparison_of(), error_ratios=spread(-3, 2, {0: 3, 1: 5, 6: 2, 7: 4}))
     bars = error_ratio_bars(spreads)
     unit = "times the tolerance"
@@ -330,7 +325,7 @@ def test_bars_span_the_filled_octaves() -> None:
     assert [x for x, _ in bars.ticks] == pytest.approx([0.5, 8.7, 4.6])
 
 
-def test_bars_of_distances_are_those_of_the_octaves_from_one_float_on() -> None:
+def test_bars_of_distances_are_those_of_the_octaves_from_one_float_on():
     spreads = replace(comparison_of(), ulps=spread(-1, 63, {0: 1, 4: 2, 65: 1, 66: 7}))
     bars = ulp_bars(spreads)
     shown = {bar.words: (bar.x, bar.count, bar.outside) for bar in bars.bars}

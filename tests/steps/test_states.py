@@ -77,12 +77,12 @@ def small_searches(monkeypatch: pytest.MonkeyPatch, first: int, largest: int, bl
 
 
 @pytest.fixture
-def read(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+def read(monkeypatch):
     """The time steps of the trace that were read, block by block."""
     blocks: list[tuple[int, int]] = []
     real = states.layer_input
 
-    def noted(inputs: Inputs, trace: Trace, layer: int, times: slice, samples: slice) -> FloatArray:
+    def noted(inputs, trace, layer, times, samples):
         blocks.append((times.start, times.stop))
         return real(inputs, trace, layer, times, samples)
 
@@ -91,9 +91,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize(("bias", "given"), nightly_except(product(CASES, [False, True]), (0.0, True), (40.0, False)))
-def test_c_of_any_columns_at_any_step_is_that_of_plain_python(
-    bias: float, given: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_c_of_any_columns_at_any_step_is_that_of_plain_python(bias, given, monkeypatch):
     small_searches(monkeypatch, 4, 16, 7)
     inputs, trace = CASES[bias]
     c0 = inputs.initial_state.get("c")
@@ -115,7 +113,7 @@ def test_c_of_any_columns_at_any_step_is_that_of_plain_python(
 
 
 @pytest.mark.parametrize("direction", [0, 1])
-def test_the_bounds_are_at_most_those_of_the_recurrence_from_its_start(direction: int) -> None:
+def test_the_bounds_are_at_most_those_of_the_recurrence_from_its_start(direction):
     inputs, trace = CASES[40.0]
     c0 = inputs.initial_state.get("c")
     assert c0 is not None
@@ -141,7 +139,7 @@ def assert_bounds(found: np.ndarray, followed: np.ndarray, *, sure: bool) -> Non
         np.testing.assert_allclose(found, followed, rtol=1e-9)
 
 
-def test_cell_states_of_an_engine_are_as_exact_as_its_precision() -> None:
+def test_cell_states_of_an_engine_are_as_exact_as_its_precision():
     inputs, trace = lstm(0.0, "float32")
     cell = np.random.default_rng(2).normal(size=trace.hidden.shape).astype(np.float32)
     told = trace.with_arrays({"c": cell})
@@ -169,9 +167,7 @@ def test_cell_states_of_an_engine_are_as_exact_as_its_precision() -> None:
     ],
 )
 @pytest.mark.parametrize("direction", [0, 1])
-def test_no_more_is_read_than_counts(
-    dtype: str, steps: int, direction: int, read: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_more_is_read_than_counts(dtype, steps, direction, read, monkeypatch):
     inputs, trace = steady(dtype)
     t = 200 - 1 - 126 if direction else 126
     for first, blocks in ((steps, [(126 - steps, 126)]), (steps - 1, [(127 - steps, 126), (0, 127 - steps)])):
@@ -183,10 +179,10 @@ def test_no_more_is_read_than_counts(
         assert not c.value.any() or first < steps
 
 
-def test_a_search_continues_until_the_last_unit_has_forgotten(read: list[tuple[int, int]]) -> None:
+def test_a_search_continues_until_the_last_unit_has_forgotten(read):
     inputs, trace = steady()
 
-    def change(name: str, array: FloatArray) -> FloatArray:
+    def change(name, array):
         if name == "l0_h2h_bias":
             array[H + 2] = 40.0
         return array
@@ -202,8 +198,8 @@ def test_a_search_continues_until_the_last_unit_has_forgotten(read: list[tuple[i
     ("samples", "block", "length"), [(slice(0, 1), 10, 10), (slice(0, 3), 10, 3), (slice(1, 2), 25, 25)]
 )
 def test_cell_states_that_do_not_forget_are_computed_from_the_start_in_blocks(
-    samples: slice, block: int, length: int, read: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+    samples, block, length, read, monkeypatch
+):
     small_searches(monkeypatch, 4, 8, block)
     inputs, trace = CASES[40.0]
     for direction in (0, 1):
@@ -225,9 +221,7 @@ def steps_read(cells: CellStates, read: list[tuple[int, int]], t: int, units: sl
     return sum(stop - start for start, stop in read)
 
 
-def test_the_path_starts_at_the_nearest_known_step(
-    read: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_path_starts_at_the_nearest_known_step(read, monkeypatch):
     small_searches(monkeypatch, 1, 1, 10)
     inputs, trace = CASES[40.0]
     cells = CellStates(inputs, trace)
@@ -242,9 +236,7 @@ def test_the_path_starts_at_the_nearest_known_step(
     assert steps_read(cells, read, 38) == 0
 
 
-def test_every_other_checkpoint_is_kept_when_the_budget_is_spent(
-    read: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_other_checkpoint_is_kept_when_the_budget_is_spent(read, monkeypatch):
     small_searches(monkeypatch, 1, 1, 5)
     inputs, trace = CASES[40.0]
     size = 2 * H * 8
@@ -263,7 +255,7 @@ def test_every_other_checkpoint_is_kept_when_the_budget_is_spent(
     assert steps_read(small, read, 31) == 1
 
 
-def test_nonfinite_values_are_computed_without_a_warning() -> None:
+def test_nonfinite_values_are_computed_without_a_warning():
     inputs, trace = CASES[0.0]
     hidden = np.array(trace.hidden)
     hidden[0, 0, 5] = np.inf
@@ -274,11 +266,11 @@ def test_nonfinite_values_are_computed_without_a_warning() -> None:
     assert np.isnan(found.value[2:]).any()
 
 
-def test_a_long_path_can_be_interrupted_and_continues_from_there() -> None:
+def test_a_long_path_can_be_interrupted_and_continues_from_there():
     inputs, trace = CASES[40.0]
     cells = CellStates(inputs, trace)
 
-    def give_up() -> None:
+    def give_up():
         raise InterruptedError
 
     cells.interrupt = give_up

@@ -3,8 +3,6 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -21,7 +19,7 @@ pytestmark = [pytest.mark.slow, needs("distributed")]
 
 
 @pytest.fixture
-def cluster() -> Iterator[Any]:
+def cluster():
     from distributed import LocalCluster
 
     with LocalCluster(
@@ -38,7 +36,7 @@ def workers(cluster: Any) -> list[int]:
 
 
 @pytest.mark.nightly
-def test_a_worker_that_is_killed_takes_no_row_with_it(cluster: Any, tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_takes_no_row_with_it(cluster, tmp_path):
     from rnnviz.sweeps.cluster import ClusterScheduler
 
     asked = sweep(seeds=list(range(8)), engines=["onnx", "bug:no-h2h-bias"])
@@ -60,7 +58,7 @@ def test_a_worker_that_is_killed_takes_no_row_with_it(cluster: Any, tmp_path: Pa
     ]
 
 
-def test_stopping_leaves_a_journal_to_go_on_from_and_no_engines(cluster: Any, tmp_path: Path) -> None:
+def test_stopping_leaves_a_journal_to_go_on_from_and_no_engines(cluster, tmp_path):
     from rnnviz.sweeps.cluster import ClusterScheduler
 
     asked = sweep(seeds=list(range(20)), engines=["onnx"])
@@ -76,7 +74,7 @@ def test_stopping_leaves_a_journal_to_go_on_from_and_no_engines(cluster: Any, tm
     assert alive == []
 
 
-def test_an_address_without_an_answer_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_without_an_answer_is_a_sentence(monkeypatch):
     from rnnviz.sweeps.cluster import ClusterScheduler
 
     monkeypatch.setattr("rnnviz.sweeps.cluster._CONNECT_SECONDS", 0.5)

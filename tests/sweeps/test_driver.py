@@ -19,7 +19,7 @@ from rnnviz.sweeps.driver import Journal, LocalScheduler, finding, identities, j
 from rnnviz.sweeps.results import FirstWrong, SweepResult
 from tests.execution.loads import hang
 from tests.leaks import children
-from tests.shared_worker import Run, run_shared
+from tests.shared_worker import run_shared
 from tests.sweeps.sweep_helpers import computed, start, sweep, verdicts
 
 AGREE = SweepResult("agree", "They agree.", 0.5, 1e-7, 0.25, None, {"manual": 0.125})
@@ -32,7 +32,7 @@ def write(path: Path, *entries: tuple[str, SweepResult]) -> None:
             journal.append(key, {"seed": 1}, finding)
 
 
-def test_a_written_journal_reads_back_and_a_missing_one_holds_nothing(tmp_path: Path) -> None:
+def test_a_written_journal_reads_back_and_a_missing_one_holds_nothing(tmp_path):
     path = journal_of(tmp_path / "grid.toml")
     assert path == tmp_path / "grid.results.jsonl"
     assert read_journal(path) == {}
@@ -43,7 +43,7 @@ def test_a_written_journal_reads_back_and_a_missing_one_holds_nothing(tmp_path: 
 
 
 @pytest.mark.parametrize("cut", [1, 30, 100, -200_000])
-def test_a_torn_line_counts_as_not_written_and_is_cut_off(tmp_path: Path, cut: int) -> None:
+def test_a_torn_line_counts_as_not_written_and_is_cut_off(tmp_path, cut):
     path = tmp_path / "j"
     write(path, ("a", AGREE), *([("b", WRONG)] if cut > 0 else []))
     path.write_bytes(path.read_bytes()[:-cut] if cut > 0 else path.read_bytes() + b"{" + b"x" * -cut)
@@ -53,14 +53,14 @@ def test_a_torn_line_counts_as_not_written_and_is_cut_off(tmp_path: Path, cut: i
     assert len(path.read_text(encoding="utf-8").splitlines()) == 2
 
 
-def test_lines_that_are_not_findings_are_ignored(tmp_path: Path) -> None:
+def test_lines_that_are_not_findings_are_ignored(tmp_path):
     path = tmp_path / "j"
     path.write_text('no json\n{"key": "x"}\n[1]\n{"key": "y", "verdict": "fine"}\n', encoding="utf-8")
     write(path, ("a", AGREE))
     assert read_journal(path) == {"a": AGREE}
 
 
-def test_another_text_is_not_a_journal_and_keeps_its_last_line(tmp_path: Path) -> None:
+def test_another_text_is_not_a_journal_and_keeps_its_last_line(tmp_path):
     path = tmp_path / "notes.txt"
     path.write_text("one\ntwo", encoding="utf-8")
     with pytest.raises(InputError, match=r"notes\.txt is not a journal"):
@@ -68,7 +68,7 @@ def test_another_text_is_not_a_journal_and_keeps_its_last_line(tmp_path: Path) -
     assert path.read_text(encoding="utf-8") == "one\ntwo"
 
 
-def test_a_journal_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+def test_a_journal_that_cannot_be_written_is_a_sentence(tmp_path):
     with Journal(tmp_path / "j"), pytest.raises(InputError, match="is being written by another sweep"):
         Journal(tmp_path / "j")
     with Journal(tmp_path / "j"):
@@ -80,7 +80,7 @@ def test_a_journal_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
         read_journal(tmp_path / "folder")
 
 
-def test_rows_are_identified_by_config_audit_and_the_content_of_files(tmp_path: Path) -> None:
+def test_rows_are_identified_by_config_audit_and_the_content_of_files(tmp_path):
     file, golden = tmp_path / "x.csv", tmp_path / "golden.npz"
     file.write_text("1,2\n", encoding="utf-8")
     network = {"cell": "gru", "input_size": 2, "hidden_size": 3}
@@ -121,7 +121,7 @@ def report_threads(config: Config) -> Inputs:
 
 
 @pytest.mark.slow
-def test_each_row_equals_a_single_run(tmp_path: Path, run_shared: Run) -> None:
+def test_each_row_equals_a_single_run(tmp_path, run_shared):
     rows = computed(sweep(), tmp_path / "j", LocalScheduler(workers=2))
     assert verdicts(rows) == ["agree", "disagree", "refused"] * 2
     for row in rows:
@@ -146,7 +146,7 @@ def test_each_row_equals_a_single_run(tmp_path: Path, run_shared: Run) -> None:
 
 
 @pytest.mark.slow
-def test_a_stopped_sweep_continues_with_the_rows_that_are_left(tmp_path: Path) -> None:
+def test_a_stopped_sweep_continues_with_the_rows_that_are_left(tmp_path):
     journal = tmp_path / "j"
     asked = sweep(seeds=[1, 2, 3], engines=["onnx"])
     with Journal(journal) as opened, LocalScheduler(workers=1) as scheduler:
@@ -165,14 +165,14 @@ def test_a_stopped_sweep_continues_with_the_rows_that_are_left(tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_stopping_kills_engines_that_never_return(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopping_kills_engines_that_never_return(tmp_path, monkeypatch):
     begun = tmp_path / "begun"
     os.mkfifo(begun)
     monkeypatch.setenv("BEGUN", str(begun))
     before = children()
     with Journal(tmp_path / "j") as opened, LocalScheduler(workers=1) as scheduler:
 
-        def stop() -> None:
+        def stop():
             begun.read_text(encoding="utf-8")
             scheduler.stop()
 
@@ -186,7 +186,7 @@ def test_stopping_kills_engines_that_never_return(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.slow
-def test_an_engine_that_crashes_is_a_row_with_a_reason(tmp_path: Path) -> None:
+def test_an_engine_that_crashes_is_a_row_with_a_reason(tmp_path):
     journal = tmp_path / "j"
     rows = computed(sweep(), journal, LocalScheduler(workers=1), crash_at_six)
     assert verdicts(rows) == ["agree", "disagree", "refused", "failed", "failed", "refused"]
@@ -198,7 +198,7 @@ def test_an_engine_that_crashes_is_a_row_with_a_reason(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_workers_share_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_workers_share_the_cores(tmp_path, monkeypatch):
     monkeypatch.setattr("rnnviz.sweeps.driver.usable_cores", lambda: 8)
     monkeypatch.setenv("OMP_NUM_THREADS", "64")
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
@@ -208,13 +208,13 @@ def test_the_workers_share_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "OPENBLAS_NUM_THREADS" not in os.environ
 
 
-def test_an_unknown_engine_is_reported_before_anything_runs(tmp_path: Path) -> None:
+def test_an_unknown_engine_is_reported_before_anything_runs(tmp_path):
     with pytest.raises(ConfigError, match='engines names "manuel", which is not a known engine'):
         start(sweep(engines=["manuel"]), tmp_path / "j")
 
 
 @pytest.mark.slow
-def test_values_that_are_not_a_config_are_rows(tmp_path: Path) -> None:
+def test_values_that_are_not_a_config_are_rows(tmp_path):
     network = {"cell": "lstm", "input_size": 3, "hidden_size": 4, "bidirectional": True}
     asked = sweep(network=network, grid={"network.reverse": [False, True]}, engines=["onnx"])
     rows = computed(asked, tmp_path / "j", LocalScheduler(workers=1))

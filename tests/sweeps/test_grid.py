@@ -45,9 +45,7 @@ def grids() -> st.SearchStrategy[dict[str, list[Any]]]:
     st.none() | st.lists(st.integers(0, 9), min_size=1, max_size=3, unique=True),
     st.lists(st.sampled_from(("onnx", "torch", "./mine.py", "bug:no-h2h-bias")), min_size=1, max_size=3, unique=True),
 )
-def test_every_combination_is_one_row_with_its_config(
-    grid: dict[str, list[Any]], seeds: list[int] | None, engines: list[str]
-) -> None:
+def test_every_combination_is_one_row_with_its_config(grid, seeds, engines):
     asked = {"network": NETWORK, "grid": grid, "engines": engines} | ({} if seeds is None else {"seeds": seeds})
     sweep = Sweep.from_mapping(asked)
     points = list(sweep.points())
@@ -68,7 +66,7 @@ def test_every_combination_is_one_row_with_its_config(
         assert Config.from_mapping(tables) == point.config
 
 
-def test_without_engines_the_candidates_of_the_config_are_a_row_each() -> None:
+def test_without_engines_the_candidates_of_the_config_are_a_row_each():
     sweep = Sweep.from_mapping({"network": NETWORK, "compare": {"candidates": ["onnx", "torch"]}})
     assert [point.values for point in sweep.points()] == [("onnx",), ("torch",)]
 
@@ -82,13 +80,7 @@ def test_without_engines_the_candidates_of_the_config_are_a_row_each() -> None:
         ((), {"reference": "gluon"}, "manual", ("manual",)),
     ],
 )
-def test_without_engines_and_candidates_the_default_one_is_a_row(
-    monkeypatch: pytest.MonkeyPatch,
-    hidden: tuple[str, ...],
-    compare: dict[str, str],
-    engine: str,
-    candidates: tuple[str, ...],
-) -> None:
+def test_without_engines_and_candidates_the_default_one_is_a_row(monkeypatch, hidden, compare, engine, candidates):
     monkeypatch.setattr(registry, "find_spec", lambda name: None if name in hidden else object())
     monkeypatch.setattr(registry, "_why_mxnet_cannot_be_loaded", lambda: None)
     (point,) = Sweep.from_mapping({"network": NETWORK, "compare": compare}).points()
@@ -97,13 +89,13 @@ def test_without_engines_and_candidates_the_default_one_is_a_row(
     assert point.config.compare.candidates == candidates
 
 
-def test_the_grid_may_set_keys_that_the_base_lacks() -> None:
+def test_the_grid_may_set_keys_that_the_base_lacks():
     grid = {"network.hidden_size": [1, 2]}
     sweep = Sweep.from_mapping({"network": {"cell": "gru", "input_size": 2}, "grid": grid})
     assert all(point.config is not None for point in sweep.points())
 
 
-def test_values_without_a_valid_config_are_rows_with_a_reason() -> None:
+def test_values_without_a_valid_config_are_rows_with_a_reason():
     grid = {"backward.value": [[0, 0, 0, 0, 0]], "backward.loss": ["value", "sum"]}
     first, second = Sweep.from_mapping({"network": NETWORK, "grid": grid, "engines": ["onnx"]}).points()
     assert first.config is not None
@@ -112,7 +104,7 @@ def test_values_without_a_valid_config_are_rows_with_a_reason() -> None:
     assert first.refusal == ""
 
 
-def test_the_reference_among_the_engines_runs_alone() -> None:
+def test_the_reference_among_the_engines_runs_alone():
     first, second = Sweep.from_mapping({"network": NETWORK, "engines": ["manual", "onnx"]}).points()
     assert first.config is not None
     assert second.config is not None
@@ -147,7 +139,7 @@ INVALID: list[tuple[dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("changes", "key", "sentence"), INVALID, ids=repr)
-def test_an_invalid_sweep_is_a_sentence_about_its_key(changes: dict[str, Any], key: str, sentence: str) -> None:
+def test_an_invalid_sweep_is_a_sentence_about_its_key(changes, key, sentence):
     with pytest.raises(ConfigError) as raised:
         Sweep.from_mapping({"network": NETWORK, **changes})
     assert raised.value.key == key
@@ -155,7 +147,7 @@ def test_an_invalid_sweep_is_a_sentence_about_its_key(changes: dict[str, Any], k
     assert sentence in raised.value.sentence
 
 
-def test_the_number_of_rows_is_limited_and_the_audit_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_rows_is_limited_and_the_audit_is_read(monkeypatch):
     monkeypatch.setattr(sweep, "MOST_ROWS", 6)
     asked = {"network": NETWORK, "grid": {"network.hidden_size": [1, 2, 3]}, "seeds": [1, 2], "audit": "full"}
     assert (Sweep.from_mapping(asked).size, Sweep.from_mapping(asked).audit) == (6, "full")
@@ -165,7 +157,7 @@ def test_the_number_of_rows_is_limited_and_the_audit_is_read(monkeypatch: pytest
         Sweep.from_mapping(asked)
 
 
-def test_a_value_of_a_row_is_checked_by_its_key() -> None:
+def test_a_value_of_a_row_is_checked_by_its_key():
     held = (("seed", 3), ("engine", "onnx"), ("parameters.scale", 2))
     assert [checked_value(*each) for each in held] == [3, "onnx", 2.0]
     for key, value, allowed in (("seed", -1, DRAW), ("engine", "", "a non-empty text"), (HIDDEN, 0, SIZE)):

@@ -49,7 +49,7 @@ WRITTEN: dict[str, Any] = {
 }
 
 
-def test_a_finding_is_written_under_its_names_and_reads_back() -> None:
+def test_a_finding_is_written_under_its_names_and_reads_back():
     assert FOUND.to_mapping() == WRITTEN
     assert SweepResult.from_mapping(json.loads(json.dumps(WRITTEN))) == FOUND
     assert str(FOUND.first_wrong) == "manual at layer 1, backward, t = 4, sample 2, unit 3"
@@ -63,7 +63,7 @@ def test_a_finding_is_written_under_its_names_and_reads_back() -> None:
     assert SweepResult.from_mapping(bare.to_mapping()) == bare
 
 
-def test_each_number_keeps_its_own_place() -> None:
+def test_each_number_keeps_its_own_place():
     numbers = {"max_error_ratio": 3.0, "max_abs_error": -inf, "audit_worst_ratio": nan}
     written = SweepResult("agree", **numbers).to_mapping()
     assert [written[name] for name in numbers] == [3.0, "-Infinity", "NaN"]
@@ -81,7 +81,7 @@ def test_each_number_keeps_its_own_place() -> None:
     ],
     ids=repr,
 )
-def test_an_invalid_result_is_damage(changes: dict[str, Any]) -> None:
+def test_an_invalid_result_is_damage(changes):
     with pytest.raises(DAMAGE):
         SweepResult.from_mapping({**WRITTEN, **changes})
     for name in WRITTEN:
@@ -100,7 +100,7 @@ def row(index: int, finding: SweepResult | None, config: Config | None = CONFIG)
     return SweepRow(Point(index, (index, bool(index % 2), MINE), config), finding)
 
 
-def test_the_words_of_rows() -> None:
+def test_the_words_of_rows():
     found = {"refused": 1, "agree": 1200, "drift": 0, "disagree": 2, "failed": 3}
     assert counted(found) == "✔ 1,200 agree · ✘ 2 disagree · – 1 refused · ! 3 failed"
     assert counted({}) == counted({"agree": 0}) == "no row yet"
@@ -111,7 +111,7 @@ def test_the_words_of_rows() -> None:
     assert called(KEYS, (3, True, MINE)) == "seed 3, bidirectional true, engine mine.py"
 
 
-def test_the_report_starts_with_the_counts_and_ends_with_the_rows_left_out() -> None:
+def test_the_report_starts_with_the_counts_and_ends_with_the_rows_left_out():
     rows = [row(0, SweepResult("agree", "Well.")), row(1, None), row(2, SweepResult("refused", "No run.", 5.0))]
     assert report(KEYS, rows) == ("✔ 1 agree · – 1 refused\n  – seed 2, bidirectional false, engine mine.py: No run.")
     failing = [row(index, SweepResult("disagree", f"{index}.", float(index % 4))) for index in range(13)]
@@ -121,7 +121,7 @@ def test_the_report_starts_with_the_counts_and_ends_with_the_rows_left_out() -> 
     assert "more" not in report(KEYS, failing[:10])
 
 
-def test_each_quantity_reads_its_own_figure_and_nothing_of_a_row_that_waits() -> None:
+def test_each_quantity_reads_its_own_figure_and_nothing_of_a_row_that_waits():
     finding = SweepResult("drift", "", 1.5, 0.25, 3.0, None, {"onnx": 2.0, MINE: 7.0})
     assert {q.name: q.value(row(0, finding)) for q in QUANTITIES} == {
         "max_error_ratio": 1.5,
@@ -139,7 +139,7 @@ def test_each_quantity_reads_its_own_figure_and_nothing_of_a_row_that_waits() ->
     assert {q.value(each) for q in QUANTITIES if q.name == "reference" for each in without_times} == {None}
 
 
-def test_a_dimension_has_its_values_in_the_order_of_the_rows_and_their_sort_order() -> None:
+def test_a_dimension_has_its_values_in_the_order_of_the_rows_and_their_sort_order():
     values = [(16, "b", True), (8, "a", True), (16, "c", False), (8, "b", False)]
     table = SweepTable(
         ("hidden_size", "engine", "bias"), tuple(SweepRow(Point(n, v, None)) for n, v in enumerate(values))
@@ -184,7 +184,7 @@ def severity(finding: SweepResult | None) -> float:
 
 
 @given(drawn())
-def test_a_cell_shows_the_worst_of_its_rows(findings: list[SweepResult | None]) -> None:
+def test_a_cell_shows_the_worst_of_its_rows(findings):
     found = figures(findings)
     size, seed, engine = found.dimensions
     assert (size.texts, seed.texts, engine.texts) == (("8", "4"), ("0", "1", "2"), ("manual", "onnx"))
@@ -211,7 +211,7 @@ def test_a_cell_shows_the_worst_of_its_rows(findings: list[SweepResult | None]) 
         )
 
 
-def test_a_map_of_some_rows_shows_no_others() -> None:
+def test_a_map_of_some_rows_shows_no_others():
     found = figures([SweepResult("agree", max_error_ratio=float(index)) for index in range(12)])
     size, _, engine = found.dimensions
     grid = cells(found, size, None, "max_error_ratio", engine.codes == 0)
@@ -220,7 +220,7 @@ def test_a_map_of_some_rows_shows_no_others() -> None:
     assert grid.counts.tolist() == [[3, 3]]
 
 
-def test_a_worse_verdict_counts_more_among_equal_numbers() -> None:
+def test_a_worse_verdict_counts_more_among_equal_numbers():
     findings = [SweepResult(("drift", "agree", "disagree", "agree")[n % 4], max_error_ratio=2.0) for n in range(12)]
     found = figures(findings)
     grid = cells(found, found.dimensions[2], None, "max_error_ratio")
@@ -228,7 +228,7 @@ def test_a_worse_verdict_counts_more_among_equal_numbers() -> None:
     assert grid.verdicts.tolist() == [[3, 1]]
 
 
-def test_values_that_never_meet_have_no_row() -> None:
+def test_values_that_never_meet_have_no_row():
     points = (Point(0, (1, "a"), None), Point(1, (1, "b"), None), Point(2, (2, "a"), None))
     found = SweepFigures(SweepTable(("seed", "engine"), tuple(SweepRow(point) for point in points)))
     found.put(SweepRow(points[0], SweepResult("agree")))
@@ -239,5 +239,5 @@ def test_values_that_never_meet_have_no_row() -> None:
     assert grid.verdicts.tolist() == [[1, WAITING], [WAITING, WAITING]]
 
 
-def test_texts_are_ranked_by_the_alphabet_and_empty_ones_have_no_rank() -> None:
+def test_texts_are_ranked_by_the_alphabet_and_empty_ones_have_no_rank():
     assert np.array_equal(ranks(["b", "", "a", "b"]), [2.0, nan, 1.0, 2.0], equal_nan=True)

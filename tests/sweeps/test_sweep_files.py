@@ -29,7 +29,7 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def test_the_base_is_read_and_single_keys_of_it_are_changed(tmp_path: Path) -> None:
+def test_the_base_is_read_and_single_keys_of_it_are_changed(tmp_path):
     (tmp_path / "configs").mkdir()
     write(tmp_path / "configs" / "base.toml", NETWORK + '[parameters]\npath = "w.npz"\n')
     text = 'base = "configs/base.toml"\n[network]\nhidden_size = 7\n[sequence]\npath = "x.npy"\n'
@@ -42,7 +42,7 @@ def test_the_base_is_read_and_single_keys_of_it_are_changed(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("grid", ['[grid]\n"sequence.path" = ["a.npy"]', '[grid]\nsequence.path = ["a.npy"]'])
-def test_dots_may_be_in_quotes_or_not_and_paths_are_relative_to_the_file(tmp_path: Path, grid: str) -> None:
+def test_dots_may_be_in_quotes_or_not_and_paths_are_relative_to_the_file(tmp_path, grid):
     engines = '["./mine.py", "onnx", "recording:a.npz#torch"]'
     sweep = load_sweep(write(tmp_path / "s.toml", f"engines = {engines}\n{NETWORK}{grid}\n"))
     assert sweep.keys == ("sequence.path", "engine")
@@ -52,7 +52,7 @@ def test_dots_may_be_in_quotes_or_not_and_paths_are_relative_to_the_file(tmp_pat
     ]
 
 
-def test_a_repeated_key_is_refused(tmp_path: Path) -> None:
+def test_a_repeated_key_is_refused(tmp_path):
     text = f'{NETWORK}[grid]\n"network.hidden_size" = [1]\nnetwork.hidden_size = [2]\n'
     with pytest.raises(ConfigError, match=r"grid\.network\.hidden_size is given twice"):
         load_sweep(write(tmp_path / "s.toml", text))
@@ -67,14 +67,14 @@ def test_a_repeated_key_is_refused(tmp_path: Path) -> None:
         ('base = "other.toml"', "other.toml, which base names, is not a config: seeds is not one of network,"),
     ],
 )
-def test_a_file_that_is_not_a_sweep_is_a_sentence(tmp_path: Path, text: str, sentence: str) -> None:
+def test_a_file_that_is_not_a_sweep_is_a_sentence(tmp_path, text, sentence):
     write(tmp_path / "other.toml", "seeds = [1]\n")
     with pytest.raises(InputError) as raised:
         load_sweep(write(tmp_path / "s.toml", text))
     assert sentence in str(raised.value)
 
 
-def test_sweeps_and_configs_are_distinguished(tmp_path: Path) -> None:
+def test_sweeps_and_configs_are_distinguished(tmp_path):
     assert is_sweep(write(tmp_path / "a.toml", NETWORK + "[grid]\n"))
     assert is_sweep(write(tmp_path / "b.toml", "seeds = [1]\n" + NETWORK))
     assert not is_sweep(write(tmp_path / "c.toml", NETWORK))
@@ -83,7 +83,7 @@ def test_sweeps_and_configs_are_distinguished(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def table() -> SweepTable:
+def table():
     """Every kind of value and of number; one row is not a config and one has not been computed."""
     grid = {"network.bidirectional": [True, False], "parameters.scale": [0.1], "compare.reference": ["gluon", "manual"]}
     tables = {"network": {"cell": "gru", "input_size": 2, "hidden_size": 3}, "grid": grid, "seeds": [9]}
@@ -104,7 +104,7 @@ def table() -> SweepTable:
 
 
 @pytest.mark.parametrize("ending", ["csv", "json"])
-def test_written_results_read_back(tmp_path: Path, table: SweepTable, ending: str) -> None:
+def test_written_results_read_back(tmp_path, table, ending):
     path = tmp_path / f"rows.{ending}"
     (write_sweep_csv if ending == "csv" else write_sweep_json)(table, path)
     assert is_sweep_results(path)
@@ -117,7 +117,7 @@ def test_written_results_read_back(tmp_path: Path, table: SweepTable, ending: st
     assert [repr(row.finding) for row in found.rows] == [repr(row.finding) for row in written]
 
 
-def test_a_table_that_a_spreadsheet_saved_reads_back(tmp_path: Path, table: SweepTable) -> None:
+def test_a_table_that_a_spreadsheet_saved_reads_back(tmp_path, table):
     path = tmp_path / "rows.csv"
     write_sweep_csv(table, path)
     written = load_sweep_results(path)
@@ -129,10 +129,10 @@ def test_a_table_that_a_spreadsheet_saved_reads_back(tmp_path: Path, table: Swee
 
 
 @pytest.mark.parametrize("ending", ["csv", "json"])
-def test_verdicts_on_gradients_read_back(tmp_path: Path, ending: str) -> None:
+def test_verdicts_on_gradients_read_back(tmp_path, ending):
     tables = {"network": {"cell": "gru", "input_size": 2, "hidden_size": 3}, "backward": {"enabled": True}}
     value = {"backward.value": [[0, 0, 1, 0, 2], [0, 0, 2, 0, 2]]}
-    tables["backward"]["loss"] = "value"  # type: ignore[assignment]
+    tables["backward"]["loss"] = "value"
     sweep = Sweep.from_mapping({**tables, "grid": value})
     result = make_result(gradients=("gluon", "manual"), edits={"manual": lambda trace: trace["grad.h"].fill(9.0)})
     disagreeing = finding(result)
@@ -144,7 +144,7 @@ def test_verdicts_on_gradients_read_back(tmp_path: Path, ending: str) -> None:
     assert [row.point for row in found.rows] == [row.point for row in table.rows]
 
 
-def test_the_columns_of_the_table(tmp_path: Path, table: SweepTable) -> None:
+def test_the_columns_of_the_table(tmp_path, table):
     write_sweep_csv(table, tmp_path / "rows.csv")
     with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as file:
         first, second, *_ = rows = list(csv.DictReader(file))
@@ -172,7 +172,7 @@ def test_the_columns_of_the_table(tmp_path: Path, table: SweepTable) -> None:
         ("a.json", "no json"),
     ],
 )
-def test_another_file_is_refused_with_its_name(tmp_path: Path, name: str, text: str) -> None:
+def test_another_file_is_refused_with_its_name(tmp_path, name, text):
     path = write(tmp_path / name, text)
     assert not is_sweep_results(path)
     with pytest.raises(InputError, match=rf"{name} is not a table written by rnnviz sweep"):

@@ -40,7 +40,7 @@ def changed(**sections: dict[str, Any]) -> Config:
         ),
     ],
 )
-def test_a_change_is_described_as_a_command(sections: dict[str, dict[str, Any]], words: str) -> None:
+def test_a_change_is_described_as_a_command(sections, words):
     assert change_in_words(CONFIG, changed(**sections)) == words
 
 
@@ -68,11 +68,11 @@ def test_a_change_is_described_as_a_command(sections: dict[str, dict[str, Any]],
         ({"network": {"input_size": 5}, "sequence": {"seed": 4}}, "sequence seed 0 → 4"),
     ],
 )  # fmt: skip
-def test_an_edit_is_named_as_a_menu_does(sections: dict[str, dict[str, Any]], words: str) -> None:
+def test_an_edit_is_named_as_a_menu_does(sections, words):
     assert edit_in_words(CONFIG, changed(**sections)) == words
 
 
-def test_the_keys_that_differ_are_listed_from_both_configs() -> None:
+def test_the_keys_that_differ_are_listed_from_both_configs():
     other = changed(parameters={"path": "w.npz"}, network={"cell": "lstm", "layout": "TNC"})
     keys = ("network.cell", "network.layout", "parameters.path")
     assert changed_keys(CONFIG, other) == changed_keys(other, CONFIG) == keys

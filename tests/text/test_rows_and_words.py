@@ -1,7 +1,6 @@
 """Rows of the step audit and of tolerances, and the HTML of a run and of a comparison."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -40,11 +39,11 @@ def row_of(result: RunResult, engine: str = "manual") -> AuditRow:
     return {row.engine: row for row in audit_rows(result)}[engine]
 
 
-def test_without_an_audit_there_are_no_rows() -> None:
+def test_without_an_audit_there_are_no_rows():
     assert audit_rows(make_result()) == []
 
 
-def test_a_right_engine_shows_its_largest_ratio_and_no_reason() -> None:
+def test_a_right_engine_shows_its_largest_ratio_and_no_reason():
     result = with_judgment(make_result(("gluon", "manual", "onnx")), coverage=0.25)
     assert [row.engine for row in audit_rows(result)] == ["gluon", "manual", "onnx"]
     assert result.judgment is not None
@@ -74,7 +73,7 @@ PLACES = (Location(0, 0, 4, 1, 2), Location(0, 0, 4, 1, 3))
         (touching(state=1.0), 0, 2),
     ],
 )
-def test_a_wrong_engine_shows_its_first_wrong_step_and_every_reason(edit: Edit, steps: int, checks: int) -> None:
+def test_a_wrong_engine_shows_its_first_wrong_step_and_every_reason(edit, steps, checks):
     result = with_judgment(make_result(edits={"manual": edit}), diagnoses={"manual": (("no-h2h-bias",),)})
     row, other = row_of(result), row_of(result, "gluon")
     assert (row.verdict, other.verdict, other.reason) == (AuditVerdict.WRONG, AuditVerdict.RIGHT, "")
@@ -87,7 +86,7 @@ def test_a_wrong_engine_shows_its_first_wrong_step_and_every_reason(edit: Edit, 
         assert row.ratio > 8.0
 
 
-def test_an_engine_without_an_audit_has_no_row_and_one_without_a_step_to_audit_says_so() -> None:
+def test_an_engine_without_an_audit_has_no_row_and_one_without_a_step_to_audit_says_so():
     result = with_judgment(make_result())
     assert result.judgment is not None
     audits = {"manual": replace(result.judgment.audits["manual"], audited=0)}
@@ -98,7 +97,7 @@ def test_an_engine_without_an_audit_has_no_row_and_one_without_a_step_to_audit_s
     assert row_of(replace(result, judgment=replace(result.judgment, audits=audits))).audited
 
 
-def test_used_and_smallest_tolerances_are_shown_so_that_copies_pass() -> None:
+def test_used_and_smallest_tolerances_are_shown_so_that_copies_pass():
     result = make_result(edits={"manual": touching(PLACES[0])}, compare_with={"rtol": 0.0, "atol": 1e-5})
     comparison = replace(result.comparison("manual"), smallest_passing_atol=0.123456)
     used, found = tolerance_rows(comparison)
@@ -119,13 +118,13 @@ def test_used_and_smallest_tolerances_are_shown_so_that_copies_pass() -> None:
         ({"cell": "gru", "hidden_size": 1200, "input_size": 1}, "gru: 1 feature, 1,200 units, 1 layer, float32"),
     ],
 )  # fmt: skip
-def test_a_network_is_described_in_a_line(network: dict[str, Any], words: str) -> None:
+def test_a_network_is_described_in_a_line(network, words):
     config = make_result(timesteps=5).config
     config = replace(config, network=replace(config.network, **network))
     assert config_in_words(config) == words
 
 
-def test_a_comparison_shows_two_values_that_three_decimals_cannot_distinguish_with_all_their_digits() -> None:
+def test_a_comparison_shows_two_values_that_three_decimals_cannot_distinguish_with_all_their_digits():
     own = make_result(("gluon", "/far/away/<mine>.py")).comparisons[0]
     html = replace(own, first_mismatch=Mismatch(Place.at("h", PLACES[0]), 0.25, 0.2500001))._repr_html_()
     assert all(f">{value}</td>" in html for value in ("0.25", "0.2500001", "40", "1e-5, 1.3e-6"))

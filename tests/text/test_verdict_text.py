@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from rnnviz.core.trace import Trace
 from rnnviz.gui.verdict_facts import affected_steps
 from rnnviz.text.verdict_details import line_number, others
 from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, causes_alike, fill, likely_cause, plain, verdict_sentence
@@ -28,7 +27,7 @@ VERDICTS = {
 
 
 @pytest.mark.parametrize("name", VERDICTS)
-def test_each_run_has_its_verdict_and_its_style(name: str) -> None:
+def test_each_run_has_its_verdict_and_its_style(name):
     words = verdict_sentence(RUNS[name](), "manual")
     assert (words.verdict, words.look) == VERDICTS[name]
 
@@ -44,20 +43,20 @@ def test_each_run_has_its_verdict_and_its_style(name: str) -> None:
         ("wrong-checks", []),
     ],
 )
-def test_positions_in_the_text_are_links(name: str, places: list[object]) -> None:
+def test_positions_in_the_text_are_links(name, places):
     words = verdict_sentence(RUNS[name](), "manual")
     for parts in (words.sentence, words.brief):
         assert [part.where for part in parts if part.where is not None] == places
 
 
-def test_the_largest_difference_of_agreeing_engines_is_a_link() -> None:
+def test_the_largest_difference_of_agreeing_engines_is_a_link():
     exact = made(compare_with=EXACT)["gluon"].hidden[WHERE.index]
     words = verdict_sentence(made(edits={"manual": edited(float(exact) + 1e-6)}), "manual")
     assert (words.verdict, [part.where for part in words.sentence if part.where]) == (Verdict.AGREE, [WHERE])
     assert words.first_mismatch is None
 
 
-def test_undetectable_bugs_are_a_link_with_their_causes() -> None:
+def test_undetectable_bugs_are_a_link_with_their_causes():
     words = verdict_sentence(remedied(made(), "no-i2h-bias", "no-h2h-bias"), "manual")
     (link,) = [part for part in words.sentence if part.act]
     assert (link.act, link.tip) == (UNDETECTABLE, "\n".join(words.blind))
@@ -65,12 +64,12 @@ def test_undetectable_bugs_are_a_link_with_their_causes() -> None:
     assert words.remedy == "use zero biases"
 
 
-def test_undetectable_bugs_do_not_matter_while_an_engine_is_wrong() -> None:
+def test_undetectable_bugs_do_not_matter_while_an_engine_is_wrong():
     words = verdict_sentence(remedied(made(edits={"gluon": edited(9.0)}), "h2h-transposed"), "manual")
     assert (words.blind, words.remedy) == ((), "")
 
 
-def test_a_likely_cause_is_the_phrase_of_a_known_bug() -> None:
+def test_a_likely_cause_is_the_phrase_of_a_known_bug():
     diagnoses = {"gluon": (("no-h2h-bias", "h2h-transposed"),), "manual": ()}
     found = with_judgment(make_result(), diagnoses=diagnoses, ambiguous={"manual": 2})
     assert found.judgment is not None
@@ -91,10 +90,8 @@ def test_a_likely_cause_is_the_phrase_of_a_known_bug() -> None:
         ([], False, {}),
     ],
 )
-def test_affected_time_steps_are_those_of_each_direction_in_the_order_of_computation(
-    changed: list[tuple[int, int, int]], reverse: bool, expected: dict[int, tuple[int, int]]
-) -> None:
-    def edit(trace: Trace) -> None:
+def test_affected_time_steps_are_those_of_each_direction_in_the_order_of_computation(changed, reverse, expected):
+    def edit(trace):
         for lane in changed:
             trace.hidden[(*lane, 0, 0)] = 9.0
 
@@ -102,7 +99,7 @@ def test_affected_time_steps_are_those_of_each_direction_in_the_order_of_computa
     assert affected_steps(result.comparison("manual"), result.config.network) == expected
 
 
-def test_a_worse_verdict_on_another_candidate_is_first() -> None:
+def test_a_worse_verdict_on_another_candidate_is_first():
     result = RUNS["three-engines"]()
     better, worse = others(result, "manual"), others(result, "torch")
     assert better is not None
@@ -113,7 +110,7 @@ def test_a_worse_verdict_on_another_candidate_is_first() -> None:
     assert others(made(), "manual") is None
 
 
-def test_the_assumptions_of_a_model_file_are_first() -> None:
+def test_the_assumptions_of_a_model_file_are_first():
     result = made()
     result = replace(result, inputs=replace(result.inputs, assumptions=("the cell was chosen", "no step is skipped")))
     notes = verdict_sentence(result, "manual").notes[:2]
@@ -121,8 +118,8 @@ def test_the_assumptions_of_a_model_file_are_first() -> None:
     assert all(note in repr(result) and note in result._repr_html_() for note in notes)
 
 
-def test_the_smallest_passing_atol_passes_as_it_is_shown() -> None:
-    def atol_of(notes: tuple[str, ...]) -> float:
+def test_the_smallest_passing_atol_passes_as_it_is_shown():
+    def atol_of(notes):
         (note,) = [note for note in notes if note.startswith("Would pass")]
         return float(note.split("atol = ")[1].split()[0])
 
@@ -131,7 +128,7 @@ def test_the_smallest_passing_atol_passes_as_it_is_shown() -> None:
     assert made(edits={"manual": edited(0.0123456)}, compare_with={"atol": atol}).verdict is Verdict.AGREE
 
 
-def test_the_coverage_is_the_least_and_recordings_do_not_reduce_it() -> None:
+def test_the_coverage_is_the_least_and_recordings_do_not_reduce_it():
     result = with_judgment(made())
     assert result.judgment is not None
     audits = {**result.judgment.audits, "manual": replace(result.judgment.audits["manual"], audited=40)}
@@ -144,7 +141,7 @@ def test_the_coverage_is_the_least_and_recordings_do_not_reduce_it() -> None:
     assert verdict_sentence(recorded(frozenset({"h"})), "manual").partial
 
 
-def test_a_custom_step_is_named_by_its_file() -> None:
+def test_a_custom_step_is_named_by_its_file():
     mine = "/somewhere/far/my_rnn.py"
     words = verdict_sentence(with_judgment(made(("gluon", mine), edits={mine: edited(9.0)})), mine)
     assert plain(words.sentence).startswith("my_rnn.py is wrong")
@@ -152,12 +149,12 @@ def test_a_custom_step_is_named_by_its_file() -> None:
 
 
 @pytest.mark.parametrize("candidate", ["torch", ""])
-def test_a_candidate_that_was_not_run_is_refused(candidate: str) -> None:
+def test_a_candidate_that_was_not_run_is_refused(candidate):
     with pytest.raises(KeyError):
         verdict_sentence(made(), candidate)
 
 
-def test_a_template_becomes_parts_with_links_and_strong_text() -> None:
+def test_a_template_becomes_parts_with_links_and_strong_text():
     link = TextPart("there", WHERE)
     assert fill("*{engine} is wrong*, first at {place}.", engine="a*{b}", place=link) == (
         TextPart("a*{b} is wrong", strong=True),
@@ -191,7 +188,7 @@ def step(x, state, p):
 
 
 @pytest.mark.parametrize(("name", "line"), [("f", 13), ("o", 18), ("c", 11), ("h", 12), ("step", 6), ("i", None)])
-def test_the_line_is_the_last_assignment_or_the_returned_expression(name: str, line: int | None) -> None:
+def test_the_line_is_the_last_assignment_or_the_returned_expression(name, line):
     assert line_number(SOURCE, name, ("h", "c")) == line
 
 
@@ -199,5 +196,5 @@ def test_the_line_is_the_last_assignment_or_the_returned_expression(name: str, l
     "source",
     ["def step(", "\0", "step = len", "(" * 5000, "def step(x, state, p): return f()", "def step(*_): return ()"],
 )
-def test_a_source_without_the_line_has_no_number(source: str) -> None:
+def test_a_source_without_the_line_has_no_number(source):
     assert line_number(source, "h", ("h", "c")) is None

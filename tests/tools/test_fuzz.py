@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from rnnviz.core.config import Config
 from rnnviz.io.config_toml import parse_config
-from tests.report_tables import ReportTable
 from tools.fuzz.cases import KINDS
 from tools.fuzz.generators import tables, texts
 from tools.fuzz.isolated import fuzz_files
@@ -49,11 +48,11 @@ def outcomes_of_configs(kind: str, count: int) -> Counter[str]:
 
 
 @pytest.mark.parametrize("path", sorted(CORPUS.glob("*/*.*")), ids=lambda path: path.name)
-def test_a_former_failure_is_accepted_or_refused_in_a_sentence(path: Path, tmp_path: Path) -> None:
+def test_a_former_failure_is_accepted_or_refused_in_a_sentence(path, tmp_path):
     assert outcome(Path(shutil.copy(path, tmp_path))) in ("ok", "sentence")
 
 
-def test_the_corpus_is_read() -> None:
+def test_the_corpus_is_read():
     kinds = {kind_of(path) for path in CORPUS.glob("*/*.*")}
     assert kinds
     assert kinds <= set(READERS)
@@ -61,7 +60,7 @@ def test_the_corpus_is_read() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", CONFIGS)
-def test_a_drawn_config_is_taken_or_refused_in_a_sentence(kind: str) -> None:
+def test_a_drawn_config_is_taken_or_refused_in_a_sentence(kind):
     found = outcomes_of_configs(kind, 40)
     # That there are enough of both is asked of the many: of so few, all may be refused.
     assert found["ok"] + found["sentence"] == found.total() == 40
@@ -69,7 +68,7 @@ def test_a_drawn_config_is_taken_or_refused_in_a_sentence(kind: str) -> None:
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("kind", CONFIGS)
-def test_many_drawn_configs_are_taken_or_refused_in_a_sentence(kind: str, report_table: ReportTable) -> None:
+def test_many_drawn_configs_are_taken_or_refused_in_a_sentence(kind, report_table):
     found = outcomes_of_configs(kind, cases(kind))
     report_table("fuzz").add(
         f"config, {kind}", cases=found.total(), ok=found["ok"], sentence=found["sentence"], **{"anything else": 0}
@@ -79,7 +78,7 @@ def test_many_drawn_configs_are_taken_or_refused_in_a_sentence(kind: str, report
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("kind", KINDS)
-def test_many_drawn_files_load_or_fail_with_a_message(kind: str, tmp_path: Path, report_table: ReportTable) -> None:
+def test_many_drawn_files_load_or_fail_with_a_message(kind, tmp_path, report_table):
     found, failures = fuzz_files(kind, range(cases(kind)), tmp_path)
     report_table("fuzz").add(
         f"`.{kind}`", cases=cases(kind), ok=found["ok"], sentence=found["sentence"], **{"anything else": len(failures)}

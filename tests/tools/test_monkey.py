@@ -2,13 +2,12 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from rnnviz.core.config import Config
 from rnnviz.io.templates import write_starter
-from tests.shared_worker import Run, run_shared
+from tests.shared_worker import run_shared
 from tools.monkey.heartbeat import Frame
 from tools.monkey.verdicts import Verdicts
 
@@ -19,23 +18,23 @@ _FROZEN = "5"
 
 
 @pytest.mark.nightly
-def test_a_short_walk_over_every_control_breaks_nothing_and_the_command_line_finds_the_same() -> None:
+def test_a_short_walk_over_every_control_breaks_nothing_and_the_command_line_finds_the_same():
     command = [sys.executable, "-m", "tools.monkey", "200", "--checks", "3", "--frozen", _FROZEN, "--aloud"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_frame_has_its_clock_time_unless_the_processor_was_busy() -> None:
+def test_a_frame_has_its_clock_time_unless_the_processor_was_busy():
     assert Frame("", clock=0.5, processor=0.1, kept=0.04).seconds == 0.5
     assert Frame("", clock=0.5, processor=0.1, kept=0.06).seconds == 0.1
 
 
 @pytest.mark.nightly
-def test_the_command_line_runs_the_windows_code_and_reports_other_verdicts(run_shared: Run, tmp_path: Path) -> None:
+def test_the_command_line_runs_the_windows_code_and_reports_other_verdicts(run_shared, tmp_path):
     own = str(tmp_path / "mine.py")
     write_starter("lstm", tmp_path / "mine.py")
 
-    def config(candidate: str) -> Config:
+    def config(candidate):
         network = {"cell": "lstm", "input_size": 3, "hidden_size": 4}
         return Config.from_mapping({"network": network, "compare": {"reference": "manual", "candidates": [candidate]}})
 

@@ -16,7 +16,7 @@ from tools.mutation.reasons import Reasons
 
 
 @pytest.mark.nightly
-def test_the_copy_has_the_whole_project_and_lists_each_mutants_change(tmp_path: Path) -> None:
+def test_the_copy_has_the_whole_project_and_lists_each_mutants_change(tmp_path):
     mutants = copied(tmp_path, ["rnnviz/core/words.py"])
     assert {mutant.file for mutant in mutants} == {"rnnviz/core/words.py"}
     assert len({mutant.identity for mutant in mutants}) == len(mutants) > 10
@@ -27,7 +27,7 @@ def test_the_copy_has_the_whole_project_and_lists_each_mutants_change(tmp_path: 
     assert (tmp_path / unchanged).read_bytes() == (ROOT / unchanged).read_bytes()
 
 
-def test_a_reason_applies_to_mutants_that_match_all_its_fields(tmp_path: Path) -> None:
+def test_a_reason_applies_to_mutants_that_match_all_its_fields(tmp_path):
     (tmp_path / "x.toml").write_text(
         '[[survivor]]\nfile = "a/*.py"\nfunction = "f"\nchange = "^x -> y$"\nwhy = "same"\n', encoding="utf-8"
     )
@@ -38,7 +38,7 @@ def test_a_reason_applies_to_mutants_that_match_all_its_fields(tmp_path: Path) -
     assert reasons.of(Mutant("", "a/b.py", "f", "x", "yy")) is None
 
 
-def test_a_reason_is_stale_if_it_fits_no_mutant_of_its_file_or_its_file_is_missing(tmp_path: Path) -> None:
+def test_a_reason_is_stale_if_it_fits_no_mutant_of_its_file_or_its_file_is_missing(tmp_path):
     entries = [f'[[survivor]]\nfile = "rnnviz/core/{f}.py"\nbefore = "{b}"\nwhy = "same"\n' for f, b in STALE]
     (tmp_path / "x.toml").write_text("".join(entries), encoding="utf-8")
     stale = Reasons(tmp_path).stale([Mutant("", "rnnviz/core/words.py", "f", "x", "y")])
@@ -60,7 +60,7 @@ def functions(path: Path) -> Iterator[str]:
             yield from (f"{node.name}.{own.name}" for own in node.body if isinstance(own, ast.FunctionDef))
 
 
-def test_every_accepted_mutant_has_a_reason_and_is_of_a_function_of_a_mutated_package() -> None:
+def test_every_accepted_mutant_has_a_reason_and_is_of_a_function_of_a_mutated_package():
     mutated = {
         path.relative_to(ROOT).as_posix(): path
         for package in PACKAGES
@@ -78,8 +78,8 @@ def test_every_accepted_mutant_has_a_reason_and_is_of_a_function_of_a_mutated_pa
 
 
 @pytest.mark.nightly
-def test_mutants_are_killed_by_the_tests_of_their_module_and_not_reached_by_those_of_another(tmp_path: Path) -> None:
-    def outcomes(*tests: str) -> Counter[str]:
+def test_mutants_are_killed_by_the_tests_of_their_module_and_not_reached_by_those_of_another(tmp_path):
+    def outcomes(*tests):
         results = tmp_path / "results.json"
         command = [sys.executable, "-m", "tools.mutation", "rnnviz/core/engine_spec.py", "--results", str(results)]
         subprocess.run([*command, "--tests", *tests], cwd=ROOT, stdout=subprocess.DEVNULL, check=False)

@@ -1,7 +1,6 @@
 """Rows that meet their targets, the table, its file, the comparison with another run, and the fit of growth."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,11 +20,11 @@ from tools.benchmarks.table import Row, Table, as_text, compared, main, read_run
         (math.nan, ">=", False),
     ],
 )
-def test_a_figure_is_compared_with_its_target(figure: float, op: str, passed: bool) -> None:
+def test_a_figure_is_compared_with_its_target(figure, op, passed):
     assert Row("a", "b", figure, "x", 0.8 if op == "<=" else 5.0, op).passed is passed
 
 
-def test_the_table_shows_target_figure_and_pass_or_fail() -> None:
+def test_the_table_shows_target_figure_and_pass_or_fail():
     lines = as_text(
         [
             Row("start", "seconds", 0.4, "s"),
@@ -40,7 +39,7 @@ def test_the_table_shows_target_figure_and_pass_or_fail() -> None:
     ]
 
 
-def test_a_written_run_reads_back(tmp_path: Path) -> None:
+def test_a_written_run_reads_back(tmp_path):
     table = Table()
     table.add(Row("frames", "pan p95", 14.0, "ms", 16.0), Row("memory", "not measured", math.nan, "MB", 256.0))
     table.details["memory"] = {"sizes": [1, 2]}
@@ -52,7 +51,7 @@ def test_a_written_run_reads_back(tmp_path: Path) -> None:
     assert run.machine["cores"] >= 1
 
 
-def test_runs_are_compared_row_by_row() -> None:
+def test_runs_are_compared_row_by_row():
     before = (Row("a", "kept", 1.0, "x", 1.5), Row("a", "lost", 1.0, "x", 1.5), Row("a", "dropped", 3.0, "s"))
     after = (Row("a", "lost", 2.0, "x", 1.5), Row("a", "kept", 1.1, "x", 1.5), Row("a", "added", 2.0, "s"))
     lines = {line.split()[1]: line for line in compared(before, after).splitlines()[1:]}
@@ -66,9 +65,7 @@ def test_runs_are_compared_row_by_row() -> None:
 
 
 @pytest.mark.parametrize(("figure", "code"), [(1.4, 0), (1.6, 1)])
-def test_comparing_fails_where_a_met_target_is_missed(
-    tmp_path: Path, figure: float, code: int, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_comparing_fails_where_a_met_target_is_missed(tmp_path, figure, code, capsys):
     paths = []
     for name, value in (("before", 1.3), ("after", figure)):
         table = Table()
@@ -79,7 +76,7 @@ def test_comparing_fails_where_a_met_target_is_missed(
 
 
 @pytest.mark.parametrize(("noise", "exponent"), [(0.0, 1.7), (0.1, 1.0), (0.0, 0.0)])
-def test_the_law_that_made_the_costs_is_fitted(noise: float, exponent: float) -> None:
+def test_the_law_that_made_the_costs_is_fitted(noise, exponent):
     sizes = geometric(100, 1_000_000)
     errors = np.random.default_rng(0).normal(0.0, noise, len(sizes))
     found, r_squared = fit(

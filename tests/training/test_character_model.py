@@ -38,7 +38,7 @@ def arrays(network: Network) -> dict[str, FloatArray]:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path(tmp_path):
     network = Network("lstm", input_size=4, hidden_size=5, num_layers=2, dtype="float64")
     save_character_model(tmp_path / "m.safetensors", network, arrays(network), CHARACTERS)
     return tmp_path / "m.safetensors"
@@ -49,7 +49,7 @@ def change(path: Path, changed: Mapping[str, FloatArray | None], metadata: Mappi
     save_file(kept, path, metadata=dict(metadata))
 
 
-def test_a_saved_model_is_read_again(path: Path) -> None:
+def test_a_saved_model_is_read_again(path):
     model = load_character_model(path)
     assert model.characters == CHARACTERS
     assert (model.network.cell, model.network.num_layers, model.network.hidden_size) == ("lstm", 2, 5)
@@ -76,7 +76,7 @@ def lstm(tensors: Mapping[str, FloatArray], x: FloatArray) -> tuple[FloatArray, 
     return states
 
 
-def test_probabilities_are_those_of_the_equations(path: Path) -> None:
+def test_probabilities_are_those_of_the_equations(path):
     text, tensors = "cab a", load_file(path)
     h, _ = lstm(tensors, np.eye(4)[[CHARACTERS.index(character) for character in text]])
     odds = np.exp((h @ tensors["linear.weight"].T + tensors["linear.bias"]) / 0.5)
@@ -85,7 +85,7 @@ def test_probabilities_are_those_of_the_equations(path: Path) -> None:
     assert np.allclose(found, odds / odds.sum(axis=-1, keepdims=True), rtol=1e-12, atol=0)
 
 
-def test_a_seed_determines_the_text_and_temperature_0_takes_the_most_probable(path: Path) -> None:
+def test_a_seed_determines_the_text_and_temperature_0_takes_the_most_probable(path):
     model = load_character_model(path)
     texts = []
     for seed in (1, 1, 2):
@@ -104,7 +104,7 @@ def test_a_seed_determines_the_text_and_temperature_0_takes_the_most_probable(pa
     assert greedy.text == "ab" + "".join(likeliest)
 
 
-def test_characters_are_drawn_as_often_as_they_are_probable(path: Path) -> None:
+def test_characters_are_drawn_as_often_as_they_are_probable(path):
     generator = Generator(load_character_model(path))
     expected = generator.probabilities()
     drawn = []
@@ -114,12 +114,12 @@ def test_characters_are_drawn_as_often_as_they_are_probable(path: Path) -> None:
     assert np.allclose(np.bincount(drawn, minlength=4) / 2000, expected, atol=0.04)
 
 
-def test_entropy_is_in_bits() -> None:
+def test_entropy_is_in_bits():
     assert entropy(np.full(8, 0.125)) == pytest.approx(3.0)
     assert entropy(np.array([0.0, 1.0])) == 0.0
 
 
-def test_the_config_reads_the_text_and_a_character_that_the_model_lacks_is_refused(path: Path) -> None:
+def test_the_config_reads_the_text_and_a_character_that_the_model_lacks_is_refused(path):
     model = load_character_model(path)
     inputs = load_inputs(model.config("cab"))
     assert np.array_equal(inputs.sequence[:, 0].argmax(axis=-1), [3, 1, 2])
@@ -142,7 +142,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("expected", CHANGES)
-def test_a_file_that_is_no_character_model_is_refused(path: Path, expected: str) -> None:
+def test_a_file_that_is_no_character_model_is_refused(path, expected):
     change(path, *CHANGES[expected])
     with pytest.raises(InputError, match=re.escape(expected)) as caught:
         load_character_model(path)
@@ -150,7 +150,7 @@ def test_a_file_that_is_no_character_model_is_refused(path: Path, expected: str)
 
 
 @pytest.mark.slow
-def test_the_shipped_model_is_small_and_writes_words_of_the_guide() -> None:
+def test_the_shipped_model_is_small_and_writes_words_of_the_guide():
     assert shipped_model().stat().st_size <= 300_000
     known = set(re.findall(r"[a-z]{4,}", guide_text().lower()))
     generator = Generator(load_character_model(shipped_model()), "The ", temperature=0.5)
@@ -180,9 +180,7 @@ LINES = (
     ],
     ids=["brackets", "quotes", "lines"],
 )
-def test_units_keep_an_open_bracket_a_quote_and_the_line_in_c(
-    text: str, times: tuple[int, int], threshold: float, units: tuple[int, ...], others: list[tuple[int, int]]
-) -> None:
+def test_units_keep_an_open_bracket_a_quote_and_the_line_in_c(text, times, threshold, units, others):
     config = load_character_model(shipped_model()).config(text).with_engines(("manual", "onnx"))
     result = rnnviz.run(config)
     for engine in ("manual", "onnx"):

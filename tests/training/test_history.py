@@ -1,7 +1,6 @@
 """The numbers of a training: agree, drift or disagree, and its files."""
 
 import csv
-from pathlib import Path
 
 import pytest
 
@@ -37,9 +36,7 @@ def history_of(distances: list[float], wrong: dict[int, str] | None = None) -> T
         ([0.0, float("nan"), 0.0], Verdict.DRIFT, 2, "from training step 2 on"),
     ],
 )
-def test_distances_decide_about_correct_steps(
-    distances: list[float], verdict: Verdict, diverged_at: int | None, said: str
-) -> None:
+def test_distances_decide_about_correct_steps(distances, verdict, diverged_at, said):
     found = history_of(distances)
     assert (found.verdict, found.diverged_at, found.steps) == (verdict, diverged_at, len(distances))
     assert said in found.verdict_sentence
@@ -49,7 +46,7 @@ def test_distances_decide_about_correct_steps(
 @pytest.mark.parametrize(
     ("fault", "name", "ratio"), [("gradient", "l0_h2h_weight", 12.0), ("update", "linear_bias", 3.0)]
 )
-def test_a_wrong_step_is_a_disagreement(fault: str, name: str, ratio: float) -> None:
+def test_a_wrong_step_is_a_disagreement(fault, name, ratio):
     found = history_of([0.0, 0.0, 1.0], {2: fault, 3: "gradient"})
     assert found.verdict is Verdict.DISAGREE
     assert list(found.wrong) == ["torch"]
@@ -67,7 +64,7 @@ def test_a_wrong_step_is_a_disagreement(fault: str, name: str, ratio: float) -> 
     }
 
 
-def test_a_training_that_goes_on_forgets_the_steps_after_its_last_checkpoint() -> None:
+def test_a_training_that_goes_on_forgets_the_steps_after_its_last_checkpoint():
     found = history_of([0.0])
     found.add([Checkpoint(1, {}, 0.125, 0.75, {}, 0.1)])
     learners = {name: LearnerStep(0.5, 0.5, 1.0, WRONG["update"]) for name in found.learners}
@@ -77,7 +74,7 @@ def test_a_training_that_goes_on_forgets_the_steps_after_its_last_checkpoint() -
     assert (found.verdict, found.steps, found.column("torch.loss")[-1]) == (Verdict.AGREE, 1, 1.0)
 
 
-def test_one_learner_has_no_verdict(tmp_path: Path) -> None:
+def test_one_learner_has_no_verdict(tmp_path):
     found = TrainingHistory(TrainingStart(task_of(), 0.5))
     found.add(
         [StepDone(1, 0.1, {"manual": LearnerStep(0.25, float("nan"), 1.0)}), Checkpoint(1, {}, 0.125, 0.75, {}, 0.1)]

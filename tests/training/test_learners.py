@@ -18,7 +18,7 @@ CASES = list(product(LIBRARIES, PROBLEMS, ("lstm", "gru", "rnn_tanh"), (1, 2), (
     # Each value of each option, with others beside it each time.
     nightly_except(CASES, *CASES[::11]),
 )
-def test_learners_compute_the_same_steps(library: str, problem: str, cell: str, layers: int, optimizer: str) -> None:
+def test_learners_compute_the_same_steps(library, problem, cell, layers, optimizer):
     need_engine(library)
     # Clipping is active.
     settings = {"library": library, "optimizer": optimizer, "clip_norm": 0.05}
@@ -40,7 +40,7 @@ def test_learners_compute_the_same_steps(library: str, problem: str, cell: str, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_both_directions_are_learned_without_clipping_and_momentum(library: str) -> None:
+def test_both_directions_are_learned_without_clipping_and_momentum(library):
     need_engine(library)
     options = {"optimizer": "sgd", "momentum": 0.0, "clip_norm": 0.0, "steps": 2}
     for step in steps_of(task_of(network={"cell": "gru", "bidirectional": True}, library=library, **options)):
@@ -52,7 +52,7 @@ def test_both_directions_are_learned_without_clipping_and_momentum(library: str)
 @pytest.mark.nightly
 @pytest.mark.parametrize("library", LIBRARIES)
 @pytest.mark.parametrize("problem", PROBLEMS)
-def test_correct_steps_in_float32_are_far_from_the_tolerance(library: str, problem: str) -> None:
+def test_correct_steps_in_float32_are_far_from_the_tolerance(library, problem):
     need_engine(library)
     sizes = {"timesteps": 20, "batch_size": 16}
     task = task_of(problem, problem=sizes, network={"dtype": "float32", "hidden_size": 24}, library=library, steps=100)
@@ -64,7 +64,7 @@ def test_correct_steps_in_float32_are_far_from_the_tolerance(library: str, probl
 
 
 @pytest.mark.slow
-def test_gradients_that_mxnet_loses_are_found() -> None:
+def test_gradients_that_mxnet_loses_are_found():
     need("mxnet")
     (step,) = steps_of(task_of("parity", network={"cell": "rnn_tanh", "num_layers": 3}, library="gluon", steps=1))
     manual, gluon = step.learners["manual"].audit, step.learners["gluon"].audit

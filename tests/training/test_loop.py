@@ -3,7 +3,6 @@
 import pickle
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ from tests.oracles.computed import computed
 from tests.training.tasks import task_of
 
 
-def test_checkpoints_come_before_the_first_step_and_after_the_last() -> None:
+def test_checkpoints_come_before_the_first_step_and_after_the_last():
     events = list(TrainingLoop(task_of("sine", steps=5, checkpoint_every=2, library=None)))
     kinds = [(type(event), event.step) for event in events]
     steps = [(StepDone, step) for step in range(1, 6)]
@@ -28,7 +27,7 @@ def test_checkpoints_come_before_the_first_step_and_after_the_last() -> None:
     assert all(event.learners["manual"].audit is None for event in events if isinstance(event, StepDone))
 
 
-def test_the_loss_falls() -> None:
+def test_the_loss_falls():
     losses = [event.loss for event in TrainingLoop(task_of("sine", steps=60)) if isinstance(event, Checkpoint)]
     assert losses[-1] < losses[0] / 4
 
@@ -38,7 +37,7 @@ def test_the_loss_falls() -> None:
     ("library", "optimizer"),
     [(None, "adam"), ("gluon", "sgd"), ("gluon", "adam"), ("torch", "adam"), ("torch", "sgd")],
 )
-def test_a_stopped_training_resumes_to_the_bit(library: str | None, optimizer: str) -> None:
+def test_a_stopped_training_resumes_to_the_bit(library, optimizer):
     if library is not None:
         need_engine(library)
     # The state passes from batch to batch.
@@ -59,7 +58,7 @@ def test_a_stopped_training_resumes_to_the_bit(library: str | None, optimizer: s
     assert resumed[0].seconds > stopped.seconds
 
 
-def test_a_checkpoint_is_a_run_of_the_test_sequences(tmp_path: Path) -> None:
+def test_a_checkpoint_is_a_run_of_the_test_sequences(tmp_path):
     task = task_of("parity", steps=1)
     source = batches_of(task)
     checkpoint = next(event for event in TrainingLoop(task, source) if isinstance(event, Checkpoint))
@@ -77,7 +76,7 @@ def test_a_checkpoint_is_a_run_of_the_test_sequences(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_events_of_a_child_process_are_those_of_the_loop() -> None:
+def test_events_of_a_child_process_are_those_of_the_loop():
     task, events = task_of("sine", steps=8, checkpoint_every=3), []
     with TrainingProcess(task) as process:
         while not process.ended:
@@ -96,7 +95,7 @@ def test_events_of_a_child_process_are_those_of_the_loop() -> None:
 
 
 @pytest.mark.slow
-def test_errors_of_the_child_are_raised() -> None:
+def test_errors_of_the_child_are_raised():
     task = task_of("characters")
     with (
         TrainingProcess(replace(task, problem=replace(task.problem, path="/none.txt"))) as process,

@@ -12,7 +12,7 @@ from rnnviz.training.task import Training
 # The first optimizer of PyTorch takes seconds to import.
 @pytest.mark.slow
 @pytest.mark.parametrize(("optimizer", "momentum"), [("adam", 0.9), ("sgd", 0.9), ("sgd", 0.0)])
-def test_updates_are_those_of_pytorch(optimizer: str, momentum: float) -> None:
+def test_updates_are_those_of_pytorch(optimizer, momentum):
     torch = pytest.importorskip("torch")
     generator = np.random.default_rng(0)
     parameters = {"a": generator.normal(size=(3, 2)), "b": generator.normal(size=4)}
@@ -36,7 +36,7 @@ def test_updates_are_those_of_pytorch(optimizer: str, momentum: float) -> None:
     assert state.count == 4
 
 
-def test_gradients_above_the_largest_norm_are_scaled_and_the_type_of_the_parameters_stays() -> None:
+def test_gradients_above_the_largest_norm_are_scaled_and_the_type_of_the_parameters_stays():
     gradients = {"a": np.array([3.0, 4.0])}
     assert clipped(gradients, 5.0, Training(clip_norm=6.0)) is gradients
     assert clipped(gradients, 5.0, Training(clip_norm=0.0)) is gradients
@@ -47,7 +47,7 @@ def test_gradients_above_the_largest_norm_are_scaled_and_the_type_of_the_paramet
         assert new["a"].dtype == np.float32
 
 
-def test_adam_computes_float32_in_float32() -> None:
+def test_adam_computes_float32_in_float32():
     # Each operation is rounded correctly, so that the bits are those of every machine and version of NumPy.
     rng = np.random.default_rng(3)
     w, gradient = (rng.normal(size=(20, 30)).astype(np.float32) for _ in range(2))

@@ -1,7 +1,6 @@
 """The batches of the problems: what is to be predicted follows from the sequence."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,11 +13,11 @@ from tests.training.tasks import task_of
 
 def _source(kind: str, **problem: object) -> BatchSource:
     task = task_of(kind)
-    return batches_of(replace(task, problem=replace(task.problem, **problem)))  # type: ignore[arg-type]
+    return batches_of(replace(task, problem=replace(task.problem, **problem)))
 
 
 @pytest.mark.parametrize("kind", PROBLEMS)
-def test_batches_depend_on_the_seed_and_the_step(kind: str) -> None:
+def test_batches_depend_on_the_seed_and_the_step(kind):
     source, again, other = _source(kind), _source(kind), _source(kind, seed=1)
     batch = source.batch(3)
     assert batch.x.shape == (13, 5, source.input_size)
@@ -30,7 +29,7 @@ def test_batches_depend_on_the_seed_and_the_step(kind: str) -> None:
         assert not np.array_equal(batch.x[:, :1], different.x[:, :1])
 
 
-def test_targets_follow_from_the_sequence() -> None:
+def test_targets_follow_from_the_sequence():
     adding = _source("adding").batch(0)
     assert (adding.x[..., 1].sum(axis=0) == 2).all()
     assert adding.target[-1, :, 0] == pytest.approx((adding.x[..., 0] * adding.x[..., 1]).sum(axis=0))
@@ -48,7 +47,7 @@ def test_targets_follow_from_the_sequence() -> None:
     assert float(np.abs(sine.x).max()) <= 1.0
 
 
-def test_brackets_are_balanced_and_closing_ones_follow_from_the_open_ones() -> None:
+def test_brackets_are_balanced_and_closing_ones_follow_from_the_open_ones():
     source = _source("brackets", timesteps=60)
     batch = source.batch(0)
     for sample in range(5):
@@ -65,7 +64,7 @@ def test_brackets_are_balanced_and_closing_ones_follow_from_the_open_ones() -> N
             assert len(opened) <= 4
 
 
-def test_characters_continue_from_batch_to_batch(tmp_path: Path) -> None:
+def test_characters_continue_from_batch_to_batch(tmp_path):
     text = "".join(chr(97 + k % 26) + (" " if k % 7 == 0 else "") for k in range(2000))
     path = tmp_path / "text.txt"
     path.write_text(text, encoding="utf-8")
@@ -80,14 +79,14 @@ def test_characters_continue_from_batch_to_batch(tmp_path: Path) -> None:
     assert source.baseline == pytest.approx(np.log(27))
 
 
-def test_short_texts_and_unknown_characters_are_refused(tmp_path: Path) -> None:
+def test_short_texts_and_unknown_characters_are_refused(tmp_path):
     path = tmp_path / "short.txt"
     path.write_text("too short", encoding="utf-8")
     with pytest.raises(InputError, match=r"9 characters, but problem\.timesteps = 13 needs at least 280"):
         _source("characters", path=str(path))
 
 
-def test_the_guide_is_the_text_without_a_path() -> None:
+def test_the_guide_is_the_text_without_a_path():
     source = _source("characters")
     text = guide_text()
     assert source.output_size == len(set(text))
@@ -96,7 +95,7 @@ def test_the_guide_is_the_text_without_a_path() -> None:
     assert not set(text) & set("`|*#<>{}")
 
 
-def test_the_baseline_is_the_variance_of_the_numbers() -> None:
+def test_the_baseline_is_the_variance_of_the_numbers():
     for kind in ("adding", "sine"):
         source = _source(kind, batch_size=2000)
         target = source.test.target[source.test.counted]

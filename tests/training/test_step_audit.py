@@ -57,7 +57,7 @@ def _step(
     ("optimizer", "fault"),
     [("sgd", "gradient"), ("adam", "clipping"), ("sgd", "clipping"), ("sgd", "momentum"), ("adam", "bias correction")],
 )
-def test_faults_are_found(dtype: str, optimizer: str, fault: str) -> None:
+def test_faults_are_found(dtype, optimizer, fault):
     # Adam's first update hardly depends on the norm, the later ones do if it changes.
     task = task_of("copy", network={"dtype": dtype}, optimizer=optimizer, clip_norm=0.05, learning_rate=0.05)
     found = _audited(task, fault)
@@ -69,7 +69,7 @@ def test_faults_are_found(dtype: str, optimizer: str, fault: str) -> None:
     assert _audited(task, "").wrong is None
 
 
-def test_a_training_that_diverges_may_be_correct() -> None:
+def test_a_training_that_diverges_may_be_correct():
     task = task_of("adding", optimizer="sgd", clip_norm=0.0)
     # A task file may not have it.
     task = replace(task, training=replace(task.training, learning_rate=1e300))

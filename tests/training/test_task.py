@@ -1,8 +1,5 @@
 """Tasks: their files, their defaults, and sentences about keys that are not possible."""
 
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from rnnviz.core.errors import ConfigError, EngineError
@@ -13,7 +10,7 @@ from rnnviz.training.task import TrainingTask, is_task, load_task, save_task
 TORCH = {"library": "torch"}
 
 
-def test_the_default_is_an_lstm_with_a_forget_bias(tmp_path: Path) -> None:
+def test_the_default_is_an_lstm_with_a_forget_bias(tmp_path):
     path = tmp_path / "task.toml"
     path.write_text('[problem]\nkind = "characters"\npath = "text.txt"\n', encoding="utf-8")
     task = load_task(path)
@@ -52,16 +49,14 @@ def test_the_default_is_an_lstm_with_a_forget_bias(tmp_path: Path) -> None:
         ("training.truncate", {"training": {"truncate": 5, **TORCH}, "network": {"bidirectional": True}}),
     ],
 )
-def test_keys_that_are_not_possible(key: str, tables: dict[str, Any]) -> None:
+def test_keys_that_are_not_possible(key, tables):
     with pytest.raises(ConfigError) as caught:
         TrainingTask.from_mapping(tables)
     assert caught.value.key == key
 
 
 @pytest.mark.parametrize(("missing", "other"), [(("torch",), True), (("torch", "mxnet"), False)])
-def test_a_library_that_is_missing_names_libraries_that_are_not(
-    monkeypatch: pytest.MonkeyPatch, missing: tuple[str, ...], other: bool
-) -> None:
+def test_a_library_that_is_missing_names_libraries_that_are_not(monkeypatch, missing, other):
     monkeypatch.setattr(registry, "find_spec", lambda name: None if name in missing else object())
     monkeypatch.setattr(registry, "_why_mxnet_cannot_be_loaded", lambda: None)
     with pytest.raises(EngineError) as caught:

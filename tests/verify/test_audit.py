@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from rnnviz.cells.interpreters.bounded import BoundedLayer
 from rnnviz.cells.interpreters.running_error import ALLOWED
-from rnnviz.core.config import Config, Network
-from rnnviz.core.trace import Trace
+from rnnviz.core.config import Network
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.inputs import load_inputs
@@ -34,7 +33,7 @@ CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
 
 
 @given(config=configs())
-def test_the_manual_recurrence_is_right_at_every_step(config: Config) -> None:
+def test_the_manual_recurrence_is_right_at_every_step(config):
     inputs = load_inputs(config)
     trace, _ = computed(ManualEngine(), inputs)
     found = audit(inputs, trace)
@@ -47,7 +46,7 @@ def test_the_manual_recurrence_is_right_at_every_step(config: Config) -> None:
 
 
 @given(config=configs(), data=st.data())
-def test_a_value_that_is_moved_beyond_its_bound_is_the_first_wrong_step(config: Config, data: st.DataObject) -> None:
+def test_a_value_that_is_moved_beyond_its_bound_is_the_first_wrong_step(config, data):
     inputs = load_inputs(config)
     trace, _ = computed(ManualEngine(), inputs)
     where = data.draw(locations(trace.shape))
@@ -79,11 +78,11 @@ def readers(network: Network, timesteps: int, where: Location) -> set[tuple[int,
 
 
 @given(config=configs(), data=st.data())
-def test_the_first_wrong_step_is_the_first_in_the_order_of_computation(config: Config, data: st.DataObject) -> None:
+def test_the_first_wrong_step_is_the_first_in_the_order_of_computation(config, data):
     inputs = load_inputs(config)
     places = data.draw(st.sets(locations(inputs.hidden_shape), min_size=1, max_size=4))
 
-    def touch(layer: int, direction: int, t: int, h: np.ndarray) -> None:
+    def touch(layer, direction, t, h):
         for place in places:
             if (layer, direction, t) == place.index[:3]:
                 h[place.sample, place.unit] += 0.25
@@ -96,11 +95,11 @@ def test_the_first_wrong_step_is_the_first_in_the_order_of_computation(config: C
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_perturbation_within_the_bound_passes_and_one_of_a_hundred_bounds_does_not(cell: str) -> None:
+def test_a_perturbation_within_the_bound_passes_and_one_of_a_hundred_bounds_does_not(cell):
     inputs = inputs_of({"timesteps": 4, "batch_size": 2}, cell=cell, hidden_size=16)
 
-    def nudge(by: float) -> Trace:
-        def touch(layer: int, direction: int, t: int, h: np.ndarray) -> None:
+    def nudge(by):
+        def touch(layer, direction, t, h):
             if t == 2:
                 h[h != 0] += by
 
@@ -111,7 +110,7 @@ def test_a_perturbation_within_the_bound_passes_and_one_of_a_hundred_bounds_does
     assert audit(inputs, nudge(2000 * eps)).verdict == "wrong"
 
 
-def test_a_float64_network_is_held_to_float64() -> None:
+def test_a_float64_network_is_held_to_float64():
     inputs = inputs_of({"timesteps": 5}, cell="gru", hidden_size=8, dtype="float64")
     trace, _ = computed(ManualEngine(), inputs)
     rounded = trace.with_arrays({"h": trace.hidden.astype(np.float32).astype(np.float64)})
@@ -124,9 +123,7 @@ def test_a_float64_network_is_held_to_float64() -> None:
     values=st.lists(st.sampled_from([np.nan, np.inf, -np.inf, 3e38, -3e38, 1e20]), min_size=4, max_size=4),
     config=configs(input_size=3, num_layers=2, dtype="float32"),
 )
-def test_the_manual_recurrence_is_right_whatever_several_inputs_are(
-    config: Config, places: list[tuple[int, int]], values: list[float]
-) -> None:
+def test_the_manual_recurrence_is_right_whatever_several_inputs_are(config, places, values):
     inputs = load_inputs(config)
     sequence = np.array(inputs.sequence)
     for (t, feature), value in zip(places, values, strict=False):
@@ -134,7 +131,7 @@ def test_the_manual_recurrence_is_right_whatever_several_inputs_are(
     assert audit_of(ManualEngine(), with_sequence(inputs, sequence)).verdict == "right"
 
 
-def test_an_infinity_that_leads_to_nan_must_be_nan() -> None:
+def test_an_infinity_that_leads_to_nan_must_be_nan():
     inputs = inputs_of({"timesteps": 2, "batch_size": 1}, cell="rnn_tanh", hidden_size=6)
     sequence = np.array(inputs.sequence)
     sequence[0, 0, :2] = np.inf, -np.inf
@@ -149,7 +146,7 @@ def test_an_infinity_that_leads_to_nan_must_be_nan() -> None:
 
 
 @pytest.mark.parametrize("dtype", nightly_except(["float32", "float64"], "float32"))
-def test_an_overflow_to_infinity_is_not_a_wrong_step(dtype: str) -> None:
+def test_an_overflow_to_infinity_is_not_a_wrong_step(dtype):
     inputs = inputs_of(
         {"timesteps": 250, "batch_size": 3},
         {"scale": 6.0},
@@ -166,7 +163,7 @@ def test_an_overflow_to_infinity_is_not_a_wrong_step(dtype: str) -> None:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_nan_in_the_input_shows_only_gluons_relu_as_wrong(cell: str) -> None:
+def test_a_nan_in_the_input_shows_only_gluons_relu_as_wrong(cell):
     inputs = inputs_of({"timesteps": 3}, cell=cell, hidden_size=10)
     sequence = np.array(inputs.sequence)
     sequence[1, 4, 2] = np.nan
@@ -180,7 +177,7 @@ def test_a_nan_in_the_input_shows_only_gluons_relu_as_wrong(cell: str) -> None:
     assert audit_of(ManualEngine(), inputs).verdict == "right"
 
 
-def test_progress_is_the_fraction_of_all_steps_for_any_block_size() -> None:
+def test_progress_is_the_fraction_of_all_steps_for_any_block_size():
     inputs = inputs_of({"timesteps": 4, "batch_size": 3}, cell="rnn_tanh", hidden_size=5, bidirectional=True)
     trace, _ = computed(ManualEngine(), inputs)
     for values, steps in ((1 << 19, 1), (30, 2), (15, 4), (1, 12)):
@@ -189,7 +186,7 @@ def test_progress_is_the_fraction_of_all_steps_for_any_block_size() -> None:
         assert told == pytest.approx([step / steps / 2 for step in range(1, 2 * steps + 1)])
 
 
-def test_blocks_of_time_and_samples_are_seamless() -> None:
+def test_blocks_of_time_and_samples_are_seamless():
     for cell in CELLS:
         sizes = {"hidden_size": 5, "num_layers": 2, "bidirectional": True}
         inputs = inputs_of({"timesteps": 23, "batch_size": 7}, cell=cell, **sizes)
@@ -201,10 +198,10 @@ def test_blocks_of_time_and_samples_are_seamless() -> None:
         np.testing.assert_allclose(found.ratio_over_time, whole.ratio_over_time, rtol=1e-6, atol=1e-6)
 
 
-def test_recorded_cell_states_keep_the_bounds_of_a_long_sequence_small() -> None:
+def test_recorded_cell_states_keep_the_bounds_of_a_long_sequence_small():
     """The forget gate is open: without its own states the bound of c would grow from step to step, and with it h's."""
 
-    def keep(name: str, array: np.ndarray) -> np.ndarray:
+    def keep(name, array):
         return np.r_[array[:5] - 3.0, array[5:10] + 12.0, array[10:]] if name.endswith("i2h_bias") else array
 
     inputs = inputs_of({"timesteps": 400, "batch_size": 2}, cell="lstm", hidden_size=5, dtype="float64")
@@ -225,7 +222,7 @@ def test_recorded_cell_states_keep_the_bounds_of_a_long_sequence_small() -> None
 
 
 @pytest.mark.parametrize("lane", [None, 0, 1, 2, 3])
-def test_final_cell_states_of_every_lane_are_checked(lane: int | None) -> None:
+def test_final_cell_states_of_every_lane_are_checked(lane):
     inputs = inputs_of({"timesteps": 5, "batch_size": 2}, cell="lstm", hidden_size=3, num_layers=2, bidirectional=True)
     trace, _ = computed(ManualEngine(), inputs)
     assert trace.state_c is not None
@@ -239,7 +236,7 @@ def test_final_cell_states_of_every_lane_are_checked(lane: int | None) -> None:
     }
 
 
-def test_an_upper_layer_reads_values_that_were_rounded_when_stored() -> None:
+def test_an_upper_layer_reads_values_that_were_rounded_when_stored():
     inputs = inputs_of({"timesteps": 5, "batch_size": 2}, {"scale": 0.8}, cell="rnn_relu", hidden_size=20, num_layers=3)
     trace, _ = computed(ManualEngine(), inputs)
     half = replace(trace, precision="float16", computed_in="float32")
@@ -256,7 +253,7 @@ def test_an_upper_layer_reads_values_that_were_rounded_when_stored() -> None:
     assert (bounds[1] > bounds[3]).all()
 
 
-def test_rounded_cell_states_follow_from_rounded_hidden_states() -> None:
+def test_rounded_cell_states_follow_from_rounded_hidden_states():
     inputs = inputs_of({"timesteps": 5, "batch_size": 2}, cell="lstm", hidden_size=6)
     trace, _ = computed(ManualEngine(), inputs)
     rounded = trace.with_arrays(

@@ -4,7 +4,6 @@ import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import inf, nan
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -72,7 +71,7 @@ def given(h: np.ndarray, value: np.ndarray | None = None, bound: np.ndarray | No
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("length", [1, 2, 5])
-def test_figures_equal_a_plain_count(seed: int, length: int) -> None:
+def test_figures_equal_a_plain_count(seed, length):
     rng = np.random.default_rng(seed)
     h, value, bound = rng.normal(size=SHAPE), rng.normal(size=SHAPE), rng.uniform(0.05, 3.0, SHAPE)
     if seed == 3:
@@ -106,7 +105,7 @@ def test_figures_equal_a_plain_count(seed: int, length: int) -> None:
         assert (found.first_wrong.value, found.first_wrong.expected) == (h[where.index], value[where.index])
 
 
-def test_a_column_that_another_block_counts_is_seen_but_not_counted_again() -> None:
+def test_a_column_that_another_block_counts_is_seen_but_not_counted_again():
     h = np.zeros(SHAPE)
     h[0, 0, 1, 2] = 9.0
     fresh = np.zeros((3, 4), bool)
@@ -120,7 +119,7 @@ def test_a_column_that_another_block_counts_is_seen_but_not_counted_again() -> N
     assert found.error_over_time[0, 0, 1:3].tolist() == [9.0, 0.0]
 
 
-def test_a_step_exactly_eight_bounds_off_is_right() -> None:
+def test_a_step_exactly_eight_bounds_off_is_right():
     for off, wrong in ((8.0, 0), (np.nextafter(8.0, 9.0), 1)):
         found = one(off, 0.0, 1.0)
         assert (found.wrong, found.worst_ratio) == (wrong, off)
@@ -154,9 +153,7 @@ def one(h: float, value: float, bound: float) -> Audit:
         (1.0, 3.0, 0.0, inf, 2.0),
     ],
 )
-def test_a_nonfinite_value_is_right_where_it_is_equal_or_nothing_is_known(
-    h: float, value: float, bound: float, ratio: float, error: float
-) -> None:
+def test_a_nonfinite_value_is_right_where_it_is_equal_or_nothing_is_known(h, value, bound, ratio, error):
     found = one(h, value, bound)
     # The other value is half a bound off.
     assert (found.worst_ratio, found.ratio_over_time[0, 0, 0]) == (ratio, ratio)
@@ -165,7 +162,7 @@ def test_a_nonfinite_value_is_right_where_it_is_equal_or_nothing_is_known(
     assert found.verdict == ("wrong" if ratio == inf else "right")
 
 
-def test_of_equal_ratios_the_first_computed_location_is_reported() -> None:
+def test_of_equal_ratios_the_first_computed_location_is_reported():
     h = np.zeros(SHAPE)
     h[0, 0, 1, 2, 3] = h[0, 0, 4, 0, 0] = h[1, 1, 0, 0, 0] = 9.0
     way = given(h)
@@ -175,9 +172,7 @@ def test_of_equal_ratios_the_first_computed_location_is_reported() -> None:
     assert found.worst_at.location == found.first_location == Location(0, 0, 1, 2, 3)
 
 
-def test_the_figures_of_many_time_steps_are_in_files_and_found_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_figures_of_many_time_steps_are_in_files_and_found_there(tmp_path, monkeypatch):
     monkeypatch.setattr(comparing, "_MANY", 20)
     way = given(np.full(SHAPE, 2.0))
     way.add((1, 0), slice(2, 4))
@@ -191,7 +186,7 @@ def test_the_figures_of_many_time_steps_are_in_files_and_found_there(
         np.testing.assert_array_equal(audit.error_over_time, expected)
 
 
-def test_an_audit_of_nothing_has_no_verdict() -> None:
+def test_an_audit_of_nothing_has_no_verdict():
     found = audit_pass(given(np.zeros(SHAPE)))
     assert (found.verdict, found.worst_ratio, found.worst_at.location, found.first_wrong) == (
         "not audited",
@@ -205,7 +200,7 @@ def test_an_audit_of_nothing_has_no_verdict() -> None:
     assert not found.ratio_over_time.flags.writeable
 
 
-def test_the_range_of_a_cell_judges_undetermined_values_alone() -> None:
+def test_the_range_of_a_cell_judges_undetermined_values_alone():
     limit, beyond = np.full(SHAPE[2:], 1.0), np.full(SHAPE[2:], 9.0)
     limit[0, 0, :2] = np.nextafter(1.0, 0.0)
     beyond[0, 0, 0] = 8.0
@@ -216,7 +211,7 @@ def test_the_range_of_a_cell_judges_undetermined_values_alone() -> None:
 
 
 @pytest.mark.parametrize(("engine", "mismatches"), [("one", {"two": 60}), ("two", {})])
-def test_undetermined_mismatches_are_relative_to_the_reference(engine: str, mismatches: dict[str, int]) -> None:
+def test_undetermined_mismatches_are_relative_to_the_reference(engine, mismatches):
     """2 is more than 60% from 1, but 1 is not from 2."""
     traces = {name: trace_of(np.full((1, 1, *SHAPE[2:]), value), name) for name, value in (("one", 1.0), ("two", 2.0))}
     own = traces.pop(engine)

@@ -27,7 +27,7 @@ RIGHT = 2.5
 
 
 @pytest.fixture(scope="module", params=["manual", "gluon", "onnx", "torch"])
-def engine(request: pytest.FixtureRequest) -> tuple[str, Engine]:
+def engine(request):
     return request.param, engine_or_skip(request.param)
 
 
@@ -68,9 +68,7 @@ LARGE = ((1, 500), (16, 500), (64, 300), (256, 120), (512, 60), (1024, 20))
 @pytest.mark.parametrize("cell", nightly_except(CELLS, "rnn_relu", "lstm"))
 @pytest.mark.parametrize("dtype", nightly_except(("float32", "float64"), "float32"))
 @pytest.mark.parametrize("sizes", [SMALL, pytest.param(LARGE, marks=[pytest.mark.nightly, pytest.mark.timeout(1200)])])
-def test_right_engines_are_right(
-    engine: tuple[str, Engine], cell: str, dtype: str, sizes: tuple[tuple[int, int], ...]
-) -> None:
+def test_right_engines_are_right(engine, cell, dtype, sizes):
     cases = product(sizes, (0.05, 1.0, 6.0), (0.0, 12.0) if cell == "lstm" else (0.0,))
     # Every second one: the other type has the rest.
     for (size, timesteps), scale, forget in islice(cases, dtype == "float64", None, 2):
@@ -88,7 +86,7 @@ def test_right_engines_are_right(
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 @pytest.mark.parametrize("scale", nightly_except((1.0, 3.0), 3.0))
-def test_saturated_gates_are_judged(engine: tuple[str, Engine], cell: str, scale: float) -> None:
+def test_saturated_gates_are_judged(engine, cell, scale):
     """One value in a thousand may have a bound that says nothing, where large terms cancel."""
     inputs = inputs_of(
         {"timesteps": 100, "batch_size": 3, "seed": 0},
@@ -105,14 +103,12 @@ def test_saturated_gates_are_judged(engine: tuple[str, Engine], cell: str, scale
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", nightly_except(CELLS, "rnn_relu", "gru"))
 @pytest.mark.parametrize("value", ["random", "equal"])
-def test_right_engines_are_right_where_all_terms_have_one_sign(
-    engine: tuple[str, Engine], cell: str, value: str
-) -> None:
+def test_right_engines_are_right_where_all_terms_have_one_sign(engine, cell, value):
     """Rounding errors of sums that only grow add up further than those of sums that come and go."""
     size = 512
     inputs = inputs_of({"timesteps": 3, "batch_size": 2}, cell=cell, hidden_size=size, input_size=size)
 
-    def positive(name: str, array: FloatArray) -> FloatArray:
+    def positive(name, array):
         return np.full_like(array, 0.77 / size) if value == "equal" else np.abs(array) * (2 / size)
 
     sequence = np.full_like(inputs.sequence, 0.7) if value == "equal" else np.abs(inputs.sequence)
@@ -125,7 +121,7 @@ def network(name: str, dtype: str = "float32", **sizes: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("clip", [0.1, 0.2, 0.3, 0.7])
-def test_a_limit_that_the_type_rounds_makes_no_step_wrong(clip: float, dtype: str) -> None:
+def test_a_limit_that_the_type_rounds_makes_no_step_wrong(clip, dtype):
     inputs = inputs_of({"timesteps": 20, "batch_size": 3}, cell="rnn_relu", hidden_size=6, clip=clip, dtype=dtype)
     trace = computed(ManualEngine(), inputs)[0]
     assert np.isclose(trace.hidden, clip).any()
@@ -143,7 +139,7 @@ def test_a_limit_that_the_type_rounds_makes_no_step_wrong(clip: float, dtype: st
     ),
 )
 @pytest.mark.parametrize("name", NETWORKS)
-def test_correct_steps_are_right_and_a_changed_value_is_the_first_wrong_one(name: str, dtype: str, cell: bool) -> None:
+def test_correct_steps_are_right_and_a_changed_value_is_the_first_wrong_one(name, dtype, cell):
     inputs = inputs_of({"timesteps": 60, "batch_size": 3}, **network(name, dtype))
     trace = computed(ManualEngine(), inputs)[0]
     trace = trace if cell else trace.with_arrays({"c": None})
@@ -160,7 +156,7 @@ def test_correct_steps_are_right_and_a_changed_value_is_the_first_wrong_one(name
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_sampled_audit_sees_every_lane(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sampled_audit_sees_every_lane(name, monkeypatch):
     monkeypatch.setattr(audited, "FULL", 2000)
     inputs = inputs_of({"timesteps": 40, "batch_size": 9}, **network(name, hidden_size=16))
     found = audit(inputs, computed(ManualEngine(), inputs)[0])

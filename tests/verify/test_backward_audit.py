@@ -1,6 +1,5 @@
 """The audit of the backward pass: correct engines are within eight bounds, and errors are found where they are made."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,12 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnviz.core.config import Backward, Config
+from rnnviz.core.config import Backward
 from rnnviz.core.gradients import OF_PARAMETERS
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.engines.base import Engine
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import ENGINES, load_engine
 from rnnviz.io.inputs import load_inputs
@@ -34,12 +31,12 @@ RIGHT = 2.5
 
 
 @pytest.fixture(scope="module", params=["manual", "gluon", "torch"])
-def each_engine(request: pytest.FixtureRequest) -> Engine:
+def each_engine(request):
     return engine_or_skip(request.param)
 
 
 @pytest.fixture(scope="module")
-def engine() -> Engine:
+def engine():
     return load_engine("manual")
 
 
@@ -53,7 +50,7 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize("name", nightly_except(NETWORKS, "lstm", "reverse"))
-def test_correct_engines_are_within_their_bounds(each_engine: Engine, name: str) -> None:
+def test_correct_engines_are_within_their_bounds(each_engine, name):
     found = audit(NETWORKS[name], traced(each_engine, NETWORKS[name]), way="backward")
     assert found.verdict is AuditVerdict.RIGHT
     assert found.worst_ratio < RIGHT, found.worst_at
@@ -70,7 +67,7 @@ def assert_slopes(inputs: Inputs, trace: Trace) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in NETWORKS if name not in ("truncated", "reverse")])
-def test_gradients_are_those_of_finite_differences(engine: Engine, name: str) -> None:
+def test_gradients_are_those_of_finite_differences(engine, name):
     assert_slopes(NETWORKS[name], traced(engine, NETWORKS[name]))
 
 
@@ -78,7 +75,7 @@ def test_gradients_are_those_of_finite_differences(engine: Engine, name: str) ->
 @pytest.mark.timeout(1800)
 @settings(max_examples=120, deadline=None)
 @given(every_cell_configs(), st.sampled_from(("sum", "normal")), st.none() | st.integers(1, 4), st.data())
-def test_correct_engines_are_never_wrong(config: Config, loss: str, truncate: int | None, data: st.DataObject) -> None:
+def test_correct_engines_are_never_wrong(config, loss, truncate, data):
     backward = Backward(enabled=True, loss=loss, final_state="normal", truncate=truncate)
     timesteps, samples = config.sequence.timesteps, config.sequence.batch_size
     lengths = data.draw(st.none() | st.lists(st.integers(1, timesteps), min_size=samples, max_size=samples))
@@ -106,7 +103,7 @@ def custom_inputs(seed: int, **sequence: Any) -> Inputs:
     "seeds",
     [(1, 2, 6, 35, 46, 111, 115), pytest.param(range(60), marks=[pytest.mark.nightly, pytest.mark.timeout(900)])],
 )
-def test_custom_cells(each_engine: Engine, seeds: Sequence[int]) -> None:
+def test_custom_cells(each_engine, seeds):
     """Among the first ones are states that are parameters, the same value, or an input part."""
     for seed in seeds:
         inputs = custom_inputs(seed)
@@ -117,7 +114,7 @@ def test_custom_cells(each_engine: Engine, seeds: Sequence[int]) -> None:
             assert_slopes(inputs, trace)
 
 
-def test_gradients_of_a_relu_in_float64_that_mxnet_rounds_to_float32_are_found() -> None:
+def test_gradients_of_a_relu_in_float64_that_mxnet_rounds_to_float32_are_found():
     inputs = backward_inputs(cell="rnn_relu", num_layers=2, dtype="float64")
     found = audit(inputs, traced(engine_or_skip("gluon"), inputs), way="backward")
     assert found.verdict is AuditVerdict.WRONG
@@ -125,17 +122,17 @@ def test_gradients_of_a_relu_in_float64_that_mxnet_rounds_to_float32_are_found()
     assert found.first_wrong.value == pytest.approx(found.first_wrong.expected, rel=1e-6)
 
 
-def test_an_activation_of_which_one_branch_is_a_number() -> None:
+def test_an_activation_of_which_one_branch_is_a_number():
     inputs = backward_inputs(cell="gru", activations=["sigmoid", "thresholded_relu"])
     found = audit(inputs, traced(engine_or_skip("gluon"), inputs), way="backward")
     assert found.verdict is AuditVerdict.RIGHT
 
 
-def test_cells_of_open_forget_gates_keep_their_bounds(engine: Engine) -> None:
+def test_cells_of_open_forget_gates_keep_their_bounds(engine):
     """The rounding of c adds up over time, and the backward pass may compute c again."""
     inputs = backward_inputs(sequence={"timesteps": 300, "batch_size": 1}, hidden_size=16)
 
-    def opened(name: str, array: FloatArray) -> FloatArray:
+    def opened(name, array):
         if name.endswith("h2h_bias"):
             array[16:32] += 12.0
         return array
@@ -146,9 +143,7 @@ def test_cells_of_open_forget_gates_keep_their_bounds(engine: Engine) -> None:
     assert found.undetermined < 0.2
 
 
-def test_blocks_of_time_and_parts_of_the_samples_change_nothing(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_blocks_of_time_and_parts_of_the_samples_change_nothing(engine, monkeypatch):
     inputs = NETWORKS["lstm"]
     trace = traced(engine, inputs)
     whole = audit(inputs, trace, way="backward")
@@ -174,7 +169,7 @@ def test_blocks_of_time_and_parts_of_the_samples_change_nothing(
         (f"{OF_PARAMETERS}l1_h2h_bias", (12,)),
     ],
 )
-def test_a_changed_gradient_is_the_first_wrong_one(engine: Engine, name: str, at: tuple[int, ...]) -> None:
+def test_a_changed_gradient_is_the_first_wrong_one(engine, name, at):
     inputs = NETWORKS["lstm"]
     trace = traced(engine, inputs)
     right = float(trace[name][at])
@@ -187,7 +182,7 @@ def test_a_changed_gradient_is_the_first_wrong_one(engine: Engine, name: str, at
     assert found.first_wrong.expected == pytest.approx(right, rel=1e-4, abs=1e-5)
 
 
-def test_states_that_a_trace_lacks_are_followed(engine: Engine) -> None:
+def test_states_that_a_trace_lacks_are_followed(engine):
     inputs = NETWORKS["lstm"]
     trace = traced(engine, inputs)
     found = audit(inputs, trace.with_arrays({"c": None}), way="backward")
@@ -196,10 +191,10 @@ def test_states_that_a_trace_lacks_are_followed(engine: Engine) -> None:
 
 def without(inputs: Inputs, **loss: object) -> Inputs:
     assert inputs.loss is not None
-    return replace(inputs, loss=replace(inputs.loss, **loss))  # type: ignore[arg-type]
+    return replace(inputs, loss=replace(inputs.loss, **loss))
 
 
-def test_terms_that_an_engine_drops_are_found_where_they_are_dropped(engine: Engine) -> None:
+def test_terms_that_an_engine_drops_are_found_where_they_are_dropped(engine):
     """The engine computes the gradients of another loss than the one that it is audited with."""
     inputs = backward_inputs(num_layers=2)
     assert inputs.loss is not None
@@ -221,7 +216,7 @@ def test_terms_that_an_engine_drops_are_found_where_they_are_dropped(engine: Eng
         assert (found.where.array, found.where.index[: len(index)]) == (name, index)
 
 
-def test_a_parameter_gradient_that_is_not_summed_over_time_is_found(engine: Engine) -> None:
+def test_a_parameter_gradient_that_is_not_summed_over_time_is_found(engine):
     inputs = backward_inputs(cell="rnn_tanh")
     trace, last = traced(engine, inputs), traced(engine, without(inputs, truncate=1))
     trace[f"{OF_PARAMETERS}l0_h2h_weight"][...] = last[f"{OF_PARAMETERS}l0_h2h_weight"]
@@ -231,7 +226,7 @@ def test_a_parameter_gradient_that_is_not_summed_over_time_is_found(engine: Engi
     assert found.wrong <= trace[found.first_wrong.where.array].size
 
 
-def test_gradients_that_are_not_finite(engine: Engine) -> None:
+def test_gradients_that_are_not_finite(engine):
     """A NaN that follows from nothing is wrong; what follows from an infinity is not judged."""
     inputs = backward_inputs(cell="rnn_tanh")
     trace = traced(engine, inputs)
@@ -242,7 +237,7 @@ def test_gradients_that_are_not_finite(engine: Engine) -> None:
     assert found.worst_ratio == np.inf
 
 
-def test_gradients_that_a_recording_lacks_are_not_audited(engine: Engine) -> None:
+def test_gradients_that_a_recording_lacks_are_not_audited(engine):
     inputs = backward_inputs()
     trace = traced(engine, inputs)
     missing = {"grad.h0", "grad.input", f"{OF_PARAMETERS}l0_h2h_bias"}
@@ -255,7 +250,7 @@ def test_gradients_that_a_recording_lacks_are_not_audited(engine: Engine) -> Non
 
 
 @pytest.mark.parametrize("computed_in", ["", "float32"])
-def test_gradients_recorded_in_half_precision(engine: Engine, computed_in: str) -> None:
+def test_gradients_recorded_in_half_precision(engine, computed_in):
     inputs = NETWORKS["lstm"]
     trace = traced(engine, inputs)
     rounded = {name: array.astype(np.float16).astype(array.dtype) for name, array in trace.items()}
@@ -263,7 +258,7 @@ def test_gradients_recorded_in_half_precision(engine: Engine, computed_in: str) 
     assert audit(inputs, recorded, way="backward").verdict is AuditVerdict.RIGHT
 
 
-def test_kinks_are_undetermined(engine: Engine) -> None:
+def test_kinks_are_undetermined(engine):
     """Libraries have either slope of a relu whose argument is 0 but for rounding."""
     sizes = {"hidden_size": 1, "input_size": 2}
     inputs = backward_inputs(cell="rnn_relu", sequence={"timesteps": 1, "batch_size": 1}, **sizes)
@@ -287,7 +282,7 @@ def test_kinks_are_undetermined(engine: Engine) -> None:
 
 
 @pytest.fixture
-def sampled(monkeypatch: pytest.MonkeyPatch) -> None:
+def sampled(monkeypatch):
     """Audits of small runs as of large ones."""
     monkeypatch.setattr(audited, "FULL", 10)
     monkeypatch.setattr(audited, "WORK", 1)
@@ -295,7 +290,7 @@ def sampled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("sampled")
 @pytest.mark.parametrize("cell", nightly_except(["lstm", "gru"], "gru"))
-def test_a_large_run_is_audited_in_part(each_engine: Engine, cell: str) -> None:
+def test_a_large_run_is_audited_in_part(each_engine, cell):
     inputs = backward_inputs(cell=cell, num_layers=2, sequence={"batch_size": 12})
     trace = traced(each_engine, inputs)
     found = audit(inputs, trace, way="backward")
@@ -316,7 +311,7 @@ def test_a_large_run_is_audited_in_part(each_engine: Engine, cell: str) -> None:
 
 
 @pytest.mark.usefixtures("sampled")
-def test_a_long_run_is_audited_in_blocks_of_time() -> None:
+def test_a_long_run_is_audited_in_blocks_of_time():
     inputs = backward_inputs(num_layers=2, bidirectional=True, sequence={"batch_size": 1, "timesteps": 400})
     trace = traced(engine_or_skip("manual"), inputs)
     found = audit(inputs, trace, way="backward")

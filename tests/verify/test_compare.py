@@ -41,9 +41,7 @@ def pairs(draw: st.DrawFn) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
 
 
 @given(pair=pairs(), block=st.integers(1, 40), rtol=st.sampled_from([0.0, 1e-6, 0.5, 3.0]), atol=st.floats(0, 2))
-def test_figures_equal_a_plain_count(
-    pair: tuple[NDArray[np.floating], NDArray[np.floating]], block: int, rtol: float, atol: float
-) -> None:
+def test_figures_equal_a_plain_count(pair, block, rtol, atol):
     r, c = pair
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocks_module, "_BLOCK_VALUES", block)
@@ -77,9 +75,7 @@ def test_figures_equal_a_plain_count(
 
 
 @given(pair=pairs(), block=st.integers(1, 40), rtol=st.sampled_from([0.0, 1.3e-6, 1e-7, 0.5]), atol=st.floats(0, 2))
-def test_smallest_passing_atol_is_minimal(
-    pair: tuple[NDArray[np.floating], NDArray[np.floating]], block: int, rtol: float, atol: float
-) -> None:
+def test_smallest_passing_atol_is_minimal(pair, block, rtol, atol):
     finite = np.isfinite(pair[0]) & np.isfinite(pair[1])
     r, c = (np.where(finite, side, side.dtype.type(0)) for side in pair)
     with pytest.MonkeyPatch.context() as patch:
@@ -97,7 +93,7 @@ def test_smallest_passing_atol_is_minimal(
 
 
 @pytest.mark.parametrize("other", [Location(1, 0, 0, 0, 0), Location(0, 1, 2, 0, 0)], ids=["elsewhere", "beside"])
-def test_max_error_and_atol_ignore_nonfinite_pairs(other: Location) -> None:
+def test_max_error_and_atol_ignore_nonfinite_pairs(other):
     reference = random_trace(SHAPE)
     place = Location(0, 1, 2, 1, 3)
     near = float(reference.hidden[place.index]) + 0.25
@@ -108,7 +104,7 @@ def test_max_error_and_atol_ignore_nonfinite_pairs(other: Location) -> None:
     assert comparison.nonfinite_apart == 1
 
 
-def test_extremes_of_float64_cause_no_warning() -> None:
+def test_extremes_of_float64_cause_no_warning():
     largest = np.finfo(np.float64).max
     comparison = compare(
         trace_of(np.full((1, 1, 1, 1, 1), -largest)), trace_of(np.full((1, 1, 1, 1, 1), largest)), 1.0, 1.0
@@ -119,7 +115,7 @@ def test_extremes_of_float64_cause_no_warning() -> None:
     assert comparison.nonfinite_apart == 0
 
 
-def test_progress_reaches_1() -> None:
+def test_progress_reaches_1():
     told: list[float] = []
     trace = random_trace(SHAPE)
     compare(trace, trace, RTOL, ATOL, told.append)
@@ -127,7 +123,7 @@ def test_progress_reaches_1() -> None:
     assert told[-1] == 1.0
 
 
-def test_cell_states_are_compared_where_both_engines_give_them() -> None:
+def test_cell_states_are_compared_where_both_engines_give_them():
     result = make_result(("manual", "bug:no-h2h-bias"), cell="lstm", hidden_size=5, projection_size=3)
     reference, candidate = result.traces.values()
     assert shared_arrays(reference, candidate) == ["h", "c"]
@@ -140,7 +136,7 @@ def test_cell_states_are_compared_where_both_engines_give_them() -> None:
     assert shared_arrays(reference, candidate.with_arrays({"c": None})) == ["h"]
 
 
-def test_hidden_states_alone_are_compared_where_one_trace_lacks_some_of_them() -> None:
+def test_hidden_states_alone_are_compared_where_one_trace_lacks_some_of_them():
     whole = random_trace(SHAPE).with_arrays({"i": np.ones(SHAPE)})
     partial = replace(whole, missing=frozenset({"h", "out"}))
     assert partial.partial
@@ -150,7 +146,7 @@ def test_hidden_states_alone_are_compared_where_one_trace_lacks_some_of_them() -
     assert shared_arrays(whole, whole) == ["h", "i"]
 
 
-def test_gates_are_compared_where_both_engines_give_them() -> None:
+def test_gates_are_compared_where_both_engines_give_them():
     one = random_trace(SHAPE)
     gates = one.with_arrays({"i": one.hidden * 0.5, "o": one.hidden})
     other = gates.with_arrays({"i": gates["i"] + 1e-3, "o": None})
@@ -159,7 +155,7 @@ def test_gates_are_compared_where_both_engines_give_them() -> None:
     assert compare(gates, other, RTOL, ATOL).mismatched == 0
 
 
-def test_the_smallest_passing_tolerance_is_that_of_the_worst_block(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_smallest_passing_tolerance_is_that_of_the_worst_block(monkeypatch):
     """The second time step has the larger error, and a relative tolerance that is larger still."""
     monkeypatch.setattr(blocks_module, "_BLOCK_VALUES", 1)
     shape = (1, 1, 2, 1, 1)

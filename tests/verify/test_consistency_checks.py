@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.cells.interpreters.running_error import BoundedArray
-from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.engines.manual import ManualEngine
@@ -23,7 +22,7 @@ from rnnviz.verify.consistency_checks import (
 from tests.oracles.computed import computed
 from tests.strategies import configs
 from tests.verify.audit_helpers import inputs_of
-from tests.verify.traces import SHAPES, Shape, random_trace
+from tests.verify.traces import SHAPES, random_trace
 
 RTOL, ATOL = 1e-6, 1e-5
 FORWARD_FINAL = "the forward final state is the output at t = T-1"
@@ -42,7 +41,7 @@ def broken(trace: Trace) -> set[str]:
 
 
 @given(shape=SHAPES)
-def test_consistent_trace_passes_every_check(shape: Shape) -> None:
+def test_consistent_trace_passes_every_check(shape):
     layers, directions, *_ = shape
     trace = random_trace(shape, "float32")
     names = [check.name for check in consistency_checks(trace, 0.0, 0.0)]
@@ -73,16 +72,14 @@ def test_consistent_trace_passes_every_check(shape: Shape) -> None:
     ],
 )
 @pytest.mark.parametrize("value", [9.0, math.nan, math.inf])
-def test_one_wrong_value_fails_only_its_checks(
-    array: str, index: tuple[int, ...], expected: set[str], value: float
-) -> None:
+def test_one_wrong_value_fails_only_its_checks(array, index, expected, value):
     trace = random_trace((2, 2, 4, 2, 3))
     wrong = np.array(trace[array])
     wrong[index] = value
     assert broken(trace.with_arrays({array: wrong})) == expected
 
 
-def test_check_names_of_one_direction() -> None:
+def test_check_names_of_one_direction():
     trace = random_trace((2, 1, 3, 2, 4))
     output = np.array(trace.output)
     output[-1, 0, 0] += 1.0
@@ -90,7 +87,7 @@ def test_check_names_of_one_direction() -> None:
     assert broken(trace.with_arrays({"state.h": trace.state_h[::-1]})) == {FORWARD_FINAL, state(0, 0), state(1, 1)}
 
 
-def test_the_only_direction_may_be_backward() -> None:
+def test_the_only_direction_may_be_backward():
     trace = random_trace((2, 1, 3, 2, 4))
     trace = replace(trace.with_arrays({"state.h": trace.hidden[:, 0, 0]}), places=replace(trace.places, reverse=True))
     assert broken(trace) == set()
@@ -99,7 +96,7 @@ def test_the_only_direction_may_be_backward() -> None:
     assert broken(trace.with_arrays({"out": output})) == {BACKWARD_FINAL, OUT}
 
 
-def test_detail_has_count_and_largest_difference() -> None:
+def test_detail_has_count_and_largest_difference():
     ones = np.ones((1_000, 2))
     near, far = ones + 1e-6, np.array(ones)
     far[3:5] = [[1.5, 2.5], [1.0, 1.25]]
@@ -111,7 +108,7 @@ def test_detail_has_count_and_largest_difference() -> None:
     assert check.detail == "3 of 2,000 values differ, by up to 1.5"
 
 
-def test_array_longer_than_a_block_is_checked_completely() -> None:
+def test_array_longer_than_a_block_is_checked_completely():
     left = np.zeros((3, 200_000), np.float32)
     right = np.array(left)
     right[2, -1] = 1.0
@@ -135,14 +132,14 @@ STATES = {state(k, k // 2, ("forward ", "backward ")[k % 2]) for k in range(4)}
         ({"state.c"}, {FORWARD_FINAL, BACKWARD_FINAL, OUT_FORWARD, OUT_BACKWARD, *STATES}),
     ],
 )
-def test_unrecorded_arrays_are_not_checked(missing: set[str], expected: set[str]) -> None:
+def test_unrecorded_arrays_are_not_checked(missing, expected):
     trace = replace(random_trace((2, 2, 4, 2, 3)), engine="recorded", missing=frozenset(missing))
     checks = consistency_checks(trace, RTOL, ATOL)
     assert {check.name for check in checks} == expected
     assert {check.engine for check in checks} <= {"recorded"}
 
 
-def test_difference_equal_to_the_tolerance_passes() -> None:
+def test_difference_equal_to_the_tolerance_passes():
     left, right = np.array([[1.25, 1.0]]), np.ones((1, 2))
     assert equality("n", "e", left, right, 0.0, 0.25).holds
     assert not equality("n", "e", left, right, 0.0, math.nextafter(0.25, 0)).holds
@@ -166,7 +163,7 @@ def failed(inputs: Inputs, trace: Trace) -> dict[str, str]:
 
 
 @given(config=configs(cell="lstm"), block=st.sampled_from((1, 50, 1 << 18)))
-def test_a_right_engine_passes(config: Config, block: int) -> None:
+def test_a_right_engine_passes(config, block):
     inputs = load_inputs(config)
     trace, _ = computed(ManualEngine(), inputs)
     with pytest.MonkeyPatch.context() as patch:
@@ -177,7 +174,7 @@ def test_a_right_engine_passes(config: Config, block: int) -> None:
 
 
 @pytest.mark.parametrize("scale", [0.1, 2.0])
-def test_a_right_engine_passes_over_many_time_steps(scale: float) -> None:
+def test_a_right_engine_passes_over_many_time_steps(scale):
     inputs = inputs_of({"timesteps": 1000, "batch_size": 2}, {"scale": scale}, cell="lstm", hidden_size=32)
     trace, _ = computed(ManualEngine(), inputs)
     assert failed(inputs, trace) == {}
@@ -186,7 +183,7 @@ def test_a_right_engine_passes_over_many_time_steps(scale: float) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("index", [(0, 0, 0, 0, 0), (1, 0, 6, 2, 3), (1, 1, 0, 1, 2), (0, 1, 4, 0, 1)])
-def test_one_changed_cell_state_breaks_its_check_alone(dtype: str, index: tuple[int, ...]) -> None:
+def test_one_changed_cell_state_breaks_its_check_alone(dtype, index):
     inputs, trace = run_of(dtype=dtype)
     assert trace.cell is not None
     trace.cell[index] += 0.01
@@ -194,14 +191,14 @@ def test_one_changed_cell_state_breaks_its_check_alone(dtype: str, index: tuple[
 
 
 @pytest.mark.parametrize("row", range(4))
-def test_one_changed_final_cell_state_breaks_its_check_alone(row: int) -> None:
+def test_one_changed_final_cell_state_breaks_its_check_alone(row):
     inputs, trace = run_of()
     assert trace.state_c is not None
     trace.state_c[row, 1, 2] -= np.float32(0.5)
     assert failed(inputs, trace) == {STATE: "1 of 48 values differ by more than rounding, by up to 0.5"}
 
 
-def test_of_many_cell_states_the_last_of_each_lane_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_cell_states_the_last_of_each_lane_are_checked(monkeypatch):
     inputs, trace = run_of()
     assert trace.cell is not None
     monkeypatch.setattr(module, "FULL", 336)
@@ -212,14 +209,14 @@ def test_of_many_cell_states_the_last_of_each_lane_are_checked(monkeypatch: pyte
     assert list(failed(inputs, trace)) == [CELL]
 
 
-def test_missing_arrays_are_not_checked() -> None:
+def test_missing_arrays_are_not_checked():
     inputs, trace = run_of()
     assert [check.name for check in cell_checks(inputs, trace.with_arrays({"c": None}))] == [STATE]
     assert cell_checks(inputs, trace.with_arrays({"c": None, "state.c": None})) == []
     assert cell_checks(*run_of(cell="gru")) == []
 
 
-def test_the_largest_difference_is_that_of_a_value_outside_its_bound() -> None:
+def test_the_largest_difference_is_that_of_a_value_outside_its_bound():
     tally = module.CellStateTally()
     expected = BoundedArray(np.array([1.0, 0.0, 0.0]), np.array([1e-9, np.inf, 1e9]), 2.0**-52)
     tally.add(np.array([1.5, 1e9, 1e8]), expected, "")

@@ -32,7 +32,7 @@ from rnnviz.verify.diagnosis import ForwardEvidence, diagnose, nearest
 from rnnviz.verify.result import Judgment
 from rnnviz.verify.undetectable_bugs import undetectable
 from tests.engines.custom_code.files import computed as users_outputs
-from tests.engines.seeded_bugs import Planted, planted
+from tests.engines.seeded_bugs import planted
 from tests.oracles.computed import computed, empty_trace
 from tests.profiles import nightly_except
 from tests.strategies import configs
@@ -46,7 +46,7 @@ def diagnosis_of(inputs: Inputs, trace: Trace) -> Diagnosis:
     return diagnose(inputs, trace, audit(inputs, trace))
 
 
-def test_an_engine_without_bugs_is_at_the_distance_of_rounding() -> None:
+def test_an_engine_without_bugs_is_at_the_distance_of_rounding():
     inputs = inputs_of({"timesteps": 4, "batch_size": 2}, cell="lstm", hidden_size=4)
     evidence = ForwardEvidence(inputs, computed(ManualEngine(), inputs)[0], None, padding_filled=False)
     assert evidence.distance(BugVariant(), np.inf) < 0.1
@@ -63,7 +63,7 @@ def test_an_engine_without_bugs_is_at_the_distance_of_rounding() -> None:
         pytest.param(True, 3, "float64", marks=pytest.mark.slow),
     ],
 )
-def test_every_variant_is_diagnosed(cell: str, bidirectional: bool, layers: int, dtype: str) -> None:
+def test_every_variant_is_diagnosed(cell, bidirectional, layers, dtype):
     inputs = inputs_of(
         {"timesteps": 5, "batch_size": 4},
         cell=cell,
@@ -78,7 +78,7 @@ def test_every_variant_is_diagnosed(cell: str, bidirectional: bool, layers: int,
 
 
 @given(config=configs(), data=st.data())
-def test_detectable_bug_is_among_its_diagnoses(config: Config, data: st.DataObject) -> None:
+def test_detectable_bug_is_among_its_diagnoses(config, data):
     inputs = load_inputs(config)
     bug = data.draw(st.sampled_from(known_bugs_of(config.network)))
     if bug.name not in undetectable(inputs):
@@ -92,7 +92,7 @@ SIZES = ({"num_layers": 1}, {"num_layers": 2, "bidirectional": True})
 @pytest.mark.parametrize("mine", list(planted()), ids=str)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.slow
-def test_bug_in_a_custom_step_is_diagnosed(mine: Planted, dtype: str, tmp_path: Path) -> None:
+def test_bug_in_a_custom_step_is_diagnosed(mine, dtype, tmp_path):
     for more in SIZES if dtype == "float32" else SIZES[1:]:
         inputs = inputs_of({"timesteps": 4, "batch_size": 3}, cell=mine.cell, hidden_size=6, dtype=dtype, **more)
         trace = users_outputs(inputs, mine.written(tmp_path))
@@ -103,7 +103,7 @@ def test_bug_in_a_custom_step_is_diagnosed(mine: Planted, dtype: str, tmp_path: 
 
 @pytest.mark.parametrize("cell", nightly_except(CELLS, "lstm"))
 @pytest.mark.slow
-def test_pair_of_bugs_is_diagnosed(cell: str) -> None:
+def test_pair_of_bugs_is_diagnosed(cell):
     inputs = inputs_of({"timesteps": 5, "batch_size": 4}, cell=cell, hidden_size=7, bidirectional=True, dtype="float64")
     tried = 0
     for one, other in combinations(known_bugs_of(inputs.network), 2):
@@ -117,7 +117,7 @@ def test_pair_of_bugs_is_diagnosed(cell: str) -> None:
         assert (one.name, other.name) in names or (one.name,) in names or (other.name,) in names, (one, other)
 
 
-def test_pair_has_both_names() -> None:
+def test_pair_has_both_names():
     inputs = inputs_of({"timesteps": 5, "batch_size": 4}, cell="lstm", hidden_size=7, num_layers=2)
     first, second = KNOWN_BUGS["no-h2h-bias"], KNOWN_BUGS["cell-not-squashed"]
     both = first.variants["lstm"][0].together_with(second.variants["lstm"][0])
@@ -138,9 +138,7 @@ def changed(trace: Trace, name: str, index: tuple[int, ...], change: float) -> T
         ("gates-i-o-f-g", "float64", 1e-7, {"c": (0, 1, 3, 1, 2), "state.h": (2, 1, 1), "line.f": (0, 0, 7, 1, 2)}),
     ],
 )
-def test_a_cause_reproduces_every_recorded_array(
-    bug: str, dtype: str, atol: float, places: dict[str, tuple[int, ...]]
-) -> None:
+def test_a_cause_reproduces_every_recorded_array(bug, dtype, atol, places):
     """A known bug with another error, of ten times atol, in any array is not that known bug alone."""
     sizes = {"hidden_size": 5, "num_layers": 2, "bidirectional": True, "dtype": dtype}
     inputs = inputs_of({"timesteps": 60, "batch_size": 4}, cell="lstm", **sizes)
@@ -153,7 +151,7 @@ def test_a_cause_reproduces_every_recorded_array(
         assert diagnosis_of(inputs, changed(trace, name, index, 10.0 * atol)) == (), name
 
 
-def test_a_batch_in_the_place_of_time_has_its_final_states() -> None:
+def test_a_batch_in_the_place_of_time_has_its_final_states():
     inputs = inputs_of({"timesteps": 3, "batch_size": 4}, cell="gru", hidden_size=2, bidirectional=True)
     trace = faulty_trace(KNOWN_BUGS["batch-as-time"].variants["gru"][0], inputs)
     assert diagnosis_of(inputs, trace) == (("batch-as-time",),)
@@ -176,7 +174,7 @@ def faulty_gates(fault: BugVariant, inputs: Inputs, trace: Trace) -> FloatArray:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_no_diagnosis_for_correct_and_unexplained_engines(cell: str) -> None:
+def test_no_diagnosis_for_correct_and_unexplained_engines(cell):
     inputs = inputs_of({"timesteps": 5, "batch_size": 4}, cell=cell, hidden_size=7, bidirectional=True)
     right, _ = computed(ManualEngine(), inputs)
     assert diagnosis_of(inputs, right) == ()
@@ -187,14 +185,14 @@ def test_no_diagnosis_for_correct_and_unexplained_engines(cell: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_bug_within_the_tolerance_is_diagnosed(dtype: str) -> None:
+def test_bug_within_the_tolerance_is_diagnosed(dtype):
     inputs = inputs_of({"timesteps": 6}, {"scale": 0.003}, cell="gru", hidden_size=12, dtype=dtype)
     trace = faulty_trace(KNOWN_BUGS["no-h2h-bias"].variants["gru"][0], inputs)
     assert diagnosis_of(inputs, trace) == (("no-h2h-bias",),)
 
 
 @pytest.mark.parametrize("name", ["no-i2h-bias", "h2h-transposed", "state-not-carried", "wrong-activation"])
-def test_chaotic_network_is_diagnosed(name: str) -> None:
+def test_chaotic_network_is_diagnosed(name):
     inputs = inputs_of({"timesteps": 60}, {"scale": 2.0}, cell="rnn_tanh", hidden_size=64)
     bug = KNOWN_BUGS[name]
     engine: Engine = ManualEngine()
@@ -208,7 +206,7 @@ def test_chaotic_network_is_diagnosed(name: str) -> None:
     assert diagnosis_of(inputs, trace) == ((name,),)
 
 
-def test_late_bug_is_diagnosed() -> None:
+def test_late_bug_is_diagnosed():
     inputs = inputs_of({"timesteps": 200, "batch_size": 5}, cell="rnn_relu", hidden_size=6)
     sequence = np.zeros_like(inputs.sequence)
     sequence[150, 3] = 1.0
@@ -229,7 +227,7 @@ def test_late_bug_is_diagnosed() -> None:
     assert diagnose(quiet, trace, found) == (("wrong-activation",),)
 
 
-def test_equivalent_bugs_are_all_named() -> None:
+def test_equivalent_bugs_are_all_named():
     """With one unit W (r · h[t-1]) is r · (W h[t-1]), so that the reset gate may be inside or outside."""
     inputs = inputs_of({"timesteps": 6}, cell="gru", hidden_size=1, dtype="float64")
     trace = faulty_trace(KNOWN_BUGS["reset-before-matmul"].variants["gru"][0], inputs)
@@ -237,7 +235,7 @@ def test_equivalent_bugs_are_all_named() -> None:
 
 
 @pytest.mark.parametrize("name", ["concat-swapped", "gates-z-r-n", "reverse-not-realigned"])
-def test_a_recorded_output_is_diagnosed(name: str) -> None:
+def test_a_recorded_output_is_diagnosed(name):
     """The hidden states of a single layer are the halves of its output."""
     inputs = inputs_of({"timesteps": 6, "batch_size": 3}, cell="gru", hidden_size=4, bidirectional=True)
     trace = faulty_trace(KNOWN_BUGS[name].variants["gru"][0], inputs)
@@ -247,7 +245,7 @@ def test_a_recorded_output_is_diagnosed(name: str) -> None:
     assert diagnosis_of(inputs, recorded) == ((name,),)
 
 
-def test_windows_begin_with_the_lane_of_the_first_wrong_step() -> None:
+def test_windows_begin_with_the_lane_of_the_first_wrong_step():
     inputs = inputs_of({"timesteps": 100, "batch_size": 9}, cell="gru", hidden_size=4, num_layers=2, bidirectional=True)
     wrong = Location(1, 1, 30, 5, 2)
     evidence = ForwardEvidence(inputs, faulty_trace(BugVariant(), inputs), wrong, False)
@@ -271,7 +269,7 @@ def test_windows_begin_with_the_lane_of_the_first_wrong_step() -> None:
         ((3.0, 2.0, 1.0), 0.5, ""),
     ],
 )
-def test_known_bugs_are_equally_near(distances: tuple[float, ...], limit: float, expected: str) -> None:
+def test_known_bugs_are_equally_near(distances, limit, expected):
     inputs = inputs_of({"timesteps": 2}, cell="rnn_tanh", hidden_size=3)
     found = [((name,), distance) for name, distance in zip("abc", distances, strict=True)]
     assert nearest(inputs, found, limit, empty_trace(inputs, cell=False)) == tuple((name,) for name in expected)
@@ -290,7 +288,7 @@ def judgment_of(config: Config, folder: Path) -> Judgment:
     return judge_computed(request, folder, compute(request, folder, lambda *_: None), lambda *_: None)
 
 
-def test_an_engine_without_a_wrong_step_has_no_cause(tmp_path: Path) -> None:
+def test_an_engine_without_a_wrong_step_has_no_cause(tmp_path):
     """The recording is NaN, and rounding could hide errors in the other engine."""
     config = {
         "network": {"cell": "rnn_relu", "input_size": 3, "hidden_size": 4},
@@ -304,13 +302,13 @@ def test_an_engine_without_a_wrong_step_has_no_cause(tmp_path: Path) -> None:
     assert judgment.diagnoses.keys() <= {wrong.engine}
 
 
-def test_right_aligned_samples_are_not_samples_that_are_a_step_too_short(tmp_path: Path) -> None:
+def test_right_aligned_samples_are_not_samples_that_are_a_step_too_short(tmp_path):
     config = {
         "network": {"cell": "rnn_tanh", "input_size": 3, "hidden_size": 4},
         "sequence": {"timesteps": 5, "batch_size": 3, "lengths": [1, 1, 1]},
     }
 
-    def right_aligned(trace: Trace) -> dict[str, NDArray[Any]]:
+    def right_aligned(trace):
         return {"hidden": np.roll(trace.hidden, 4, axis=2), "state": np.array(trace.state_h)}
 
     judgment = judged(tmp_path, config, right_aligned)
@@ -320,7 +318,7 @@ def test_right_aligned_samples_are_not_samples_that_are_a_step_too_short(tmp_pat
 
 
 @pytest.mark.parametrize("bug", [bug.name for bug in known_bugs_of(inputs_of({}, cell="gru", hidden_size=1).network)])
-def test_one_number_has_no_cause(bug: str, tmp_path: Path) -> None:
+def test_one_number_has_no_cause(bug, tmp_path):
     engine = f"bug:{bug}"
     config = Config.from_mapping(
         {

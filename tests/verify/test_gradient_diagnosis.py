@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from itertools import cycle
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -74,20 +73,20 @@ def usual(bug: str) -> Inputs:
         for way in ways
     ],
 )
-def test_a_bug_in_a_users_code_is_diagnosed(bug: str, way: str) -> None:
+def test_a_bug_in_a_users_code_is_diagnosed(bug, way):
     inputs = usual(bug)
     assert diagnose_gradients(inputs, recorded(inputs, users_gradients(inputs, bug, way))) == ((bug,),)
 
 
 @pytest.mark.parametrize("bug", [BUGS[1], *(pytest.param(bug, marks=pytest.mark.slow) for bug in BUGS[2:-1])])
-def test_gradients_of_parameters_alone_are_enough(bug: str) -> None:
+def test_gradients_of_parameters_alone_are_enough(bug):
     inputs = usual(bug)
     gradients = users_gradients(inputs, bug)
     assert (bug,) in diagnose_gradients(inputs, recorded(inputs, gradients, ["grad.parameters."]))
 
 
 @given(data=st.data())
-def test_a_bug_in_a_drawn_network_is_among_its_diagnoses(data: st.DataObject) -> None:
+def test_a_bug_in_a_drawn_network_is_among_its_diagnoses(data):
     inputs = data.draw(losses(load_inputs(data.draw(configs()))))
     bug = data.draw(st.sampled_from([bug.name for bug in gradient_bugs_in(inputs)]))
     if bug not in undetectable(inputs, "backward"):
@@ -96,7 +95,7 @@ def test_a_bug_in_a_drawn_network_is_among_its_diagnoses(data: st.DataObject) ->
 
 
 @given(data=st.data())
-def test_the_audit_finds_every_detectable_bug(data: st.DataObject) -> None:
+def test_the_audit_finds_every_detectable_bug(data):
     inputs = data.draw(losses(data.draw(padded_inputs())))
     bug = data.draw(st.sampled_from(gradient_bugs_in(inputs)))
     if bug.name not in undetectable(inputs, "backward"):
@@ -106,7 +105,7 @@ def test_the_audit_finds_every_detectable_bug(data: st.DataObject) -> None:
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("cell", CELL_NAMES)
-def test_every_variant_is_diagnosed(cell: str) -> None:
+def test_every_variant_is_diagnosed(cell):
     single, double = inputs_of(cell, dtype="float32"), inputs_of(cell, dtype="float64")
     faults = [(bug, fault) for bug in gradient_bugs_in(single) for fault in bug.faults(single.network)]
     # In turn: with both types each would take twice as long.
@@ -115,7 +114,7 @@ def test_every_variant_is_diagnosed(cell: str) -> None:
 
 
 @pytest.mark.parametrize("cell", ["lstm", pytest.param("gru", marks=pytest.mark.slow)])
-def test_a_cause_reproduces_every_gradient(cell: str) -> None:
+def test_a_cause_reproduces_every_gradient(cell):
     """An LSTM whose step passes the gradient of c on and not the gradient of h is not truncated at one step."""
     inputs = inputs_of(cell, dtype="float64")
     cut = BugVariant(cut=("h",))
@@ -129,14 +128,14 @@ def test_a_cause_reproduces_every_gradient(cell: str) -> None:
         assert diagnose_gradients(inputs, trace) == ()
 
 
-def test_two_bugs_at_once_are_diagnosed() -> None:
+def test_two_bugs_at_once_are_diagnosed():
     inputs = inputs_of("rnn_relu", bidirectional=False, num_layers=1)
     fault = BugVariant(cut=("h",), doubled=("i2h_bias", "h2h_bias"))
     found = diagnose_gradients(inputs, trace_with(fault, inputs))
     assert found == (("truncated-at-one-step", "forward-bias-used-twice"),)
 
 
-def test_correct_and_unexplained_gradients_have_no_diagnosis() -> None:
+def test_correct_and_unexplained_gradients_have_no_diagnosis():
     inputs = inputs_of("rnn_tanh", bidirectional=False, num_layers=1)
     assert diagnose_gradients(inputs, recorded(inputs, users_gradients(inputs))) == ()
     strange = trace_with(BugVariant(), inputs)
@@ -144,7 +143,7 @@ def test_correct_and_unexplained_gradients_have_no_diagnosis() -> None:
     assert diagnose_gradients(inputs, strange) == ()
 
 
-def test_a_long_sequence_is_diagnosed() -> None:
+def test_a_long_sequence_is_diagnosed():
     inputs = inputs_of("rnn_tanh", dtype="float32", num_layers=1, bidirectional=False)
     sequence = replace(inputs.config.sequence, timesteps=60, batch_size=2, lengths=None)
     inputs = load_inputs(replace(inputs.config, sequence=sequence))
@@ -152,7 +151,7 @@ def test_a_long_sequence_is_diagnosed() -> None:
         assert diagnose_gradients(inputs, recorded(inputs, users_gradients(inputs, bug))) == ((bug,),)
 
 
-def test_some_samples_of_a_large_run_are_diagnosed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_some_samples_of_a_large_run_are_diagnosed(monkeypatch):
     inputs = inputs_of("lstm")
     for loss in (inputs.config.backward, replace(inputs.config.backward, loss="value", value=(1, 0, 3, 2, 1))):
         inputs = load_inputs(replace(inputs.config, backward=loss))
@@ -161,7 +160,7 @@ def test_some_samples_of_a_large_run_are_diagnosed(monkeypatch: pytest.MonkeyPat
         assert diagnose_gradients(inputs, trace) == (("cell-gradient-dropped",),)
 
 
-def test_lost_hidden_states_are_computed_again() -> None:
+def test_lost_hidden_states_are_computed_again():
     inputs = usual("cell-gradient-dropped")
     gradients = users_gradients(inputs, "cell-gradient-dropped")
     trace = recorded(inputs, gradients)
@@ -196,12 +195,7 @@ ENDS = ("direct-output-gradient-dropped", "backward-direction-not-reversed-in-gr
         ({}, {"loss": "value", "value": [0, 0, 3, 0, 0], "final_state": "zeros"}, ENDS, None),
     ],
 )
-def test_undetectable_bugs_and_the_change_that_reveals_some(
-    sequence: dict[str, Any],
-    loss: dict[str, Any],
-    expected: tuple[str, ...],
-    remedy: tuple[str, str, object] | None,
-) -> None:
+def test_undetectable_bugs_and_the_change_that_reveals_some(sequence, loss, expected, remedy):
     inputs = unpadded(sequence, loss)
     assert undetectable(inputs, "backward") == expected
     if remedy is None:
@@ -213,13 +207,13 @@ def test_undetectable_bugs_and_the_change_that_reveals_some(
     assert len(undetectable(load_inputs(cure), "backward")) < len(expected)
 
 
-def test_one_value_in_the_middle_of_a_long_sequence() -> None:
+def test_one_value_in_the_middle_of_a_long_sequence():
     inputs = unpadded({"timesteps": 600, "batch_size": 5}, {"loss": "value", "value": [0, 1, 550, 3, 1]})
     assert undetectable(inputs, "backward") == ()
 
 
 @pytest.mark.slow
-def test_a_run_diagnoses_a_bug_of_the_backward_pass(tmp_path: Path) -> None:
+def test_a_run_diagnoses_a_bug_of_the_backward_pass(tmp_path):
     engine = f"{PREFIX}cell-gradient-dropped"
     config = inputs_of("lstm", {"loss": "sum", "final_state": "zeros"}, num_layers=1).config
     compared = replace(config.compare, reference="manual", candidates=(engine,))
@@ -248,7 +242,7 @@ def test_a_run_diagnoses_a_bug_of_the_backward_pass(tmp_path: Path) -> None:
         for way in range(len(ways))
     ],
 )
-def test_a_bug_in_the_backward_of_a_custom_step_is_diagnosed(cell: str, bug: str, way: int, tmp_path: Path) -> None:
+def test_a_bug_in_the_backward_of_a_custom_step_is_diagnosed(cell, bug, way, tmp_path):
     inputs = inputs_of(cell, dtype="float64")
     code = starter(inputs.network.kind, backward=True)
     head, tail = code.split("def backward", 1)
@@ -261,7 +255,7 @@ def test_a_bug_in_the_backward_of_a_custom_step_is_diagnosed(cell: str, bug: str
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", ["mingru", pytest.param("ugrnn", marks=pytest.mark.slow)])
-def test_bugs_of_a_custom_cell_are_diagnosed(cell: str) -> None:
+def test_bugs_of_a_custom_cell_are_diagnosed(cell):
     inputs = inputs_of_cell(cell, {"loss": "normal"}, [3, 7, 5])
     bugs = gradient_bugs_in(inputs)
     assert [bug.name for bug in bugs] == [n for n in BUGS if n[:4] not in ("cell", "rese")]

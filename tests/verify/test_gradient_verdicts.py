@@ -30,8 +30,8 @@ def adding(name: str, index: tuple[int, ...], value: float) -> Callable[[Trace],
     return edit
 
 
-def test_first_mismatch_of_gradients_is_in_the_order_of_the_backward_pass() -> None:
-    def edit(trace: Trace) -> None:
+def test_first_mismatch_of_gradients_is_in_the_order_of_the_backward_pass():
+    def edit(trace):
         for index in ((0, 0, 4, 0, 0), (1, 0, 1, 1, 2), (1, 0, 3, 0, 1), (1, 1, 0, 0, 0), (0, 1, 0, 0, 0)):
             trace["grad.h"][index] += 1.0
 
@@ -52,8 +52,8 @@ def edit_all_steps(trace: Trace) -> None:
     trace["grad.h"][...] += 1.0
 
 
-def test_every_gradient_is_compared_without_padding() -> None:
-    def edit(trace: Trace) -> None:
+def test_every_gradient_is_compared_without_padding():
+    def edit(trace):
         trace["grad.parameters.l0_h2h_weight"][2, 1] += 0.5
         trace["grad.h0"][0, 1, 3] = math.nan
 
@@ -72,11 +72,11 @@ def test_every_gradient_is_compared_without_padding() -> None:
     assert (initial.mismatched, initial.nonfinite_apart, initial.max_abs_error) == (1, 1, 0.0)
 
 
-def test_tolerance_of_gradients_grows_with_their_magnitude() -> None:
-    def scaled(trace: Trace) -> None:
+def test_tolerance_of_gradients_grows_with_their_magnitude():
+    def scaled(trace):
         trace["grad.h"][...] *= 1000.0
 
-    def off(trace: Trace) -> None:
+    def off(trace):
         scaled(trace)
         trace["grad.h"][0, 0, 0, 0, 0] += 1e-3
 
@@ -100,7 +100,7 @@ def with_backward(result: RunResult, judgment: PassJudgment) -> RunResult:
 PLACE = Place.at("grad.h", Location(0, 0, 1, 0, 2))
 
 
-def test_mismatch_of_correct_gradients_is_drift() -> None:
+def test_mismatch_of_correct_gradients_is_drift():
     engines = ("gluon", "manual", "onnx")
     edits = {"manual": adding("grad.h", (0, 0, 1, 0, 2), 0.1)}
     result = make_result(engines, gradients=BOTH, edits=edits)
@@ -122,27 +122,27 @@ def test_mismatch_of_correct_gradients_is_drift() -> None:
         assert other.backward_verdict is other.overall_verdict is Verdict.DISAGREE
 
 
-def test_the_candidate_with_the_worst_gradients_is_first() -> None:
+def test_the_candidate_with_the_worst_gradients_is_first():
     engines = ("gluon", "manual", "torch")
     result = make_result(engines, gradients=engines, edits={"torch": adding("grad.input", (1, 0, 2), 0.5)})
     assert [result.candidate_verdict(c) for c in result.comparisons] == [Verdict.AGREE, Verdict.DISAGREE]
     assert summary(result)["candidate"] == AppState(result.config).with_result(result).candidate == "torch"
 
 
-def test_failed_check_of_gradients_leaves_the_forward_verdict() -> None:
+def test_failed_check_of_gradients_leaves_the_forward_verdict():
     result = make_result(gradients=BOTH)
     result = replace(result, checks=(*result.checks, Check("twice", "manual", False, "", of_gradients=True)))
     assert (result.verdict, result.backward_verdict) == (Verdict.AGREE, Verdict.DISAGREE)
     assert not result.wrong("manual")
 
 
-def test_run_without_a_backward_pass_has_no_verdict_on_it() -> None:
+def test_run_without_a_backward_pass_has_no_verdict_on_it():
     result = with_judgment(make_result())
     assert (result.has_gradients, result.backward_verdict, result.without_gradients) == (False, None, {})
     assert result.comparisons[0].gradients == {}
 
 
-def test_the_initial_state_of_a_reversed_network_is_backward() -> None:
+def test_the_initial_state_of_a_reversed_network_is_backward():
     result = make_result(BOTH, gradients=BOTH, edits={"manual": adding("grad.h0", (0, 0, 1), 0.5)}, reverse=True)
     first = result.comparisons[0].first_gradient_mismatch
     assert first is not None

@@ -12,7 +12,7 @@ from rnnviz.verify import metrics as module
 from rnnviz.verify.compare import compare
 from rnnviz.verify.histogram import Histogram, HistogramAccumulator
 from rnnviz.verify.metrics import error_ratio, ulp_distance
-from tests.verify.traces import SHAPES, Shape, block_of, in_order, random_trace, trace_of
+from tests.verify.traces import SHAPES, block_of, in_order, random_trace, trace_of
 
 RTOL, ATOL = 1.3e-6, 1e-5
 
@@ -32,7 +32,7 @@ def counted(*values: float, lowest: int = -40, highest: int = 39) -> Histogram:
     return tally.histogram(Places(1, 1, len(values), 1))
 
 
-def test_the_limit_belongs_to_passing_values() -> None:
+def test_the_limit_belongs_to_passing_values():
     histogram = counted(1.0, np.nextafter(1.0, 2.0))
     below, above = np.flatnonzero(histogram.counts)
     assert histogram.edges(below) == (0.5, 1.0)
@@ -40,7 +40,7 @@ def test_the_limit_belongs_to_passing_values() -> None:
     assert list(histogram.filled) == [below, above]
 
 
-def test_an_empty_bin_has_no_place_and_a_histogram_of_zeros_no_filled_octave() -> None:
+def test_an_empty_bin_has_no_place_and_a_histogram_of_zeros_no_filled_octave():
     histogram = counted(0.0, 0.0)
     assert histogram.first[5] is None
     assert histogram.counts[0] == histogram.total == 2
@@ -49,9 +49,7 @@ def test_an_empty_bin_has_no_place_and_a_histogram_of_zeros_no_filled_octave() -
 
 
 @given(SHAPES, st.integers(0, 2**32), st.sampled_from(["float32", "float64"]), st.sampled_from([1, 7, 1 << 16]))
-def test_every_value_of_a_comparison_is_in_its_bin_with_the_first_location(
-    shape: Shape, seed: int, dtype: str, block: int
-) -> None:
+def test_every_value_of_a_comparison_is_in_its_bin_with_the_first_location(shape, seed, dtype, block):
     rng = np.random.default_rng(seed)
     reference = random_trace(shape, dtype, seed)
     # Errors over many orders of magnitude, with zeros, NaN and infinities among them.
@@ -80,7 +78,7 @@ def test_every_value_of_a_comparison_is_in_its_bin_with_the_first_location(
 
 @pytest.mark.parametrize(("dtype", "large"), [("uint32", [16, 17]), ("uint64", [5000, 2**24, 2**24 + 1, 2**32 - 1])])
 @pytest.mark.parametrize("last_first", [False, True])
-def test_distances_are_in_their_bins(dtype: str, large: list[int], last_first: bool) -> None:
+def test_distances_are_in_their_bins(dtype, large, last_first):
     rng = np.random.default_rng(3)
     ulp = rng.integers(0, 5, 4 * 5 * 6).astype(dtype)
     ulp[rng.permutation(ulp.size)[: len(large)]] = large
@@ -100,7 +98,7 @@ def test_distances_are_in_their_bins(dtype: str, large: list[int], last_first: b
     assert histogram.total == 120
 
 
-def test_the_end_bins_hold_all_values_beyond_them() -> None:
+def test_the_end_bins_hold_all_values_beyond_them():
     histogram = counted(0.0, 1e-9, 0.25, 0.5, 0.75, 1.0, 3.0, 4.0, 5.0, 1e300, np.inf, lowest=-2, highest=2)
     assert histogram.counts.tolist() == [1, 3, 2, 0, 2, 2, 1]
     assert [histogram.edges(place) for place in range(7)] == [
@@ -116,12 +114,12 @@ def test_the_end_bins_hold_all_values_beyond_them() -> None:
     assert list(histogram.filled) == [1, 2, 3, 4, 5]
 
 
-def test_a_histogram_stays_protected_after_a_pipe() -> None:
+def test_a_histogram_stays_protected_after_a_pipe():
     histogram = pickle.loads(pickle.dumps(counted(1.0)))
     assert not histogram.counts.flags.writeable
 
 
-def test_the_first_place_of_a_reversed_lane_is_its_last_time_step() -> None:
+def test_the_first_place_of_a_reversed_lane_is_its_last_time_step():
     tally, ones = HistogramAccumulator(-40, 39), np.ones((3, 1, 1))
     tally.add(ones, block_of(ones, (0, 0, 4), last_first=True))
     histogram = tally.histogram(Places(1, 1, 7, 1, reverse=True))

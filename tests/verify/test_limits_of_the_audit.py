@@ -65,7 +65,7 @@ def manual(inputs: Inputs) -> Trace:
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("engine", ["plain", "torch"])
-def test_engines_pass_at_any_magnitude(engine: str, seed: int) -> None:
+def test_engines_pass_at_any_magnitude(engine, seed):
     inputs = drawn(seed)
     with np.errstate(all="ignore"):
         other = plain_trace(inputs) if engine == "plain" else computed(engine_or_skip(engine), inputs)[0]
@@ -92,7 +92,7 @@ CHANGED = {"no bias": without("h2h_bias"), "gates": permuted_gates((1, 0, 2))}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_faulty_traces_above_the_tolerance_disagree(seed: int) -> None:
+def test_faulty_traces_above_the_tolerance_disagree(seed):
     inputs = drawn(seed)
     reference, t = manual(inputs), inputs.timesteps // 2
     spoiled = {name: plain_trace(inputs, spoil(t)) for name, spoil in SPOILED.items()}
@@ -110,7 +110,7 @@ def test_faulty_traces_above_the_tolerance_disagree(seed: int) -> None:
 
 @pytest.mark.parametrize("cell", BOUNDED)
 @pytest.mark.parametrize("scale", [1.7e9, 1e20, 1e38])
-def test_a_value_that_no_cell_can_have_is_wrong_whatever_its_bound(cell: str, scale: float) -> None:
+def test_a_value_that_no_cell_can_have_is_wrong_whatever_its_bound(cell, scale):
     inputs = inputs_of({"timesteps": 6, "batch_size": 2}, cell=cell, hidden_size=8)
     inputs = with_sequence(inputs, np.abs(inputs.sequence) * np.float32(scale))
     for value in (7.0, -2.0, np.inf):
@@ -119,7 +119,7 @@ def test_a_value_that_no_cell_can_have_is_wrong_whatever_its_bound(cell: str, sc
         assert found.first_wrong.where.location == Location(timestep=4)
 
 
-def test_a_relu_is_never_below_zero_though_its_sum_may_overflow() -> None:
+def test_a_relu_is_never_below_zero_though_its_sum_may_overflow():
     inputs = inputs_of({"timesteps": 3, "batch_size": 2}, cell="rnn_relu", hidden_size=4)
     inputs = with_parameters(inputs, lambda name, array: array * np.float32(1e38 if "i2h_weight" in name else 1.0))
     inputs = with_sequence(inputs, inputs.sequence * np.float32(100.0))
@@ -129,7 +129,7 @@ def test_a_relu_is_never_below_zero_though_its_sum_may_overflow() -> None:
 
 
 @pytest.mark.parametrize("cell", BOUNDED)
-def test_at_full_saturation_the_bound_is_that_of_rounding(cell: str) -> None:
+def test_at_full_saturation_the_bound_is_that_of_rounding(cell):
     inputs = inputs_of({"timesteps": 5, "batch_size": 3}, cell=cell, hidden_size=8)
     inputs = with_sequence(inputs, np.full_like(inputs.sequence, 1e12))
     trace = plain_trace(inputs)
@@ -153,7 +153,7 @@ def cancelling(inputs: Inputs) -> Inputs:
     return with_parameters(with_sequence(inputs, sequence), change)
 
 
-def test_a_difference_that_the_audit_cannot_judge_is_not_drift_and_its_share_is_reported() -> None:
+def test_a_difference_that_the_audit_cannot_judge_is_not_drift_and_its_share_is_reported():
     inputs = cancelling(inputs_of({"timesteps": 30, "batch_size": 2}, cell="rnn_tanh", hidden_size=16))
     reference = manual(inputs)
     assert result_of(inputs, reference, replace(reference, engine="mine")).verdict == "agree"
@@ -169,7 +169,7 @@ def test_a_difference_that_the_audit_cannot_judge_is_not_drift_and_its_share_is_
     assert "verified within rounding" not in report(result)
 
 
-def test_undetermined_values_in_which_the_engines_agree_leave_a_drift_a_drift() -> None:
+def test_undetermined_values_in_which_the_engines_agree_leave_a_drift_a_drift():
     inputs = inputs_of({"timesteps": 100, "batch_size": 1}, {"scale": 0.2}, cell="rnn_tanh", hidden_size=128)
     sequence = np.array(inputs.sequence)
     sequence[3] = 3e38
@@ -198,7 +198,7 @@ def integrating(timesteps: int) -> Inputs:
     return with_parameters(with_sequence(inputs, inputs.sequence[0] * signs), change)
 
 
-def test_a_late_cell_state_is_checked_as_sharply_as_an_early_one() -> None:
+def test_a_late_cell_state_is_checked_as_sharply_as_an_early_one():
     inputs = integrating(3000)
     trace = plain_trace(inputs, cell=True)
     assert [check.holds for check in cell_checks(inputs, trace)] == [True, True]
@@ -207,7 +207,7 @@ def test_a_late_cell_state_is_checked_as_sharply_as_an_early_one() -> None:
     assert [check.holds for check in cell_checks(inputs, trace.with_arrays({"c": cell}))] == [False, True]
 
 
-def test_a_cell_state_that_was_recorded_wrongly_accuses_no_step() -> None:
+def test_a_cell_state_that_was_recorded_wrongly_accuses_no_step():
     inputs = inputs_of({"timesteps": 100, "batch_size": 2}, cell="lstm", hidden_size=5, bidirectional=True)
     trace = plain_trace(inputs, cell=True)
     assert trace.cell is not None
@@ -215,7 +215,7 @@ def test_a_cell_state_that_was_recorded_wrongly_accuses_no_step() -> None:
         assert audit(inputs, trace.with_arrays({"c": cell})).verdict == "right"
 
 
-def test_nan_cell_states_belong_to_nan_hidden_states() -> None:
+def test_nan_cell_states_belong_to_nan_hidden_states():
     inputs = inputs_of({"timesteps": 6, "batch_size": 2}, cell="lstm", hidden_size=3)
     sequence = np.array(inputs.sequence)
     sequence[2, 0, 1] = np.nan
@@ -241,7 +241,7 @@ def halved(trace: Trace, computed_in: str) -> Trace:
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("computed_in", ["", "float16", "float32"])
-def test_a_coarse_recording_is_judged_within_its_precision(cell: str, computed_in: str) -> None:
+def test_a_coarse_recording_is_judged_within_its_precision(cell, computed_in):
     # The least value is below the normal numbers of float16, and the initial states are above 1.
     scale = 0.05 if cell == "rnn_relu" else 0.3
     inputs = inputs_of({"timesteps": 20, "batch_size": 2}, {"scale": scale}, cell=cell, hidden_size=16, num_layers=2)
@@ -261,7 +261,7 @@ def test_a_coarse_recording_is_judged_within_its_precision(cell: str, computed_i
             assert result.judgment.audits["engine"].verdict == "wrong"
 
 
-def test_a_float32_recording_that_was_computed_in_float64_is_held_to_float64() -> None:
+def test_a_float32_recording_that_was_computed_in_float64_is_held_to_float64():
     inputs = inputs_of({"timesteps": 12, "batch_size": 2}, cell="gru", hidden_size=6, dtype="float64")
     trace = plain_trace(inputs)
     rounded = replace(trace.with_arrays({"h": trace.hidden.astype(np.float32).astype(np.float64)}), precision="float32")
@@ -277,7 +277,7 @@ def some_nan(t: int, before: FloatArray, step: FloatArray) -> FloatArray:
 
 
 @pytest.mark.parametrize("spoil", [unspoiled, some_nan])
-def test_finite_float64_does_not_accuse_float32_that_overflows(spoil: Spoil) -> None:
+def test_finite_float64_does_not_accuse_float32_that_overflows(spoil):
     """Whether infinite products cancel to NaN depends on the order in which a matrix product adds them."""
     inputs = inputs_of({"timesteps": 4, "batch_size": 2}, cell="rnn_tanh", hidden_size=6)
     inputs = with_parameters(inputs, lambda name, array: array * np.float32(1e38 if "i2h_weight" in name else 1.0))
@@ -287,7 +287,7 @@ def test_finite_float64_does_not_accuse_float32_that_overflows(spoil: Spoil) -> 
 
 
 @pytest.mark.parametrize("cell", ["gru", "gru_reset_before"])
-def test_nothing_is_determined_in_a_coarse_precision(cell: str) -> None:
+def test_nothing_is_determined_in_a_coarse_precision(cell):
     """Eight bounds are wider than the range of the cell, also where a step mixes units."""
     inputs = inputs_of({"timesteps": 4, "batch_size": 2}, cell=cell, hidden_size=5)
     trace, _ = computed(ManualEngine(), inputs)

@@ -32,9 +32,7 @@ def plainly(reference: Trace, candidate: Trace, rtol: float, atol: float) -> lis
 @pytest.mark.parametrize("share", [0.9, 0.08])
 @pytest.mark.parametrize("values_at_a_time", [1, 30, 1 << 20])
 @pytest.mark.parametrize("largest", [1, 7, 1000])
-def test_rows_equal_a_plain_loop(
-    share: float, values_at_a_time: int, largest: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_equal_a_plain_loop(share, values_at_a_time, largest, monkeypatch):
     monkeypatch.setattr(module, "_BLOCK_VALUES", values_at_a_time)
     rtol, atol = 2.0**-20, 2.0**-21
     rng = np.random.default_rng(5)
@@ -60,7 +58,7 @@ def test_rows_equal_a_plain_loop(
 
 
 @given(limit=st.floats(1e-300, 1e300), seed=st.integers(0, 99))
-def test_value_just_above_the_limit_is_listed(limit: float, seed: int) -> None:
+def test_value_just_above_the_limit_is_listed(limit, seed):
     shape = (1, 1, 2, 1, 3)
     reference = trace_of(np.zeros(shape))
     where = list(in_order(shape))[seed % 6]
@@ -71,7 +69,7 @@ def test_value_just_above_the_limit_is_listed(limit: float, seed: int) -> None:
     assert [rows.location(row) for row in range(len(rows))] == [where]
 
 
-def test_lane_order_is_fixed() -> None:
+def test_lane_order_is_fixed():
     reference = random_trace((2, 2, 3, 2, 4))
     candidate = trace_of(reference.hidden + 1.0)
     comparison = compare(reference, candidate, 0.0, 0.5)
@@ -84,7 +82,7 @@ def test_lane_order_is_fixed() -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_one_sided_nan_is_listed(value: float) -> None:
+def test_one_sided_nan_is_listed(value):
     reference = changed(random_trace((1, 1, 3, 2, 2)), {Location(0, 0, 1, 1, 0): value, Location(0, 0, 2, 0, 1): value})
     candidate = changed(reference, {Location(0, 0, 1, 1, 0): 0.5})
     rows = mismatch_rows(compare(reference, candidate, 1e-7, 1e-7), reference, candidate)
@@ -103,9 +101,7 @@ def mismatches(draw: st.DrawFn) -> tuple[Shape, list[Location]]:
 
 @pytest.mark.parametrize("forward", [True, False])
 @given(case=mismatches(), data=st.data())
-def test_next_visits_every_mismatch_and_wraps(
-    forward: bool, case: tuple[Shape, list[Location]], data: st.DataObject
-) -> None:
+def test_next_visits_every_mismatch_and_wraps(forward, case, data):
     shape, wrong = case
     reference = random_trace(shape)
     candidate = changed(reference, {where: data.draw(st.sampled_from([9.0, math.nan])) for where in wrong})
@@ -123,7 +119,7 @@ def test_next_visits_every_mismatch_and_wraps(
 
 
 @given(case=mismatches(), data=st.data())
-def test_next_and_previous_from_any_location(case: tuple[Shape, list[Location]], data: st.DataObject) -> None:
+def test_next_and_previous_from_any_location(case, data):
     shape, wrong = case
     reference = random_trace(shape)
     candidate = changed(reference, dict.fromkeys(wrong, 9.0))
@@ -140,7 +136,7 @@ def test_next_and_previous_from_any_location(case: tuple[Shape, list[Location]],
 
 
 @given(case=mismatches())
-def test_mismatches_of_gradients_are_in_the_order_of_the_backward_pass(case: tuple[Shape, list[Location]]) -> None:
+def test_mismatches_of_gradients_are_in_the_order_of_the_backward_pass(case):
     shape, places = case
     reference = random_trace(shape)
     candidate = changed(reference, dict.fromkeys(places, 9.0))
@@ -157,14 +153,14 @@ def test_mismatches_of_gradients_are_in_the_order_of_the_backward_pass(case: tup
         assert neighbor_mismatch(comparison, reference, candidate, after, forward=False) == here
 
 
-def test_next_without_mismatches() -> None:
+def test_next_without_mismatches():
     trace = random_trace((1, 2, 3, 2, 2))
     comparison = compare(trace, trace, 0.0, 0.0)
     assert neighbor_mismatch(comparison, trace, trace, Location(), forward=True) is None
     assert neighbor_mismatch(comparison, trace, trace, Location(), forward=False) is None
 
 
-def test_mismatches_of_one_step() -> None:
+def test_mismatches_of_one_step():
     reference = random_trace((1, 2, 3, 2, 4))
     candidate = changed(reference, {Location(0, 1, 2, 1, 3): 9.0, Location(0, 1, 1, 0, 0): 9.0})
     comparison = compare(reference, candidate, 1e-6, 1e-5)
@@ -174,7 +170,7 @@ def test_mismatches_of_one_step() -> None:
     np.testing.assert_array_equal(mismatching_at(comparison, reference, candidate, Location(0, 0, 2)), False)
 
 
-def test_value_at_the_limit_passes() -> None:
+def test_value_at_the_limit_passes():
     reference = changed(random_trace((1, 1, 1, 1, 2)), {Location(): 2.0, Location(unit=1): -2.0})
     candidate = changed(reference, {Location(): 2.25, Location(unit=1): -2.2500001})
     comparison = compare(reference, candidate, 0.0625, 0.125)

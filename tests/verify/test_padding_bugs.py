@@ -127,9 +127,7 @@ def with_padding(inputs: Inputs, value: float) -> Inputs:
 
 @pytest.mark.parametrize("bug", BUGS)
 @given(inputs=padded_inputs(), more=st.sampled_from([-1, 1]))
-def test_bug_in_a_users_loops_is_diagnosed(
-    tmp_path_factory: pytest.TempPathFactory, bug: str, inputs: Inputs, more: int
-) -> None:
+def test_bug_in_a_users_loops_is_diagnosed(tmp_path_factory, bug, inputs, more):
     right, arrays = users_outputs(inputs), users_outputs(inputs, bug, more)
     shown = max(float(np.abs(arrays[name] - right[name]).max()) for name in ("hidden", "state"))
     path = tmp_path_factory.getbasetemp() / f"{bug}.npz"
@@ -143,7 +141,7 @@ def test_bug_in_a_users_loops_is_diagnosed(
 
 
 @given(inputs=padded_inputs(), data=st.data())
-def test_every_bug_is_diagnosed_with_lengths(inputs: Inputs, data: st.DataObject) -> None:
+def test_every_bug_is_diagnosed_with_lengths(inputs, data):
     bug = data.draw(st.sampled_from(known_bugs_in(inputs)))
     trace = faulty_trace(bug.faults(inputs.network)[0], inputs)
     failing = [padding_check(trace)] if inputs.lengths else []
@@ -152,7 +150,7 @@ def test_every_bug_is_diagnosed_with_lengths(inputs: Inputs, data: st.DataObject
     assert (bug.name,) in diagnose(inputs, trace, audit(inputs, trace), failing) or bug.name in undetectable(inputs)
 
 
-def test_first_steps_begin_at_the_end_of_each_sample() -> None:
+def test_first_steps_begin_at_the_end_of_each_sample():
     inputs = inputs_with([3, 6, 1], cell="lstm", bidirectional=True)
     for bug in known_bugs_in(inputs):
         for fault in bug.faults(inputs.network):
@@ -170,7 +168,7 @@ def test_first_steps_begin_at_the_end_of_each_sample() -> None:
 
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("lengths", nightly_except(([3, 6, 1], [1, 2, 2], [3, 60, 58, 1], [24, 26, 25]), [3, 6, 1]))
-def test_the_steps_beside_padding_are_those_of_the_bug(lengths: list[int], reverse: bool) -> None:
+def test_the_steps_beside_padding_are_those_of_the_bug(lengths, reverse):
     inputs = inputs_with(lengths, max(lengths), cell="lstm", bidirectional=not reverse, reverse=reverse)
     for bug in known_bugs_in(inputs):
         for fault in bug.faults(inputs.network):
@@ -181,14 +179,14 @@ def test_the_steps_beside_padding_are_those_of_the_bug(lengths: list[int], rever
                     np.testing.assert_allclose(expected, found, rtol=0, atol=1e-6, err_msg=bug.name)
 
 
-def test_bugs_of_padding_are_refuted_by_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bugs_of_padding_are_refuted_by_few_steps(monkeypatch):
     inputs = inputs_with([300, 150, 290], 300, cell="lstm", bidirectional=True)
     trace = faulty_trace(KNOWN_BUGS["no-h2h-bias"].faults(inputs.network)[0], inputs)
     monkeypatch.setattr(diagnosis, "faulty_trace", lambda *_: pytest.fail("the whole network is computed"))
     assert diagnose(inputs, trace, audit(inputs, trace)) == (("no-h2h-bias",),)
 
 
-def test_bugs_of_padding_are_undetectable_where_every_length_is_t() -> None:
+def test_bugs_of_padding_are_undetectable_where_every_length_is_t():
     inputs = inputs_with([6, 6, 6], bidirectional=True)
     assert undetectable(inputs) == BUGS
     cure = suggested_config(inputs, BUGS, load_inputs)
@@ -196,14 +194,14 @@ def test_bugs_of_padding_are_undetectable_where_every_length_is_t() -> None:
     assert cure.sequence.lengths == "uniform"
 
 
-def test_long_padding_is_in_the_part_that_is_tried() -> None:
+def test_long_padding_is_in_the_part_that_is_tried():
     inputs = inputs_with([1500, 1000, 1400], 1500, bidirectional=True)
     assert undetectable(inputs) == ()
 
 
 @pytest.mark.parametrize("bug", BUGS)
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_engine_equals_a_users_loops(cell: str, bug: str) -> None:
+def test_engine_equals_a_users_loops(cell, bug):
     inputs = inputs_with([3, 6, 1, 4, 2], cell=cell, dtype="float64", num_layers=2, bidirectional=True)
     more = -1 if bug == "lengths-off-by-one" else 1
     trace, expected = faulty_trace(KNOWN_BUGS[bug].faults(inputs.network)[0], inputs), users_outputs(inputs, bug, more)
@@ -220,7 +218,7 @@ def test_engine_equals_a_users_loops(cell: str, bug: str) -> None:
 
 @pytest.mark.parametrize("value", nightly_except((0.75, np.nan), 0.75))
 @pytest.mark.parametrize("bug", BUGS)
-def test_padding_of_the_input_may_be_read_by_a_bug(tmp_path: Path, bug: str, value: float) -> None:
+def test_padding_of_the_input_may_be_read_by_a_bug(tmp_path, bug, value):
     inputs = with_padding(inputs_with([3, 6, 1, 4, 2], bidirectional=True), value)
     trace, failing = recorded(tmp_path / "a.npz", users_outputs(inputs, bug), inputs)
     named = diagnose(inputs, trace, audit(inputs, trace), failing)
@@ -228,7 +226,7 @@ def test_padding_of_the_input_may_be_read_by_a_bug(tmp_path: Path, bug: str, val
     assert (bug,) in named if np.isnan(value) else named == ((bug,),)
 
 
-def test_final_states_alone_in_the_order_of_the_lengths_are_diagnosed(tmp_path: Path) -> None:
+def test_final_states_alone_in_the_order_of_the_lengths_are_diagnosed(tmp_path):
     inputs = inputs_with([3, 6, 1, 4, 2], cell="lstm", bidirectional=True)
     arrays = users_outputs(inputs)
     for order in ([1, 3, 0, 4, 2], np.argsort(inputs.lengths)[::-1]):
@@ -242,7 +240,7 @@ def test_final_states_alone_in_the_order_of_the_lengths_are_diagnosed(tmp_path: 
 
 @pytest.mark.parametrize("value", [1.0, np.nan, -1e-30])
 @pytest.mark.parametrize("name", ["hidden", "output"])
-def test_padding_of_a_recording_counts_in_its_check_alone(tmp_path: Path, value: float, name: str) -> None:
+def test_padding_of_a_recording_counts_in_its_check_alone(tmp_path, value, name):
     inputs = inputs_with([3, 6, 1], cell="lstm", bidirectional=True)
     arrays = users_outputs(inputs)
     array = arrays[name].swapaxes(0, 1) if name == "output" else arrays[name]
@@ -255,7 +253,7 @@ def test_padding_of_a_recording_counts_in_its_check_alone(tmp_path: Path, value:
 
 
 @pytest.mark.parametrize("bug", ["", "lengths-ignored", "no-h2h-bias"])
-def test_recorded_final_states_are_compared_at_each_samples_last_step(tmp_path: Path, bug: str) -> None:
+def test_recorded_final_states_are_compared_at_each_samples_last_step(tmp_path, bug):
     inputs = inputs_with([3, 6, 1], cell="lstm")
     path, name = tmp_path / "mine.npz", f"recording:{tmp_path / 'mine.npz'}"
     arrays = users_outputs(inputs, bug)

@@ -18,7 +18,7 @@ SHORT, LONG = 40, 4000
 
 
 @pytest.fixture(autouse=True)
-def _few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+def _few_are_many(monkeypatch):
     monkeypatch.setattr(module, "_MANY", 300)
 
 
@@ -27,7 +27,7 @@ def comparison_of(timesteps: int, folder: Path | None) -> Comparison:
     return compare(random_trace(shape, seed=1), random_trace(shape, seed=2), 1e-6, 1e-5, folder=folder)
 
 
-def test_arrays_in_files_equal_those_in_memory_also_after_a_pipe(tmp_path: Path) -> None:
+def test_arrays_in_files_equal_those_in_memory_also_after_a_pipe(tmp_path):
     plain, stored = comparison_of(LONG, None), comparison_of(LONG, tmp_path)
     assert (plain.stored, [*stored.stored]) == ({}, [*Comparison.NAMES])
     received = pickle.loads(pickle.dumps(stored))
@@ -40,7 +40,7 @@ def test_arrays_in_files_equal_those_in_memory_also_after_a_pipe(tmp_path: Path)
     assert received.lane_mismatched is received.lane_mismatched
 
 
-def test_figures_in_memory_travel_whole_and_stay_protected() -> None:
+def test_figures_in_memory_travel_whole_and_stay_protected():
     plain = comparison_of(SHORT, None)
     received = pickle.loads(pickle.dumps(plain))
     for name in Comparison.NAMES:
@@ -48,19 +48,19 @@ def test_figures_in_memory_travel_whole_and_stay_protected() -> None:
         assert not getattr(received, name).flags.writeable
 
 
-def test_a_few_time_steps_create_no_files(tmp_path: Path) -> None:
+def test_a_few_time_steps_create_no_files(tmp_path):
     assert comparison_of(SHORT, tmp_path).stored == {}
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_figure_whose_file_is_missing_is_an_error(tmp_path: Path) -> None:
+def test_a_figure_whose_file_is_missing_is_an_error(tmp_path):
     sent = pickle.dumps(comparison_of(LONG, tmp_path))
     (tmp_path / "comparison.h.error_over_time.npy").unlink()
     with pytest.raises(OSError, match="error_over_time"):
         pickle.loads(sent)
 
 
-def test_the_size_of_an_outcome_does_not_grow_with_the_time_steps(tmp_path: Path) -> None:
+def test_the_size_of_an_outcome_does_not_grow_with_the_time_steps(tmp_path):
     sizes = []
     for timesteps in (1000, LONG):
         config = Config.from_mapping(

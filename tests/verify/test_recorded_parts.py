@@ -19,7 +19,6 @@ from rnnviz.verify.audit import audit
 from rnnviz.verify.compare import compare
 from rnnviz.verify.consistency_checks import cell_checks, state_equality
 from rnnviz.verify.diagnosis import diagnose
-from rnnviz.verify.metrics import ComparedBlock
 from tests.factories import make_result
 from tests.oracles.computed import computed, empty_trace
 from tests.profiles import nightly_except
@@ -57,9 +56,7 @@ def part_of(trace: Trace, missing: set[str]) -> Trace:
 
 @pytest.mark.parametrize("missing", NOT_AVAILABLE, ids=lambda names: " ".join(sorted(names)))
 @pytest.mark.parametrize("block", [1, 24, 1 << 17])
-def test_common_values_are_compared_and_the_rest_is_seen_without_a_difference(
-    missing: set[str], block: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_common_values_are_compared_and_the_rest_is_seen_without_a_difference(missing, block, monkeypatch):
     monkeypatch.setattr(metrics, "_BLOCK_VALUES", block)
     _, trace = run_of()
     part = part_of(trace, missing)
@@ -68,14 +65,14 @@ def test_common_values_are_compared_and_the_rest_is_seen_without_a_difference(
     told: list[float] = []
 
     class Watch:
-        def add(self, block: ComparedBlock) -> None:
+        def add(self, block):
             seen[block.at] += 1
             there = recorded_in(missing, SHAPE)[block.at]
             assert there.all() if block.difference is not None else not there.any()
             np.testing.assert_array_equal(block.reference, trace.hidden[block.at])
             np.testing.assert_array_equal(block.candidate, part.hidden[block.at])
 
-        def finish(self) -> None:
+        def finish(self):
             assert (seen == 1).all()
 
     found = compare(trace, part, 0.0, 1e-3, told.append, [Watch()])
@@ -111,9 +108,7 @@ STEPS = {
 
 @pytest.mark.parametrize(("cell", "missing"), STEPS)
 @pytest.mark.parametrize("directions", [1, 2])
-def test_a_step_is_followed_where_it_and_all_that_it_reads_was_recorded(
-    cell: str, missing: tuple[str, ...], directions: int
-) -> None:
+def test_a_step_is_followed_where_it_and_all_that_it_reads_was_recorded(cell, missing, directions):
     inputs, trace = run_of(cell, bidirectional=directions == 2)
     part = part_of(trace, set(missing))
     for layer, steps in enumerate(STEPS[cell, missing][directions - 1].split()):
@@ -122,14 +117,14 @@ def test_a_step_is_followed_where_it_and_all_that_it_reads_was_recorded(
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
-def test_the_only_layer_of_a_recorded_output_is_followed_whole(cell: str) -> None:
+def test_the_only_layer_of_a_recorded_output_is_followed_whole(cell):
     inputs, trace = run_of(cell, num_layers=1)
     part = part_of(trace, {"h", "state.h"})
     assert [list(followed(inputs, part, 0, d)) for d in (0, 1)] == [[0, 1, 2, 3, 4]] * 2
     assert audit(inputs, part).coverage == 1.0
 
 
-def test_an_audit_covers_exactly_the_steps_that_can_be_computed() -> None:
+def test_an_audit_covers_exactly_the_steps_that_can_be_computed():
     inputs, trace = run_of(bidirectional=False)
     part = part_of(trace, {"h"})
     told: list[float] = []
@@ -149,7 +144,7 @@ def test_an_audit_covers_exactly_the_steps_that_can_be_computed() -> None:
 
 @pytest.mark.parametrize("times", [slice(0, 5), slice(0, 2), slice(1, 3), slice(3, 5)])
 @pytest.mark.parametrize("samples", [slice(1, 3), np.array([2, 0])])
-def test_a_step_reads_the_layer_below_and_the_vector_before_it(times: slice, samples: slice | np.ndarray) -> None:
+def test_a_step_reads_the_layer_below_and_the_vector_before_it(times, samples):
     inputs, trace = run_of()
     chosen = range(3)[samples] if isinstance(samples, slice) else samples.tolist()
     below = layer_input(inputs, trace, 1, times, samples)
@@ -165,7 +160,7 @@ def test_a_step_reads_the_layer_below_and_the_vector_before_it(times: slice, sam
                 assert before[d][row, column].tolist() == expected.tolist()
 
 
-def test_a_recorded_final_cell_state_without_hidden_states_is_compared_with_the_others() -> None:
+def test_a_recorded_final_cell_state_without_hidden_states_is_compared_with_the_others():
     _, trace = run_of("lstm", num_layers=1)
     assert trace.state_c is not None
     recorded = part_of(trace.with_arrays({"state.c": trace.state_c + 1e-4}), {"h", "out"})
@@ -183,7 +178,7 @@ def test_a_recorded_final_cell_state_without_hidden_states_is_compared_with_the_
     assert state_equality(trace.with_arrays({"state.c": None}), recorded, 0.0, 0.0) == []
 
 
-def test_derived_hidden_states_have_no_check_of_cell_states() -> None:
+def test_derived_hidden_states_have_no_check_of_cell_states():
     inputs, trace = run_of("lstm", num_layers=1)
     assert len(cell_checks(inputs, trace)) == 2
     assert cell_checks(inputs, part_of(trace, {"h", "out"})) == []
@@ -192,7 +187,7 @@ def test_derived_hidden_states_have_no_check_of_cell_states() -> None:
 @pytest.mark.parametrize(
     "missing", nightly_except(NOT_AVAILABLE[:3], NOT_AVAILABLE[0]), ids=lambda names: " ".join(sorted(names))
 )
-def test_a_known_bug_explains_what_a_recording_has(missing: set[str]) -> None:
+def test_a_known_bug_explains_what_a_recording_has(missing):
     inputs, _ = run_of(num_layers=2)
     (fault, *_) = KNOWN_BUGS["update-gate-inverted"].variants["gru"]
     wrong = empty_trace(inputs, cell=False)
@@ -210,7 +205,7 @@ def test_a_known_bug_explains_what_a_recording_has(missing: set[str]) -> None:
 GOLDEN = "recording:/far/away/golden.npz"
 
 
-def test_a_value_that_was_not_recorded_is_empty_in_a_table_and_absent_from_an_archive(tmp_path: Path) -> None:
+def test_a_value_that_was_not_recorded_is_empty_in_a_table_and_absent_from_an_archive(tmp_path):
     result = make_result(("manual", GOLDEN), bidirectional=True)
     partial = replace(result[GOLDEN], missing=frozenset({"h", "out"}))
     result = replace(result, traces={**result.traces, GOLDEN: partial})

@@ -24,7 +24,7 @@ def nan_value(trace: Trace) -> None:
     trace.hidden[0, 0, 0, 0, 0] = math.nan
 
 
-def test_lookup_by_engine_name() -> None:
+def test_lookup_by_engine_name():
     result = make_result(("gluon", "manual", "onnx"))
     assert result["onnx"].engine == "onnx"
     assert result.reference.engine == "gluon"
@@ -36,7 +36,7 @@ def test_lookup_by_engine_name() -> None:
         result.comparison("gluon")
 
 
-def test_the_worst_verdict_comes_first_and_then_the_users_own_engines() -> None:
+def test_the_worst_verdict_comes_first_and_then_the_users_own_engines():
     """After a correct port its verdict is the first one, not the verdict on two engines of the program."""
     names = ("manual", "gluon", "recording:port.npz", "torch", "./mine.py")
     order = [c.candidate for c in make_result(names).by_importance]
@@ -49,7 +49,7 @@ def verdicts(result: RunResult) -> dict[str, str]:
     return {c.candidate: result.comparison_verdict(c) for c in result.comparisons}
 
 
-def test_without_audit_a_mismatch_disagrees() -> None:
+def test_without_audit_a_mismatch_disagrees():
     result = make_result(("gluon", "manual", "onnx"), edits={"onnx": wrong_value})
     assert verdicts(result) == {"manual": "agree", "onnx": "disagree"}
     assert result.verdict == "disagree"
@@ -58,12 +58,12 @@ def test_without_audit_a_mismatch_disagrees() -> None:
 
 
 @pytest.mark.parametrize("edit", [wrong_value, wrong_state, nan_value])
-def test_wrong_reference_disagrees_with_all(edit: object) -> None:
+def test_wrong_reference_disagrees_with_all(edit):
     result = make_result(("gluon", "manual", "onnx"), edits={"gluon": edit})
     assert verdicts(result) == {"manual": "disagree", "onnx": "disagree"}
 
 
-def test_failed_check_disagrees() -> None:
+def test_failed_check_disagrees():
     result = make_result(("gluon", "manual", "onnx"), edits={"onnx": wrong_state})
     assert result.comparison("onnx").mismatched == 0
     assert verdicts(result) == {"manual": "agree", "onnx": "disagree"}
@@ -91,7 +91,7 @@ def with_wrong_engines(result: RunResult, *wrong: str) -> RunResult:
         (("gluon",), {"manual": "disagree", "onnx": "disagree"}),
     ],
 )
-def test_mismatch_of_correct_steps_is_drift(wrong: tuple[str, ...], expected: dict[str, str]) -> None:
+def test_mismatch_of_correct_steps_is_drift(wrong, expected):
     result = make_result(("gluon", "manual", "onnx"), edits={"onnx": wrong_value})
     # The checks would detect the edit as well; this test is about the audit alone.
     result = with_wrong_engines(replace(result, checks=()), *wrong)
@@ -102,19 +102,19 @@ def test_mismatch_of_correct_steps_is_drift(wrong: tuple[str, ...], expected: di
     assert result.verdict == max(expected.values(), key=VERDICTS.index)
 
 
-def test_one_sided_nonfinite_value_disagrees() -> None:
+def test_one_sided_nonfinite_value_disagrees():
     result = with_wrong_engines(replace(make_result(edits={"manual": nan_value}), checks=()))
     assert result.verdict == "disagree"
 
 
-def test_mismatch_of_unaudited_steps_disagrees() -> None:
+def test_mismatch_of_unaudited_steps_disagrees():
     result = with_wrong_engines(replace(make_result(edits={"manual": wrong_value}), checks=()))
     [comparison] = result.comparisons
     assert result.comparison_verdict(comparison) == "drift"
     assert result.comparison_verdict(replace(comparison, unrecorded=1)) == "disagree"
 
 
-def test_accumulating_check_may_drift() -> None:
+def test_accumulating_check_may_drift():
     broken = Check("the fused layer", "manual", holds=False, detail="", accumulates=True)
     drifting = replace(make_result(edits={"manual": wrong_value}), checks=(broken,))
     assert drifting.wrong("manual")

@@ -1,6 +1,5 @@
 """An audit of a part of a run: its coverage, and the statement of it."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +21,7 @@ CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
 
 
 @pytest.fixture
-def small_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_limit(monkeypatch):
     """Runs of some thousand values count as large."""
     monkeypatch.setattr(audited, "FULL", 2_000)
 
@@ -30,7 +29,7 @@ def small_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("small_limit")
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_a_sampled_audit_states_exactly_its_coverage(cell: str, bidirectional: bool) -> None:
+def test_a_sampled_audit_states_exactly_its_coverage(cell, bidirectional):
     inputs = inputs_of(
         {"timesteps": 40, "batch_size": 12}, cell=cell, hidden_size=20, num_layers=2, bidirectional=bidirectional
     )
@@ -48,7 +47,7 @@ def test_a_sampled_audit_states_exactly_its_coverage(cell: str, bidirectional: b
 
 
 @pytest.mark.usefixtures("small_limit")
-def test_a_sample_is_followed_in_all_units_where_one_is_computed_from_others() -> None:
+def test_a_sample_is_followed_in_all_units_where_one_is_computed_from_others():
     inputs = inputs_of({"timesteps": 40, "batch_size": 12}, cell="gru_reset_before", hidden_size=20)
     trace, _ = computed(ManualEngine(), inputs)
     assert audit(inputs, trace).audited == 40 * 20 + 2 * 11 * 20
@@ -56,7 +55,7 @@ def test_a_sample_is_followed_in_all_units_where_one_is_computed_from_others() -
 
 @pytest.mark.usefixtures("small_limit")
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_sampled_audit_sees_every_value_whose_error_ratio_exceeds_a_half(cell: str) -> None:
+def test_a_sampled_audit_sees_every_value_whose_error_ratio_exceeds_a_half(cell):
     inputs = inputs_of({"timesteps": 40, "batch_size": 12}, cell=cell, hidden_size=20)
     trace, _ = computed(ManualEngine(), inputs)
     trace = replace(trace, engine="manual")
@@ -74,9 +73,7 @@ def test_a_sampled_audit_sees_every_value_whose_error_ratio_exceeds_a_half(cell:
 
 
 @pytest.mark.parametrize(("cell", "ends"), [("gru", 2), ("rnn_relu", 2), ("lstm", 1)])
-def test_of_the_columns_that_are_not_followed_both_ends_are_counted_once(
-    cell: str, ends: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_the_columns_that_are_not_followed_both_ends_are_counted_once(cell, ends, monkeypatch):
     monkeypatch.setattr(audited, "FULL", 240)
     inputs = inputs_of({"timesteps": 10, "batch_size": 6}, cell=cell, hidden_size=8, bidirectional=True)
     trace, _ = computed(ManualEngine(), inputs)
@@ -98,7 +95,7 @@ def test_of_the_columns_that_are_not_followed_both_ends_are_counted_once(
 
 
 @pytest.mark.usefixtures("small_limit")
-def test_a_comparison_of_others_does_not_steer_the_audit() -> None:
+def test_a_comparison_of_others_does_not_steer_the_audit():
     inputs = inputs_of({"timesteps": 40, "batch_size": 12}, cell="gru", hidden_size=20)
     trace, _ = computed(ManualEngine(), inputs)
     far = compare_all(
@@ -120,12 +117,12 @@ def held(plan: list[Columns], shape: Shape) -> np.ndarray:
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1, 1), (2, 2, 125, 100, 100), (1, 1, FULL, 1, 1)])
-def test_up_to_five_million_values_everything_is_followed(shape: Shape) -> None:
+def test_up_to_five_million_values_everything_is_followed(shape):
     assert np.prod(shape) <= FULL
     assert (held(plan_lane(shape, None, full=False), shape) == 1).all()
 
 
-def test_a_full_plan_covers_everything_above_the_limit() -> None:
+def test_a_full_plan_covers_everything_above_the_limit():
     shape = (1, 1, 10**6, 3, 5)
     assert (held(plan_lane(shape, None, full=True), shape) == 1).all()
 
@@ -136,9 +133,7 @@ LARGE = st.tuples(
 
 
 @given(shape=LARGE)
-def test_a_large_run_is_sampled_by_a_grid_that_reaches_its_corners_and_costs_no_more_than_a_full_one(
-    shape: Shape,
-) -> None:
+def test_a_large_run_is_sampled_by_a_grid_that_reaches_its_corners_and_costs_no_more_than_a_full_one(shape):
     times = held(plan_lane(shape, None, full=False), shape)
     assert times.max() == 1
     followed = times.any(axis=1)
@@ -152,7 +147,7 @@ def test_a_large_run_is_sampled_by_a_grid_that_reaches_its_corners_and_costs_no_
 
 
 @given(shape=LARGE, data=st.data())
-def test_every_column_near_its_limit_is_followed_and_none_is_followed_twice(shape: Shape, data: st.DataObject) -> None:
+def test_every_column_near_its_limit_is_followed_and_none_is_followed_twice(shape, data):
     error_ratio = np.full(shape[3:], NEAR)
     for _ in range(data.draw(st.integers(0, 5))):
         sample, unit = data.draw(st.integers(0, shape[3] - 1)), data.draw(st.integers(0, shape[4] - 1))
@@ -164,7 +159,7 @@ def test_every_column_near_its_limit_is_followed_and_none_is_followed_twice(shap
     assert (times >= alone).all()
 
 
-def test_a_run_that_is_near_its_limit_everywhere_is_followed_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_is_near_its_limit_everywhere_is_followed_everywhere(monkeypatch):
     monkeypatch.setattr(audited, "FULL", 10)
     plan = plan_lane((1, 1, 4, 3, 5), np.ones((3, 5)), full=False)
     assert (held(plan, (1, 1, 4, 3, 5)) == 1).all()
@@ -187,23 +182,21 @@ def test_a_run_that_is_near_its_limit_everywhere_is_followed_everywhere(monkeypa
     ],
 )
 def test_half_as_many_values_are_followed_as_may_be_and_samples_and_units_in_proportion(
-    shape: Shape, samples: Sequence[int], units: Sequence[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+    shape, samples, units, monkeypatch
+):
     monkeypatch.setattr(audited, "FULL", 240)
     [grid] = plan_lane(shape, None, full=False)
     assert (grid.samples.tolist(), grid.units.tolist()) == (list(samples), list(units))
     assert grid.count == len(samples) * len(units)
 
 
-def test_all_units_are_followed_where_one_is_computed_from_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_units_are_followed_where_one_is_computed_from_others(monkeypatch):
     monkeypatch.setattr(audited, "FULL", 240)
     [grid] = plan_lane((1, 1, 30, 6, 8), None, full=False, whole=True)
     assert (grid.samples.tolist(), grid.units.tolist()) == ([0], list(range(8)))
 
 
-def test_a_sample_near_its_limit_is_followed_in_all_its_units_and_the_others_in_the_grids(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_sample_near_its_limit_is_followed_in_all_its_units_and_the_others_in_the_grids(monkeypatch):
     monkeypatch.setattr(audited, "FULL", 240)
     error_ratio = np.full((6, 8), NEAR)
     error_ratio[2, 3] = 0.75
@@ -213,7 +206,7 @@ def test_a_sample_near_its_limit_is_followed_in_all_its_units_and_the_others_in_
 
 
 @given(samples=st.integers(1, 20), units=st.integers(1, 5), most=st.integers(1, 25))
-def test_parts_hold_every_column_once(samples: int, units: int, most: int) -> None:
+def test_parts_hold_every_column_once(samples, units, most):
     parts = list(all_columns(samples, units).parts(most))
     assert (held(parts, (1, 1, 1, samples, units)) == 1).all()
     assert max(len(part.samples) for part in parts) <= most

@@ -1,7 +1,6 @@
 """Undetectable bugs of a run, and the smallest change that makes them detectable."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -69,7 +68,7 @@ def any_config() -> st.SearchStrategy[Config]:
 
 
 @given(config=any_config())
-def test_coverage_predicts_detection(config: Config) -> None:
+def test_coverage_predicts_detection(config):
     inputs = load_inputs(config)
     hidden = tuple(bug.name for bug in known_bugs_of(config.network) if not shows(bug, inputs))
     assert undetectable(inputs) == hidden
@@ -77,7 +76,7 @@ def test_coverage_predicts_detection(config: Config) -> None:
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_random_values_reveal_every_bug(cell: str, dtype: str) -> None:
+def test_random_values_reveal_every_bug(cell, dtype):
     assert undetectable(load_inputs(config_of(cell, network={"dtype": dtype}))) == ()
 
 
@@ -101,9 +100,7 @@ ONE_FROM_ZEROS = {
         ({"sequence": {"timesteps": 1}}, ORDER, ("sequence", "timesteps", 2)),
     ],
 )
-def test_a_poor_config_hides_bugs_and_one_change_reveals_them(
-    cell: str, tables: dict[str, Any], hidden: set[str], remedy: tuple[str, str, Any]
-) -> None:
+def test_a_poor_config_hides_bugs_and_one_change_reveals_them(cell, tables, hidden, remedy):
     config = config_of(cell, **tables)
     blind = undetectable(load_inputs(config))
     assert set(blind) >= hidden
@@ -114,7 +111,7 @@ def test_a_poor_config_hides_bugs_and_one_change_reveals_them(
     assert suggested_config(load_inputs(config), blind, load_inputs) == changed
 
 
-def test_one_value_hides_swapped_axes() -> None:
+def test_one_value_hides_swapped_axes():
     config = config_of("gru", sequence={"timesteps": 1, "batch_size": 1})
     assert "batch-as-time" in undetectable(load_inputs(config))
     assert "batch-as-time" not in undetectable(load_inputs(config_of("gru", sequence={"batch_size": 1})))
@@ -130,11 +127,11 @@ def symmetric(inputs: Inputs) -> Inputs:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_symmetric_weights_hide_transposition(cell: str) -> None:
+def test_symmetric_weights_hide_transposition(cell):
     assert undetectable(symmetric(load_inputs(config_of(cell)))) == ("h2h-transposed",)
 
 
-def test_symmetric_weights_from_a_file_have_no_remedy(tmp_path: Path) -> None:
+def test_symmetric_weights_from_a_file_have_no_remedy(tmp_path):
     inputs = symmetric(load_inputs(config_of("gru")))
     np.savez(tmp_path / "weights.npz", **inputs.parameters)
     mapping = {**inputs.config.to_mapping(), "parameters": {"path": str(tmp_path / "weights.npz")}}
@@ -150,7 +147,7 @@ def differences(one: Config, other: Config) -> set[str]:
 
 @given(config=any_config())
 @pytest.mark.slow
-def test_remedy_keeps_the_network_and_reveals_more(config: Config) -> None:
+def test_remedy_keeps_the_network_and_reveals_more(config):
     inputs = load_inputs(config)
     blind = undetectable(inputs)
     cure = suggested_config(inputs, blind, load_inputs) if blind else None
@@ -171,7 +168,7 @@ def test_remedy_keeps_the_network_and_reveals_more(config: Config) -> None:
         assert len(undetectable(load_inputs(undone))) > len(undetectable(load_inputs(cure)))
 
 
-def test_remedy_keeps_files(tmp_path: Path) -> None:
+def test_remedy_keeps_files(tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(1, 1, 4)).astype(np.float32))
     h = np.zeros((2, 1, 6), np.float32)
     np.savez(tmp_path / "state.npz", h=h)
@@ -189,7 +186,7 @@ def test_remedy_keeps_files(tmp_path: Path) -> None:
     assert differences(cure, inputs.config) == {"parameters.bias"}
 
 
-def test_rare_and_late_effects_are_detected() -> None:
+def test_rare_and_late_effects_are_detected():
     inputs = load_inputs(config_of("rnn_tanh", parameters={"bias": "zeros"}, initial_state={"source": "zeros"}))
     sequence = np.zeros((60, 12, 4), np.float32)
     assert len(undetectable(replace(inputs, sequence=sequence, initial_state=state_of(inputs, 12)))) > 5
@@ -203,11 +200,11 @@ def state_of(inputs: Inputs, samples: int) -> Any:
 
 
 @pytest.mark.parametrize("unit", [1, 2, 34, 67, 68])
-def test_an_effect_on_a_single_unit_is_detected(unit: int) -> None:
+def test_an_effect_on_a_single_unit_is_detected(unit):
     """A bias of one unit among seventy: also where no first look at some of them meets it."""
     inputs = load_inputs(config_of("rnn_tanh", network={"hidden_size": 70, "bidirectional": False}))
 
-    def change(name: str, array: np.ndarray) -> np.ndarray:
+    def change(name, array):
         return np.where(np.arange(70) == unit, array, 0.0) if name.endswith("h2h_bias") else array
 
     blind = undetectable(with_parameters(inputs, change))
@@ -215,7 +212,7 @@ def test_an_effect_on_a_single_unit_is_detected(unit: int) -> None:
     assert blind == ()
 
 
-def test_a_long_input_is_looked_at_in_parts() -> None:
+def test_a_long_input_is_looked_at_in_parts():
     long = load_inputs(config_of("gru", sequence={"timesteps": 1000, "batch_size": 100}))
     parts = list(_parts(long))
     assert [part.sequence.shape for part in parts] == [(32, 3, 4), (512, 64, 4)]
@@ -226,14 +223,14 @@ def test_a_long_input_is_looked_at_in_parts() -> None:
     np.testing.assert_array_equal(part.sequence, short.sequence)
 
 
-def test_a_wide_network_is_looked_at_in_fewer_steps() -> None:
+def test_a_wide_network_is_looked_at_in_fewer_steps():
     """At most 30 million multiplications at first, and 100 million then, in three samples of three steps at least."""
     inputs = load_inputs(config_of("rnn_tanh", network={"hidden_size": 600}, sequence={"timesteps": 99}))
     per_step = 2 * 600 * (4 + 600)
     assert [len(part.sequence) for part in _parts(inputs)] == [13, 100_000_000 // (3 * per_step)]
 
 
-def test_a_drawn_input_is_loaded_as_far_as_it_is_looked_at() -> None:
+def test_a_drawn_input_is_loaded_as_far_as_it_is_looked_at():
     long = config_of("gru", sequence={"timesteps": 1000, "batch_size": 100})
     assert (_short(long).sequence.timesteps, _short(long).sequence.batch_size) == (512, 64)
     with_states = replace(long, initial_state=replace(long.initial_state, source="file", path="s.npz"))

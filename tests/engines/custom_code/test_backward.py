@@ -3,7 +3,6 @@
 from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +26,7 @@ from tests.engines.test_gradients import assert_gradients, inputs_of
 from tests.oracles.computed import empty_trace
 from tests.oracles.gradients import oracle_gradients
 from tests.profiles import nightly_except
-from tests.shared_worker import Run, run_shared
+from tests.shared_worker import run_shared
 
 __all__ = ["run_shared"]
 
@@ -47,7 +46,7 @@ def computed(inputs: Inputs, path: Path) -> Trace:
 
 
 @pytest.mark.parametrize("cell", nightly_except([*CELLS, *EXAMPLES], "lstm", "gru", "lstm_projection", *EXAMPLES))
-def test_the_template_gives_every_gradient(cell: str, tmp_path: Path) -> None:
+def test_the_template_gives_every_gradient(cell, tmp_path):
     network = {"projection_size": 3} if cell == "lstm_projection" else {}
     name = "lstm" if cell == "lstm_projection" else cell
     inputs = inputs_of(name, {"loss": "normal", "truncate": 3}, [3, 7, 5], **network)
@@ -59,7 +58,7 @@ def test_the_template_gives_every_gradient(cell: str, tmp_path: Path) -> None:
     assert_gradients(trace, oracle_gradients(inputs), 1e-12)
 
 
-def test_an_error_in_the_gradient_of_x_is_found_in_that_of_the_output_below(tmp_path: Path) -> None:
+def test_an_error_in_the_gradient_of_x_is_found_in_that_of_the_output_below(tmp_path):
     inputs = inputs_of("gru", {"loss": "normal"}, None)
     path = written(tmp_path, f"{starter('gru', backward=True)}\n\n{DOUBLED_D_X}")
     first = audit(inputs, computed(inputs, path), way="backward").first_wrong
@@ -80,7 +79,7 @@ STEP = "def step(x, state, p):\n    return state\n\n\n"
 
 
 @pytest.mark.parametrize("case", cases(__file__)["broken_backward"], ids=itemgetter("name"))
-def test_an_error_is_one_sentence_with_its_line(case: Any, tmp_path: Path) -> None:
+def test_an_error_is_one_sentence_with_its_line(case, tmp_path):
     path = written(tmp_path, f"{STEP}def backward(x, state, p, d_state):\n    {case['body']}\n")
     config = Config.from_mapping({"network": {"cell": "rnn_tanh", "input_size": 3, "hidden_size": 4}})
     one = replace(config.sequence, timesteps=2, batch_size=1)
@@ -100,12 +99,12 @@ def test_an_error_is_one_sentence_with_its_line(case: Any, tmp_path: Path) -> No
         ("def backward(", False),
     ],
 )
-def test_a_file_says_whether_it_has_gradients_without_running(code: str, found: bool, tmp_path: Path) -> None:
+def test_a_file_says_whether_it_has_gradients_without_running(code, found, tmp_path):
     assert defines_backward(written(tmp_path, code)) is found
 
 
 @pytest.mark.slow
-def test_a_run_compares_the_gradients_of_a_file(tmp_path: Path, run_shared: Run) -> None:
+def test_a_run_compares_the_gradients_of_a_file(tmp_path, run_shared):
     path = written(tmp_path, starter("lstm", backward=True))
     config = Config.from_mapping(
         {

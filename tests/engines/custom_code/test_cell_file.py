@@ -4,7 +4,6 @@ from contextlib import nullcontext
 from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -41,7 +40,7 @@ def error_of(folder: Path, text: str) -> tuple[str, int | None]:
     return sentence, caught.value.line
 
 
-def test_the_examples() -> None:
+def test_the_examples():
     assert sorted(EXAMPLES) == ["indrnn", "mgu", "mingru", "sru", "ugrnn"]
     assert EXAMPLES["mgu"].title == "Minimal gated unit"
     assert EXAMPLES["sru"].parameter_shapes(Sizes(3, 5)) == {
@@ -54,7 +53,7 @@ def test_the_examples() -> None:
     assert EXAMPLES["indrnn"].activations[0][1].text == "relu"
 
 
-def test_a_file_needs_no_imports(tmp_path: Path) -> None:
+def test_a_file_needs_no_imports(tmp_path):
     cell = loaded(tmp_path, 'gates = "f n"' + STEP)
     assert cell.name == cell.title == "mine"
     assert cell.gate_symbols == cell.recurrent_gates == ("f", "n")
@@ -62,7 +61,7 @@ def test_a_file_needs_no_imports(tmp_path: Path) -> None:
     assert listing(cell).splitlines()[1] == "f = sigmoid(u.f + v.f)"
 
 
-def test_all_that_a_file_can_declare(tmp_path: Path) -> None:
+def test_all_that_a_file_can_declare(tmp_path):
     cell = loaded(
         tmp_path,
         """
@@ -93,7 +92,7 @@ def step(u, v, state, p, *, gate=sigmoid):
     assert dict(cell.activations).keys() == {"gate"}
 
 
-def test_a_cell_may_have_a_hundred_parameters_and_gates_that_only_recurrent_reads(tmp_path: Path) -> None:
+def test_a_cell_may_have_a_hundred_parameters_and_gates_that_only_recurrent_reads(tmp_path):
     names = [f"w{k}" for k in range(100)]
     step = "def step(u, v, state, p):\n    return Step(h=u.f + v.f + recurrent('n', state.h))\n"
     cell = loaded(tmp_path, f"gates = 'f n'\nparameters = dict.fromkeys({names}, 'H')\n{step}")
@@ -102,22 +101,22 @@ def test_a_cell_may_have_a_hundred_parameters_and_gates_that_only_recurrent_read
 
 
 @pytest.mark.parametrize("case", CASES["wrong_files"])
-def test_wrong_files(case: Any, tmp_path: Path) -> None:
+def test_wrong_files(case, tmp_path):
     assert error_of(tmp_path, case["text"].replace("STEP", STEP)) == (case["sentence"], case.get("line"))
 
 
 @pytest.mark.parametrize("case", CASES["wrong_declarations"], ids=itemgetter("declared"))
-def test_wrong_declarations(case: Any, tmp_path: Path) -> None:
+def test_wrong_declarations(case, tmp_path):
     assert error_of(tmp_path, f"gates = 'f n'; {case['declared']}{STEP}") == (case["sentence"], 1)
 
 
 @pytest.mark.parametrize("case", CASES["wrong_steps"], ids=itemgetter("body"))
-def test_wrong_steps(case: Any, tmp_path: Path) -> None:
+def test_wrong_steps(case, tmp_path):
     text = f'gates = "f n"\nparameters = {{"w": "H", "m": "P H"}}\ndef step(u, v, state, p):\n    {case["body"]}\n'
     assert error_of(tmp_path, text) == (case["sentence"], case["line"])
 
 
-def test_a_helper_of_the_file_is_named_by_its_own_line(tmp_path: Path) -> None:
+def test_a_helper_of_the_file_is_named_by_its_own_line(tmp_path):
     helper = "def helper(u):\n    return u.f * u.nothing\n"
     text = f"gates = 'f'\n{helper}def step(u, v, state, p):\n    return Step(h=helper(u))\n"
     assert error_of(tmp_path, text) == ("The step reads u.nothing, but the cell declares f.", 3)
@@ -125,7 +124,7 @@ def test_a_helper_of_the_file_is_named_by_its_own_line(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace")))
-def test_no_file_of_random_bytes_is_more_than_one_sentence(data: bytes) -> None:
+def test_no_file_of_random_bytes_is_more_than_one_sentence(data):
     with TemporaryDirectory() as folder:
         path = Path(folder) / "mine.py"
         path.write_bytes(data)
@@ -134,14 +133,14 @@ def test_no_file_of_random_bytes_is_more_than_one_sentence(data: bytes) -> None:
         assert "\n" not in str(caught.value)
 
 
-def test_the_file_is_read_under_watch() -> None:
+def test_the_file_is_read_under_watch():
     seen: list[str] = []
 
     class Watch(nullcontext[None]):
-        def __enter__(self) -> None:
+        def __enter__(self):
             seen.append("in")
 
-        def __exit__(self, *_: object) -> None:
+        def __exit__(self, *_):
             seen.append("out")
 
     assert read_cell(ROOT / "resources" / "cells" / "mgu.py", Watch())[0] == cell_to_json(EXAMPLES["mgu"])
@@ -158,7 +157,7 @@ def test_the_file_is_read_under_watch() -> None:
         (None, " does not exist in "),
     ],
 )
-def test_a_file_that_declares_no_cell_is_refused(code: bytes | None, sentence: str, tmp_path: Path) -> None:
+def test_a_file_that_declares_no_cell_is_refused(code, sentence, tmp_path):
     path = tmp_path / "mine.py"
     if code is not None:
         path.write_bytes(code)
@@ -168,6 +167,6 @@ def test_a_file_that_declares_no_cell_is_refused(code: bytes | None, sentence: s
     assert caught.value.__cause__ is not None
 
 
-def test_a_file_has_its_own_name_and_path_and_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+def test_a_file_has_its_own_name_and_path_and_may_begin_with_a_byte_order_mark(tmp_path):
     cell = loaded(tmp_path, f"\ufeffgates = 'f n'\ntitle = f'{{__name__}} in {{__file__}}'[:50] + 'µ' * 50\n{STEP}")
     assert cell.title == f"mine in {tmp_path / 'mine.py'}"[:50] + "µ" * 50

@@ -21,14 +21,14 @@ def sentence_of(path: Path) -> str:
     return without_path(str(caught.value), path)
 
 
-def test_an_example_is_a_cell_and_a_program() -> None:
+def test_an_example_is_a_cell_and_a_program():
     path = str(ROOT / "resources" / "cells" / "mingru.py")
     assert cell_to_json(custom_cell(path)) == cell_to_json(EXAMPLES["mingru"])
     assert "h = " in custom_program(path)
 
 
 @pytest.mark.slow
-def test_a_file_may_import_another_one_in_its_folder(tmp_path: Path) -> None:
+def test_a_file_may_import_another_one_in_its_folder(tmp_path):
     written(tmp_path, "title = 'Shared'\n", "shared.py")
     cell = custom_cell(str(written(tmp_path, f"from shared import title\n\ngates = 'h'\n\n{STEP}")))
     assert cell.title == "Shared"
@@ -43,7 +43,7 @@ def test_a_file_may_import_another_one_in_its_folder(tmp_path: Path) -> None:
         pytest.param("raise BaseException('no')\n", ": BaseException: no.", marks=pytest.mark.slow),
     ],
 )
-def test_the_sentence_of_a_file_that_declares_no_cell(code: str, sentence: str, tmp_path: Path) -> None:
+def test_the_sentence_of_a_file_that_declares_no_cell(code, sentence, tmp_path):
     assert sentence_of(written(tmp_path, code)) == sentence
 
 
@@ -52,7 +52,7 @@ def test_the_sentence_of_a_file_that_declares_no_cell(code: str, sentence: str, 
     [("while True:\n    pass\n", 1), (f"gates = 'h'\n\n{STEP.splitlines()[0]}\n    while True:\n        u.h\n", 4)],
 )
 @pytest.mark.slow
-def test_a_file_without_end_is_stopped(code: str, line: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_without_end_is_stopped(code, line, tmp_path, monkeypatch):
     monkeypatch.setattr(parent, "_command", lambda: [sys.executable, "-P", "-c", IMPATIENT])
     sentence = sentence_of(written(tmp_path, code))
     assert int(sentence.removeprefix(", line ").partition(":")[0]) in (line, line + 1)

@@ -1,12 +1,10 @@
 """A user's file as an engine: the process computes what the file does, and nothing disturbs it."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from rnnviz.core.errors import ConfigError
-from rnnviz.core.inputs import Inputs, save_inputs
+from rnnviz.core.inputs import save_inputs
 from rnnviz.engines.registry import find_engine, load_engine
 from tests.engines.custom_code.files import SIZES, run, sentence_of, written
 from tests.engines.seeded_bugs import RIGHT
@@ -15,7 +13,7 @@ from tests.oracles.recurrence import recurrence
 from tests.verify.audit_helpers import inputs_of
 
 
-def test_prints_and_both_states_of_a_file_in_a_folder_of_any_name(tmp_path: Path) -> None:
+def test_prints_and_both_states_of_a_file_in_a_folder_of_any_name(tmp_path):
     """The file imports another one, prints, and reads its standard input; code below Python prints, too."""
     folder = tmp_path / "Ünï côde and spaces 語"
     written(folder, "import numpy as np\n\n\ndef activation(v):\n    return np.tanh(v)\n", "sibling.py")
@@ -38,13 +36,13 @@ def test_prints_and_both_states_of_a_file_in_a_folder_of_any_name(tmp_path: Path
     assert not (folder / "__pycache__").exists()
 
 
-def test_the_registry_refuses_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_the_registry_refuses_a_file_that_is_not_there(tmp_path):
     with pytest.raises(ConfigError, match="there is no such file"):
         find_engine(str(tmp_path / "other.py"))
 
 
 @pytest.mark.slow
-def test_endless_print_is_cut_with_a_note(inputs: Inputs, tmp_path: Path) -> None:
+def test_endless_print_is_cut_with_a_note(inputs, tmp_path):
     code = f"for n in range(3000): print('line', n)\n{RIGHT['rnn_tanh']}"
     _, report = run(written(tmp_path, code), inputs, tmp_path / "trace")
     assert report.printed.startswith("line 0\nline 1\n")
@@ -54,17 +52,17 @@ def test_endless_print_is_cut_with_a_note(inputs: Inputs, tmp_path: Path) -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["numpy.py", "rnnviz.py"])
-def test_a_file_named_like_a_module_of_rnnviz_replaces_nothing(name: str, inputs: Inputs, tmp_path: Path) -> None:
+def test_a_file_named_like_a_module_of_rnnviz_replaces_nothing(name, inputs, tmp_path):
     trace, _ = run(written(tmp_path / "project", RIGHT["rnn_tanh"], name), inputs, tmp_path / "trace")
     assert_near(trace.hidden, recurrence(inputs).hidden, 1e-6)
 
 
-def test_input_is_at_its_end(inputs: Inputs, tmp_path: Path) -> None:
+def test_input_is_at_its_end(inputs, tmp_path):
     assert ", line 1: EOFError" in sentence_of(written(tmp_path, "name = input()\n"), inputs, tmp_path / "trace")
 
 
 @pytest.mark.slow
-def test_numbers_beyond_the_networks_floats_become_infinite_without_a_word(inputs: Inputs, tmp_path: Path) -> None:
+def test_numbers_beyond_the_networks_floats_become_infinite_without_a_word(inputs, tmp_path):
     code = "import numpy as np\n\n\ndef step(x, state, p):\n    return (np.full(state[0].shape, 1e300),)\n"
     trace, report = run(written(tmp_path, code), inputs, tmp_path / "trace")
     assert np.isposinf(trace.hidden).all()

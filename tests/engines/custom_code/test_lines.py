@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from rnnviz.core.config import Config
-from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import create_trace, open_trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.base import run_stack
@@ -26,7 +25,7 @@ from tests.cells.layers import EXAMPLES
 from tests.engines.custom_code.files import SIZES, computed, refusal, written
 from tests.explain.arithmetics import explain_at
 from tests.oracles.computed import empty_trace
-from tests.shared_worker import Run, run_shared
+from tests.shared_worker import run_shared
 from tests.verify.audit_helpers import inputs_of
 
 __all__ = ["run_shared"]
@@ -46,9 +45,7 @@ HARD = "np.clip(0.2 * (u_f + v_f) + 0.5, 0, 1)"
         ("gru", "h = (1 - z) * n + z * h", "h = (1 - z) * h + z * n", "h"),
     ],
 )
-def test_a_bug_without_a_name_is_narrowed_to_the_first_line_that_differs(
-    cell: str, old: str, new: str, line: str | None, tmp_path: Path
-) -> None:
+def test_a_bug_without_a_name_is_narrowed_to_the_first_line_that_differs(cell, old, new, line, tmp_path):
     inputs = inputs_of({"timesteps": 3, "batch_size": 2}, cell=cell, **SIZES)
     trace = computed(inputs, written(tmp_path, starter(cell).replace(old, new)))
     gates = inputs.network.kind.gate_symbols
@@ -60,7 +57,7 @@ def test_a_bug_without_a_name_is_narrowed_to_the_first_line_that_differs(
     assert bool(found.wrong) == (line is not None)
 
 
-def test_returned_lines_are_stored_with_the_trace(tmp_path: Path) -> None:
+def test_returned_lines_are_stored_with_the_trace(tmp_path):
     inputs, folder = inputs_of({"timesteps": 3, "batch_size": 2}, cell="lstm", **SIZES), tmp_path / "trace"
     trace = create_trace(folder, "mine", inputs.network, inputs.places, names=("h", "c"))
     path = written(tmp_path, starter("lstm"))
@@ -72,7 +69,7 @@ def test_returned_lines_are_stored_with_the_trace(tmp_path: Path) -> None:
         np.testing.assert_array_equal(stored.lines[name], array)
 
 
-def test_the_first_line_is_at_the_first_computed_step_of_its_lane(tmp_path: Path) -> None:
+def test_the_first_line_is_at_the_first_computed_step_of_its_lane(tmp_path):
     inputs = inputs_of({"timesteps": 5, "batch_size": 2}, cell="lstm", reverse=True, hidden_size=4)
     code = starter("lstm").replace("    i = sig", "    global CALLS\n    CALLS += 1\n    i = (CALLS > 2) * sig")
     found = audit(inputs, computed(inputs, written(tmp_path, f"{code}\n\nCALLS = 0\n"))).first_line
@@ -81,7 +78,7 @@ def test_the_first_line_is_at_the_first_computed_step_of_its_lane(tmp_path: Path
 
 
 @pytest.mark.parametrize("name", [*EXAMPLES, "lstm_projection", "lstm_coupled"])
-def test_the_lines_of_every_starter_are_within_rounding(name: str, tmp_path: Path) -> None:
+def test_the_lines_of_every_starter_are_within_rounding(name, tmp_path):
     cell = {"cell": "lstm", "projection_size": 3} if name == "lstm_projection" else {"cell": name}
     if name in EXAMPLES:
         cell = {"cell": "./mine.py"}
@@ -104,23 +101,23 @@ def test_the_lines_of_every_starter_are_within_rounding(name: str, tmp_path: Pat
         ),
     ],
 )
-def test_lines_that_the_cell_does_not_have_are_refused(lines: str, said: str, tmp_path: Path) -> None:
+def test_lines_that_the_cell_does_not_have_are_refused(lines, said, tmp_path):
     inputs = inputs_of({"timesteps": 2, "batch_size": 2}, cell="gru", hidden_size=4)
     code = f"def step(x, state, p):\n    (h,) = state\n    return h, {lines}\n\n\nCALLS = []\n"
     assert refusal(inputs, written(tmp_path, code)) == f", line 1: {said}"
 
 
-def test_a_line_of_a_cell_that_has_none_is_refused(tmp_path: Path) -> None:
+def test_a_line_of_a_cell_that_has_none_is_refused(tmp_path):
     inputs = inputs_of({"timesteps": 2, "batch_size": 2}, cell="rnn_tanh", hidden_size=4)
     path = written(tmp_path, "def step(x, state, p):\n    (h,) = state\n    return h, {'q': h}\n")
     said = "step returned the line q at forward, t = 0, but the cell has no lines besides its states."
     assert refusal(inputs, path) == f", line 1: {said}"
 
 
-def test_a_full_disk_is_reported_in_a_sentence(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_in_a_sentence(tmp_path):
     inputs = inputs_of({"timesteps": 2, "batch_size": 2}, cell="gru", hidden_size=4)
 
-    def add_line(name: str, units: int) -> FloatArray:
+    def add_line(name, units):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     own = CustomStep(written(tmp_path, starter("gru")), None, add_line)
@@ -129,7 +126,7 @@ def test_a_full_disk_is_reported_in_a_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_names_the_line_in_its_verdict_summary_report_and_arithmetic(tmp_path: Path, run_shared: Run) -> None:
+def test_a_run_names_the_line_in_its_verdict_summary_report_and_arithmetic(tmp_path, run_shared):
     path = str(written(tmp_path, starter("lstm").replace("sigmoid(u_f + v_f)", HARD)))
     network = {"cell": "lstm", "input_size": 3, "hidden_size": 4}
     config = Config.from_mapping({"network": network, "compare": {"candidates": [path]}})

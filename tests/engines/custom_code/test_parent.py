@@ -35,18 +35,18 @@ class Process:
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def started(monkeypatch):
     """Recorded system calls: `arguments`, `keywords`, `groups`; `process` is returned."""
     known: dict[str, Any] = {"groups": []}
 
-    def popen(arguments: list[str], **keywords: object) -> Process:
+    def popen(arguments, **keywords):
         known.update(arguments=arguments, keywords=keywords)
         process: Process = known["process"]
         return process
 
     monkeypatch.setattr(own_engine.subprocess, "Popen", popen)
 
-    def killpg(*asked: int) -> None:
+    def killpg(*asked):
         known["groups"].append(asked)
         raise ProcessLookupError
 
@@ -73,9 +73,7 @@ def heard(
         assert started["groups"][-1] == (123, signal.SIGKILL)
 
 
-def test_messages_are_received_in_order_and_noise_is_ignored(
-    inputs: Inputs, tmp_path: Path, started: dict[str, Any]
-) -> None:
+def test_messages_are_received_in_order_and_noise_is_ignored(inputs, tmp_path, started):
     said: list[tuple[str, Any]] = [
         *(("advanced", 0.25), ("printed", "lo"), ("alive", None), ("printed", "ü\n\udc80"), ("advanced", 0.75)),
         *(("done", None), ("failed", "Not heard.")),
@@ -105,9 +103,7 @@ def test_messages_are_received_in_order_and_noise_is_ignored(
     ],
     ids=repr,
 )
-def test_an_end_without_a_trace_is_a_sentence(
-    said: tuple[Any, ...], code: int, sentence: str, inputs: Inputs, tmp_path: Path, started: dict[str, Any]
-) -> None:
+def test_an_end_without_a_trace_is_a_sentence(said, code, sentence, inputs, tmp_path, started):
     assert heard(inputs, tmp_path / "trace", started, *(encode(*message) for message in said), code=code) == (
         sentence,
         [],
@@ -115,9 +111,7 @@ def test_an_end_without_a_trace_is_a_sentence(
 
 
 @pytest.mark.parametrize(("beside", "before"), [("", ""), ("/other", os.pathsep + "/other")])
-def test_the_process_finds_this_program_before_others(
-    beside: str, before: str, inputs: Inputs, tmp_path: Path, started: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_process_finds_this_program_before_others(beside, before, inputs, tmp_path, started, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", beside)
     monkeypatch.setenv("KEPT", "as it is")
     heard(inputs, tmp_path / "trace", started, encode("done"))
@@ -126,7 +120,7 @@ def test_the_process_finds_this_program_before_others(
     assert environment["KEPT"] == "as it is"
 
 
-def test_a_bundle_calls_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bundle_calls_itself(monkeypatch):
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     assert own_engine._command() == [sys.executable, "--recurrence-host"]
 
@@ -141,16 +135,12 @@ def test_a_bundle_calls_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=["the limit", "beyond", "just beyond", "nothing"],
 )
-def test_printed_text_is_limited(
-    parts: list[str], kept: str, inputs: Inputs, tmp_path: Path, started: dict[str, Any]
-) -> None:
+def test_printed_text_is_limited(parts, kept, inputs, tmp_path, started):
     said = [encode("printed", part) for part in parts]
     assert heard(inputs, tmp_path / "trace", started, *said, encode("done")) == (kept, [])
 
 
-def test_a_process_that_is_silent_for_too_long_is_killed_and_an_active_one_is_not(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_process_that_is_silent_for_too_long_is_killed_and_an_active_one_is_not(monkeypatch):
     monkeypatch.setattr(own_engine, "_SILENCE_INTERVAL", 0.001)
     now = [100.0]
     monkeypatch.setattr(own_engine, "monotonic", lambda: now[0])
@@ -184,16 +174,14 @@ class Mute(Process):
         super().kill()
 
 
-def test_the_sentence_about_a_killed_process_mentions_silence(
-    inputs: Inputs, tmp_path: Path, started: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_sentence_about_a_killed_process_mentions_silence(inputs, tmp_path, started, monkeypatch):
     monkeypatch.setattr(own_engine, "_SILENCE_INTERVAL", 0.001)
     monkeypatch.setattr(own_engine, "_SILENCE_SECONDS", 0.01)
     sentence = "mine.py ended its process (killed after 0 s of silence)."
     assert heard(inputs, tmp_path / "trace", started, process=Mute()) == (sentence, [])
 
 
-def test_a_file_is_known_by_its_name_and_when_it_was_saved(tmp_path: Path) -> None:
+def test_a_file_is_known_by_its_name_and_when_it_was_saved(tmp_path):
     path = tmp_path / "mine.py"
     path.touch()
     os.utime(path, (1_000_000_000.75,) * 2)

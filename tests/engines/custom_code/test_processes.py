@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable
 from operator import itemgetter
-from pathlib import Path
 from threading import Event
 from time import monotonic
 
@@ -11,7 +10,7 @@ import psutil
 import pytest
 
 from rnnviz.core.errors import EngineError
-from rnnviz.core.inputs import Inputs, save_inputs
+from rnnviz.core.inputs import save_inputs
 from rnnviz.engines.custom_code import parent as own_engine
 from rnnviz.engines.custom_code.parent import CustomEngine
 from tests.cases import cases
@@ -35,13 +34,13 @@ DYING = {
 
 
 @pytest.mark.parametrize("name", nightly_except(DYING, "os._exit", "a crash"))
-def test_the_death_of_its_process_is_a_sentence(name: str, inputs: Inputs, tmp_path: Path) -> None:
+def test_the_death_of_its_process_is_a_sentence(name, inputs, tmp_path):
     code, sentence = DYING[name]
     assert sentence_of(written(tmp_path, code), inputs, tmp_path / "trace") == sentence
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def impatient(monkeypatch):
     """Half a second counts as endless, in the process and outside of it."""
     monkeypatch.setattr(own_engine, "_command", lambda: [sys.executable, "-P", "-c", IMPATIENT])
     monkeypatch.setattr(own_engine, "_SILENCE_SECONDS", 2.0)
@@ -55,14 +54,14 @@ ENDLESS, HARMLESS = itemgetter("endless", "harmless")(cases(__file__))
     "name",
     nightly_except(ENDLESS, "in step", "below its own lines", "the type of its answer", "the values of its answer"),
 )
-def test_code_and_objects_that_never_answer_are_stopped(name: str, inputs: Inputs, tmp_path: Path) -> None:
+def test_code_and_objects_that_never_answer_are_stopped(name, inputs, tmp_path):
     code = f"def endless(*_):\n    while True: pass\n{ENDLESS[name]}\n"
     sentence = sentence_of(written(tmp_path, code), inputs, tmp_path / "trace")
     assert sentence.startswith(", line 2: the custom step was stopped: it did not")
 
 
 @pytest.mark.usefixtures("impatient")
-def test_code_that_runs_between_two_steps_and_never_ends_is_stopped(inputs: Inputs, tmp_path: Path) -> None:
+def test_code_that_runs_between_two_steps_and_never_ends_is_stopped(inputs, tmp_path):
     code = (
         "import sys, time\n\n\ndef hook(frame, *_):\n    if frame.f_code.co_name == 'advance':\n"
         "        time.sleep(1000)\n\n\nsys.setprofile(hook)\n\n\ndef step(x, state, p):\n    return state\n"
@@ -73,14 +72,14 @@ def test_code_that_runs_between_two_steps_and_never_ends_is_stopped(inputs: Inpu
 
 
 @pytest.mark.parametrize("name", nightly_except(HARMLESS, "its own file is gone", "messages of its own"))
-def test_harmless_side_effects_change_no_number(name: str, inputs: Inputs, tmp_path: Path) -> None:
+def test_harmless_side_effects_change_no_number(name, inputs, tmp_path):
     trace, report = run(written(tmp_path, f"{HARMLESS[name]}\n{RIGHT['rnn_tanh']}"), inputs, tmp_path / "trace")
     assert_near(trace.hidden, recurrence(inputs).hidden, 1e-6)
     assert len(report.printed.encode("utf-8")) < 21_000
 
 
 @pytest.mark.usefixtures("impatient")
-def test_code_that_blocks_all_threads_is_stopped_from_outside(inputs: Inputs, tmp_path: Path) -> None:
+def test_code_that_blocks_all_threads_is_stopped_from_outside(inputs, tmp_path):
     code = "import re\n\n\ndef step(x, state, p):\n    re.match('(a+)+b', 'a' * 60)\n"
     began = monotonic()
     assert sentence_of(written(tmp_path, code), inputs, tmp_path / "trace") == (
@@ -90,7 +89,7 @@ def test_code_that_blocks_all_threads_is_stopped_from_outside(inputs: Inputs, tm
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_process_that_shuts_its_output_and_lives_on_is_stopped(inputs: Inputs, tmp_path: Path) -> None:
+def test_a_process_that_shuts_its_output_and_lives_on_is_stopped(inputs, tmp_path):
     code = (
         "import os, time\n\n\ndef step(x, state, p):\n    os.closerange(1, 50)\n    time.sleep(0.1)\n    return state\n"
     )
@@ -100,7 +99,7 @@ def test_a_process_that_shuts_its_output_and_lives_on_is_stopped(inputs: Inputs,
 
 
 @pytest.mark.usefixtures("impatient")
-def test_many_short_steps_are_not_an_endless_loop(tmp_path: Path) -> None:
+def test_many_short_steps_are_not_an_endless_loop(tmp_path):
     asked = inputs_of({"timesteps": 35, "batch_size": 1}, cell="rnn_tanh", hidden_size=3)
     asked = save_inputs(tmp_path / "long", asked)
     code = RIGHT["rnn_tanh"].replace("    h = np", "    import time; time.sleep(0.02)\n    h = np")
@@ -111,7 +110,7 @@ def test_many_short_steps_are_not_an_endless_loop(tmp_path: Path) -> None:
     assert len(told) > 3
 
 
-def test_threads_that_it_leaves_behind_keep_nothing_waiting(inputs: Inputs, tmp_path: Path) -> None:
+def test_threads_that_it_leaves_behind_keep_nothing_waiting(inputs, tmp_path):
     code = f"import threading, time\nthreading.Thread(target=time.sleep, args=(1000,)).start()\n{RIGHT['rnn_tanh']}"
     began = monotonic()
     run(written(tmp_path, code), inputs, tmp_path / "trace")
@@ -130,7 +129,7 @@ def gone(mark: str) -> bool:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="process groups are POSIX")
 @pytest.mark.parametrize("ending", ["return state", "os._exit(3)", "raise ValueError"])
-def test_processes_that_it_starts_end_with_it(ending: str, inputs: Inputs, tmp_path: Path) -> None:
+def test_processes_that_it_starts_end_with_it(ending, inputs, tmp_path):
     seconds = str(90_000 + abs(hash((ending, tmp_path))) % 9_000)
     code = (
         f"import os, subprocess\nsubprocess.Popen(['sleep', '{seconds}'])\n\n\ndef step(x, state, p):\n    {ending}\n"
@@ -159,7 +158,7 @@ CustomEngine(sys.argv[1]).run(open_inputs(Path(sys.argv[2])), open_trace(Path(sy
 
 
 @pytest.mark.parametrize("name", HUNG)
-def test_no_process_is_left_when_the_one_that_asked_is_killed(name: str, inputs: Inputs, tmp_path: Path) -> None:
+def test_no_process_is_left_when_the_one_that_asked_is_killed(name, inputs, tmp_path):
     started = tmp_path / "started"
     path = written(tmp_path, f"open({str(started)!r}, 'w').close()\n{HUNG[name]}")
     new_trace(inputs, tmp_path / "trace")
@@ -181,8 +180,8 @@ def eventually(holds: Callable[[], bool]) -> bool:
     return holds()
 
 
-def test_an_error_in_the_listener_ends_the_process(inputs: Inputs, tmp_path: Path) -> None:
-    def burst(_: float) -> None:
+def test_an_error_in_the_listener_ends_the_process(inputs, tmp_path):
+    def burst(_):
         raise LookupError
 
     path = written(tmp_path, RIGHT["rnn_tanh"])

@@ -3,7 +3,6 @@
 import os
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,12 +18,12 @@ def said_of(code: str, inputs: Inputs, folder: Path) -> str:
 
 
 @pytest.mark.parametrize("case", CASES["broken"], ids=itemgetter("name"))
-def test_an_error_in_a_file_is_one_sentence_with_its_line(case: Any, inputs: Inputs, tmp_path: Path) -> None:
+def test_an_error_in_a_file_is_one_sentence_with_its_line(case, inputs, tmp_path):
     assert said_of(case["code"], inputs, tmp_path) == case["sentence"]
 
 
 @pytest.mark.parametrize("case", CASES["said_by_python"], ids=itemgetter("name"))
-def test_an_error_of_python_is_one_sentence(case: Any, inputs: Inputs, tmp_path: Path) -> None:
+def test_an_error_of_python_is_one_sentence(case, inputs, tmp_path):
     sentence = said_of(case["code"], inputs, tmp_path)
     assert sentence.startswith(case["begins"])
     assert sentence.endswith(".")
@@ -33,7 +32,7 @@ def test_an_error_of_python_is_one_sentence(case: Any, inputs: Inputs, tmp_path:
     assert "None" not in sentence
 
 
-def test_a_wrong_shape_at_a_later_step_is_reported_with_its_location(inputs: Inputs, tmp_path: Path) -> None:
+def test_a_wrong_shape_at_a_later_step_is_reported_with_its_location(inputs, tmp_path):
     code = (
         "CALLS = []\n\n\ndef step(x, state, p):\n    CALLS.append(x)\n    return (state[0] if len(CALLS) < 5 else x,)\n"
     )
@@ -42,19 +41,19 @@ def test_a_wrong_shape_at_a_later_step_is_reported_with_its_location(inputs: Inp
     )
 
 
-def test_a_missing_or_binary_file_is_a_sentence(inputs: Inputs, tmp_path: Path) -> None:
+def test_a_missing_or_binary_file_is_a_sentence(inputs, tmp_path):
     assert refusal(inputs, tmp_path / "gone.py") == f" does not exist in {tmp_path}."
     path = tmp_path / "mine.py"
     path.write_bytes(b"\xff\xfe\x00x")
     assert refusal(inputs, path).endswith(".")
 
 
-def test_a_pipe_is_a_sentence_and_is_not_waited_for(inputs: Inputs, tmp_path: Path) -> None:
+def test_a_pipe_is_a_sentence_and_is_not_waited_for(inputs, tmp_path):
     os.mkfifo(tmp_path / "mine.py")
     assert sentence_of(tmp_path / "mine.py", inputs, tmp_path / "trace").startswith(" cannot be read: it is a pipe")
 
 
-def test_an_error_includes_the_last_printed_line(inputs: Inputs, tmp_path: Path) -> None:
+def test_an_error_includes_the_last_printed_line(inputs, tmp_path):
     code = "print('before')\nprint('the reason')\n1 / 0\n"
     assert sentence_of(written(tmp_path, code), inputs, tmp_path / "trace") == (
         ", line 3: ZeroDivisionError: division by zero. Last it printed: the reason"

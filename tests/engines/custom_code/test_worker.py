@@ -4,10 +4,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -34,7 +32,7 @@ def heard(out: BytesIO) -> list[Message | None]:
     return [decode(line) for line in out.getvalue().splitlines()]
 
 
-def test_messages_are_a_line_each_and_read_back() -> None:
+def test_messages_are_a_line_each_and_read_back():
     out = BytesIO()
     messages = MessageWriter(out)
     for message in EVERY:
@@ -51,11 +49,11 @@ def test_messages_are_a_line_each_and_read_back() -> None:
     ],
     ids=lambda noise: noise[:20],
 )
-def test_noise_is_no_message(noise: bytes) -> None:
+def test_noise_is_no_message(noise):
     assert decode(noise) is None
 
 
-def test_progress_is_reported_at_most_once_an_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_reported_at_most_once_an_interval(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(host, "monotonic", lambda: now[0])
     monkeypatch.setattr(host, "_PROGRESS_INTERVAL", 0.5)
@@ -67,7 +65,7 @@ def test_progress_is_reported_at_most_once_an_interval(monkeypatch: pytest.Monke
     assert heard(out) == [("advanced", 0.05), ("advanced", 0.1), ("advanced", 0.15)]
 
 
-def test_prints_are_sent_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_prints_are_sent_unchanged(monkeypatch):
     out = BytesIO()
     printed = CapturedOutput(MessageWriter(out))
     assert printed.writable()
@@ -94,11 +92,11 @@ class Ending(threading.Thread):
 
 
 @pytest.fixture
-def ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+def ended(monkeypatch):
     """Set when the process would end."""
     event = threading.Event()
 
-    def end() -> None:
+    def end():
         event.set()
         raise EndedError
 
@@ -111,7 +109,7 @@ def ended(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 
 
 @pytest.mark.parametrize("line", [", line 2", ""], ids=["in the file", "outside of it"])
-def test_a_call_that_does_not_return_is_stopped(line: str, ended: threading.Event, tmp_path: Path) -> None:
+def test_a_call_that_does_not_return_is_stopped(line, ended, tmp_path):
     path = written(tmp_path, "def stay(until):\n    until()\n\n\ndef outer(until):\n    stay(until)\n")
     names: dict[str, Any] = {"outer": lambda until: until()}
     if line:
@@ -122,12 +120,10 @@ def test_a_call_that_does_not_return_is_stopped(line: str, ended: threading.Even
     assert heard(out) == [("failed", f"{path}{line}: the custom step was stopped: it did not return within 0 s.")]
 
 
-def test_a_short_call_is_not_stopped_and_signals_are_rare(
-    ended: threading.Event, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_short_call_is_not_stopped_and_signals_are_rare(ended, monkeypatch, tmp_path):
     told: list[str] = []
 
-    def send(kind: str) -> None:
+    def send(kind):
         told.append(kind)
         raise EndedError
 
@@ -140,13 +136,11 @@ def test_a_short_call_is_not_stopped_and_signals_are_rare(
     monkeypatch.setattr(host, "_ALIVE_INTERVAL", 0.0)
 
 
-def test_between_calls_the_watchdog_only_signals_that_it_is_alive(
-    ended: threading.Event, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_between_calls_the_watchdog_only_signals_that_it_is_alive(ended, monkeypatch, tmp_path):
     monkeypatch.setattr(host, "_ALIVE_INTERVAL", 0.02)
     told, twice = list[str](), threading.Event()
 
-    def send(kind: str) -> None:
+    def send(kind):
         told.append(kind)
         if len(told) == 2:
             twice.set()
@@ -162,9 +156,7 @@ def test_between_calls_the_watchdog_only_signals_that_it_is_alive(
 
 
 @pytest.mark.parametrize(("code", "right"), [(starter("lstm"), True), ("1 / 0\n", False)], ids=["right", "wrong"])
-def test_the_host_fills_the_trace_and_reports_the_outcome(
-    code: str, right: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_host_fills_the_trace_and_reports_the_outcome(code, right, tmp_path, monkeypatch):
     inputs = save_inputs(tmp_path / "inputs", inputs_of({"timesteps": 3, "batch_size": 2}, cell="lstm", **SIZES))
     path = written(tmp_path / "project", f"import sys\nprint('lo')\nprint('oh', file=sys.stderr)\n{code}")
     new_trace(inputs, tmp_path / "trace")
@@ -175,7 +167,7 @@ def test_the_host_fills_the_trace_and_reports_the_outcome(
     monkeypatch.setattr(host.os, "fdopen", lambda *asked: {(77, "wb"): out}[asked])
     monkeypatch.setattr(host.os, "dup2", lambda *numbers: joined.append(numbers))
 
-    def watchdog(whose: Path, messages: MessageWriter, seconds: float) -> threading.Lock:
+    def watchdog(whose, messages, seconds):
         joined.append((whose, type(messages), seconds))
         return threading.Lock()
 
@@ -202,10 +194,10 @@ def test_the_host_fills_the_trace_and_reports_the_outcome(
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="process groups are POSIX")
 @pytest.mark.parametrize("leads", [True, False], ids=["its own group", "another's group"])
-def test_an_end_takes_the_group_along_only_where_it_is_its_own(leads: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_end_takes_the_group_along_only_where_it_is_its_own(leads, monkeypatch):
     done: list[object] = []
 
-    def killpg(*asked: int) -> None:
+    def killpg(*asked):
         done.append(asked)
         raise ProcessLookupError
 
@@ -219,9 +211,7 @@ def test_an_end_takes_the_group_along_only_where_it_is_its_own(leads: bool, monk
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with the one that started it")
 @pytest.mark.parametrize("known", [True, False], ids=["prctl", "no prctl"])
-def test_the_process_ends_with_the_one_that_asked_or_when_its_input_ends(
-    known: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_process_ends_with_the_one_that_asked_or_when_its_input_ends(known, monkeypatch):
     asked: list[object] = []
     stdin = BytesIO()
     library = SimpleNamespace(prctl=lambda *numbers: asked.append(numbers)) if known else SimpleNamespace()
@@ -229,7 +219,7 @@ def test_the_process_ends_with_the_one_that_asked_or_when_its_input_ends(
     monkeypatch.setattr(host.os, "dup", {0: 78}.__getitem__)
     monkeypatch.setattr(host.os, "fdopen", lambda *numbers: {(78, "rb"): stdin}[numbers])
 
-    def thread(**how: object) -> SimpleNamespace:
+    def thread(**how):
         return SimpleNamespace(start=lambda: asked.append(how))
 
     monkeypatch.setattr(host.threading, "Thread", thread)

@@ -1,7 +1,5 @@
 """Encoded animations, decoded again."""
 
-from pathlib import Path
-
 import numpy as np
 from PIL import Image
 
@@ -15,7 +13,7 @@ def frame_of(number: int, size: tuple[int, int] = (40, 64)) -> np.ndarray:
     return frame
 
 
-def test_a_gif_has_every_frame_with_its_exact_colors_and_repeats(tmp_path: Path) -> None:
+def test_a_gif_has_every_frame_with_its_exact_colors_and_repeats(tmp_path):
     frames = [frame_of(0), frame_of(1), frame_of(1), frame_of(5)]
     write_gif(frames, frames[:2], 0.125, tmp_path / "a.gif")
     with Image.open(tmp_path / "a.gif") as image:
@@ -29,7 +27,7 @@ def test_a_gif_has_every_frame_with_its_exact_colors_and_repeats(tmp_path: Path)
     assert set(durations) == {120, 130}
 
 
-def test_colors_beyond_a_palette_are_near_and_frequent_ones_are_exact() -> None:
+def test_colors_beyond_a_palette_are_near_and_frequent_ones_are_exact():
     generator = np.random.default_rng(0)
     frame = generator.integers(0, 256, (64, 64, 3), np.uint8)
     frame[:32] = (12, 34, 56)

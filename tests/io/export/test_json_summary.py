@@ -2,7 +2,6 @@
 
 import json
 import math
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +12,7 @@ from tests.golden.runs import RUNS
 from tools import summary_schema
 
 
-def test_the_summary_of_an_agreeing_run(tmp_path: Path) -> None:
+def test_the_summary_of_an_agreeing_run(tmp_path):
     result = make_result()
     write_json(result, tmp_path / "out.json")
     figures = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))
@@ -27,7 +26,7 @@ def test_the_summary_of_an_agreeing_run(tmp_path: Path) -> None:
     assert [check["holds"] for check in figures["checks"]] == [True] * 6
 
 
-def test_the_summary_of_a_mismatch_names_its_place() -> None:
+def test_the_summary_of_a_mismatch_names_its_place():
     result = make_result(edits={"manual": setting((0, 1, 3, 1, 2), 9.0)}, bidirectional=True)
     figures = json.loads(json_text(result))
     place = {"layer": 0, "direction": "backward", "timestep": 3, "sample": 1, "unit": 2}
@@ -43,7 +42,7 @@ def test_the_summary_of_a_mismatch_names_its_place() -> None:
 
 
 @pytest.mark.parametrize(("value", "word"), [(math.nan, "NaN"), (math.inf, "Infinity"), (-math.inf, "-Infinity")])
-def test_numbers_that_json_lacks_are_spelled_out(value: float, word: str) -> None:
+def test_numbers_that_json_lacks_are_spelled_out(value, word):
     figures = json.loads(json_text(make_result(edits={"manual": setting((0, 0, 1, 0, 0), value)})))
     assert figures["first_mismatch"]["candidate"] == word
     assert figures["nonfinite"] == {"reference": 0, "candidate": 1}
@@ -52,7 +51,7 @@ def test_numbers_that_json_lacks_are_spelled_out(value: float, word: str) -> Non
     assert figures["max_abs_error"]["value"] == figures["smallest_passing_atol"] == "Infinity"
 
 
-def test_several_candidates_have_the_worst_verdict_at_the_top() -> None:
+def test_several_candidates_have_the_worst_verdict_at_the_top():
     result = make_result(("gluon", "manual", "onnx"), edits={"onnx": setting((0, 0, 1, 0, 0), 9.0)})
     figures = json.loads(json_text(result))
     assert (figures["verdict"], figures["candidate"]) == ("disagree", "onnx")
@@ -64,7 +63,7 @@ def test_several_candidates_have_the_worst_verdict_at_the_top() -> None:
         assert {check["engine"] for check in each["checks"]} == {"gluon", each["candidate"]}
 
 
-def test_the_schema_is_that_of_the_records() -> None:
+def test_the_schema_is_that_of_the_records():
     assert json.loads(summary_schema.PATH.read_text(encoding="utf-8")) == summary_schema.schema(), (
         "renew it: python -m tools.summary_schema"
     )
@@ -72,7 +71,7 @@ def test_the_schema_is_that_of_the_records() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
-def test_every_kind_of_summary_follows_the_schema(name: str) -> None:
+def test_every_kind_of_summary_follows_the_schema(name):
     jsonschema = pytest.importorskip("jsonschema")
     schema = json.loads(resource_path("schemas", "summary.schema.json").read_text(encoding="utf-8"))
     validator, found = jsonschema.Draft202012Validator(schema), json.loads(json_text(RUNS[name]()))
@@ -81,7 +80,7 @@ def test_every_kind_of_summary_follows_the_schema(name: str) -> None:
     assert not validator.is_valid({key: value for key, value in found.items() if key != "mismatched"})
 
 
-def test_gradients_are_under_backward() -> None:
+def test_gradients_are_under_backward():
     figures = summary(RUNS["gradients-wrong"]())
     assert (figures["verdict"], figures["overall_verdict"]) == ("agree", "disagree")
     backward = figures["backward"]

@@ -1,7 +1,6 @@
 """Initial states and assumptions of a model file: what a config takes from an entry, and what its inputs repeat."""
 
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -25,13 +24,13 @@ def state(samples: int) -> dict[str, FloatArray]:
 
 
 @pytest.fixture
-def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def opened(tmp_path, monkeypatch):
     """Makes a file that opens as a model with these fields of its entry, and its entry as it is listed."""
 
-    def opened(samples: int = 0, **fields: object) -> tuple[Path, Entry]:
+    def opened(samples=0, **fields):
         path = tmp_path / "m.safetensors"
         path.write_bytes((2).to_bytes(8, "little") + b"{}")
-        entry = Entry("net", "lstm", 3, 4, 2, True, "float32", **fields)  # type: ignore[arg-type]
+        entry = Entry("net", "lstm", 3, 4, 2, True, "float32", **fields)
         layer = StoredLayer(entry, lambda: weights_of(NETWORK), lambda: state(samples) if samples else {})
         reader = SimpleNamespace(open_model=lambda path: ModelFile(path, [layer]))
         monkeypatch.setattr(formats, "reader_of", lambda known, path: reader)
@@ -42,7 +41,7 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize("samples", [1, 5])
-def test_a_stored_initial_state_is_used_by_the_config(opened, samples: int) -> None:
+def test_a_stored_initial_state_is_used_by_the_config(opened, samples):
     path, entry = opened(samples, initial_state="stored")
     config = config_of(path, entry)
     assert config.initial_state == InitialStateSource("file", path=str(path))
@@ -55,28 +54,28 @@ def test_a_stored_initial_state_is_used_by_the_config(opened, samples: int) -> N
     assert inputs.assumptions == ()
 
 
-def test_lengths_in_the_file_decide_the_samples_and_the_time_steps_of_the_config(opened) -> None:
+def test_lengths_in_the_file_decide_the_samples_and_the_time_steps_of_the_config(opened):
     path, entry = opened(masking="those after its length", lengths=(4, 2))
     config = config_of(path, entry)
     assert (config.sequence.batch_size, config.sequence.timesteps) == (2, 4)
     assert lengths_of(entry, config) == (4, 2)
 
 
-def test_a_state_stored_for_other_samples_names_their_number(opened) -> None:
+def test_a_state_stored_for_other_samples_names_their_number(opened):
     path, entry = opened(5, initial_state="stored")
     config = config_of(path, entry)
     with pytest.raises(InputError, match=r"sequence\.batch_size must be 5"):
         load_inputs(replace(config, sequence=replace(config.sequence, batch_size=3)))
 
 
-def test_a_model_file_is_not_an_initial_state_of_other_weights(opened) -> None:
+def test_a_model_file_is_not_an_initial_state_of_other_weights(opened):
     path, entry = opened(1, initial_state="stored")
     config = replace(config_of(path, entry), parameters=ParameterSource())
     with pytest.raises(InputError, match=r"parameters\.path must name the same file"):
         load_inputs(config)
 
 
-def test_another_initial_state_than_the_stored_one_is_an_assumption(opened) -> None:
+def test_another_initial_state_than_the_stored_one_is_an_assumption(opened):
     path, entry = opened(1, initial_state="stored", assumptions=(CLAUSE,))
     config = config_of(path, entry, initial_state="zeros")
     first, second = load_inputs(config).assumptions
@@ -86,7 +85,7 @@ def test_another_initial_state_than_the_stored_one_is_an_assumption(opened) -> N
 
 
 @pytest.mark.parametrize("kind", ["input", "computed"])
-def test_an_open_initial_state_must_be_chosen_and_the_choice_is_an_assumption(opened, kind: str) -> None:
+def test_an_open_initial_state_must_be_chosen_and_the_choice_is_an_assumption(opened, kind):
     path, entry = opened(initial_state=kind)
     with pytest.raises(InputError, match="without an initial state"):
         config_of(path, entry)

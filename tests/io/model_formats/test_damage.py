@@ -21,7 +21,6 @@ from rnnviz.io.model_formats.load import entries_of
 from tests.io.model_formats.damage import KINDS, damaged, networks_in, outcome_of, tensor, torch_archive
 from tests.io.model_formats.samples import CHECKED_SUMS, WRITERS
 from tests.io.model_formats.sources import network, read_parameters, weights_of
-from tests.report_tables import ReportTable
 
 FILES = [name for name in WRITERS if name != "folder"]
 NOT_SURVIVED = [("w.weights.h5", 587), ("w.weights.h5", 1549), ("w.weights.h5", 2762)]
@@ -36,7 +35,7 @@ def read_soon(path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "seed"), NOT_SURVIVED)
-def test_a_crash_of_a_library_is_a_sentence(name: str, seed: int, tmp_path: Path) -> None:
+def test_a_crash_of_a_library_is_a_sentence(name, seed, tmp_path):
     path = tmp_path / name
     WRITERS[name](path)
     path.write_bytes(damaged(path.read_bytes(), Random(seed)))
@@ -62,7 +61,7 @@ def outcomes(path: Path, kinds: Sequence[str | None]) -> Counter[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WRITERS)
-def test_a_little_damage_is_refused_in_a_sentence_or_read_as_stored(name: str, tmp_path: Path) -> None:
+def test_a_little_damage_is_refused_in_a_sentence_or_read_as_stored(name, tmp_path):
     WRITERS[name](tmp_path / name)
     found = outcomes(tmp_path / name, KINDS * 2)
     assert found["refused"]
@@ -71,9 +70,7 @@ def test_a_little_damage_is_refused_in_a_sentence_or_read_as_stored(name: str, t
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("name", WRITERS)
-def test_every_damage_is_refused_in_a_sentence_or_read_as_stored(
-    name: str, tmp_path: Path, report_table: ReportTable
-) -> None:
+def test_every_damage_is_refused_in_a_sentence_or_read_as_stored(name, tmp_path, report_table):
     WRITERS[name](tmp_path / name)
     found = call_in_subprocess(outcomes, tmp_path / name, (None,) * 500, what="they could not be read", seconds=120)
     told = {outcome: found[outcome] for outcome in ("refused", "same", "fewer", "numbers", "named")}
@@ -83,7 +80,7 @@ def test_every_damage_is_refused_in_a_sentence_or_read_as_stored(
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_file_cut_off_anywhere_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_file_cut_off_anywhere_is_refused(tmp_path, name):
     path = tmp_path / name
     WRITERS[name](path)
     original = path.read_bytes()
@@ -93,7 +90,7 @@ def test_a_file_cut_off_anywhere_is_refused(tmp_path: Path, name: str) -> None:
         assert outcome_of(path, whole) == "refused", length
 
 
-def test_library_messages_about_a_damaged_file_are_cut(tmp_path: Path) -> None:
+def test_library_messages_about_a_damaged_file_are_cut(tmp_path):
     """zipfile shows the whole name of a member, which may have become as long as the file."""
     path = tmp_path / "w.npz"
     WRITERS["w.npz"](path)
@@ -175,7 +172,7 @@ REFUSED: dict[str, tuple[str, bytes | None, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_file_that_is_no_model_or_promises_too_much_is_refused_in_a_sentence(tmp_path: Path, name: str) -> None:
+def test_a_file_that_is_no_model_or_promises_too_much_is_refused_in_a_sentence(tmp_path, name):
     file, content, words = REFUSED[name]
     if content is not None:
         (tmp_path / file).write_bytes(content)
@@ -183,7 +180,7 @@ def test_a_file_that_is_no_model_or_promises_too_much_is_refused_in_a_sentence(t
         entries_of(tmp_path / file)
 
 
-def test_an_npy_file_in_a_folder_that_promises_more_than_it_holds_is_refused(tmp_path: Path) -> None:
+def test_an_npy_file_in_a_folder_that_promises_more_than_it_holds_is_refused(tmp_path):
     with zipfile.ZipFile(BytesIO(npz((1 << 30, 1 << 30)))) as archive:
         archive.extractall(tmp_path / "w")
     with pytest.raises(InputError, match=r"would have 46116860184273880\d\d bytes and has 192"):
@@ -192,7 +189,7 @@ def test_an_npy_file_in_a_folder_that_promises_more_than_it_holds_is_refused(tmp
 
 @pytest.mark.slow
 @pytest.mark.parametrize("prefix", ["", "parameters.", "x."])
-def test_weights_of_another_shape_than_the_network_s_are_not_unpacked(tmp_path: Path, prefix: str) -> None:
+def test_weights_of_another_shape_than_the_network_s_are_not_unpacked(tmp_path, prefix):
     """Gluon's own names are compared with the network, and those with a prefix are an entry."""
     path, net = tmp_path / "w.npz", network("gru", 1, False)
     arrays = weights_of(net)
@@ -214,7 +211,7 @@ def test_weights_of_another_shape_than_the_network_s_are_not_unpacked(tmp_path: 
         tracemalloc.stop()
 
 
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_is_not_waited_for(tmp_path):
     path = tmp_path / "w.pt"
     os.mkfifo(path)
     with pytest.raises(InputError, match=r"w\.pt cannot be read: it is a pipe"):
@@ -222,7 +219,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if name != "w.onnx"])
-def test_the_content_decides_the_format_where_the_ending_does_not(tmp_path: Path, name: str) -> None:
+def test_the_content_decides_the_format_where_the_ending_does_not(tmp_path, name):
     path = tmp_path / name
     WRITERS[name](path)
     other = path.rename(tmp_path / "weights.dat")

@@ -2,7 +2,6 @@
 
 import os
 import zipfile
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -21,7 +20,7 @@ from tests.profiles import nightly_except
 
 
 @pytest.mark.parametrize("name", ["w.npz", "w.pt", "w.keras"])
-def test_an_archive_packed_in_the_least_usual_way_is_refused_when_it_is_damaged(tmp_path: Path, name: str) -> None:
+def test_an_archive_packed_in_the_least_usual_way_is_refused_when_it_is_damaged(tmp_path, name):
     path = tmp_path / name
     WRITERS[name](path)
     with zipfile.ZipFile(path) as archive:
@@ -39,7 +38,7 @@ def test_an_archive_packed_in_the_least_usual_way_is_refused_when_it_is_damaged(
 
 
 @pytest.mark.slow
-def test_an_npz_that_unpacks_to_more_than_its_weights_is_not_unpacked(tmp_path: Path) -> None:
+def test_an_npz_that_unpacks_to_more_than_its_weights_is_not_unpacked(tmp_path):
     path = tmp_path / "w.npz"
     header = np.lib.format.header_data_from_array_1_0(np.zeros((2, 2), np.float32))
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("weight_hh_l0.npy", "w") as file:
@@ -50,7 +49,7 @@ def test_an_npz_that_unpacks_to_more_than_its_weights_is_not_unpacked(tmp_path: 
         open_model(path)
 
 
-def test_an_array_of_objects_is_passed_over_and_not_unpickled(tmp_path: Path) -> None:
+def test_an_array_of_objects_is_passed_over_and_not_unpickled(tmp_path):
     path = tmp_path / "w.npz"
     np.savez(path, **in_torch_names(weights_of(NETWORK)), config=np.array("text"), objects=np.array([{}]))
     assert [entry.supported for entry in entries_of(path)] == [True]
@@ -66,7 +65,7 @@ def test_an_array_of_objects_is_passed_over_and_not_unpickled(tmp_path: Path) ->
     ],
     ids=["key", "keys", "set", "values"],
 )
-def test_tuples_that_refer_to_each_other_are_followed_once(tmp_path: Path, pickled: bytes) -> None:
+def test_tuples_that_refer_to_each_other_are_followed_once(tmp_path, pickled):
     """A tuple of two references to a tuple of two references, and so on."""
     path = tmp_path / "w.pt"
     path.write_bytes(torch_archive(pickled))
@@ -74,7 +73,7 @@ def test_tuples_that_refer_to_each_other_are_followed_once(tmp_path: Path, pickl
 
 
 @pytest.mark.slow
-def test_a_storage_that_unpacks_to_more_than_its_size_is_not_unpacked(tmp_path: Path) -> None:
+def test_a_storage_that_unpacks_to_more_than_its_size_is_not_unpacked(tmp_path):
     path = tmp_path / "w.pt"
     path.write_bytes(torch_archive(tensor("I16\nI4\n", "I4\nI1\n"), bytes(20 << 20)))
     model = open_model(path)
@@ -86,7 +85,7 @@ def test_a_storage_that_unpacks_to_more_than_its_size_is_not_unpacked(tmp_path: 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:The tensor attributes")
 @pytest.mark.parametrize("kind", nightly_except(["script", "exported", "legacy"], "script"))
-def test_a_damaged_program_is_refused_or_read_as_stored(tmp_path: Path, kind: str) -> None:
+def test_a_damaged_program_is_refused_or_read_as_stored(tmp_path, kind):
     torch = pytest.importorskip("torch")
     made, path = torch.nn.GRU(3, 4), tmp_path / "w.pt"
     if kind == "script":
@@ -116,7 +115,7 @@ class Spy:
 
 
 @pytest.mark.parametrize("archive", [True, False])
-def test_code_in_a_pickle_is_not_run(tmp_path: Path, archive: bool) -> None:
+def test_code_in_a_pickle_is_not_run(tmp_path, archive):
     torch = pytest.importorskip("torch")
     path, trace = tmp_path / "w.pt", tmp_path / "was-run"
     torch.save({"weight_ih_l0": Spy(f"touch {trace}")}, path, _use_new_zipfile_serialization=archive)
@@ -125,7 +124,7 @@ def test_code_in_a_pickle_is_not_run(tmp_path: Path, archive: bool) -> None:
     assert not trace.exists()
 
 
-def test_another_byte_order_is_refused(tmp_path: Path) -> None:
+def test_another_byte_order_is_refused(tmp_path):
     path, other = tmp_path / "w.pt", tmp_path / "big.pt"
     WRITERS["w.pt"](path)
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(other, "w") as new:
@@ -138,7 +137,7 @@ def test_another_byte_order_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "member"), [("w.pt", "data/3"), ("w.npz", "weight_hh_l0.npy"), ("w.keras", "model.weights.h5")]
 )
-def test_a_directory_without_stored_bytes_is_refused(tmp_path: Path, name: str, member: str) -> None:
+def test_a_directory_without_stored_bytes_is_refused(tmp_path, name, member):
     """Nothing has a checksum as well, which is 0: what is missing must not be taken from elsewhere in memory."""
     path = tmp_path / name
     WRITERS[name](path)

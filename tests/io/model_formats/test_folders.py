@@ -23,7 +23,7 @@ def write_safetensors(path: Path) -> None:
     save_file(in_torch_names(weights_of(NETWORK), "enc."), path)
 
 
-def test_the_model_file_of_a_folder_is_opened_despite_other_files(tmp_path: Path) -> None:
+def test_the_model_file_of_a_folder_is_opened_despite_other_files(tmp_path):
     write_safetensors(tmp_path / "model.safetensors")
     for other in ("optimizer.pt", "training_args.bin", "config.json"):
         (tmp_path / other).write_bytes(b"x")
@@ -37,7 +37,7 @@ def test_the_model_file_of_a_folder_is_opened_despite_other_files(tmp_path: Path
 
 
 @pytest.mark.parametrize("named", ["", "model.safetensors.index.json", "model-00001-of-00002.safetensors"])
-def test_the_shards_of_a_folder_are_read_and_copied_together(tmp_path: Path, named: str) -> None:
+def test_the_shards_of_a_folder_are_read_and_copied_together(tmp_path, named):
     from safetensors.numpy import save_file
 
     folder = tmp_path / "model"
@@ -58,7 +58,7 @@ def test_the_shards_of_a_folder_are_read_and_copied_together(tmp_path: Path, nam
     )
 
 
-def test_a_folders_index_is_preferred_to_its_shards_and_npy_files_are_a_model(tmp_path: Path) -> None:
+def test_a_folders_index_is_preferred_to_its_shards_and_npy_files_are_a_model(tmp_path):
     for name in ("a", "b"):
         np.save(tmp_path / f"{name}.npy", np.ones(2))
     assert (model_in(tmp_path), format_of(tmp_path)) == (tmp_path, NUMPY)
@@ -69,7 +69,7 @@ def test_a_folders_index_is_preferred_to_its_shards_and_npy_files_are_a_model(tm
     assert format_of(tmp_path / "model.safetensors.index.json") is SHARDS
 
 
-def test_a_sequence_next_to_a_model_is_ignored_but_weights_are_not(tmp_path: Path) -> None:
+def test_a_sequence_next_to_a_model_is_ignored_but_weights_are_not(tmp_path):
     write_safetensors(tmp_path / "m.safetensors")
     np.save(tmp_path / "x_train.npy", np.ones(2))
     assert model_in(tmp_path) == tmp_path / "m.safetensors"
@@ -77,7 +77,7 @@ def test_a_sequence_next_to_a_model_is_ignored_but_weights_are_not(tmp_path: Pat
     assert model_in(tmp_path) == tmp_path
 
 
-def test_a_folder_lists_its_model_files_or_reports_that_it_has_none(tmp_path: Path) -> None:
+def test_a_folder_lists_its_model_files_or_reports_that_it_has_none(tmp_path):
     with pytest.raises(InputError, match="contains no model file"):
         entries_of(tmp_path)
     for name in ("model.safetensors", "pytorch_model.bin"):
@@ -107,7 +107,7 @@ def test_a_folder_lists_its_model_files_or_reports_that_it_has_none(tmp_path: Pa
         ("model.pt", b"<!DOCTYPE html><html>"),
     ],
 )
-def test_a_file_of_an_unsupported_format_is_recognized(tmp_path: Path, name: str, content: bytes) -> None:
+def test_a_file_of_an_unsupported_format_is_recognized(tmp_path, name, content):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"format that is not read.*export the model to ONNX"):

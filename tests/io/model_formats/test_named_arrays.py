@@ -1,7 +1,6 @@
 """Arrays by name: which networks they are, whatever is around them, and why some are none."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +27,7 @@ def entry_of(folder: Path, arrays: Arrays) -> Entry:
 @pytest.mark.parametrize("torch_names", [False, True])
 @pytest.mark.parametrize("folder", [False, True])
 @pytest.mark.parametrize("cell", FUSED_CELLS)
-def test_numpy_files_hold_both_names(tmp_path: Path, cell: str, folder: bool, torch_names: bool) -> None:
+def test_numpy_files_hold_both_names(tmp_path, cell, folder, torch_names):
     asked = network(cell, 2, True)
     weights = weights_of(asked)
     named = in_torch_names(weights, "a.") if torch_names else {f"a_{name}": array for name, array in weights.items()}
@@ -48,7 +47,7 @@ def test_numpy_files_hold_both_names(tmp_path: Path, cell: str, folder: bool, to
 
 @pytest.mark.parametrize("hidden", [1, 3, 4, 12])
 @pytest.mark.parametrize("cell", ["rnn_tanh", "gru", "lstm"])
-def test_the_cell_is_recognized_where_rows_fit_several_cells(tmp_path: Path, cell: str, hidden: int) -> None:
+def test_the_cell_is_recognized_where_rows_fit_several_cells(tmp_path, cell, hidden):
     """12 rows are a GRU of 4 units as well as an LSTM of 3: the recurrent weight's columns decide."""
     entry = entry_of(tmp_path, {**in_torch_names(weights_of(Network(cell, 2, hidden)))})
     assert cell == entry.cell or (entry.cell is None and cell in entry.cells)
@@ -78,7 +77,7 @@ LSTM = network("lstm", 2, True)
     ],
     ids=["no-h2h", "one-bias", "no-cell", "not-stacked", "empty", "flat", "integers", "one-direction"],
 )
-def test_an_entry_that_is_not_a_network_is_listed_with_the_reason(tmp_path: Path, changes: Arrays, words: str) -> None:
+def test_an_entry_that_is_not_a_network_is_listed_with_the_reason(tmp_path, changes, words):
     arrays = {**in_torch_names(weights_of(LSTM), "x."), **{f"x.{name}": array for name, array in changes.items()}}
     path = tmp_path / "w.npz"
     np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
@@ -89,7 +88,7 @@ def test_an_entry_that_is_not_a_network_is_listed_with_the_reason(tmp_path: Path
         read_parameters(path, "x", LSTM)
 
 
-def test_a_model_is_not_another_network(tmp_path: Path) -> None:
+def test_a_model_is_not_another_network(tmp_path):
     path = tmp_path / "w.npz"
     np.savez(path, **in_torch_names(weights_of(network("lstm", 1, False)), "x."))
     for asked, words in {
@@ -105,7 +104,7 @@ def test_a_model_is_not_another_network(tmp_path: Path) -> None:
             read_parameters(path, None, asked)
 
 
-def test_an_entry_must_be_named_where_there_are_several(tmp_path: Path) -> None:
+def test_an_entry_must_be_named_where_there_are_several(tmp_path):
     path = tmp_path / "w.npz"
     weights = weights_of(network("gru", 1, False))
     np.savez(path, **in_torch_names(weights, "a."), **in_torch_names(weights, "b."))
@@ -131,7 +130,7 @@ OTHERS: dict[str, tuple[Arrays, bool]] = {
 @pytest.mark.parametrize("prefix", ["", "net."])
 @pytest.mark.parametrize("names", ["torch", "torch cell", "gluon", "gluon cell"])
 @pytest.mark.parametrize("kind", OTHERS)
-def test_other_arrays_of_a_layer_are_named(tmp_path: Path, kind: str, names: str, prefix: str) -> None:
+def test_other_arrays_of_a_layer_are_named(tmp_path, kind, names, prefix):
     """A layer whose module may compute with them is refused, and the others say that they are not read."""
     arrays = weights_of(network("lstm", 1, False))
     arrays = in_torch_names(arrays) if "torch" in names else arrays
@@ -146,7 +145,7 @@ def test_other_arrays_of_a_layer_are_named(tmp_path: Path, kind: str, names: str
 
 
 @pytest.mark.parametrize(("cell", "gates"), [("lstm", "ifgo"), ("lstm", "ifco"), ("gru", "rzn")])
-def test_one_array_for_each_gate_is_read_in_the_order_of_the_cell(tmp_path: Path, cell: str, gates: str) -> None:
+def test_one_array_for_each_gate_is_read_in_the_order_of_the_cell(tmp_path, cell, gates):
     made = network(cell, 1, False)
     arrays = {name.removesuffix("_l0"): array for name, array in in_torch_names(weights_of(made)).items()}
     single = {
@@ -173,9 +172,7 @@ def test_one_array_for_each_gate_is_read_in_the_order_of_the_cell(tmp_path: Path
         (Network("lstm", 3, 4, projection_size=2), {"network.projection_size": None}),
     ],
 )
-def test_weights_of_another_shape_say_the_sizes_that_they_have(
-    tmp_path: Path, torch_names: bool, asked: Network, settings: dict[str, Any]
-) -> None:
+def test_weights_of_another_shape_say_the_sizes_that_they_have(tmp_path, torch_names, asked, settings):
     arrays = weights_of(network("lstm", 1, False))
     np.savez(tmp_path / "w.npz", **in_torch_names(arrays) if torch_names else arrays)
     with pytest.raises(InputError) as raised:
@@ -188,7 +185,7 @@ TRAINING = ("exp_avg.{}", "exp_avg_sq.{}", "{}.exp_avg", "{}.momentum_buffer", "
 
 
 @pytest.mark.parametrize("name", TRAINING)
-def test_gradients_and_moments_of_an_optimizer_are_no_networks(tmp_path: Path, name: str) -> None:
+def test_gradients_and_moments_of_an_optimizer_are_no_networks(tmp_path, name):
     arrays = in_torch_names(weights_of(network("gru", 1, False)), "net.")
     np.savez(tmp_path / "w.npz", **arrays, **{name.format(key): array for key, array in arrays.items()})
     assert [(entry.name, entry.supported) for entry in open_model(tmp_path / "w.npz").entries] == [("net", True)]
@@ -196,7 +193,7 @@ def test_gradients_and_moments_of_an_optimizer_are_no_networks(tmp_path: Path, n
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("prefix", ["", "x."])
-def test_a_weight_that_is_not_finite_is_named(tmp_path: Path, prefix: str, value: float) -> None:
+def test_a_weight_that_is_not_finite_is_named(tmp_path, prefix, value):
     path, asked = tmp_path / "w.npz", network("gru", 1, False)
     weights = weights_of(asked)
     weights["l0_h2h_weight"][2, 1] = value
@@ -205,7 +202,7 @@ def test_a_weight_that_is_not_finite_is_named(tmp_path: Path, prefix: str, value
         read_parameters(path, None, asked)
 
 
-def test_two_networks_of_one_name_get_distinct_names(tmp_path: Path) -> None:
+def test_two_networks_of_one_name_get_distinct_names(tmp_path):
     path = tmp_path / "w.npz"
     weights = weights_of(network("gru", 1, False))
     np.savez(path, **{f"x.{name}": array for name, array in weights.items()}, **in_torch_names(weights, "x."))

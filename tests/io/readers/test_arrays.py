@@ -47,7 +47,7 @@ def saved(path: Path, array: object) -> Path:
 @pytest.mark.parametrize(
     "dtype", ["float16", "float32", "float64", ">f4", ">f8", "int8", "uint64", "bool", "longdouble"]
 )
-def test_a_sequence_of_any_real_type_becomes_time_first(tmp_path: Path, dtype: str) -> None:
+def test_a_sequence_of_any_real_type_becomes_time_first(tmp_path, dtype):
     array = np.array(np.arange(24).reshape(2, 4, 3) % 2, dtype=dtype, order="F" if dtype.startswith(">") else "C")
     x = read_sequence(saved(tmp_path / "x.npy", array))
     assert x.shape == (4, 2, 3)
@@ -58,14 +58,14 @@ def test_a_sequence_of_any_real_type_becomes_time_first(tmp_path: Path, dtype: s
 
 
 @pytest.mark.parametrize("shape", [(3,), (), (2, 2, 2, 2), (0, 3), (3, 0), (2, 0, 3)], ids=str)
-def test_other_dimensions_and_empty_arrays_are_refused_with_the_shape(tmp_path: Path, shape: tuple[int, ...]) -> None:
+def test_other_dimensions_and_empty_arrays_are_refused_with_the_shape(tmp_path, shape):
     sentence = refused(read_sequence, saved(tmp_path / "x.npy", np.zeros(shape)))
     assert f"has the shape {shape}" in sentence
     assert ("(T, I) or (N, T, I)" in sentence) == (0 not in shape)
 
 
 @pytest.mark.parametrize("name", ["x.npy", "x.npz", "x.csv", "x.wav"])
-def test_what_is_missing_empty_a_folder_or_a_text_is_refused(tmp_path: Path, name: str) -> None:
+def test_what_is_missing_empty_a_folder_or_a_text_is_refused(tmp_path, name):
     path = tmp_path / name
     assert "does not exist in" in refused(read_sequence, path)
     refused(read_sequence, written(path, "" if name == "x.csv" else "1,2,3\n4,5,6\n"))
@@ -74,7 +74,7 @@ def test_what_is_missing_empty_a_folder_or_a_text_is_refused(tmp_path: Path, nam
     assert "Is a directory" in refused(read_sequence, path)
 
 
-def test_an_object_array_is_never_unpickled(tmp_path: Path) -> None:
+def test_an_object_array_is_never_unpickled(tmp_path):
     target = tmp_path / "exploded"
     bomb = np.array([[Bomb(target)]], dtype=object)
     np.save(tmp_path / "x.npy", bomb, allow_pickle=True)
@@ -88,7 +88,7 @@ def test_an_object_array_is_never_unpickled(tmp_path: Path) -> None:
     assert not target.exists()
 
 
-def test_a_header_that_asks_for_more_than_the_file_has_is_refused(tmp_path: Path) -> None:
+def test_a_header_that_asks_for_more_than_the_file_has_is_refused(tmp_path):
     path = tmp_path / "w.npz"
     header = BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**7, 10**7)})
@@ -102,7 +102,7 @@ def test_a_header_that_asks_for_more_than_the_file_has_is_refused(tmp_path: Path
 
 
 @pytest.mark.parametrize("descr", ["<f8", "<U4", "|V8"])
-def test_a_shape_beyond_64_bits_is_refused_without_a_warning(tmp_path: Path, descr: str) -> None:
+def test_a_shape_beyond_64_bits_is_refused_without_a_warning(tmp_path, descr):
     path, header = tmp_path / "x.npy", BytesIO()
     shape = (2**40, 2**40)
     np.lib.format.write_array_header_1_0(header, {"descr": descr, "fortran_order": False, "shape": shape})
@@ -111,7 +111,7 @@ def test_a_shape_beyond_64_bits_is_refused_without_a_warning(tmp_path: Path, des
 
 
 @pytest.mark.parametrize("version", [(1, 0), (2, 0)])
-def test_bytes_after_an_array_are_passed_over(tmp_path: Path, version: tuple[int, int]) -> None:
+def test_bytes_after_an_array_are_passed_over(tmp_path, version):
     content = BytesIO()
     np.lib.format.write_array(content, np.ones((2, 3)), version=version)
     path = tmp_path / "x.npy"
@@ -119,7 +119,7 @@ def test_bytes_after_an_array_are_passed_over(tmp_path: Path, version: tuple[int
     assert open_npy(path).shape == (2, 3)
 
 
-def test_a_file_of_the_other_numpy_kind_is_refused(tmp_path: Path) -> None:
+def test_a_file_of_the_other_numpy_kind_is_refused(tmp_path):
     np.savez(tmp_path / "x.npz", x=np.zeros((2, 2)))
     archive = (tmp_path / "x.npz").rename(tmp_path / "x.npy")
     assert "it is an archive of several arrays" in refused(read_sequence, archive)
@@ -129,7 +129,7 @@ def test_a_file_of_the_other_numpy_kind_is_refused(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore::Warning")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
-def test_a_damaged_file_is_read_or_refused_but_never_a_traceback(tmp_path: Path, data: st.DataObject) -> None:
+def test_a_damaged_file_is_read_or_refused_but_never_a_traceback(tmp_path, data):
     kind = data.draw(st.sampled_from(["npy", "npz", "compressed"]))
     path = tmp_path / ("x.npy" if kind == "npy" else "x.npz")
     array = np.arange(12.0).reshape(3, 4)
@@ -165,7 +165,7 @@ def test_a_damaged_file_is_read_or_refused_but_never_a_traceback(tmp_path: Path,
         '"1","2"\n"3","4"\n"5","6"\n',
     ],
 )
-def test_a_row_is_a_time_step_and_a_column_a_feature(tmp_path: Path, text: str) -> None:
+def test_a_row_is_a_time_step_and_a_column_a_feature(tmp_path, text):
     x = read_sequence(written(tmp_path / "x.csv", text))
     assert x.shape == (3, 1, 2)
     np.testing.assert_array_equal(x[:, 0], [[1, 2], [3, 4], [5, 6]])
@@ -173,7 +173,7 @@ def test_a_row_is_a_time_step_and_a_column_a_feature(tmp_path: Path, text: str) 
 
 @given(st.lists(st.lists(st.floats(), min_size=3, max_size=3), min_size=1, max_size=5))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-def test_every_float_is_read_back_as_it_was(tmp_path: Path, rows: list[list[float]]) -> None:
+def test_every_float_is_read_back_as_it_was(tmp_path, rows):
     text = "".join(",".join(map(repr, row)) + "\n" for row in rows)
     np.testing.assert_array_equal(read_sequence(written(tmp_path / "x.csv", text))[:, 0], np.array(rows))
 
@@ -208,7 +208,7 @@ def test_every_float_is_read_back_as_it_was(tmp_path: Path, rows: list[list[floa
         ("\n\n\n", None, "contains no rows of numbers"),
     ],
 )
-def test_a_wrong_row_is_named_by_its_line(tmp_path: Path, text: str, line: int | None, words: str) -> None:
+def test_a_wrong_row_is_named_by_its_line(tmp_path, text, line, words):
     path = written(tmp_path / "x.csv", text)
     sentence = refused(read_sequence, path)
     assert re.search(words, sentence)
@@ -218,13 +218,13 @@ def test_a_wrong_row_is_named_by_its_line(tmp_path: Path, text: str, line: int |
 @pytest.mark.parametrize(
     "content", [b"1,2\n\xff\xfe,3\n", b"1,2\n3,\x00\n", b'1,"2\n3,4\n', b"1," + b"9" * 200_000 + b"x\n"]
 )
-def test_bytes_that_are_not_a_table_are_refused(tmp_path: Path, content: bytes) -> None:
+def test_bytes_that_are_not_a_table_are_refused(tmp_path, content):
     path = tmp_path / "x.csv"
     path.write_bytes(content)
     assert len(refused(read_sequence, path)) < 400
 
 
-def test_a_line_without_end_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_without_end_is_refused_before_it_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr("rnnviz.io.readers._LONGEST_LINE", 50)
     assert "line 2 has more than 50 characters" in refused(
         read_sequence, written(tmp_path / "x.csv", "1,2\n" + "3," * 200)

@@ -1,8 +1,5 @@
 """Names of time steps and features: read from texts, headers and labels, or refused by a sentence."""
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -28,11 +25,11 @@ from tests.io.readers.refusals import refused, refused_key, written
         ("nan,inf", ()),
     ],
 )
-def test_a_first_row_without_numbers_names_the_features(tmp_path: Path, header: str, names: tuple[str, ...]) -> None:
+def test_a_first_row_without_numbers_names_the_features(tmp_path, header, names):
     assert read_csv(written(tmp_path / "x.csv", f"\ufeff{header}\n1,2\n"))[1] == names
 
 
-def test_a_repeated_name_gets_a_number_that_no_other_has(tmp_path: Path) -> None:
+def test_a_repeated_name_gets_a_number_that_no_other_has(tmp_path):
     _, names = read_csv(written(tmp_path / "x.csv", "a,a,a (2),,,a\n1,2,3,4,5,6\n"))
     assert names == ("a", "a (3)", "a (2)", "", "", "a (4)")
 
@@ -47,7 +44,7 @@ def test_a_repeated_name_gets_a_number_that_no_other_has(tmp_path: Path) -> None
         ("\ufeffä\u2028ö\nb\n\x0bc", ("ä\u2028ö", "b", "c")),
     ],
 )
-def test_each_line_is_a_label_even_an_empty_one(tmp_path: Path, text: str, labels: tuple[str, ...]) -> None:
+def test_each_line_is_a_label_even_an_empty_one(tmp_path, text, labels):
     assert read_labels(written(tmp_path / "labels.txt", text), 3) == labels
 
 
@@ -59,7 +56,7 @@ def test_each_line_is_a_label_even_an_empty_one(tmp_path: Path, text: str, label
         ("a\nb\nc\n\n", "has 4 lines, but the sequence has 3 time steps: it needs one line for each."),
     ],
 )
-def test_another_number_of_lines_is_a_sentence(tmp_path: Path, text: str, told: str) -> None:
+def test_another_number_of_lines_is_a_sentence(tmp_path, text, told):
     path = written(tmp_path / "labels.txt", text)
     assert refused(read_labels, path, 3) == f"{path} {told}"
 
@@ -67,7 +64,7 @@ def test_another_number_of_lines_is_a_sentence(tmp_path: Path, text: str, told: 
 TABLES = {"network": {"cell": "rnn_tanh", "input_size": 2, "hidden_size": 2}}
 
 
-def test_a_text_names_its_time_steps_and_its_alphabet_the_features(tmp_path: Path) -> None:
+def test_a_text_names_its_time_steps_and_its_alphabet_the_features(tmp_path):
     config = Config.from_mapping({"network": {"cell": "gru", "hidden_size": 2}, "sequence": {"text": "abba"}})
     inputs = load_inputs(config)
     assert inputs.names == Names("abba", "ab")
@@ -75,7 +72,7 @@ def test_a_text_names_its_time_steps_and_its_alphabet_the_features(tmp_path: Pat
     assert load_inputs(Config.from_mapping(TABLES)).names == Names()
 
 
-def test_names_from_a_header_and_labels_are_stored_with_the_run(tmp_path: Path) -> None:
+def test_names_from_a_header_and_labels_are_stored_with_the_run(tmp_path):
     written(tmp_path / "x.csv", "open,close\n1,2\n3,4\n5,6\n")
     written(tmp_path / "days.txt", "Mon\n\nWed\n")
     written(
@@ -94,7 +91,7 @@ def test_names_from_a_header_and_labels_are_stored_with_the_run(tmp_path: Path) 
         assert [again.names.feature(i) for i in range(3)] == ["open", "close", ""]
 
 
-def test_each_sample_has_its_own_labels(tmp_path: Path) -> None:
+def test_each_sample_has_its_own_labels(tmp_path):
     written(tmp_path / "a.txt", "Mon\nTue\nWed\n")
     written(tmp_path / "b.txt", "\nFri")
     written(
@@ -126,9 +123,7 @@ def test_each_sample_has_its_own_labels(tmp_path: Path) -> None:
         ({"sample_labels": ["three.txt"], "source": "file", "path": "x.npy"}, "has 1 file, but there are 2 samples"),
     ],
 )
-def test_labels_of_samples_that_do_not_fit_are_the_keys_fault(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: dict[str, Any], told: str
-) -> None:
+def test_labels_of_samples_that_do_not_fit_are_the_keys_fault(tmp_path, monkeypatch, keys, told):
     monkeypatch.chdir(tmp_path)
     written(tmp_path / "three.txt", "a\nb\nc\n")
     written(tmp_path / "two.txt", "a\nb\n")

@@ -82,7 +82,7 @@ WRITERS: dict[str, Callable[[Path], str]] = {
 @pytest.mark.parametrize(
     "ending", [pytest.param(each, marks=[pytest.mark.slow] if each == "params" else []) for each in WRITERS]
 )
-def test_a_matrix_is_found_by_its_name_among_others(tmp_path: Path, ending: str) -> None:
+def test_a_matrix_is_found_by_its_name_among_others(tmp_path, ending):
     path = tmp_path / f"model.{ending}"
     name = WRITERS[ending](path)
     embedding = open_embedding(path, name)
@@ -93,7 +93,7 @@ def test_a_matrix_is_found_by_its_name_among_others(tmp_path: Path, ending: str)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-def test_the_only_array_needs_no_name(tmp_path: Path, dtype: str) -> None:
+def test_the_only_array_needs_no_name(tmp_path, dtype):
     np.savez(tmp_path / "e.npz", matrix().astype(dtype))
     np.save(tmp_path / "e.npy", matrix().astype(dtype))
     for name in ("e.npz", "e.npy"):
@@ -114,9 +114,7 @@ def test_the_only_array_needs_no_name(tmp_path: Path, dtype: str) -> None:
         ("e.txt", None, "is not a supported model file"),
     ],
 )
-def test_an_array_that_is_not_a_matrix_of_floats_is_refused(
-    tmp_path: Path, file: str, name: str | None, words: str
-) -> None:
+def test_an_array_that_is_not_a_matrix_of_floats_is_refused(tmp_path, file, name, words):
     others = {"flat": np.zeros(3), "whole": np.zeros((2, 2), int)}
     np.savez(tmp_path / "e.npz", **others, good=matrix())
     np.savez(tmp_path / "none.npz", **others)
@@ -126,9 +124,7 @@ def test_an_array_that_is_not_a_matrix_of_floats_is_refused(
     assert words in refused(open_embedding, tmp_path / file, name)
 
 
-def test_a_matrix_beyond_the_memory_is_refused_before_it_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_matrix_beyond_the_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "e.npz", np.zeros((1000, 1000)))
     monkeypatch.setattr("rnnviz.io.readers.available_memory", lambda: 1 << 20)
     assert "takes 24.0 MB to read, but there are 1.0 MB" in refused(open_embedding, tmp_path / "e.npz", None)

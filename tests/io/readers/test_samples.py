@@ -22,7 +22,7 @@ LETTERS = "dehlortw"
 
 
 @pytest.fixture(autouse=True)
-def _in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _in_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
@@ -47,7 +47,7 @@ def assert_reads_the_words(inputs: Inputs) -> None:
     assert inputs.names.features == LETTERS
 
 
-def test_texts_are_samples_with_one_alphabet_and_their_own_labels() -> None:
+def test_texts_are_samples_with_one_alphabet_and_their_own_labels():
     inputs = loaded(texts=list(WORDS))
     assert_reads_the_words(inputs)
     source = inputs.config.sequence
@@ -60,7 +60,7 @@ def test_texts_are_samples_with_one_alphabet_and_their_own_labels() -> None:
     assert loaded(texts=["ab"]).names.timesteps == "ab"
 
 
-def test_a_text_file_has_one_sample_a_line() -> None:
+def test_a_text_file_has_one_sample_a_line():
     inputs = loaded(path=str(written("words.txt", "\n".join(WORDS) + "\n")))
     assert_reads_the_words(inputs)
     assert inputs.network.input_size == len(LETTERS)
@@ -70,7 +70,7 @@ def test_a_text_file_has_one_sample_a_line() -> None:
     assert "input_size" not in dump_config(inputs.config)
 
 
-def test_each_file_of_several_is_one_sample() -> None:
+def test_each_file_of_several_is_one_sample():
     written("a.csv", "open,close\n1,2\n3,4\n")
     written("b.csv", "5,6\n")
     inputs = loaded(paths=["a.csv", "b.csv"])
@@ -83,7 +83,7 @@ def test_each_file_of_several_is_one_sample() -> None:
     assert loaded(paths=["a.wav", "b.wav"], frame=2).lengths == (3, 1)
 
 
-def test_paths_are_relative_to_the_config() -> None:
+def test_paths_are_relative_to_the_config():
     Path("data").mkdir()
     written("data/a.csv", "1,2\n")
     text = '[network]\ncell = "gru"\ninput_size = 2\nhidden_size = 2\n[sequence]\npaths = ["a.csv", "a.csv"]\n'
@@ -96,7 +96,7 @@ def test_paths_are_relative_to_the_config() -> None:
     assert load_inputs(config).lengths == ()
 
 
-def test_an_archive_brings_lengths_unless_the_config_gives_some() -> None:
+def test_an_archive_brings_lengths_unless_the_config_gives_some():
     x = np.random.default_rng(1).normal(size=(3, 4, 2))
     x[1, 2:] = np.nan
     np.savez("x.npz", x=x, lengths=np.array([4, 2, 3]))
@@ -117,7 +117,7 @@ def test_an_archive_brings_lengths_unless_the_config_gives_some() -> None:
         ([1.0, 2.0], "lengths in x.npz holds float64 of the shape (2,): lengths must be integers"),
     ],
 )
-def test_lengths_of_an_archive_that_do_not_fit_are_refused(lengths: list[float], words: str) -> None:
+def test_lengths_of_an_archive_that_do_not_fit_are_refused(lengths, words):
     np.savez("x.npz", x=np.zeros((2, 4, 2)), lengths=np.array(lengths))
     error = refused_key(loaded, path="x.npz")
     assert error.key == "sequence.path"
@@ -149,7 +149,7 @@ def test_lengths_of_an_archive_that_do_not_fit_are_refused(lengths: list[float],
         ({"lengths": [1]}, "sequence.lengths", "has 1 length, but there are 16 samples"),
     ],
 )
-def test_input_that_does_not_fit_is_refused(keys: dict[str, Any], key: str, words: str) -> None:
+def test_input_that_does_not_fit_is_refused(keys, key, words):
     written("a.csv", "1,2\n")
     written("c.csv", "1\n")
     written("gap.txt", "a\n\nb\n")

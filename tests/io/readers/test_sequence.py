@@ -28,7 +28,7 @@ def numbers(*shape: int, seed: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_the_only_array_of_an_archive_is_the_sequence(tmp_path: Path, save: Any, order: str) -> None:
+def test_the_only_array_of_an_archive_is_the_sequence(tmp_path, save, order):
     x = np.array(numbers(N, T, I), order=order)
     save(tmp_path / "x.npz", recorded=x)
     np.testing.assert_array_equal(loaded(tmp_path / "x.npz").sequence, x.swapaxes(0, 1))
@@ -36,7 +36,7 @@ def test_the_only_array_of_an_archive_is_the_sequence(tmp_path: Path, save: Any,
     np.testing.assert_array_equal(loaded(tmp_path / "one.npz").sequence, x[0][:, None])
 
 
-def test_of_several_arrays_one_has_to_be_named(tmp_path: Path) -> None:
+def test_of_several_arrays_one_has_to_be_named(tmp_path):
     path = tmp_path / "x.npz"
     np.savez(path, a=numbers(N, T, I), b=numbers(N, T, I, seed=1), label=np.array("spoken"))
     error = refused_key(loaded, path)
@@ -50,7 +50,7 @@ def test_of_several_arrays_one_has_to_be_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", ["npy", "npz"])
-def test_the_axes_are_read_in_the_configured_order(tmp_path: Path, ending: str) -> None:
+def test_the_axes_are_read_in_the_configured_order(tmp_path, ending):
     path, x = tmp_path / f"x.{ending}", numbers(N, T, I)
     np.save(path, x) if ending == "npy" else np.savez(path, x)
     for axes, expected in ((None, x.swapaxes(0, 1)), ("NTI", x.swapaxes(0, 1)), ("TNI", x)):
@@ -63,7 +63,7 @@ def test_the_axes_are_read_in_the_configured_order(tmp_path: Path, ending: str) 
     assert "(T, I) or (T, N, I)" in refused_key(loaded, tmp_path / "deep.npy", axes="TNI").sentence
 
 
-def test_the_input_of_a_run_s_own_archive_is_read_as_the_run_had_it(tmp_path: Path) -> None:
+def test_the_input_of_a_run_s_own_archive_is_read_as_the_run_had_it(tmp_path):
     first = make_result(input_size=I, batch_size=N, timesteps=T, hidden_size=2, cell="lstm")
     path = tmp_path / "run.npz"
     write_npz(first, path)
@@ -81,9 +81,7 @@ def test_the_input_of_a_run_s_own_archive_is_read_as_the_run_had_it(tmp_path: Pa
     np.testing.assert_array_equal(other.sequence, first["manual"].output)
 
 
-def test_a_sequence_beyond_the_memory_is_refused_before_a_number_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sequence_beyond_the_memory_is_refused_before_a_number_is_read(tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "x.npz", np.zeros((100_000, 1)))
     monkeypatch.setattr("rnnviz.core.npz.NpzFile.read", lambda *_: pytest.fail("it was read"))
     monkeypatch.setattr("rnnviz.core.memory_budget.available_memory", lambda: 1 << 20)
@@ -97,7 +95,7 @@ def sound(path: Path, samples: np.ndarray, channels: int) -> Path:
     return path
 
 
-def test_frames_of_a_sound_are_time_steps_and_silence_fills_the_last(tmp_path: Path) -> None:
+def test_frames_of_a_sound_are_time_steps_and_silence_fills_the_last(tmp_path):
     samples = numbers(10).astype(np.float32)
     path = sound(tmp_path / "x.wav", samples, 1)
     expected = np.append(samples, [0, 0]).reshape(3, 1, 4)

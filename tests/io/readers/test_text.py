@@ -27,13 +27,13 @@ from tests.oracles.computed import assert_near, computed
         ("<unk>\nthe\n##ing\n", ["<unk>", "the", "##ing"]),
     ],
 )
-def test_each_line_is_a_token_with_the_white_space_in_it(tmp_path: Path, text: str, tokens: list[str]) -> None:
+def test_each_line_is_a_token_with_the_white_space_in_it(tmp_path, text, tokens):
     vocabulary = read_vocabulary(written(tmp_path / "v.txt", text))
     assert vocabulary.places == {token: place for place, token in enumerate(tokens)}
     assert vocabulary.tokens == tuple(tokens)
 
 
-def test_json_maps_each_token_to_its_index(tmp_path: Path) -> None:
+def test_json_maps_each_token_to_its_index(tmp_path):
     vocabulary = read_vocabulary(written(tmp_path / "v.JSON", '{"\\n": 2, "b": 0, "": 4}'))
     assert vocabulary.places == {"\n": 2, "b": 0, "": 4}
     assert vocabulary.size == 5
@@ -61,11 +61,11 @@ def test_json_maps_each_token_to_its_index(tmp_path: Path) -> None:
         ("v.json", '{"model": {"vocab": {"a": 0}}}', 'gives "model" the index'),
     ],
 )
-def test_a_file_that_is_not_a_vocabulary_is_refused(tmp_path: Path, name: str, text: str, words: str) -> None:
+def test_a_file_that_is_not_a_vocabulary_is_refused(tmp_path, name, text, words):
     assert words in refused(read_vocabulary, written(tmp_path / name, text))
 
 
-def test_a_symbol_outside_of_the_vocabulary_is_named_or_replaced() -> None:
+def test_a_symbol_outside_of_the_vocabulary_is_named_or_replaced():
     vocabulary = Vocabulary(Path("v.txt"), {"a": 3, "<unk>": 0, "b": 1})
     assert vocabulary.indices("abba", None, "sequence.texts", "sample 1").tolist() == [3, 1, 1, 3]
     assert vocabulary.indices(("a", "c", "<unk>"), "<unk>", "sequence.texts", "sample 1").tolist() == [3, 0, 0]
@@ -90,18 +90,18 @@ def loaded(**sequence: Any) -> Inputs:
 
 
 @pytest.fixture
-def vocabulary(tmp_path: Path) -> str:
+def vocabulary(tmp_path):
     path = tmp_path / "words.txt"
     path.write_text("\n".join(WORDS), encoding="utf-8")
     return str(path)
 
 
 @pytest.fixture
-def matrix() -> np.ndarray:
+def matrix():
     return np.random.default_rng(5).normal(size=(4, 6)).astype(np.float32)
 
 
-def test_words_are_read_by_their_own_alphabet() -> None:
+def test_words_are_read_by_their_own_alphabet():
     inputs = loaded(text=" to be  or\nnot to be", tokens="words")
     words = ("to", "be", "or", "not", "to", "be")
     assert inputs.names == Names(words, ("be", "not", "or", "to"))
@@ -110,7 +110,7 @@ def test_words_are_read_by_their_own_alphabet() -> None:
     assert tuple(read) == words
 
 
-def test_a_vocabulary_decides_which_feature_a_token_is_and_how_many_there_are(vocabulary: str) -> None:
+def test_a_vocabulary_decides_which_feature_a_token_is_and_how_many_there_are(vocabulary):
     inputs = loaded(text="the cat sat the", tokens="words", vocabulary=vocabulary)
     assert inputs.sequence.shape == (4, 1, 4)
     assert inputs.network.input_size == inputs.parameters["l0_i2h_weight"].shape[1] == 4
@@ -118,7 +118,7 @@ def test_a_vocabulary_decides_which_feature_a_token_is_and_how_many_there_are(vo
     assert inputs.names == Names(("the", "cat", "sat", "the"), WORDS)
 
 
-def test_an_unknown_token_is_refused_or_read_as_the_one_that_is_named(vocabulary: str) -> None:
+def test_an_unknown_token_is_refused_or_read_as_the_one_that_is_named(vocabulary):
     keys = {"text": "the dog sat", "tokens": "words", "vocabulary": vocabulary}
     error = refused_key(loaded, **keys)
     assert error.key == "sequence.text"
@@ -129,7 +129,7 @@ def test_an_unknown_token_is_refused_or_read_as_the_one_that_is_named(vocabulary
     assert refused_key(loaded, **keys, unknown="<UNK>").key == "sequence.unknown"
 
 
-def test_an_index_without_a_token_is_refused_unless_it_is_a_row(tmp_path: Path, matrix: np.ndarray) -> None:
+def test_an_index_without_a_token_is_refused_unless_it_is_a_row(tmp_path, matrix):
     path = tmp_path / "letters.json"
     path.write_text('{"a": 0, "b": 3}', encoding="utf-8")
     error = refused_key(loaded, text="ab", vocabulary=str(path))
@@ -140,7 +140,7 @@ def test_an_index_without_a_token_is_refused_unless_it_is_a_row(tmp_path: Path, 
     np.testing.assert_array_equal(inputs.sequence[:, 0], matrix[[0, 3]])
 
 
-def test_each_token_is_read_as_its_row_of_the_embedding(tmp_path: Path, vocabulary: str, matrix: np.ndarray) -> None:
+def test_each_token_is_read_as_its_row_of_the_embedding(tmp_path, vocabulary, matrix):
     np.savez(tmp_path / "e.npz", table=matrix, other=np.zeros((9, 9)))
     keys = {"text": "sat the", "tokens": "words", "vocabulary": vocabulary}
     inputs = loaded(**keys, embedding="table", embedding_path=str(tmp_path / "e.npz"))
@@ -152,7 +152,7 @@ def test_each_token_is_read_as_its_row_of_the_embedding(tmp_path: Path, vocabula
     assert 'sequence.embedding must name one of them: "table", "other"' in error.sentence
 
 
-def test_a_matrix_with_too_few_rows_is_refused_even_if_the_text_needs_no_more(tmp_path: Path, vocabulary: str) -> None:
+def test_a_matrix_with_too_few_rows_is_refused_even_if_the_text_needs_no_more(tmp_path, vocabulary):
     np.save(tmp_path / "e.npy", np.ones((3, 2)))
     error = refused_key(
         loaded, text="the", tokens="words", vocabulary=vocabulary, embedding_path=str(tmp_path / "e.npy")
@@ -161,15 +161,13 @@ def test_a_matrix_with_too_few_rows_is_refused_even_if_the_text_needs_no_more(tm
     assert "has the index 3, but e.npy has the shape (3, 2)" in error.sentence
 
 
-def test_one_hot_rows_beyond_the_memory_are_refused_before_they_are_created(
-    vocabulary: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_hot_rows_beyond_the_memory_are_refused_before_they_are_created(vocabulary, monkeypatch):
     monkeypatch.setattr("rnnviz.core.memory_budget.available_memory", lambda: 1000)
     monkeypatch.setattr("rnnviz.io.readers.one_hot", lambda *_: pytest.fail("they were made"))
     assert "of memory" in refused_key(loaded, text="the", tokens="words", vocabulary=vocabulary).sentence
 
 
-def test_a_model_reads_a_text_as_pytorch_does(tmp_path: Path, vocabulary: str) -> None:
+def test_a_model_reads_a_text_as_pytorch_does(tmp_path, vocabulary):
     torch = pytest.importorskip("torch")
     torch.manual_seed(1)
     model = torch.nn.ModuleDict({"embed": torch.nn.Embedding(5, 6), "rnn": torch.nn.LSTM(6, 3, 2, bidirectional=True)})
@@ -187,7 +185,7 @@ def test_a_model_reads_a_text_as_pytorch_does(tmp_path: Path, vocabulary: str) -
     assert_near(trace.output, out.numpy(), 1e-5)
 
 
-def test_an_input_is_explained_by_its_token(tmp_path: Path, vocabulary: str, matrix: np.ndarray) -> None:
+def test_an_input_is_explained_by_its_token(tmp_path, vocabulary, matrix):
     keys = {"text": "the dog", "tokens": "words", "vocabulary": vocabulary, "unknown": "<unk>"}
     inputs = loaded(**keys)
     assert origin(inputs, Place("input", (0, 0, 1), names=inputs.names)).sentences[-1] == (

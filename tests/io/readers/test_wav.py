@@ -50,7 +50,7 @@ def integers(bits: int, count: int) -> list[int]:
 
 
 @pytest.mark.parametrize(("bits", "channels"), [(8, 1), (16, 2), (24, 1), (24, 2), (32, 1)])
-def test_files_written_by_python_are_read_as_fractions_of_full_scale(tmp_path: Path, bits: int, channels: int) -> None:
+def test_files_written_by_python_are_read_as_fractions_of_full_scale(tmp_path, bits, channels):
     path, numbers = tmp_path / "x.wav", integers(bits, 10)
     shift = 128 if bits == 8 else 0
     with wave.open(str(path), "wb") as file:
@@ -68,7 +68,7 @@ def test_files_written_by_python_are_read_as_fractions_of_full_scale(tmp_path: P
 
 @pytest.mark.parametrize(("bits", "letter"), [(32, "f"), (64, "d")])
 @pytest.mark.parametrize("extensible", [False, True])
-def test_floats_are_read_as_they_are(tmp_path: Path, bits: int, letter: str, extensible: bool) -> None:
+def test_floats_are_read_as_they_are(tmp_path, bits, letter, extensible):
     numbers = np.random.default_rng(0).normal(size=8).astype(f"f{bits // 8}")
     (tmp_path / "x.wav").write_bytes(
         wav(struct.pack(f"<8{letter}", *numbers), bits, 2, FLOAT, extensible=extensible, before=chunk(b"fact", b"1234"))
@@ -76,7 +76,7 @@ def test_floats_are_read_as_they_are(tmp_path: Path, bits: int, letter: str, ext
     np.testing.assert_array_equal(open_wav(tmp_path / "x.wav").read(), numbers.reshape(4, 2))
 
 
-def test_the_extensible_format_and_chunks_of_other_kinds_and_odd_lengths_change_nothing(tmp_path: Path) -> None:
+def test_the_extensible_format_and_chunks_of_other_kinds_and_odd_lengths_change_nothing(tmp_path):
     content = b"".join(n.to_bytes(3, "little", signed=True) for n in integers(24, 6))
     (tmp_path / "plain.wav").write_bytes(wav(content, 24))
     (tmp_path / "other.wav").write_bytes(wav(content, 24, extensible=True, before=chunk(b"LIST", b"odd")) + b"LIST")
@@ -102,12 +102,12 @@ def test_the_extensible_format_and_chunks_of_other_kinds_and_odd_lengths_change_
         (wav(bytes(64), 16)[:40] + b"\xfe\xff\xff\xff" + bytes(64), "have 4,294,967,294 bytes, and 64 are left"),
     ],
 )
-def test_a_file_that_is_not_a_sound_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
+def test_a_file_that_is_not_a_sound_is_refused(tmp_path, content, words):
     (tmp_path / "x.wav").write_bytes(content)
     assert words in refused(samples_of, tmp_path / "x.wav")
 
 
-def test_a_file_that_ends_early_is_never_read_as_a_shorter_one(tmp_path: Path) -> None:
+def test_a_file_that_ends_early_is_never_read_as_a_shorter_one(tmp_path):
     path, content = tmp_path / "x.wav", wav(bytes(range(64)), 16, 2)
     for length in range(len(content)):
         path.write_bytes(content[:length])

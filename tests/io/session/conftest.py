@@ -1,17 +1,14 @@
 """Shared fixtures."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from rnnviz.core.config import Config
 from rnnviz.io.config_toml import parse_config
 from tests.io.session.session_factories import TEXT, X
 
 
 @pytest.fixture
-def config(tmp_path: Path) -> Config:
+def config(tmp_path):
     """A config that reads files, in a separate folder."""
     folder = tmp_path / "here"
     (folder / "data").mkdir(parents=True)

@@ -31,7 +31,7 @@ from tests.io.session.session_factories import LOOK, X, never, saved
 from tests.profiles import nightly_except
 
 
-def test_a_session_with_copies_brings_its_files_wherever_it_is_opened(tmp_path: Path, config: Config) -> None:
+def test_a_session_with_copies_brings_its_files_wherever_it_is_opened(tmp_path, config):
     path, elsewhere = tmp_path / "here" / "a.rnnviz", tmp_path / "elsewhere"
     before = load_inputs(config)
     files = files_to_copy(config)
@@ -56,9 +56,7 @@ def test_a_session_with_copies_brings_its_files_wherever_it_is_opened(tmp_path: 
     assert b"here" not in moved.read_bytes()
 
 
-def test_a_session_without_copies_finds_its_files_relative_to_it_and_then_by_absolute_path(
-    tmp_path: Path, config: Config
-) -> None:
+def test_a_session_without_copies_finds_its_files_relative_to_it_and_then_by_absolute_path(tmp_path, config):
     path = tmp_path / "here" / "a.rnnviz"
     write_session(saved(config), path)
     assert read_session(path, never).config == config
@@ -71,7 +69,7 @@ def test_a_session_without_copies_finds_its_files_relative_to_it_and_then_by_abs
     assert load_inputs(there.config).sequence.shape == (2, 3, 4)
 
 
-def test_every_file_that_belongs_to_a_named_one_is_copied(tmp_path: Path) -> None:
+def test_every_file_that_belongs_to_a_named_one_is_copied(tmp_path):
     import onnx
     from onnx import TensorProto, helper
 
@@ -101,7 +99,7 @@ def test_every_file_that_belongs_to_a_named_one_is_copied(tmp_path: Path) -> Non
     assert sorted(file.name for file in copy.parent.iterdir()) == ["net-0001.params", "net-symbol.json"]
 
 
-def test_a_missing_file_cannot_be_copied_and_an_older_session_stays(tmp_path: Path, config: Config) -> None:
+def test_a_missing_file_cannot_be_copied_and_an_older_session_stays(tmp_path, config):
     path = tmp_path / "a.rnnviz"
     files = files_to_copy(config)
     (tmp_path / "here" / "data" / "x.npy").unlink()
@@ -114,12 +112,12 @@ def test_a_missing_file_cannot_be_copied_and_an_older_session_stays(tmp_path: Pa
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.rnnviz", "here"]
 
 
-def test_unpacked_files_are_removed_when_stopped(tmp_path: Path, config: Config) -> None:
+def test_unpacked_files_are_removed_when_stopped(tmp_path, config):
     path, folder = tmp_path / "a.rnnviz", tmp_path / "unpacked"
     folder.mkdir()
     write_session(saved(config), path, files_to_copy(config))
 
-    def stop(_fraction: float) -> None:
+    def stop(_fraction):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -148,7 +146,7 @@ def test_a_disk_that_takes_no_more_is_a_sentence_and_leaves_an_older_session_as_
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.rnnviz", "here"]
 
 
-def test_a_custom_cell_is_stored_without_its_code(tmp_path: Path, config: Config) -> None:
+def test_a_custom_cell_is_stored_without_its_code(tmp_path, config):
     file = tmp_path / "mgu.py"
     file.write_text("raise AssertionError", encoding="utf-8")
     network = replace(config.network, cell=str(file), custom=EXAMPLES["mgu"])

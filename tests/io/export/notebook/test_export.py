@@ -5,7 +5,6 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -31,7 +30,7 @@ CELLS = ["rnn_relu", "rnn_tanh", "lstm", "gru"]
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("cell", "layout"), [*zip(CELLS, ("NTC", "TNC") * 2, strict=True)])
-def test_a_notebook_computes_the_results_of_the_oracle(tmp_path: Path, cell: str, layout: str) -> None:
+def test_a_notebook_computes_the_results_of_the_oracle(tmp_path, cell, layout):
     for dtype, layers, bidirectional in (("float32", 1, False), ("float64", 3, True)):
         result = make_result(cell=cell, layout=layout, dtype=dtype, num_layers=layers, bidirectional=bidirectional)
         count = write_notebook(result, tmp_path / "run.ipynb")
@@ -61,7 +60,7 @@ def test_a_notebook_computes_the_results_of_the_oracle(tmp_path: Path, cell: str
     ],
     ids=str,
 )
-def test_a_notebook_of_another_cell_or_a_reversed_network(tmp_path: Path, network: dict[str, object]) -> None:
+def test_a_notebook_of_another_cell_or_a_reversed_network(tmp_path, network):
     both = {} if "reverse" in network else {"bidirectional": True}
     result = make_result(**network, **both, dtype="float64", num_layers=2)
     manual, layout = result["manual"], result.config.network.layout
@@ -73,7 +72,7 @@ def test_a_notebook_of_another_cell_or_a_reversed_network(tmp_path: Path, networ
     np.testing.assert_array_equal(names["state"][0], result["gluon"].state_h, strict=True)
 
 
-def test_unrolled_steps_equal_the_loop(tmp_path: Path) -> None:
+def test_unrolled_steps_equal_the_loop(tmp_path):
     for timesteps in (1, 2, 5):
         result = make_result(cell="lstm", timesteps=timesteps, bidirectional=True)
         write_notebook(result, tmp_path / "run.ipynb")
@@ -87,7 +86,7 @@ def test_unrolled_steps_equal_the_loop(tmp_path: Path) -> None:
             np.testing.assert_allclose(names["h"], expected, rtol=0, atol=1e-6)
 
 
-def test_the_inputs_equal_those_of_the_run_to_the_last_bit(tmp_path: Path) -> None:
+def test_the_inputs_equal_those_of_the_run_to_the_last_bit(tmp_path):
     result = make_result(cell="lstm", num_layers=2, bidirectional=True, hidden_size=12)
     write_notebook(result, tmp_path / "run.ipynb")
     names, _ = run(code_of(tmp_path / "run.ipynb"))
@@ -102,7 +101,7 @@ def test_the_inputs_equal_those_of_the_run_to_the_last_bit(tmp_path: Path) -> No
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
-def test_a_notebook_fails_when_any_one_parameter_is_another(tmp_path: Path, cell: str) -> None:
+def test_a_notebook_fails_when_any_one_parameter_is_another(tmp_path, cell):
     result = make_result(cell=cell, num_layers=2, bidirectional=True)
     write_notebook(result, tmp_path / "run.ipynb")
     cells = code_of(tmp_path / "run.ipynb")
@@ -114,7 +113,7 @@ def test_a_notebook_fails_when_any_one_parameter_is_another(tmp_path: Path, cell
             run(perturbed)
 
 
-def test_a_notebook_fails_in_the_lane_whose_recorded_number_is_another(tmp_path: Path) -> None:
+def test_a_notebook_fails_in_the_lane_whose_recorded_number_is_another(tmp_path):
     write_notebook(make_result(cell="gru", num_layers=2, bidirectional=True), tmp_path / "run.ipynb")
     cells = code_of(tmp_path / "run.ipynb")
     place = index_of(cells, "recorded_r0 = ")
@@ -125,9 +124,7 @@ def test_a_notebook_fails_in_the_lane_whose_recorded_number_is_another(tmp_path:
         run(cells[: place + 1])
 
 
-def test_a_run_too_large_for_a_notebook_is_refused_and_a_file_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_too_large_for_a_notebook_is_refused_and_a_file_stays(tmp_path, monkeypatch):
     path = tmp_path / "run.ipynb"
     path.write_text("kept", encoding="utf-8")
     monkeypatch.setattr("rnnviz.io.export.notebook._MOST_BYTES", 1 << 20)
@@ -147,7 +144,7 @@ LENGTHS = (2, 5, 1)
         *(("gru", "bidirectional", "TNC"), ("gru", "forward", "NTC"), ("projection", "bidirectional", "TNC")),
     ],
 )
-def test_a_notebook_skips_padding(tmp_path: Path, cell: str, way: str, layout: str) -> None:
+def test_a_notebook_skips_padding(tmp_path, cell, way, layout):
     network = {"cell": "lstm", "projection_size": 3} if cell == "projection" else {"cell": cell}
     network |= {"layout": layout, "num_layers": 2, "dtype": "float64"}
     result = make_result(**network, batch_size=3, lengths=LENGTHS, **({way: True} if way != "forward" else {}))
@@ -175,7 +172,7 @@ def test_a_notebook_skips_padding(tmp_path: Path, cell: str, way: str, layout: s
     ],
     ids=str,
 )
-def test_a_notebook_computes_the_backward_pass(tmp_path: Path, network, lengths, backward) -> None:
+def test_a_notebook_computes_the_backward_pass(tmp_path, network, lengths, backward):
     tables = {
         "network": {"input_size": 3, "hidden_size": 4, "dtype": "float64", **network},
         "sequence": {"timesteps": 6, "batch_size": 2, **({"lengths": lengths} if lengths else {})},
@@ -198,7 +195,7 @@ def test_a_notebook_computes_the_backward_pass(tmp_path: Path, network, lengths,
         np.testing.assert_allclose(found, trace[f"grad.parameters.l0_{name}"], atol=1e-12)
 
 
-def test_gradients_are_compared_with_an_engine_that_has_all_of_them(tmp_path: Path) -> None:
+def test_gradients_are_compared_with_an_engine_that_has_all_of_them(tmp_path):
     result = make_result(gradients=("gluon", "manual"))
     lacking = {name: None for name in result["gluon"] if name.startswith("grad.") and "parameters" not in name}
     partial = result["gluon"].with_arrays(lacking)
@@ -236,7 +233,7 @@ RUNS = {
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_expected_values_are_those_of_an_engine_that_is_not_wrong(name: str, tmp_path: Path) -> None:
+def test_expected_values_are_those_of_an_engine_that_is_not_wrong(name, tmp_path):
     made, (engine, insists, insists_on_gluon, why) = RUNS[name]
     result = with_judgment(make_result(**made))
     if name == "recording":
@@ -256,9 +253,7 @@ def test_expected_values_are_those_of_an_engine_that_is_not_wrong(name: str, tmp
     ("dtype", "asked", "taken"),
     [("float32", {"rtol": 0.0, "atol": 0.0}, (1.3e-6, 1e-5)), ("float64", {"atol": 0.5}, (1e-7, 0.5))],
 )
-def test_the_tolerance_is_the_runs_but_no_stricter_than_the_dtypes(
-    dtype: str, asked: dict[str, float], taken: tuple[float, float]
-) -> None:
+def test_the_tolerance_is_the_runs_but_no_stricter_than_the_dtypes(dtype, asked, taken):
     result = make_result(dtype=dtype, compare_with=asked)
     assert tolerances(result, result.reference) == taken
     coarse = replace(result.reference, precision="float16")
@@ -274,7 +269,7 @@ def assigned(array: FloatArray) -> tuple[FloatArray, str]:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @given(st.data())
-def test_any_floats_are_restored(dtype: type, data: st.DataObject) -> None:
+def test_any_floats_are_restored(dtype, data):
     shape = data.draw(arrays.array_shapes(max_dims=3))
     array = data.draw(arrays.arrays(dtype, shape))
     again, _ = assigned(array)
@@ -283,7 +278,7 @@ def test_any_floats_are_restored(dtype: type, data: st.DataObject) -> None:
     np.testing.assert_array_equal(np.signbit(again)[known], np.signbit(array)[known])
 
 
-def test_small_arrays_are_written_out_large_ones_packed_and_zeros_named() -> None:
+def test_small_arrays_are_written_out_large_ones_packed_and_zeros_named():
     numbers = np.random.default_rng(5).uniform(0.1, 1.0, WRITTEN_OUT + 1)
     written, packed = assignment("it", numbers[:-1]), assignment("it", numbers)
     assert written.startswith("it = np.array([")

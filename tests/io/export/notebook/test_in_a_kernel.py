@@ -1,7 +1,5 @@
 """Notebooks run as their readers run them: by a kernel, with the real Gluon."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import nbformat
@@ -26,7 +24,7 @@ class Kernel(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def kernel() -> Iterator[Kernel]:
+def kernel():
     """One kernel for all: most of the time would else go into starting them."""
     manager, client = start_new_kernel(startup_timeout=60)
     yield Kernel(manager, client)
@@ -49,7 +47,7 @@ def execute(notebook: Any, kernel: Kernel) -> str:
     ("cell", "bidirectional", "layers"),
     [("rnn_relu", False, 2), ("lstm", True, 2), ("gru", True, 1)],
 )
-def test_a_notebook_runs_clean(tmp_path: Path, kernel: Kernel, cell: str, bidirectional: bool, layers: int) -> None:
+def test_a_notebook_runs_clean(tmp_path, kernel, cell, bidirectional, layers):
     path = tmp_path / "run.ipynb"
     write_notebook(make_result(cell=cell, bidirectional=bidirectional, num_layers=layers), path)
     printed = execute(read(path), kernel)

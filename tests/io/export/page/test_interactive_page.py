@@ -4,7 +4,6 @@ import json
 import re
 from base64 import b64decode
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,7 +33,7 @@ def unpacked(packed: dict) -> np.ndarray:
     return np.frombuffer(b64decode(packed["data"]), kind).reshape(packed["shape"])
 
 
-def test_a_page_has_the_run_and_may_load_nothing() -> None:
+def test_a_page_has_the_run_and_may_load_nothing():
     result = make_result(
         cell="lstm",
         num_layers=2,
@@ -59,7 +58,7 @@ def test_a_page_has_the_run_and_may_load_nothing() -> None:
     assert data_of(page_html(result, WHEN, Location(timestep=2)))["start"] == [0, 0, 2, 0, 0]
 
 
-def test_a_page_has_what_the_terms_of_gradients_need() -> None:
+def test_a_page_has_what_the_terms_of_gradients_need():
     made = {"cell": "lstm", "projection_size": 2, "activations": ["hard_sigmoid", "tanh", "tanh"], "num_layers": 2}
     result = make_result(gradients=("gluon",), lengths=[5, 3], **made)
     data = data_of(page_html(result, WHEN))
@@ -80,7 +79,7 @@ def test_a_page_has_what_the_terms_of_gradients_need() -> None:
     assert data_of(page_html(make_result(), WHEN))["backward"] is None
 
 
-def test_a_page_has_the_values_of_the_units_behind_a_projection() -> None:
+def test_a_page_has_the_values_of_the_units_behind_a_projection():
     result = make_result(cell="lstm", projection_size=2, num_layers=2, bidirectional=True)
     data = data_of(page_html(result, WHEN))
     cell, where = data["cell"], Location(1, 1, 2, 1, 1)
@@ -92,14 +91,14 @@ def test_a_page_has_the_values_of_the_units_behind_a_projection() -> None:
     assert data_of(page_html(make_result(cell="gru"), WHEN))["cell"]["behind"] == []
 
 
-def test_a_page_names_the_likely_cause_of_an_engine() -> None:
+def test_a_page_names_the_likely_cause_of_an_engine():
     engine = "bug:no-h2h-bias"
     result = with_judgment(make_result(("manual", engine)), diagnoses={engine: (("no-h2h-bias",),)})
     causes = [own["cause"] for own in data_of(page_html(result, WHEN))["engines"]]
     assert causes == ["", KNOWN_BUGS["no-h2h-bias"].cause]
 
 
-def test_texts_of_a_run_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_texts_of_a_run_are_escaped(monkeypatch):
     result = make_result(("manual", "gluon"))
     monkeypatch.setattr(interactive_page, "distinct_names", lambda names: dict.fromkeys(names, "</script><b>"))
     page = page_html(result, WHEN)
@@ -107,9 +106,7 @@ def test_texts_of_a_run_are_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
     assert data_of(page)["engines"][0]["title"] == "</script><b>"
 
 
-def test_a_large_run_leaves_samples_out_and_says_so_or_is_refused(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_large_run_leaves_samples_out_and_says_so_or_is_refused(monkeypatch, tmp_path):
     result = make_result(batch_size=6, edits={"manual": setting((0, 0, 3, 4, 2), 9.0)})
     monkeypatch.setattr(interactive_page, "_REST", 0)
     sizes = []
@@ -128,7 +125,7 @@ def test_a_large_run_leaves_samples_out_and_says_so_or_is_refused(
 
 
 @pytest.mark.parametrize("name", THEMES)
-def test_the_colors_are_those_of_the_window(name: str) -> None:
+def test_the_colors_are_those_of_the_window(name):
     style = resource_path("page", "page.css").read_text(encoding="utf-8")
     blocks = {"light": style.split("}")[0], "dark": style.split('[data-theme="dark"] {')[1].split("}")[0]}
     for role, color in re.findall(r"--([\w-]+): ([^;]+);", blocks[name]):

@@ -37,7 +37,7 @@ from tests.explain.test_backward import case_of
 from tests.factories import make_result, result_of, with_judgment
 from tests.needs import needs
 from tests.profiles import nightly_except
-from tests.shared_worker import Run, run_shared
+from tests.shared_worker import run_shared
 
 __all__ = ["run_shared"]
 
@@ -54,14 +54,14 @@ def asked(function: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+def page(tmp_path_factory):
     with browser(tmp_path_factory.mktemp("profile")) as opened:
         yield opened
 
 
 @pytest.fixture
-def open_page(page: Browser, tmp_path: Path):
-    def open_result(result: RunResult, start: Location | None = None) -> Path:
+def open_page(page, tmp_path):
+    def open_result(result, start=None):
         path = tmp_path / "page.html"
         assert write_page(result, path, start) <= 5_000_000
         page.open(path)
@@ -172,9 +172,7 @@ def drawn_places(result: RunResult, samples: range, count: int) -> Iterator[Loca
 
 
 @pytest.mark.parametrize("name", nightly_except(LESSONS, "05-lstm"))
-def test_the_page_of_a_lesson_has_the_numbers_of_the_window(
-    name: str, page: Browser, open_page: Any, run_shared: Run
-) -> None:
+def test_the_page_of_a_lesson_has_the_numbers_of_the_window(name, page, open_page, run_shared):
     step = read_lesson(LESSONS[name]).steps[-1]
     result = run_shared(step.config)
     path = open_page(result, step.location(Location()))
@@ -212,7 +210,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", nightly_except(NETWORKS, "peephole", "reverse"))
-def test_the_arithmetic_of_every_cell(name: str, page: Browser, open_page: Any) -> None:
+def test_the_arithmetic_of_every_cell(name, page, open_page):
     network = {"num_layers": 2, "bidirectional": True, **NETWORKS[name]}
     result = make_result(("manual", "bug:no-h2h-bias"), lengths=[5, 3], **network)
     open_page(result)
@@ -278,7 +276,7 @@ LOSSES: dict[str, dict[str, Any]] = {
         *(("lstm", "every"), ("gru", "truncated"), ("lstm", "one value")),
     ),
 )
-def test_the_terms_of_every_gradient(name: str, loss: str, page: Browser, open_page: Any) -> None:
+def test_the_terms_of_every_gradient(name, loss, page, open_page):
     inputs, trace, gradients = case_of(bidirectional=True, **LOSSES[loss], **CELLS[name])
     alone = {key: array for key, array in trace.items() if not key.startswith("grad.")}
     # Another engine gives fewer gradients, so that the others are carried from later steps.
@@ -304,7 +302,7 @@ def drawn_numbers() -> list[float]:
     return [*numbers, *(-value for value in numbers[:40])]
 
 
-def test_numbers_are_written_as_in_the_window(page: Browser, open_page: Any) -> None:
+def test_numbers_are_written_as_in_the_window(page, open_page):
     open_page(make_result())
     numbers = drawn_numbers()
     single = [float(np.float32(value)) for value in numbers]
@@ -336,7 +334,7 @@ DISAGREEING = Config.from_mapping(
 
 
 @pytest.fixture(scope="module")
-def disagreeing(run_shared: Run) -> RunResult:
+def disagreeing(run_shared):
     return run_shared(DISAGREEING)
 
 
@@ -347,7 +345,7 @@ def mismatches(reference: np.ndarray, candidate: np.ndarray, rtol: float, atol: 
 AT = "return [state.at.layer, state.at.direction, state.at.time, state.at.sample, state.at.unit];"
 
 
-def test_keys_reach_everything(page: Browser, open_page: Any, disagreeing: RunResult) -> None:
+def test_keys_reach_everything(page, open_page, disagreeing):
     result = disagreeing
     open_page(result)
     first = result.comparison("bug:gates-i-f-o-g").first_mismatch
@@ -388,7 +386,7 @@ def test_keys_reach_everything(page: Browser, open_page: Any, disagreeing: RunRe
     assert page.messages() == []
 
 
-def test_playback_moves_in_the_order_of_computation_and_ends(page: Browser, open_page: Any) -> None:
+def test_playback_moves_in_the_order_of_computation_and_ends(page, open_page):
     result = make_result(("manual", "gluon"), bidirectional=True, timesteps=4)
     open_page(result, Location(direction=1, timestep=2))
     script = """const done = []; const before = select; setFactor(16);
@@ -399,7 +397,7 @@ def test_playback_moves_in_the_order_of_computation_and_ends(page: Browser, open
     assert sorted(times, reverse=True) == times
 
 
-def test_a_click_selects_and_the_wheel_zooms_at_the_pointer(page: Browser, open_page: Any) -> None:
+def test_a_click_selects_and_the_wheel_zooms_at_the_pointer(page, open_page):
     open_page(make_result(("manual", "gluon"), cell="lstm", timesteps=40))
     place = page.run(
         """const box = canvas.getBoundingClientRect(); const lane = layout.lanes[0];
@@ -416,7 +414,7 @@ def test_a_click_selects_and_the_wheel_zooms_at_the_pointer(page: Browser, open_
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_texts_are_readable_in_either_theme(dark: bool, page: Browser, open_page: Any, disagreeing: RunResult) -> None:
+def test_texts_are_readable_in_either_theme(dark, page, open_page, disagreeing):
     page.show_as(1280, dark=dark)
     open_page(disagreeing)
     page.show_as(1280, dark=dark)
@@ -438,7 +436,7 @@ SCALES = {
 
 
 @pytest.mark.parametrize("dark", [False, True])
-def test_a_value_has_the_color_of_the_window(dark: bool, page: Browser, open_page: Any) -> None:
+def test_a_value_has_the_color_of_the_window(dark, page, open_page):
     page.show_as(1280, dark=dark)
     open_page(make_result())
     page.run("setTheme(arguments[0]);", dark)
@@ -453,7 +451,7 @@ def test_a_value_has_the_color_of_the_window(dark: bool, page: Browser, open_pag
         assert np.abs(np.array(places) - expected[scale.indices(values)]).max() <= 3
 
 
-def test_screen_readers_hear_the_selected_value(page: Browser, open_page: Any, disagreeing: RunResult) -> None:
+def test_screen_readers_hear_the_selected_value(page, open_page, disagreeing):
     open_page(disagreeing)
     unnamed = page.run(
         """return [...document.querySelectorAll("button, select, input, section, table, [role]")]
@@ -475,7 +473,7 @@ def test_screen_readers_hear_the_selected_value(page: Browser, open_page: Any, d
     assert page.run("byId('play').focus(); return getComputedStyle(byId('play')).outlineStyle;") != "none"
 
 
-def test_names_of_time_steps_and_padding_are_shown(page: Browser, open_page: Any, run_shared: Run) -> None:
+def test_names_of_time_steps_and_padding_are_shown(page, open_page, run_shared):
     lesson = read_lesson(LESSONS["11-padding"]).steps[-1]
     result = run_shared(lesson.config)
     open_page(result, Location())
@@ -486,7 +484,7 @@ def test_names_of_time_steps_and_padding_are_shown(page: Browser, open_page: Any
     assert "padding" in page.run("return byId('legend').textContent;")
 
 
-def test_missing_values_of_a_recording_have_no_arithmetic(page: Browser, open_page: Any) -> None:
+def test_missing_values_of_a_recording_have_no_arithmetic(page, open_page):
     result = with_judgment(make_result(("manual", "gluon"), num_layers=2, timesteps=4))
     trace = replace(result["gluon"], missing=frozenset({"h"}))
     open_page(replace(result, traces={"manual": result["manual"], "gluon": trace}))

@@ -4,7 +4,6 @@ import re
 from base64 import b64decode
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,7 +44,7 @@ RESULTS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", RESULTS)
-def test_a_report_is_valid_and_needs_no_script_and_no_network(kind: str) -> None:
+def test_a_report_is_valid_and_needs_no_script_and_no_network(kind):
     text = report_html(RESULTS[kind](), [ReportPicture("caption", "description", 10, b"png", b"dark")], WHEN)
     document = parsed(text)
     assert text.startswith("<!DOCTYPE html>")
@@ -79,7 +78,7 @@ def hostile_result() -> RunResult:
     )
 
 
-def test_content_of_files_is_text_and_nothing_else(tmp_path: Path) -> None:
+def test_content_of_files_is_text_and_nothing_else(tmp_path):
     result = hostile_result()
     picture = ReportPicture(HOSTILE, HOSTILE, 10, b"png")
     write_report(result, tmp_path / "report.html", [picture])
@@ -94,7 +93,7 @@ def test_content_of_files_is_text_and_nothing_else(tmp_path: Path) -> None:
     assert HOSTILE.replace('"', '\\"') in text_of(section(document, "config"))
 
 
-def test_a_known_issue_is_in_the_verdict_and_beside_its_failed_check() -> None:
+def test_a_known_issue_is_in_the_verdict_and_beside_its_failed_check():
     result = with_judgment(make_result(lengths=(5, 2)))
     check = Check("same out", "gluon", False, "3 values differ", known_issue="a bug of the library")
     document = parsed(report_html(replace(result, checks=(*result.checks, check)), [], WHEN))
@@ -107,7 +106,7 @@ def test_a_known_issue_is_in_the_verdict_and_beside_its_failed_check() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", RESULTS)
-def test_the_verdict_and_the_figures_are_those_of_the_comparison(kind: str) -> None:
+def test_the_verdict_and_the_figures_are_those_of_the_comparison(kind):
     result = RESULTS[kind]()
     document = parsed(report_html(result, [], WHEN))
     verdict = text_of(section(document, "verdict"))
@@ -133,7 +132,7 @@ def test_the_verdict_and_the_figures_are_those_of_the_comparison(kind: str) -> N
     assert ("NaN or infinite in the candidate" in figures) == (kind == "not a number")
 
 
-def test_errors_over_time_are_drawn_for_each_candidate_with_the_worst_lane_apart() -> None:
+def test_errors_over_time_are_drawn_for_each_candidate_with_the_worst_lane_apart():
     result = make_result(
         ("gluon", "manual", "onnx"),
         edits={"manual": setting((1, 0, 2, 0, 3), np.inf), "onnx": setting((0, 0, 1, 0, 0), np.nan)},
@@ -151,7 +150,7 @@ def test_errors_over_time_are_drawn_for_each_candidate_with_the_worst_lane_apart
         assert {text_of(label) for label in chart.iter(f"{SVG}text")} >= {"0", "1", "infinity"}
 
 
-def test_a_chart_of_a_long_run_has_every_peak_and_few_points() -> None:
+def test_a_chart_of_a_long_run_has_every_peak_and_few_points():
     result = make_result(timesteps=20_000, hidden_size=2, edits={"manual": setting((0, 0, 12_345, 0, 0), 9.0)})
     chart = error_chart(result, result.comparisons[0])
     points = [tuple(map(float, point.split(","))) for point in re.split("[ML]", chart["worst"])[1:]]
@@ -163,13 +162,13 @@ def test_a_chart_of_a_long_run_has_every_peak_and_few_points() -> None:
 
 
 @pytest.mark.parametrize("outdated", [False, True])
-def test_a_report_of_earlier_settings_says_so_in_title_and_text(outdated: bool) -> None:
+def test_a_report_of_earlier_settings_says_so_in_title_and_text(outdated):
     document = parsed(report_html(make_result(), [], WHEN, outdated=outdated))
     assert ("out of date" in text_of(next(document.iter("title")))) is outdated
     assert ("Out of date" in text_of(next(document.iter("header")))) is outdated
 
 
-def test_pictures_are_in_the_file(tmp_path: Path) -> None:
+def test_pictures_are_in_the_file(tmp_path):
     png, dark = bytes(range(256)), bytes(range(255, -1, -1))
     size = write_report(make_result(), tmp_path / "report.html", [ReportPicture("a", "b", 12, png, dark)])
     assert (tmp_path / "report.html").stat().st_size == size
@@ -198,7 +197,7 @@ def value(number: Figure | None) -> float:
 
 
 @pytest.mark.parametrize(("cell", "gates"), [("rnn_relu", 1), ("rnn_tanh", 1), ("lstm", 4), ("gru", 3)])
-def test_every_term_of_every_gate_is_there_with_the_networks_own_weights(cell: str, gates: int) -> None:
+def test_every_term_of_every_gate_is_there_with_the_networks_own_weights(cell, gates):
     view, result = view_of(cell)
     inputs, size, unit = result.inputs, 4, WHERE[4]
     assert len(view["gates"]) == gates
@@ -216,7 +215,7 @@ def test_every_term_of_every_gate_is_there_with_the_networks_own_weights(cell: s
         assert biases == [float(inputs.parameters[f"r1_{side}_bias"][row]) for side in ("i2h", "h2h")]
 
 
-def test_a_value_changed_in_one_place_is_found_there_and_nowhere_else() -> None:
+def test_a_value_changed_in_one_place_is_found_there_and_nowhere_else():
     view, result = view_of("gru")
     assert view["place"] == "layer 1, backward, t = 3, sample 1, unit 2"
     assert view["engines"] == ["gluon", "manual"]
@@ -229,10 +228,10 @@ def test_a_value_changed_in_one_place_is_found_there_and_nowhere_else() -> None:
     assert any(sentence.startswith("manual is wrong here") for sentence in view["sentences"])
 
 
-def test_the_row_of_the_divergence_is_marked() -> None:
+def test_the_row_of_the_divergence_is_marked():
     signs = np.sign(make_result(hidden_size=12).inputs.parameters["l0_h2h_weight"][0])
 
-    def edit(trace: Trace) -> None:
+    def edit(trace):
         # Each is within the tolerance, and together they bring the sum that reads them outside.
         trace.hidden[0, 0, 1, 0] += 0.09 * signs
         trace.hidden[0, 0, 2, 0, 0] += 0.5
@@ -246,8 +245,8 @@ def test_the_row_of_the_divergence_is_marked() -> None:
     assert [text_of(row[0]) for row in marked] == ["u + v ◀ first divergence"]
 
 
-def test_an_engine_that_is_wrong_within_the_tolerance_is_shown_at_its_first_wrong_step() -> None:
-    def little(trace: Trace) -> None:
+def test_an_engine_that_is_wrong_within_the_tolerance_is_shown_at_its_first_wrong_step():
+    def little(trace):
         trace.hidden[0, 0, 2, 1, 3] += 0.01
 
     result = with_judgment(make_result(edits={"manual": little}, compare_with={"atol": 0.1}))
@@ -260,8 +259,8 @@ def test_an_engine_that_is_wrong_within_the_tolerance_is_shown_at_its_first_wron
     )
 
 
-def test_many_terms_are_collapsed_and_few_are_not() -> None:
-    def edit(trace: Trace) -> None:
+def test_many_terms_are_collapsed_and_few_are_not():
+    def edit(trace):
         trace.hidden[0, 0, 1, 0, 3] = 9.0
 
     for size, is_open in ((4, True), (50, False)):

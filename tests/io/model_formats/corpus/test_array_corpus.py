@@ -1,6 +1,6 @@
 """NumPy and safetensors files as users save them: each network computes what the module does, or has the reason."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,13 @@ def by_name(separator: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("separator", nightly_except("./_", "/", "_"))
-def test_names_in_an_npz_with_every_separator(tmp_path: Path, separator: str) -> None:
+def test_names_in_an_npz_with_every_separator(tmp_path, separator):
     np.savez(tmp_path / "w.npz", **named(separator))
     check(tmp_path / "w.npz", by_name(separator))
 
 
 @pytest.mark.parametrize("kind", [">f4", "<f4", "f8"])
-def test_types_of_an_npz(tmp_path: Path, kind: str) -> None:
+def test_types_of_an_npz(tmp_path, kind):
     made = seeded(torch.nn.GRU(3, 4, 2)).to(torch.float64 if kind == "f8" else torch.float32)
     np.savez_compressed(tmp_path / "w.npz", **{name: array.astype(kind) for name, array in arrays(made).items()})
     check(tmp_path / "w.npz", {"gru": made})
@@ -68,9 +68,7 @@ TORCH_TYPES = ("float8_e4m3fn", "float8_e5m2", "int8", "uint8", "uint16", "bool"
     ("save", "kind", "word"),
     [(as_npz, *row) for row in NUMPY_TYPES.items()] + [(as_safetensors, kind, kind) for kind in TORCH_TYPES],
 )
-def test_arrays_of_other_types_have_the_reason(
-    tmp_path: Path, save: Callable[..., Path], kind: str, word: str, whole: bool
-) -> None:
+def test_arrays_of_other_types_have_the_reason(tmp_path, save, kind, word, whole):
     state: dict[str, Any] = arrays(MODULES["gru"], "a.")
     for name, array in state.items():
         if whole or "weight_hh_l0" in name:
@@ -78,12 +76,12 @@ def test_arrays_of_other_types_have_the_reason(
     check(save(state, tmp_path), {"a": word})
 
 
-def test_a_pickled_state_dict_in_an_npz_is_refused(tmp_path: Path) -> None:
+def test_a_pickled_state_dict_in_an_npz_is_refused(tmp_path):
     np.savez(tmp_path / "w.npz", model=np.array(arrays(MODULES["gru"]), dtype=object))
     check(tmp_path / "w.npz", "never unpickled")
 
 
-def test_arrays_without_names_are_listed(tmp_path: Path) -> None:
+def test_arrays_without_names_are_listed(tmp_path):
     np.savez(tmp_path / "w.npz", *arrays(MODULES["gru"]).values())
     assert entries_of(tmp_path / "w.npz") == ()
     assert list(arrays_of(tmp_path / "w.npz"))[:2] == ["arr_0", "arr_1"]
@@ -93,7 +91,7 @@ def test_arrays_without_names_are_listed(tmp_path: Path) -> None:
     ("name", "shape"),
     [("h0", (4, 1, 4)), ("init_hidden", (4,)), ("hidden_init", (4, 4)), ("initial_state", (4, 1, 4)), ("c_0", (4,))],
 )
-def test_a_learned_initial_state_is_an_assumption(tmp_path: Path, name: str, shape: tuple[int, ...]) -> None:
+def test_a_learned_initial_state_is_an_assumption(tmp_path, name, shape):
     made = MODULES["lstm"]
     for prefix in ("net.", "net.lstm."):
         np.savez(tmp_path / "w.npz", **arrays(made, "net.lstm."), **{prefix + name: np.ones(shape)})
@@ -102,25 +100,25 @@ def test_a_learned_initial_state_is_an_assumption(tmp_path: Path, name: str, sha
         assert f'"{prefix}{name}"' in " ".join(entry.assumptions)
 
 
-def test_safetensors_of_many_networks(tmp_path: Path) -> None:
+def test_safetensors_of_many_networks(tmp_path):
     state = {f"net.{name}.{key}": v for name, made in MODULES.items() for key, v in made.state_dict().items()}
     state |= {"empty": torch.zeros(0, 3), "steps": torch.tensor(3), "u": torch.ones(2, dtype=torch.uint16)}
     check(as_safetensors(state, tmp_path, metadata={"format": "pt"}), by_name("."))
 
 
 @pytest.mark.parametrize("kind", ["bfloat16", "float16", "float64"])
-def test_types_of_safetensors(tmp_path: Path, kind: str) -> None:
+def test_types_of_safetensors(tmp_path, kind):
     made = seeded(torch.nn.LSTM(3, 4, 2)).to(getattr(torch, kind))
     path = as_safetensors(made.state_dict(), tmp_path)
     check(path, {"lstm": made.double() if kind == "float64" else made.float()})
 
 
-def test_a_network_without_units_has_the_reason(tmp_path: Path) -> None:
+def test_a_network_without_units_has_the_reason(tmp_path):
     state = {"a.weight_ih_l0": torch.zeros(0, 3), "a.weight_hh_l0": torch.zeros(0, 0)}
     check(as_safetensors(state, tmp_path), {"a": "at least 1"})
 
 
-def test_a_json_file_that_is_not_an_index_is_refused(tmp_path: Path) -> None:
+def test_a_json_file_that_is_not_an_index_is_refused(tmp_path):
     path = tmp_path / "model.safetensors.index.json"
     for content in ("{", "[]", '{"weight_map": {"a": 1}}', "[" * 100_000):
         path.write_text(content)

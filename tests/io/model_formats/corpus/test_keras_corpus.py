@@ -155,21 +155,21 @@ def dropped_always(x: Any) -> Any:
 
 
 @keras.saving.register_keras_serializable("corpus")
-class Doubled(L.LSTM):  # type: ignore[misc]
+class Doubled(L.LSTM):
     """A layer of a class that is not Keras'."""
 
 
 @keras.saving.register_keras_serializable("corpus", "LSTM")
-class OwnLSTM(L.LSTM):  # type: ignore[misc]
+class OwnLSTM(L.LSTM):
     """Another one, under the name of a class of Keras."""
 
 
-class Unregistered(L.GRU):  # type: ignore[misc]
+class Unregistered(L.GRU):
     """A layer of a class that is known to no registry."""
 
 
 @keras.saving.register_keras_serializable("corpus")
-class OwnCell(L.GRUCell):  # type: ignore[misc]
+class OwnCell(L.GRUCell):
     """A cell of this class."""
 
 
@@ -230,7 +230,7 @@ CASES: dict[str, Case] = {
     "stack of two activations": apart(lambda: sequential(lstm("a"), lstm("b", activation="elu"))),
     "linear": Case(lambda: sequential(rnn(activation=None)), {"a": "rnn_tanh"}),
     **{
-        name: Case(lambda name=name: sequential(rnn(activation=name)), {"a": "rnn_tanh"})  # type: ignore[misc]
+        name: Case(lambda name=name: sequential(rnn(activation=name)), {"a": "rnn_tanh"})
         for name in (
             *("sigmoid", "elu", "selu", "softsign", "softplus", "gelu", "swish", "silu", "exponential", "hard_tanh"),
             *("hard_sigmoid", "leaky_relu", "celu"),
@@ -521,7 +521,7 @@ QUICK = (
 
 
 @pytest.mark.parametrize("name", nightly_except(CASES, *QUICK))
-def test_each_network_equals_keras_or_has_the_reason_why_it_is_not_read(name: str, tmp_path: Path) -> None:
+def test_each_network_equals_keras_or_has_the_reason_why_it_is_not_read(name, tmp_path):
     case = CASES[name]
     model = with_random_weights(case.build())
     computed = {running: computed_by(model, running) for running in case.runs}
@@ -581,12 +581,12 @@ def with_config(path: Path, change: Callable[[Any], None]) -> Path:
         "states of an lstm",
     ),
 )
-def test_the_config_of_keras_2_is_read_as_that_of_keras_3(name: str, tmp_path: Path) -> None:
+def test_the_config_of_keras_2_is_read_as_that_of_keras_3(name, tmp_path):
     model = with_random_weights(CASES[name].build())
     path = saved(model, tmp_path / "m.h5")
     before = entries_of(path)
 
-    def change(config: Any) -> None:
+    def change(config):
         for layer in config["config"]["layers"]:
             layer["inbound_nodes"] = [in_the_form_of_keras_2(node) for node in layer["inbound_nodes"]]
 
@@ -609,13 +609,13 @@ def of_cudnn(config: Any) -> None:
 
 
 @pytest.mark.parametrize(("change", "keyword"), [(of_keras_1, "Keras 1"), (of_cudnn, "CuDNNLSTM")])
-def test_layers_of_older_versions_are_refused(change: Callable[[Any], None], keyword: str, tmp_path: Path) -> None:
+def test_layers_of_older_versions_are_refused(change, keyword, tmp_path):
     entry = entry_of(with_config(saved(sequential(lstm()), tmp_path / "m.h5"), change))
     assert not entry.supported
     assert keyword in entry.reason
 
 
-def test_lengths_compute_masked_samples_as_keras_does(tmp_path: Path) -> None:
+def test_lengths_compute_masked_samples_as_keras_does(tmp_path):
     layer = lstm(return_state=True)
     model = with_random_weights(functional(lambda x: layer(L.Masking()(x))))
     x = np.random.default_rng(4).normal(size=(BATCH, TIMESTEPS, FEATURES)).astype(np.float32)
@@ -632,7 +632,7 @@ def test_lengths_compute_masked_samples_as_keras_does(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", ["keras", "weights.h5"])
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_half_precision_is_widened(dtype: str, ending: str, tmp_path: Path) -> None:
+def test_half_precision_is_widened(dtype, ending, tmp_path):
     model = with_random_weights(sequential(lstm(dtype=dtype, recurrent_initializer="glorot_uniform")))
     path = saved(model, tmp_path / f"m.{ending}")
     expected = [values.astype(np.float32).T for values in map(as_float32, model.get_weights()[:2])]
@@ -659,7 +659,7 @@ def twins() -> Any:
 
 
 @pytest.mark.parametrize("ending", WHOLE)
-def test_layers_of_the_same_names_in_several_models_have_distinct_names(ending: str, tmp_path: Path) -> None:
+def test_layers_of_the_same_names_in_several_models_have_distinct_names(ending, tmp_path):
     model = with_random_weights(twins())
     path = saved(model, tmp_path / f"m.{ending}")
     (x,) = given(model)
@@ -669,7 +669,7 @@ def test_layers_of_the_same_names_in_several_models_have_distinct_names(ending: 
     assert_near(x, expected, 1e-5)
 
 
-class Custom(keras.Model):  # type: ignore[misc]
+class Custom(keras.Model):
     """A model of a custom class, which calls layers that its config does not list."""
 
     def __init__(self) -> None:
@@ -687,7 +687,7 @@ class Custom(keras.Model):  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("ending", nightly_except(["keras", "weights.h5"], "weights.h5"))
-def test_layers_of_a_model_of_an_own_class_are_found_by_their_weights(ending: str, tmp_path: Path) -> None:
+def test_layers_of_a_model_of_an_own_class_are_found_by_their_weights(ending, tmp_path):
     model = Custom()
     (x,) = (np.random.default_rng(2).normal(size=(BATCH, TIMESTEPS, FEATURES)).astype(np.float32),)
     model(x)
@@ -703,7 +703,7 @@ def test_layers_of_a_model_of_an_own_class_are_found_by_their_weights(ending: st
     assert_near(x, expected, 1e-5)
 
 
-def test_an_unpacked_archive_is_read_with_its_config(tmp_path: Path) -> None:
+def test_an_unpacked_archive_is_read_with_its_config(tmp_path):
     model = with_random_weights(CASES["stack of both directions"].build())
     path = saved(model, tmp_path / "m.keras")
     folder = tmp_path / "m"
@@ -713,7 +713,7 @@ def test_an_unpacked_archive_is_read_with_its_config(tmp_path: Path) -> None:
     assert_computes(folder, "a..b", "gru", computed_by(model, "a..b"))
 
 
-def test_a_shard_is_not_a_whole_network(tmp_path: Path) -> None:
+def test_a_shard_is_not_a_whole_network(tmp_path):
     """A shard may end before the bias of a layer."""
     model = with_random_weights(sequential(lstm("a", units=64), lstm("c", units=64)))
     model.save_weights(tmp_path / "m.weights.json", max_shard_size=0.00014)
@@ -727,7 +727,7 @@ def test_a_shard_is_not_a_whole_network(tmp_path: Path) -> None:
         entries_of(tmp_path / "m.weights.json")
 
 
-def test_a_config_alone_holds_no_weights(tmp_path: Path) -> None:
+def test_a_config_alone_holds_no_weights(tmp_path):
     path = tmp_path / "m.json"
     path.write_text(sequential(lstm()).to_json(), encoding="utf-8")
     with pytest.raises(InputError, match="not read"):
@@ -735,7 +735,7 @@ def test_a_config_alone_holds_no_weights(tmp_path: Path) -> None:
 
 
 @keras.saving.register_keras_serializable("corpus")
-class Holder(L.Layer):  # type: ignore[misc]
+class Holder(L.Layer):
     """A layer of a custom class that saves the settings of those that it calls."""
 
     def __init__(self, inner: Any = None, **options: Any) -> None:
@@ -754,7 +754,7 @@ class Holder(L.Layer):  # type: ignore[misc]
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("ending", WHOLE)
-def test_settings_of_a_nested_layer_are_read(ending: str, tmp_path: Path) -> None:
+def test_settings_of_a_nested_layer_are_read(ending, tmp_path):
     made = {"r": rnn("r", activation="relu"), "e": rnn("e", activation="mish"), "b": both(gru("g"), name="b")}
     model = with_random_weights(sequential(*(Holder(layer, name=f"own_{name}") for name, layer in made.items())))
     entries = {entry.name: entry for entry in entries_of(saved(model, tmp_path / f"m.{ending}"))}
@@ -776,7 +776,7 @@ BARE = {
 
 
 @pytest.mark.parametrize("name", nightly_except(BARE, "bidirectional", "stacked cells with names"))
-def test_weights_as_keras_2_saved_them_ask_for_the_cell(name: str, tmp_path: Path) -> None:
+def test_weights_as_keras_2_saved_them_ask_for_the_cell(name, tmp_path):
     from keras.src.legacy.saving import legacy_h5_format
 
     path = tmp_path / "w.h5"
@@ -809,7 +809,7 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
         "states of both directions",
     ),
 )
-def test_a_random_config_is_refused_or_read(name: str, tmp_path: Path) -> None:
+def test_a_random_config_is_refused_or_read(name, tmp_path):
     path, random = saved(CASES[name].build(), tmp_path / "m.keras"), Random(name)
     with zipfile.ZipFile(path) as archive:
         config, weights = archive.read("config.json"), archive.read("model.weights.h5")

@@ -24,7 +24,7 @@ Block = Any
 
 
 @pytest.fixture(scope="module")
-def mx() -> Any:
+def mx():
     from rnnviz.engines.gluon import mx
 
     return mx
@@ -263,7 +263,7 @@ def assert_computes(path: Path, name: str, kind: str, expected: Computed) -> Non
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_each_network_equals_mxnet_or_has_the_reason_why_it_is_not_read(mx: Any, name: str, tmp_path: Path) -> None:
+def test_each_network_equals_mxnet_or_has_the_reason_why_it_is_not_read(mx, name, tmp_path):
     case = CASES[name]
     block = filled(mx, case.build(mx), case.dtype)
     structured, prefixed = tmp_path / "s.params", tmp_path / "p.params"
@@ -322,7 +322,7 @@ SYMBOLIC: dict[str, tuple[Callable[[Any], Any], dict[str, tuple[str | None, int]
 
 
 @pytest.mark.parametrize("name", SYMBOLIC)
-def test_checkpoints_of_symbolic_cells(mx: Any, name: str, tmp_path: Path) -> None:
+def test_checkpoints_of_symbolic_cells(mx, name, tmp_path):
     build, networks = SYMBOLIC[name]
     path, expected = checkpoint(mx, build(mx), tmp_path)
     assert {entry.name: (entry.cell, entry.num_layers) for entry in entries_of(path)} == networks
@@ -335,9 +335,7 @@ def test_checkpoints_of_symbolic_cells(mx: Any, name: str, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("cell", "layers", "both"), [("rnn_relu", 3, True), ("rnn_tanh", 1, False), ("lstm", 3, False), ("gru", 1, True)]
 )
-def test_packed_weights_are_cut_by_the_sizes_in_the_symbol(
-    mx: Any, tmp_path: Path, cell: str, layers: int, both: bool
-) -> None:
+def test_packed_weights_are_cut_by_the_sizes_in_the_symbol(mx, tmp_path, cell, layers, both):
     fused = mx.rnn.FusedRNNCell(HIDDEN, layers, mode=cell, bidirectional=both, prefix="enc_")
     path, expected = checkpoint(mx, fused, tmp_path, packed=True)
     (entry,) = entries_of(path)
@@ -357,9 +355,7 @@ def test_packed_weights_are_cut_by_the_sizes_in_the_symbol(
         (("lstm_state_clip_min", "-1"), "lstm_state_clip_min = -1 in net-symbol.json is not supported"),
     ],
 )
-def test_packed_weights_that_no_symbol_fits_are_refused_with_the_reason(
-    mx: Any, tmp_path: Path, symbol: Any, said: str
-) -> None:
+def test_packed_weights_that_no_symbol_fits_are_refused_with_the_reason(mx, tmp_path, symbol, said):
     path, _ = checkpoint(mx, mx.rnn.FusedRNNCell(HIDDEN, 2, mode="lstm", prefix="enc_"), tmp_path, packed=True)
     file = path.with_name("net-symbol.json")
     if symbol is None:
@@ -376,7 +372,7 @@ def test_packed_weights_that_no_symbol_fits_are_refused_with_the_reason(
     assert said in entry.reason
 
 
-def test_an_exported_block_is_read(mx: Any, tmp_path: Path) -> None:
+def test_an_exported_block_is_read(mx, tmp_path):
     made = filled(mx, fused("LSTM", 2)(mx), "float32")
     made.hybridize()
     expected = computed_by(mx, made, "float32")
@@ -384,7 +380,7 @@ def test_an_exported_block_is_read(mx: Any, tmp_path: Path) -> None:
     assert_computes(tmp_path / "net-0000.params", "*", "lstm", expected)
 
 
-def test_numpy_arrays_and_scalars_are_read_from_their_own_file_version(mx: Any, tmp_path: Path) -> None:
+def test_numpy_arrays_and_scalars_are_read_from_their_own_file_version(mx, tmp_path):
     path = tmp_path / "w.params"
     mx.npx.set_np()
     try:
@@ -397,7 +393,7 @@ def test_numpy_arrays_and_scalars_are_read_from_their_own_file_version(mx: Any, 
 
 
 @pytest.mark.parametrize("version", [0, 1])
-def test_the_older_forms_of_an_array_are_read(mx: Any, tmp_path: Path, version: int) -> None:
+def test_the_older_forms_of_an_array_are_read(mx, tmp_path, version):
     path = tmp_path / "w.params"
     weights = weights_of(network("lstm", 1, False))
     content = struct.pack("<QQQ", 0x112, 0, len(weights))
@@ -419,7 +415,7 @@ def test_the_older_forms_of_an_array_are_read(mx: Any, tmp_path: Path, version: 
 
 
 @pytest.mark.parametrize("kind", ["row_sparse", "csr"])
-def test_a_sparse_array_is_listed_and_the_dense_ones_are_read(mx: Any, tmp_path: Path, kind: str) -> None:
+def test_a_sparse_array_is_listed_and_the_dense_ones_are_read(mx, tmp_path, kind):
     path, weights = tmp_path / "w.params", weights_of(network("gru", 1, False))
     dense = {f"a.{name}": mx.nd.array(array) for name, array in weights.items()}
     kinds = {name: kind if len(array.shape) == 2 else "row_sparse" for name, array in dense.items()}

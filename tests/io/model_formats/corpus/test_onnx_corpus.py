@@ -69,7 +69,7 @@ def one(operator: str, directions: int = 1, states: Mapping[str, Array] | None =
 @pytest.mark.parametrize("directions", [1, 2])
 @pytest.mark.parametrize("operator", OPERATORS)
 @pytest.mark.parametrize("samples", ["each", "alike"])
-def test_constant_initial_states_are_read(operator: str, directions: int, samples: str, tmp_path: Path) -> None:
+def test_constant_initial_states_are_read(operator, directions, samples, tmp_path):
     states = {kind: normal(directions, N, H, seed=7 + k) for k, kind in enumerate(kinds_of(operator))}
     if samples == "alike":
         states = {kind: np.repeat(state[:, :1], N, axis=1) for kind, state in states.items()}
@@ -81,7 +81,7 @@ def test_constant_initial_states_are_read(operator: str, directions: int, sample
 
 @pytest.mark.parametrize("made", ["expand", "where", "double"])
 @pytest.mark.parametrize("operator", ["LSTM", "GRU"])
-def test_a_learned_initial_state_expanded_to_any_batch_is_read(operator: str, made: str, tmp_path: Path) -> None:
+def test_a_learned_initial_state_expanded_to_any_batch_is_read(operator, made, tmp_path):
     graph = Graph()
     x = graph.input("x", "T", "N", FEATURES)
     batch = batch_of(graph, x)
@@ -111,7 +111,7 @@ def test_a_learned_initial_state_expanded_to_any_batch_is_read(operator: str, ma
     assert (entry.initial_state, entry.batch_size, entry.assumptions) == ("stored", None, ())
 
 
-def test_a_state_of_several_samples_that_the_model_spreads_over_any_number_must_be_chosen(tmp_path: Path) -> None:
+def test_a_state_of_several_samples_that_the_model_spreads_over_any_number_must_be_chosen(tmp_path):
     graph = Graph()
     x = graph.input("x", "T", "N", FEATURES)
     sizes = [graph.constant("d", integers(1)), batch_of(graph, x), graph.constant("H", integers(H))]
@@ -124,7 +124,7 @@ def test_a_state_of_several_samples_that_the_model_spreads_over_any_number_must_
 
 
 @pytest.mark.parametrize("made", ["constant", "expand", "of shape", "of the shape of another value", "absent"])
-def test_initial_states_of_zeros_are_zeros(made: str, tmp_path: Path) -> None:
+def test_initial_states_of_zeros_are_zeros(made, tmp_path):
     graph = Graph()
     x = graph.input("x", "T", "N", FEATURES)
     match made:
@@ -153,7 +153,7 @@ def test_initial_states_of_zeros_are_zeros(made: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("declared", [True, False])
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_initial_states_from_the_caller_are_named(operator: str, declared: bool, tmp_path: Path) -> None:
+def test_initial_states_from_the_caller_are_named(operator, declared, tmp_path):
     graph = Graph()
     x = graph.input("x", None, None, FEATURES)
     names = [graph.input(kind, *((1, None, H) if declared else ())) for kind in kinds_of(operator)]
@@ -196,15 +196,13 @@ def gathered_input(graph: Graph, k: int, kind: str) -> str:
 
 @pytest.mark.parametrize("operator", OPERATORS)
 @pytest.mark.parametrize("states", [rows_of_input, split_input, gathered_input])
-def test_layers_that_start_from_the_rows_of_one_input_are_one_network(
-    operator: str, states: Callable[[Graph, int, str], str], tmp_path: Path
-) -> None:
+def test_layers_that_start_from_the_rows_of_one_input_are_one_network(operator, states, tmp_path):
     feed = {kind: normal(3, N, H, seed=40 + k) for k, kind in enumerate(kinds_of(operator))}
     entry = run_graph(stack(operator, states), tmp_path / "m.onnx", "l0..l2", feed)
     assert (entry.num_layers, entry.initial_state) == (3, "input")
 
 
-def test_a_deep_stack_is_one_network_and_a_graph_in_a_circle_is_none(tmp_path: Path) -> None:
+def test_a_deep_stack_is_one_network_and_a_graph_in_a_circle_is_none(tmp_path):
     deep = stack("GRU", lambda _graph, _k, _kind: "", layers=100)
     first, *single = entries_of(deep.save(tmp_path / "m.onnx"))
     assert (first.num_layers, len(single)) == (100, 100)
@@ -215,7 +213,7 @@ def test_a_deep_stack_is_one_network_and_a_graph_in_a_circle_is_none(tmp_path: P
     assert [entry.supported for entry in entries_of(circle.save(tmp_path / "c.onnx"))]
 
 
-def test_layers_in_functions_are_one_network_through_the_calls(tmp_path: Path) -> None:
+def test_layers_in_functions_are_one_network_through_the_calls(tmp_path):
     graph = Graph()
     x = graph.input("x", None, None, FEATURES)
     body = [
@@ -240,7 +238,7 @@ def names_in(graph: Graph, path: Path) -> list[str]:
 
 @pytest.mark.parametrize("reads", ["another sequence", "the encoder's outputs"])
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_an_encoder_and_its_decoder_are_two_networks(operator: str, reads: str, tmp_path: Path) -> None:
+def test_an_encoder_and_its_decoder_are_two_networks(operator, reads, tmp_path):
     graph = Graph()
     x = graph.input("x", None, None, FEATURES)
     y = graph.recurrent(operator, x, "a")
@@ -270,7 +268,7 @@ def test_an_encoder_and_its_decoder_are_two_networks(operator: str, reads: str, 
         ("loop", '"carried"'),
     ],
 )
-def test_a_state_that_is_computed_is_named(through: str, named: str, tmp_path: Path) -> None:
+def test_a_state_that_is_computed_is_named(through, named, tmp_path):
     graph = Graph()
     x = graph.input("x", None, None, FEATURES)
     graph.recurrent("GRU", x, "a")
@@ -302,7 +300,7 @@ def test_a_state_that_is_computed_is_named(through: str, named: str, tmp_path: P
 
 @pytest.mark.parametrize("operator", OPERATORS)
 @pytest.mark.parametrize("made", ["constant", "of the shape"])
-def test_lengths_of_the_whole_sequence_skip_nothing(operator: str, made: str, tmp_path: Path) -> None:
+def test_lengths_of_the_whole_sequence_skip_nothing(operator, made, tmp_path):
     graph = Graph()
     if made == "constant":
         x = graph.input("x", T, N, FEATURES)
@@ -319,7 +317,7 @@ def test_lengths_of_the_whole_sequence_skip_nothing(operator: str, made: str, tm
 
 
 @pytest.mark.parametrize("given", ["constant", "input", "computed"])
-def test_steps_that_a_model_skips_are_reported(given: str, tmp_path: Path) -> None:
+def test_steps_that_a_model_skips_are_reported(given, tmp_path):
     graph = Graph()
     x = graph.input("x", None, None, FEATURES)
     match given:
@@ -345,7 +343,7 @@ def test_steps_that_a_model_skips_are_reported(given: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("given", ["constant", "input"])
 @pytest.mark.parametrize("directions", [1, 2])
-def test_lengths_of_a_model_or_of_the_caller_are_computed(given: str, directions: int, tmp_path: Path) -> None:
+def test_lengths_of_a_model_or_of_the_caller_are_computed(given, directions, tmp_path):
     path, lengths = tmp_path / "m.onnx", np.array([2, 5, 1][:N], np.int32)
     graph = Graph()
     x = graph.input("x", None, None, FEATURES)
@@ -381,9 +379,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("operator", "attributes", "word"), REFUSED)
-def test_a_node_that_no_cell_computes_is_refused_by_name(
-    operator: str, attributes: dict[str, object], word: str, tmp_path: Path
-) -> None:
+def test_a_node_that_no_cell_computes_is_refused_by_name(operator, attributes, word, tmp_path):
     path = one(operator, **attributes).save(tmp_path / "m.onnx")
     entry = entry_of(path)
     assert (entry.supported, entry.cell) == (False, {"RNN": "rnn_tanh"}.get(operator, operator.lower()))
@@ -402,9 +398,7 @@ def test_a_node_that_no_cell_computes_is_refused_by_name(
         (["x", "double", "a_R"], "one type"),
     ],
 )
-def test_weights_that_are_missing_or_of_other_types_are_the_reason(
-    inputs: list[str], word: str, tmp_path: Path
-) -> None:
+def test_weights_that_are_missing_or_of_other_types_are_the_reason(inputs, word, tmp_path):
     graph = one("LSTM")
     graph.constant("whole", graph.constants["a_W"].astype(np.int8))
     graph.constant("double", graph.constants["a_W"].astype(np.float64))
@@ -439,16 +433,14 @@ def test_weights_that_are_missing_or_of_other_types_are_the_reason(
         ("GRU", 1, {"activations": ["Sigmoid", "Elu"]}),
     ],
 )
-def test_other_attributes_are_read(
-    operator: str, directions: int, attributes: dict[str, object], tmp_path: Path
-) -> None:
+def test_other_attributes_are_read(operator, directions, attributes, tmp_path):
     entry = run_graph(one(operator, directions, **attributes), tmp_path / "m.onnx")
     assert entry.biases is attributes.get("bias", True)
 
 
 @pytest.mark.parametrize("per", ["tensor", "axis"])
 @pytest.mark.parametrize("kind", [np.int8, np.uint8])
-def test_weights_behind_dequantize_are_those_of_onnx_runtime(kind: type, per: str, tmp_path: Path) -> None:
+def test_weights_behind_dequantize_are_those_of_onnx_runtime(kind, per, tmp_path):
     graph = one("LSTM")
     rng = np.random.default_rng(5)
     for name in ("a_W", "a_R"):
@@ -474,9 +466,7 @@ def test_weights_behind_dequantize_are_those_of_onnx_runtime(kind: type, per: st
         (np.ones(3, np.float32), {"axis": 1}, "do not fit"),
     ],
 )
-def test_other_quantizations_are_the_reason(
-    scale: Array, attributes: dict[str, int], word: str, tmp_path: Path
-) -> None:
+def test_other_quantizations_are_the_reason(scale, attributes, word, tmp_path):
     graph = one("LSTM")
     graph.constant("q", np.ones(graph.constants.pop("a_W").shape, np.int8))
     graph.node("DequantizeLinear", ["q", graph.constant("scale", scale)], "a_W", **attributes)
@@ -486,7 +476,7 @@ def test_other_quantizations_are_the_reason(
 
 
 @pytest.mark.parametrize("made", ["gather", "reversed", "split", "sum", "cast", "flatten", "tile"])
-def test_weights_computed_by_the_graph_from_constants_are_read(made: str, tmp_path: Path) -> None:
+def test_weights_computed_by_the_graph_from_constants_are_read(made, tmp_path):
     graph = one("LSTM")
     w = graph.constants.pop("a_W")
     if made == "cast":
@@ -519,7 +509,7 @@ def test_weights_computed_by_the_graph_from_constants_are_read(made: str, tmp_pa
 
 
 @pytest.mark.parametrize("swapped", [False, True])
-def test_split_and_concatenated_directions_are_one_layer(swapped: bool, tmp_path: Path) -> None:
+def test_split_and_concatenated_directions_are_one_layer(swapped, tmp_path):
     graph = Graph()
     y = graph.recurrent("LSTM", graph.input("x", None, None, FEATURES), "l0", directions=2)
     graph.node("Split", [y, graph.constant("each", integers(1, 1))], "forward", "backward", axis=1)
@@ -537,7 +527,7 @@ def test_split_and_concatenated_directions_are_one_layer(swapped: bool, tmp_path
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_nodes_with_the_batch_first_are_read(operator: str, tmp_path: Path) -> None:
+def test_nodes_with_the_batch_first_are_read(operator, tmp_path):
     graph = Graph()
     x = graph.input("x", "N", "T", FEATURES)
     states = [graph.constant(kind, normal(N, 1, H, seed=60 + k)) for k, kind in enumerate(kinds_of(operator))]
@@ -562,7 +552,7 @@ def test_nodes_with_the_batch_first_are_read(operator: str, tmp_path: Path) -> N
     ],
 )
 @pytest.mark.parametrize("raw", [True, False])
-def test_weights_are_widened_exactly(data_type: int, dtype: str, raw: bool, tmp_path: Path) -> None:
+def test_weights_are_widened_exactly(data_type, dtype, raw, tmp_path):
     exact = np.dtype(helper.tensor_dtype_to_np_dtype(data_type))
     model = one("RNN").proto()
     arrays = {tensor.name: numpy_helper.to_array(tensor).astype(exact) for tensor in model.graph.initializer}
@@ -591,9 +581,7 @@ def test_weights_are_widened_exactly(data_type: int, dtype: str, raw: bool, tmp_
         ([("Squeeze", [], {})], True),
     ],
 )
-def test_layers_that_pass_on_their_whole_output_unchanged_are_a_stack(
-    between: list[tuple[str, list[str], dict[str, object]]], joined: bool, tmp_path: Path
-) -> None:
+def test_layers_that_pass_on_their_whole_output_unchanged_are_a_stack(between, joined, tmp_path):
     graph = one("RNN")
     # (T, 1, N, H) to (T, N, H)
     for name, numbers in {"one": [1], "keep": [0, -1, H], "drop": [1, 0, H]}.items():
@@ -606,7 +594,7 @@ def test_layers_that_pass_on_their_whole_output_unchanged_are_a_stack(
     assert [entry.num_layers for entry in entries] == ([2, 1, 1] if joined else [1, 1])
 
 
-def test_layers_in_loops_and_scans_are_found_with_weights_from_anywhere(tmp_path: Path) -> None:
+def test_layers_in_loops_and_scans_are_found_with_weights_from_anywhere(tmp_path):
     """Of the outer graph, of the subgraph, and of Constant nodes."""
     graph = Graph(outputs=["scanned"])
     x = graph.input("x", None, None, FEATURES)
@@ -640,7 +628,7 @@ def test_layers_in_loops_and_scans_are_found_with_weights_from_anywhere(tmp_path
         np.testing.assert_array_equal(read[name], np.concatenate([r, z, h]))
 
 
-def test_functions_without_end_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_functions_without_end_are_refused(tmp_path, monkeypatch):
     """One calls itself; of the others each calls the next twice: a small file of 2 to the 60 nodes."""
     opsets = [helper.make_opsetid("local", 1)]
     call = helper.make_node("Again", ["a"], ["b"], domain="local")
@@ -658,7 +646,7 @@ def test_functions_without_end_are_refused(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_case_of_onnx_computes_its_expected_outputs(name: str, tmp_path: Path) -> None:
+def test_a_case_of_onnx_computes_its_expected_outputs(name, tmp_path):
     case, path = CASES[name], tmp_path / "m.onnx"
     onnx.save(case.model, path)
     reason = entry_of(path).reason

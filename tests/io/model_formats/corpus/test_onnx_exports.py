@@ -19,7 +19,7 @@ T, N = 3, 2
 
 
 @pytest.fixture(autouse=True)
-def no_thread_behind_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_thread_behind_bars(monkeypatch):
     """The default exporter shows progress bars, which a thread would watch until the process ends."""
     monkeypatch.setattr("tqdm.tqdm.monitor_interval", 0)
 
@@ -48,7 +48,7 @@ def compared(module: Module, path: Path, **options: Any) -> Entry:
 @pytest.mark.parametrize("layers", nightly_except((1, 3), 3))
 @pytest.mark.parametrize("both", [False, True])
 @pytest.mark.parametrize("cell", nightly_except(CELLS, "lstm", "rnn_relu"))
-def test_the_older_exporter(cell: str, both: bool, layers: int, states: str, tmp_path: Path) -> None:
+def test_the_older_exporter(cell, both, layers, states, tmp_path):
     torch.manual_seed(layers)
     module = Module(cell, layers, states, bidirectional=both, batch_first=both)
     dynamic = {"x": [0, 1]} if states == "none" else {}
@@ -69,9 +69,7 @@ OLDER = [
 
 
 @pytest.mark.parametrize(("cell", "export", "options"), OLDER)
-def test_options_of_the_older_exporter(
-    cell: str, export: dict[str, Any], options: dict[str, Any], tmp_path: Path
-) -> None:
+def test_options_of_the_older_exporter(cell, export, options, tmp_path):
     torch.manual_seed(3)
     compared(Module(cell, 2, "none", **options), tmp_path / "m.onnx", dynamo=False, input_names=["x"], **export)
 
@@ -94,15 +92,13 @@ DEFAULT = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("cell", "layers", "states", "options", "export"), DEFAULT)
-def test_the_default_exporter(
-    cell: str, layers: int, states: str, options: dict[str, Any], export: dict[str, Any], tmp_path: Path
-) -> None:
+def test_the_default_exporter(cell, layers, states, options, export, tmp_path):
     torch.manual_seed(layers)
     compared(Module(cell, layers, states, **options), tmp_path / "m.onnx", dynamo=True, **export)
 
 
 @pytest.mark.slow
-def test_a_first_time_step_that_is_folded_into_a_constant_is_not_read(tmp_path: Path) -> None:
+def test_a_first_time_step_that_is_folded_into_a_constant_is_not_read(tmp_path):
     """The state does not follow from the product of a learned initial state."""
     torch.manual_seed(5)
     export(Module("rnn_tanh", 1, "learned").eval(), tmp_path / "m.onnx", torch.randn(T, N, FEATURES), dynamo=True)
@@ -110,7 +106,7 @@ def test_a_first_time_step_that_is_folded_into_a_constant_is_not_read(tmp_path: 
 
 
 @pytest.mark.parametrize("folding", [True, False])
-def test_weights_stored_as_direction_and_length_are_combined(folding: bool, tmp_path: Path) -> None:
+def test_weights_stored_as_direction_and_length_are_combined(folding, tmp_path):
     torch.manual_seed(6)
     module = Module("lstm", 1)
     torch.nn.utils.parametrizations.weight_norm(module.rnn, "weight_hh_l0")

@@ -28,7 +28,7 @@ Case = Callable[[Path], tuple[Path, Networks | str]]
 LEGACY: Mapping[str, Any] = {"_use_new_zipfile_serialization": False}
 
 
-class Model(nn.Module):  # type: ignore[misc,name-defined]
+class Model(nn.Module):
     """A stacked LSTM among other layers."""
 
     def __init__(self) -> None:
@@ -361,7 +361,7 @@ def in_half() -> tuple[Any, Networks]:
     return {name: tensor.half() for name, tensor in made.state_dict().items()}, {"lstm": made}
 
 
-class Symmetric(nn.Module):  # type: ignore[misc,name-defined]
+class Symmetric(nn.Module):
     """A parametrization of the user's."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -447,7 +447,7 @@ PARAMETRIZED: dict[str, Case] = {
 }
 
 
-class LayerNormCell(nn.LSTMCell):  # type: ignore[misc,name-defined]
+class LayerNormCell(nn.LSTMCell):
     """An LSTM cell with layer norm."""
 
     def __init__(self, *names: str) -> None:
@@ -541,7 +541,7 @@ OTHERS: dict[str, Case] = {
 }
 
 
-class Recurrent(nn.Module):  # type: ignore[misc,name-defined]
+class Recurrent(nn.Module):
     """A relu RNN under an LSTM in both directions."""
 
     def __init__(self) -> None:
@@ -555,7 +555,7 @@ class Recurrent(nn.Module):  # type: ignore[misc,name-defined]
         return self.head(self.lstm(self.rnn(x)[0])[0])
 
 
-class Gated(nn.Module):  # type: ignore[misc,name-defined]
+class Gated(nn.Module):
     """A cell of the user's, with the names of PyTorch's arrays."""
 
     def __init__(self, nonlinearity: str) -> None:
@@ -568,7 +568,7 @@ class Gated(nn.Module):  # type: ignore[misc,name-defined]
         return torch.sigmoid(x @ self.weight_ih.T + h @ self.weight_hh.T)
 
 
-class Cells(nn.Module):  # type: ignore[misc,name-defined]
+class Cells(nn.Module):
     """Two cells, called once."""
 
     def __init__(self) -> None:
@@ -709,7 +709,7 @@ FILES: dict[str, Case] = {
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_the_class_of_a_cell_of_the_user_s_is_an_assumption(tmp_path: Path) -> None:
+def test_the_class_of_a_cell_of_the_user_s_is_an_assumption(tmp_path):
     script(Gated("tanh"), tmp_path / "w.pt")
     (entry,) = entries_of(tmp_path / "w.pt")
     assert (entry.supported, entry.cell) == (True, "rnn_tanh")
@@ -725,7 +725,7 @@ KEPT = CASES.keys() - (PROGRAMS.keys() - {"script", "exported", "script with lay
 
 
 @pytest.mark.parametrize("name", nightly_except(CASES, *KEPT))
-def test_a_file_computes_the_results_of_its_modules_or_is_refused_with_the_reason(name: str, tmp_path: Path) -> None:
+def test_a_file_computes_the_results_of_its_modules_or_is_refused_with_the_reason(name, tmp_path):
     torch.manual_seed(6)
     with warnings.catch_warnings():
         # PyTorch calls some of its ways to save deprecated.

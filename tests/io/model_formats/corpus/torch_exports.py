@@ -20,7 +20,7 @@ CELLS = {
 }
 
 
-class Module(torch.nn.Module):  # type: ignore[misc]
+class Module(torch.nn.Module):
     """A recurrent network behind a linear layer, with learned initial states, given ones or none."""
 
     def __init__(self, cell: str, layers: int, states: str = "none", **options: Any) -> None:

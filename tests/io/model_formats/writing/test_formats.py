@@ -16,7 +16,6 @@ from rnnviz.io.model_formats.load import (
     NUMPY_ARCHIVE,
     ONNX_MODEL,
     WEIGHT_FORMATS,
-    WeightFormat,
     config_of,
     entries_of,
     format_for,
@@ -53,9 +52,7 @@ CELLS = {
 @pytest.mark.slow
 @pytest.mark.parametrize(("ending", "dtype"), CASES)
 @pytest.mark.parametrize(("cell", "layers", "both"), NETWORKS)
-def test_a_written_file_reads_back_to_the_same_numbers(
-    tmp_path: Path, cell: str, layers: int, both: bool, ending: str, dtype: str
-) -> None:
+def test_a_written_file_reads_back_to_the_same_numbers(tmp_path, cell, layers, both, ending, dtype):
     inputs = made(cell, layers, both, dtype)
     path = write(inputs, tmp_path / f"w{ending}")
     read = format_for(path).read(inputs.network, path)
@@ -66,7 +63,7 @@ def test_a_written_file_reads_back_to_the_same_numbers(
 
 
 @pytest.mark.parametrize(("cell", "layers", "both"), [("gru", 1, False), ("lstm", 2, False), ("lstm", 1, True)])
-def test_a_file_of_another_network_is_not_taken_for_it(tmp_path: Path, cell: str, layers: int, both: bool) -> None:
+def test_a_file_of_another_network_is_not_taken_for_it(tmp_path, cell, layers, both):
     for form in WEIGHT_FORMATS:
         path = write(made(cell, layers, both), tmp_path / f"w{form.ending}")
         if (form, cell, layers) == (ONNX_MODEL, "lstm", 2):
@@ -75,19 +72,19 @@ def test_a_file_of_another_network_is_not_taken_for_it(tmp_path: Path, cell: str
             form.read(made("lstm").network, path)
 
 
-def test_the_type_of_the_numbers_belongs_to_the_network(tmp_path: Path) -> None:
+def test_the_type_of_the_numbers_belongs_to_the_network(tmp_path):
     path = write(made("gru", dtype="float64"), tmp_path / "w.npz")
     with pytest.raises(InputError, match="holds 0 networks"):
         NUMPY_ARCHIVE.read(made("gru").network, path)
 
 
-def test_another_ending_is_refused_with_those_that_are_known() -> None:
+def test_another_ending_is_refused_with_those_that_are_known():
     with pytest.raises(InputError, match=r'w\.pt .* ending is "\.pt", .* \.params, \.safetensors, \.onnx, \.npz\.$'):
         format_for(Path("w.pt"))
     assert format_for(Path("W.ONNX")) is ONNX_MODEL
 
 
-def test_a_network_that_onnx_runtime_cannot_compute_is_refused() -> None:
+def test_a_network_that_onnx_runtime_cannot_compute_is_refused():
     network = made("lstm", dtype="float64").network
     with pytest.raises(InputError, match=r'w\.onnx .* network\.dtype is "float64", .* only in float32'):
         ONNX_MODEL.check(network, Path("w.onnx"))
@@ -98,7 +95,7 @@ def test_a_network_that_onnx_runtime_cannot_compute_is_refused() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("form", WEIGHT_FORMATS, ids=lambda form: form.ending)
 @pytest.mark.parametrize("name", CELLS)
-def test_cells_are_written_where_the_framework_has_them(name: str, form: WeightFormat, tmp_path: Path) -> None:
+def test_cells_are_written_where_the_framework_has_them(name, form, tmp_path):
     network, endings = CELLS[name]
     path = tmp_path / f"w{form.ending}"
     if form.ending not in endings:
@@ -120,7 +117,7 @@ def test_cells_are_written_where_the_framework_has_them(name: str, form: WeightF
         assert (stated == network and entry.cell == network.cell) == (not form.note(network))
 
 
-def test_a_network_without_the_clip_of_a_file_is_refused(tmp_path: Path) -> None:
+def test_a_network_without_the_clip_of_a_file_is_refused(tmp_path):
     network = replace(made("gru").network, clip=0.5)
     parameters = draw_parameters(network, ParameterSource())
     ONNX_MODEL.write(network, parameters, tmp_path / "w.onnx")
@@ -131,7 +128,7 @@ def test_a_network_without_the_clip_of_a_file_is_refused(tmp_path: Path) -> None
             read_weights(model, model.entries[0], replace(network, clip=clip))
 
 
-def test_a_cell_that_the_names_do_not_state_is_an_assumption(tmp_path: Path) -> None:
+def test_a_cell_that_the_names_do_not_state_is_an_assumption(tmp_path):
     inputs = made("gru_reset_before")
     entry = entries_of(write(inputs, tmp_path / "w.npz"))[0]
     assert of_weights(entry, config_of(tmp_path / "w.npz", entry)) == ()

@@ -82,20 +82,18 @@ RUNS = {"w.params": gluon, "w.safetensors": pytorch, "w.onnx": onnx_runtime}
     [("w.params", "float32"), ("w.safetensors", "float32"), ("w.safetensors", "float64"), ("w.onnx", "float32")],
 )
 @pytest.mark.parametrize(("cell", "layers", "both"), NETWORKS)
-def test_the_framework_computes_the_same_from_the_file(
-    tmp_path: Path, cell: str, layers: int, both: bool, name: str, dtype: str
-) -> None:
+def test_the_framework_computes_the_same_from_the_file(tmp_path, cell, layers, both, name, dtype):
     inputs = made(cell, layers, both, dtype)
     assert_reproduces(inputs, *RUNS[name](inputs, write(inputs, tmp_path / name)))
 
 
-def test_float64_is_preserved_in_gluon(tmp_path: Path) -> None:
+def test_float64_is_preserved_in_gluon(tmp_path):
     inputs = made("lstm", 1, False, "float64")
     gluon(inputs, write(inputs, tmp_path / "w.params"))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_the_file_is_identical_to_that_of_mxnet(tmp_path: Path, dtype: str) -> None:
+def test_the_file_is_identical_to_that_of_mxnet(tmp_path, dtype):
     need("mxnet")
     from rnnviz.engines.gluon import mx
 
@@ -106,9 +104,7 @@ def test_the_file_is_identical_to_that_of_mxnet(tmp_path: Path, dtype: str) -> N
 
 
 @pytest.mark.parametrize(("cell", "layers", "both"), [("lstm", 3, True), ("rnn_relu", 1, False), ("gru", 1, True)])
-def test_the_onnx_model_is_valid_and_has_a_node_for_each_layer(
-    tmp_path: Path, cell: str, layers: int, both: bool
-) -> None:
+def test_the_onnx_model_is_valid_and_has_a_node_for_each_layer(tmp_path, cell, layers, both):
     model = onnx.load(write(made(cell, layers, both), tmp_path / "w.onnx"))
     onnx.checker.check_model(model, full_check=True)
     recurrent = [node.op_type for node in model.graph.node if node.op_type in ("RNN", "LSTM", "GRU")]
@@ -127,7 +123,7 @@ def test_the_onnx_model_is_valid_and_has_a_node_for_each_layer(
 
 
 @pytest.mark.parametrize(("timesteps", "samples"), [(1, 1), (7, 3)])
-def test_an_onnx_model_runs_on_sequences_of_any_size(tmp_path: Path, timesteps: int, samples: int) -> None:
+def test_an_onnx_model_runs_on_sequences_of_any_size(tmp_path, timesteps, samples):
     inputs = made("lstm", 3, True)
     path = write(inputs, tmp_path / "w.onnx")
     source = SequenceSource(batch_size=samples, timesteps=timesteps)
@@ -139,14 +135,14 @@ def test_an_onnx_model_runs_on_sequences_of_any_size(tmp_path: Path, timesteps: 
     assert_reproduces(other, *onnx_runtime(other, path))
 
 
-def test_weights_larger_than_a_message_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_larger_than_a_message_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(writing, "_LARGEST_WEIGHTS", 400)
     with pytest.raises(InputError, match=r"The weights have 432 bytes: an ONNX file may hold 400\."):
         write(made("gru"), tmp_path / "w.onnx")
     assert not (tmp_path / "w.onnx").exists()
 
 
-def test_a_write_error_of_the_library_is_a_sentence(tmp_path: Path) -> None:
+def test_a_write_error_of_the_library_is_a_sentence(tmp_path):
     inputs = made("gru")
     with pytest.raises(InputError, match=r"w\.safetensors cannot be written: .*[^.]\.$"):
         torch_files.write_weights(inputs.network, inputs.parameters, tmp_path / "gone" / "w.safetensors")
