@@ -81,14 +81,18 @@ class LineNodes:
 
 
 @lru_cache(maxsize=256)
-def lines_of_units(cell: CellSpec, size: str) -> tuple[LineNodes, ...]:
-    """The equations whose values have units of a size: those of h, or those of the gates of a projected h."""
+def lines_of_units(graph: Graph, size: str) -> tuple[LineNodes, ...]:
+    """The equations whose values have units of a size: those of h, or those of the gates of a projected h.
+
+    They are made of nodes of this graph: another graph of an equal cell has other nodes.
+    """
+    cell = graph.cell
     titles = {gate.symbol: gate.name for gate in cell.gates}
     if cell.projects:
         titles[cell.state_symbols[0]] = "projection"
-    names = first_names(graph_of(cell))
+    names = first_names(graph)
     found = []
-    for line in short_equations(cell):
+    for line in short_equations(graph):
         if line.node.shape == (size,):
             terms = _gate_sum(line, names, line.name in cell.gate_symbols) if line.name in titles else []
             parts = [_part_nodes(term, names) for term in terms]
@@ -210,7 +214,8 @@ class StepValues:
         units: slice = slice(None),
     ) -> None:
         self._cell, self._parameters, self._x, self._state, self._units = cell, parameters, x, state, units
-        self.lines = lines_of_units(cell, size)
+        self.graph = graph_of(cell)
+        self.lines = lines_of_units(self.graph, size)
         nodes = nodes_of_unit([line.equation.node for line in self.lines])
         self.across = self._of_all_units([n.args[-1] for n in nodes if n.op in ("recurrent", "matrix")])
         self._rows_of_gate = size_of_gate = len(parameters["i2h_bias"]) // len(cell.gates)
@@ -250,7 +255,7 @@ class StepValues:
         if not read:
             return {}
         p = {name: np.asarray(array, np.float64) for name, array in self._parameters.items()}
-        apply, named = ArrayLayer.of(self._cell, p).apply, {*graph_of(self._cell).values.values(), *read}
+        apply, named = ArrayLayer.of(self._cell, p).apply, {*self.graph.values.values(), *read}
         steps = []
         # Step by step: a product of many rows is added up in another order.
         for at in np.ndindex(self._x.shape[:2]):
@@ -320,14 +325,14 @@ class UnitArithmetic:
         x, unit = reads.x[np.newaxis, np.newaxis], slice(self._unit, self._unit + 1)
         self._step = StepValues(reads.cell, reads.parameters, x, state, size, unit)
         self._numbers = {node: float(np.asarray(value).item()) for node, value in self._step.by_node.items()}
-        self._names = first_names(graph_of(reads.cell))
+        self._names = first_names(self._step.graph)
         self._gates = {line.equation.name for line in self._step.lines if line.title}
 
     @property
     def across(self) -> dict[str, Floats]:
         """The named values of all units behind a product, in the order of computation."""
         across = self._step.across
-        return {name: across[node][0, 0] for name, node in graph_of(self._cell).values.items() if node in across}
+        return {name: across[node][0, 0] for name, node in self._step.graph.values.items() if node in across}
 
     def lines(self, own: Mapping[str, StoredValue] = MappingProxyType({})) -> tuple[Line, ...]:
         """The equations of the unit in the order of computation; `own` has the engine's own values by name."""

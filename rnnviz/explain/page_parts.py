@@ -35,7 +35,7 @@ def _nodes_of_lines(graph: Graph) -> list[Node]:
 
 
 def _lines(graph: Graph) -> tuple[forward.LineNodes, ...]:
-    return forward.lines_of_units(graph.cell, graph.values[graph.cell.state_symbols[0]].shape[0])
+    return forward.lines_of_units(graph, graph.values[graph.cell.state_symbols[0]].shape[0])
 
 
 def activation_nodes(graph: Graph) -> list[Node]:

@@ -61,7 +61,7 @@ class GateQuantity:
 def gate_quantities(cell: CellSpec) -> tuple[GateQuantity, ...]:
     """Quantities of a cell: gates, states, pre-activations, and what every cell has. An RNN's gate is h itself."""
     graph, names = graph_of(cell), {gate.symbol: gate.name for gate in cell.gates}
-    texts = {line.name: "".join(symbol.text for symbol in line.symbols) for line in short_equations(cell)}
+    texts = {line.name: "".join(symbol.text for symbol in line.symbols) for line in short_equations(graph)}
     named = {name: node for name, node in graph.values.items() if name not in cell.state_symbols}
     found = []
     for name in sorted(named, key=lambda name: list(names).index(name) if name in names else len(names)):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rnnviz.cells.interpreters import graph
 from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
@@ -186,3 +187,12 @@ def test_where_the_reference_cannot_be_computed_nothing_diverges_from_it():
     alone = explain_at(result, WHERE, candidates=())
     assert engines(alone) == (["gluon"], [], {"gluon": result["gluon"].hidden[WHERE.index]})
     assert not any("is wrong here" in sentence for sentence in alone.sentences)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "lstm_peephole"])
+def test_an_arithmetic_is_the_same_after_any_number_of_other_cells(cell):
+    found = explained(cell=cell)
+    # A cache of cells drops the first ones where it is full.
+    graph.trace.cache_clear()
+    assert to_json(explained(cell=cell)) == to_json(found)
+    assert report(explained(cell=cell)) == report(found)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from rnnviz.cells.base import CellSpec
-from rnnviz.cells.interpreters.graph import Node, ordered, trace
+from rnnviz.cells.interpreters.graph import Graph, Node, ordered, trace
 from rnnviz.frozen import dataclass
 
 _SUM, _PRODUCT, _ATOM = 1, 2, 3
@@ -73,12 +73,12 @@ _TEXT = _Text()
 
 def equations(cell: CellSpec) -> tuple[Equation, ...]:
     """The equations of a cell in the order of computation: each uses only what is above it."""
-    return _lines(cell, _TEXT, {})
+    return _lines(trace(cell), _TEXT, {})
 
 
-def short_equations(cell: CellSpec) -> tuple[Equation, ...]:
+def short_equations(graph: Graph) -> tuple[Equation, ...]:
     """The equations, in which u and v have no subscript where a gate adds the two: "r = sigmoid(u + v)" of a GRU."""
-    return tuple(_short(line) for line in equations(cell))
+    return tuple(_short(line) for line in _lines(graph, _TEXT, {}))
 
 
 def _short(line: Equation) -> Equation:
@@ -92,7 +92,7 @@ def _short(line: Equation) -> Equation:
 def equations_of_all_units(cell: CellSpec) -> tuple[str, ...]:
     """The short equations as text; gates that are computed alike share a line: "i, f, o = sigmoid(u + v)"."""
     names: dict[str, list[str]] = {}
-    for line in short_equations(cell):
+    for line in short_equations(trace(cell)):
         names.setdefault("".join(symbol.text for symbol in line.symbols), []).append(line.name)
     return tuple(f"{', '.join(alike)} = {right}" for right, alike in names.items())
 
@@ -103,8 +103,7 @@ def expression(cell: CellSpec, node: Node) -> tuple[Symbol, ...]:
     return _written(node, {n: name for name, n in graph.values.items() if n is not node}, _TEXT)[0]
 
 
-def _lines(cell: CellSpec, notation: _Text, renamed: Mapping[str, str]) -> tuple[Equation, ...]:
-    graph = trace(cell)
+def _lines(graph: Graph, notation: _Text, renamed: Mapping[str, str]) -> tuple[Equation, ...]:
     names: dict[Node, str] = {}
     lines = []
     for symbol, node in graph.values.items():
@@ -196,9 +195,9 @@ def code_lines(cell: CellSpec, prefix: str = "") -> list[str]:
     lines = [*_part_lines(cell.gate_symbols, "u", "x", prefix, read)]
     lines += _part_lines(cell.recurrent_gates, "v", cell.state_symbols[0], prefix, read)
     notation = _Source(cell, prefix)
-    late = _read_later(cell, _lines(cell, notation, {}))
+    late = _read_later(cell, _lines(graph, notation, {}))
     # A new state has another name until it takes the place of the previous one.
-    named = _lines(cell, notation, {symbol: f"{symbol}_next" for symbol in late})
+    named = _lines(graph, notation, {symbol: f"{symbol}_next" for symbol in late})
     lines += [line.text for line in named if line.text != f"{line.name} = {line.name}"]
     return lines + [f"{symbol} = {symbol}_next" for symbol in cell.state_symbols if symbol in late]
 
