@@ -302,3 +302,8 @@ def test_numbers_are_multiplied_and_added_at_once():
     assert {node.op: (d.op, d.number) for node, d in h.partial.items()} == {
         "u": ("number", 1.0), "v": ("number", 2.0),
     }  # fmt: skip
+
+
+def test_the_activation_of_a_gate_is_told_by_its_name():
+    assert (trace(LSTM).activation("i"), trace(LSTM).activation("g")) == ("sigmoid", "tanh")
+    assert trace(LSTM).activation("c") == "linear"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rnnviz.core.errors import ConfigError, EngineError, InputError, check_regular, damaged, in_short, printable
-from rnnviz.core.words import join_words, plural, suggest, unreadable
+from rnnviz.core.words import capital, join_words, plural, suggest, unreadable
 
 
 @pytest.mark.parametrize(
@@ -100,3 +100,13 @@ def test_a_missing_file_is_named_with_its_folder_and_the_nearest_name(tmp_path):
         f'does not exist in {tmp_path}. Did you mean "lstm.toml"?'
     )
     assert str(unreadable(tmp_path / "no" / "x", error)).endswith(f"there is no folder {tmp_path / 'no'}.")
+
+
+def test_a_file_that_cannot_be_read_has_the_reason_of_the_system():
+    assert (
+        str(unreadable("a.npy", PermissionError(13, "Permission denied"))) == "a.npy cannot be read: Permission denied."
+    )
+
+
+def test_a_sentence_begins_with_a_capital():
+    assert capital("an engine") == "An engine"

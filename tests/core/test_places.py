@@ -57,3 +57,9 @@ def test_a_number_of_a_parameter_is_named_in_its_network_and_in_its_lane():
     assert place == entry_place(BOTH, "parameters.r1_h2h_weight", (4, 2))
     assert (place.gradient.parameter, place.gradient.name_in_lane) == ("r1_h2h_weight", "h2h_weight")
     assert (place.layer, place.direction) == (1, 1)
+
+
+def test_a_place_keeps_the_lane_of_its_location():
+    place = Place.at("h", Location(1, 0, 2, 0, 3, reverse=True))
+    assert place.lane is not None
+    assert (place.lane.layer, place.lane.backward) == (1, True)

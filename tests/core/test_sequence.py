@@ -162,3 +162,10 @@ def test_a_long_text_keeps_its_start():
     assert shortened("  abc def", 6) == "  abc…"
     assert shortened("x" * 24) == "x" * 24
     assert shortened("x" * 25) == "x" * 23 + "…"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_one_hot_vectors_have_the_type_of_the_network(dtype):
+    x = sequence.one_hot([np.array([2, 0]), np.array([1])], 3, dtype)
+    assert x.dtype == dtype
+    assert x.tolist() == [[[0, 0, 1], [0, 1, 0]], [[1, 0, 0], [0, 0, 0]]]

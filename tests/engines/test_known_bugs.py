@@ -12,7 +12,7 @@ from rnnviz.core.config import CELL_NAMES, Network
 from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
-from rnnviz.engines.known_bugs import BugVariant
+from rnnviz.engines.known_bugs import BugVariant, registry
 from rnnviz.engines.known_bugs.engine import KnownBugEngine, faulty_trace, run_fault
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, PREFIX, known_bugs_of
 from rnnviz.engines.manual import ManualEngine
@@ -265,3 +265,11 @@ def test_the_bugs_of_the_direction_apply_and_the_others_do_not():
     right, _ = computed(ManualEngine(), inputs)
     turned = faulty("reverse-not-realigned", inputs)
     np.testing.assert_allclose(turned.hidden, right.hidden[:, :, ::-1], atol=1e-5)
+
+
+def test_a_bug_of_an_unknown_name_tells_nothing_of_itself():
+    engine = registry.unknown_engine("h2h-transposed")
+    bug = registry.bug_of(engine)
+    assert bug is not None
+    assert (bug.name, bug.cause, bug.origin, bug.fix) == (engine, "", "", "")
+    assert bug.ways == KNOWN_BUGS["h2h-transposed"].ways

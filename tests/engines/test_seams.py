@@ -109,3 +109,10 @@ def test_the_bug_is_detectable_also_at_late_seams(network):
     np.testing.assert_array_equal(trace.hidden[:1, :1, :1000], expected.hidden[:1, :1, :1000])
     assert not np.array_equal(trace.hidden[0, 0, 1000], expected.hidden[0, 0, 1000])
     assert causes(inputs, trace) == ((BUG,),)
+
+
+def test_states_that_calls_swap_begin_the_next_call():
+    inputs = inputs_of([3, 5], timesteps=8)
+    variant = BugVariant(forgotten=("h", "c"), forgotten_is="swapped", at_seams=True)
+    found = in_calls(inputs, swapped={"h": "c", "c": "h"})
+    np.testing.assert_allclose(faulty_trace(variant, inputs).hidden, found["hidden"], rtol=0, atol=1e-6)
