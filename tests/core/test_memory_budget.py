@@ -150,8 +150,9 @@ def test_limit_is_the_last_available_byte(monkeypatch, tmp_path, beside):
         check_demand(asked, tmp_path)
     assert asked_of == [tmp_path]
     monkeypatch.setattr(memory, "available_memory", lambda: needed.memory + beside)
-    with refused:
+    with refused as caught:
         check_memory(asked)
+    assert caught is None or readable(needed.memory + beside) in caught.value.sentence
 
 
 def test_meminfo_is_in_kilobytes(monkeypatch):
