@@ -11,7 +11,7 @@ _SMALL = {"cell": "lstm", "input_size": 3, "hidden_size": 4, "batch_size": 2, "t
 def config_of(*engines: str, **keys: Any) -> Config:
     """A small LSTM with other keys, or tables: `config_of("manual", "onnx", timesteps=3, backward={"enabled": True})`.
 
-    The first engine is the reference. A key of several tables is that of the first one.
+    The first engine is the reference. A key of several tables belongs to the first one.
     """
     tables: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
     for key, value in (_SMALL | keys).items():

@@ -210,7 +210,7 @@ function mismatchReader(quantity) {
 
 const mismatchAt = (quantity, at, unit = at.unit) => mismatchReader(quantity)(at, unit);
 
-/** The array whose comparison marks a quantity: its own if it is compared, else that of h; "" of a gradient. */
+/** The array whose comparison marks a quantity: its own if it is compared, else h; "" of a gradient. */
 function comparedName(quantity) {
   if (tolerances(quantity)) return quantity;
   return isGradient(quantity) ? "" : "h";
@@ -389,7 +389,7 @@ class Step {
     return reads ? this.named(reads, k) : `${matrix}[u=${this.at.unit}, ${k}]`;
   }
 
-  /** The engine's own value of a line beside that of the arithmetic, with the rounding bound; undefined without one. */
+  /** The engine's own value of a line beside the computed one, with the rounding bound; undefined without one. */
   outcome(name, computed) {
     const bound = this.given(`bound.${name}`);
     if (bound === undefined) return undefined;
@@ -404,7 +404,7 @@ class Step {
     return this.lines().map((line) => line.outcome).filter(Boolean);
   }
 
-  /** A number that is compared with that of another engine. */
+  /** A number that is compared with another engine's. */
   compared({ of, line: name }) {
     if (of === "previous") return this.previous(name);
     const { value, total, outcome } = this.lines().find((line) => line.name === name);
@@ -572,7 +572,7 @@ function firstDivergence(one, other, limits) {
   const numbers = cell.compared.map((own) => ({ ...own, pair: [one, other].map((step) => step.compared(own)) }));
   const [ours, theirs] = [one, other].map((step) => step.outcomes());
   const outcomes = [...ours, ...theirs];
-  // An engine that does not give a value has that of its arithmetic.
+  // An engine that does not give a value has the computed one.
   const given = ({ of, line }) => of !== "stored" || outcomes.some((own) => own.name === line);
   const apart = numbers.filter(given).find(({ pair }) => isMismatch(...pair, limits));
   if (apart) return apart;
@@ -1386,7 +1386,7 @@ function diverges({ kind, source }, line, divergence) {
 function termTable(titles, lines, isFirst) {
   const [{ title, scale, titles: [factor, read] }] = lines;
   const own = [["input", read], ["product", "= product"], ...(scale ? [["added", `× ${scale}`]] : []), ["sum", "sum"]];
-  // The weights of a gate are those of every engine.
+  // Every engine has the same weights of a gate.
   const shared = Boolean(title);
   const fields = shared ? own : [["weight", factor], ...own];
   const head = groupedHeading(shared ? ["Term", factor] : ["Term"], titles, fields.map(([, text]) => text));

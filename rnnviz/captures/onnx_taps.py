@@ -32,7 +32,7 @@ _LIST_OPSET = 14
 class Tap:
     """A recorded value: its name next to the node, and the name of the model's output.
 
-    The output has `axes` of iterations before those of the value, or is a list with a value for each call.
+    The output has `axes` of iterations before the axes of the value, or is a list with a value for each call.
     """
 
     inner: str

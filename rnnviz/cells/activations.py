@@ -1,6 +1,6 @@
 """The named activations of a cell: their values, slopes and notation.
 
-The definitions are those of ONNX's RNN, GRU and LSTM operators, which have `alpha` and `beta`, and of Keras; where the
+The definitions come from ONNX's RNN, GRU and LSTM operators, which have `alpha` and `beta`, and from Keras; where the
 two differ, both are here.
 """
 
@@ -29,8 +29,8 @@ _SWISH_BEND = 2.3993572805154676
 class _Rule:
     """The definition of one activation.
 
-    `code` is NumPy source of f({x}), {X} being x with the brackets of an operand, and `slope` that of f', a factor of a
-    product, in which {y} is f(x); {alpha} and {beta} may occur in both. At a kink the slope equals PyTorch's and
+    `code` is NumPy source of f({x}), {X} being x with the brackets of an operand; `slope` is source of f', a factor of
+    a product, in which {y} is f(x). {alpha} and {beta} may occur in both. At a kink the slope equals PyTorch's and
     MXNet's. `low` and `high` limit f, which turns from falling to rising, or back, at `turns`. `rounding` is how far a
     correct f(x) may be off: not at all ("exact"), by eps ("absolute"), by eps · (1 + |f|) ("relative"), or by eps · (1
     + |x|) ("argument"), where a small result is x times what is left of 1 - 1.

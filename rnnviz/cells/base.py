@@ -173,7 +173,7 @@ class Sizes:
 class OnnxOperator:
     """The operator of ONNX, "RNN", "LSTM" or "GRU", that computes a cell.
 
-    `gates` is the order of its rows; those of a gate that the cell lacks are not read. A node is this cell if it has
+    `gates` is the order of its rows; rows of a gate that the cell lacks are not read. A node is this cell if it has
     the `attributes`, each 0 by default. `peepholes` are the parameters in the parts of the input P, None of an unread
     part.
     """

@@ -359,7 +359,7 @@ def with_cell(config: Config, cell: str | None) -> Config:
 
 
 def engine_names(engines: str | None, reference: str | None = None) -> tuple[str, ...] | None:
-    """The engines of --engines, checked, with those of --reference; None without --engines."""
+    """The engines of --engines and --reference, checked; None without --engines."""
     from rnnviz.engines.registry import find_engine
 
     if reference is not None:

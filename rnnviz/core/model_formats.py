@@ -38,8 +38,8 @@ def _is_torch(content: Content) -> bool:
 class ModelFormat:
     """One format: its name, the endings that its files usually have, and its `reader`, a module of `io/model_formats`.
 
-    `package` is what the reader imports. `holds` recognizes the content of a file; the ending decides where that of no
-    format does. `names` are the framework's names of parameters and `engine` its engine; "" for arrays of any
+    `package` is what the reader imports. `holds` recognizes the content of a file; the ending decides where no content
+    is recognized. `names` are the framework's names of parameters and `engine` its engine; "" for arrays of any
     framework. `title` is the name in lists; "" for a part of another format. `written` is the library that reads what
     the program writes. A desktop offers the program for files of `media`, the subtype of a media type and its title,
     which begin with `magic`.

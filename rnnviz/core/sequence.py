@@ -314,7 +314,7 @@ def one_hot(places: Sequence[NDArray[np.intp]], features: int, dtype: str) -> Fl
 
 @dataclass(frozen=True)
 class Names:
-    """A name for each time step and each feature, which may be empty; `samples` has those of each sample's steps."""
+    """A name for each time step and each feature, which may be empty; `samples` names each sample's steps."""
 
     timesteps: Sequence[str] = ()
     features: Sequence[str] = ()

@@ -42,8 +42,8 @@ class Trace(Mapping[str, FloatArray]):
     "h" (L, D, T, N, H) are the hidden states and "c" the cell states, where the engine gives them; "out" (T, N, D·H) is
     time first in both layouts, "state.h" and "state.c" (L·D, N, H) are the final states. An LSTM with a projection has
     P in place of H in all but c's. "derived.c" are cell states that the step audit derived from h, "line.f" the values
-    of a line that a custom step returned. The gradients of a backward pass are those of `gradients.gradient_shapes`, as
-    far as the engine gives them. All are 0 in padding.
+    of a line that a custom step returned. `gradients.gradient_shapes` lists the gradients of a backward pass; they
+    are here as far as the engine gives them. All are 0 in padding.
 
     `missing` are arrays that a recording lacks. They are filled from the others, so that their agreement verifies
     nothing; hidden states without a source are NaN, and `recorded` returns the time steps that have values. A missing

@@ -219,7 +219,7 @@ def _zeros(timesteps: int, size: int) -> Floats:
 
 
 def _run_lane(steps: LaneSteps, direct: Floats, below: Floats, check: Progress) -> Floats:
-    """Norms (T,) of a lane's gradients, from those of the layer above (T, H); adds the input's to `below` (T, I)."""
+    """Norms (T,) of a lane's gradients, from the layer above's (T, H); adds the input's to `below` (T, I)."""
     network, backward = steps.inputs.network, steps.inputs.network.backward(steps.lane[1])
     norms: Floats = np.zeros(steps.inputs.timesteps)
     reached = np.flatnonzero(_any_left(direct))

@@ -99,7 +99,7 @@ def run_stack_backward(
     longest: int | None = None,
     lane_type: "type[LanePass] | None" = None,
 ) -> None:
-    """Fill the trace's gradients; those of parameters of several blocks are summed in float64."""
+    """Fill the trace's gradients; parameters' gradients of several blocks are summed in float64."""
     network = inputs.network
     places = product(reversed(range(network.num_layers)), range(network.directions))
     lanes = [(lane_type or LanePass)(inputs, trace, layer, place) for place in places]
@@ -122,7 +122,7 @@ def stack_gradient(inputs: Inputs) -> FloatArray | None:
     """The gradient of out (T, N, D·H) from which a library's stack of layers gives the gradients of a run.
 
     None if it would give others, as it has no truncation and returns the top layer's hidden values alone, or would hold
-    too many values, those of all time steps.
+    too many values of all time steps.
     """
     network, loss = inputs.network, inputs.loss
     assert loss is not None
@@ -360,7 +360,7 @@ class StepGraph(ABC):
         """The gradients of all steps as samples of one step, from the states before and their gradients, (B·S, U) by
         symbol.
 
-        Those of the states and the pre-activations, as far as they are known, of the layer input (B·S, I), and of
+        They belong to the states and the pre-activations, as far as they are known, to the layer input (B·S, I), and to
         parameters.
         """
 

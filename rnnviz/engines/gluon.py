@@ -411,7 +411,7 @@ def _time_first(network: Network, array: FloatArray) -> FloatArray:
 
 
 def _stack_gradients(inputs: Inputs, trace: Trace) -> base.EngineReport:
-    """Compare the gradients of the fused stack with those of the steps; with lengths its backward pass fails in MXNet
+    """Compare the gradients of the fused stack and of the steps; with lengths its backward pass fails in MXNet
     1.9.1 (apache/mxnet issue 15268)."""
     network, loss, of_out = inputs.network, inputs.loss, backward.stack_gradient(inputs)
     if loss is None or of_out is None or inputs.lengths:

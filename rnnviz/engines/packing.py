@@ -4,8 +4,8 @@ A row holds one sample after the other, each in its order of computation from it
 some time steps of all its rows, and costs as much as many of them, so a row may be padding until a call begins with its
 next sample. Such padding is 0 in the layer input, and its values are thrown away.
 
-Backward, the gradients of a sample's final state come in where it ends in a row, and those of its initial state go out
-where it begins. In between a row is padding: copies of its last time step before, with gradients of 0.
+Backward, the gradients of a sample's final state come in where it ends in a row, and the gradients of its initial state
+go out where it begins. In between a row is padding: copies of its last time step before, with gradients of 0.
 """
 
 from bisect import bisect_left, insort
@@ -114,7 +114,7 @@ def run_packed(
 ) -> dict[str, FloatArray]:
     """Run a layer on samples of different lengths, packed into rows; see `engines.base.run_in_parts`.
 
-    The final state of a sample is taken from the series that have it; of other states `run_layer` must keep those of a
+    The final state of a sample is taken from the series that have it; `run_layer` must keep the other states of a
     row whose padding has begun.
     """
     weights = sum(array.size for array in vars(task.parameters).values())
@@ -169,7 +169,7 @@ def run_packed(
 
 @dataclass(frozen=True, eq=False)
 class _Rows(LaneBlock):
-    """Some time steps of rows of packed samples: `index` (B, S) in the time steps and samples (T·N,), that of another
+    """Some time steps of rows of packed samples: `index` (B, S) in the time steps and samples (T·N,), of another
     step where there is `padding` (B, S)."""
 
     index: NDArray[np.intp]

@@ -53,8 +53,8 @@ def _gradients(outputs: Sequence[Any], of_outputs: Sequence[FloatArray], leaves:
 
 
 class TorchEngine(base.LibraryEngine):
-    """A chain of single-layer PyTorch modules; the lines of a custom cell on tensors. Gradients are those of the cell's
-    lines, step by step; those of PyTorch's own stack are compared."""
+    """A chain of single-layer PyTorch modules; the lines of a custom cell on tensors. Gradients come from the
+    cell's lines, step by step, and are compared with PyTorch's own stack."""
 
     version = f"torch {torch.__version__}"
 

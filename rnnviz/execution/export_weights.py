@@ -35,7 +35,7 @@ class RoundtripCheck:
     """The result of a passed check: how many weights and biases were compared.
 
     `library` is the version of the framework that ran the file in addition to NumPy, else `reason` says why it did not,
-    "" if the format has none. `assumptions` are those of the model file that the weights come from.
+    "" if the format has none. `assumptions` come with the model file of the weights.
     """
 
     numbers: int

@@ -144,7 +144,7 @@ def main(connection: Connection, warm: tuple[str, ...], runs: Path) -> None:
 
 
 def _rest() -> None:
-    """Free unreferenced memory: Gluon's layers hold themselves, and those of thousands of runs would pile up."""
+    """Free unreferenced memory: Gluon's layers hold themselves, and would pile up over thousands of runs."""
     gc.collect()
     # Free memory grows with runs of different sizes.
     malloc_trim = _glibc("malloc_trim")

@@ -1,7 +1,7 @@
 """The backward pass of a cell's step in symbols, from the graph of the step as the equations of the forward pass.
 
 A value whose gradient has a name, such as "grad.c", has its own line; in other lines it appears by that name. The
-gradient of a gate is that of its pre-activation.
+gradient of a gate belongs to its pre-activation.
 """
 
 from collections.abc import Iterator
@@ -110,7 +110,7 @@ class GradientSymbols:
         return self._times(symbols, path.factors)
 
     def _times(self, symbols: Symbols, factors: Symbols) -> Symbols:
-        """A product with factors: a value by its name or written out, a slope by that of the activation."""
+        """A product with factors: a value by its name or written out, a slope by the name of the activation."""
         for factor in factors:
             assert factor.node is not None
             written = self._slope(factor.node) if factor.role == "slope" else self.value(factor.node)

@@ -346,7 +346,7 @@ def _read(fault: BugVariant, inputs: Inputs, trace: Trace, where: Location) -> d
     """Values that the step reads from another place with the fault: the layer input "x" (I,), and previous states (U,).
 
     Without reversal, the previous state is at t - 1, and the input of values left in the order of computation at the
-    mirrored time step. With the batch axis as the time axis, the previous state is that of the neighboring sample.
+    mirrored time step. With the batch axis as the time axis, the previous state belongs to the neighboring sample.
     """
     network, (layer, direction, t, sample, _) = inputs.network, where.index
     at, before = t, (t - 1, sample)

@@ -1,7 +1,7 @@
 """The computation of one unit's values in one time step, repeated in float64 from an engine's own state and input.
 
 The parameters are the true ones: an engine that computes something else, or rounds, is seen in the difference between
-its own values and those of this arithmetic.
+its own values and this arithmetic.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -82,7 +82,7 @@ class LineNodes:
 
 @lru_cache(maxsize=256)
 def lines_of_units(graph: Graph, size: str) -> tuple[LineNodes, ...]:
-    """The equations whose values have units of a size: those of h, or those of the gates of a projected h.
+    """The equations whose values have units of a size: the size of h, or of the gates of a projected h.
 
     They are made of nodes of this graph: another graph of an equal cell has other nodes.
     """

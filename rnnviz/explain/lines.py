@@ -290,7 +290,7 @@ class PreviousValue:
 class Breakdown:
     """A value or a gradient of one engine in float64: its lines in the order of computation.
 
-    `contributions` (T,) are those of each time step to the gradient of a parameter. Of a step, `read` are the vectors
+    `contributions` (T,) of each time step add up to the gradient of a parameter. Of a step, `read` are the vectors
     that it reads, `previous` the states of the unit before it at `before` (None: the initial state), and `across` the
     named values of all units (H,) behind a product. `recomputed` names the values that the engine does not give.
     """

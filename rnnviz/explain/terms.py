@@ -277,7 +277,7 @@ class _Rows:
             yield TermRow("rest", name, tuple(self._figures(k, value) for k, value in enumerate(sums)))
         for k in parts:
             if (bias := self._parts[k].bias) is not None:
-                # The parameters are those of every engine.
+                # Every engine has the same parameters.
                 scales = [line.parts[k].scale for line in self._lines]
                 added = [float(np.multiply(scale, bias.value)) for scale in scales]
                 figures = (self._figures(own, value, (None, None, bias.value)) for own, value in enumerate(added))
@@ -304,7 +304,7 @@ def first_divergent_row(
 ) -> int | None:
     """The first row whose sums differ by more than the tolerance of the divergence; None where none do.
 
-    The sums are those of the first engine, whose `breakdown` is given, and of the one at place `engine`. Lines before
+    The sums belong to the first engine, whose `breakdown` is given, and to the one at place `engine`. Lines before
     the divergence agree, though later terms may cancel a difference in their sums.
     """
     if divergence is None or not divergence.reaches(breakdown.by_name[table.line], breakdown):

@@ -7,7 +7,7 @@ _WIDTH = 70
 
 
 def wrapped(text: str) -> str:
-    """The text in lines as short as those of a tooltip; longer words stay whole."""
+    """The text in lines as short as a tooltip's; longer words stay whole."""
     return "\n".join(part for line in text.split("\n") for part in _folded(line))
 
 

@@ -115,7 +115,7 @@ def _stored_state(stored: StoredNetwork, network: Network, batch_size: int) -> S
 def load_inputs(config: Config, assumptions: Callable[[Entry, Config, bool], tuple[str, ...]] = of_run) -> Inputs:
     """Draw or read all inputs; the config gets its final sizes. Raises a ConfigError of the key of a file.
 
-    `assumptions` returns those of an entry of a model file.
+    `assumptions` returns the assumptions of an entry of a model file.
     """
     opened = _open_sequence(config)
     with key_errors("network.input_size"):

@@ -36,7 +36,7 @@ def handout_html(lesson: GuidedLesson, run: Callable[[Config], RunResult]) -> st
 
 
 def _answers(lesson: GuidedLesson, run: Callable[[Config], RunResult]) -> Iterator[dict[str, Any]]:
-    """The answers to each step: that of its question, the reason, and the statements that are true; "" for none."""
+    """The answers to each step: to its question, the reason, and the statements that are true; "" for none."""
     for number, step in enumerate(lesson.steps, 1):
         task = step.task
         reasons = (step.question.reveal if step.question else "", task.done if task else "", _solution(task))

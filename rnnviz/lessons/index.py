@@ -79,7 +79,7 @@ class CoursePlace:
 class LessonEntry:
     """A guided lesson in a list: `number` is its place there, from 1.
 
-    `name` is that of its file and stays the same, so that progress can be remembered by it.
+    `name` is the name of its file and stays the same, so that progress can be remembered by it.
     """
 
     name: str

@@ -2,7 +2,7 @@
 
 Arrays come time first, `(T, U)`, and leave as a picture holds them, `(units, times)`. The extreme is the number of
 largest magnitude, of two equal ones the positive; an infinity is more extreme than a number, and NaN than an infinity.
-A pyramid has the least and the largest number of each block ("h.low", "h.high"), and a candidate's also those of its
+A pyramid has the least and the largest number of each block ("h.low", "h.high"), and a candidate's also of its
 differences from the reference ("h.difference-low", "h.difference-high"), its largest error ratio ("h.error_ratio") and
 whether any value mismatches ("h.marks"), for every sample. NaN is in both ends of every block that holds one.
 """

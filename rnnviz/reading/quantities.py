@@ -134,7 +134,7 @@ def color_names(custom: CellSpec | None = None) -> tuple[Quantity, ...]:
 
 
 def quantity_for(wanted: Quantity, cell: CellSpec, *, compared: bool, gradients: Collection[str] = ()) -> Quantity:
-    """The `wanted` quantity, or h where there is none; of a gradient that is not given that of h, if there is one."""
+    """The `wanted` quantity, or h where there is none; of a gradient that is not given the gradient of h, if any."""
     if wanted in ("error_ratio", "difference"):
         return wanted if compared else "value"
     if is_gradient(wanted) and wanted not in gradients:

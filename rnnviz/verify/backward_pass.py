@@ -1,10 +1,10 @@
 """The steps of a backward pass, each from the engine's own gradients of the next step and its own hidden states.
 
-The gradient of a hidden state is owed by the loss, by the layer above, and by the step that reads the state: each is
+The gradient of a hidden state adds up from the loss, the layer above, and the step that reads the state: each is
 computed in float64 with a rounding bound (`bounded_backward`), and the engine's must be within eight bounds of their
 sum. Where an engine gives grad.out, the terms of the loss and of the layer above, it is audited by itself.
 
-Gradients that the engine does not give, such as those of c, are carried from step to step with their bounds, and so are
+Gradients that the engine does not give, such as grad.c, are carried from step to step with their bounds, and so are
 missing states. The gradients of the parameters must be the sums over all time steps and samples; in a larger run, some
 rows are sums of the engine's own gradients of the pre-activations.
 

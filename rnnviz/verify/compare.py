@@ -42,7 +42,7 @@ _MANY = 1 << 16
 
 class ReadOnlyArrays:
     """A frozen dataclass whose arrays are read-only, also after a pipe, through which goes where `stored` ones lie, not
-    what they hold: those of a long run would fill it, and then the memory of any user who shows the result."""
+    what they hold: arrays of a long run would fill it, and then the memory of any user who shows the result."""
 
     stored: Mapping[str, Path] = MappingProxyType({})
 
@@ -199,8 +199,8 @@ class LaneComparison(ReadOnlyArrays, ArrayComparison):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison(LaneComparison, Mapping[str, ArrayComparison]):
-    """The comparison of h, and by name those of h and of other arrays that both engines give. The verdict on the
-    forward pass depends on h alone; that on the backward pass on all gradients."""
+    """The comparison of h, and by name of h and of other arrays that both engines give. The verdict on the forward
+    pass depends on h alone, the verdict on the backward pass on all gradients."""
 
     others: Mapping[str, ArrayComparison] = field(default_factory=dict)
 

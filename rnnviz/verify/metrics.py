@@ -25,7 +25,10 @@ UlpArray: TypeAlias = NDArray[np.unsignedinteger[Any]]
 
 
 def abs_error(reference: FloatArray, candidate: FloatArray) -> NDArray[np.float64]:
-    """|candidate - reference| in float64 (B, N, H): 0 for two NaNs, infinite for other unequal pairs not finite."""
+    """|candidate - reference| in float64 (B, N, H).
+
+    It is 0 for two NaNs or equal infinities, and infinite for other pairs that are not finite.
+    """
     r, c = reference.astype(np.float64), candidate.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         error = np.subtract(c, r, out=c)

@@ -248,7 +248,7 @@ def randomly_rounded(arrays: Mapping[str, FloatArray], eps: float) -> dict[str, 
 
 
 def limits(expected: FloatArray, moved: FloatArray, found: FloatArray, trace: Trace, axes: tuple[int, ...]) -> Any:
-    """How far a correct engine may be off, from the largest movement over the axes by a random rounding, and size."""
+    """How far a correct engine may be off: from the most that random rounding moved numbers, and from their size."""
     movement = np.abs(moved.astype(np.float64) - expected).max(axis=axes, keepdims=True, initial=0.0)
     size = np.abs(expected).max(axis=axes, keepdims=True, initial=0.0, where=np.isfinite(expected))
     limit = _MOVEMENTS * movement + _ROUNDINGS * trace.eps * size + ALLOWED * storage_bound(found, trace.stored_as)

@@ -52,7 +52,7 @@ def assert_same_engines(window: MainWindow) -> None:
     session, lanes = window.session, window.lanes
     result, candidate = session.result, session.candidate
     assert lanes.shown.result is result
-    if not is_gradient(session.quantity):  # An engine without a gradient shows that of another one.
+    if not is_gradient(session.quantity):  # An engine without a gradient shows another one's.
         assert shown_engine(lanes) == session.engine
     assert swiped_to(lanes) == (session.swipe if session.quantity == "value" else None)
     if session.swipe is not None:

@@ -1,7 +1,7 @@
 """Every gradient of a step in float64, with the bound on the rounding that an engine may have put into it.
 
-The gradients of the engine's states are read from a trace, so that all steps of a block are computed at once. That of a
-state that the engine does not give, such as c, is carried from step to step, against the order of time.
+The gradients of the engine's states are read from a trace, so that all steps of a block are computed at once. The
+gradient of a state that the engine does not give, such as c, is carried from step to step, against the order of time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -122,7 +122,7 @@ class BoundedBackward:
         return {node: found[derivative] for node, derivative in shared.partial.items()}
 
     def _as_used(self, own: BoundedArray, within: BoundedArray) -> BoundedArray:
-        """The engine's own gradient, with the rounding of a second sum: kernels of a step add up that of c again."""
+        """The engine's own gradient, with the rounding of a second sum: kernels add up the gradient of c again."""
         rest = np.abs(own.value - within.value)
         bound = own.bound + within.bound + own.eps * np.where(np.isfinite(rest), rest, 0.0)
         return BoundedArray(own.value, bound, own.eps)

@@ -33,7 +33,7 @@ from rnnviz.frozen import dataclass
 
 @dataclass(frozen=True, eq=False)
 class LayerGradients:
-    """The gradients of a block of B time steps, in the order of the forward pass; those of parameters are sums.
+    """The gradients of a block of B time steps, in the order of the forward pass, and sums of parameters' gradients.
 
     `states` (B, N, H) belong to the new states by name, `x` (B, N, I) to the layer input, `before` (N, H) to the state
     before the block. `u` and `v` (B, N, H) belong to the parts by gate, as far as the step reads them; where it adds u

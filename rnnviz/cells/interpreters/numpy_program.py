@@ -31,7 +31,7 @@ class Source:
     """The source of a program: its `loop`, of the states, then the input parts and the series, time first.
 
     `lines` are its calls, each with the lines of the cell's file that ask for it. `places` has what each name is;
-    those of kind "u" are the input parts, "next" and "out" the `series`, in the order of the loop's arguments.
+    arrays of kind "u" are the input parts, "next" and "out" the `series`, in the order of the loop's arguments.
     `slots` has the place of each part of a buffer in it, `weights` the operation of each matrix and its gate or
     parameter, `activations` those that are called.
     """

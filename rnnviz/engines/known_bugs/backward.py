@@ -44,7 +44,7 @@ class BackwardPasses:
         self._rest = self._lanes(BugVariant())
 
     def gradients(self, fault: BugVariant, most: int | None = None) -> Iterator[Gradient]:
-        """The gradients with a fault, from the top layer to the input, in parts; with `most` those of the first steps
+        """The gradients with a fault, from the top layer to the input, in parts; with `most` of the first steps
         of each lane of the top layer. The loop over time without a bug is computed once, and kept."""
         shared = fault.gradient_loop == BugVariant() and most is None
         return self._gradients(self._shared() if shared else self._lanes(fault, most), fault, most)

@@ -100,7 +100,7 @@ def faulty_layer(
     """A way to run one layer with the bug; see `engines.base.RunLayer`.
 
     `seams` are the time steps at which a new call begins. `carried` (T, N, H) are the hidden states that each step
-    hands to the next one: those of an engine that is compared step by step, since a chaotic network makes more of every
+    hands to the next one, from an engine that is compared step by step, since a chaotic network makes more of every
     rounding.
     """
 

@@ -47,7 +47,7 @@ def gate_key(result: RunResult, engine: str, name: str) -> str:
 
 
 def write_npz(result: RunResult, path: Path, progress: Progress = lambda _: None, *, gates: bool = False) -> int:
-    """Write `npz_arrays`, with `gates` those of `gate_key` (L, D, T, N, H), and the config; return how many arrays."""
+    """Write `npz_arrays`, the arrays of `gate_key` (L, D, T, N, H) if asked, and the config; returns how many."""
     arrays = npz_arrays(result)
     members = [*map(_stored, arrays, arrays.values()), *(_gate_members(result) if gates else ())]
     count = len(members)

@@ -135,7 +135,7 @@ def recorded(result: RunResult) -> Recorded:
 
 
 def tolerances(result: RunResult, trace: Trace) -> tuple[float, float]:
-    """(rtol, atol): the run's, but no stricter than those of the trace's type, as a notebook rounds otherwise."""
+    """(rtol, atol): the run's, but no stricter than the trace's type allows, as a notebook rounds otherwise."""
     own = comparing.tolerances(result.config, trace)
     by_type = comparing.defaults(result.config, trace)
     return max(own[0], by_type[0]), max(own[1], by_type[1])

@@ -109,7 +109,7 @@ def run_title(result: RunResult) -> str:
 
 @cache
 def html_environment(folder: str) -> Environment:
-    """The templates in a folder of the resources, and those of the report; values are escaped."""
+    """The templates in a folder of the resources and in the report's folder; values are escaped."""
     environment = Environment(
         loader=FileSystemLoader([resource_path(folder), resource_path("report")]),
         autoescape=True,

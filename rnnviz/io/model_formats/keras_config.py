@@ -311,7 +311,7 @@ class Calls:
     """The calls of the layers of one model."""
 
     def __init__(self, model: Item, items: Sequence[Item], name: str, outer_mask: str) -> None:
-        """Take the items of a model; `name` is that of one in another, and `outer_mask` that of its inputs."""
+        """Take the items of a model; `name` is its name in an outer model, and `outer_mask` the mask of its inputs."""
         self._items = {str(item["name"]): item for item in items}
         self._name, self._outer_mask = name, outer_mask
         if class_of(model) == "Sequential":
@@ -508,9 +508,9 @@ def _numbers(value: Any) -> NDArray[Any] | None:
 class Configured:
     """A recurrent layer of a config.
 
-    `chain` is its name after those of the models that hold it, `place` where a file of Keras 3 has its weights, `name`
-    that of the layer itself, which may be within a TimeDistributed one, and `below` the number of the layer whose whole
-    output it reads. `assumptions` come from how the model calls it.
+    `chain` is its name after the names of the models that hold it, `place` where a file of Keras 3 has its weights,
+    `name` the name of the layer itself, which may be within a TimeDistributed one, and `below` the number of the layer
+    whose whole output it reads. `assumptions` come from how the model calls it.
     """
 
     chain: tuple[str, ...]

@@ -35,8 +35,8 @@ class Tensor:
 
 @dataclass(frozen=True)
 class TensorFile:
-    """The arrays of a file by name, in its order; `read` gives one as `widened` does, and `texts` are those of
-    PyTorch's modules, as `torch_networks` has them."""
+    """The arrays of a file by name, in its order; `read` gives one as `widened` does, and `texts` describe
+    PyTorch's modules, as in `torch_networks`."""
 
     tensors: Mapping[str, Tensor]
     read: Callable[[str], FloatArray]
@@ -101,7 +101,7 @@ class Entry:
     it ends a sentence, as do `assumptions`: the conditions of a run that the file does not state. `cells` are those
     that the file admits: the user chooses one where `cell` is None, or another one than `cell`. `biases` is None where
     not known, and `initial_state` one of INITIAL_STATES. `masking` describes the time steps that the model skips, and
-    `lengths` are those of the samples, as far as the file has them. `batch_size` is N of a stored initial state, None
+    `lengths` belong to the samples, as far as the file has them. `batch_size` is N of a stored initial state, None
     where all samples share it; `load.entries_of` fills it in. `reverse` is whether the only direction reads from the
     end, and `part` whether the network is a layer of another entry; others are keys of a config.
     """

@@ -143,7 +143,7 @@ def is_text(name: object) -> bool:
 
 
 def nodes(model: onnx.ModelProto) -> Iterator[PlacedNode]:
-    """Every node of the model: those of a subgraph after the node that has it, those of a function at each call."""
+    """Every node of the model: of a subgraph after the node that has it, of a function at each call."""
     functions = {(f.domain, f.name): f for f in model.functions}
     for count, placed in enumerate(_nodes(model.graph, _scope(model.graph, None), functions, 0)):
         if count > _MOST_NODES:

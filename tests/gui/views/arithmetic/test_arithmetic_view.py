@@ -203,7 +203,7 @@ def test_the_first_line_that_differs_is_selected_once_its_page_is_there(qtbot, v
     view.choose_line("h")
     qtbot.waitUntil(lambda: view.complete)
     assert view.page.term_table.line == "h"
-    # A stored value that differs is focused, and the terms are those of its line.
+    # A stored value that differs is focused, and the terms belong to its line.
     name = "bug:gates-i-f-o-g"
     view.resize(1001, 150)
     show(WHERE.moved(layer=0, timestep=4), engines=("gluon", name), candidate=name, cell="lstm")
