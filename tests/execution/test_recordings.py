@@ -1,6 +1,5 @@
 """A whole run against a recording: equal numbers agree, a changed one is found, a known bug is named."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.inputs import Inputs, open_inputs
 from rnnviz.engines.registry import load_engine
-from rnnviz.execution.events import Outcome, RunRequest, Stage, StageKind, open_traces
+from rnnviz.execution.events import RunRequest, Stage, StageKind, open_traces
 from rnnviz.execution.pipeline import compute
 from rnnviz.io.export.data import summary
 from rnnviz.io.inputs import load_inputs
@@ -29,7 +28,6 @@ __all__ = ["run_shared"]
 SHAPE = (2, 2, 6, 3, 4)
 CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
 Arrays = dict[str, Any]
-Ran = Callable[..., tuple[Outcome, dict[str, Audit]]]
 
 
 def config_of(*engines: str, **network: Any) -> Config:

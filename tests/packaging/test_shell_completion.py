@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable
 
 import pytest
 from manual_page import options
@@ -25,8 +24,6 @@ while IFS= read -r line; do
     (IFS=$'\\t'; printf '%s\\n' "${COMPREPLY[*]}")
 done
 """
-
-Complete = Callable[..., list[set[str]]]
 
 
 @pytest.fixture
