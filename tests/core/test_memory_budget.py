@@ -150,9 +150,15 @@ def test_limit_is_the_last_available_byte(monkeypatch, tmp_path, beside):
         check_demand(asked, tmp_path)
     assert asked_of == [tmp_path]
     monkeypatch.setattr(memory, "available_memory", lambda: needed.memory + beside)
-    with refused as caught:
+    with refused:
         check_memory(asked)
-    assert caught is None or readable(needed.memory + beside) in caught.value.sentence
+
+
+def test_a_refusal_says_how_much_memory_is_free(monkeypatch):
+    monkeypatch.setattr(memory, "available_memory", lambda: 3_000)
+    with pytest.raises(ConfigError) as caught:
+        check_memory(config())
+    assert readable(3_000) in caught.value.sentence
 
 
 def test_meminfo_is_in_kilobytes(monkeypatch):

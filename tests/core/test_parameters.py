@@ -115,7 +115,10 @@ def test_each_lane_has_four_arrays():
         ({"r1_i2h_weight": None}, "The weights lack r1_i2h_weight, which must have the shape (16, 8)."),
         ({"l0_i2h_weight": (3, 16)}, "l0_i2h_weight has the shape (3, 16), but the network needs (16, 3)."),
         ({"l0_i2h_weight": ()}, "l0_i2h_weight has the shape (), but the network needs (16, 3)."),
-        ({"l2_i2h_weight": (16, 4)}, "The weights hold l2_i2h_weight, which this network does not have: "),
+        (
+            {"l2_i2h_weight": (16, 4)},
+            "The weights hold l2_i2h_weight, which this network does not have: it has l0_i2h_weight, l0_h2h_weight, ",
+        ),
     ],
     ids=str,
 )
