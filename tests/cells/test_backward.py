@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rnnviz.cells import CellSpec, Gate, ParameterSpec, Step
 from rnnviz.cells.activations import ACTIVATIONS, tanh
 from rnnviz.cells.gru import GRU, GRU_RESET_BEFORE
-from rnnviz.cells.interpreters import generator, numpy_backward
+from rnnviz.cells.interpreters import numpy_backward
 from rnnviz.cells.interpreters.arrays import step_values
 from rnnviz.cells.interpreters.graph import trace
 from rnnviz.cells.interpreters.numpy_backward import NumpyBackward, pass_nothing
@@ -185,7 +185,7 @@ def test_known_gates_change_no_gradient(name, monkeypatch):
             found.append(step[gate])
     known = {gate: np.stack(found) for gate, found in values.items()}
     before, after = ({name: array[part] for name, array in states.items()} for part in (slice(-1), slice(1, None)))
-    monkeypatch.setattr(generator, "_CACHED_VALUES", 20)
+    monkeypatch.setattr(numpy_backward, "_CACHED_VALUES", 20)
     found = NumpyBackward(cell, layer.parameters).run(layer.x, before, known | after, direct, final)
     for symbol, array in expected.parameters.items():
         np.testing.assert_allclose(found.parameters[symbol], array, rtol=1e-11, atol=1e-13, err_msg=symbol)

@@ -25,10 +25,13 @@ from rnnviz.cells.activations import FloatArray
 from rnnviz.cells.base import CellSpec
 from rnnviz.cells.interpreters.arrays import ArrayLayer, gate_rows, product_weight, reordered_rows
 from rnnviz.cells.interpreters.backward_graph import SharedNode, backward_graph
-from rnnviz.cells.interpreters.generator import ElementwiseSource, Key, LoopWriter, Operand
-from rnnviz.cells.interpreters.graph import LEAVES, Graph, Node, trace
+from rnnviz.cells.interpreters.generator import LoopWriter
+from rnnviz.cells.interpreters.graph import LEAVES, Graph, Node, lone_sums, ordered, trace
 from rnnviz.cells.interpreters.layout import SMALL_PRODUCT, choose_order, has_small_products, tile_columns
 from rnnviz.frozen import dataclass
+
+_CACHED_VALUES = 1 << 14
+"""Values of an array: some twenty of them fit into the cache of a core."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +78,13 @@ class NumpyBackward:
             self._input_weights[op, gates] = np.concatenate(rows, axis=1) if len(rows) > 1 else rows[0]
         return self._input_weights[op, gates]
 
+    def input_bias(self, op: str, gates: tuple[str, ...]) -> FloatArray:
+        """The bias that goes with `input_weight`; of "plus" the sum of both."""
+        of_gates = {"i2h": self.cell.gate_symbols, "h2h": self.cell.recurrent_gates}
+        kinds = {"plus": ("i2h", "h2h"), "u": ("i2h",), "v": ("h2h",)}[op]
+        biases = [reordered_rows(self.parameters[f"{kind}_bias"], of_gates[kind], gates) for kind in kinds]
+        return reduce(np.add, biases)
+
     @cached_property
     def turned_weight(self) -> FloatArray:
         """The rows of W_h2h, transposed: (H, R·H)."""
@@ -109,7 +119,9 @@ class NumpyBackward:
 class _Plan:
     """The gates whose parts the states depend on, in the order of their slots.
 
-    Those in `joined` have one gradient for both parts: they are the last of `u` and the first of `v`, in a row.
+    Those in `joined` have one gradient for both parts: they are the last of `u` and the first of `v`, in a row. In each
+    range of `runs` the slots of v depend on one shared node only. The partial derivatives and what matrix products read
+    is `wanted`.
     """
 
     u: tuple[str, ...]
@@ -117,6 +129,8 @@ class _Plan:
     joined: tuple[str, ...]
     leaves: Mapping[tuple[str, str], Node]
     shared: tuple[SharedNode, ...]
+    runs: Sequence[tuple[range, int]]
+    wanted: Mapping[Node, None]
 
 
 @lru_cache(maxsize=256)
@@ -137,44 +151,45 @@ def _plan(graph: Graph) -> _Plan:
         return all(one.partial.get(pair[0]) is one.partial.get(pair[1]) for one in shared)
 
     joined = [gate for gate in v if gate in u and same(gate)]
+    slots = (*joined, *(gate for gate in v if gate not in joined))
+    readers = [[k for k, one in enumerate(shared) if leaves["v", gate] in one.partial] for gate in slots]
+    runs = []
+    for only, group in groupby(range(len(readers)), lambda slot: readers[slot]):
+        several = list(group)
+        if len(only) == 1 and len(several) > 1:
+            runs.append((range(several[0], several[-1] + 1), only[0]))
+    operands = (one.node.args[-1] for one in shared if one.is_product)
     return _Plan(
         u=(*(gate for gate in u if gate not in joined), *joined),
-        v=(*joined, *(gate for gate in v if gate not in joined)),
+        v=slots,
         joined=tuple(joined),
         leaves=leaves,
         shared=shared,
+        runs=runs,
+        wanted=dict.fromkeys((*(d for one in shared for d in one.partial.values()), *operands)),
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Recorded:
-    """The calls that give the partial derivatives of a step whose states are known.
-
-    `partial` has those of each shared node by node, `operands` what each matrix product reads. In each range of `runs`
-    the slots of v depend on one shared node only.
-    """
-
-    calls: ElementwiseSource
-    partial: Sequence[Mapping[Node, Any]]
-    operands: Mapping[Node, Any]
-    runs: Sequence[tuple[range, int]]
-
-
 @lru_cache(maxsize=256)
-def _recorded(graph: Graph, known: tuple[Node, ...]) -> _Recorded:
-    plan, source = _plan(graph), ElementwiseSource(graph, known)
-    partial = [{node: source.value(d) for node, d in shared.partial.items()} for shared in plan.shared]
-    operands = {shared.node: source.value(shared.node.args[-1]) for shared in plan.shared if shared.is_product}
-    values = [*operands.values(), *(operand for terms in partial for operand in terms.values())]
-    kept = dict.fromkeys(v.name for v in values if isinstance(v, Operand) and v.name in source.results)
-    readers = [[k for k, terms in enumerate(partial) if plan.leaves["v", gate] in terms] for gate in plan.v]
-    runs = []
-    for only, slots in groupby(range(len(readers)), lambda slot: readers[slot]):
-        several = list(slots)
-        if len(only) == 1 and len(several) > 1:
-            runs.append((range(several[0], several[-1] + 1), only[0]))
-    source.keep(kept)
-    return _Recorded(source, partial, operands, runs)
+def _calculation(graph: Graph, known: tuple[Node, ...]) -> tuple[list[Node], list[Node]]:
+    """The values that partial derivatives and operands of products are made of, and the operations that give these.
+
+    The values of `known` nodes are read, and so are leaves, and sums u.k + v.k of which nothing else reads the parts.
+    """
+    given = dict.fromkeys((*known, *lone_sums(graph)))
+    nodes = ordered(_plan(graph).wanted, given)
+    given |= dict.fromkeys(node for node in nodes if node.op in LEAVES)
+    needed = set(_plan(graph).wanted)
+    for node in reversed(nodes):
+        if node in needed and node not in given:
+            needed.update(_operands(node))
+    return [node for node in given if node in needed], [node for node in nodes if node in needed - given.keys()]
+
+
+def _operands(node: Node) -> tuple[Node, ...]:
+    """The operands of a node; the slope of relu is read from its value, which is positive where its argument is."""
+    by_value = node.op == "slope" and node.activation is not None and node.activation.name == "relu"
+    return node.args[-1:] * 2 if by_value else node.args
 
 
 class _Block:
@@ -198,57 +213,67 @@ class _Block:
         self._vectors: list[FloatArray] = []
         self._totals: list[FloatArray] = []
         self._source = LoopWriter()
-        self._compute(_recorded(of.graph, tuple(self._known)))
-
-    def _compute(self, recorded: _Recorded) -> None:
-        """Compute the partial derivatives, side by side those of slots that depend on one shared node only."""
-        of, rows = self._of, prod(self._shape)
-        sizes = {"H": of.size} | {
-            state.size: array.shape[1] for state, array in zip(of.cell.states, self._carried.values(), strict=True)
-        }
-        places: dict[str, FloatArray] = {}
         self._factors: list[tuple[range, int, FloatArray]] = []
-        copies: list[tuple[FloatArray, Any]] = []
-        for slots, only in recorded.runs:
+        self._found: dict[Node, Any] = {}
+        self._compute()
+        # A contribution is a partial derivative times the vector over time (B, N, H) of its shared node.
+        self._partial = [{node: self._found[d] for node, d in one.partial.items()} for one in self._plan.shared]
+
+    def _compute(self) -> None:
+        """Compute the partial derivatives, side by side those of slots that depend on one shared node only."""
+        of, plan, rows = self._of, self._plan, prod(self._shape)
+        read, operations = _calculation(of.graph, tuple(self._known))
+        given = self._given(read)
+        copies: list[tuple[Node, FloatArray]] = []
+        for slots, only in plan.runs:
             factor = np.empty((rows, len(slots), of.size), self._dtype)
             self._factors.append((slots, only, factor))
-            for k, slot in enumerate(slots):
-                operand = recorded.partial[only][self._plan.leaves["v", self._plan.v[slot]]]
-                name = operand.name if isinstance(operand, Operand) else ""
-                if name in recorded.calls.kept and operand.over_time and name not in places:
-                    places[name] = factor[:, k]
+            partial = plan.shared[only].partial
+            copies += [(partial[plan.leaves["v", plan.v[slot]]], factor[:, k]) for k, slot in enumerate(slots)]
+        beside = dict(reversed(copies))
+        chunk = max(1, _CACHED_VALUES // max(of.size, *(array.shape[1] for array in self._carried.values())))
+        for start in range(0, rows, chunk):
+            part = slice(start, start + chunk)
+            values = {node: a if node.op in ("number", "parameter") else a[part] for node, a in given.items()}
+            for node in operations:
+                values[node] = of.layer.apply(node, [values[arg] for arg in _operands(node)])
+            for node, array in copies:
+                array[part] = values[node]
+            for node in plan.wanted:
+                value = values[node]
+                if node in given or np.ndim(value) < 2:
+                    self._found[node] = given.get(node, value)
+                elif node in beside:
+                    self._found[node] = beside[node]
                 else:
-                    copies.append((factor[:, k], operand))
-        for name, operand in recorded.calls.kept.items():
-            size = sizes[operand.size]
-            places.setdefault(name, np.empty((rows, size) if operand.over_time else size, self._dtype))
-        used = recorded.calls.used.values()
-        products = self._products([key for key in used if isinstance(key, Node)])
-        given = {key: products[key] if key in products else self._given(key) for key in used}
-        recorded.calls.run(given, self._weight, places, sizes, self._dtype)
+                    if start == 0:
+                        self._found[node] = np.empty((rows, value.shape[1]), self._dtype)
+                    self._found[node][part] = value
 
-        def found(operand: Any) -> Any:
-            if not isinstance(operand, Operand):
-                return operand
-            return places[operand.name] if operand.name in places else self._given(recorded.calls.inputs[operand.name])
-
-        for place, operand in copies:
-            place[...] = found(operand)
-        # A contribution is a partial derivative times the vector over time (B, N, H) of its shared node.
-        self._partial = [{node: found(operand) for node, operand in terms.items()} for terms in recorded.partial]
-        self._operands = {node: found(operand) for node, operand in recorded.operands.items()}
-
-    def _products(self, nodes: Sequence[Node]) -> dict[Key, FloatArray]:
-        """The input parts, the recurrent parts and their sums, without biases: (B·N, H) by node."""
+    def _given(self, nodes: Sequence[Node]) -> dict[Node, Any]:
+        """The values (B·N, H) that are read: known ones, leaves and sums; those of parameters have no rows."""
         of, h = self._of, self._before[self._of.cell.state_symbols[0]]
-        found: dict[Key, FloatArray] = {}
+        found: dict[Node, Any] = {}
+        for node in nodes:
+            match node.op:
+                case _ if node in self._known:
+                    found[node] = self._known[node]
+                case "state":
+                    found[node] = self._before[node.name]
+                case "parameter":
+                    found[node] = of.parameters[node.name]
+                case "number":
+                    found[node] = node.number
         for op in ("plus", "u", "v"):
-            chosen = [node for node in nodes if node.op == op and node not in self._known]
+            chosen = [node for node in nodes if node.op == op and node not in found]
             if chosen:
                 read = self._joined if op == "plus" else self._x if op == "u" else h
                 gates = tuple((node.args[0] if op == "plus" else node).name for node in chosen)
                 product = read @ of.input_weight(op, gates).T
-                found |= {node: product[:, k * of.size : (k + 1) * of.size] for k, node in enumerate(chosen)}
+                bias = of.input_bias(op, gates)
+                parts = [slice(k * of.size, (k + 1) * of.size) for k in range(len(chosen))]
+                # Each in C order: on other rows NumPy's tanh has other bits.
+                found |= {node: product[:, part] + bias[part] for node, part in zip(chosen, parts, strict=True)}
         return found
 
     @cached_property
@@ -256,26 +281,9 @@ class _Block:
         """The layer input and the previous h as one row."""
         return np.concatenate([self._x, self._before[self._of.cell.state_symbols[0]]], axis=1)
 
-    def _given(self, key: Key) -> FloatArray:
-        if isinstance(key, Node):
-            if key in self._known:
-                return self._known[key]
-            return self._before[key.name] if key.op == "state" else self._of.parameters[key.name]
-        node, _ = key
-        if node.op == "plus":
-            left, right = node.args
-            return np.asarray(self._given((left, "bias")) + self._given((right, "bias")))
-        kind, gates = ("i2h", self._of.cell.gate_symbols) if node.op == "u" else ("h2h", self._of.cell.recurrent_gates)
-        bias: FloatArray = gate_rows(self._of.parameters[f"{kind}_bias"], gates)[node.name]
-        return bias
-
-    def _weight(self, node: Node) -> FloatArray:
-        """The weight (K, H) of a matrix product."""
-        return np.asarray(product_weight(node, self._of.layer.weights, self._of.parameters).T)
-
     def _rows(self, product: Node) -> FloatArray:
         """The operand of a matrix product as rows (B·N, H), also one of parameters alone."""
-        operand = self._operands[product]
+        operand = self._found[product.args[-1]]
         return np.broadcast_to(operand, (prod(self._shape), operand.shape[-1]))
 
     def gradients(
