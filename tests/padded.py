@@ -5,16 +5,34 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import strategies as st
 
-from rnnviz.core.inputs import Inputs
+from rnnviz.core.inputs import Inputs, part_of_state
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Places
 from rnnviz.engines.manual import ManualEngine
+from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.result import RunResult
-from tests.engines.test_lengths import alone, padded_inputs
 from tests.factories import result_of
 from tests.oracles.computed import computed
+from tests.strategies import every_cell_configs
 
 ENGINES = "manual", "other"
+
+
+@st.composite
+def padded_inputs(draw: st.DrawFn) -> Inputs:
+    config = draw(every_cell_configs())
+    sequence = config.sequence
+    lengths = draw(st.lists(st.integers(1, sequence.timesteps), min_size=1, max_size=4).map(tuple))
+    config = replace(config, sequence=replace(sequence, batch_size=len(lengths), lengths=lengths))
+    reverse = not config.network.bidirectional and draw(st.booleans())
+    return load_inputs(replace(config, network=replace(config.network, reverse=reverse)).checked())
+
+
+def alone(inputs: Inputs, sample: int) -> Inputs:
+    """One sample, cut to its length."""
+    x = np.ascontiguousarray(inputs.sequence[: inputs.length(sample), sample : sample + 1])
+    state = part_of_state(inputs.initial_state, np.s_[:, sample : sample + 1])
+    return replace(inputs, sequence=x, initial_state=state, lengths=(), folder=None)
 
 
 @st.composite

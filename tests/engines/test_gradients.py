@@ -22,11 +22,11 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
 from tests.cells.layers import EXAMPLES
 from tests.cells.test_running_error import KINKS
-from tests.engines.test_lengths import padded_inputs
 from tests.needs import need_engine
 from tests.oracles.computed import assert_near, empty_trace
 from tests.oracles.gradients import oracle_gradients
 from tests.oracles.recurrence import recurrence
+from tests.padded import padded_inputs
 from tests.profiles import nightly_except
 
 ENGINES = ("manual", "torch", "gluon")

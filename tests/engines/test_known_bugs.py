@@ -1,35 +1,44 @@
-"""The known bugs as engines: each computes what its sentence says, and is wrong where it can be seen."""
+"""Engines that simulate known bugs, of the forward and of the backward pass."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnnviz.cells import CELLS, Sizes, Step, Values
 from rnnviz.cells.activations import linear, relu, sigmoid
-from rnnviz.core.config import CELL_NAMES, Network
+from rnnviz.core.config import CELL_NAMES, Backward, Config, Network
 from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.parameters import LayerParameters
 from rnnviz.core.trace import Trace
-from rnnviz.engines.known_bugs import BugVariant, registry
-from rnnviz.engines.known_bugs.engine import KnownBugEngine, faulty_trace, run_fault
-from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, PREFIX, known_bugs_of
+from rnnviz.engines.known_bugs import BugVariant, output_peephole_of_old_state, registry
+from rnnviz.engines.known_bugs.backward import BackwardPasses
+from rnnviz.engines.known_bugs.engine import KnownBugEngine, StepWindow, expected_and_found, faulty_trace, run_fault
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, PREFIX, gradient_bugs_in, known_bugs_in, known_bugs_of
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import find_engine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
 from rnnviz.verify.consistency_checks import consistency_checks
 from tests.cells.layers import EXAMPLES
+from tests.engines.backward_bugs import WAYS, users_gradients
 from tests.engines.custom_code.files import computed as users_outputs
 from tests.engines.seeded_bugs import planted
+from tests.engines.test_gradients import losses, with_gradients
 from tests.oracles.cell_loops import in_test_of
 from tests.oracles.computed import assert_near, computed, empty_trace
+from tests.oracles.gradients import oracle_gradients
 from tests.oracles.recurrence import recurrence
+from tests.padded import padded_inputs
 from tests.strategies import configs
 from tests.verify.audit_helpers import inputs_of, with_parameters
 
-CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
+SIMPLE_CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
 LSTM = ["gates-i-f-o-g", "gates-i-o-f-g", "gates-i-g-f-o", "forget-bias-one", "cell-not-squashed"]
 NAMES = {
     "rnn": [
@@ -142,7 +151,7 @@ def test_a_bug_fills_every_number_and_leaves_the_inputs_alone(config, data):
         np.testing.assert_array_equal(inputs.parameters[name], array)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", SIMPLE_CELLS)
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_every_bug_is_found_by_the_audit_or_breaks_a_check(cell, bidirectional):
     sizes = {"hidden_size": 7, "bidirectional": bidirectional, "num_layers": 2}
@@ -176,7 +185,7 @@ def test_a_bug_of_the_step_computes_what_a_users_code_with_it_does(mine, tmp_pat
 
 def test_every_way_of_a_bug_of_the_step_is_planted():
     every = {(p.cell, p.bug, p.way) for p in planted()}
-    for cell in CELLS:
+    for cell in SIMPLE_CELLS:
         bugs = [bug for bug in known_bugs_of(network(cell, bidirectional=False)) if bug.name != "batch-as-time"]
         assert {(c, b, w) for c, b, w in every if c == cell} == {
             (cell, bug.name, way) for bug in bugs for way in range(len(bug.variants[cell]))
@@ -213,7 +222,7 @@ def test_swapped_directions_show_in_out_and_feed_the_next_layer():
     assert_near(trace.hidden[1], recurrence(with_parameters(inputs, swapped)).hidden[1], 1e-12)
 
 
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", SIMPLE_CELLS)
 def test_a_final_state_at_the_last_time_step_is_wrong_in_the_backward_state_alone(cell):
     inputs = both_ways(cell)
     right, trace = recurrence(inputs), faulty("final-state-at-last-timestep", inputs)
@@ -273,3 +282,256 @@ def test_a_bug_of_an_unknown_name_tells_nothing_of_itself():
     assert bug is not None
     assert (bug.name, bug.cause, bug.origin, bug.fix) == (engine, "", "", "")
     assert bug.ways == KNOWN_BUGS["h2h-transposed"].ways
+
+
+Array = np.ndarray[Any, Any]
+ROWS = ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
+
+
+def negated(names: tuple[str, ...], rows: slice = slice(None)) -> dict[str, Callable[[Any], Array]]:
+    def change(name: str) -> Callable[[Any], Array]:
+        def of(p: Any) -> Array:
+            signs = np.ones_like(getattr(p, name))
+            signs[rows] = -1.0
+            return np.asarray(signs * getattr(p, name))
+
+        return of
+
+    return {name: change(name) for name in names}
+
+
+CHANGES: dict[tuple[str, str], dict[str, Callable[[Any], Array]]] = {
+    # With I, H, P = 2, 3, 2.
+    ("h2h-transposed", "lstm_projection"): {
+        "h2h_weight": lambda p: np.vstack([a.T.reshape(3, 2) for a in np.split(p.h2h_weight, 4)])
+    },
+    ("coupled-gates-exchanged", "lstm_coupled"): negated(ROWS, slice(0, 3)),
+    ("coupled-gates-exchanged", "lstm_coupled_peephole"): negated(ROWS, slice(0, 3)) | negated(("c2i_weight",)),
+    ("projection-transposed", "lstm_projection"): {"h2r_weight": lambda p: p.h2r_weight.T.reshape(2, 3)},
+    ("no-peepholes", "lstm_peephole"): {
+        "c2i_weight": lambda p: 0.0 * p.c2i_weight,
+        "c2f_weight": lambda p: 0.0 * p.c2f_weight,
+        "c2o_weight": lambda p: 0.0 * p.c2o_weight,
+    },
+    ("peepholes-i-f-o", "lstm_peephole"): {"c2f_weight": lambda p: p.c2o_weight, "c2o_weight": lambda p: p.c2f_weight},
+}
+"""By bug and cell: the parameters that change, from those before. Other cells are compared with users' code."""
+
+
+@pytest.mark.parametrize(("bug", "cell"), CHANGES)
+def test_a_bug_reads_other_parameters(bug, cell):
+    kind, count, arrays = CELLS[cell], 1.0, dict[str, Array]()
+    for name, shape in kind.parameter_shapes(Sizes(2, 3, 2) if kind.projects else Sizes(2, 3)).items():
+        arrays[name] = count + np.arange(np.prod(shape)).reshape(shape)
+        count += arrays[name].size
+    before = LayerParameters(**{name: array.copy() for name, array in arrays.items()})
+    (fault,) = KNOWN_BUGS[bug].variants[cell]
+    after = fault.read(kind, before)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(getattr(before, name), array, name)
+        expected = CHANGES[bug, cell][name](before) if name in CHANGES[bug, cell] else array
+        np.testing.assert_array_equal(getattr(after, name), expected, name)
+
+
+def test_the_output_gate_sees_the_previous_cell_state():
+    def step(u, v, state, p, *, gate=None):
+        return Step(c=2.0 * state.c, h=p.c2o_weight * (2.0 * state.c) + p.c2i_weight * state.c + u.o + v.o, gate=gate)
+
+    values = (Values("u", {"o": 1.0}), Values("v", {"o": 10.0}), Values("state", {"c": 100.0}))
+    p = Values("p", {"c2o_weight": 3.0, "c2i_weight": 5.0})
+    found = output_peephole_of_old_state(step)(*values, p, gate="g")
+    assert dict(found) == {"c": 200.0, "h": 300.0 + 500.0 + 11.0, "gate": "g"}
+
+
+@pytest.mark.parametrize("name", ["rnn_relu", "lstm", "gru"])
+def test_a_clip_is_dropped_by_an_unclipped_fault_alone(name):
+    clipped = Network(name, 3, 4, clip=1.0).kind
+    assert BugVariant().changed(clipped) == clipped != CELLS[name]
+    assert BugVariant(unclipped=True).changed(clipped) == CELLS[name]
+
+
+STEPS = 3
+
+
+def two_layers(cell: str, *, bidirectional: bool = True) -> Inputs:
+    """Two layers of 4 units over 5 time steps and 6 samples."""
+    sizes = {"num_layers": 2, "bidirectional": bidirectional, "dtype": "float64"}
+    return inputs_of({"timesteps": 5, "batch_size": 6}, cell=cell, hidden_size=4, **sizes)
+
+
+def parts(inputs: Inputs, *samples: int) -> list[StepWindow]:
+    lanes = [(layer, d) for layer in (0, 1) for d in range(inputs.network.directions)]
+    return [StepWindow(*lane, STEPS, samples) for lane in lanes]
+
+
+@pytest.mark.parametrize("cell", SIMPLE_CELLS)
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_the_first_steps_of_every_lane_equal_the_simulated_bug(cell, bidirectional):
+    inputs = two_layers(cell, bidirectional=bidirectional)
+    for bug in known_bugs_of(inputs.network):
+        for fault in bug.variants[cell]:
+            trace = faulty_trace(fault, inputs)
+            for part in parts(inputs, 1, 3):
+                expected, found = expected_and_found(fault, inputs, trace, part)
+                assert found.shape == expected.shape == (STEPS, 2, 4)
+                np.testing.assert_allclose(expected, found, rtol=0, atol=1e-12, err_msg=f"{bug.name} {part}")
+
+
+@pytest.mark.parametrize(
+    ("fault", "stored"),
+    [
+        (BugVariant(), {0: [0, 1, 2], 1: [4, 3, 2]}),
+        (BugVariant(backward="not_reversed"), {0: [0, 1, 2], 1: [0, 1, 2]}),
+        (BugVariant(backward="not_realigned"), {0: [0, 1, 2], 1: [0, 1, 2]}),
+    ],
+)
+def test_the_steps_are_the_first_in_the_order_of_computation(fault, stored):
+    inputs = two_layers("lstm")
+    trace = computed(ManualEngine(), inputs)[0]
+    for part in parts(inputs, 5, 0):
+        _, found = expected_and_found(fault, inputs, trace, part)
+        there = trace.hidden[part.layer, part.direction][stored[part.direction]][:, [5, 0]]
+        np.testing.assert_array_equal(found, there)
+
+
+def test_a_step_continues_from_the_previous_state_of_the_engine():
+    inputs = two_layers("lstm")
+    trace = computed(ManualEngine(), inputs)[0]
+    for part in parts(inputs, 2):
+        right, found = expected_and_found(BugVariant(), inputs, trace, part)
+        np.testing.assert_allclose(right, found, rtol=0, atol=1e-12)
+        second = -2 if part.direction else 1
+        there = trace.hidden[part.layer, part.direction, second, 2]
+        there += 0.5
+        after, found = expected_and_found(BugVariant(), inputs, trace, part)
+        off = np.abs(after - found).max(axis=(1, 2)) > 1e-3
+        assert off.tolist() == [False, True, True]
+        there -= 0.5
+
+
+def test_of_exchanged_axes_the_samples_are_the_steps():
+    inputs = two_layers("gru")
+    fault = BugVariant(batch_as_time=True)
+    trace = faulty_trace(fault, inputs)
+    # The sixth sample would be a sixth time step.
+    expected, found = expected_and_found(fault, inputs, trace, StepWindow(1, 1, 4, (0, 4, 5)))
+    np.testing.assert_allclose(expected, found, rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(found, trace.hidden[1, 1, [0, 4], :1:-1].swapaxes(0, 1))
+    whole, _ = expected_and_found(fault, inputs, trace, StepWindow(0, 0, 9, (0,)))
+    assert whole.shape == (6, 1, 4)
+
+
+PARAMETERS = ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
+LSTM_SLOPES = [("g",), ("",), ("g", ""), ("i", "f", "o")]
+RELU_SLOPES = [{"slope": "input"}, {"slope": "input", "slope_of": ("h",)}, {"slope": "previous"}]
+PREVIOUS = BugVariant(slope="previous")
+BUGS = [name for name, bug in KNOWN_BUGS.items() if bug.of_gradients]
+
+
+def gradient_inputs(cell: str, loss: dict[str, Any] | None = None, **network: Any) -> Inputs:
+    """Two layers in two directions, on three samples of which two have padding."""
+    tables = {
+        "network": {"cell": cell, "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True, **network},
+        "sequence": {"batch_size": 3, "timesteps": 5, "lengths": [5, 2, 4]},
+        "parameters": {"initializer": "normal", "scale": 0.5, "bias": "uniform"},
+        "initial_state": {"source": "normal"},
+        "backward": {"enabled": True, "loss": "normal", "final_state": "normal", **(loss or {})},
+    }
+    return load_inputs(Config.from_mapping(tables))
+
+
+@given(data=st.data())
+def test_a_backward_pass_without_a_bug_is_that_of_plain_loops(data):
+    pytest.importorskip("torch")
+    inputs = data.draw(losses(data.draw(padded_inputs())))
+    expected, trace = oracle_gradients(inputs), faulty_trace(BugVariant(), inputs)
+    tolerance = 1e-10 if inputs.network.dtype == "float64" else 1e-4
+    for name, index, array in BackwardPasses(inputs, trace, "float64").once(BugVariant()):
+        assert_near(array, expected[name][index], tolerance, name)
+
+
+@pytest.mark.parametrize("name", BUGS)
+def test_a_bug_has_the_gradients_of_a_users_code(name):
+    inputs = gradient_inputs("gru" if name == "reset-gate-gradient-missing" else "lstm", dtype="float64")
+    trace, _ = with_gradients(KnownBugEngine(PREFIX + name), inputs)
+    correct, expected = users_gradients(inputs), users_gradients(inputs, name)
+    assert any(not np.allclose(correct[key], expected[key]) for key in correct)
+    for key, array in expected.items():
+        assert_near(trace[key], array, 1e-12, key)
+    assert_near(trace.hidden, faulty_trace(BugVariant(), inputs).hidden, 0.0)
+
+
+def test_only_a_run_with_a_backward_pass_has_them():
+    inputs = gradient_inputs("lstm")
+    without = load_inputs(replace(inputs.config, backward=Backward()))
+    assert gradient_bugs_in(without) == []
+    assert [bug.name for bug in gradient_bugs_in(inputs)] == [n for n in BUGS if n != "reset-gate-gradient-missing"]
+    assert not {bug.name for bug in known_bugs_in(inputs)} & set(BUGS)
+    assert KnownBugEngine("bug:no-h2h-bias").gradients(inputs.network) == ()
+
+
+@pytest.mark.parametrize("cell", CELL_NAMES)
+def test_bugs_of_a_cell_and_of_directions(cell):
+    found = {bug.name for bug in gradient_bugs_in(gradient_inputs(cell, bidirectional=False))}
+    assert ("cell-gradient-dropped" in found) == cell.startswith("lstm")
+    assert ("reset-gate-gradient-missing" in found) == cell.startswith("gru")
+    assert "backward-direction-not-reversed-in-gradient" not in found
+
+
+@pytest.mark.parametrize(
+    ("bug", "cell", "expected"),
+    [
+        (
+            "derivative-at-wrong-pre-activation",
+            "lstm",
+            [
+                *({"slope": s, "slope_of": of} for s in ("value", "formula") for of in ((), *LSTM_SLOPES)),
+                *({"slope": "input", "slope_of": of} for of in ((), ("g",), ("g", ""), ("i", "f", "o"))),
+                {"slope": "previous"},
+            ],
+        ),
+        ("derivative-at-wrong-pre-activation", "rnn_relu", RELU_SLOPES),
+        (
+            "weight-gradient-not-summed-over-time",
+            "gru",
+            [
+                {"kept": kept, "kept_step": step}
+                for step in ("last", "first")
+                for kept in (PARAMETERS, ("i2h_weight", "h2h_weight"), ("h2h_weight",))
+            ],
+        ),
+        (
+            "forward-bias-used-twice",
+            "gru",
+            [
+                {"doubled": biases, "doubled_forward": forward}
+                for forward in (False, True)
+                for biases in (("i2h_bias", "h2h_bias"), ("i2h_bias",), ("h2h_bias",))
+            ],
+        ),
+        ("reset-gate-gradient-missing", "gru_reset_before", [{"constant": ("r",)}, {"not_passed": ("r",)}]),
+    ],
+)
+def test_the_variants_of_a_cell(bug, cell, expected):
+    assert KNOWN_BUGS[bug].variants[cell] == tuple(BugVariant(**fields) for fields in expected)
+
+
+def test_a_derivative_at_the_previous_pre_activation():
+    """Before the first time step comes the last one, as Python's index -1 does."""
+    inputs = gradient_inputs("rnn_tanh", num_layers=1, bidirectional=False, dtype="float64")
+    inputs = replace(inputs, lengths=())
+    trace = faulty_trace(BugVariant(), inputs)
+    found = {name: array for name, _, array in BackwardPasses(inputs, trace, "float64").once(PREVIOUS)}
+    assert inputs.loss is not None
+    passed, weight = inputs.loss.state["h"][0], inputs.parameters["l0_h2h_weight"]
+    direct = inputs.loss.direct(inputs.network, 0, 0, range(inputs.timesteps), inputs.batch_size)
+    assert direct is not None
+    for t in reversed(range(inputs.timesteps)):
+        of_h = direct[t] + passed
+        assert_near(found["grad.h"][t], of_h, 1e-12)
+        passed = (of_h * (1.0 - trace.hidden[0, 0, t - 1] ** 2)) @ weight
+    assert_near(found["grad.h0"], passed, 1e-12)
+
+
+def test_every_way_of_a_users_code_is_of_a_known_bug():
+    assert list(WAYS) == BUGS

@@ -1,6 +1,10 @@
-"""Samples of different lengths: every engine computes each one as it does alone, also from its end, and no padding."""
+"""Samples of different lengths, packed rows, and calls that carry the state on."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -9,10 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.core.config import Config
-from rnnviz.core.errors import ConfigError
-from rnnviz.core.inputs import Inputs, part_of_state
+from rnnviz.core.errors import ConfigError, EngineError
+from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
+from rnnviz.engines.backward import LanePass
+from rnnviz.engines.known_bugs import BugVariant
+from rnnviz.engines.known_bugs.engine import KnownBugEngine, faulty_trace
+from rnnviz.engines.known_bugs.registry import NOT_CARRIED, NOT_CARRIED_BETWEEN_CALLS, known_bugs_in
+from rnnviz.engines.manual import ManualBackward, ManualEngine
+from rnnviz.engines.packing import Packing, packing
+from rnnviz.engines.recorded_outputs import RecordedEngine
 from rnnviz.engines.registry import find_engine, load_engine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.steps.states import CellStates
@@ -20,31 +31,18 @@ from rnnviz.verify import audited
 from rnnviz.verify.audit import audit
 from rnnviz.verify.compare import compare
 from rnnviz.verify.consistency_checks import consistency_checks
+from rnnviz.verify.diagnosis import diagnose
 from rnnviz.verify.mismatches import mismatch_rows, neighbor_mismatch
+from rnnviz.verify.undetectable_bugs import undetectable
+from tests.engines.test_gradients import assert_gradients, with_gradients
 from tests.needs import need_engine
 from tests.oracles.computed import assert_near, computed
 from tests.oracles.recurrence import recurrence
-from tests.strategies import every_cell_configs
+from tests.padded import alone, padded_inputs
+from tests.profiles import nightly_except
 from tests.verify.audit_helpers import inputs_of
 
 ENGINES = ("manual", "gluon", "torch", "onnx")
-
-
-@st.composite
-def padded_inputs(draw: st.DrawFn) -> Inputs:
-    config = draw(every_cell_configs())
-    sequence = config.sequence
-    lengths = draw(st.lists(st.integers(1, sequence.timesteps), min_size=1, max_size=4).map(tuple))
-    config = replace(config, sequence=replace(sequence, batch_size=len(lengths), lengths=lengths))
-    reverse = not config.network.bidirectional and draw(st.booleans())
-    return load_inputs(replace(config, network=replace(config.network, reverse=reverse)).checked())
-
-
-def alone(inputs: Inputs, sample: int) -> Inputs:
-    """One sample, cut to its length."""
-    x = np.ascontiguousarray(inputs.sequence[: inputs.length(sample), sample : sample + 1])
-    state = part_of_state(inputs.initial_state, np.s_[:, sample : sample + 1])
-    return replace(inputs, sequence=x, initial_state=state, lengths=(), folder=None)
 
 
 def assert_each_sample_is_as_alone(trace: Trace, inputs: Inputs, tolerance: float) -> None:
@@ -237,3 +235,174 @@ def test_both_directions_and_reverse_are_refused():
     network = {"cell": "gru", "input_size": 2, "hidden_size": 2, "bidirectional": True, "reverse": True}
     with pytest.raises(ConfigError, match=r"network\.reverse = true needs network\.bidirectional = false"):
         Config.from_mapping({"network": network})
+
+
+LENGTHS = st.lists(st.integers(1, 60), min_size=1, max_size=40).map(tuple)
+
+
+def steps(packed: Packing) -> int:
+    """The number of time steps of all rows that are computed."""
+    return sum(len(part) * rows for part, rows in packed.parts)
+
+
+@given(lengths=LENGTHS, call=st.sampled_from([0.0, 1.0, 30.0, 1e6]))
+def test_every_step_of_every_sample_has_a_place(lengths, call):
+    packed = packing(tuple(lengths), call, call / 8)
+    computed_rows = np.zeros((max(lengths), len(lengths)), int)
+    for part, rows in packed.parts:
+        computed_rows[part.start : part.stop, :rows] += 1
+    assert computed_rows.max() == 1
+    assert sorted(place.sample for place in packed.places) == list(range(len(lengths)))
+    for place in packed.places:
+        assert place.stop - place.start == lengths[place.sample]
+        # No other sample has the same step of the row.
+        computed_rows[place.start : place.stop, place.row] -= 1
+    assert computed_rows.min() == 0
+
+
+def test_calls_that_cost_nothing_compute_no_padding_and_dear_ones_are_few():
+    lengths = tuple(range(1, 101))
+    assert steps(packing(lengths, 0.0, 0.0)) == sum(lengths)
+    # No row has room for another one.
+    assert steps(packing((10, 7, 6), 0.0, 0.0)) == 23
+    dear = packing(lengths, 1e6, 0.0)
+    assert (len(dear.parts), {place.start for place in dear.places}) == (1, {0})
+
+
+@pytest.mark.parametrize("name", ["manual", "gluon"])
+@pytest.mark.parametrize("cell", nightly_except(("lstm", "gru"), "lstm"))
+@pytest.mark.parametrize("cost", [0, 1 << 40])
+def test_no_packing_changes_the_values(name, cell, cost, monkeypatch):
+    monkeypatch.setattr(f"rnnviz.engines.{name}._cost_of_call", lambda weights: cost)
+    monkeypatch.setattr("rnnviz.engines.packing._COPY", 0)
+    monkeypatch.setattr("rnnviz.engines.packing.PART_VALUES", 200)
+    network = {"cell": cell, "input_size": 3, "hidden_size": 5, "num_layers": 2, "bidirectional": True}
+    sequence = {"batch_size": 12, "timesteps": 30, "lengths": "uniform", "seed": 1}
+    tables = {"network": network, "sequence": sequence, "initial_state": {"source": "normal"}}
+    inputs = load_inputs(Config.from_mapping(tables))
+    trace, _ = computed(load_engine(name), inputs)
+    assert_each_sample_is_as_alone(trace, inputs, 2e-5)
+
+
+@pytest.mark.parametrize("truncate", [None, 4])
+@pytest.mark.parametrize("cost", [0, 1 << 40])
+def test_no_packing_changes_the_gradients(cost, truncate, monkeypatch):
+    for name, value in {"_BLOCK_COST": cost, "_ROW_COST": 0, "_BEGIN_COST": 0, "PART_VALUES": 2000}.items():
+        monkeypatch.setattr(f"rnnviz.engines.packing.{name}", value)
+    tables = {
+        "network": {"cell": "lstm", "input_size": 3, "hidden_size": 5, "bidirectional": True, "dtype": "float64"},
+        "sequence": {"batch_size": 12, "timesteps": 30, "lengths": "uniform", "seed": 1},
+        "initial_state": {"source": "normal"},
+        "backward": {"enabled": True, "loss": "normal", "final_state": "normal"}
+        | ({} if truncate is None else {"truncate": truncate}),
+    }
+    inputs = load_inputs(Config.from_mapping(tables))
+    trace, _ = with_gradients(ManualEngine(), inputs)
+    monkeypatch.setattr("rnnviz.engines.manual.PackedLanePass", LanePass)
+    parts, _ = with_gradients(ManualEngine(), inputs)
+    assert_gradients(trace, dict(parts.items()), 1e-12)
+
+
+def test_few_blocks_have_the_gradients_of_many_lengths(monkeypatch):
+    blocks = []
+    gradients = ManualBackward.gradients
+    monkeypatch.setattr(ManualBackward, "gradients", lambda self, task: blocks.append(task) or gradients(self, task))
+    sequence = {"batch_size": 64, "timesteps": 100, "lengths": "uniform"}
+    network = {"cell": "lstm", "input_size": 8, "hidden_size": 16}
+    tables = {"network": network, "sequence": sequence, "backward": {"enabled": True}}
+    inputs = load_inputs(Config.from_mapping(tables))
+    with_gradients(ManualEngine(), inputs)
+    assert len(set(inputs.lengths)) > 40
+    assert len(blocks) < 5
+
+
+BUG = NOT_CARRIED_BETWEEN_CALLS
+
+
+def seam_inputs(seams: list[int] | None, cell: str = "lstm", timesteps: int = 40, **network: Any) -> Inputs:
+    tables = {
+        "network": {"cell": cell, "input_size": 3, "hidden_size": 5, "num_layers": 2, **network},
+        "sequence": {"batch_size": 2, "timesteps": timesteps, **({} if seams is None else {"seams": seams})},
+        "initial_state": {"source": "normal"},
+    }
+    return load_inputs(Config.from_mapping(tables))
+
+
+def in_calls(
+    inputs: Inputs, kept: tuple[str, ...] = (), swapped: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, np.ndarray[Any, Any]]:
+    """The outputs of calls in turn: each starts from the initial state, but for the states that are kept or swapped."""
+    edges = [0, *inputs.seams.tolist(), inputs.timesteps]
+    first = inputs.initial_state
+    state, hidden, trace = first, [], None
+    for begin, end in pairwise(edges):
+        part = replace(inputs, sequence=inputs.sequence[begin:end], initial_state=state)
+        trace, _ = computed(ManualEngine(), part)
+        hidden.append(np.array(trace.hidden))
+        kept_as = {name: name for name in kept} | dict(swapped)
+        state = {name: trace[f"state.{kept_as[name]}"] if name in kept_as else first[name] for name in first}
+    assert trace is not None
+    found = {"hidden": np.concatenate(hidden, axis=2), "state": np.array(trace.state_h)}
+    return found if trace.state_c is None else {**found, "cell_state": np.array(trace.state_c)}
+
+
+def recorded(folder: Path, arrays: dict[str, np.ndarray[Any, Any]], inputs: Inputs) -> Trace:
+    np.savez(folder / "a.npz", **arrays)
+    return computed(RecordedEngine(f"recording:{folder / 'a.npz'}"), inputs)[0]
+
+
+def causes(inputs: Inputs, trace: Trace) -> tuple[tuple[str, ...], ...]:
+    failing = [check for check in consistency_checks(trace, *inputs.config.tolerances) if check.fails]
+    return diagnose(inputs, trace, audit(inputs, trace), failing)
+
+
+@pytest.mark.parametrize("seams", [[30], [7, 14, 21, 28, 35], list(range(1, 40))], ids=["one", "some", "every"])
+@pytest.mark.parametrize(("cell", "kept"), [("lstm", ()), ("lstm", ("h",)), ("lstm", ("c",)), ("gru", ())])
+def test_a_state_that_calls_do_not_pass_on_is_the_likely_cause(tmp_path, cell, kept, seams):
+    inputs = seam_inputs(seams, cell)
+    found = in_calls(inputs, kept)
+    lost = tuple(name for name in inputs.network.kind.state_symbols if name not in kept)
+    made = faulty_trace(BugVariant(forgotten=lost, forgotten_is="initial", at_seams=True), inputs)
+    np.testing.assert_allclose(made.hidden, found["hidden"], rtol=0, atol=1e-6)
+    trace = recorded(tmp_path, found, inputs)
+    first = audit(inputs, trace).first_wrong
+    assert first is not None
+    assert first.where.location.timestep == seams[0]
+    assert causes(inputs, trace) == ((BUG,),)
+    named = {bug.name for bug in known_bugs_in(inputs)}
+    assert (NOT_CARRIED in named) == (len(seams) < 39)
+
+
+@pytest.mark.parametrize("seams", [[30], list(range(1, 40))], ids=["one", "every"])
+def test_swapped_states_are_the_likely_cause(tmp_path, seams):
+    inputs, name = seam_inputs(seams), "states-swapped-between-calls"
+    found = in_calls(inputs, swapped={"h": "c", "c": "h"})
+    made = computed(KnownBugEngine(f"bug:{name}"), inputs)[0]
+    np.testing.assert_allclose(made.hidden, found["hidden"], rtol=0, atol=1e-6)
+    assert causes(inputs, recorded(tmp_path, found, inputs)) == ((name,),)
+
+
+def test_the_bug_needs_seams_and_a_forward_direction():
+    for inputs in (seam_inputs(None), seam_inputs([3], reverse=True)):
+        assert BUG not in {bug.name for bug in known_bugs_in(inputs)}
+        with pytest.raises(EngineError):
+            computed(KnownBugEngine(f"bug:{BUG}"), inputs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", [{}, {"bidirectional": True}])
+def test_the_bug_is_detectable_also_at_late_seams(network):
+    inputs = seam_inputs([1000], timesteps=1010, **network)
+    assert BUG not in undetectable(inputs)
+    trace, _ = computed(KnownBugEngine(f"bug:{BUG}"), inputs)
+    expected, _ = computed(ManualEngine(), inputs)
+    np.testing.assert_array_equal(trace.hidden[:1, :1, :1000], expected.hidden[:1, :1, :1000])
+    assert not np.array_equal(trace.hidden[0, 0, 1000], expected.hidden[0, 0, 1000])
+    assert causes(inputs, trace) == ((BUG,),)
+
+
+def test_states_that_calls_swap_begin_the_next_call():
+    inputs = seam_inputs([3, 5], timesteps=8)
+    variant = BugVariant(forgotten=("h", "c"), forgotten_is="swapped", at_seams=True)
+    found = in_calls(inputs, swapped={"h": "c", "c": "h"})
+    np.testing.assert_allclose(faulty_trace(variant, inputs).hidden, found["hidden"], rtol=0, atol=1e-6)

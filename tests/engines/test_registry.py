@@ -1,15 +1,23 @@
-"""Engines by name, and the reason where one is missing."""
+"""Engines by name, what they compute, and the libraries that they need."""
 
+import math
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from numpy.typing import NDArray
 
-from rnnviz.core.config import Backward, Compare, Config, Network, ParameterSource
+from rnnviz.cells import CELLS
+from rnnviz.cells.activations import ACTIVATIONS
+from rnnviz.cells.interpreters.arrays import step_values
+from rnnviz.cells.rnn import RNN_RELU
+from rnnviz.core.config import CELL_NAMES, Backward, Compare, Config, Network, ParameterSource
 from rnnviz.core.errors import ConfigError, EngineError
 from rnnviz.core.extras import not_installed
 from rnnviz.core.model_formats import MXNET, NUMPY, SAFETENSORS, format_of_framework
@@ -27,7 +35,16 @@ from rnnviz.engines.registry import (
     recordings_in,
     with_candidates,
 )
-from tests.needs import needs
+from rnnviz.io.inputs import load_inputs
+from rnnviz.verify.audit import audit
+from rnnviz.verify.consistency_checks import consistency_checks
+from tests.cells.layers import ALL_CELLS, draw_layer
+from tests.needs import need_engine, needs
+from tests.oracles.cell_loops import cell_values
+from tests.oracles.computed import assert_agrees, assert_near, computed
+from tests.oracles.recurrence import recurrence
+from tests.strategies import configs, every_cell_configs
+from tests.verify.audit_helpers import inputs_of
 
 NO_ENGINE = (
     "is not a known engine: it must be one of gluon, manual, onnx, torch, bug:NAME, the path of a .py file, or "
@@ -271,3 +288,118 @@ def test_listing_the_engines_imports_none_of_them():
 def test_a_name_that_no_text_can_hold_or_that_commands_a_terminal_is_refused(name):
     with pytest.raises(ConfigError, match="not UTF-8 text or has control characters"):
         find_engine(name)
+
+
+TOLERANCES = {"float32": 2e-5, "float64": 1e-12}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@given(config=configs() | every_cell_configs())
+def test_plain_loops(engine, config):
+    need_engine(engine)
+    if ENGINES[engine].unsupported_reason(config.network) is not None:
+        return
+    inputs = load_inputs(config)
+    trace, report = computed(load_engine(engine), inputs)
+    # MXNet computes this layer in float32, whatever its type.
+    rounded = engine == "gluon" and config.network.kind == RNN_RELU
+    tolerance = TOLERANCES["float32" if rounded else config.network.dtype]
+    assert_agrees(trace, recurrence(inputs), tolerance)
+    assert all(check.holds for check in consistency_checks(trace, *config.tolerances))
+    assert rounded or audit(inputs, trace).verdict == "right"
+    for equality in report.equalities:
+        assert_near(equality.left, equality.right, tolerance, equality.name)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_cell_states_inside_are_known_of_some_engines_and_final_ones_of_all(engine):
+    need_engine(engine)
+    inputs = inputs_of({"timesteps": 4}, cell="lstm", hidden_size=6, num_layers=2, bidirectional=True)
+    before = [np.array(a) for a in (inputs.sequence, *inputs.parameters.values(), *inputs.initial_state.values())]
+    loaded = load_engine(engine)
+    trace, report = computed(loaded, inputs)
+    assert ("c" in loaded.states(inputs.network)) == ("c" in trace) == (engine == "manual")
+    assert_agrees(trace, recurrence(inputs), 2e-5)
+    assert report.printed == ""
+    after = [inputs.sequence, *inputs.parameters.values(), *inputs.initial_state.values()]
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def network(cell: str, **keys: object) -> Config:
+    return Config.from_mapping({"network": {"cell": cell, "input_size": 3, "hidden_size": 4, **keys}})
+
+
+@pytest.mark.parametrize("cell", CELL_NAMES)
+def test_engines_of_each_cell(cell):
+    able = {name for name, entry in ENGINES.items() if entry.unsupported_reason(network(cell).network) is None}
+    everywhere = {"gluon", "manual", "onnx"}
+    assert able == (everywhere | {"torch"} if cell in ("rnn_relu", "rnn_tanh", "lstm", "gru") else everywhere)
+
+
+def test_engines_of_a_custom_cell():
+    custom = network("./x.py").with_custom_cell(CELLS["gru"]).network
+    assert {name for name, entry in ENGINES.items() if entry.unsupported_reason(custom) is not None} == {"onnx"}
+
+
+@pytest.mark.parametrize(
+    ("cell", "keys", "able"),
+    [
+        ("lstm", {"projection_size": 3}, {"gluon", "manual", "torch"}),
+        ("lstm", {"projection_size": 4}, {"gluon", "manual"}),
+        ("gru", {"clip": 1.0}, {"gluon", "manual", "onnx"}),
+        ("gru", {"activations": ["hard_sigmoid", "gelu"]}, {"gluon", "manual"}),
+        ("gru", {"activations": ["hard_sigmoid", "linear"]}, {"gluon", "manual", "onnx"}),
+    ],
+)
+def test_engines_of_a_setting(cell, keys, able):
+    config = network(cell, **keys)
+    reasons = {name: entry.unsupported_reason(config.network) for name, entry in ENGINES.items()}
+    assert {name for name, reason in reasons.items() if reason is None} == able
+    for reason in filter(None, reasons.values()):
+        assert all(name in reason for name in able)
+
+
+STEP_TOLERANCES = {"float32": 3e-5, "float64": 1e-12}
+
+
+@pytest.fixture(params=["gluon", "torch"])
+def library(request):
+    """The library, and conversions of NumPy arrays to its arrays and back."""
+    need_engine(request.param)
+    engine = import_module(f"rnnviz.engines.{request.param}")
+    return engine.LIBRARY, engine.to_library, engine.to_numpy
+
+
+@pytest.mark.parametrize("dtype", STEP_TOLERANCES)
+@pytest.mark.parametrize("name", ALL_CELLS)
+def test_every_cell(name, dtype, library):
+    functions, to_library, to_numpy = library
+    layer = draw_layer(ALL_CELLS[name]).in_type(dtype)
+    expected = cell_values(name, layer.parameters, layer.x, layer.state)
+
+    def converted(arrays):
+        return {key: to_library(array) for key, array in arrays.items()}
+
+    parameters, state = converted(layer.parameters), converted(layer.state)
+    for t, x in enumerate(layer.x):
+        values = step_values(layer.cell, parameters, to_library(x), state, functions)
+        for key, array in expected.items():
+            found = to_numpy(values[key])
+            assert found.dtype == dtype
+            np.testing.assert_allclose(
+                found, array[t], rtol=0.0, atol=STEP_TOLERANCES[dtype] * max(1, abs(array).max())
+            )
+        state = {key: values[key] for key in state}
+
+
+@pytest.mark.parametrize("dtype", STEP_TOLERANCES)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_every_activation(name, dtype, library):
+    functions, to_library, to_numpy = library
+    x: NDArray[Any] = np.array([[-3.0, -1.0, -0.3, 0.0], [0.2, 0.9, 1.5, math.nan]], dtype)
+    found = to_numpy(functions.activate(ACTIVATIONS[name], to_library(x)))
+    assert found.dtype == dtype
+    np.testing.assert_allclose(
+        found, ACTIVATIONS[name].values(x), rtol=STEP_TOLERANCES[dtype], atol=STEP_TOLERANCES[dtype]
+    )

@@ -1,24 +1,38 @@
-"""The step audit: correct engines pass, and of a wrong one the first wrong step is named."""
+"""The step audit of both passes: correct engines pass, and of a wrong one the first wrong step is named."""
 
 from dataclasses import replace
+from itertools import islice, product
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnviz.cells.interpreters.bounded import BoundedLayer
 from rnnviz.cells.interpreters.running_error import ALLOWED
-from rnnviz.core.config import Network
+from rnnviz.core.config import Backward, Network
+from rnnviz.core.gradients import OF_PARAMETERS
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
+from rnnviz.engines.base import Engine
 from rnnviz.engines.manual import ManualEngine
+from rnnviz.engines.registry import ENGINES, load_engine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.steps.inputs import bounded_layer
+from rnnviz.verify import audited
 from rnnviz.verify.audit import audit, audit_pass
+from rnnviz.verify.backward_pass import BackwardPass
 from rnnviz.verify.forward_pass import ForwardPass
+from rnnviz.verify.verdict import AuditVerdict
+from tests.cells.test_random_steps import random_cell
+from tests.explain.test_every_cell import NETWORKS
 from tests.oracles.computed import computed
+from tests.oracles.finite_differences import slopes
 from tests.profiles import nightly_except
-from tests.strategies import configs
+from tests.strategies import configs, every_cell_configs
 from tests.verify.audit_helpers import (
     audit_of,
     engine_or_skip,
@@ -27,6 +41,7 @@ from tests.verify.audit_helpers import (
     with_parameters,
     with_sequence,
 )
+from tests.verify.gradient_traces import backward_inputs, traced
 from tests.verify.traces import changed, locations
 
 CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
@@ -262,3 +277,445 @@ def test_rounded_cell_states_follow_from_rounded_hidden_states():
     found = audit(inputs, replace(rounded, precision="float16", computed_in="float32"))
     assert found.verdict == "right"
     assert [check.holds for check in found.checks] == [True, True]
+
+
+RIGHT = 2.5
+"""The limit of correct engines with random weights: far from the eight bounds that are allowed."""
+
+
+@pytest.fixture(scope="module", params=["manual", "gluon", "torch"])
+def each_engine(request):
+    return engine_or_skip(request.param)
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return load_engine("manual")
+
+
+GRADIENT_RUNS = {
+    "lstm": backward_inputs(num_layers=2, bidirectional=True, sequence={"lengths": [4, 9, 1]}),
+    "truncated": backward_inputs(num_layers=2, bidirectional=True, backward={"truncate": 3}, dtype="float64"),
+    "reverse": backward_inputs(cell="gru", reverse=True, sequence={"lengths": [9, 2, 5]}, backward={"truncate": 2}),
+    "value": backward_inputs(cell="rnn_tanh", num_layers=2, backward={"loss": "value", "value": [0, 0, 5, 1, 2]}),
+    "relu": backward_inputs(cell="rnn_relu", num_layers=2, bidirectional=True),
+}
+
+
+@pytest.mark.parametrize("name", nightly_except(GRADIENT_RUNS, "lstm", "reverse"))
+def test_correct_engines_are_within_their_bounds(each_engine, name):
+    found = audit(GRADIENT_RUNS[name], traced(each_engine, GRADIENT_RUNS[name]), way="backward")
+    assert found.verdict is AuditVerdict.RIGHT
+    assert found.worst_ratio < RIGHT, found.worst_at
+    assert found.coverage == 1.0
+    assert found.undetermined < 0.01
+    computed = np.isfinite(found.ratio_over_time)
+    assert computed.all()
+
+
+def assert_slopes(inputs: Inputs, trace: Trace) -> None:
+    """Gradients are those of finite differences."""
+    for name, slope, expected in slopes(inputs, trace):
+        assert slope == pytest.approx(expected, abs=1e-5), (inputs.config, name)
+
+
+@pytest.mark.parametrize("name", [name for name in GRADIENT_RUNS if name not in ("truncated", "reverse")])
+def test_gradients_are_those_of_finite_differences(engine, name):
+    assert_slopes(GRADIENT_RUNS[name], traced(engine, GRADIENT_RUNS[name]))
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(1800)
+@settings(max_examples=120, deadline=None)
+@given(every_cell_configs(), st.sampled_from(("sum", "normal")), st.none() | st.integers(1, 4), st.data())
+def test_correct_engines_are_never_wrong(config, loss, truncate, data):
+    backward = Backward(enabled=True, loss=loss, final_state="normal", truncate=truncate)
+    timesteps, samples = config.sequence.timesteps, config.sequence.batch_size
+    lengths = data.draw(st.none() | st.lists(st.integers(1, timesteps), min_size=samples, max_size=samples))
+    sequence = replace(config.sequence, lengths=None if lengths is None else tuple(lengths))
+    inputs = load_inputs(replace(config, sequence=sequence, backward=backward).checked())
+    traces = {}
+    for name in ("manual", "gluon", "torch"):
+        reason = ENGINES[name].unsupported_reason(inputs.network)
+        # MXNet computes some functions of float64 in float32.
+        if reason is None and (name, inputs.network.dtype) != ("gluon", "float64"):
+            traces[name] = traced(engine_or_skip(name), inputs, name)
+    for trace in traces.values():
+        found = audit(inputs, trace, way="backward")
+        assert found.worst_ratio < RIGHT, (trace.engine, found.worst_at)
+
+
+def custom_inputs(seed: int, **sequence: Any) -> Inputs:
+    """Inputs of the custom cell `random_cell` of this seed."""
+    inputs = backward_inputs(num_layers=2, hidden_size=4, sequence={"timesteps": 5, **sequence})
+    network = replace(inputs.network, cell="./mine.py")
+    return load_inputs(replace(inputs.config, network=network).with_custom_cell(random_cell(seed)))
+
+
+@pytest.mark.parametrize(
+    "seeds",
+    [(1, 2, 6, 35, 46, 111, 115), pytest.param(range(60), marks=[pytest.mark.nightly, pytest.mark.timeout(900)])],
+)
+def test_custom_cells(each_engine, seeds):
+    """Among the first ones are states that are parameters, the same value, or an input part."""
+    for seed in seeds:
+        inputs = custom_inputs(seed)
+        trace = traced(each_engine, inputs)
+        found = audit(inputs, trace, way="backward")
+        assert found.worst_ratio < RIGHT, (seed, found.worst_at)
+        if isinstance(each_engine, ManualEngine):
+            assert_slopes(inputs, trace)
+
+
+def test_gradients_of_a_relu_in_float64_that_mxnet_rounds_to_float32_are_found():
+    inputs = backward_inputs(cell="rnn_relu", num_layers=2, dtype="float64")
+    found = audit(inputs, traced(engine_or_skip("gluon"), inputs), way="backward")
+    assert found.verdict is AuditVerdict.WRONG
+    assert found.first_wrong is not None
+    assert found.first_wrong.value == pytest.approx(found.first_wrong.expected, rel=1e-6)
+
+
+def test_an_activation_of_which_one_branch_is_a_number():
+    inputs = backward_inputs(cell="gru", activations=["sigmoid", "thresholded_relu"])
+    found = audit(inputs, traced(engine_or_skip("gluon"), inputs), way="backward")
+    assert found.verdict is AuditVerdict.RIGHT
+
+
+def test_cells_of_open_forget_gates_keep_their_bounds(engine):
+    """The rounding of c adds up over time, and the backward pass may compute c again."""
+    inputs = backward_inputs(sequence={"timesteps": 300, "batch_size": 1}, hidden_size=16)
+
+    def opened(name, array):
+        if name.endswith("h2h_bias"):
+            array[16:32] += 12.0
+        return array
+
+    inputs = with_parameters(inputs, opened)
+    found = audit(inputs, traced(engine, inputs), way="backward")
+    assert found.worst_ratio < RIGHT
+    assert found.undetermined < 0.2
+
+
+def test_blocks_of_time_and_parts_of_the_samples_change_nothing(engine, monkeypatch):
+    inputs = GRADIENT_RUNS["lstm"]
+    trace = traced(engine, inputs)
+    whole = audit(inputs, trace, way="backward")
+    monkeypatch.setattr(audited, "_MOST_VALUES", 1)
+    parts = audit_pass(BackwardPass(inputs, trace, block_values=2 * 24))
+    assert (parts.audited, parts.wrong) == (whole.audited, 0)
+    np.testing.assert_allclose(parts.ratio_over_time, whole.ratio_over_time, rtol=0.2, atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "at"),
+    [
+        ("grad.h", (1, 1, 3, 1, 2)),
+        ("grad.h", (0, 0, 8, 1, 0)),
+        ("grad.out", (1, 0, 4, 1, 3)),
+        ("grad.out", (0, 1, 3, 1, 2)),
+        ("grad.c", (1, 0, 2, 0, 5)),
+        ("grad.f", (0, 1, 0, 2, 1)),
+        ("grad.input", (4, 1, 1)),
+        ("grad.h0", (2, 1, 3)),
+        ("grad.c0", (1, 1, 3)),
+        (f"{OF_PARAMETERS}l0_i2h_weight", (12, 1)),
+        (f"{OF_PARAMETERS}l1_h2h_bias", (12,)),
+    ],
+)
+def test_a_changed_gradient_is_the_first_wrong_one(engine, name, at):
+    inputs = GRADIENT_RUNS["lstm"]
+    trace = traced(engine, inputs)
+    right = float(trace[name][at])
+    trace[name][at] += 0.01
+    found = audit(inputs, trace, way="backward")
+    assert found.verdict is AuditVerdict.WRONG
+    assert found.wrong == 1 or name in ("grad.h", "grad.out", "grad.c", "grad.f")
+    assert found.first_wrong is not None
+    assert (found.first_wrong.where.array, found.first_wrong.where.index) == (name, at)
+    assert found.first_wrong.expected == pytest.approx(right, rel=1e-4, abs=1e-5)
+
+
+def test_states_that_a_trace_lacks_are_followed(engine):
+    inputs = GRADIENT_RUNS["lstm"]
+    trace = traced(engine, inputs)
+    found = audit(inputs, trace.with_arrays({"c": None}), way="backward")
+    assert (found.verdict, found.coverage) == (AuditVerdict.RIGHT, 1.0)
+
+
+def without(inputs: Inputs, **loss: object) -> Inputs:
+    assert inputs.loss is not None
+    return replace(inputs, loss=replace(inputs.loss, **loss))
+
+
+def test_terms_that_an_engine_drops_are_found_where_they_are_dropped(engine):
+    """The engine computes the gradients of another loss than the one that it is audited with."""
+    inputs = backward_inputs(num_layers=2)
+    assert inputs.loss is not None
+    assert inputs.loss.out is not None
+    out = np.array(inputs.loss.out)
+    out[4, 1, 3] = 0.0
+    first = {
+        "truncated": (without(inputs, truncate=6), "grad.h", (1, 0, 5)),
+        "no direct gradient": (without(inputs, out=out), "grad.out", (1, 0, 4, 1, 3)),
+        "no final gradient": (
+            without(inputs, state={s: 0 * a for s, a in inputs.loss.state.items()}),
+            "grad.h",
+            (1, 0, 8),
+        ),
+    }
+    for altered, name, index in first.values():
+        found = audit(inputs, traced(engine, altered), way="backward").first_wrong
+        assert found is not None
+        assert (found.where.array, found.where.index[: len(index)]) == (name, index)
+
+
+def test_a_parameter_gradient_that_is_not_summed_over_time_is_found(engine):
+    inputs = backward_inputs(cell="rnn_tanh")
+    trace, last = traced(engine, inputs), traced(engine, without(inputs, truncate=1))
+    trace[f"{OF_PARAMETERS}l0_h2h_weight"][...] = last[f"{OF_PARAMETERS}l0_h2h_weight"]
+    found = audit(inputs, trace, way="backward")
+    assert found.first_wrong is not None
+    assert found.first_wrong.where.array == f"{OF_PARAMETERS}l0_h2h_weight"
+    assert found.wrong <= trace[found.first_wrong.where.array].size
+
+
+def test_gradients_that_are_not_finite(engine):
+    """A NaN that follows from nothing is wrong; what follows from an infinity is not judged."""
+    inputs = backward_inputs(cell="rnn_tanh")
+    trace = traced(engine, inputs)
+    trace["grad.h"][0, 0, 4, 0, 1] = np.nan
+    found = audit(inputs, trace, way="backward")
+    assert found.first_wrong is not None
+    assert found.first_wrong.where.index == (0, 0, 4, 0, 1)
+    assert found.worst_ratio == np.inf
+
+
+def test_gradients_that_a_recording_lacks_are_not_audited(engine):
+    inputs = backward_inputs()
+    trace = traced(engine, inputs)
+    missing = {"grad.h0", "grad.input", f"{OF_PARAMETERS}l0_h2h_bias"}
+    altered = {name: np.full_like(trace[name], np.nan) for name in missing}
+    recorded = replace(trace.with_arrays(altered), missing=frozenset(missing))
+    found = audit(inputs, recorded, way="backward")
+    assert (found.verdict, found.coverage) == (AuditVerdict.RIGHT, 1.0)
+    without_h = replace(trace, missing=frozenset({"grad.h"}))
+    assert audit(inputs, without_h, way="backward").verdict is AuditVerdict.NOT_AUDITED
+
+
+@pytest.mark.parametrize("computed_in", ["", "float32"])
+def test_gradients_recorded_in_half_precision(engine, computed_in):
+    inputs = GRADIENT_RUNS["lstm"]
+    trace = traced(engine, inputs)
+    rounded = {name: array.astype(np.float16).astype(array.dtype) for name, array in trace.items()}
+    recorded = replace(trace.with_arrays(rounded), precision="float16", computed_in=computed_in)
+    assert audit(inputs, recorded, way="backward").verdict is AuditVerdict.RIGHT
+
+
+def test_kinks_are_undetermined(engine):
+    """Libraries have either slope of a relu whose argument is 0 but for rounding."""
+    sizes = {"hidden_size": 1, "input_size": 2}
+    inputs = backward_inputs(cell="rnn_relu", sequence={"timesteps": 1, "batch_size": 1}, **sizes)
+    weights = {name: np.zeros_like(array) for name, array in inputs.parameters.items()}
+    weights["l0_i2h_weight"][...] = [[1.0, -1.0]]
+    inputs = with_sequence(with_parameters(inputs, lambda name, _: weights[name]), np.array([[[1.1, 1.1]]]))
+    trace = traced(engine, inputs)
+    for slope in (0.0, 1.0):
+        d = slope * trace["grad.h"][0, 0]
+        of_parameters = {
+            "i2h_bias": d[0],
+            "h2h_bias": d[0],
+            "i2h_weight": d * inputs.sequence[0],
+            "h2h_weight": d * inputs.initial_state["h"][0],
+        }
+        other = {f"{OF_PARAMETERS}l0_{name}": array for name, array in of_parameters.items()}
+        other["grad.input"] = d * [1.0, -1.0]
+        found = audit(inputs, trace.with_arrays(other), way="backward")
+        assert found.wrong == 0
+        assert found.undetermined_count > 4
+
+
+@pytest.fixture
+def sampled(monkeypatch):
+    """Audits of small runs as of large ones."""
+    monkeypatch.setattr(audited, "FULL", 10)
+    monkeypatch.setattr(audited, "WORK", 1)
+
+
+@pytest.mark.usefixtures("sampled")
+@pytest.mark.parametrize("cell", nightly_except(["lstm", "gru"], "gru"))
+def test_a_large_run_is_audited_in_part(each_engine, cell):
+    inputs = backward_inputs(cell=cell, num_layers=2, sequence={"batch_size": 12})
+    trace = traced(each_engine, inputs)
+    found = audit(inputs, trace, way="backward")
+    assert 0.1 < found.coverage < 0.5
+    assert found.verdict is AuditVerdict.RIGHT
+    assert found.worst_ratio < RIGHT
+    assert audit(inputs, trace, full=True, way="backward").coverage == 1.0
+    name = f"{OF_PARAMETERS}l1_i2h_weight"
+    if "grad.i" in trace or "grad.r" in trace:
+        trace[name][0] += 0.1
+        altered = audit(inputs, trace, way="backward").first_wrong
+        assert altered is not None
+        assert (altered.where.array, altered.where.index[0]) == (name, 0)
+    trace["grad.h"][1, 0, 3, 0, 0] += 0.1
+    altered = audit(inputs, trace, way="backward").first_wrong
+    assert altered is not None
+    assert altered.where.index == (1, 0, 3, 0, 0)
+
+
+@pytest.mark.usefixtures("sampled")
+def test_a_long_run_is_audited_in_blocks_of_time():
+    inputs = backward_inputs(num_layers=2, bidirectional=True, sequence={"batch_size": 1, "timesteps": 400})
+    trace = traced(engine_or_skip("manual"), inputs)
+    found = audit(inputs, trace, way="backward")
+    assert 0.1 < found.coverage < 0.5
+    assert found.verdict is AuditVerdict.RIGHT
+    looked = np.isfinite(found.ratio_over_time)
+    assert looked[..., [0, -1]].all()
+    assert not looked.all()
+    trace["grad.h"][0, 1, 0, 0, 2] += 0.1
+    altered = audit(inputs, trace, way="backward").first_wrong
+    assert altered is not None
+    assert altered.where.index == (0, 1, 0, 0, 2)
+
+
+"""The limit of correct engines with random weights: far from the eight bounds that are allowed."""
+
+
+@pytest.fixture(scope="module", params=["manual", "gluon", "onnx", "torch"])
+def named(request):
+    return request.param, engine_or_skip(request.param)
+
+
+def with_forget_bias(inputs: Inputs, bias: float) -> Inputs:
+    size = inputs.network.hidden_size
+
+    def change(name: str, array: FloatArray) -> FloatArray:
+        if name.endswith("h2h_bias"):
+            array[size : 2 * size] += bias
+        return array
+
+    return with_parameters(inputs, change)
+
+
+def assert_right(named: tuple[str, Engine], inputs: Inputs, most: float = RIGHT) -> None:
+    """Every step is within its bound; where the engine is known to be wrong, nothing is asked."""
+    name, computing = named
+    network = inputs.network
+    if network.dtype not in ENGINES[name].dtypes or (name == "gluon" and (network.cell, network.dtype) == BUG):
+        return
+    trace, _ = computed(computing, inputs)
+    if name in ("gluon", "onnx") and network.cell == "rnn_relu" and not np.isfinite(trace.hidden).all():
+        # Their relu turns NaN into 0.
+        return
+    found = audit(inputs, trace, full=True)
+    assert found.coverage == 1.0
+    assert found.worst_ratio < most, (name, network, found)
+
+
+BUG = ("rnn_relu", "float64")
+"""The cases that MXNet rounds to float32 inside its kernel."""
+
+
+SMALL = ((1, 120), (16, 60), (96, 20))
+LARGE = ((1, 500), (16, 500), (64, 300), (256, 120), (512, 60), (1024, 20))
+
+
+@pytest.mark.parametrize("cell", nightly_except(CELLS, "rnn_relu", "lstm"))
+@pytest.mark.parametrize("dtype", nightly_except(("float32", "float64"), "float32"))
+@pytest.mark.parametrize("sizes", [SMALL, pytest.param(LARGE, marks=[pytest.mark.nightly, pytest.mark.timeout(1200)])])
+def test_right_engines_are_right(named, cell, dtype, sizes):
+    cases = product(sizes, (0.05, 1.0, 6.0), (0.0, 12.0) if cell == "lstm" else (0.0,))
+    # Every second one: the other type has the rest.
+    for (size, timesteps), scale, forget in islice(cases, dtype == "float64", None, 2):
+        inputs = inputs_of(
+            {"timesteps": timesteps, "batch_size": 2},
+            {"scale": scale},
+            cell=cell,
+            hidden_size=size,
+            bidirectional=size < 512,
+            num_layers=2 if size < 512 else 1,
+            dtype=dtype,
+        )
+        assert_right(named, with_forget_bias(inputs, forget) if forget else inputs)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("scale", nightly_except((1.0, 3.0), 3.0))
+def test_saturated_gates_are_judged(named, cell, scale):
+    """One value in a thousand may have a bound that says nothing, where large terms cancel."""
+    inputs = inputs_of(
+        {"timesteps": 100, "batch_size": 3, "seed": 0},
+        {"scale": scale, "seed": 0},
+        cell=cell,
+        hidden_size=64,
+        num_layers=2,
+    )
+    found = audit(inputs, computed(named[1], inputs)[0], full=True)
+    assert found.worst_ratio < RIGHT
+    assert found.undetermined < 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", nightly_except(CELLS, "rnn_relu", "gru"))
+@pytest.mark.parametrize("value", ["random", "equal"])
+def test_right_engines_are_right_where_all_terms_have_one_sign(named, cell, value):
+    """Rounding errors of sums that only grow add up further than those of sums that come and go."""
+    size = 512
+    inputs = inputs_of({"timesteps": 3, "batch_size": 2}, cell=cell, hidden_size=size, input_size=size)
+
+    def positive(name, array):
+        return np.full_like(array, 0.77 / size) if value == "equal" else np.abs(array) * (2 / size)
+
+    sequence = np.full_like(inputs.sequence, 0.7) if value == "equal" else np.abs(inputs.sequence)
+    assert_right(named, with_sequence(with_parameters(inputs, positive), sequence), ALLOWED)
+
+
+def network(name: str, dtype: str = "float32", **sizes: int) -> dict[str, Any]:
+    return {"hidden_size": 5, "num_layers": 2, "bidirectional": True, "dtype": dtype, **sizes, **NETWORKS[name]}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("clip", [0.1, 0.2, 0.3, 0.7])
+def test_a_limit_that_the_type_rounds_makes_no_step_wrong(clip, dtype):
+    inputs = inputs_of({"timesteps": 20, "batch_size": 3}, cell="rnn_relu", hidden_size=6, clip=clip, dtype=dtype)
+    trace = computed(ManualEngine(), inputs)[0]
+    assert np.isclose(trace.hidden, clip).any()
+    assert audit(inputs, trace).verdict is AuditVerdict.RIGHT
+    hidden = trace.hidden.copy()
+    hidden[hidden == hidden.max()] *= 1.0 + 40.0 * np.finfo(dtype).eps
+    assert audit(inputs, trace.with_arrays({"h": hidden})).verdict is AuditVerdict.WRONG
+
+
+@pytest.mark.parametrize(
+    ("cell", "dtype"),
+    nightly_except(
+        ((False, "float32"), (False, "float64"), (True, "float32"), (True, "float64")),
+        *((False, "float32"), (True, "float64")),
+    ),
+)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_correct_steps_are_right_and_a_changed_value_is_the_first_wrong_one(name, dtype, cell):
+    inputs = inputs_of({"timesteps": 60, "batch_size": 3}, **network(name, dtype))
+    trace = computed(ManualEngine(), inputs)[0]
+    trace = trace if cell else trace.with_arrays({"c": None})
+    found = audit(inputs, trace)
+    assert (found.verdict, found.undetermined_count) == (AuditVerdict.RIGHT, 0)
+    assert found.coverage == 1.0
+    assert found.worst_ratio < 3.0
+    hidden = trace.hidden.copy()
+    where = Location(0, 1, 31, 2, 1)
+    hidden[where.index] *= 1.001
+    wrong = audit(inputs, trace.with_arrays({"h": hidden})).first_wrong
+    assert wrong is not None
+    assert wrong.where.location == where
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_sampled_audit_sees_every_lane(name, monkeypatch):
+    monkeypatch.setattr(audited, "FULL", 2000)
+    inputs = inputs_of({"timesteps": 40, "batch_size": 9}, **network(name, hidden_size=16))
+    found = audit(inputs, computed(ManualEngine(), inputs)[0])
+    assert found.verdict is AuditVerdict.RIGHT
+    assert 0.0 < found.coverage < 1.0
+    assert np.isfinite(found.ratio_over_time).all()
