@@ -22,6 +22,7 @@ from rnnviz.io.model_formats.formats import open_tensors
 from rnnviz.io.model_formats.load import check_values, choose, config_of, entries_of, read_network
 from rnnviz.io.model_formats.torch_files import CHARACTERS, read_characters, write_tensors
 from rnnviz.io.outputs import atomic_write
+from rnnviz.training.learner import zero_state
 from rnnviz.training.model import LINEAR_BIAS, LINEAR_WEIGHT, softmax
 
 _LINEAR_WEIGHT, _LINEAR_BIAS = "linear.weight", "linear.bias"
@@ -75,7 +76,7 @@ class Generator:
         network = model.network
         self._engine = ManualEngine()
         self._trace = trace_in_memory("manual", network, Places.of(network, 1, 1), network.kind.state_symbols)
-        self._state = {s: np.zeros(network.state_shape(1, s), network.dtype) for s in network.kind.state_symbols}
+        self._state = zero_state(network, 1)
         self._config = Config(network, SequenceSource(batch_size=1, timesteps=1))
         # Before the first character the output is 0.
         self._logits = [model.bias]

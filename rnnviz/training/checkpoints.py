@@ -19,7 +19,7 @@ from rnnviz.execution.export_weights import RoundtripCheck, write_verified
 from rnnviz.frozen import dataclass
 from rnnviz.io.model_formats.load import format_for
 from rnnviz.io.outputs import atomic_write
-from rnnviz.training.learner import ManualGradients, carried_state
+from rnnviz.training.learner import ManualGradients, zero_state
 from rnnviz.training.loop import Checkpoint
 from rnnviz.training.model import LINEAR_BIAS, LINEAR_WEIGHT, network_parameters
 from rnnviz.training.problems import Batch, BatchSource
@@ -97,14 +97,13 @@ class CheckpointFolder:
     def save(self, checkpoint: Checkpoint) -> SavedCheckpoint:
         """Write the files of a checkpoint. Raises OSError if a file cannot be written."""
         network = self._task.network
-        state = carried_state(network, self._shown, None)
-        prediction, _, _ = self._gradients(checkpoint.parameters, state, self._shown)
+        timesteps, samples, _ = self._shown.x.shape
+        prediction, _, _ = self._gradients(checkpoint.parameters, zero_state(network, samples), self._shown)
         weights = self._folder / f"weights-{checkpoint.step:07d}.npz"
         loss = self._folder / f"loss-{checkpoint.step:07d}.npz"
         _save(weights, checkpoint.parameters, network.parameter_shapes())
         _save(linear_file(weights), checkpoint.parameters, (LINEAR_WEIGHT, LINEAR_BIAS))
         _save(loss, {"output": prediction.out}, ("output",))
-        timesteps, samples, _ = self._shown.x.shape
         config = Config(
             network,
             SequenceSource("file", samples, timesteps, path=str(self._folder / "sequence.npy"), axes="TNI"),

@@ -8,10 +8,12 @@ from rnnviz.engines.gluon import FUSED_AUTOGRAD, gluon_block, to_numpy
 
 # isort: split
 import mxnet as mx
+import numpy as np
 from mxnet import gluon
+from numpy.typing import NDArray
 
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.training.learner import LibraryLearner, Targets
+from rnnviz.training.learner import Arrays, LibraryLearner
 from rnnviz.training.model import LINEAR_BIAS, LINEAR_WEIGHT, in_float32
 from rnnviz.training.task import TrainingTask
 
@@ -29,39 +31,38 @@ class GluonLearner(LibraryLearner):
         self._dense.initialize()
         self._parameters = {name: getattr(self._block, name) for name in network.parameter_shapes()}
         self._parameters |= {LINEAR_WEIGHT: self._dense.weight, LINEAR_BIAS: self._dense.bias}
-        self.set_parameters(parameters)
+        self._set_parameters(parameters)
         options = {"learning_rate": training.learning_rate}
         if training.optimizer == "sgd":
             options["momentum"] = training.momentum
         self._trainer = gluon.Trainer([*self._parameters.values()], training.optimizer, options)
 
-    def read_parameters(self) -> dict[str, FloatArray]:
-        return {name: to_numpy(parameter.data()) for name, parameter in self._parameters.items()}
-
     def backward(
-        self, chunks: Sequence[FloatArray], states: Sequence[FloatArray], targets: Targets
-    ) -> tuple[float, FloatArray, list[FloatArray]]:
+        self,
+        chunks: Sequence[FloatArray],
+        states: Sequence[FloatArray],
+        places: NDArray[np.int64],
+        targets: NDArray[np.generic],
+    ) -> tuple[float, FloatArray, list[FloatArray], Arrays]:
         # In float64 MXNet's gradients of lower layers are 0 unless those of the input are asked for.
         xs, state, outs = [*map(self._library.leaf, chunks)], [*map(self._library.constant, states)], []
-        places, values = (mx.nd.array(array, dtype=array.dtype) for array in (targets.places, targets.values))
+        counted, values = (mx.nd.array(array, dtype=array.dtype) for array in (places, targets))
         with self._library.recording():
             for x in xs:
                 out, state = self._block(x, state)
                 outs.append(out)
                 state = [array.detach() for array in state]
-            logits = self._dense(mx.nd.concat(*outs, dim=0)).reshape((-3, 0)).take(places)
+            logits = self._dense(mx.nd.concat(*outs, dim=0)).reshape((-3, 0)).take(counted)
             if self._classes:
                 loss = gluon.loss.SoftmaxCrossEntropyLoss()(logits, values).mean()
             else:
                 # Gluon's loss is half of the squared error.
                 loss = gluon.loss.L2Loss(weight=2.0)(logits, values.astype(logits.dtype)).mean()
         loss.backward()
-        return float(loss.asscalar()), to_numpy(logits), [to_numpy(array) for array in state]
+        gradients = {name: to_numpy(parameter.grad()) for name, parameter in self._parameters.items()}
+        return float(loss.asscalar()), to_numpy(logits), [to_numpy(array) for array in state], gradients
 
-    def gradients(self) -> dict[str, FloatArray]:
-        return {name: to_numpy(parameter.grad()) for name, parameter in self._parameters.items()}
-
-    def update(self) -> None:
+    def update(self) -> tuple[Arrays, Arrays, Arrays]:
         limit = self._task.training.clip_norm
         gradients = [parameter.grad() for parameter in self._parameters.values()]
         if limit > 0 and self._task.network.dtype == "float32":
@@ -72,23 +73,26 @@ class GluonLearner(LibraryLearner):
             for array in gradients:
                 array *= mx.nd.minimum(limit / (norm + 1e-8), 1.0)
         self._trainer.step(1)
+        return {name: to_numpy(parameter.data()) for name, parameter in self._parameters.items()}, *self._moments()
 
-    def set_parameters(self, parameters: Mapping[str, FloatArray]) -> None:
+    def _set_parameters(self, parameters: Mapping[str, FloatArray]) -> None:
         for name, parameter in self._parameters.items():
             parameter.set_data(self._library.constant(parameters[name]))
 
-    def optimizer_memory(self) -> Any:
-        return self._trainer._updaters[0].get_states(dump_optimizer=False), self.optimizer.count
+    def memory(self) -> Any:
+        return super().memory(), self._trainer._updaters[0].get_states(dump_optimizer=False)
 
-    def recall_optimizer(self, memory: Any) -> None:
+    def recall(self, memory: Any) -> None:
+        own, states = memory
+        super().recall(own)
+        self._set_parameters(self.parameters)
         # `Trainer.load_states` reads a file, and the learning rate with it, which may be another one now.
-        states, count = memory
         self._trainer._updaters[0].set_states(states)
-        optimizer = self._trainer._optimizer
+        optimizer, count = self._trainer._optimizer, self.optimizer.count
         optimizer.begin_num_update = optimizer.num_update = count
         optimizer._index_update_count = dict.fromkeys(range(len(self._parameters)), count)
 
-    def moments(self) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
+    def _moments(self) -> tuple[Arrays, Arrays]:
         # The Trainer has no public way to read them but a file.
         states: Mapping[int, Any] = self._trainer._updaters[0].states
         kept = {name: states[place] for place, name in enumerate(self._parameters) if place in states}

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,21 +17,14 @@ from rnnviz.core.trace import Trace, trace_in_memory
 from rnnviz.core.trace_index import Places
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import ENGINES
-from rnnviz.frozen import dataclass
 from rnnviz.training.model import OptimizerState, Prediction, clipped, global_norm, network_parameters, predict, update
 from rnnviz.training.problems import Batch
 from rnnviz.training.task import TrainingTask
 
-
-@dataclass(frozen=True, eq=False)
-class TrainingStep:
-    """Loss and accuracy before an update, the gradients, not clipped, with their norm, and the parameters after it."""
-
-    loss: float
-    accuracy: float
-    gradients: Mapping[str, FloatArray]
-    norm: float
-    parameters: Mapping[str, FloatArray]
+Arrays: TypeAlias = dict[str, FloatArray]
+"""Arrays by the names of parameters."""
+Figures: TypeAlias = tuple[float, float, float]
+"""Loss and accuracy of a batch before an update, and the norm of all gradients."""
 
 
 class ManualGradients:
@@ -72,16 +65,21 @@ class Learner(ABC):
 
     def __init__(self, task: TrainingTask, parameters: Mapping[str, FloatArray], *, classes: bool) -> None:
         self.parameters = parameters
+        self.gradients: Mapping[str, FloatArray] = {}
+        """Those of the last step by name, not clipped."""
         self.optimizer = OptimizerState()
         self._task, self._classes = task, classes
         self._final: State | None = None
 
     def state(self, batch: Batch) -> State:
         """The initial state of a batch: zeros, or the final state of the batch before."""
-        return carried_state(self._task.network, batch, self._final)
+        samples = batch.x.shape[1]
+        if batch.continues and self._final is not None and self._final["h"].shape[1] == samples:
+            return self._final
+        return zero_state(self._task.network, samples)
 
     @abstractmethod
-    def step(self, batch: Batch) -> TrainingStep:
+    def step(self, batch: Batch) -> Figures:
         """Compute gradients and update the parameters."""
 
     def memory(self) -> Any:
@@ -102,101 +100,53 @@ class ManualLearner(Learner):
         """May be replaced between two steps, such as by one with another learning rate."""
         self._gradients = ManualGradients(task, classes=classes)
 
-    def step(self, batch: Batch) -> TrainingStep:
-        prediction, gradients, self._final = self._gradients(self.parameters, self.state(batch), batch)
-        norm = global_norm(gradients)
-        shrunk = clipped(gradients, norm, self.training)
+    def step(self, batch: Batch) -> Figures:
+        prediction, self.gradients, self._final = self._gradients(self.parameters, self.state(batch), batch)
+        norm = global_norm(self.gradients)
+        shrunk = clipped(self.gradients, norm, self.training)
         self.parameters, self.optimizer = update(self.training, self.optimizer, self.parameters, shrunk)
-        return TrainingStep(prediction.loss, prediction.accuracy, gradients, norm, self.parameters)
-
-
-@dataclass(frozen=True, eq=False)
-class Targets:
-    """The counted predictions of a batch: their places among all T·N, and what they are to be."""
-
-    places: NDArray[np.int64]
-    values: NDArray[np.generic]
-
-    @classmethod
-    def of(cls, batch: Batch) -> "Targets":
-        """The targets of a batch, of shape (K, O) of numbers or (K,) of classes."""
-        places = np.flatnonzero(batch.counted)
-        return cls(places, batch.target.reshape(-1, *batch.target.shape[2:])[places])
+        return prediction.loss, prediction.accuracy, norm
 
 
 class LibraryLearner(Learner):
     """Training with the layers, the automatic differentiation and the optimizer of a library."""
 
-    def step(self, batch: Batch) -> TrainingStep:
-        network, targets = self._task.network, Targets.of(batch)
+    def step(self, batch: Batch) -> Figures:
+        network, places = self._task.network, np.flatnonzero(batch.counted)
+        targets = batch.target.reshape(-1, *batch.target.shape[2:])[places]
         x = np.ascontiguousarray(batch.x, network.dtype)
         # Libraries cut no gradient within a call: each chunk is a call that begins with the final state as numbers.
         length = self._task.training.truncate or len(x)
         chunks = [x[start : start + length] for start in range(0, len(x), length)]
         try:
-            loss, logits, final = self.backward(chunks, tuple(self.state(batch).values()), targets)
-            gradients = self.gradients()
-            self.update()
+            loss, logits, final, self.gradients = self.backward(chunks, [*self.state(batch).values()], places, targets)
+            self.parameters, *moments = self.update()
         # The errors of both libraries.
         except RuntimeError as error:
             title = ENGINES[self._task.training.library or ""].title
             raise EngineError(f"{title} failed: {last_line(error)}") from error
-        accuracy = float((logits.argmax(axis=-1) == targets.values).mean()) if self._classes else float("nan")
-        self.parameters = self.read_parameters()
-        self.optimizer = OptimizerState(self.optimizer.count + 1, *self.moments())
+        accuracy = float((logits.argmax(axis=-1) == targets).mean()) if self._classes else float("nan")
+        self.optimizer = OptimizerState(self.optimizer.count + 1, *moments)
         self._final = dict(zip(network.kind.state_symbols, final, strict=True))
-        return TrainingStep(loss, accuracy, gradients, global_norm(gradients), self.parameters)
-
-    def memory(self) -> Any:
-        return super().memory(), self.optimizer_memory()
-
-    def recall(self, memory: Any) -> None:
-        own, optimizer = memory
-        super().recall(own)
-        self.set_parameters(self.parameters)
-        self.recall_optimizer(optimizer)
-
-    @abstractmethod
-    def read_parameters(self) -> dict[str, FloatArray]:
-        """Copy the parameters of the layers."""
-
-    @abstractmethod
-    def set_parameters(self, parameters: Mapping[str, FloatArray]) -> None:
-        """Copy parameters into the layers."""
-
-    @abstractmethod
-    def optimizer_memory(self) -> Any:
-        """The state of the library's optimizer; it can be pickled."""
-
-    @abstractmethod
-    def recall_optimizer(self, memory: Any) -> None:
-        """Set the state of the library's optimizer."""
+        return loss, accuracy, global_norm(self.gradients)
 
     @abstractmethod
     def backward(
-        self, chunks: Sequence[FloatArray], states: Sequence[FloatArray], targets: Targets
-    ) -> tuple[float, FloatArray, list[FloatArray]]:
-        """The loss of a batch from the initial states (L·D, N, H), the counted predictions (K, O), the final states."""
+        self,
+        chunks: Sequence[FloatArray],
+        states: Sequence[FloatArray],
+        places: NDArray[np.int64],
+        targets: NDArray[np.generic],
+    ) -> tuple[float, FloatArray, list[FloatArray], Arrays]:
+        """The loss of a batch, the counted predictions (K, O), the final states and the gradients.
+
+        It begins with the `states` (L·D, N, H); `places` (K,) are those of the counted predictions among all T·N, and
+        `targets` are (K, O) of numbers or (K,) of classes.
+        """
 
     @abstractmethod
-    def gradients(self) -> dict[str, FloatArray]:
-        """The gradients of the last batch by name, not clipped."""
-
-    @abstractmethod
-    def update(self) -> None:
-        """Clip the gradients and update the parameters."""
-
-    @abstractmethod
-    def moments(self) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
-        """The velocity and the second moment of the optimizer by name."""
-
-
-def carried_state(network: Network, batch: Batch, final: State | None) -> State:
-    """The final state of the batch before where the batch continues it, else zeros."""
-    samples = batch.x.shape[1]
-    if batch.continues and final is not None and final["h"].shape[1] == samples:
-        return final
-    return zero_state(network, samples)
+    def update(self) -> tuple[Arrays, Arrays, Arrays]:
+        """Clip the gradients and update the parameters: these, the optimizer's velocity and its second moment."""
 
 
 def zero_state(network: Network, samples: int) -> dict[str, FloatArray]:

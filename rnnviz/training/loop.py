@@ -18,7 +18,7 @@ from rnnviz.engines.registry import ENGINES, load_engine
 from rnnviz.execution.child_process import Child, ChildEndedError, errors_sent
 from rnnviz.frozen import dataclass
 from rnnviz.training import model
-from rnnviz.training.learner import Learner, ManualGradients, ManualLearner, TrainingStep, carried_state
+from rnnviz.training.learner import Learner, ManualGradients, ManualLearner, zero_state
 from rnnviz.training.model import LINEAR_BIAS, LINEAR_WEIGHT, OptimizerState
 from rnnviz.training.problems import Batch, BatchSource, batches_of
 from rnnviz.training.task import LIBRARIES, TrainingTask
@@ -79,8 +79,9 @@ class StepAuditor:
         optimizer: OptimizerState,
         state: State,
         batch: Batch,
-        done: TrainingStep,
+        done: Learner,
     ) -> StepAudit:
+        """Audit the last step of a learner, from what it had before."""
         own = _in_float64(parameters)
         before = _in_float64(state)
         prediction, expected, _ = self._gradients(own, before, batch)
@@ -198,10 +199,10 @@ class TrainingLoop:
 
     def checkpoint(self) -> Checkpoint:
         """The present parameters, with their loss and accuracy on the test batch."""
-        parameters, state = self._learners[MANUAL].parameters, carried_state(self.task.network, self.source.test, None)
+        parameters, test = self._learners[MANUAL].parameters, self.source.test
         # Infinities and NaNs are results to be shown.
         with np.errstate(all="ignore"):
-            prediction, _, _ = self._test(parameters, state, self.source.test)
+            prediction, _, _ = self._test(parameters, zero_state(self.task.network, test.x.shape[1]), test)
         memories = {name: learner.memory() for name, learner in self._learners.items()}
         return Checkpoint(self.step, dict(parameters), prediction.loss, prediction.accuracy, memories, self._seconds)
 
@@ -210,10 +211,10 @@ class TrainingLoop:
         with np.errstate(all="ignore"):
             for name, learner in self._learners.items():
                 before = dict(learner.parameters), learner.optimizer, learner.state(batch)
-                done = learner.step(batch)
+                figures = learner.step(batch)
                 # Alone, a learner is not audited: the audit takes longer than the step.
-                audit = self._audit(*before, batch, done) if len(self._learners) > 1 else None
-                found[name] = LearnerStep(done.loss, done.accuracy, done.norm, audit)
+                audit = self._audit(*before, batch, learner) if len(self._learners) > 1 else None
+                found[name] = LearnerStep(*figures, audit)
         return found
 
 

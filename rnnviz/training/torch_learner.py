@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy, mse_loss
 
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import pytorch_name
 from rnnviz.engines.torch import threads_for, to_library, to_numpy, torch_module
-from rnnviz.training.learner import LibraryLearner, Targets, TrainingStep
+from rnnviz.training.learner import Arrays, Figures, LibraryLearner
 from rnnviz.training.model import LINEAR_BIAS, LINEAR_WEIGHT
 from rnnviz.training.problems import Batch
 from rnnviz.training.task import TrainingTask
@@ -28,7 +29,7 @@ class TorchLearner(LibraryLearner):
         self._linear = torch.nn.Linear(width, outputs, dtype=getattr(torch, network.dtype))
         self._tensors = {name: getattr(self._module, pytorch_name(name)) for name in network.parameter_shapes()}
         self._tensors |= {LINEAR_WEIGHT: self._linear.weight, LINEAR_BIAS: self._linear.bias}
-        self.set_parameters(parameters)
+        self._set_parameters(parameters)
         # They share their memory with the tensors.
         self._arrays = {name: to_numpy(tensor.detach()) for name, tensor in self._tensors.items()}
         rate = training.learning_rate
@@ -38,55 +39,56 @@ class TorchLearner(LibraryLearner):
         else:
             self._optimizer = torch.optim.Adam(self._tensors.values(), rate)
 
-    def read_parameters(self) -> dict[str, FloatArray]:
-        return {name: array.copy() for name, array in self._arrays.items()}
-
-    def step(self, batch: Batch) -> TrainingStep:
+    def step(self, batch: Batch) -> Figures:
         with threads_for(batch.x.shape[1], self._arrays):
             return super().step(batch)
 
     def backward(
-        self, chunks: Sequence[FloatArray], states: Sequence[FloatArray], targets: Targets
-    ) -> tuple[float, FloatArray, list[FloatArray]]:
+        self,
+        chunks: Sequence[FloatArray],
+        states: Sequence[FloatArray],
+        places: NDArray[np.int64],
+        targets: NDArray[np.generic],
+    ) -> tuple[float, FloatArray, list[FloatArray], Arrays]:
         state, outs = [to_library(array) for array in states], []
         for x in chunks:
             out, final = self._module(to_library(x), tuple(state) if len(state) > 1 else state[0])
             outs.append(out)
             state = [array.detach() for array in (final if len(state) > 1 else (final,))]
-        logits = self._linear(torch.cat(outs)).flatten(0, 1)[to_library(targets.places)]
+        logits = self._linear(torch.cat(outs)).flatten(0, 1)[to_library(places)]
         if self._classes:
-            loss = cross_entropy(logits, to_library(targets.values.astype(np.int64)))
+            loss = cross_entropy(logits, to_library(targets.astype(np.int64)))
         else:
-            loss = mse_loss(logits, to_library(targets.values).to(logits.dtype))
+            loss = mse_loss(logits, to_library(targets).to(logits.dtype))
         self._optimizer.zero_grad()
         loss.backward()
-        return float(loss.detach()), to_numpy(logits.detach()), [to_numpy(array) for array in state]
+        gradients = {name: _copied(tensor.grad) for name, tensor in self._tensors.items()}
+        return float(loss.detach()), to_numpy(logits.detach()), [to_numpy(array) for array in state], gradients
 
-    def gradients(self) -> dict[str, FloatArray]:
-        return {name: _copied(tensor.grad) for name, tensor in self._tensors.items()}
-
-    def update(self) -> None:
+    def update(self) -> tuple[Arrays, Arrays, Arrays]:
         if self._task.training.clip_norm > 0:
             torch.nn.utils.clip_grad_norm_(self._tensors.values(), self._task.training.clip_norm)
         self._optimizer.step()
+        first = "momentum_buffer" if self._task.training.optimizer == "sgd" else "exp_avg"
+        parameters = {name: array.copy() for name, array in self._arrays.items()}
+        return parameters, self._kept(first), self._kept("exp_avg_sq")
 
-    def set_parameters(self, parameters: Mapping[str, FloatArray]) -> None:
+    def _set_parameters(self, parameters: Mapping[str, FloatArray]) -> None:
         with torch.no_grad():
             for name, tensor in self._tensors.items():
                 tensor.copy_(to_library(parameters[name]))
 
-    def optimizer_memory(self) -> Any:
-        return deepcopy(self._optimizer.state_dict()["state"])
+    def memory(self) -> Any:
+        return super().memory(), deepcopy(self._optimizer.state_dict()["state"])
 
-    def recall_optimizer(self, memory: Any) -> None:
+    def recall(self, memory: Any) -> None:
+        own, optimizer = memory
+        super().recall(own)
+        self._set_parameters(self.parameters)
         # The groups have the learning rate, which may be another one now.
-        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": memory})
+        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": optimizer})
 
-    def moments(self) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
-        first = "momentum_buffer" if self._task.training.optimizer == "sgd" else "exp_avg"
-        return self._kept(first), self._kept("exp_avg_sq")
-
-    def _kept(self, key: str) -> dict[str, FloatArray]:
+    def _kept(self, key: str) -> Arrays:
         kept = {name: self._optimizer.state.get(tensor, {}).get(key) for name, tensor in self._tensors.items()}
         return {name: _copied(tensor) for name, tensor in kept.items() if tensor is not None}
 

@@ -1,17 +1,15 @@
 """The audit of a training step: known faults are found, correct steps are not reported."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.training.learner import ManualGradients, ManualLearner, TrainingStep
+from rnnviz.training.learner import ManualGradients, ManualLearner
 from rnnviz.training.loop import StepAudit, StepAuditor
-from rnnviz.training.model import OptimizerState, clipped, initial_parameters, update
+from rnnviz.training.model import clipped, initial_parameters, update
 from rnnviz.training.problems import batches_of
-from rnnviz.training.task import Training, TrainingTask
+from rnnviz.training.task import TrainingTask
 from tests.training.tasks import task_of
 
 STEPS = 3
@@ -31,25 +29,12 @@ def _audited(task: TrainingTask, fault: str) -> StepAudit:
         gradients = gradients | {
             "l0_h2h_weight": gradients["l0_h2h_weight"] * gradients["l0_h2h_weight"].dtype.type(1.01)
         }
-    done = _step(task.training, memory, before, gradients, fault)
-    return StepAuditor(task, classes=source.classes)(before, memory, state, batch, done)
-
-
-def _step(
-    training: Training,
-    memory: OptimizerState,
-    before: Mapping[str, FloatArray],
-    gradients: Mapping[str, FloatArray],
-    fault: str,
-) -> TrainingStep:
     norm = float(np.sqrt(sum(float((array.astype(float) ** 2).sum()) for array in gradients.values())))
-    shrunk = gradients if fault == "clipping" else clipped(gradients, norm, training)
-    if fault == "momentum":
-        memory = replace(memory, velocity={})
-    if fault == "bias correction":
-        memory = replace(memory, count=1_000_000)
-    new, _ = update(training, memory, before, shrunk)
-    return TrainingStep(0.0, 0.0, gradients, norm, new)
+    shrunk = gradients if fault == "clipping" else clipped(gradients, norm, task.training)
+    faulty = {"momentum": {"velocity": {}}, "bias correction": {"count": 1_000_000}}.get(fault, {})
+    learner.gradients = gradients
+    learner.parameters, _ = update(task.training, replace(memory, **faulty), before, shrunk)
+    return StepAuditor(task, classes=source.classes)(before, memory, state, batch, learner)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
