@@ -86,7 +86,7 @@ def test_the_course_of_two_hours_has_every_lesson_that_its_lessons_need():
     text = (ROOT / "resources" / "guide" / "teaching.md").read_text(encoding="utf-8")
     sentence = re.search(r"A course of two hours has (\d+)\s+minutes of lessons: ([^.]+)\.", text)
     assert sentence is not None
-    course = {entry.short_name: entry.course for entry in lesson_entries()}
+    course = {entry.short_name: entry for entry in lesson_entries()}
     names = CODE.findall(sentence[2])
     assert all(set(course[lesson].needs) <= set(names[:place]) for place, lesson in enumerate(names))
     assert sum(course[lesson].minutes for lesson in names) == int(sentence[1]) <= 120

@@ -22,9 +22,8 @@ def lesson(options: Namespace) -> Answer:
     entry = find_entry(options.name, lesson_entries())
     if options.handout is not None:
         return _write(entry.path, options.handout)
-    course = entry.course
-    needs = ", ".join(course.needs)
-    facts = {"goal": course.goal, "minutes": course.minutes, "needs": needs, "chapter": course.chapter}
+    needs = ", ".join(entry.needs)
+    facts = {"goal": entry.goal, "minutes": entry.minutes, "needs": needs, "chapter": entry.chapter}
     lines = [entry.title, entry.summary, *(f"{key}: {value}" for key, value in facts.items() if value)]
     return AGREE, "\n".join(lines) + "\n"
 
@@ -37,7 +36,7 @@ def _listed() -> str:
     lines = []
     for chapter, group in chapters(entries).items():
         lines += [chapter]
-        lines += [f"  {e.short_name:{width}}  {e.course.minutes or '?':>3} min  {e.title}" for e in group]
+        lines += [f"  {e.short_name:{width}}  {e.minutes or '?':>3} min  {e.title}" for e in group]
     return "\n".join([*lines, "", "To print one: rnnviz lesson NAME --handout NAME.html", ""])
 
 

@@ -15,7 +15,7 @@ from rnnviz.core.memory_budget import check_demand
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.progress import watched
 from rnnviz.core.trace import DERIVED, Trace, add_array, create_trace, open_trace, with_missing
-from rnnviz.engines.base import Engine, EngineReport
+from rnnviz.engines.base import EngineReport
 from rnnviz.engines.custom_code.parent import custom_cell
 from rnnviz.engines.known_bugs.registry import gradient_bugs_in, known_bugs_in
 from rnnviz.engines.recorded_outputs import check_recording, open_recording
@@ -122,7 +122,9 @@ def _run_engine(
     with key_errors(_key(inputs.config, name)), _named(name):
         engine = load_engine(name)
         record.versions[name] = engine.version
-        trace = _new_trace(engine, inputs, folder, name)
+        gradients = () if inputs.loss is None else engine.gradients(inputs.network)
+        arrays = *engine.states(inputs.network), *gradients
+        trace = create_trace(folder, name, inputs.network, inputs.places, arrays)
         if not trace.has_gradients:
             forward = timed(engine.run, stage, name, 0.0, 1.0)
         else:
@@ -309,12 +311,6 @@ def _named(engine: str) -> Iterator[None]:
     except Exception as error:
         reason = f"{type(error).__name__}: {in_short(str(error))}"
         raise EngineError(f"{display_name(engine)} failed: {reason}.", engine) from error
-
-
-def _new_trace(engine: Engine, inputs: Inputs, folder: Path, name: str) -> Trace:
-    gradients = () if inputs.loss is None else engine.gradients(inputs.network)
-    arrays = *engine.states(inputs.network), *gradients
-    return create_trace(folder, name, inputs.network, inputs.places, arrays)
 
 
 def _compare_all(config: Config, traces: dict[str, Trace], notify: Notify) -> list[Comparison]:

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -99,16 +99,6 @@ class Supervisor:
         except OSError as error:
             yield Failed(request.id, "engine", f"{what}: {error.strerror or error}.")
             return
-        handed_over = False
-        try:
-            for event in self._converse(request, folder, place):
-                handed_over = handed_over or isinstance(event, events.Computed | events.Finished)
-                yield event
-        finally:
-            if not handed_over:
-                shutil.rmtree(folder, ignore_errors=True)
-
-    def _converse(self, request: RunRequest, folder: Path, place: str) -> Iterator[Event]:
         with self._lock:
             child = self._child
             self._running, self._killed = request.id, False
@@ -142,10 +132,12 @@ class Supervisor:
                         sentence = f"The run was computed, but its files in {folder} cannot be opened: {reason}."
                         yield Failed(request.id, "engine", sentence)
                         break
-                    yield events.Finished(request.id, result) if answered else events.Computed(request.id, result)
                     computed = result
+                    yield events.Finished(request.id, result) if answered else events.Computed(request.id, result)
         finally:
             self._settle(request, child, answered)
+            if computed is None:
+                shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):  # the next run reports the same error
             self.start()
 

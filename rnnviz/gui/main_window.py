@@ -389,11 +389,11 @@ class MainWindow(QMainWindow):
         bar.setToolTip(wrapped(text))
         self.progress.leave_room(text, bar.width())
 
-    def _open_lesson(self, lesson: LessonEntry | Lesson) -> None:
-        if isinstance(lesson, LessonEntry):
-            self.files.after_changes(partial(self.guide.open, lesson))
-        else:
+    def _open_lesson(self, lesson: LessonEntry) -> None:
+        if isinstance(lesson, Lesson):
             self.files.open_lesson(lesson)
+        else:
+            self.files.after_changes(partial(self.guide.open, lesson))
         # A lesson that waits for an answer is not open yet.
         self.toolbar.show_lesson(self.document.origin.title)
 

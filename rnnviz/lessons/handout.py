@@ -30,7 +30,7 @@ def write_handout(lesson: GuidedLesson, path: Path, run: Callable[[Config], RunR
 
 
 def handout_html(lesson: GuidedLesson, run: Callable[[Config], RunResult]) -> str:
-    needs = [find_entry(name, lesson_entries()).title for name in lesson.course.needs]
+    needs = [find_entry(name, lesson_entries()).title for name in lesson.needs]
     template = _environment().get_template("handout.html")
     return template.render(lesson=lesson, needs=needs, answers=[*_answers(lesson, run)], version=__version__)
 

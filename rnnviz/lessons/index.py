@@ -7,7 +7,7 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
+from typing import Any, TypeVar
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
@@ -21,15 +21,38 @@ _TITLE = re.compile(r"# Lesson (?P<number>\d+): (?P<title>.+)")
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """One lesson; `text` is the file with comments, `name` its name on the command line."""
+class LessonEntry:
+    """A lesson in a list, with its number there and its place in the course: the minutes are those of a first reading.
+
+    `name` is the name of its file and stays the same, so that progress can be remembered by it.
+    """
 
     name: str
-    number: int
     title: str
     summary: str
     path: Path
-    text: str
+    number: int = 0
+    goal: str = ""
+    minutes: int = 0
+    needs: tuple[str, ...] = ()
+    chapter: str = ""
+
+    @property
+    def heading(self) -> str:
+        """Title of the window while the lesson is open."""
+        return f"Lesson: {self.title}"
+
+    @property
+    def short_name(self) -> str:
+        number, _, rest = self.name.partition("-")
+        return rest if number.isdigit() and rest else self.name
+
+
+@dataclass(frozen=True)
+class Lesson(LessonEntry):
+    """The config of one lesson; `text` is the file with comments, `name` its name on the command line."""
+
+    text: str = ""
 
     @property
     def config(self) -> Config:
@@ -45,10 +68,7 @@ def lessons() -> tuple[Lesson, ...]:
 
 def find_lesson(name: str) -> Lesson:
     """The lesson of that name. Raises an InputError if there is none; the sentence lists the names."""
-    for lesson in lessons():
-        if lesson.name == name:
-            return lesson
-    raise _unknown(name, [lesson.name for lesson in lessons()])
+    return find_entry(name, lessons())
 
 
 def _read(path: Path) -> Lesson:
@@ -62,47 +82,12 @@ def _read(path: Path) -> Lesson:
         if not line.startswith("# "):
             break
         summary.append(line.removeprefix("# "))
-    return Lesson(path.stem, int(title["number"]), title["title"], " ".join(summary), path, text)
-
-
-@dataclass(frozen=True)
-class CoursePlace:
-    """Place of a lesson in the course: its goal, the minutes of a first reading, the lessons it needs, its chapter."""
-
-    goal: str = ""
-    minutes: int = 0
-    needs: tuple[str, ...] = ()
-    chapter: str = ""
-
-
-@dataclass(frozen=True)
-class LessonEntry:
-    """A guided lesson in a list: `number` is its place there, from 1.
-
-    `name` is the name of its file and stays the same, so that progress can be remembered by it.
-    """
-
-    name: str
-    title: str
-    summary: str
-    path: Path
-    course: CoursePlace = CoursePlace()
-    number: int = 0
-
-    @property
-    def heading(self) -> str:
-        """Title of the window while the lesson is open."""
-        return f"Lesson: {self.title}"
-
-    @property
-    def short_name(self) -> str:
-        number, _, rest = self.name.partition("-")
-        return rest if number.isdigit() and rest else self.name
+    return Lesson(path.stem, title["title"], " ".join(summary), path, int(title["number"]), text=text)
 
 
 @cache
 def lesson_entries() -> tuple[LessonEntry, ...]:
-    """All guided lessons in the order of their files' names."""
+    """All guided lessons in the order of their files' names, numbered from 1."""
     paths = sorted(resource_path("lessons").glob("*.md"))
     return tuple(_entry(number, path) for number, path in enumerate(paths, start=1))
 
@@ -116,23 +101,23 @@ def _entry(number: int, path: Path) -> LessonEntry:
         return LessonEntry(path.stem, path.stem, "", path, number=number)
 
 
-def find_entry(name: str, entries: Sequence[LessonEntry]) -> LessonEntry:
-    """The guided lesson of that name, which may lack its number: "05-lstm" or "lstm". Raises as `find_lesson` does."""
+Entry = TypeVar("Entry", bound=LessonEntry)
+
+
+def find_entry(name: str, entries: Sequence[Entry]) -> Entry:
+    """The lesson of that name, which may lack its number: "05-lstm" or "lstm". Raises as `find_lesson` does."""
     for entry in entries:
         if name in (entry.name, entry.short_name):
             return entry
-    raise _unknown(name, [entry.short_name for entry in entries])
-
-
-def _unknown(name: str, names: Sequence[str]) -> InputError:
-    return InputError(f"Unknown lesson {display_value(name)}.{suggest(name, names)} Lessons: {', '.join(names)}.")
+    names = [entry.short_name for entry in entries]
+    raise InputError(f"Unknown lesson {display_value(name)}.{suggest(name, names)} Lessons: {', '.join(names)}.")
 
 
 def chapters(entries: Sequence[LessonEntry]) -> dict[str, list[LessonEntry]]:
     """The lessons of each chapter, in the order of the first ones. Lessons of no chapter are further lessons."""
     found: dict[str, list[LessonEntry]] = {}
     for entry in entries:
-        found.setdefault(entry.course.chapter or "Further lessons", []).append(entry)
+        found.setdefault(entry.chapter or "Further lessons", []).append(entry)
     return found
 
 
@@ -167,10 +152,9 @@ def parse_heading(path: Path, heading: str) -> LessonEntry:
         needs = given.pop("needs", [])
         if not isinstance(needs, list) or not all(isinstance(need, str) for need in needs):
             raise InputError(f"lesson.needs = {display_value(needs)} must be a list of names of lessons.")
-        place = CoursePlace(needs=tuple(needs), **given)
     except InputError as error:
         raise InputError(f"Lesson {lesson}: {error}") from error
-    return LessonEntry(lesson, title, " ".join(summary.split()), path, place)
+    return LessonEntry(lesson, title, " ".join(summary.split()), path, needs=tuple(needs), **given)
 
 
 TEXT = FieldSpec("text", "")

@@ -74,16 +74,10 @@ def cells_of(bug: str) -> str:
 def table_of_lessons() -> str:
     lessons = [(chapter, entry) for chapter, entries in chapters(lesson_entries()).items() for entry in entries]
     rows = [
-        row(
-            chapter,
-            f"`{e.short_name}` {e.title}",
-            e.course.goal,
-            ", ".join(code(e.course.needs)),
-            str(e.course.minutes),
-        )
+        row(chapter, f"`{e.short_name}` {e.title}", e.goal, ", ".join(code(e.needs)), str(e.minutes))
         for chapter, e in lessons
     ]
-    return "".join([*rows, row("all", "", "", "", str(sum(entry.course.minutes for _, entry in lessons)))])
+    return "".join([*rows, row("all", "", "", "", str(sum(entry.minutes for _, entry in lessons)))])
 
 
 SOME_CELLS = [name for name, bug in KNOWN_BUGS.items() if bug.variants.keys() != CELLS.keys()]

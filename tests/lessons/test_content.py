@@ -9,7 +9,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.engines.registry import find_engine, unknown_engine
 from rnnviz.lessons.content import GuidedLesson, Question, StepView, Task, number_of, parse_lesson, read_lesson
-from rnnviz.lessons.index import HIDEABLE, CoursePlace, find_lesson, lesson_entries
+from rnnviz.lessons.index import HIDEABLE, find_lesson, lesson_entries
 from rnnviz.lessons.statements import check_statement
 from tests.factories import make_result
 
@@ -150,9 +150,8 @@ def test_a_path_in_a_lesson_is_relative_to_its_folder(tmp_path):
 
 def test_a_lesson_has_a_place_in_the_course():
     placed = lesson(place=PLACE)
-    assert placed.course == CoursePlace("Read the picture.", 15, ("vanilla-t1",), "Forward")
-    assert placed.summary == "A summary."
-    assert lesson().course == CoursePlace()
+    assert (placed.goal, placed.minutes) == ("Read the picture.", 15)
+    assert (placed.needs, placed.chapter, placed.summary) == (("vanilla-t1",), "Forward", "A summary.")
 
 
 def test_a_prediction_has_choices_or_a_number():

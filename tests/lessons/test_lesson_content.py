@@ -43,7 +43,7 @@ def own_texts(step: LessonStep) -> list[str]:
 
 def read_texts(lesson: GuidedLesson) -> list[str]:
     """Every text that a reader of the lesson sees, in order, without blocks of numbers."""
-    texts = [lesson.title, lesson.course.goal, lesson.summary]
+    texts = [lesson.title, lesson.goal, lesson.summary]
     for step in lesson.steps:
         texts += [step.title, *own_texts(step), *(statement.text for statement in step.statements)]
     return [_FENCED.sub("", text) for text in texts]
@@ -69,10 +69,10 @@ def test_a_lesson_has_one_idea_and_its_place(lesson):
     assert 3 <= len(lesson.steps) <= 6
     assert 300 <= word_count(lesson) <= 600
     assert lesson.summary.endswith((".", "?"))
-    assert lesson.course.goal.endswith(".")
-    assert lesson.course.minutes
+    assert lesson.goal.endswith(".")
+    assert lesson.minutes
     before = {entry.short_name for entry in lesson_entries() if entry.name < lesson.name}
-    assert set(lesson.course.needs) <= before
+    assert set(lesson.needs) <= before
 
 
 def test_the_chapters_follow_the_course():

@@ -384,6 +384,6 @@ class ToolBar(QToolBar):
             self.candidate.setCurrentIndex(self.candidate.findData(self._session.candidate))
 
 
-def _origin(listed: LessonEntry | Lesson | None) -> str | None:
+def _origin(listed: LessonEntry | None) -> str | None:
     """The document title of an entry; None for a separator."""
-    return listed.heading if isinstance(listed, LessonEntry) else None if listed is None else listed.title
+    return listed.title if isinstance(listed, Lesson) else None if listed is None else listed.heading

@@ -65,15 +65,15 @@ class LessonNode(QAbstractButton):
         """Show the progress: finished, or the step that was reached, counted from 0."""
         self.done = finished
         self.progress = "finished" if finished else f"at step {step + 1}" if step else ""
-        course = self.entry.course
-        time = f"{course.minutes} minutes" if course.minutes else ""
+        entry = self.entry
+        time = f"{entry.minutes} minutes" if entry.minutes else ""
         numbers = join_words(str(entry.number) for entry in self.needs)
         needed = f"needs {numbers}" if self.needs else ""
-        in_short = f"{course.minutes} min" if course.minutes else ""
+        in_short = f"{entry.minutes} min" if entry.minutes else ""
         self._line = " · ".join(filter(None, (in_short, self.progress or needed)))
         needs = f"Needs {join_words(f'{e.number} {e.title}' for e in self.needs)}" if self.needs else ""
         needs += "." if needs and not needs.endswith("?") else ""
-        facts = (course.goal or self.entry.summary, f"{time}." if time else "", needs, f"{self.progress}.".capitalize())
+        facts = (entry.goal or entry.summary, f"{time}." if time else "", needs, f"{self.progress}.".capitalize())
         description = " ".join(fact for fact in facts if fact.strip("."))
         self.setAccessibleName(self.text())
         self.setAccessibleDescription(description)
@@ -198,7 +198,7 @@ class CourseMap(QWidget):
         painter.end()
 
     def _add(self, entry: LessonEntry, entries: Sequence[LessonEntry], row: int, column: int) -> None:
-        node = LessonNode(entry, [need for name in entry.course.needs if (need := _found(name, entries)) is not None])
+        node = LessonNode(entry, [need for name in entry.needs if (need := _found(name, entries)) is not None])
         node.clicked.connect(lambda: self.lesson_chosen.emit(entry))
         node.moved.connect(self._move)
         node.pointed.connect(self.update)

@@ -8,12 +8,12 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from rnnviz.gui.lessons.course_map import CourseMap, CourseMapDialog
-from rnnviz.lessons.index import CoursePlace, LessonEntry, lesson_entries
+from rnnviz.lessons.index import LessonEntry, lesson_entries
 
 
 def entry(number: int, chapter: str, *needs: str) -> LessonEntry:
-    place = CoursePlace(f"Goal {number}.", 10 * number, needs, chapter)
-    return LessonEntry(f"0{number}-{'abcdef'[number - 1]}", f"Title {number}", "", Path("x.md"), place, number)
+    name, title, goal = f"0{number}-{'abcdef'[number - 1]}", f"Title {number}", f"Goal {number}."
+    return LessonEntry(name, title, "", Path("x.md"), number, goal, 10 * number, needs, chapter)
 
 
 ENTRIES = (
