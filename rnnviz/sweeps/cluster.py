@@ -3,24 +3,24 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from typing import Any
-from uuid import uuid4
+from functools import partial
 
-from distributed import Client, as_completed
+from distributed import Client
 from distributed.comm import connect
 
 from rnnviz import __version__
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.execution.events import RunRequest
 from rnnviz.execution.supervisor import Supervisor
-from rnnviz.sweeps.driver import find
+from rnnviz.sweeps.driver import Scheduler, find
 from rnnviz.sweeps.results import SweepResult
 
 _CONNECT_SECONDS = 10
 _THREADS = 1
 """Of one row: a worker of Dask takes as many rows at a time as it has threads."""
+
+_AHEAD = 4096
+"""Rows that are submitted at a time: workers may join at any time."""
 
 _own = threading.local()
 
@@ -39,11 +39,8 @@ def _compute(sent: RunRequest, version: str) -> SweepResult:
     return find(RunRequest(sent.config, sent.load, sent.audit, sent.trusted), supervisor)
 
 
-class ClusterScheduler(AbstractContextManager["ClusterScheduler"]):
+class ClusterScheduler(Scheduler):
     """Hands rows to the scheduler of Dask at an address such as tcp://10.0.0.1:8786."""
-
-    ahead = 4096
-    """Workers may join at any time."""
 
     def __init__(self, address: str) -> None:
         """Connect. Raises an InputError if no scheduler answers there."""
@@ -60,34 +57,12 @@ class ClusterScheduler(AbstractContextManager["ClusterScheduler"]):
             ) from error
         # Of a scheduler that is gone Dask prints where it noticed; the sweep says that its rows were given up.
         logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
-        self._futures: set[Any] = set()
-        self._finished = as_completed(loop=self._client.loop)
-        self._prefix = f"rnnviz-row-{uuid4().hex}"
-        self._count = 0
-        self._stopped = threading.Event()
-
-    def submit(self, request: RunRequest) -> Any:
-        future = self._client.submit(_compute, request, __version__, key=f"{self._prefix}-{self._count}", pure=False)
-        self._count += 1
-        self._futures.add(future)
-        self._finished.add(future)
-        if self._stopped.is_set():
-            self._client.cancel([future])
-        return future
-
-    def completed(self) -> Iterator[Any]:
-        for future in self._finished:
-            yield future
-            # The workers need not keep what has been read.
-            self._futures.discard(future)
-            future.release()
+        super().__init__(self._client.get_executor(pure=False), partial(_compute, version=__version__), _AHEAD)
 
     def stop(self) -> None:
         """Give up rows that no worker is computing."""
-        if not self._stopped.is_set():
-            self._stopped.set()
-            if self._futures:
-                self._client.cancel(list(self._futures))
+        super().stop()
+        self.executor.shutdown(wait=False)
 
     def __exit__(self, *_: object) -> None:
         self.stop()

@@ -5,13 +5,13 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import cache
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
-from typing import IO, Any, Protocol, cast
+from typing import IO, Any, cast
 
 import numpy as np
 
@@ -149,26 +149,48 @@ def finding(result: RunResult) -> SweepResult:
     )
 
 
-class Scheduler(AbstractContextManager["Scheduler"], Protocol):
-    """Computes rows and yields them in the order of completion. A `with` block waits for running rows at its end.
+class Scheduler(AbstractContextManager["Scheduler"]):
+    """Has an executor compute rows, and yields them in the order of completion. The end of a `with` block stops it.
 
-    `ahead` is the number of rows to submit at a time, so that no worker is idle. Any thread may call `stop`, which
-    gives up every row that is not done.
+    `ahead` is the number of rows to submit at a time, so that no worker is idle.
     """
 
-    @property
-    def ahead(self) -> int: ...
+    def __init__(self, executor: Executor, compute: Callable[[RunRequest], SweepResult], ahead: int) -> None:
+        self.executor, self.ahead = executor, ahead
+        self._compute = compute
+        self._stopped = threading.Event()
+        self._submitted = 0
+        self._done: SimpleQueue[Future[SweepResult]] = SimpleQueue()
 
     def submit(self, request: RunRequest) -> Future[SweepResult]:
-        """Have a row computed; Dask's future has the same methods."""
+        try:
+            future = self.executor.submit(self._compute, request)
+        except RuntimeError:
+            if not self._stopped.is_set():
+                raise
+            future = Future()
+            future.cancel()
+        self._submitted += 1
+        future.add_done_callback(self._done.put)
+        return future
 
     def completed(self) -> Iterator[Future[SweepResult]]:
         """Each submitted row once, as soon as it is done or given up. Rows may be submitted meanwhile."""
+        while self._submitted:
+            future = self._done.get()
+            self._submitted -= 1
+            yield future
 
-    def stop(self) -> None: ...
+    def stop(self) -> None:
+        """Give up every row that is not done; any thread may call it."""
+        self._stopped.set()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self.executor.shutdown(wait=True)
 
 
-class LocalScheduler(AbstractContextManager["LocalScheduler"]):
+class LocalScheduler(Scheduler):
     """Computes as many rows at a time as there are workers, by default one on each core.
 
     Each worker imports the engines of `warm` once. Together they use as many threads as there are cores.
@@ -177,44 +199,24 @@ class LocalScheduler(AbstractContextManager["LocalScheduler"]):
     def __init__(self, warm: tuple[str, ...] = (), workers: int | None = None) -> None:
         cores = usable_cores()
         workers = cores if workers is None else workers
-        self.ahead = 2 * workers
         self._warm, self._threads = warm, max(1, cores // workers)
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="sweep", initializer=self._begin)
-        self._own = threading.local()
-        self._lock = threading.Lock()
+        self._own, self._lock = threading.local(), threading.Lock()
         self._supervisors: list[Supervisor] = []
-        self._stopped = False
-        self._submitted = 0
-        self._done: SimpleQueue[Future[SweepResult]] = SimpleQueue()
-
-    def submit(self, request: RunRequest) -> Future[SweepResult]:
-        future = self._pool.submit(lambda: find(request, self._own.supervisor))
-        self._submitted += 1
-        future.add_done_callback(self._done.put)
-        return future
-
-    def completed(self) -> Iterator[Future[SweepResult]]:
-        while self._submitted:
-            future = self._done.get()
-            self._submitted -= 1
-            yield future
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="sweep", initializer=self._begin)
+        super().__init__(pool, lambda request: find(request, self._own.supervisor), 2 * workers)
 
     def stop(self) -> None:
         """Kill engines in the middle of a forward pass, and begin no further row."""
         with self._lock:
-            self._stopped = True
+            super().stop()
             for supervisor in self._supervisors:
                 supervisor.close()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-        self._pool.shutdown(wait=True)
 
     def _begin(self) -> None:
         self._own.supervisor = Supervisor(self._warm, self._threads)
         with self._lock:
             self._supervisors.append(self._own.supervisor)
-            if self._stopped:
+            if self._stopped.is_set():
                 self._own.supervisor.close()
 
 
