@@ -86,12 +86,6 @@ class ByteCache(Generic[Key, Value]):
         return next(iter(self._kept.values()))[2]
 
 
-def used_bytes() -> int:
-    """Bytes that all caches take."""
-    with _LOCK:
-        return sum(cache.used for cache in CACHES)
-
-
 def clear_caches() -> None:
     """Remove all values of all caches."""
     with _LOCK:
@@ -100,7 +94,7 @@ def clear_caches() -> None:
 
 
 def _shrink() -> None:
-    while used_bytes() > LIMIT:
+    while sum(cache.used for cache in CACHES) > LIMIT:
         large = [cache for cache in CACHES if cache.used > cache.floor and len(cache) > 1]
         if not large:
             return

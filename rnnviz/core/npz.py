@@ -20,6 +20,7 @@ from rnnviz.frozen import dataclass
 DAMAGE = (*ZIP_DAMAGE, TypeError, KeyError, SyntaxError, tokenize.TokenError)
 """Exceptions of NumPy and zipfile for invalid content."""
 
+_NUMERIC = "biuf"
 _LONGEST = 10_000
 """Bytes of a header that numpy reads, too; it would hold all of a longer one before it refuses it."""
 
@@ -32,11 +33,6 @@ class NpyHeader:
     fortran: bool
     dtype: np.dtype[Any]
     begin: int
-
-    @property
-    def numeric(self) -> bool:
-        """Whether the values are real numbers, not texts, records or pickled objects."""
-        return self.dtype.kind in "biuf"
 
     @property
     def size(self) -> int:
@@ -59,16 +55,16 @@ def read_npy_header(file: IO[bytes], size: int, *, whole: bool = True) -> NpyHea
     shape, fortran, dtype = read(BytesIO(text))  # type: ignore[no-untyped-call]
     header = NpyHeader(shape, fortran, dtype, np.lib.format.MAGIC_LEN + len(text))
     fits = header.size == size or (header.size < size and not whole)
-    if header.numeric and (any(length < 0 for length in shape) or not fits):
+    if dtype.kind in _NUMERIC and (any(length < 0 for length in shape) or not fits):
         raise ValueError(f"an array of the shape {shape} would have {header.size} bytes and has {size}")
     return header
 
 
 def check_numeric(dtype: np.dtype[Any], name: str) -> None:
-    """Refuse a dtype other than real numbers. Raises InputError if the type is not one of real numbers."""
+    """Raises an InputError about `name` if a type is not one of real numbers."""
     if dtype.hasobject:
         raise InputError(f"{name} holds Python objects, which are never unpickled: it must hold numbers.")
-    if dtype.kind not in "fiub":
+    if dtype.kind not in _NUMERIC:
         raise InputError(f"{name} holds values of the type {dtype}: they must be real numbers.")
 
 
@@ -110,7 +106,8 @@ class NpzFile:
 
     def pieces(self, name: str) -> Iterator[tuple[int, FloatArray]]:
         """Pieces (K,) in the order of the file. Raises InputError if not real numbers, or the checksum differs."""
-        header = self._of_numbers(name)
+        header = self.headers[name]
+        check_numeric(header.dtype, f"{name} in {self.path}")
         with self._member(name) as (file, size):
             if read_npy_header(file, size) != header:
                 raise InputError(f"{self.path} changed while it was read: open it again.")
@@ -129,7 +126,8 @@ class NpzFile:
 
     def read(self, name: str) -> FloatArray:
         """The array of the header's shape in its own type; it reports `progress`, and raises InputError as `pieces`."""
-        header = self._of_numbers(name)
+        header = self.headers[name]
+        check_numeric(header.dtype, f"{name} in {self.path}")
         with self._reading():
             numbers = np.empty(prod(header.shape), header.dtype)
         for place, piece in self.pieces(name):
@@ -146,11 +144,6 @@ class NpzFile:
             content = file.read(header.begin + header.dtype.itemsize)[header.begin :]
             # numpy raises a SystemError for four bytes that are not a valid character.
             return content.decode("utf-32-be" if header.dtype.str[0] == ">" else "utf-32-le", "replace").rstrip("\0")
-
-    def _of_numbers(self, name: str) -> NpyHeader:
-        header = self.headers[name]
-        check_numeric(header.dtype, f"{name} in {self.path}")
-        return header
 
     def _reading(self) -> AbstractContextManager[None]:
         return reading(self.path, ".npz", DAMAGE)

@@ -30,31 +30,6 @@ def runs(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
     return np.array([np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1], np.int64).T
 
 
-def pixel_bands(
-    bands: NDArray[np.int64], left: float, right: float, width: int, narrowest: int = 2
-) -> NDArray[np.int64]:
-    """(K, 2): the pixels [start, stop) that cover runs of time steps, where `left` to `right` fill `width` pixels.
-
-    None is narrower than `narrowest`, and those that touch are one: there are never more of them than pixels.
-    """
-    scale = width / (right - left)
-    start = np.floor((bands[:, 0] - 0.5 - left) * scale).astype(np.int64)
-    stop = np.maximum(np.ceil((bands[:, 1] + 0.5 - left) * scale).astype(np.int64), start + narrowest)
-    seen = (stop > 0) & (start < width)
-    covered = np.zeros(width + 1, np.int64)
-    np.add.at(covered, np.maximum(start[seen], 0), 1)
-    np.add.at(covered, np.minimum(stop[seen], width), -1)
-    merged = runs(np.cumsum(covered[:width]) > 0)
-    merged[:, 1] += 1
-    return merged
-
-
-def pixel_maxima(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
-    """(width,): the largest of the values (T,) that share a pixel, or of the one that covers it; nothing vanishes."""
-    starts = np.arange(width) * len(values) // width
-    return np.asarray(values[starts] if width >= len(values) else np.maximum.reduceat(values, starts))
-
-
 def finite_range(series: Sequence[FloatArray]) -> tuple[float, float]:
     """The least and the largest finite number with a little room round them; never empty."""
     finite = [values[np.isfinite(values)] for values in series]
@@ -208,15 +183,6 @@ def unit_outline(trace: Trace, where: Location, seen: range, block: int, name: s
 def largest_of(outlines: Sequence[Outline]) -> Outline:
     high = np.fmax.reduce([outline.high for outline in outlines], axis=0)
     return replace(outlines[0], low=high, high=high)
-
-
-def drop_collinear(x: NDArray[np.float64], y: Values) -> tuple[NDArray[np.float64], Values]:
-    """The points (P,) of a line without those between two of the same height, which change nothing of it."""
-    if len(y) < 3:
-        return x, y
-    kept = np.ones(len(y), np.bool_)
-    kept[1:-1] = (y[1:-1] != y[:-2]) | (y[1:-1] != y[2:])
-    return x[kept], y[kept]
 
 
 def _whole_blocks(seen: range, block: int, timesteps: int) -> tuple[int, int]:

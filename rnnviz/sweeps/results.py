@@ -1,13 +1,9 @@
-"""The results of a sweep: a row for each of its points; as CSV and JSON, in words, and as columns for heat maps.
-
-The columns of CSV are the keys of JSON, inner ones with a dot; the config of a row is JSON. Both files read back to the
-same rows.
-"""
+"""The results of a sweep: a row for each of its points; as CSV and JSON, in words, and as columns for heat maps."""
 
 import csv
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from math import inf, nan
 from pathlib import Path
@@ -56,12 +52,9 @@ class FirstWrong:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """The result of one row.
+    """The result of one row: the worse `verdict` of both passes, why in a sentence, and its numbers, None without any.
 
-    `max_error_ratio` and `max_abs_error` compare the candidate with the reference; `audit_worst_ratio` is the larger
-    of the two engines'. All are None without numbers. `seconds` by engine; `reason` is one sentence. `assumptions` are
-    the clauses that a run of a model file takes for granted. `verdict` is the worse one of the forward pass and of
-    `backward_verdict`, that of the gradients, which is empty without any.
+    `audit_worst_ratio` is the larger of the two engines'; `backward_verdict` is "" without gradients.
     """
 
     verdict: str
@@ -127,7 +120,7 @@ class SweepRow:
 
 @dataclass(frozen=True)
 class SweepTable:
-    """All rows of a sweep in the order of its axes; `keys` are the keys of each row's values."""
+    """All rows of a sweep in the order of its axes, and the keys of their values."""
 
     keys: tuple[str, ...]
     rows: tuple[SweepRow, ...]
@@ -157,6 +150,7 @@ def sweep_json(table: SweepTable) -> str:
 
 
 _INNER = ("first_wrong", "seconds")
+"""The keys of JSON whose inner ones are columns of CSV, with a dot."""
 
 
 def write_sweep_csv(table: SweepTable, path: Path) -> None:
@@ -317,21 +311,14 @@ class SweepQuantity:
     name: str
     title: str
     why: str
-    value: Callable[[SweepRow], float | None]
     limit: float | None = None
 
-
-def _figure(name: str) -> Callable[[SweepRow], float | None]:
-    return lambda row: getattr(row.finding, name, None)
-
-
-def _reference_seconds(row: SweepRow) -> float | None:
-    config = row.point.config
-    return None if config is None or row.finding is None else row.finding.seconds.get(config.compare.reference)
-
-
-def _engine_seconds(row: SweepRow) -> float | None:
-    return None if row.finding is None else row.finding.seconds.get(str(row.point.values[-1]))
+    def value(self, row: SweepRow) -> float | None:
+        found, config = row.finding, row.point.config
+        if found is None or self.name in NUMBERS:
+            return getattr(found, self.name, None)
+        reference = None if config is None else config.compare.reference
+        return found.seconds.get(str(reference if self.name == "reference" else row.point.values[-1]))
 
 
 QUANTITIES = (
@@ -339,29 +326,23 @@ QUANTITIES = (
         "max_error_ratio",
         "error ratio",
         "Largest error ratio: |difference| ÷ tolerance. Above 1 the engines do not agree.",
-        _figure("max_error_ratio"),
         1.0,
     ),
-    SweepQuantity("max_abs_error", "difference", "Largest |difference|.", _figure("max_abs_error")),
+    SweepQuantity("max_abs_error", "difference", "Largest |difference|."),
     SweepQuantity(
         "audit_worst_ratio",
         "audit ratio",
         f"Worst step of either engine in rounding bounds. Above {ALLOWED:g} the engine is wrong.",
-        _figure("audit_worst_ratio"),
         ALLOWED,
     ),
-    SweepQuantity("reference", "reference time", "Time that the reference took.", _reference_seconds),
-    SweepQuantity("engine", "engine time", "Time that the candidate engine took.", _engine_seconds),
+    SweepQuantity("reference", "reference time", "Time that the reference took."),
+    SweepQuantity("engine", "engine time", "Time that the candidate engine took."),
 )
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """One key of a sweep: its V values in the order of the rows, and which of them each row has.
-
-    `texts` are the values as people read them, `ranks` (V,) how they are sorted, `codes` (R,) each row's place in them;
-    `words` says whether the values are texts.
-    """
+    """One key of a sweep: its V values as text, `words` or not, their sort keys (V,), and rows' places there (R,)."""
 
     key: str
     texts: tuple[str, ...]
@@ -371,11 +352,7 @@ class Dimension:
 
 
 class SweepFigures:
-    """The columns of R rows.
-
-    `verdicts` (R,) are places in `ROW_VERDICTS`, `WAITING` where a row has not been computed; `values` holds an
-    array (R,) for each of `QUANTITIES` by name, NaN where a row has none, and where the number is NaN.
-    """
+    """The columns of R rows: places in `ROW_VERDICTS` or `WAITING`, and the numbers of each of `QUANTITIES` or NaN."""
 
     def __init__(self, table: SweepTable) -> None:
         self.keys = table.keys
@@ -434,11 +411,10 @@ NO_ROW = -1
 
 @dataclass(frozen=True)
 class Cells:
-    """(D, A) arrays: `down` has D values and `across` A.
+    """(D, A) arrays by values of `down` and `across`: the worst verdict, the number of all rows and of those `done`.
 
     `values` is the largest number of a cell's rows, NaN where none has one or one of them is NaN, as `nan` says; `rows`
-    is the place of that row, else of the one with the worst verdict, `NO_ROW` without any. `verdicts` is the worst
-    verdict, `counts` how many rows there are and `done` how many of them have been computed.
+    is the place of that row, else of the one with the worst verdict, `NO_ROW` without any.
     """
 
     down: Dimension | None

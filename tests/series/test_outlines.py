@@ -3,7 +3,6 @@
 import itertools
 import json
 from dataclasses import replace
-from itertools import pairwise
 from math import inf
 from pathlib import Path
 
@@ -21,14 +20,11 @@ from rnnviz.series.outlines import (
     LogScale,
     Outline,
     block_for,
-    drop_collinear,
     error_ratio_bars,
     finite_range,
     largest_of,
     log_scale,
     outline_of,
-    pixel_bands,
-    pixel_maxima,
     runs,
     ulp_bars,
     unit_outline,
@@ -37,8 +33,6 @@ from rnnviz.verify.compare import Comparison
 from rnnviz.verify.histogram import Histogram
 from tests.factories import make_result
 from tests.verify.pyramids import with_short_levels
-
-FOUR = [[10, 10], [12, 12], [60, 61], [99, 99]]
 
 
 @given(hnp.arrays(bool, st.integers(0, 40)))
@@ -78,19 +72,6 @@ def test_a_tick_is_labeled_with_its_number(position, text):
     assert LogScale(-8, 4).text(position) == text
 
 
-@given(st.integers(1, 60), st.integers(1, 40), st.integers(0, 2**32))
-def test_no_value_vanishes_between_pixels(steps, width, seed):
-    values = np.random.default_rng(seed).random(steps)
-    drawn = pixel_maxima(values, width)
-    assert drawn.shape == (width,)
-    assert drawn.max() == values.max()
-    if steps >= width:
-        edges = [*(np.arange(width) * steps // width), steps]
-        assert drawn.tolist() == [values[start:stop].max() for start, stop in pairwise(edges)]
-    else:
-        assert set(drawn) == set(values)
-
-
 @pytest.mark.parametrize(
     ("series", "low", "high"),
     [
@@ -123,25 +104,6 @@ def test_the_range_has_a_small_margin(series, low, high):
 )
 def test_the_decades_are_those_that_hold_every_number(series, also, scale):
     assert log_scale((np.array(values) for values in series), *also) == scale
-
-
-@pytest.mark.parametrize(
-    ("bands", "ends", "width", "narrowest", "pixels"),
-    [
-        (FOUR, (-0.5, 99.5), 100, 1, [[10, 11], [12, 13], [60, 62], [99, 100]]),
-        (FOUR, (-0.5, 99.5), 100, 2, [[10, 14], [60, 62], [99, 100]]),
-        (FOUR, (-0.5, 99.5), 100, 3, [[10, 15], [60, 63], [99, 100]]),
-        # A range that ends at the left edge or begins at the right edge is invisible; one that overlaps is visible.
-        ([[0, 4]], (4.5, 14.5), 10, 2, []),
-        ([[0, 5]], (4.5, 14.5), 10, 2, [[0, 1]]),
-        ([[14, 20]], (4.5, 14.5), 10, 2, [[9, 10]]),
-        ([[15, 20]], (4.5, 14.5), 10, 2, []),
-        ([[0, 20]], (4.5, 14.5), 10, 2, [[0, 10]]),
-        ([[t, t] for t in range(0, 10_000, 2)], (-0.5, 9_999.5), 300, 2, [[0, 300]]),
-    ],
-)
-def test_an_interval_has_a_minimum_width_and_adjacent_ones_are_merged(bands, ends, width, narrowest, pixels):
-    assert pixel_bands(np.array(bands), *ends, width, narrowest).tolist() == pixels
 
 
 @given(st.integers(1, 3000), st.data())
@@ -184,13 +146,6 @@ def test_points_are_at_their_time_steps_and_two_in_the_middle_of_a_block():
     assert (x.tolist(), y.tolist()) == ([0, 1, 2, 3, 4], values.tolist())
     x, y = outline_of(values, range(5), 2).points()
     assert (x.tolist(), y.tolist()) == ([0.5, 0.5, 2.5, 2.5, 4.0, 4.0], [1, 5, 2, 0, 7, 7])
-
-
-def test_a_line_keeps_its_bends_its_ends_and_its_gaps():
-    y = np.array([0.0, 0.0, 0.0, 1.0, 0.0, 0.0, np.nan, 0.0, 0.0, 0.0])
-    x, kept = drop_collinear(np.arange(10.0), y)
-    assert x.tolist() == [0, 2, 3, 4, 5, 6, 7, 9]
-    np.testing.assert_array_equal(kept, y[x.astype(int)])
 
 
 def test_a_block_of_a_series_is_a_gap_only_where_it_has_no_number():

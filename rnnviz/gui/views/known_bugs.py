@@ -23,11 +23,11 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import ResultView, across, down, pages
 from rnnviz.gui.views.labels import LinkedText, hint
+from rnnviz.gui.views.pixels import pixel_maxima
 from rnnviz.gui.views.table import AnyIndex, NumberTable
 from rnnviz.gui.views.table_model import TableModel
 from rnnviz.results.columns import Column, Look
 from rnnviz.series.errors import LaneSpread, spread, spread_sentence
-from rnnviz.series.outlines import pixel_maxima
 from rnnviz.verify.result import RunResult
 
 

@@ -14,8 +14,9 @@ from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 from rnnviz.core import number_format
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.views.pixels import drop_collinear, pixel_bands
 from rnnviz.gui.views.seams import SeamsInView, paint_seams, seams_in_view
-from rnnviz.series.outlines import LogScale, Outline, drop_collinear, pixel_bands
+from rnnviz.series.outlines import LogScale, Outline
 
 _DOTS_SHOWN = 64
 """Maximum number of visible time steps at which each value has a dot."""

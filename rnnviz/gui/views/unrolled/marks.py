@@ -13,11 +13,11 @@ from PySide6.QtWidgets import QGraphicsItem, QGraphicsObject, QStyleOptionGraphi
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.regions import Order, Part, Region
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.views.pixels import pixel_bands
 from rnnviz.gui.views.seams import SeamsInView, paint_seams
 from rnnviz.gui.views.unrolled.geometry import FRAME, CellGeometry, Geometry
 from rnnviz.gui.views.unrolled.lanes_item import arrow
 from rnnviz.reading.units import Query, Selection
-from rnnviz.series.outlines import pixel_bands
 
 if TYPE_CHECKING:
     from rnnviz.dependence.influence import Influence

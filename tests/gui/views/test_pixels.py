@@ -1,0 +1,52 @@
+"""Nothing vanishes where many time steps share a pixel."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnviz.gui.views.pixels import drop_collinear, pixel_bands, pixel_maxima
+
+
+@given(st.integers(1, 60), st.integers(1, 40), st.integers(0, 2**32))
+def test_no_value_vanishes_between_pixels(steps, width, seed):
+    values = np.random.default_rng(seed).random(steps)
+    drawn = pixel_maxima(values, width)
+    assert drawn.shape == (width,)
+    assert drawn.max() == values.max()
+    if steps >= width:
+        edges = [*(np.arange(width) * steps // width), steps]
+        assert drawn.tolist() == [values[start:stop].max() for start, stop in pairwise(edges)]
+    else:
+        assert set(drawn) == set(values)
+
+
+FOUR = [[10, 10], [12, 12], [60, 61], [99, 99]]
+
+
+@pytest.mark.parametrize(
+    ("bands", "ends", "width", "narrowest", "pixels"),
+    [
+        (FOUR, (-0.5, 99.5), 100, 1, [[10, 11], [12, 13], [60, 62], [99, 100]]),
+        (FOUR, (-0.5, 99.5), 100, 2, [[10, 14], [60, 62], [99, 100]]),
+        (FOUR, (-0.5, 99.5), 100, 3, [[10, 15], [60, 63], [99, 100]]),
+        # A range that ends at the left edge or begins at the right edge is invisible; one that overlaps is visible.
+        ([[0, 4]], (4.5, 14.5), 10, 2, []),
+        ([[0, 5]], (4.5, 14.5), 10, 2, [[0, 1]]),
+        ([[14, 20]], (4.5, 14.5), 10, 2, [[9, 10]]),
+        ([[15, 20]], (4.5, 14.5), 10, 2, []),
+        ([[0, 20]], (4.5, 14.5), 10, 2, [[0, 10]]),
+        ([[t, t] for t in range(0, 10_000, 2)], (-0.5, 9_999.5), 300, 2, [[0, 300]]),
+    ],
+)
+def test_an_interval_has_a_minimum_width_and_adjacent_ones_are_merged(bands, ends, width, narrowest, pixels):
+    assert pixel_bands(np.array(bands), *ends, width, narrowest).tolist() == pixels
+
+
+def test_a_line_keeps_its_bends_its_ends_and_its_gaps():
+    y = np.array([0.0, 0.0, 0.0, 1.0, 0.0, 0.0, np.nan, 0.0, 0.0, 0.0])
+    x, kept = drop_collinear(np.arange(10.0), y)
+    assert x.tolist() == [0, 2, 3, 4, 5, 6, 7, 9]
+    np.testing.assert_array_equal(kept, y[x.astype(int)])
