@@ -1,4 +1,4 @@
-"""What is left of lines, bands and bars over time where many time steps share a pixel."""
+"""Points, intervals and bars over time on few pixels."""
 
 import numpy as np
 from numpy.typing import NDArray
