@@ -11,7 +11,7 @@ from rnnviz.cells.activations import sigmoid, tanh
 from rnnviz.cells.interpreters.arrays import step_values
 from rnnviz.cells.interpreters.graph import trace
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram, program_source
-from rnnviz.cells.interpreters.schedule import schedule
+from rnnviz.cells.interpreters.schedule import Call, Storage, schedule
 from rnnviz.cells.lstm import LSTM
 from tests.cells.layers import ALL_CELLS, draw_layer
 
@@ -193,6 +193,13 @@ def test_unusual_steps():
                     np.testing.assert_allclose(
                         array[t], state[key], rtol=0.0, atol=3e-6 if dtype == "float32" else 1e-13, err_msg=cell.name
                     )
+
+
+def test_a_state_that_no_operation_gives_is_copied():
+    def step(u, v, state, p):
+        return Step(h=sigmoid(u.i + v.i), c=state.h)
+
+    assert Call("copyto", (Storage("state", "h"),), Storage("next", "c")) in schedule(unusual_cell(step)).calls
 
 
 def test_a_gate_has_as_many_buffers_as_values_that_are_read_later():

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnnviz.core import sequence
+from rnnviz.core.errors import ConfigError
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.sequence import (
     Names,
@@ -162,6 +163,12 @@ def test_a_long_text_keeps_its_start():
     assert shortened("  abc def", 6) == "  abc…"
     assert shortened("x" * 24) == "x" * 24
     assert shortened("x" * 25) == "x" * 23 + "…"
+
+
+def test_lengths_are_one_for_each_sample():
+    with pytest.raises(ConfigError, match=r"= \[3\] has 1 length, but there are 2 samples: give one for each\.$"):
+        sequence.checked_lengths((3,), 2, 5)
+    assert sequence.checked_lengths((5, 5), 2, 5) == ()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
