@@ -1380,7 +1380,7 @@ function detailsOf(name, text, open, add) {
 function diverges({ kind, source }, line, divergence) {
   if (divergence === null || divergence.of === "stored") return false;
   if (kind === "term") return divergence.step === "input" && source === divergence.source;
-  return kind === "total" && (divergence.gate ?? divergence.step) === line;
+  return kind === "total" && divergence.of !== "previous" && divergence.line === line;
 }
 
 function termTable(titles, lines, isFirst) {

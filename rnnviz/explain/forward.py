@@ -6,7 +6,7 @@ its own values and this arithmetic.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache, partial, reduce
+from functools import cached_property, lru_cache, partial, reduce
 from types import MappingProxyType
 from typing import cast
 
@@ -165,6 +165,7 @@ def _product_nodes(cell: CellSpec, term: Node, names: Mapping[Node, str]) -> Par
     return PartNodes(value, "value", factor, symbol=symbol, label=label)
 
 
+@lru_cache(maxsize=256)
 def first_names(graph: Graph) -> dict[Node, str]:
     """The names of values; one with two names is called by the first, as in the equations."""
     return {node: name for name, node in reversed(list(graph.values.items()))}
@@ -280,11 +281,12 @@ def nodes_of_unit(roots: Sequence[Node]) -> set[Node]:
     return found
 
 
-@dataclass(frozen=True)
-class StepReads:
-    """Inputs of a step: parameters, the layer input x (I,) and the previous states (H,) or (P,) by symbol.
+@dataclass(frozen=True, eq=False)
+class UnitArithmetic:
+    """The numbers of one unit by node, and the lines made of them; its equations are those whose values have `size`.
 
-    `before` is the time step of these states, None for the initial ones, where they are in row `row`.
+    A step reads its parameters, the layer input x (I,) and the previous states (H,) or (P,) by symbol. `before` is the
+    time step of these states, None for the initial ones, where they are in row `row`.
     """
 
     cell: CellSpec
@@ -292,9 +294,41 @@ class StepReads:
     x: Floats
     state: Mapping[str, Floats]
     where: Location
+    size: str = "H"
     before: int | None = None
     row: int = 0
     names: Names = UNNAMED
+
+    @cached_property
+    def _step(self) -> StepValues:
+        state = {symbol: array[np.newaxis, np.newaxis] for symbol, array in self.state.items()}
+        x, unit = self.x[np.newaxis, np.newaxis], slice(self.where.unit, self.where.unit + 1)
+        return StepValues(self.cell, self.parameters, x, state, self.size, unit)
+
+    @cached_property
+    def _numbers(self) -> dict[Node, float]:
+        return {node: float(np.asarray(value).item()) for node, value in self._step.by_node.items()}
+
+    @property
+    def _names(self) -> dict[Node, str]:
+        return first_names(self._step.graph)
+
+    @property
+    def across(self) -> dict[str, Floats]:
+        """The named values of all units behind a product, in the order of computation."""
+        across = self._step.across
+        return {name: across[node][0, 0] for name, node in self._step.graph.values.items() if node in across}
+
+    def lines(self, own: Mapping[str, StoredValue] = MappingProxyType({})) -> tuple[Line, ...]:
+        """The equations of the unit in the order of computation; `own` has the engine's own values by name."""
+        return tuple(self._line(line, own.get(line.equation.name)) for line in self._step.lines)
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The value of each line by its name."""
+        return {line.equation.name: self._numbers[line.equation.node] for line in self._step.lines}
+
+    # Sources
 
     def input_source(self, column: int) -> Place:
         """Where column `column` of W_i2h reads: the sequence, or the directions of the layer below side by side."""
@@ -314,34 +348,6 @@ class StepReads:
     def hidden_source(self, column: int) -> Place:
         """Where column `column` of W_h2h reads."""
         return self.previous_source(self.cell.state_symbols[0], column)
-
-
-class UnitArithmetic:
-    """The numbers of one unit by node, and the lines made of them; its equations are those whose values have `size`."""
-
-    def __init__(self, reads: StepReads, size: str = "H") -> None:
-        self._reads, self._cell, self._where, self._unit = reads, reads.cell, reads.where, reads.where.unit
-        state = {symbol: array[np.newaxis, np.newaxis] for symbol, array in reads.state.items()}
-        x, unit = reads.x[np.newaxis, np.newaxis], slice(self._unit, self._unit + 1)
-        self._step = StepValues(reads.cell, reads.parameters, x, state, size, unit)
-        self._numbers = {node: float(np.asarray(value).item()) for node, value in self._step.by_node.items()}
-        self._names = first_names(self._step.graph)
-        self._gates = {line.equation.name for line in self._step.lines if line.title}
-
-    @property
-    def across(self) -> dict[str, Floats]:
-        """The named values of all units behind a product, in the order of computation."""
-        across = self._step.across
-        return {name: across[node][0, 0] for name, node in self._step.graph.values.items() if node in across}
-
-    def lines(self, own: Mapping[str, StoredValue] = MappingProxyType({})) -> tuple[Line, ...]:
-        """The equations of the unit in the order of computation; `own` has the engine's own values by name."""
-        return tuple(self._line(line, own.get(line.equation.name)) for line in self._step.lines)
-
-    @property
-    def values(self) -> dict[str, float]:
-        """The value of each line by its name."""
-        return {line.equation.name: self._numbers[line.equation.node] for line in self._step.lines}
 
     # Lines
 
@@ -370,14 +376,15 @@ class UnitArithmetic:
 
     def _token_source(self, text: str) -> Place | None:
         """Where a number of an equation comes from; None for u and v, which the gate's own terms make."""
-        known = text.endswith(_BEFORE) or text in self._gates or text in self._cell.state_symbols[1:]
+        gates = (line.equation.name for line in self._step.lines if line.title)
+        known = text.endswith(_BEFORE) or text in gates or text in self.cell.state_symbols[1:]
         return self._named_source(text) if known else None
 
     def _named_source(self, symbol: str) -> Place:
         """Where a value comes from by its symbol: "c", or "c[t-1]" of a state before the step."""
         if symbol.endswith(_BEFORE):
-            return self._reads.previous_source(symbol.removesuffix(_BEFORE))
-        return value_place(self._cell, self._where, symbol)
+            return self.previous_source(symbol.removesuffix(_BEFORE))
+        return value_place(self.cell, self.where, symbol)
 
     # Parts
 
@@ -389,7 +396,7 @@ class UnitArithmetic:
             factors, values = np.array([scale]), np.array([value])
             return Part("value", nodes.symbol, factors, values, total, lambda _: name, lambda _: source)
         rows, total = self._step.rows[nodes.value], self._numbers[nodes.value]
-        row, lane, bias = rows.first + self._unit, self._where.lane, None
+        row, lane, bias = rows.first + self.where.unit, self.where.lane, None
         if nodes.text:
             number = self._step.of_units(rows.bias, rows).item()
             bias = Bias(f"b_{rows.way}", number, parameter_place(lane, rows.bias, (row,)))
@@ -410,21 +417,21 @@ class UnitArithmetic:
     def _column_source(self, rows: MatrixRows, k: int) -> Place:
         """Where column k of a matrix reads."""
         if rows.read is None or rows.way == "h2h":
-            return self._reads.input_source(k) if rows.way == "i2h" else self._reads.hidden_source(k)
+            return self.input_source(k) if rows.way == "i2h" else self.hidden_source(k)
         reads = self._names.get(rows.read)
-        there = self._where if reads is None else self._where.moved(unit=k)
-        return Place.at(reads or self._cell.state_symbols[0], there)
+        there = self.where if reads is None else self.where.moved(unit=k)
+        return Place.at(reads or self.cell.state_symbols[0], there)
 
     def _column_name(self, rows: MatrixRows, k: int) -> str:
         if rows.way == "matrix" and rows.read not in self._names:
             # Other units' values that have no name but the matrix's.
-            return f"{rows.matrix}[u={self._unit}, {k}]"
+            return f"{rows.matrix}[u={self.where.unit}, {k}]"
         return self._term_name(self._column_source(rows, k))
 
     def _term_name(self, place: Place) -> str:
         """Name of a number that a term reads, with its direction if the layer below has two: "h[t=1, u=3] ←"."""
-        one_below = len(self._reads.x) == len(self._reads.state[self._cell.state_symbols[0]])
-        if place.lane is None or place.layer == self._where.layer or one_below:
+        one_below = len(self.x) == len(self.state[self.cell.state_symbols[0]])
+        if place.lane is None or place.layer == self.where.layer or one_below:
             return notation(place)
         return f"{notation(place)} {ARROWS[place.lane.backward]}"
 
@@ -509,19 +516,18 @@ def value_breakdown(
     layer, direction, t, sample, unit = where.index
     lane, times = (layer, direction), range(t, t + 1)
     x, state, bounds = own_steps(inputs, trace, lane, times, [sample], unit, cells, read)
-    names = inputs.names.of_sample(sample)
-    reads = StepReads(
-        cell=cell,
-        parameters=vars(inputs.parameters.layer(*lane)),
-        x=x[0, 0],
-        state={symbol: array[0, 0] for symbol, array in state.items()},
-        where=where,
-        before=read_after(network, where, inputs.length(sample)),
-        row=state_row(network, where),
-        names=names,
+    reads = UnitArithmetic(
+        cell,
+        vars(inputs.parameters.layer(*lane)),
+        x[0, 0],
+        {symbol: array[0, 0] for symbol, array in state.items()},
+        where,
+        size,
+        read_after(network, where, inputs.length(sample)),
+        state_row(network, where),
+        inputs.names.of_sample(sample),
     )
-    unit_step = UnitArithmetic(reads, size)
-    values = unit_step.values
+    values = reads.values
     own = {}
     for name, array in {**trace.lines, "c": trace.cell, "h": trace.hidden}.items():
         if array is not None and name in values and graph.values[name].shape == (size,):
@@ -533,12 +539,12 @@ def value_breakdown(
         place=Place.at(of_unit[0], where) if of_unit else place,
         engine=trace.engine,
         cell=cell,
-        lines=unit_step.lines(own),
-        names=names,
+        lines=reads.lines(own),
+        names=reads.names,
         read=(ReadVector("i2h", reads.x, reads.input_source), ReadVector("h2h", reads.state["h"], reads.hidden_source)),
         previous=tuple(PreviousValue(s, float(reads.state[s][unit]), reads.previous_source(s)) for s in of_unit),
         before=reads.before,
-        across=unit_step.across,
+        across=reads.across,
         recomputed=frozenset(name for name in graph.values if name not in trace and name not in trace.lines),
         hidden_size=network.hidden_size,
     )

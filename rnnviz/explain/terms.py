@@ -13,7 +13,7 @@ from rnnviz.cells.base import CellSpec
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.core import number_format
 from rnnviz.core.places import Place
-from rnnviz.explain.lines import Breakdown, Floats, Line, same_number
+from rnnviz.explain.lines import Breakdown, Line, same_number
 from rnnviz.explain.value_sources import in_words
 from rnnviz.frozen import dataclass
 from rnnviz.verify.metrics import mismatching
@@ -33,32 +33,24 @@ class Divergence:
     """A number in which two engines differ by more than the tolerance, or by more than rounding explains.
 
     `step` is the kind of number: "input" of a term (`kind` and `index` say which; every gate reads it), the "sum" or
-    the value of a "gate" or a gradient, the "previous" state, "c", "h", or the engine's own line ("stored_line"), c
-    ("stored_c") or h ("stored"). `gate` names the line of a sum, of a gate, a gradient or a returned line.
-    `name` is the number's name, such as "h[t=0, u=3] of layer 0, forward" or "i". `rtol` and `atol` are the tolerance.
+    the value of a "gate" or a gradient, the "previous" state, "c", "h", or the engine's own line, c or h ("stored").
+    `line` is the name of the line that has the number: of a previous state that of the new one, "" of an input.
     """
 
     step: Step
     name: str
     reference: float
     candidate: float
-    gate: str | None = None
+    line: str = ""
     kind: Literal["i2h", "h2h"] | None = None
     index: int | None = None
     rtol: float = field(default=0.0, compare=False, repr=False)
     atol: float = field(default=0.0, compare=False, repr=False)
 
     @property
-    def line(self) -> str:
-        """The name of the line that has the number; of a "previous" state that of the new one, "" of an input."""
-        match self.step:
-            case "previous":
-                return self.name.removesuffix("[t-1]")
-            case "input":
-                return ""
-            case "stored" | "stored_c":
-                return "h" if self.step == "stored" else "c"
-        return self.gate or self.step
+    def gate(self) -> str | None:
+        """The line of a sum, of a gate, a gradient or a returned line."""
+        return self.line if self.step in ("sum", "gate", "stored_line") else None
 
     @property
     def is_stored(self) -> bool:
@@ -87,7 +79,7 @@ def first_divergence(ours: Breakdown, theirs: Breakdown, rtol: float, atol: floa
         if differs.size:
             k = int(differs[0])
             pair = float(vector.values[k]), float(other.values[k])
-            return Divergence("input", in_words(vector.source(k)), *pair, None, vector.way, k, rtol, atol)
+            return Divergence("input", in_words(vector.source(k)), *pair, "", vector.way, k, rtol, atol)
     pairs = list(_pairs_of_gradients(ours, theirs) if ours.lines[0].kind == "gradient" else _pairs(ours, theirs))
     one, two = (np.array([getattr(pair, name) for pair in pairs]) for name in ("reference", "candidate"))
     # An engine can be wrong within the tolerance.
@@ -105,7 +97,6 @@ class Compared(NamedTuple):
     name: str
     of: Literal["sum", "value", "previous", "stored"]
     line: str
-    gate: str | None = None
 
 
 def compared_numbers(
@@ -113,22 +104,19 @@ def compared_numbers(
 ) -> Iterator[Compared]:
     """The numbers of a step in the order of computation; `given` has the values that an engine gives."""
     for gate in gates:
-        yield Compared("sum", f"the pre-activation of {gate}", "sum", gate, gate)
-        yield Compared("gate", gate, "value", gate, gate)
+        yield Compared("sum", f"the pre-activation of {gate}", "sum", gate)
+        yield Compared("gate", gate, "value", gate)
     first, *others = cell.state_symbols
+    values: dict[str, Step] = {"c": "c", "h": "h"}
     for symbol in (*(own for own in others if own in states), first):
         if symbol != first:
             yield Compared("previous", f"{symbol}[t-1]", "previous", symbol)
-        if symbol in ("c", "h") and symbol in states:
-            yield Compared("c" if symbol == "c" else "h", symbol, "value", symbol)
-        elif symbol in states:
-            yield Compared("gate", symbol, "value", symbol, symbol)
+        if symbol in states:
+            yield Compared(values.get(symbol, "gate"), symbol, "value", symbol)
     steps: dict[str, Step] = {"c": "stored_c", "h": "stored"}
     for symbol in sorted(given, key=lambda name: (name in steps, name == first)):
-        if symbol in steps:
-            yield Compared(steps[symbol], f"the stored {symbol}", "stored", symbol)
-        else:
-            yield Compared("stored_line", f"the returned {symbol}", "stored", symbol, symbol)
+        of = "stored" if symbol in steps else "returned"
+        yield Compared(steps.get(symbol, "stored_line"), f"the {of} {symbol}", "stored", symbol)
 
 
 def _pairs(ours: Breakdown, theirs: Breakdown) -> Iterator[Divergence]:
@@ -147,7 +135,7 @@ def _pairs(ours: Breakdown, theirs: Breakdown) -> Iterator[Divergence]:
     gates, states = [gate.name for gate in ours.gates], [state.symbol for state in ours.previous]
     given = dict.fromkeys(own.symbol for each in (ours, theirs) for own in each.outcomes)
     for at in compared_numbers(ours.cell, gates, states, given):
-        yield Divergence(at.step, at.name, number(ours, at), number(theirs, at), at.gate)
+        yield Divergence(at.step, at.name, number(ours, at), number(theirs, at), at.line)
 
 
 def _pairs_of_gradients(ours: Breakdown, theirs: Breakdown) -> Iterator[Divergence]:
@@ -314,27 +302,3 @@ def first_divergent_row(
     ours, theirs = np.array([sums[k] for k in rows], np.float64).reshape(-1, 2).T
     differs = np.flatnonzero(mismatching(ours, theirs, divergence.rtol, divergence.atol))
     return rows[int(differs[0])] if differs.size else None
-
-
-@dataclass(frozen=True, eq=False)
-class GradientBars:
-    """The parts (E, K) of a gradient for each engine, with names and sources; of a parameter its time steps."""
-
-    values: Floats
-    names: tuple[str, ...]
-    sources: tuple[Place | None, ...]
-    over_time: bool = False
-
-
-def gradient_bars(each: Sequence[Breakdown], lines: Sequence[Line]) -> GradientBars:
-    """The bars of one line of some engines."""
-    parts = lines[0].parts
-    if each[0].contributions is not None:
-        values = np.array([breakdown.contributions for breakdown in each])
-        width, times = len(parts[0].factors) // values.shape[1], range(values.shape[1])
-        return GradientBars(
-            values, tuple(f"t={t}" for t in times), tuple(parts[0].source(t * width) for t in times), True
-        )
-    totals = np.array([[part.total for part in line.parts] for line in lines])
-    sources = tuple(part.source(0) if len(part) == 1 else None for part in parts)
-    return GradientBars(totals, tuple(part.text for part in parts), sources)

@@ -13,7 +13,7 @@ from rnnviz.cells.interpreters.arrays import step_values
 from rnnviz.cells.interpreters.numpy_backward import LayerGradients, NumpyBackward
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.custom_code.cell_file import load_cell
-from rnnviz.explain.forward import StepReads, UnitArithmetic
+from rnnviz.explain.forward import UnitArithmetic
 from rnnviz.explain.lines import Line
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +26,7 @@ Arrays = dict[str, NDArray[np.floating]]
 
 def lines_of_step(cell: CellSpec, parameters: Arrays, x: Any, state: Arrays, unit: int, size: str) -> tuple[Line, ...]:
     """The lines of one unit of a step in float64."""
-    return UnitArithmetic(StepReads(cell, parameters, x, state, Location(unit=unit)), size).lines()
+    return UnitArithmetic(cell, parameters, x, state, Location(unit=unit), size).lines()
 
 
 @dataclass(frozen=True)

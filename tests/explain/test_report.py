@@ -112,7 +112,7 @@ def alike(expected: Any, found: Any) -> None:
 def test_nonfinite_and_unrecorded_values_are_marked():
     result = tidy_result(cell="rnn_tanh", hidden_size=2)
     own = breakdown_at(result.inputs, result["gluon"], WHERE)
-    divergence = Divergence("input", "x[t=2, i=1]", nan, -inf, None, "i2h", 1)
+    divergence = Divergence("input", "x[t=2, i=1]", nan, -inf, "", "i2h", 1)
     unread = {"torch": Unread(""), "onnx": Unread("", stored=-inf), "keras": Unread("", stored=0.5)}
     breakdowns = {"gluon": changed(own, "h", stored=inf), "manual": own}
     found = to_json(Explanation(Place.at("h", WHERE), breakdowns, {"manual": divergence}, unread))

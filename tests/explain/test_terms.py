@@ -150,7 +150,7 @@ def names(found: TermTable) -> list[str]:
     ("kind", "index", "name"), [("i2h", 2, "x[t=3, i=2]"), ("h2h", 1, "h0[u=1]"), ("h2h", 0, "h0[u=0]")]
 )
 def test_the_term_of_a_divergence_is_listed_and_marked(kind, index, name):
-    divergence = Divergence("input", name, 0.0, 1.0, None, kind, index)
+    divergence = Divergence("input", name, 0.0, 1.0, "", kind, index)
     for order in ("index", "weight"):
         for top in (None, 5, 3, 1):
             found = table_of(pair("lstm"), "f", order, top, divergence)
@@ -165,9 +165,9 @@ def test_the_line_of_a_divergence_is_marked_at_its_total_and_no_other():
     each = pair("lstm")
     in_f, in_c, in_h, before = (
         Divergence("gate", "f", 0.0, 1.0, "f"),
-        Divergence("c", "c", 0.0, 1.0),
-        Divergence("h", "h", 0.0, 1.0),
-        Divergence("previous", "c[t-1]", 0.0, 1.0),
+        Divergence("c", "c", 0.0, 1.0, "c"),
+        Divergence("h", "h", 0.0, 1.0, "h"),
+        Divergence("previous", "c[t-1]", 0.0, 1.0, "c"),
     )
     for divergence, line, marked in (
         (in_f, "f", ["u + v"]), (in_f, "i", []), (in_c, "c", ["c"]), (in_c, "h", []), (in_h, "h", ["h"]),
@@ -279,22 +279,22 @@ def before(own: Breakdown, value: float) -> Breakdown:
 CASES: list[tuple[Breakdown, Divergence]] = [
     (
         reading(reading(OURS, 1, 0), 0, 2, 3),
-        Divergence("input", "h[t=2, u=0] of layer 0, backward", float(X[2]), float(X[2] + 0.5), None, "i2h", 2),
+        Divergence("input", "h[t=2, u=0] of layer 0, backward", float(X[2]), float(X[2] + 0.5), "", "i2h", 2),
     ),
     (
         reading(changed(OURS, "i", argument=9.0), 1, 1),
-        Divergence("input", "h[t=1, u=1] of layer 1, forward", float(H[1]), float(H[1] + 0.5), None, "h2h", 1),
+        Divergence("input", "h[t=1, u=1] of layer 1, forward", float(H[1]), float(H[1] + 0.5), "", "h2h", 1),
     ),
     (
         changed(changed(OURS, "f", argument=9.0), "g", value=9.0),
         Divergence("sum", "the pre-activation of f", SUM_OF_F, 9.0, "f"),
     ),
     (before(changed(OURS, "g", value=9.0), 7.0), Divergence("gate", "g", V["g"], 9.0, "g")),
-    (changed(before(OURS, 7.0), "c", value=8.0), Divergence("previous", "c[t-1]", V["c[t-1]"], 7.0)),
-    (changed(changed(OURS, "c", value=8.0), "h", value=9.0), Divergence("c", "c", V["c"], 8.0)),
-    (changed(OURS, "h", value=9.0, stored=10.0), Divergence("h", "h", V["h"], 9.0)),
-    (changed(OURS, "h", stored=10.0), Divergence("stored", "the stored h", V["h"], 10.0)),
-    (changed(OURS, "h", stored=nan), Divergence("stored", "the stored h", V["h"], nan)),
+    (changed(before(OURS, 7.0), "c", value=8.0), Divergence("previous", "c[t-1]", V["c[t-1]"], 7.0, "c")),
+    (changed(changed(OURS, "c", value=8.0), "h", value=9.0), Divergence("c", "c", V["c"], 8.0, "c")),
+    (changed(OURS, "h", value=9.0, stored=10.0), Divergence("h", "h", V["h"], 9.0, "h")),
+    (changed(OURS, "h", stored=10.0), Divergence("stored", "the stored h", V["h"], 10.0, "h")),
+    (changed(OURS, "h", stored=nan), Divergence("stored", "the stored h", V["h"], nan, "h")),
 ]
 
 
@@ -328,7 +328,7 @@ def test_within_the_tolerance_engines_diverge_only_where_one_of_them_is_wrong():
     far, near = V["h"] + 20 * own.bound, V["h"] + 4 * own.bound
     for ours, theirs, diverges in ((V["h"], far, True), (far, V["h"], True), (V["h"], near, False), (far, far, False)):
         found = first_divergence(changed(OURS, "h", stored=ours), changed(OURS, "h", stored=theirs), 0.0, 1.0)
-        assert found == (Divergence("stored", "the stored h", ours, theirs) if diverges else None)
+        assert found == (Divergence("stored", "the stored h", ours, theirs, "h") if diverges else None)
 
 
 @pytest.mark.parametrize(
@@ -336,7 +336,7 @@ def test_within_the_tolerance_engines_diverge_only_where_one_of_them_is_wrong():
     [
         (None, "No divergence: gluon and mine.py agree on every line (within tolerance)."),
         (
-            Divergence("stored", "the stored h", 0.25, 0.5),
+            Divergence("stored", "the stored h", 0.25, 0.5, "h"),
             "The arithmetic agrees, but the stored h differs: gluon has 0.250, mine.py 0.500.",
         ),
         (

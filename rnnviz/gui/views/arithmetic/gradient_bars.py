@@ -9,9 +9,10 @@ from PySide6.QtGui import QBrush, QColor, QHelpEvent, QKeyEvent, QMouseEvent, QP
 from PySide6.QtWidgets import QToolTip
 
 from rnnviz.core import number_format
-from rnnviz.explain.lines import Floats
-from rnnviz.explain.terms import GradientBars
+from rnnviz.core.places import Place
+from rnnviz.explain.lines import Breakdown, Floats, Line
 from rnnviz.explain.value_sources import in_words
+from rnnviz.frozen import dataclass
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.arithmetic.side_plot import SidePlot, short_number
 from rnnviz.gui.views.base import claims, is_plain
@@ -28,6 +29,30 @@ _KEYS = (
     Qt.Key.Key_Return,
     Qt.Key.Key_Enter,
 )
+
+
+@dataclass(frozen=True, eq=False)
+class GradientBars:
+    """The parts (E, K) of a gradient for each engine, with names and sources; of a parameter its time steps."""
+
+    values: Floats
+    names: tuple[str, ...]
+    sources: tuple[Place | None, ...]
+    over_time: bool = False
+
+
+def gradient_bars(each: Sequence[Breakdown], lines: Sequence[Line]) -> GradientBars:
+    """The bars of one line of some engines."""
+    parts = lines[0].parts
+    if each[0].contributions is not None:
+        values = np.array([breakdown.contributions for breakdown in each])
+        width, times = len(parts[0].factors) // values.shape[1], range(values.shape[1])
+        return GradientBars(
+            values, tuple(f"t={t}" for t in times), tuple(parts[0].source(t * width) for t in times), True
+        )
+    totals = np.array([[part.total for part in line.parts] for line in lines])
+    sources = tuple(part.source(0) if len(part) == 1 else None for part in parts)
+    return GradientBars(totals, tuple(part.text for part in parts), sources)
 
 
 class GradientBarPlot(SidePlot):

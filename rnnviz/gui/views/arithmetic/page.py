@@ -10,18 +10,11 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.places import Place
 from rnnviz.explain.explanation import Explanation, ExplanationCache, explain
 from rnnviz.explain.lines import EquationLine, Floats, Line, stored_symbols
-from rnnviz.explain.terms import (
-    Divergence,
-    GradientBars,
-    Order,
-    TermTable,
-    first_divergent_row,
-    gradient_bars,
-    term_table,
-)
+from rnnviz.explain.terms import Divergence, Order, TermTable, first_divergent_row, term_table
 from rnnviz.explain.value_sources import unit_size
 from rnnviz.frozen import dataclass
 from rnnviz.gui.jobs.task_queue import LatestTask
+from rnnviz.gui.views.arithmetic.gradient_bars import GradientBars, gradient_bars
 from rnnviz.verify.result import RunResult
 
 _LATER_MS = 8
