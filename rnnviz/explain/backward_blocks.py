@@ -1,7 +1,6 @@
-"""Steps of the backward pass in float64, each from the engine's own gradients of its states.
+"""Steps of the backward pass in float64, each from the engine's own states and gradients, as the audit does it.
 
-The step is repeated as the step audit does it: h[t-1], c[t-1] and the layer input are the engine's own, and so are
-grad.h and grad.c of the step. Where an engine gives no grad.c, it is carried from the steps that are computed later.
+Where an engine gives no grad.c, it is carried from the steps that are computed later.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -138,10 +137,9 @@ class GradientBlocks:
         carried: Mapping[str, BoundedArray],
         unit: int | None = None,
     ) -> tuple[BackwardBlock, dict[str, BoundedArray]]:
-        """A block of steps, and the gradients that it passes on to the carried states before it.
+        """A block of steps of `samples` with the same length, and the gradients that it passes on to the states before.
 
-        `carried` are the contributions of the steps computed later to the states whose gradients the engine does not
-        give, (S, U) by name. `samples` have the same length. All units are computed if steps mix them.
+        `carried` are the contributions, (S, U) by name, of later steps to the states whose gradients are not given.
         """
         self.interrupt()
         inputs, trace, network = self.inputs, self.trace, self.inputs.network

@@ -1,7 +1,6 @@
-"""The backward pass of a cell's step in symbols, from the graph of the step as the equations of the forward pass.
+"""The backward pass of a cell's step in symbols, from the graph of the step.
 
-A value whose gradient has a name, such as "grad.c", has its own line; in other lines it appears by that name. The
-gradient of a gate belongs to its pre-activation.
+A value whose gradient has a name, such as "grad.c", has its own line. The gradient of a gate is its pre-activation's.
 """
 
 from collections.abc import Iterator
@@ -20,10 +19,7 @@ Role: TypeAlias = Literal["sign", "value", "slope", "gradient", "product"]
 
 @dataclass(frozen=True)
 class GradientSymbol:
-    """A piece of an equation; `role` says which number of the node it has.
-
-    A `product` is the contribution of a matrix product to the gradient of its operand.
-    """
+    """A piece of an equation; `role` says which number of the node it has."""
 
     text: str
     role: Role = "sign"
@@ -35,10 +31,7 @@ Symbols: TypeAlias = tuple[GradientSymbol, ...]
 
 @dataclass(frozen=True)
 class Path:
-    """One way of a gradient to an operand: from `origin`, which has a named gradient or is a matrix product.
-
-    `factors` are the local derivatives on the way, with the sign.
-    """
+    """One way of a gradient to an operand: from a named gradient or a matrix product, by local derivatives."""
 
     origin: Node
     factors: Symbols
@@ -47,11 +40,7 @@ class Path:
 
 @dataclass(frozen=True, eq=False)
 class GradientSymbols:
-    """The names of a step's gradients, and their equations.
-
-    `names` has a name for each node with its own line; `lines` are these in the order of the backward pass, each
-    after what it reads.
-    """
+    """The names of a step's gradients, of each node with its own line, and these `lines` in backward order."""
 
     graph: Graph
     names: dict[Node, str]
@@ -118,10 +107,7 @@ class GradientSymbols:
         return symbols
 
     def through_weights(self, op: Literal["u", "v"]) -> Iterator[tuple[Node, str, str]]:
-        """The contributions of input parts to the layer input, or of recurrent parts to the previous state.
-
-        Of each gate its node, the product with its weights, and the gradient that this multiplies.
-        """
+        """Of each gate its node, the product with input or recurrent weights, and the gradient that this multiplies."""
         nodes = {node.name: node for node in self.graph.nodes if node.op == op and self.consumers.get(node)}
         for gate in nodes if op == "u" else self.graph.cell.recurrent_gates:
             if gate in nodes:
@@ -217,9 +203,8 @@ def later(symbols: Symbols) -> Symbols:
 @lru_cache(maxsize=256)
 def _names(graph: Graph) -> dict[Node, str]:
     """The names of values in the equations; a value with two names is called by the first."""
-    return {node: name for name, node in reversed(list(graph.values.items()))} | {
-        node: f"{node.name}[t-1]" for node in graph.nodes if node.op == "state" and node not in graph.values.values()
-    }
+    previous = {node: f"{node.name}[t-1]" for node in graph.nodes if node.op == "state"}
+    return previous | {node: name for name, node in reversed(list(graph.values.items()))}
 
 
 def gate_name(cell: CellSpec, gate: str) -> str:

@@ -61,17 +61,7 @@ WRONG = (
     "{engine} is wrong here: it returned {symbol} = {stored}; the equations give {computed} for {engine}'s own {read}."
 )
 LIKELY_CAUSE = "Likely cause: {cause}."
-_WITH_CAUSE = "With it the equations give {symbol} = {value}, as {engine} returned."
-_NO_VALUE = "{engine} does not hold this value: it was not recorded."
-_VALUE_ALONE = "{engine} has h = {value} here; the inputs of its step were not recorded."
-_LEFT_OUT = "{engine} is left out: {reason}."
-_PADDING = "t = {timestep} is padding: sample {sample} has {steps}."
 _NO_GRADIENTS = "The run has no gradients: backward.enabled must be true (got false)."
-_NO_ENGINE = "No engine of the run gives this gradient: {reasons}."
-_NO_CONTRIBUTIONS = "The contributions of time steps by {engine} are not known: {reason}."
-_NO_GRADIENT = "it does not give {name}"
-_NO_INPUTS = "the inputs of its step were not recorded"
-_TRUNCATED = "Truncation: no gradient passes from t = {later} to t = {earlier}."
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,9 +86,8 @@ class Unread:
 class Explanation:
     """The arithmetic of a value or a gradient by engine, the reference first, and where each candidate diverges.
 
-    `unread` has the engines that lack what the step reads; `notes` are about the place, such as truncation.
-    `causes` has the likely cause of each engine whose step differs, by engine, and `with_bugs` the step with it where
-    that gives the engine's values.
+    `unread` has the engines that lack what the step reads; `notes` are about the place, such as truncation. `causes`
+    has the likely cause of each engine whose step differs, and `with_bugs` the step with it if that gives its values.
     """
 
     place: Place
@@ -155,7 +144,7 @@ def _likely_cause(cause: str, step: StepWithBugs | None) -> str:
     if step is None:
         return named
     last, engine = step.breakdown.outcomes[-1], display_name(step.breakdown.engine)
-    return f"{named} {_WITH_CAUSE.format(symbol=last.symbol, value=format_short(last.computed), engine=engine)}"
+    return f"{named} With it the equations give {last.symbol} = {format_short(last.computed)}, as {engine} returned."
 
 
 def padding_sentence(inputs: Inputs, where: Location) -> str:
@@ -163,7 +152,7 @@ def padding_sentence(inputs: Inputs, where: Location) -> str:
     length = inputs.length(where.sample)
     if where.timestep < length:
         return ""
-    return _PADDING.format(timestep=where.timestep, sample=where.sample, steps=plural(length, "time step"))
+    return f"t = {where.timestep} is padding: sample {where.sample} has {plural(length, 'time step')}."
 
 
 class ExplanationCache:
@@ -196,11 +185,10 @@ def explain(
     cache: ExplanationCache | None = None,
     candidates: Collection[str] | None = None,
 ) -> Explanation:
-    """Explain a value that a step computes, or a gradient, which must lie in the run.
+    """Explain a value that a step computes, or a gradient, of the reference and the `candidates`, by default all.
 
-    `candidates` are those to compare with the reference, by default all. An engine that lacks what is read has no
-    breakdown, unless it is of a value and there is no other engine. Raises InputError in padding, or where no engine
-    gives the gradient.
+    An engine that lacks what is read has no breakdown, unless it is of a value and there is no other engine. Raises
+    InputError in padding, or where no engine gives the gradient.
     """
     of_gradient, inputs, where = place.is_gradient, result.inputs, place.location
     if of_gradient and inputs.loss is None:
@@ -213,7 +201,7 @@ def explain(
     read = [name for name in wanted if name not in unread]
     if of_gradient and not read:
         reasons = "; ".join(f"{display_name(name)}: {why.reason}" for name, why in unread.items())
-        raise InputError(_NO_ENGINE.format(reasons=reasons))
+        raise InputError(f"No engine of the run gives this gradient: {reasons}.")
     breakdowns = {
         name: gradient_breakdown(cache.blocks[name], place)
         if of_gradient
@@ -253,7 +241,7 @@ def contributions_over_time(
         raise InputError(_NO_GRADIENTS)
     cache = ExplanationCache(result)
     if reason := _no_gradient(result, engine, place, cache):
-        raise InputError(_NO_CONTRIBUTIONS.format(engine=display_name(engine), reason=reason))
+        raise InputError(f"The contributions of time steps by {display_name(engine)} are not known: {reason}.")
     with np.errstate(all="ignore"):
         return ParameterGradient(cache.blocks[engine], place).unit_contributions(check)
 
@@ -269,15 +257,16 @@ def _unread(result: RunResult, name: str, place: Place, cache: ExplanationCache)
     shown, trace = display_name(name), result.traces[name]
     if place.is_gradient:
         reason = _no_gradient(result, name, place, cache)
-        return Unread(_LEFT_OUT.format(engine=shown, reason=reason), reason) if reason else None
+        return Unread(f"{shown} is left out: {reason}.", reason) if reason else None
     where, kind = place.location, result.config.network.kind
     assert where is not None, "no step computes this place"
     if where.timestep in followed(result.inputs, trace, where.layer, where.direction):
         return None
     if unit_size(kind, place) != kind.states[0].size or not trace.holds(*where.index[:3]):
-        return Unread(_NO_VALUE.format(engine=shown))
+        return Unread(f"{shown} does not hold this value: it was not recorded.")
     stored = float(trace.hidden[where.index])
-    return Unread(_VALUE_ALONE.format(engine=shown, value=number_format.full(stored)), stored=stored)
+    value = number_format.full(stored)
+    return Unread(f"{shown} has h = {value} here; the inputs of its step were not recorded.", stored=stored)
 
 
 def _no_gradient(result: RunResult, name: str, place: Place, cache: ExplanationCache) -> str:
@@ -285,13 +274,13 @@ def _no_gradient(result: RunResult, name: str, place: Place, cache: ExplanationC
     if name in result.without_gradients:
         return result.without_gradients[name]
     if name not in cache.blocks:
-        return _NO_GRADIENT.format(name=gradient(result.config.network.kind.state_symbols[0]))
+        return f"it does not give {gradient(result.config.network.kind.state_symbols[0])}"
     trace = result.traces[name]
     # Those of the layers above are read, too.
     lowest = 0 if place.lane is None else place.layer
     lanes = [(layer, direction) for layer, direction in np.ndindex(trace.shape[:2]) if layer >= lowest]
     if any(len(followed(result.inputs, trace, *lane)) < result.inputs.timesteps for lane in lanes):
-        return _NO_INPUTS
+        return "the inputs of its step were not recorded"
     return ""
 
 
@@ -300,7 +289,7 @@ def _notes(result: RunResult, where: Location | None) -> tuple[str, ...]:
     later = None if where is None else carried_to(result.inputs.network, where, result.inputs.length(where.sample))
     if where is None or loss is None or later is None or not loss.cuts(max(later, where.timestep)):
         return ()
-    return (_TRUNCATED.format(later=later, earlier=where.timestep),)
+    return (f"Truncation: no gradient passes from t = {later} to t = {where.timestep}.",)
 
 
 def _atol(result: RunResult, place: Place, atol: float) -> float:

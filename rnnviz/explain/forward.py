@@ -1,7 +1,6 @@
-"""The computation of one unit's values in one time step, repeated in float64 from an engine's own state and input.
+"""The computation of one unit's values in one time step, in float64 from an engine's own state and input.
 
-The parameters are the true ones: an engine that computes something else, or rounds, is seen in the difference between
-its own values and this arithmetic.
+The parameters are the true ones: an engine that computes something else differs from this arithmetic.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,15 +25,13 @@ from rnnviz.core.sequence import UNNAMED, Names
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import ARROWS, Location, read_after, state_row
 from rnnviz.explain.lines import (
-    Bias,
     Breakdown,
     EquationLine,
     Floats,
-    Kind,
     Line,
     Part,
-    PreviousValue,
     ReadVector,
+    Scalar,
     StoredValue,
     Token,
     Way,
@@ -53,8 +50,7 @@ PRODUCT_OPS = ("u", "v", "recurrent", "matrix")
 class PartNodes:
     """A part of a sum by its nodes: the products of a row of a matrix, or one `value`, times a `factor`.
 
-    `text` names the sum of an input or recurrent part. `symbol` is the value that a part with one term reads, and
-    `label` the name of that term where it is not called by what it reads.
+    A part with one term reads the value `symbol`, by whose place it is called unless it has a `label`.
     """
 
     value: Node
@@ -82,10 +78,7 @@ class LineNodes:
 
 @lru_cache(maxsize=256)
 def lines_of_units(graph: Graph, size: str) -> tuple[LineNodes, ...]:
-    """The equations whose values have units of a size: the size of h, or of the gates of a projected h.
-
-    They are made of nodes of this graph: another graph of an equal cell has other nodes.
-    """
+    """The equations whose values have units of a size: the size of h, or of the gates of a projected h."""
     cell = graph.cell
     titles = {gate.symbol: gate.name for gate in cell.gates}
     if cell.projects:
@@ -178,10 +171,7 @@ def _symbol_of(names: Mapping[Node, str], node: Node) -> str:
 
 @dataclass(frozen=True)
 class MatrixRows:
-    """The rows of a matrix whose products with a vector give a sum of a step: of the first unit row `first`.
-
-    The vector is the layer input "i2h", the previous state "h2h", or the value `read` of all units.
-    """
+    """The rows, from `first` on, of a matrix that multiplies the layer input, the previous state or all of `read`."""
 
     way: Way
     matrix: str
@@ -200,10 +190,7 @@ class MatrixRows:
 
 
 class StepValues:
-    """The values of units of some steps by node, (B, N, U) in float64, from x (B, N, I) and previous states (B, N, H).
-
-    `across` has the values (B, N, K) of all units that products read, and the named ones on which these depend.
-    """
+    """The values of units of some steps by node, (B, N, U) in float64, from x (B, N, I) and states (B, N, H)."""
 
     def __init__(
         self,
@@ -218,6 +205,7 @@ class StepValues:
         self.graph = graph_of(cell)
         self.lines = lines_of_units(self.graph, size)
         nodes = nodes_of_unit([line.equation.node for line in self.lines])
+        # The values (B, N, K) of all units that products read, and the named ones on which these depend.
         self.across = self._of_all_units([n.args[-1] for n in nodes if n.op in ("recurrent", "matrix")])
         self._rows_of_gate = size_of_gate = len(parameters["i2h_bias"]) // len(cell.gates)
         self.rows = {node: MatrixRows.of(cell, node, size_of_gate) for node in nodes if node.op in PRODUCT_OPS}
@@ -361,8 +349,8 @@ class UnitArithmetic:
         if found is not None and found.activation is not None:
             point = found.activation, self._numbers[found.args[0]], self._numbers[found]
         argument = float(reduce(np.add, (np.multiply(p.scale, p.total) for p in parts))) if line.title else None
-        kind: Kind = "gate" if line.title else "state"
-        return Line(name, kind, written, parts, value, line.sum_text, line.title, argument, own, point)
+        of_sum = parts, value, line.sum_text, line.title, argument
+        return Line(name, "gate" if line.title else "state", written, *of_sum, own, point)
 
     def _tokens(self, equation: Equation) -> Iterator[Token | str]:
         yield Token(equation.name, self._numbers[equation.node])
@@ -399,7 +387,7 @@ class UnitArithmetic:
         row, lane, bias = rows.first + self.where.unit, self.where.lane, None
         if nodes.text:
             number = self._step.of_units(rows.bias, rows).item()
-            bias = Bias(f"b_{rows.way}", number, parameter_place(lane, rows.bias, (row,)))
+            bias = Scalar(f"b_{rows.way}", number, parameter_place(lane, rows.bias, (row,)))
         return Part(
             nodes.way,
             nodes.text,
@@ -504,10 +492,9 @@ def value_breakdown(
     cells: CellStates | None = None,
     read: Mapping[str, FloatArray] = MappingProxyType({}),
 ) -> Breakdown:
-    """The arithmetic of the step that computes `place`, which must lie in the trace.
+    """The arithmetic of the step that computes `place`; `cells` are the engine's cell states, if the caller keeps them.
 
-    `cells` are the engine's cell states, if the caller keeps them for the next value, too; only an LSTM has any. `read`
-    has values to use in place of the layer input "x" (I,) and of previous states (U,) by symbol.
+    `read` has values to use in place of the layer input "x" (I,) and of previous states (U,) by symbol.
     """
     network, cell, size = inputs.network, inputs.network.kind, unit_size(inputs.network.kind, place)
     graph, step = network.graph, place.location
@@ -542,7 +529,7 @@ def value_breakdown(
         lines=reads.lines(own),
         names=reads.names,
         read=(ReadVector("i2h", reads.x, reads.input_source), ReadVector("h2h", reads.state["h"], reads.hidden_source)),
-        previous=tuple(PreviousValue(s, float(reads.state[s][unit]), reads.previous_source(s)) for s in of_unit),
+        previous=tuple(Scalar(s, float(reads.state[s][unit]), reads.previous_source(s)) for s in of_unit),
         before=reads.before,
         across=reads.across,
         recomputed=frozenset(name for name in graph.values if name not in trace and name not in trace.lines),

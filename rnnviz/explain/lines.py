@@ -129,9 +129,9 @@ class EquationLine:
 
 @dataclass(frozen=True)
 class StoredValue:
-    """An engine's own value of `symbol`, besides the equations' value and its rounding bound.
+    """An engine's own value of a state, a returned line or a gradient, the equations' value, and its rounding bound.
 
-    `symbol` is that of a state, the name of a line that a custom step returned, or a gradient such as "grad.h".
+    `source` is the place of the computed value, if that is another one.
     """
 
     symbol: str
@@ -139,7 +139,6 @@ class StoredValue:
     computed: float
     bound: float
     source: Place | None = field(default=None, compare=False)
-    """The place of the computed value, if that is another one."""
 
     @property
     def difference(self) -> float:
@@ -174,12 +173,12 @@ def same_number(a: float, b: float) -> bool:
 
 
 @dataclass(frozen=True)
-class Bias:
-    """A number of a parameter that a part adds after its products."""
+class Scalar:
+    """A number that a step reads, and its place: a bias, or a state of the unit before the step."""
 
-    name: str
+    symbol: str
     value: float
-    weight: Place | None
+    source: Place
 
 
 Way: TypeAlias = Literal["i2h", "h2h", "matrix", "value", "loss", "above", "out", "step", "next", "time"]
@@ -191,9 +190,8 @@ gradient: the loss, the layer above, the output, the same step, the next step, o
 class Part:
     """A part of a sum: scale · (factors · values + bias), both (K,).
 
-    `total` is the sum without the scale, added up in the order of its arithmetic. `text` is its name, such as "u" or
-    "Wᵀ grad.i[t+1]". `name` and `source` say what each term reads, `weight` which parameter its factor is. The scale
-    is 1 but for the like of a GRU's reset gate, `scale_name`.
+    `total` is the sum without the scale, added up in the order of its arithmetic. `name` and `source` say what each
+    term reads, `weight` which parameter its factor is. The scale is 1 but for the like of a GRU's reset gate.
     """
 
     way: Way
@@ -204,12 +202,11 @@ class Part:
     name: Callable[[int], str] = field(repr=False)
     source: Callable[[int], Place | None] = field(repr=False)
     weight: Callable[[int], Place | None] = field(default=lambda _: None, repr=False)
-    bias: Bias | None = None
+    bias: Scalar | None = None
     scale: float = 1.0
     scale_name: str = ""
 
     def __len__(self) -> int:
-        """The number of terms."""
         return len(self.factors)
 
     @cached_property
@@ -233,8 +230,7 @@ class Line:
     """One equation with the parts of its sum, and the value that it gives.
 
     The parts of a "gate" add up to the `argument` of its activation, those of a "state" or a "gradient" to the value.
-    `title` says what a gate is, `sum_text` what the parts add up to, such as "u + v". `own` is the engine's own value
-    besides this one, if it gives one. `point` is the activation in the line, with its argument and result.
+    `sum_text` is what they add up to, such as "u + v". `point` is the activation, with its argument and result.
     """
 
     name: str
@@ -249,7 +245,6 @@ class Line:
     point: tuple[Activation, float, float] | None = None
 
     def __len__(self) -> int:
-        """The number of terms."""
         return sum(map(len, self.parts))
 
     def by_weight(self) -> NDArray[np.intp]:
@@ -277,22 +272,12 @@ class ReadVector:
     source: Callable[[int], Place] = field(repr=False)
 
 
-@dataclass(frozen=True)
-class PreviousValue:
-    """A state of the unit before the step, and where it comes from."""
-
-    symbol: str
-    value: float
-    source: Place
-
-
 @dataclass(frozen=True, eq=False)
 class Breakdown:
     """A value or a gradient of one engine in float64: its lines in the order of computation.
 
-    `contributions` (T,) of each time step add up to the gradient of a parameter. Of a step, `read` are the vectors
-    that it reads, `previous` the states of the unit before it at `before` (None: the initial state), and `across` the
-    named values of all units (H,) behind a product. `recomputed` names the values that the engine does not give.
+    Of a step, `previous` are the states of the unit before it at `before` (None: the initial state), and `across` the
+    named values of all units (H,) behind a product. `contributions` (T,) add up to the gradient of a parameter.
     """
 
     place: Place
@@ -301,7 +286,7 @@ class Breakdown:
     lines: tuple[Line, ...]
     names: Names = UNNAMED
     read: tuple[ReadVector, ...] = ()
-    previous: tuple[PreviousValue, ...] = ()
+    previous: tuple[Scalar, ...] = ()
     before: int | None = None
     across: Mapping[str, Floats] = field(default_factory=dict, repr=False)
     recomputed: frozenset[str] = frozenset()

@@ -1,7 +1,6 @@
 """The arithmetic and the backward pass of a lane as arrays, and the lines that a page's script computes from them.
 
-The arrays have only what sums and products of others do not give. Sums are added up in the order of `explain`, which no
-matrix product keeps.
+The arrays have only what sums and products of others do not give.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -117,10 +116,7 @@ def _forward_lines(graph: Graph) -> list[dict[str, Any]]:
 
 
 def _sum_of(network: Network, node: Node) -> dict[str, Any]:
-    """The rows of a matrix that give an input part, a recurrent part or a product.
-
-    `of` is the vector that they multiply: x, h, or the number of a node.
-    """
+    """The rows of a matrix that give a sum of products; `of` is what they multiply: x, h, or the number of a node."""
     rows = forward.MatrixRows.of(network.kind, node, network.hidden_size)
     of = "xh"[rows.way != "i2h"] if rows.read is None else _numbers(network.graph)[rows.read]
     reads = next((name for name, value in network.graph.values.items() if value is rows.read), "")
@@ -132,10 +128,9 @@ def _sum_of(network: Network, node: Node) -> dict[str, Any]:
 def lane_arithmetic(
     inputs: Inputs, trace: Trace, layer: int, direction: int, samples: Sequence[int]
 ) -> dict[str, FloatArray]:
-    """The arithmetic of a lane of an engine for some samples, (T, N, U) or (T, N, K).
+    """The arithmetic of a lane for some samples, (T, N, U) or (T, N, K): results of activations and rounding bounds.
 
-    "before.c" is a previous state that the engine does not give, "activation.3" the result of the activation with that
-    number, "across.3" a value that products read of all units, and "bound.h" the audit's rounding bound of a value.
+    "before.c" is a previous state that the engine does not give, "across.3" a value that products read of all units.
     """
     graph, every, numbers = inputs.network.graph, range(inputs.timesteps), _numbers(inputs.network.graph)
     x, states, bounds = forward.own_steps(inputs, trace, (layer, direction), every, samples)
@@ -196,11 +191,9 @@ def lane_gradients(blocks: GradientBlocks, layer: int, direction: int, samples: 
 
 
 def backward_lines(graph: Graph) -> dict[str, Any]:
-    """The lines of a step's gradients as JSON, by the numbers of the nodes.
+    """The lines of the gradients of the units of h as JSON, in backward order, by the numbers of the nodes.
 
-    `lines` are those of the units of h in the order of the backward pass, with the paths on which gradients come in the
-    step. `leaves` has the paths from the next step to each state, `u` and `v` the contributions of the input and
-    recurrent parts through their weights.
+    `leaves` has the paths from the next step to each state, `u` and `v` the contributions through the weights.
     """
     numbers, symbols, states = _numbers(graph), gradient_symbols(graph), graph.cell.state_symbols
 

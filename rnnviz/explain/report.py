@@ -15,27 +15,18 @@ from rnnviz.core.sequence import timestep_in_words
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS
 from rnnviz.core.words import join_words
 from rnnviz.explain.explanation import Explanation, StepWithBugs
-from rnnviz.explain.lines import (
-    Breakdown,
-    EquationLine,
-    Line,
-    Part,
-    StoredValue,
-    align_decimals,
-    format_short,
-    stored_symbols,
-)
+from rnnviz.explain.lines import Breakdown, EquationLine, Line, Part, align_decimals, format_short, stored_symbols
 from rnnviz.explain.terms import SHOWN_TERMS, Divergence, first_divergent_row, term_table
 from rnnviz.explain.value_sources import in_words, notation
 
+_OF_OUTCOME = ("difference", "bound", "ratio", "right")
+"""The figures of an engine's own value in JSON: its difference from the arithmetic's, with the rounding bound."""
 _BETWEEN = "  "
 """Separates the columns. Narrow, so that two engines side by side fit most terminals."""
 _LEGENDS = {
     "above": "  ↑ marks the layer above: Wᵀ grad.i is the sum over its units of W_i2h times grad.i.",
     "next": "  [t+1] is the next step: Wᵀ grad.v[t+1] is the sum over its units and gates of W_h2h times grad.v.",
 }
-_WITH_CAUSE = "{engine} with its likely cause: {cause}"
-_UNITS = "The units that {symbol} reads by {engine}, {shown} of {units}"
 
 
 def report(explanation: Explanation, top: int | None = None) -> str:
@@ -90,7 +81,7 @@ def _gradient_heading(explanation: Explanation) -> Iterator[str]:
 
 def _with_bugs(step: StepWithBugs) -> Iterator[str]:
     """The equations of a wrong engine with its likely cause, and the values that they give."""
-    yield _WITH_CAUSE.format(engine=display_name(step.breakdown.engine), cause=step.cause)
+    yield f"{display_name(step.breakdown.engine)} with its likely cause: {step.cause}"
     for line in step.breakdown.lines:
         yield from ("", f"  {line.equation.symbols}", f"  {line.equation.numbers}")
     yield ""
@@ -170,9 +161,9 @@ def _units(each: Sequence[Breakdown], top: int | None) -> Iterator[str]:
     if gate is None or not each[0].across:
         return
     shown = sorted(gate.by_weight()[: SHOWN_TERMS if top is None else top].tolist())
-    title = _UNITS.format(symbol=gate.name, engine="{engine}", shown=len(shown), units=each[0].hidden_size)
+    of_all = f"{len(shown)} of {each[0].hidden_size}"
     for breakdown in each:
-        yield from ("", title.format(engine=display_name(breakdown.engine)))
+        yield from ("", f"The units that {gate.name} reads by {display_name(breakdown.engine)}, {of_all}")
         across = breakdown.across
         rows = [(f"u={unit}", [format_short(float(values[unit])) for values in across.values()]) for unit in shown]
         yield from _table(list(across), rows)
@@ -228,14 +219,10 @@ def _finite(value: Any) -> Any:
 
 
 def _value_json(explanation: Explanation) -> dict[str, Any]:
-    """ "name" is the explained value, and "value" has each engine's, null where it does not give it.
+    """ "gates" and "previous" are from "reference", and "engines" has them for every engine.
 
-    "gates" and "previous" are from "reference", the reference or the first engine that has them. "engines" has them for
-    every engine, with the results of the equations, the engine's own values and their differences; "units" has the
-    named values of all units that a projection reads; "recomputed" names the values that the engine does not give. An
-    engine has "likely_cause" where the equations with the known bugs of its verdict give its values. A gate's
-    "sum" is its pre-activation: "u" + "v", the input part and the recurrent part, or "u" + "reset" · "v" for n of a
-    GRU. "names" has the names of the time step and of the features, if the sequence has any.
+    An engine has "likely_cause" where the equations with the known bugs of its verdict give its values. A gate's "sum"
+    is its pre-activation: "u" + "v", the input part and the recurrent part, or "u" + "reset" · "v" for n of a GRU.
     """
     reference, where = explanation.reference, explanation.place.location
     assert where is not None
@@ -276,15 +263,10 @@ def _engine_json(own: Breakdown) -> dict[str, Any]:
         "stored": _stored(own, states[0]),
         **({} if cell is None else {"stored_c": cell}),
         **({"returned": returned} if returned else {}),
-        **(_outcome_json(outcomes[-1]) if outcomes else {}),
+        **({name: getattr(outcomes[-1], name) for name in _OF_OUTCOME} if outcomes else {}),
         "recomputed": [line.name for line in own.lines if line.name in own.recomputed],
         **({"units": dict(own.across)} if own.across else {}),
     }
-
-
-def _outcome_json(own: StoredValue) -> dict[str, Any]:
-    """The difference of an engine's own value from the arithmetic's, with the rounding bound."""
-    return {name: getattr(own, name) for name in ("difference", "bound", "ratio", "right")}
 
 
 def _gate_json(own: Breakdown, gate: Line) -> dict[str, Any]:
@@ -317,9 +299,7 @@ def _divergence_json(found: Divergence | None) -> dict[str, Any] | None:
 def _gradient_json(explanation: Explanation) -> dict[str, Any]:
     """ "engines" has for every engine its "lines" in the order of the backward pass.
 
-    Each has the name of a gradient, its equation, its "value" and its "parts", whose terms are "factor" · "gradient".
-    Where the engine gives the gradient, "own" has it, with the difference and the rounding bound. "over_time" has the
-    sum of each time step of the gradient of a parameter.
+    The terms of their "parts" are "factor" · "gradient". "over_time" has the sum of each step.
     """
     place = explanation.place
     engines = {
@@ -340,7 +320,7 @@ def _gradient_json(explanation: Explanation) -> dict[str, Any]:
 
 
 def _line_json(line: Line) -> dict[str, Any]:
-    columns = {"factor": "factors", "gradient": "values", "product": "products"}
+    columns, own = {"factor": "factors", "gradient": "values", "product": "products"}, line.own
     return {
         "name": line.name,
         "symbols": line.equation.symbols,
@@ -355,5 +335,5 @@ def _line_json(line: Line) -> dict[str, Any]:
             }
             for part in line.parts
         ],
-        **({} if line.own is None else {"own": {"value": line.own.stored, **_outcome_json(line.own)}}),
+        **({} if own is None else {"own": {"value": own.stored, **{name: getattr(own, name) for name in _OF_OUTCOME}}}),
     }

@@ -69,11 +69,7 @@ class Divergence:
 
 
 def first_divergence(ours: Breakdown, theirs: Breakdown, rtol: float, atol: float) -> Divergence | None:
-    """The first number that differs, in the order of computation; None if all agree.
-
-    First the terms of x and h[t-1], then the numbers of `compared_numbers`; of a gradient, the sums of a line's parts,
-    its value and the engine's own one, line by line.
-    """
+    """The first number that differs, in the order of computation, from x and h[t-1] on; None if all agree."""
     for vector, other in zip(ours.read, theirs.read, strict=True):
         differs = np.flatnonzero(mismatching(vector.values, other.values, rtol, atol))
         if differs.size:
@@ -163,10 +159,7 @@ class TermValues:
 
 @dataclass(frozen=True)
 class TermRow:
-    """An entry: a term, the terms that are not listed, a bias, the sum of a part, or the whole.
-
-    `source` is where the input comes from, `weight` the parameter of the factor or bias.
-    """
+    """An entry: a term, the terms that are not listed, a bias, the sum of a part, or the whole."""
 
     kind: RowKind
     name: str
@@ -180,9 +173,8 @@ class TermRow:
 class TermTable:
     """The rows of a line, with each engine's figures in the order of the engines.
 
-    `line` is the symbol that the line gives. `terms` is how many there are, listed or not. `shared` shows that the
-    factors are weights, the same for every engine; `scaled` that a term adds something else than its product;
-    `of_gradient` that a term is a local derivative times another gradient.
+    `terms` is how many there are, listed or not. `shared` factors are weights, the same for every engine; a `scaled`
+    term adds something else than its product; a term `of_gradient` is a local derivative times another gradient.
     """
 
     line: str
@@ -269,7 +261,7 @@ class _Rows:
                 scales = [line.parts[k].scale for line in self._lines]
                 added = [float(np.multiply(scale, bias.value)) for scale in scales]
                 figures = (self._figures(own, value, (None, None, bias.value)) for own, value in enumerate(added))
-                yield TermRow("bias", bias.name, tuple(figures), weight=bias.weight)
+                yield TermRow("bias", bias.symbol, tuple(figures), weight=bias.source)
 
     def _term(self, place: int) -> TermRow:
         k = int(np.searchsorted(self._starts, place, side="right")) - 1
@@ -290,11 +282,8 @@ class _Rows:
 def first_divergent_row(
     table: TermTable, breakdown: Breakdown, engine: int, divergence: Divergence | None
 ) -> int | None:
-    """The first row whose sums differ by more than the tolerance of the divergence; None where none do.
-
-    The sums belong to the first engine, whose `breakdown` is given, and to the one at place `engine`. Lines before
-    the divergence agree, though later terms may cancel a difference in their sums.
-    """
+    """The first row whose sums by the first engine, of the `breakdown`, and another one differ; None where none do."""
+    # Lines before the divergence agree, though later terms may cancel a difference in their sums.
     if divergence is None or not divergence.reaches(breakdown.by_name[table.line], breakdown):
         return None
     sums = [(row.figures[0].stop, row.figures[engine].stop) for row in table.rows]

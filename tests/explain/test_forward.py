@@ -81,7 +81,7 @@ def test_every_source_holds_the_number_that_the_term_reads(case):
                 assert part.weight(k).index == (row, k)
                 assert part.values[k] == stored_value(inputs, trace, part.source(k))
             assert part.bias.value == inputs.parameters[f"{prefix}{part.way}_bias"][row]
-            assert part.bias.weight.index == (row,)
+            assert part.bias.source.index == (row,)
     for state in arithmetic.previous:
         assert state.source.kind == "initial" or arithmetic.before == state.source.timestep
         if state.source.kind == "initial" or state.source.array in trace:

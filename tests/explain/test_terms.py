@@ -10,7 +10,7 @@ import pytest
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.explanation import divergence_sentence
-from rnnviz.explain.lines import Bias, Breakdown, EquationLine, Line, Part, Token, Way
+from rnnviz.explain.lines import Breakdown, EquationLine, Line, Part, Scalar, Token, Way
 from rnnviz.explain.terms import (
     Divergence,
     TermRow,
@@ -35,7 +35,7 @@ WHERE = Location(0, 1, 3, 1, 0)
 def part(way: Way, factors: list[float], values: list[float], bias: float, scale: float = 1.0) -> Part:
     numbers = np.array(factors), np.array(values)
     total = float(np.cumsum([*(numbers[0] * numbers[1]), bias])[-1])
-    return Part(way, "", *numbers, total, str, lambda k: None, bias=Bias("b", bias, None), scale=scale)
+    return Part(way, "", *numbers, total, str, lambda k: None, bias=Scalar("b", bias, Place("h0", (0,))), scale=scale)
 
 
 def line(*parts: Part) -> Line:
