@@ -11,81 +11,19 @@ from rnnviz.engines.registry import find_engine, unknown_engine
 from rnnviz.lessons.content import GuidedLesson, Question, StepView, Task, number_of, parse_lesson, read_lesson
 from rnnviz.lessons.index import HIDEABLE, find_lesson, lesson_entries
 from rnnviz.lessons.statements import check_statement
+from tests.cases import cases
 from tests.factories import make_result
 
-LESSON = """# Two steps
-What is carried from one step
-to the next.
-
-## First
-Some *prose*.
-
-```python
-## a comment and no step
-```
-
-More prose.
-
-```step
-config = "vanilla-t2"
-[set]
-"sequence.timesteps" = 3
-network.hidden_size = 4
-[selection]
-layer = 0
-direction = "backward"
-timestep = 2
-[look]
-part = "lanes"
-colors = "error_ratio"
-engine = "manual"
-[[statement]]
-text = "There are three."
-expression = "T == 3"
-[[statement]]
-text = "The output is the state."
-expression = "equal(out[0][-1], state[0][0][0])"
-```
-
-After the block.
-
-## Second
-```step
-[set]
-"sequence.batch_size" = 2
-```
-"""
 PATH = Path("folder/03-two-steps.md")
+LESSON = Path(__file__).with_name("two-steps.md").read_text(encoding="utf-8")
+CASES = cases(__file__)
+CHOICES, NUMBER, QUIZ, TRY = CASES["blocks"].values()
 
 
 PLACE = """goal = "Read the picture."
 minutes = 15
 needs = ["vanilla-t1"]
 chapter = "Forward"
-"""
-CHOICES = """[predict]
-question = "Is *h* larger?"
-choices = ["Yes.", "No."]
-answer = 1
-hint = "Look."
-reveal = "It is not."
-"""
-NUMBER = """[predict]
-question = "How large is `h`?"
-answer = "h(0)[0][0][3]"
-tolerance = 0.01
-hides = ["vector", "tabs"]
-"""
-QUIZ = """[quiz]
-engine = "bug:no-h2h-bias"
-choices = ["bug:state-not-carried", "bug:no-h2h-bias"]
-reveal = "The bias is missing."
-"""
-TRY = """[try]
-task = "Make the sequence longer than 2."
-check = "T > 2"
-hint = "See [the sequence](part:panel.sequence)."
-done = "Well done."
 """
 
 
@@ -224,72 +162,21 @@ def test_a_typed_number_is_read(text, number):
     assert number_of(text) == number
 
 
-FIRST = '# T\n## A\n```step\nconfig = "vanilla-t2"\n```\n'
-WRONG_TEXTS = {
-    "Two steps": 'begins with "Two steps": it must begin with "# Title"',
-    "# \n## A\n": 'it must begin with "# Title"',
-    "# Title\nNo step.": "has no step",
-    "# T\n## \n```step\n```": "a step without a title",
-    "# T\n## A\nNo block.": 'step "A": it has 0 blocks',
-    FIRST + "```step\n```": "it has 2 blocks",
-    "# T\n## A\n```step\nconfig = 1": "must have one",
-    "# T\n## A\n```step\nconfig = \n```": "the step block is not a valid TOML file",
-    "# T\n## A\n```step\n```": "names no config: the first step must name one",
-    FIRST.replace("vanilla-t2", "vanila"): 'Unknown lesson "vanila". Did you mean "vanilla-t',
-    FIRST.replace('"vanilla-t2"', "3"): "step.config = 3 is not allowed",
-    FIRST + "See [there](part:cellar).": "the link part:cellar must lead to one of lanes, lane, vector",
-    "# T\n```lesson\n```\n```lesson\n```\n## A": "has 2 blocks marked ```lesson",
-    "# T\n```lesson\ngoal = \n```\n## A": "the lesson block is not a valid TOML file",
-}
-WRONG_BLOCKS = {
-    "color = 1\n": "step.color is not a known key: it must be one of config, set, selection, look, statement",
-    "set = 1\n": "set = 1 must be a table",
-    '[set]\n"network.size" = 1\n': "network.size = 1 is not a known key",
-    '[set]\n"sequence.timesteps" = 0\n': "sequence.timesteps = 0 is not allowed",
-    "[set]\ntimesteps = 2\n": "timesteps = 2 is not a key of a config",
-    "[selection]\nunit = -1\n": "selection.unit = -1 is not allowed",
-    '[selection]\ndirection = "left"\n': 'selection.direction = "left" is not allowed',
-    '[look]\npart = "window"\n': 'look.part = "window" is not allowed',
-    "statement = 1\n": "statements must be written [[statement]]",
-    '[[statement]]\ntext = "x"\n': "statement 1: statement.expression is missing",
-    '[[statement]]\ntext = "x"\nexpression = " "\n': 'statement 1: statement.expression = "" is not allowed',
-    '[[statement]]\ntext = "x"\nexpression = "T"\n[[statement]]\ntext = "x"\nexpression = "open(T)"\n': (
-        "statement 2: open is not a known function"
-    ),
-    CHOICES + QUIZ: "has both predict and quiz",
-    CHOICES.replace('question = "Is *h* larger?"\n', ""): "predict.question is missing: it must be a text",
-    CHOICES.replace("answer = 1", "answer = 2"): "predict.answer = 2 must be the index of one of predict.choices",
-    CHOICES.replace("answer = 1", 'answer = "No."'): "predict.answer: close(No., 0.0, atol=0.0, rtol=0) is not an expr",
-    CHOICES.replace("answer = 1", 'answer = "T"\ntolerance = 1'): 'predict.answer = "T" must be',
-    CHOICES.replace('["Yes.", "No."]', '["Yes."]'): "predict.choices must list 2 to 9 different texts",
-    CHOICES.replace('["Yes.", "No."]', '["Yes.", "Yes."]'): "must list 2 to 9 different texts",
-    CHOICES.replace("Look.", "Look [here](part:cellar)."): "the link part:cellar must lead to one of",
-    NUMBER.replace('"h(0)[0][0][3]"', "3"): "predict.answer = 3 must be",
-    NUMBER.replace("h(0)", "hidden(0)"): "predict.answer: hidden is not a known function",
-    NUMBER.replace("tolerance = 0.01\n", ""): "predict.answer = ",
-    NUMBER.replace('"tabs"', '"audit"'): "must be a list of some of lanes, vector, state-map, tabs, verdict",
-    QUIZ.replace('engine = "bug:no-h2h-bias"\n', ""): "quiz.engine is missing",
-    QUIZ.replace("bug:state-not-carried", "gluon"): 'quiz.choices: "gluon" must be a known bug',
-    QUIZ.replace('engine = "bug:no-h2h-bias"', 'engine = "bug:no-i2h-bias"'): "must be one of quiz.choices",
-    QUIZ.replace("bug:state-not-carried", "bug:nothing"): 'quiz.choices names "bug:nothing", which is not a known bug',
-    TRY + 'set = { "sequence.steps" = 1 }\n': "sequence.steps",
-    TRY + "set = 1\n": "set = 1 must be a table",
-    TRY.replace("T > 2", "open(T)"): "try.check: open is not a known function",
-}
-WRONG_PLACES = {
-    "color = 1\n": "lesson.color is not a known key: it must be one of goal, minutes, needs, chapter",
-    "minutes = 0\n": "lesson.minutes = 0 is not allowed",
-    'chapter = " "\n': 'lesson.chapter = "" is not allowed',
-    'needs = "vanilla-t1"\n': "must be a list of names of lessons",
-}
+def changed(new: str, old: str = "", **case: str) -> str:
+    """A valid block with a change, or the block that is given."""
+    block: str = CASES["blocks"].get(case.get("in"), "")
+    return block.replace(old, new) if old else block + new
 
 
 @pytest.mark.parametrize(
     ("wrong", "start"),
     [
-        (WRONG_TEXTS, "Lesson 03-two-steps"),
-        ({text(block): sentence for block, sentence in WRONG_BLOCKS.items()}, 'Lesson 03-two-steps, step "Only": '),
-        ({text(place=place): sentence for place, sentence in WRONG_PLACES.items()}, "Lesson 03-two-steps: "),
+        (CASES["wrong-texts"], "Lesson 03-two-steps"),
+        (
+            {text(changed(**case)): case["says"] for case in CASES["wrong"]["blocks"]},
+            'Lesson 03-two-steps, step "Only": ',
+        ),
+        ({text(place=place): says for place, says in CASES["wrong-places"].items()}, "Lesson 03-two-steps: "),
     ],
     ids=["text", "block", "place"],
 )

@@ -20,44 +20,7 @@ from tests.shared_worker import shared_worker
 
 __all__ = ["shared_worker"]
 
-LESSON = """# Two <b> steps
-A *summary*.
-
-```lesson
-goal = "Read `h`."
-minutes = 15
-needs = ["vanilla-t1", "02-vanilla-t2"]
-```
-
-## A choice & more
-Prose.
-
-```step
-config = "vanilla-t2"
-[[statement]]
-text = "There are two."
-expression = "T == 2"
-[predict]
-question = "Which one?"
-choices = ["Left.", "Right."]
-answer = 1
-reveal = "It is on the right side."
-```
-
-## A number
-```step
-[predict]
-question = "How large?"
-answer = "T / 4"
-tolerance = 0.1
-[try]
-task = "Make it long."
-check = "T > 5"
-done = "It is long."
-set = { "sequence.timesteps" = 6 }
-selection = { unit = 2 }
-```
-"""
+LESSON = Path(__file__).with_name("handout.md").read_text(encoding="utf-8")
 
 
 def no_run(_config: Config) -> RunResult:
