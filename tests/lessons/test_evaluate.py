@@ -50,7 +50,6 @@ def forget_argument() -> Any:
 
 
 EXPECTED: list[tuple[str, Any]] = [
-    ("(T, N, I, H, L, D)", (5, 6, 3, 4, 3, 2)),
     ("dat", RESULT.inputs.sequence),
     ("out", OWN.output),
     ("manual.out", RESULT["manual"].output),
@@ -59,18 +58,14 @@ EXPECTED: list[tuple[str, Any]] = [
     ("candidate.state[1]", OTHER.state_c),
     ("initial_state[0]", RESULT.inputs.initial_state["h"]),
     ("initial_state[1]", RESULT.inputs.initial_state.get("c")),
-    ("len(state), len(initial_state)", (2, 2)),
     ("r2_h2h_bias", RESULT.inputs.parameters["r2_h2h_bias"]),
     ("h(2)", OWN.hidden[2, 0]),
     ("h(1, 'backward')", OWN.hidden[1, 1]),
     ("candidate.h(0, 'forward')", OTHER.hidden[0, 0]),
     ("c(1, 'backward')[4]", OWN.cell[1, 1, 4] if OWN.cell is not None else None),
     ("gate('pre_f', 1, 'backward')[1, 5]", forget_argument()),
-    ("shape(gate('f', 0)), shape(gate('norm', 0)), shape(T)", ((5, 6, 4), (5, 6, 1), ())),
     ("out[1:4:2, -1, H:]", OWN.output[1:4:2, -1, 4:]),
     ("out[:2, 3]", OWN.output[:2, 3]),
-    ("(1, 2, 3)[1]", 2),
-    ("[1, 2][-1]", 2),
     ("out + 1", OWN.output + 1),
     ("out - dat[0, 0, 0]", OWN.output - RESULT.inputs.sequence[0, 0, 0]),
     ("2 * out", 2 * OWN.output),
@@ -79,41 +74,21 @@ EXPECTED: list[tuple[str, Any]] = [
     ("l0_i2h_weight @ dat[2, 3]", RESULT.inputs.parameters["l0_i2h_weight"] @ RESULT.inputs.sequence[2, 3]),
     ("-out", -OWN.output),
     ("+out", OWN.output),
-    ("(7 - 9, 7 + 9, 7 * 9, 2 ** 10, 2 ** -1, (-7) ** 3, 7 / 2, -7, +7, -0.5)",
-     (-2, 16, 63, 1024, 0.5, -343, 3.5, -7, 7, -0.5)),
     ("2 ** 53", 2**53),
     ("-(2 ** 52) - 2 ** 52", -(2**53)),
-    ("(1 ** 64, 0 ** 0, 0 ** 64)", (1, 1, 0)),
     ("0 < out", OWN.output > 0),
     ("out <= 0", OWN.output <= 0),
     ("-0.5 < out < 0.25", (OWN.output > -0.5) & (OWN.output < 0.25)),
     ("0 >= out > -0.25", (OWN.output <= 0) & (OWN.output > -0.25)),
     ("out == out[0, 0, 0]", OWN.output == OWN.output[0, 0, 0]),
     ("out != out[0, 0, 0]", OWN.output != OWN.output[0, 0, 0]),
-    ("1 < 2 < 2", False),
-    ("3 > 2 > 2", False),
-    ("2 >= 2 <= 2", True),
-    ("(1, 2) == (1, 2)", True),
-    ("(1, 'a') != (1, 'b')", True),
-    ("('a', 1) == ('a', 2)", False),
-    ("'a' in ('b', 'a')", True),
-    ("'a' not in ('b', 'a')", False),
-    ("'c' in ()", False),
-    ("True or wrong > 1", True),
-    ("False and wrong > 1", False),
-    ("True and False", False),
-    ("False or True", True),
-    ("not False", True),
     ("abs(out)", abs(OWN.output)),
     ("max(out)", OWN.output.max()),
     ("min(out)", OWN.output.min()),
-    ("max(3, 7, 5), min(3, 2, 5)", (7, 2)),
     ("sum(dat[0])", RESULT.inputs.sequence[0].sum()),
-    ("len(out), len((1, 2)), len([1])", (5, 2, 1)),
     ("concat(out, out)", np.concatenate([OWN.output, OWN.output], axis=-1)),
     ("concat(out, out, dim=1)", np.concatenate([OWN.output, OWN.output], axis=1)),
     ("relu(out)", np.where(OWN.output > 0, OWN.output, 0)),
-    ("relu(-3), relu(3)", (0, 3)),
     ("tanh(out)", np.tanh(OWN.output)),
     ("sigmoid(out)", 1 / (1 + np.exp(-OWN.output))),
     ("dot(dat[1], l0_i2h_weight, transpose_b=True)",
@@ -127,22 +102,13 @@ EXPECTED: list[tuple[str, Any]] = [
     ("isnan((0 / 0, 1, 1 / 0)), isinf((0 / 0, 1, -1 / 0))",
      (np.array([True, False, False]), np.array([False, False, True]))),
     ("count(out > 0)", (OWN.output > 0).sum()),
-    ("all((1, 2)), all((1, 0)), any((0, 0)), any((0, 3)), all(True), any(False)",
-     (True, False, False, True, True, False)),
-    ("equal(out, out), equal(out, candidate.out), equal((0 / 0, 1), (0 / 0, 1)), equal((0 / 0, 1), (1, 1))",
-     (True, False, True, False)),
-    ("equal(2, (2, 2)), equal((2, 3), 2)", (True, False)),
     # numpy's isclose: |a - b| <= atol + rtol |b|.
-    ("close(1, 1.25, atol=0.25, rtol=0), close(1, 1.25, atol=0.24, rtol=0)", (True, False)),
-    ("close(1, 2, atol=0, rtol=0.5), close(2, 1, atol=0, rtol=0.5)", (True, False)),
-    ("close(2, 1.5, atol=0.25, rtol=0.25), close(2, 1.5, atol=0, rtol=0.25)", (True, False)),
-    ("close(0 / 0, 0 / 0), close(0 / 0, 1), close((1, 2), (1, 3))", (True, False, False)),
-    ("close(1, 1 + rtol / 2), close(0, atol), close(1, 1 + 3 * rtol + 3 * atol)", (True, True, False)),
 ]  # fmt: skip
 
 
 def test_an_expression_equals_its_numpy_value():
-    for text, expected in EXPECTED:
+    written = [(text, tuple(each) if len(each) > 1 else each[0]) for text, each in cases(__file__)["values"].items()]
+    for text, expected in (*EXPECTED, *written):
         found = value(text)
         for one, other in zip(*(x if isinstance(x, tuple) else (x,) for x in (found, expected)), strict=True):
             kinds = [(np.shape(x), np.asarray(x).dtype.kind) for x in (one, other)]

@@ -23,6 +23,7 @@ from rnnviz.lessons.statements import (
 )
 from rnnviz.verify.compare import compare_all, tolerances
 from rnnviz.verify.result import RunResult
+from tests.cases import cases
 from tests.factories import make_result, setting, with_judgment
 from tests.profiles import examples
 
@@ -35,21 +36,8 @@ def checked(holds: str, result: RunResult = RUN, where: Location = ORIGIN) -> St
     return check_statement(result, parse_statement("as it says", holds), where)
 
 
-HOLDS = [
-    "equal(out[0][-1][:H], h(1)[T - 1][0]) and equal(out[0, 0, H:], state[0][3][0])",
-    "equal(concat(h(1)[2][0], h(1, 'backward')[2][0], dim=0), out[0][2]) and close(c(1)[-1], state[1][2])",
-    "close(gate('f', 0)[0], sigmoid(gate('pre_f', 0)[0])) and 0 < min(gate('i', 0)) <= max(gate('i', 0)) < 1",
-    (
-        "close(gate('pre_f', 0)[0][0] - l0_i2h_bias[H:2 * H] - l0_h2h_bias[H:2 * H], "
-        "dot(l0_i2h_weight, dat[0][0])[H:2 * H] + dot(initial_state[0][0][0], transpose(l0_h2h_weight))[H:2 * H])"
-    ),
-    "verdict == 'disagree' and wrong == ('bug:no-h2h-bias',) and 'manual' not in wrong",
-    "audit('manual') == 'right' and audit('candidate') == 'wrong' and ratio('candidate') > 8 > ratio('reference')",
-    "'no-h2h-bias' in diagnosis and mismatched > 0 and max_error_ratio > 1 and rtol < atol",
-    "first_mismatch[:2] == (0, 'forward') and all(checks) and undetectable == ()",
-    "not equal(manual.out, candidate.out) and equal(reference.state[0], state[0])",
-    "close(tanh(sum(out)), tanh(sum(out) + 1e-9)) and close(1, 2, atol=1) and not close(1, 2, rtol=0, atol=0.5)",
-]
+CASES = cases(__file__)
+HOLDS = CASES["statements"]["hold"]
 NO_TRUTH = "A statement must be true or false, as a comparison is."
 UNANSWERED = {
     "out[0][0] == out[0][0]": "A statement must be one true or false, and not 8: put all(...) around it.",
@@ -129,42 +117,11 @@ def test_a_value_is_shown_as_a_notebook_prints_it(shown, text):
     assert shown_value(shown) == text
 
 
-@pytest.mark.parametrize(
-    ("holds", "pairs"),
-    [
-        ("rtol < 1", [("rtol", "<", "1", "1.3e-6", "1", "1.3e-6", "1", "")]),
-        ("1 / 8 <= 0.25", [("1 / 8", "≤", "0.25", "0.125", "0.250", "0.125", "0.25", "")]),
-        ("0.25 == 0.5", [("0.25", "=", "0.5", "0.250", "0.500", "0.25", "0.5", "0.25")]),
-        ("not 2 > 3", [("2", ">", "3", "2", "3", "2", "3", "")]),
-        ("(3 >= 2) and 1 != 2", [
-            ("3", "≥", "2", "3", "2", "3", "2", ""), ("1", "≠", "2", "1", "2", "1", "2", ""),
-        ]),
-        ("'x' in wrong or 'manual' not in wrong", [
-            ("'x'", "in", "wrong", "x", "bug:no-h2h-bias", "x", "bug:no-h2h-bias", ""),
-            ("'manual'", "not in", "wrong", "manual", "bug:no-h2h-bias", "manual", "bug:no-h2h-bias", ""),
-        ]),
-        ("any((1 / 4, 2 / 4) == 1 / 8)", [
-            ("(1 / 4, 2 / 4)", "=", "1 / 8", "(0.250, 0.500)", "0.125", "(0.25, 0.5)", "0.125", ""),
-        ]),
-        ("close((0.25, 0 / 0), (0.125, 1.0))", [
-            ("(0.25, 0 / 0)", "≈", "(0.125, 1.0)", "(0.250, NaN)", "(0.125, 1.000)", "(0.25, NaN)", "(0.125, 1.0)",
-             "0.12"),
-        ]),
-        ("close((1 / 0, 0.5), (1 / 0, 0.25))", [
-            ("(1 / 0, 0.5)", "≈", "(1 / 0, 0.25)", "(infinity, 0.500)", "(infinity, 0.250)", "(infinity, 0.5)",
-             "(infinity, 0.25)", "0.25"),
-        ]),
-        ("equal(0 / 0, 1 / 1)", [("0 / 0", "=", "1 / 1", "NaN", "1.000", "NaN", "1.0", "")]),
-        ("all(0.5 < (0.75, 1.0) < 2.0)", [
-            ("0.5", "<", "(0.75, 1.0)", "0.500", "(0.750, 1.000)", "0.5", "(0.75, 1.0)", ""),
-            ("(0.75, 1.0)", "<", "2.0", "(0.750, 1.000)", "2.000", "(0.75, 1.0)", "2.0", ""),
-        ]),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("holds", "pairs"), CASES["pairs"].items())
 def test_both_operands_are_shown_short_and_in_full_with_their_difference(holds, pairs):
     found = checked(holds).pairs
     assert [
-        (p.left.text, p.sign, p.right.text, p.left.shown, p.right.shown, p.left.full, p.right.full, p.apart)
+        [p.left.text, p.sign, p.right.text, p.left.shown, p.right.shown, p.left.full, p.right.full, p.apart]
         for p in found
     ] == pairs
 
