@@ -102,7 +102,6 @@ EXPECTED: list[tuple[str, Any]] = [
     ("isnan((0 / 0, 1, 1 / 0)), isinf((0 / 0, 1, -1 / 0))",
      (np.array([True, False, False]), np.array([False, False, True]))),
     ("count(out > 0)", (OWN.output > 0).sum()),
-    # numpy's isclose: |a - b| <= atol + rtol |b|.
 ]  # fmt: skip
 
 

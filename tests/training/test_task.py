@@ -6,6 +6,7 @@ from rnnviz.core.errors import ConfigError, EngineError
 from rnnviz.engines import registry
 from rnnviz.training.loop import TrainingLoop
 from rnnviz.training.task import TrainingTask, is_task, load_task, save_task
+from tests.cases import cases
 
 TORCH = {"library": "torch"}
 
@@ -24,35 +25,11 @@ def test_the_default_is_an_lstm_with_a_forget_bias(tmp_path):
     assert not is_task(path)
 
 
-@pytest.mark.parametrize(
-    ("key", "tables"),
-    [
-        ("optimizer", {"optimizer": {}}),
-        ("network.input_size", {"network": {"input_size": 3}}),
-        ("network.cell", {"network": {"cell": "./mine.py"}}),
-        ("network.projection_size", {"network": {"cell": "gru", "projection_size": 2}}),
-        ("network.reverse", {"network": {"reverse": True, "bidirectional": True}}),
-        ("network.bidirectional", {"problem": {"kind": "sine"}, "network": {"bidirectional": True}}),
-        ("problem.path", {"problem": {"path": "text.txt"}}),
-        ("problem.timesteps", {"problem": {"kind": "copy", "timesteps": 10}}),
-        ("parameters.initializer", {"parameters": {"initializer": "file"}}),
-        ("parameters.initializer", {"parameters": {"path": "weights.npz"}}),
-        ("training.learning_rate", {"training": {"learning_rate": 0.0}}),
-        ("training.learning_rate", {"training": {"learning_rate": 1e300}}),
-        ("training.clip_norm", {"training": {"clip_norm": 1e300}}),
-        ("training.forget_bias", {"training": {"forget_bias": -1e300}}),
-        ("training.library", {"training": {"library": "onnx"}}),
-        ("training.library", {"training": TORCH, "network": {"cell": "lstm_peephole"}}),
-        ("training.library", {"training": TORCH, "network": {"projection_size": 2}}),
-        ("training.library", {"training": {"library": "gluon"}, "network": {"clip": 1.0}}),
-        ("training.library", {"training": TORCH, "network": {"reverse": True}}),
-        ("training.truncate", {"training": {"truncate": 5, **TORCH}, "network": {"bidirectional": True}}),
-    ],
-)
-def test_keys_that_are_not_possible(key, tables):
+@pytest.mark.parametrize("case", cases(__file__)["impossible"])
+def test_keys_that_are_not_possible(case):
     with pytest.raises(ConfigError) as caught:
-        TrainingTask.from_mapping(tables)
-    assert caught.value.key == key
+        TrainingTask.from_mapping({name: table for name, table in case.items() if name != "key"})
+    assert caught.value.key == case["key"]
 
 
 @pytest.mark.parametrize(("missing", "other"), [(("torch",), True), (("torch", "mxnet"), False)])
