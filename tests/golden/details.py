@@ -1,12 +1,11 @@
 """Cases of single sentences whose texts are kept in `details.txt`."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from math import nextafter
 from typing import Any
 
-from rnnviz.core.number_format import UNDEFINED_ULP
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.audit_rows import audit_rows, tolerance_remark
@@ -15,6 +14,7 @@ from rnnviz.text.verdict_text import comparison_in_words
 from rnnviz.verify.audit import WrongValue
 from rnnviz.verify.compare import Comparison, Mismatch
 from rnnviz.verify.result import Judgment, RunResult
+from tests.cases import cases
 from tests.factories import make_result, setting, with_judgment
 
 MINE = "/far/away/mine.py"
@@ -22,40 +22,12 @@ WRONG = setting((0, 0, 1, 0, 0), 9.0)
 PLACE = Place.at("h", Location())
 
 
-def first_values(comparison: Comparison) -> Iterator[str]:
-    return verdict_details.first_values(comparison, comparison.first_mismatch)
-
-
-COMPARISONS: dict[Any, tuple[str, ...]] = {
-    verdict_details.mismatches: ("mismatched=1234", "mismatched=1 elements=9 unrecorded=3"),
-    verdict_details.compared: ("elements=9600", "elements=1000 unrecorded=2000"),
-    verdict_details.size_of_difference: (
-        *("", "mismatched=1 max_abs_error=0.25", "mismatched=2 max_abs_error=0.25", "mismatched=2 nonfinite_apart=2"),
-        "mismatched=3 nonfinite_apart=2 max_abs_error=0.25",
-    ),
-    verdict_details.values_and_error: (
-        *("", "max_abs_error=3e-8", "elements=10 unrecorded=30", "elements=10 unrecorded=30 max_abs_error=3e-8"),
-    ),
-    first_values: ("", "first_mismatch=0.25,-1.5"),
-    verdict_details.numbers: (
-        *("", "nonfinite_reference=1200 nonfinite_apart=1200", "nonfinite_reference=2 nonfinite_candidate=2"),
-        *("smallest_passing_atol=0.1201", "smallest_passing_atol=0.1201 mismatched=1"),
-        "smallest_passing_atol=0.1201 nonfinite_apart=1 mismatched=1",
-        *("max_ulp=7", "max_ulp=7 mismatched=1", f"max_ulp={UNDEFINED_ULP} mismatched=1"),
-    ),
-    verdict_details.tolerance: (
-        *("max_error_ratio=1.0", "max_error_ratio=0.0059", "max_error_ratio=1.5", "max_error_ratio=12345.0"),
-        *(
-            "max_error_ratio=1.2e9",
-            "atol=0.0 rtol=0.0 max_error_ratio=0.0",
-            "atol=0.0 rtol=0.0 max_error_ratio=Infinity",
-        ),
-        *("atol=0.0 rtol=0.5 max_error_ratio=Infinity", "atol=5e-324 rtol=0.0 max_error_ratio=Infinity"),
-    ),
-    tolerance_remark: ("nonfinite_apart=1", "nonfinite_apart=1200", "", "smallest_passing_atol=0.5"),
-    comparison_in_words: ("mismatched=1 max_abs_error=0.25", "max_abs_error=3e-8"),
+OTHERS: dict[str, Callable[[Comparison], Any]] = {
+    "first_values": lambda comparison: verdict_details.first_values(comparison, comparison.first_mismatch),
+    "tolerance_remark": tolerance_remark,
+    "comparison_in_words": comparison_in_words,
 }
-"""By the function that says it: the fields of a comparison in each case."""
+"""Functions that are not in `verdict_details`, or take more than a comparison."""
 
 
 def fields_of(case: str) -> dict[str, Any]:
@@ -69,10 +41,10 @@ def fields_of(case: str) -> dict[str, Any]:
 def lines() -> Iterator[str]:
     """A line for each case: the function, its fields and its text."""
     result = make_result(("gluon", MINE))
-    for say, cases in COMPARISONS.items():
-        for fields in map(fields_of, cases):
-            comparison = replace(result.comparisons[0], **fields)
-            yield f"{say.__name__} {fields}: {said(say(comparison))}"
+    for name, written in cases(__file__)["comparisons"].items():
+        say = OTHERS.get(name) or getattr(verdict_details, name)
+        for fields in map(fields_of, written):
+            yield f"{name} {fields}: {said(say(replace(result.comparisons[0], **fields)))}"
     for count in range(5):
         failed = [replace(result.checks[0], name=f"check {n}") for n in range(count)]
         yield f"failed_checks {count}: {said(verdict_details.failed_checks(failed))}"

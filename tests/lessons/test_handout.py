@@ -15,6 +15,7 @@ from rnnviz.lessons.handout import handout_html
 from rnnviz.lessons.index import lesson_entries
 from rnnviz.lessons.markdown_html import to_html
 from rnnviz.verify.result import RunResult
+from tests.cases import cases
 from tests.factories import make_result
 from tests.shared_worker import shared_worker
 
@@ -65,21 +66,7 @@ def test_the_handout_of_every_lesson_is_valid_html():
         assert "break-before: page" in text_of(page.find("head/style"))
 
 
-@pytest.mark.parametrize(
-    ("markdown", "html"),
-    {
-        "a **b** *c* `*d*` [e](part:lanes) < f": "<p>a <strong>b</strong> <em>c</em> <code>*d*</code> e &lt; f</p>",
-        "2 * 3 * 4": "<p>2 * 3 * 4</p>",
-        "[x](https://a.org/?b=1&c=2)": '<p><a href="https://a.org/?b=1&amp;c=2">x</a></p>',
-        "[x](javascript:a)": "<p>x</p>",
-        "one\ntwo\n\nthree": "<p>one two</p>\n<p>three</p>",
-        "- a\n  b\n- c": "<ul>\n<li>a b</li>\n<li>c</li>\n</ul>",
-        "1. a\n2. b": "<ol>\n<li>a</li>\n<li>b</li>\n</ol>",
-        "```python\nx < 1\n\ny\n```": "<pre>x &lt; 1\n\ny</pre>",
-        "| a | b |\n|---|---|\n| `1` | 2 |": '<table>\n<tr><th scope="col">a</th><th scope="col">b</th></tr>\n'
-        "<tr><td><code>1</code></td><td>2</td></tr>\n</table>",
-    }.items(),
-)
+@pytest.mark.parametrize(("markdown", "html"), cases(__file__)["markdown"].items())
 def test_markdown_becomes_html(markdown, html):
     assert to_html(markdown) == html
 

@@ -9,48 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.cases import cases
+
 PACKAGE = Path(__file__).parents[2] / "rnnviz"
 MODULES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
 
-CALLS = {
-    "a shell": {"os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "pty.spawn"},
-    "unpickling": {
-        *(f"{module}.{name}" for module in ("pickle", "cPickle", "marshal", "dill") for name in ("load", "loads")),
-        *("pickle.Unpickler", "shelve.open", "joblib.load", "torch.load", "pandas.read_pickle", "polars.read_pickle"),
-    },
-    "a clock that jumps": {
-        *("time.time", "time.time_ns", "datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today")
-    },
-    "evaluation": {"eval", "exec", "builtins.eval", "builtins.exec", "numpy.safe_eval", "ast.literal_eval"},
-}
-ALLOWED = {
-    # The user's own file, which they have been asked about.
-    ("evaluation", "engines/custom_code/custom_step.py"),
-    ("evaluation", "engines/custom_code/cell_file.py"),
-    # The program's own source of an activation.
-    ("evaluation", "cells/activations.py"),
-    ("evaluation", "cells/interpreters/arrays.py"),
-    # The program's own source of an __init__, as the standard library writes it.
-    ("evaluation", "frozen.py"),
-    # How old files are, and the date of a report or a page; what lasts is measured by a clock that only goes on.
-    ("a clock that jumps", "gui/recovery/recovery_dir.py"),
-    ("a clock that jumps", "io/export/report.py"),
-    ("a clock that jumps", "io/export/interactive_page.py"),
-    ("a clock that jumps", "notebooks/display.py"),
-}
-IMPORTS = {"urllib", "http", "requests", "ftplib", "smtplib", "xmlrpc", "telnetlib", "webbrowser", "ssl", "shelve"}
-# The window hears signals by a pair of sockets.
-SOCKETS = {"gui/application.py": {"socketpair"}}
-UNPICKLER = "io/model_formats/safe_pickle.py"
-KNOWN_BY = {
-    # A cluster is one that the user names.
-    "distributed": "sweeps/cluster.py",
-    # The interpreter for PyTorch's files; it calls nothing that they name.
-    "pickle": UNPICKLER,
-    "marshal": "nobody",
-    "PySide6.QtNetwork": "nobody",
-}
-"""The one module that may import a package."""
+CASES = cases(__file__)
+CALLS = CASES["calls"]
+IMPORTS, KNOWN_BY = set(CASES["imports"]["none"]), CASES["imports"]["one"]
 
 
 def dotted(node: ast.expr) -> str:
@@ -92,13 +58,13 @@ def findings(name: str, source: str) -> list[str]:
     if not SUSPECT.search(source):
         return []
     module = Module(source)
-    found = [f"{what}: {call}" for what in CALLS for call in module.calls if call in CALLS[what]]
-    found = [finding for finding in found if (finding.partition(":")[0], name) not in ALLOWED]
+    watched = [what for what in CALLS if name not in CASES["allowed"].get(what, ())]
+    found = [f"{what}: {call}" for what in watched for call in module.calls if call in CALLS[what]]
     for keyword in module.keywords:
         if keyword.arg in ("shell", "allow_pickle") and getattr(keyword.value, "value", None) is not False:
             found.append(f"{keyword.arg} in line {keyword.value.lineno}")
     sockets = {call for call in module.calls if call.startswith("socket.")}
-    found += [f"{call} called" for call in sockets if call.partition(".")[2] not in SOCKETS.get(name, set())]
+    found += [f"{call} called" for call in sockets if call.partition(".")[2] not in CASES["sockets"].get(name, ())]
     for imported in module.imports:
         package = imported.partition(".")[0]
         known = KNOWN_BY.get(package) or KNOWN_BY.get(imported)
@@ -130,4 +96,4 @@ def test_each_of_them_would_be_seen(source):
 
 
 def test_unpickling_would_be_seen_where_pickle_is_known():
-    assert len(findings(UNPICKLER, "from pickle import loads as read\nread(b'')")) == 1
+    assert len(findings(KNOWN_BY["pickle"], "from pickle import loads as read\nread(b'')")) == 1
