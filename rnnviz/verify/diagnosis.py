@@ -113,12 +113,9 @@ class ForwardEvidence:
         large = trace.hidden.size > _MOST_VALUES
         if fault.of_padding and large:
             samples = self._some_samples()
-            inputs = inputs.of_samples(samples)
-            trace = trace.of_samples(samples)
+            inputs, trace = inputs.of_samples(samples), trace.of_samples(samples)
         most = max(inputs.timesteps, inputs.batch_size)
-        windows = [*replace(self, inputs=inputs).windows(fault, _STEPS if large else most)]
-        if not large:
-            windows = [replace(window, samples=tuple(range(most))) for window in windows]
+        windows = self.windows(fault, _STEPS) if large else self.windows(fault, most, range(most))
         return reproduces(fault, inputs, trace, windows, padding_filled=self.padding_filled)
 
     def _pairs(self, fault: BugVariant) -> Iterator[tuple[FloatArray, FloatArray]]:
@@ -199,8 +196,9 @@ class ForwardEvidence:
         lengths = np.array(self.inputs.places.every_length)
         return np.unique([0 if self.wrong is None else self.wrong.sample, lengths.argmin(), lengths.argmax()])
 
-    def windows(self, fault: BugVariant, steps: int) -> Iterator[StepWindow]:
-        """The compared window of each lane, beginning with the lane of the first step outside its bound."""
+    def windows(self, fault: BugVariant, steps: int, every: Sequence[int] = ()) -> Iterator[StepWindow]:
+        """The compared window of each lane, of some samples or `every` one, beginning with the lane of the first step
+        outside its bound."""
         inputs, network, wrong = self.inputs, self.inputs.network, self.wrong
         lanes = list(product(range(network.num_layers), range(network.directions)))
         if wrong is None:
@@ -219,7 +217,7 @@ class ForwardEvidence:
         chosen = dict.fromkeys((sample, 0, samples - 1, *range(min(samples, _SAMPLES))))
         for lane in lanes:
             reach = min(step + 2, _MOST_STEPS) if lane == first and steps > _GLANCE else 0
-            yield StepWindow(*lane, max(steps, reach), tuple(chosen)[:_SAMPLES])
+            yield StepWindow(*lane, max(steps, reach), tuple(every or [*chosen][:_SAMPLES]))
 
 
 class BackwardEvidence:
@@ -260,7 +258,7 @@ class BackwardEvidence:
         # The loop without a bug is computed anyway.
         whole = fault.gradient_loop == BugVariant() or "stored" in fault.unreversed
         for most in (*(most for most in _GLANCES if most < self.trace.shape[2] and not whole), None):
-            largest = distance_of(self._passes.gradients(fault, most), self._given, self._tolerance, limit)
+            largest = distance_of(self._passes.gradients(fault, most, keep=True), self._given, self._tolerance, limit)
             if not largest <= limit:
                 break
         return largest
@@ -277,7 +275,7 @@ class BackwardEvidence:
         """Of grad.out the one without the bug is as good: a bug may read another one than the engine stores."""
         trace, of_h = self.trace, np.zeros(())
         for (name, index, expected), (_, _, other) in zip(
-            self._passes.once(fault), self._moved.once(fault), strict=True
+            self._passes.gradients(fault), self._moved.gradients(fault), strict=True
         ):
             if name not in trace or name in trace.missing or name == OF_OUTPUT:
                 continue

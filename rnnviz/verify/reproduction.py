@@ -6,7 +6,7 @@ without all hidden states, with bugs of padding, and of gradients, whole runs wi
 How far a correct engine may be off is measured: a second run has its inputs and parameters rounded at random.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -39,7 +39,7 @@ _MOVEMENTS, _ROUNDINGS = 8.0, 64.0
 
 
 def reproduces(
-    fault: BugVariant, inputs: Inputs, trace: Trace, windows: Sequence[StepWindow], *, padding_filled: bool
+    fault: BugVariant, inputs: Inputs, trace: Trace, windows: Iterable[StepWindow], *, padding_filled: bool
 ) -> bool:
     """Whether a trace is the one of a fault, within rounding."""
     if padding_filled and not fault.of_padding:

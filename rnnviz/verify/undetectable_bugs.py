@@ -174,10 +174,10 @@ def _gradients(inputs: Inputs) -> Callable[[BugVariant], bool]:
     """A test of whether a gradient with a bug differs from the correct one by more than the tolerance of its type."""
     passes = BackwardPasses(inputs, states_of(inputs, faulty_trace(BugVariant(), inputs)), "float64")
     correct: dict[str, Any] = {}
-    for name, index, array in passes.gradients(BugVariant()):
+    for name, index, array in passes.gradients(BugVariant(), keep=True):
         correct.setdefault(name, {})[index] = array
     tolerance = DEFAULT_TOLERANCES[inputs.network.dtype][1]
-    return lambda fault: not distance_of(passes.gradients(fault), correct, tolerance, 1.0) <= 1.0
+    return lambda fault: not distance_of(passes.gradients(fault, keep=True), correct, tolerance, 1.0) <= 1.0
 
 
 def _steps(inputs: Inputs) -> Callable[[BugVariant], bool]:

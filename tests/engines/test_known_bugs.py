@@ -446,7 +446,7 @@ def test_a_backward_pass_without_a_bug_is_that_of_plain_loops(data):
     inputs = data.draw(losses(data.draw(padded_inputs())))
     expected, trace = oracle_gradients(inputs), faulty_trace(BugVariant(), inputs)
     tolerance = 1e-10 if inputs.network.dtype == "float64" else 1e-4
-    for name, index, array in BackwardPasses(inputs, trace, "float64").once(BugVariant()):
+    for name, index, array in BackwardPasses(inputs, trace, "float64").gradients(BugVariant()):
         assert_near(array, expected[name][index], tolerance, name)
 
 
@@ -521,7 +521,7 @@ def test_a_derivative_at_the_previous_pre_activation():
     inputs = gradient_inputs("rnn_tanh", num_layers=1, bidirectional=False, dtype="float64")
     inputs = replace(inputs, lengths=())
     trace = faulty_trace(BugVariant(), inputs)
-    found = {name: array for name, _, array in BackwardPasses(inputs, trace, "float64").once(PREVIOUS)}
+    found = {name: array for name, _, array in BackwardPasses(inputs, trace, "float64").gradients(PREVIOUS)}
     assert inputs.loss is not None
     passed, weight = inputs.loss.state["h"][0], inputs.parameters["l0_h2h_weight"]
     direct = inputs.loss.direct(inputs.network, 0, 0, range(inputs.timesteps), inputs.batch_size)

@@ -371,7 +371,7 @@ def diagnose_gradients(inputs: Inputs, trace: Trace) -> tuple[tuple[str, ...], .
 def trace_with(fault: BugVariant, inputs: Inputs) -> Trace:
     engine = KnownBugEngine("bug:truncated-at-one-step")
     trace, _ = with_gradients(engine, inputs)
-    for name, index, array in BackwardPasses(inputs, trace, inputs.network.dtype).once(fault):
+    for name, index, array in BackwardPasses(inputs, trace, inputs.network.dtype).gradients(fault):
         trace[name][index] = array
     return trace
 

@@ -5,7 +5,7 @@ reads.
 """
 
 from collections.abc import Iterator, Mapping
-from itertools import product
+from itertools import product, tee
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -40,33 +40,19 @@ class BackwardPasses:
             lane: {name: np.asarray(array, dtype) for name, array in vars(inputs.parameters.layer(*lane)).items()}
             for lane in lanes
         }
-        self._computed: list[_Lane | FloatArray] = []
-        self._rest = self._lanes(BugVariant())
+        self._correct = self._lanes(BugVariant())
 
-    def gradients(self, fault: BugVariant, most: int | None = None) -> Iterator[Gradient]:
-        """The gradients with a fault, from the top layer to the input, in parts; with `most` of the first steps
-        of each lane of the top layer. The loop over time without a bug is computed once, and kept."""
-        shared = fault.gradient_loop == BugVariant() and most is None
-        return self._gradients(self._shared() if shared else self._lanes(fault, most), fault, most)
-
-    def once(self, fault: BugVariant) -> Iterator[Gradient]:
-        """As `gradients`, of which nothing is kept."""
-        return self._gradients(self._lanes(fault), fault)
-
-    def _gradients(
-        self, parts: "Iterator[_Lane | FloatArray]", fault: BugVariant, most: int | None = None
-    ) -> Iterator[Gradient]:
+    def gradients(self, fault: BugVariant, most: int | None = None, *, keep: bool = False) -> Iterator[Gradient]:
+        """The gradients with a fault, from the top layer to the input, in parts; with `most` of the first steps of each
+        lane of the top layer. `keep` the loop over time without a bug for the next fault that leaves it as it is."""
+        parts = self._lanes(fault, most)
+        if keep and most is None and fault.gradient_loop == BugVariant():
+            parts, self._correct = tee(self._correct)
         for part in parts:
             if isinstance(part, _Lane):
                 yield from part.gradients(fault) if most is None else part.first_gradients(most)
             else:
                 yield OF_INPUT, (), part
-
-    def _shared(self) -> Iterator["_Lane | FloatArray"]:
-        yield from self._computed
-        for part in self._rest:
-            self._computed.append(part)
-            yield part
 
     def _lanes(self, fault: BugVariant, most: int | None = None) -> Iterator["_Lane | FloatArray"]:
         """Every lane after its backward pass, from the top, and without `most` the gradient of the input."""

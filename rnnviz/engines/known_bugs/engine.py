@@ -54,7 +54,7 @@ class KnownBugEngine:
 
     def run_backward(self, inputs: Inputs, trace: Trace, progress: Progress) -> EngineReport:
         fault, lanes = self._bug.faults(inputs.network)[0], 0
-        for name, index, array in BackwardPasses(inputs, trace, inputs.network.dtype).once(fault):
+        for name, index, array in BackwardPasses(inputs, trace, inputs.network.dtype).gradients(fault):
             trace[name][index] = array
             lanes += name == gradient("h")
             progress(lanes / (inputs.network.num_layers * inputs.network.directions))
@@ -220,7 +220,9 @@ def read_steps(fault: BugVariant, inputs: Inputs, trace: Trace, part: StepWindow
     """
     layer, direction, network = part.layer, part.direction, inputs.network
     k = layer * network.directions + direction
-    x, timesteps = _layer_inputs(fault, inputs, trace, layer), inputs.timesteps
+    # The directions of the layer below, as the fault joins them.
+    x = [inputs.sequence] if layer == 0 else [*trace.hidden[layer - 1][:: -1 if fault.concat_swapped else 1]]
+    timesteps = inputs.timesteps
     state = {name: array[k] for name, array in inputs.initial_state.items()}
     lengths, count = np.array(inputs.places.every_length), inputs.batch_size
     if fault.batch_as_time:
@@ -266,10 +268,3 @@ def expected_and_found(
     with np.errstate(all="ignore"):
         faulty_layer(fault, seams=steps.seams, carried=found)(task, lambda _: None)
     return np.where(steps.computed[..., np.newaxis], hidden, found), found
-
-
-def _layer_inputs(fault: BugVariant, inputs: Inputs, trace: Trace, layer: int) -> list[FloatArray]:
-    """The sequence (T, N, I), or the directions of the layer below (T, N, H) as the fault joins them."""
-    if layer == 0:
-        return [inputs.sequence]
-    return list(trace.hidden[layer - 1][:: -1 if fault.concat_swapped else 1])
