@@ -119,11 +119,9 @@ _LARGEST_STACK = 1 << 27
 
 
 def stack_gradient(inputs: Inputs) -> FloatArray | None:
-    """The gradient of out (T, N, D·H) from which a library's stack of layers gives the gradients of a run.
-
-    None if it would give others, as it has no truncation and returns the top layer's hidden values alone, or would hold
-    too many values of all time steps.
-    """
+    """The gradient of out (T, N, D·H) from which a library's stack of layers gives the gradients of a run. None if it
+    would give others, as it has no truncation and returns the top layer's hidden values alone, or would hold too many
+    values of all time steps."""
     network, loss = inputs.network, inputs.loss
     assert loss is not None
     top, shape = network.num_layers - 1, inputs.hidden_shape
@@ -358,11 +356,8 @@ class StepGraph(ABC):
     @abstractmethod
     def gradients(self, before: Arrays, of_states: Arrays) -> tuple[Arrays, FloatArray, Arrays]:
         """The gradients of all steps as samples of one step, from the states before and their gradients, (B·S, U) by
-        symbol.
-
-        They belong to the states and the pre-activations, as far as they are known, to the layer input (B·S, I), and to
-        parameters.
-        """
+        symbol. They belong to the states and the pre-activations, as far as they are known, to the layer input (B·S,
+        I), and to parameters."""
 
 
 class AutogradLayer:

@@ -1,7 +1,5 @@
 """Interface of the engines, and stacked layers in one or both directions around any implementation of one layer.
-
-Lane k = layer·D + direction; the next layer reads concat(forward, backward) on the feature axis at the same t.
-"""
+Lane k is layer·D + direction; the next layer reads concat(forward, backward) on the feature axis at the same t."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -30,10 +28,8 @@ Progress: TypeAlias = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Equality:
-    """Two arrays of one engine that must be equal, and the name of this check.
-
-    `known_issue` says which bug of the library makes it fail, if one does.
-    """
+    """Two arrays of one engine that must be equal, and the name of this check. `known_issue` says which bug of the
+    library makes it fail, if one does."""
 
     name: str
     left: FloatArray
@@ -43,12 +39,9 @@ class Equality:
 
 @dataclass(frozen=True)
 class EngineReport:
-    """Report of an engine's run: `seconds` of further things, such as `gluon.fused`, and its own checks.
-
-    `printed` is the output of a custom step; of a recording, `missing` names arrays that it lacks (see
-    `Trace.missing`), `precision` is the type that it holds if that is not the network's, and `computed_in` the one that
-    it was computed in.
-    """
+    """Report of an engine's run: `seconds` of further things, such as `gluon.fused`, and its own checks. `printed` is
+    the output of a custom step; of a recording, `missing` names arrays that it lacks (see `Trace.missing`), `precision`
+    is the type that it holds if that is not the network's, and `computed_in` the one that it was computed in."""
 
     seconds: Mapping[str, float] = field(default_factory=dict)
     equalities: tuple[Equality, ...] = ()
@@ -172,10 +165,8 @@ def run_stack(
     run_lengths: RunLengths | None = None,
     kept: Mapping[str, FloatArray] = {},
 ) -> None:
-    """Fill the trace's states, out and final states, samples of different lengths by `run_lengths`.
-
-    `kept` has an array (L, D, T, N, H) to fill for each other value that `run_layer` gives.
-    """
+    """Fill the trace's states, out and final states, samples of different lengths by `run_lengths`. `kept` has an array
+    (L, D, T, N, H) to fill for each other value that `run_layer` gives."""
     network = inputs.network
     states = dict(inputs.initial_state)
     lanes = network.num_layers * network.directions

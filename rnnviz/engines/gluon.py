@@ -1,8 +1,6 @@
-"""Gluon engine: fused MXNet layers. Only this module and the trainer import mxnet.
-
-A fused layer returns the top layer's sequence and the final states only, so every layer is a fused single-layer block:
-the chain. The fused stack, as a user would build it, runs next to it, and must give the same.
-"""
+"""Gluon engine: fused MXNet layers. Only this module and the trainer import mxnet. A fused layer returns the top
+layer's sequence and the final states only, so every layer is a fused single-layer block: the chain. The fused stack, as
+a user would build it, runs next to it, and must give the same."""
 
 import builtins
 import ctypes
@@ -51,9 +49,7 @@ def _keep_crash_handler() -> Iterator[None]:
 @contextmanager
 def _faster_import() -> Iterator[None]:
     """Halve the time of an import of MXNet: leave out the download of files and ONNX, and compile symbols when called.
-
-    It compiles 2,000 symbolic operators from source text; layers that are not hybridized call none of them.
-    """
+    It compiles 2,000 symbolic operators from source text; layers that are not hybridized call none of them."""
     unused = ("requests", "h5py", "mxnet.contrib.onnx")
     before = {name: sys.modules[name] for name in unused if name in sys.modules}
     execute = builtins.exec
@@ -225,9 +221,7 @@ class FusedLayer(backward.AutogradLayer):
 
 class GluonEngine(base.LibraryEngine):
     """Gluon's fused kernels on the CPU, layer by layer and as one stack; other cells are unrolled step by step.
-
-    Gradients come from the fused kernels called step by step, and from the fused stack, whose seconds are reported.
-    """
+    Gradients come from the fused kernels called step by step, and from the fused stack, whose seconds are reported."""
 
     version = f"mxnet {mx.__version__}"
 

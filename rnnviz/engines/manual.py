@@ -1,8 +1,6 @@
-"""The manual recurrence: the cell's own lines, compiled into NumPy calls (`cells.interpreters.numpy_program`).
-
-Its backward pass starts from stored states, and from gates stored in the trace's arrays of their gradients, which need
-no more room; other values of a block of time steps are computed again.
-"""
+"""The manual recurrence: the cell's own lines, compiled into NumPy calls (`cells.interpreters.numpy_program`). Its
+backward pass starts from stored states, and from gates stored in the trace's arrays of their gradients, which need no
+more room; other values of a block of time steps are computed again."""
 
 from collections.abc import Hashable, Iterable
 from contextlib import AbstractContextManager, nullcontext

@@ -1,8 +1,6 @@
-"""ONNX Runtime without telemetry: the only import of onnxruntime.
-
-From release 1.29 on its builds for Linux and macOS write an identifier to the disk and send events to their maker
-unless a variable is set before the import; those for Windows hand events to the system, which a call ends.
-"""
+"""ONNX Runtime without telemetry: the only import of onnxruntime. From release 1.29 on its builds for Linux and macOS
+write an identifier to the disk and send events to their maker unless a variable is set before the import; those for
+Windows hand events to the system, which a call ends."""
 
 import os
 from collections.abc import Mapping, Sequence

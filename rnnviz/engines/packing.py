@@ -112,11 +112,9 @@ def _packing(places: Sequence[RowPart], call: float, copy: float, begin: float |
 def run_packed(
     call: Callable[[int], int], lengths: Sequence[int], run_layer: RunLayer, task: LayerTask, progress: Progress
 ) -> dict[str, FloatArray]:
-    """Run a layer on samples of different lengths, packed into rows; see `engines.base.run_in_parts`.
-
-    The final state of a sample is taken from the series that have it; `run_layer` must keep the other states of a
-    row whose padding has begun.
-    """
+    """Run a layer on samples of different lengths, packed into rows; see `engines.base.run_in_parts`. The final state
+    of a sample is taken from the series that have it; `run_layer` must keep the other states of a row whose padding has
+    begun."""
     weights = sum(array.size for array in vars(task.parameters).values())
     packed = packing(tuple(lengths), call(weights) / weights, _COPY / weights)
     finals = {name: np.array(array) for name, array in task.state.items()}

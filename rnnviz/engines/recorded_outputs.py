@@ -1,8 +1,6 @@
-"""Recorded outputs from an `.npz` file, as an engine; the guide's page File formats lists the arrays.
-
-Gates and candidates are audited as the lines that a custom step returns. Values in padding are read as they are, so
-that a check finds those that are not 0.
-"""
+"""Recorded outputs from an `.npz` file, as an engine; the guide's page File formats lists the arrays. Gates and
+candidates are audited as the lines that a custom step returns. Values in padding are read as they are, so that a check
+finds those that are not 0."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -215,10 +213,8 @@ def _check_array(archive: NpzFile, name: str, axes: str, shape: tuple[int, ...])
 
 
 class RecordedEngine:
-    """Engine that returns recorded outputs; runs raise an InputError as `check_recording` does.
-
-    Arrays that the recording lacks are reported as missing, even if they follow from others.
-    """
+    """Engine that returns recorded outputs; runs raise an InputError as `check_recording` does. Arrays that the
+    recording lacks are reported as missing, even if they follow from others."""
 
     def __init__(self, name: str) -> None:
         """Raises as `open_recording` does."""

@@ -304,11 +304,9 @@ def no_gradients_reason(name: str) -> str:
 
 
 def with_candidates(config: Config) -> Config:
-    """The config with its candidates, or the default one where it names none, or no candidate where none can run.
-
-    The default depends on this machine. The engine of the framework that wrote the weights comes first after `manual`;
-    with a backward pass, an engine without gradients last.
-    """
+    """The config with its candidates, or the default one where it names none, or no candidate where none can run. The
+    default depends on this machine. The engine of the framework that wrote the weights comes first after `manual`; with
+    a backward pass, an engine without gradients last."""
     compare, network = config.compare, config.network
     if compare.candidates is not None:
         return config

@@ -25,10 +25,8 @@ def layer_input(inputs: Inputs, trace: Trace, layer: int, times: slice, samples:
 
 
 def followed(inputs: Inputs, trace: Trace, layer: int, direction: int) -> range:
-    """The time steps of a lane whose step can be followed: a recording has what it reads and gives.
-
-    One that lacks vectors of a lane has no two that follow each other; a cell state needs every step before.
-    """
+    """The time steps of a lane whose step can be followed: a recording has what it reads and gives. One that lacks
+    vectors of a lane has no two that follow each other; a cell state needs every step before."""
     timesteps = inputs.timesteps
     start, stop = 0, timesteps
     lanes = [(layer, direction), *((layer - 1, below) for below in range(inputs.network.directions) if layer)]

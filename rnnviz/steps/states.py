@@ -57,10 +57,8 @@ _Block: TypeAlias = ArrayBlock | BoundedBlock
 
 
 class CellStates:
-    """c of one engine, (S, U) or (B, S, U), with the bound on its rounding; keeps checkpoints up to a budget.
-
-    With `blocks` the values are computed by these, and the bounds, which cost more than the values, are NaN.
-    """
+    """c of one engine, (S, U) or (B, S, U), with the bound on its rounding; keeps checkpoints up to a budget. With
+    `blocks` the values are computed by these, and the bounds, which cost more than the values, are NaN."""
 
     def __init__(
         self,

@@ -127,10 +127,8 @@ def audit_pass(
     progress: Callable[[float], None] = lambda _: None,
     folder: Path | None = None,
 ) -> Audit:
-    """Compare an engine's values with those that each step gives; undetermined values are looked up in `traces`.
-
-    The figures of each time step lie in `folder` if there is one and they are many. Raises OSError if it takes no more.
-    """
+    """Compare an engine's values with those that each step gives; undetermined values are looked up in `traces`. The
+    figures of each time step lie in `folder` if there is one and they are many. Raises OSError if it takes no more."""
     steps, lines, trace = _Tally(way, traces), _First(way), way.trace
     figures, stored = over_time(folder, f"{way.name}_audit", dict.fromkeys(Audit.NAMES, "float64"), trace.shape[:3])
     for array in figures.values():

@@ -77,11 +77,8 @@ class Columns:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Entries array[prefix][axes[0]][:, axes[1]][..., axes[2]] of a named array, and all of its further axes.
-
-    `order` sorts blocks in the order of their pass. Over time the first axis is time, before the last number of
-    `order`.
-    """
+    """Entries array[prefix][axes[0]][:, axes[1]][..., axes[2]] of a named array, and all of its further axes. `order`
+    sorts blocks in the order of their pass. Over time the first axis is time, before the last number of `order`."""
 
     name: str
     prefix: tuple[int, ...]
@@ -122,11 +119,9 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class Expected:
-    """The values that steps give for a block of an array, from the engine's own numbers, with their bounds.
-
-    `limit` is the largest bound that judges a value, or every bound does; `beyond` is by how many bounds the engine's
-    value is outside what any argument gives. A `line` of a custom step is compared, but not a step.
-    """
+    """The values that steps give for a block of an array, from the engine's own numbers, with their bounds. `limit` is
+    the largest bound that judges a value, or every bound does; `beyond` is by how many bounds the engine's value is
+    outside what any argument gives. A `line` of a custom step is compared, but not a step."""
 
     block: Block
     value: BoundedArray
@@ -137,10 +132,8 @@ class Expected:
 
 
 class Pass(Protocol):
-    """The way of one engine's forward or backward pass through the lanes.
-
-    `over_time` names the array whose ratio is kept for each time step, `arrays` those that are audited.
-    """
+    """The way of one engine's forward or backward pass through the lanes. `over_time` names the array whose ratio is
+    kept for each time step, `arrays` those that are audited."""
 
     name: PassName
     over_time: str
@@ -279,9 +272,8 @@ def plan_backward(
     inputs: Inputs, near: IndexArray, *, full: bool, independent: bool, block_values: int
 ) -> BackwardPlan:
     """The samples and blocks of time that an audit of the backward pass follows; all if `full` or if the run is small.
-
-    `near` are seen in any case; blocks may be left out if every step is `independent`: the trace has all that it reads.
-    """
+    `near` are seen in any case; blocks may be left out if every step is `independent`: the trace has all that it
+    reads."""
     network, steps, samples = inputs.network, inputs.timesteps, np.arange(inputs.batch_size)
     weights = sum(array.size for array in inputs.parameters.values())
     blocks = [range(steps)]

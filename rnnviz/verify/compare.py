@@ -411,11 +411,9 @@ def compare(
     name: str = "h",
     folder: Path | None = None,
 ) -> ArrayComparison:
-    """Compare every value of an array of two traces of one network, block by block; `atol` is that of the array.
-
-    Values that a recording lacks are not compared. Arrays over time lie in `folder` if they are long: OSError if it is
-    full.
-    """
+    """Compare every value of an array of two traces of one network, block by block; `atol` is that of the array. Values
+    that a recording lacks are not compared. Arrays over time lie in `folder` if they are long: OSError if it is
+    full."""
     figures = _Figures(reference, candidate, name, rtol, atol, folder)
     done, size = 0, reference[name].size
     for block in metrics.compared_blocks(reference, candidate, name, metrics.BlockDifferences(rtol, atol)):

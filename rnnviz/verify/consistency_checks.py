@@ -1,7 +1,5 @@
-"""Consistency checks: out, state and the hidden states of one engine must be equal where they overlap.
-
-Its states besides h must follow from its hidden states, or equal another engine's.
-"""
+"""Consistency checks: out, state and the hidden states of one engine must be equal where they overlap. Its states
+besides h must follow from its hidden states, or equal another engine's."""
 
 from typing import Any
 
@@ -142,11 +140,9 @@ CELL_FOLLOWS, STATE_FOLLOWS = "cell follows from the hidden states", "state[1] f
 
 
 def cell_checks(inputs: Inputs, trace: Trace) -> list[Check]:
-    """Compare `cell` and `state_c`, where the trace has them, with the hidden states of the same trace.
-
-    Who computes h has it from c, so that a wrong c is met in h. A recording may hold any c besides any h.
-    Of more than `FULL` cell states, only each lane's last ones are compared; the check says how many.
-    """
+    """Compare `cell` and `state_c`, where the trace has them, with the hidden states of the same trace. Who computes h
+    has it from c, so that a wrong c is met in h. A recording may hold any c besides any h. Of more than `FULL` cell
+    states, only each lane's last ones are compared; the check says how many."""
     network, timesteps = inputs.network, inputs.timesteps
     if trace.partial or not network.kind.has_cell_state:
         return []
@@ -181,10 +177,8 @@ def tallied_checks(trace: Trace, cells: "CellStateTally", finals: "CellStateTall
 
 
 def state_equality(reference: Trace, candidate: Trace, rtol: float, atol: float) -> list[Check]:
-    """Compare the final states of a recording without hidden states with the other trace's.
-
-    Its h are compared as hidden states, unless each sample has its own last time step.
-    """
+    """Compare the final states of a recording without hidden states with the other trace's. Its h are compared as
+    hidden states, unless each sample has its own last time step."""
     partial = candidate if candidate.partial else reference
     other = reference if partial is candidate else candidate
     names = ("state.h", "state.c") if partial.places.lengths else ("state.c",)

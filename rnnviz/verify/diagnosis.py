@@ -94,10 +94,8 @@ class ForwardEvidence:
             yield from (found for found in self.bugs() if not (found[1].of_padding and large))
 
     def distance(self, fault: BugVariant, limit: float) -> float:
-        """How far the trace is from the fault's numbers, in tolerances; above `limit`, any number that is.
-
-        A step has the tolerance of its largest value: in a sum of large terms a small value is as rough.
-        """
+        """How far the trace is from the fault's numbers, in tolerances; above `limit`, any number that is. A step has
+        the tolerance of its largest value: in a sum of large terms a small value is as rough."""
         largest, atol = 0.0, own_tolerance(self.inputs, self.trace)
         for expected, found in self._pairs(fault):
             size = np.abs(found).max(axis=(1, 2), initial=1.0, where=np.isfinite(found))
@@ -139,10 +137,8 @@ class ForwardEvidence:
                 yield expected_and_found(fault, inputs, trace, window)
 
     def beside_padding(self, fault: BugVariant) -> Iterator[tuple[FloatArray, FloatArray]]:
-        """The first steps of layer 0, which need no other layer, of the sample with the least padding.
-
-        Most known bugs of padding are refuted by them, and all time steps need not be computed.
-        """
+        """The first steps of layer 0, which need no other layer, of the sample with the least padding. Most known bugs
+        of padding are refuted by them, and all time steps need not be computed."""
         inputs, trace = self.inputs, self.trace
         ordered, timesteps = as_ordered(fault, inputs), inputs.timesteps
         sample = max((n for n, length in enumerate(ordered.lengths) if length < timesteps), key=ordered.length)
@@ -306,10 +302,8 @@ def distance_of(
     parts: Iterator[Gradient], found: Mapping[str, FloatArray], tolerance: float, limit: float = np.inf
 ) -> float:
     """How far gradients are from the arrays of `found` with their names, in tolerances; above `limit`, any such number.
-
     A time step, an initial state and a parameter have the tolerance of their largest gradient. The tolerance of other
-    gradients of a time step is at least a small part of h's tolerance, from which they are computed.
-    """
+    gradients of a time step is at least a small part of h's tolerance, from which they are computed."""
     largest, of_h = 0.0, np.zeros(())
     for name, index, expected in parts:
         over_time = name == OF_INPUT or len(index) > 1
@@ -404,11 +398,9 @@ def distinguishable(trace: Trace, wrong: int) -> bool:
 def causes(
     explained: Mapping[str, tuple[Names, ...]], blind: Collection[str], decided: Collection[str]
 ) -> tuple[dict[str, tuple[Names, ...]], dict[str, int]]:
-    """The cause of each engine that has one, and the number of those that fit where no cause can be known.
-
-    `explained` has the known bugs that reproduce an engine's numbers, `blind` those that the run could not reveal, and
-    `decided` the engines with enough numbers to distinguish causes.
-    """
+    """The cause of each engine that has one, and the number of those that fit where no cause can be known. `explained`
+    has the known bugs that reproduce an engine's numbers, `blind` those that the run could not reveal, and `decided`
+    the engines with enough numbers to distinguish causes."""
     fitting = {engine: [n for n in found if not set(n) & set(blind)] for engine, found in explained.items()}
     known = {engine: tuple(found) for engine, found in fitting.items() if len(found) == 1 and engine in decided}
     alike = {engine: len(found) for engine, found in explained.items() if found and engine not in known}

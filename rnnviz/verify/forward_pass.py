@@ -34,10 +34,8 @@ JUDGED_ROUNDINGS = 96.0
 
 
 class ForwardPass(Pass):
-    """Bottom up, in the order of computation, all of it if `full` or if it is small; see `audited`.
-
-    `derived` has arrays (L, D, T, N, U) to fill with followed states, such as a "c" that the trace lacks.
-    """
+    """Bottom up, in the order of computation, all of it if `full` or if it is small; see `audited`. `derived` has
+    arrays (L, D, T, N, U) to fill with followed states, such as a "c" that the trace lacks."""
 
     name: PassName = "forward"
 

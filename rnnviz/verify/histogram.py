@@ -1,8 +1,6 @@
-"""Streaming histogram of non-negative values on a logarithmic scale.
-
-A bin is (2^k, 2^(k+1)]: one, the limit of an error ratio, is an edge, and a number that just passes is below it. Zero
-and infinity have their own bins. The powers are read from the numbers' bits, which costs less than a logarithm.
-"""
+"""Streaming histogram of non-negative values on a logarithmic scale. A bin is (2^k, 2^(k+1)]: one, the limit of an
+error ratio, is an edge, and a number that just passes is below it. Zero and infinity have their own bins. The powers
+are read from the numbers' bits, which costs less than a logarithm."""
 
 from typing import Any
 
@@ -20,11 +18,9 @@ _KEYS = 2048
 
 @dataclass(frozen=True)
 class Histogram:
-    """Counts of zero, of each octave from `lowest` to `highest`, and of what is infinite, in this order.
-
-    `counts` (B,) with B = highest - lowest + 3; octave k is (2^k, 2^(k+1)], and the first and the last octave hold what
-    lies beyond them, too. `first` has the location of the first number of each bin in the order of computation.
-    """
+    """Counts of zero, of each octave from `lowest` to `highest`, and of what is infinite, in this order. `counts` (B,)
+    with B = highest - lowest + 3; octave k is (2^k, 2^(k+1)], and the first and the last octave hold what lies beyond
+    them, too. `first` has the location of the first number of each bin in the order of computation."""
 
     lowest: int
     highest: int

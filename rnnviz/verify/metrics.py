@@ -1,8 +1,6 @@
-"""Errors between two arrays, element by element: absolute, relative to the tolerance, in ulp, and signed.
-
-Everything is computed in float64, so that float32 numbers lose nothing to the comparison. Two NaNs, or two infinities
-of one sign, are equal; a number that is not finite is infinitely far from any other one.
-"""
+"""Errors between two arrays, element by element: absolute, relative to the tolerance, in ulp, and signed. Everything is
+computed in float64, so that float32 numbers lose nothing to the comparison. Two NaNs, or two infinities of one sign,
+are equal; a number that is not finite is infinitely far from any other one."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,10 +23,8 @@ UlpArray: TypeAlias = NDArray[np.unsignedinteger[Any]]
 
 
 def abs_error(reference: FloatArray, candidate: FloatArray) -> NDArray[np.float64]:
-    """|candidate - reference| in float64 (B, N, H).
-
-    It is 0 for two NaNs or equal infinities, and infinite for other pairs that are not finite.
-    """
+    """|candidate - reference| in float64 (B, N, H). It is 0 for two NaNs or equal infinities, and infinite for other
+    pairs that are not finite."""
     r, c = reference.astype(np.float64), candidate.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         error = np.subtract(c, r, out=c)
@@ -110,10 +106,8 @@ def _float(bits: int) -> float:
 
 
 def ulp_distance(reference: FloatArray, candidate: FloatArray) -> UlpArray:
-    """Distances in ulp (B, N, H), the number of floats between; 0 for two NaNs, the largest integer for one.
-
-    Source: the lexicographic order of IEEE 754 numbers (Dawson, "Comparing floating point numbers").
-    """
+    """Distances in ulp (B, N, H), the number of floats between; 0 for two NaNs, the largest integer for one. Source:
+    the lexicographic order of IEEE 754 numbers (Dawson, "Comparing floating point numbers")."""
     r, c = _ordered(reference), _ordered(candidate)
     # Unsigned subtraction is correct even where the signed one would overflow.
     unsigned = f"u{r.dtype.itemsize}"
@@ -152,9 +146,7 @@ def signed_difference(reference: FloatArray, candidate: FloatArray) -> NDArray[n
 @dataclass(frozen=True)
 class BlockDifference:
     """Figures of every pair of two blocks, each (B, N, H); `ulp` perhaps as narrower integers where none needs more.
-
-    `finite` says in which pairs both numbers are finite; None if they are in all.
-    """
+    `finite` says in which pairs both numbers are finite; None if they are in all."""
 
     error: NDArray[np.float64]
     error_ratio: NDArray[np.float64]
@@ -176,11 +168,9 @@ def block_difference(reference: FloatArray, candidate: FloatArray, rtol: float, 
 
 
 class BlockDifferences:
-    """Differences of blocks in reused buffers: each result is valid until the next call.
-
-    Finite float32 values take a fast path, since neither their differences nor their tolerances overflow in float64.
-    The results equal those of `block_difference`.
-    """
+    """Differences of blocks in reused buffers: each result is valid until the next call. Finite float32 values take a
+    fast path, since neither their differences nor their tolerances overflow in float64. The results equal those of
+    `block_difference`."""
 
     def __init__(self, rtol: float, atol: float) -> None:
         self._rtol, self._atol = rtol, atol
@@ -322,11 +312,9 @@ def compared_steps(reference: Trace, candidate: Trace, layer: int, direction: in
 def compared_blocks(
     reference: Trace, candidate: Trace, name: str, differences: BlockDifferences
 ) -> Iterator[ComparedBlock]:
-    """Blocks of an array, each valid until the next one.
-
-    Of an array with lanes, a block is compared or missing as a whole, and a sample computed in all of it or padding. A
-    recording that has gradients has all of an array. An array without time has blocks of rows, in its own order.
-    """
+    """Blocks of an array, each valid until the next one. Of an array with lanes, a block is compared or missing as a
+    whole, and a sample computed in all of it or padding. A recording that has gradients has all of an array. An array
+    without time has blocks of rows, in its own order."""
     ours, theirs = reference.in_lanes(name), candidate.in_lanes(name)
     if ours.ndim != 5:
         start = 0

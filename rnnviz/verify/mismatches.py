@@ -20,11 +20,9 @@ _BLOCK_VALUES = 1 << 20
 
 @dataclass(frozen=True)
 class MismatchRows:
-    """The first `LARGEST` mismatches; `total` says how many there are.
-
-    `where` (K, 5) holds layer, direction, timestep, sample and unit; the other arrays, each (K,), the two values
-    in the network's dtype, |candidate - reference|, the error ratio and the distance in floats.
-    """
+    """The first `LARGEST` mismatches; `total` says how many there are. `where` (K, 5) holds layer, direction, timestep,
+    sample and unit; the other arrays, each (K,), the two values in the network's dtype, |candidate - reference|, the
+    error ratio and the distance in floats."""
 
     total: int
     where: NDArray[np.int64]

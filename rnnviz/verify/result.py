@@ -41,10 +41,8 @@ class PassJudgment:
 
 @dataclass(frozen=True)
 class Judgment(PassJudgment):
-    """Results of the audit: of the forward pass, and in `backward` of the backward pass; None without one.
-
-    `remedy` is the config with the smallest change that could reveal the undetectable bugs, if there is one.
-    """
+    """Results of the audit: of the forward pass, and in `backward` of the backward pass; None without one. `remedy` is
+    the config with the smallest change that could reveal the undetectable bugs, if there is one."""
 
     remedy: Config | None = None
     backward: PassJudgment | None = None

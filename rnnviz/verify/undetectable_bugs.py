@@ -1,7 +1,5 @@
-"""Undetectable known bugs of a config: a green verdict verifies nothing about them.
-
-Every known bug of the network is made on purpose in a small part of the run, which is audited as any engine is.
-"""
+"""Undetectable known bugs of a config: a green verdict verifies nothing about them. Every known bug of the network is
+made on purpose in a small part of the run, which is audited as any engine is."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
@@ -181,10 +179,8 @@ def _gradients(inputs: Inputs) -> Callable[[BugVariant], bool]:
 
 
 def _steps(inputs: Inputs) -> Callable[[BugVariant], bool]:
-    """A test of whether a step is wrong or a check broken with a bug.
-
-    The cheapest look is taken first, since most known bugs show soon.
-    """
+    """A test of whether a step is wrong or a check broken with a bug. The cheapest look is taken first, since most
+    known bugs show soon."""
 
     def reveals(fault: BugVariant) -> bool:
         if _idle(inputs, fault):

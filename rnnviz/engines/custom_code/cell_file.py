@@ -1,8 +1,6 @@
-"""Custom cells: a user's Python file that declares a cell in the algebra of `base`; see Custom cells in the guide.
-
-The names of `rnnviz.cells`, such as `sigmoid` and `Step`, are there without an import. Reading a file runs its code:
-callers of `load_cell` have asked the user for permission.
-"""
+"""Custom cells: a user's Python file that declares a cell in the algebra of `base`; see Custom cells in the guide. The
+names of `rnnviz.cells`, such as `sigmoid` and `Step`, are there without an import. Reading a file runs its code:
+callers of `load_cell` have asked the user for permission."""
 
 import ast
 import re
@@ -127,10 +125,8 @@ class _File:
 
 
 def load_cell(path: Path) -> CellSpec:
-    """The cell that a file declares, checked by a run of its step on symbols, which runs the file's code.
-
-    Raises CellError, one sentence with the line where there is one; OSError if the file cannot be read.
-    """
+    """The cell that a file declares, checked by a run of its step on symbols, which runs the file's code. Raises
+    CellError, one sentence with the line where there is one; OSError if the file cannot be read."""
     file = _File(path)
     step = file.names.get("step")
     if not callable(step):

@@ -56,12 +56,9 @@ def read_cell(path: Path, watched: AbstractContextManager[object]) -> tuple[str,
 
 
 class UserFunction:
-    """One function of a file; arrays that it returns besides the ones that each call needs are stored in
-    the arrays of `add_line`.
-
-    Whatever may run the user's code is done inside of `watched`, so that a watchdog knows when it began: calls of the
-    function, and methods of objects that it returns or raises.
-    """
+    """One function of a file; arrays that it returns besides the ones that each call needs are stored in the arrays of
+    `add_line`. Whatever may run the user's code is done inside of `watched`, so that a watchdog knows when it began:
+    calls of the function, and methods of objects that it returns or raises."""
 
     name: str
     arguments: str

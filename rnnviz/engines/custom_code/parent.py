@@ -1,7 +1,5 @@
-"""The engine's side: start the process that runs the user's file, read its messages, and survive its crash.
-
-A message is one JSON array a line on its standard output, a kind and a value.
-"""
+"""The engine's side: start the process that runs the user's file, read its messages, and survive its crash. A message
+is one JSON array a line on its standard output, a kind and a value."""
 
 import json
 import os

@@ -1,8 +1,6 @@
-"""The process that runs a user's file: python -m rnnviz.engines.custom_code.worker FILE [INPUTS TRACE [backward]].
-
-Of a custom step it fills the trace in the folder TRACE, or its gradients; with FILE alone it reads a custom cell. It
-ends when its standard input does, which is when the process that asked for it is gone.
-"""
+"""The process that runs a user's file: python -m rnnviz.engines.custom_code.worker FILE [INPUTS TRACE [backward]]. Of a
+custom step it fills the trace in the folder TRACE, or its gradients; with FILE alone it reads a custom cell. It ends
+when its standard input does, which is when the process that asked for it is gone."""
 
 import ctypes
 import io

@@ -35,10 +35,8 @@ ORDERS: Mapping[str, Callable[[Sequence[int]], NDArray[np.intp]]] = {
 @dataclass(frozen=True)
 class ParameterChange:
     """Other numbers in the parameters of a layer, those whose names match, or the rows of a gate, as a bug reads them.
-
     "transposed" reads each gate's block along the columns, "reordered" the rows with the gates in `order`, "exchanged"
-    two parameters one for the other, and "with the h2h bias" adds the gate's.
-    """
+    two parameters one for the other, and "with the h2h bias" adds the gate's."""
 
     names: str
     change: Literal["zeros", "plus one", "negated", "transposed", "reordered", "exchanged", "with the h2h bias"]

@@ -1,8 +1,5 @@
-"""The backward pass of a network with a known bug in it: backpropagation through time, written plainly.
-
-The forward pass is known. At each step of a lane the gradients of the new states follow the cell's graph to all that it
-reads.
-"""
+"""The backward pass of a network with a known bug in it: backpropagation through time, written plainly. The forward
+pass is known. At each step of a lane the gradients of the new states follow the cell's graph to all that it reads."""
 
 from collections.abc import Iterator, Mapping
 from itertools import product, tee

@@ -1,8 +1,6 @@
-"""Engines with a known bug: the compiled program of a changed cell or of changed parameters, in a changed loop.
-
-A trace is compared with a bug from its own layer inputs and previous hidden states: a bug is recognized from a few
-steps of each lane, however large the network and however chaotic.
-"""
+"""Engines with a known bug: the compiled program of a changed cell or of changed parameters, in a changed loop. A trace
+is compared with a bug from its own layer inputs and previous hidden states: a bug is recognized from a few steps of
+each lane, however large the network and however chaotic."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -97,12 +95,9 @@ def faulty_layer(
     seams: NDArray[np.int64] = _NO_SEAMS,
     carried: FloatArray | None = None,
 ) -> RunLayer:
-    """A way to run one layer with the bug; see `engines.base.RunLayer`.
-
-    `seams` are the time steps at which a new call begins. `carried` (T, N, H) are the hidden states that each step
-    hands to the next one, from an engine that is compared step by step, since a chaotic network makes more of every
-    rounding.
-    """
+    """A way to run one layer with the bug; see `engines.base.RunLayer`. `seams` are the time steps at which a new call
+    begins. `carried` (T, N, H) are the hidden states that each step hands to the next one, from an engine that is
+    compared step by step, since a chaotic network makes more of every rounding."""
 
     def run_computed(initial: Mapping[str, FloatArray], task: LayerTask, progress: Progress) -> dict[str, FloatArray]:
         p = fault.read(task.cell, task.parameters)
@@ -215,9 +210,7 @@ class ReadSteps:
 
 def read_steps(fault: BugVariant, inputs: Inputs, trace: Trace, part: StepWindow) -> ReadSteps:
     """The steps of a window as the fault reads them, in the order of computation, from each sample's own first step.
-
-    Axes that the bug exchanges are exchanged; then only time steps that no sample has as padding are looked at.
-    """
+    Axes that the bug exchanges are exchanged; then only time steps that no sample has as padding are looked at."""
     layer, direction, network = part.layer, part.direction, inputs.network
     k = layer * network.directions + direction
     # The directions of the layer below, as the fault joins them.

@@ -43,12 +43,9 @@ _NEEDS: dict[str, tuple[Callable[[Network], bool], str]] = {
 
 @dataclass(frozen=True)
 class KnownBug:
-    """One known bug; the file says what the texts are, and which `kind` of run can have it.
-
-    `ways` are the variants, or a function that returns a cell's: the engine computes the first one, and a diagnosis
-    tries all. `cells` are conditions on the program's cells that can have it; without them a custom cell can,
-    too.
-    """
+    """One known bug; the file says what the texts are, and which `kind` of run can have it. `ways` are the variants, or
+    a function that returns a cell's: the engine computes the first one, and a diagnosis tries all. `cells` are
+    conditions on the program's cells that can have it; without them a custom cell can, too."""
 
     name: str
     cause: str
