@@ -36,31 +36,10 @@ if TYPE_CHECKING:
     from rnnviz.verify.result import RunResult
 
 __version__ = "0.1.0"
-__all__ = [
-    "Capture",
-    "CapturedSequence",
-    "Comparison",
-    "Config",
-    "ConfigError",
-    "EngineError",
-    "InputError",
-    "Location",
-    "Mismatch",
-    "RunResult",
-    "Trace",
-    "__version__",
-    "capture",
-    "close",
-    "explain_gradient",
-    "figure",
-    "gradient_flow",
-    "influence",
-    "load_config",
-    "run",
-    "show",
-    "view",
-    "write_page",
-]
+__all__ = ["Capture", "CapturedSequence", "Comparison", "Config", "ConfigError", "EngineError"]
+__all__ += ["InputError", "Location", "Mismatch", "RunResult", "Trace"]
+__all__ += ["__version__", "capture", "close", "explain_gradient", "figure", "gradient_flow"]
+__all__ += ["influence", "load_config", "run", "show", "view", "write_page"]
 
 _MODULES = {
     "Capture": "captures.rnn_capture",

@@ -96,7 +96,6 @@ class Stage:
 
     @property
     def after_computed(self) -> bool:
-        """Whether the result of the run is already shown."""
         kinds = list(StageKind)
         return kinds.index(self.kind) > kinds.index(StageKind.COMPUTED)
 

@@ -166,7 +166,6 @@ def _checked(
 
 
 def judge_computed(request: RunRequest, folder: Path, outcome: Outcome, notify: Notify) -> Judgment:
-    """Audit a computed run."""
     inputs = open_inputs(folder / "inputs")
     traces, full = open_traces(folder, outcome.versions), request.audit == "full"
     share, backward = 1.0 if inputs.loss is None else _FORWARD, None
@@ -294,7 +293,6 @@ def _check_engine(config: Config, name: str) -> None:
 
 
 def _key(config: Config, engine: str) -> str:
-    """The key of a config that names the engine."""
     return "compare.reference" if engine == config.compare.reference else "compare.candidates"
 
 

@@ -75,12 +75,10 @@ class Supervisor:
 
     @property
     def running(self) -> bool:
-        """Whether a run is in progress."""
         return self._running is not None
 
     @property
     def pid(self) -> int | None:
-        """The id of the child process."""
         return None if self._child is None else self._child.process.pid
 
     def forget(self) -> None:

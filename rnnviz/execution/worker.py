@@ -183,7 +183,6 @@ def _messages(request: "RunRequest", folder: Path, notify: "Callable[[Stage, flo
 
 
 def _failure(error: Exception, folder: Path) -> dict[str, Any]:
-    """The fields of a `Failed` event."""
     match error:
         case ConfigError():
             return {"kind": "input", "sentence": error.sentence, "key": error.key, "settings": error.settings}

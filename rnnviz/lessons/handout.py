@@ -1,11 +1,8 @@
 """A lesson as a page to print: goal, time, text, questions with blanks, and the answers on the last page."""
 
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment
 
 from rnnviz import __version__
 from rnnviz.core.config import Config
@@ -31,8 +28,11 @@ def write_handout(lesson: GuidedLesson, path: Path, run: Callable[[Config], RunR
 
 def handout_html(lesson: GuidedLesson, run: Callable[[Config], RunResult]) -> str:
     needs = [find_entry(name, lesson_entries()).title for name in lesson.needs]
-    template = _environment().get_template("handout.html")
-    return template.render(lesson=lesson, needs=needs, answers=[*_answers(lesson, run)], version=__version__)
+    environment = html_environment("handout")
+    environment.filters.update(html=to_html, inline=inline_html)
+    return environment.get_template("handout.html").render(
+        lesson=lesson, needs=needs, answers=[*_answers(lesson, run)], version=__version__
+    )
 
 
 def _answers(lesson: GuidedLesson, run: Callable[[Config], RunResult]) -> Iterator[dict[str, Any]]:
@@ -72,10 +72,3 @@ def _solution(task: Task | None) -> str:
     moves = {key: DIRECTIONS[index] if key == "direction" else index for key, index in task.selection.items()}
     changes = [f"`{key} = {display_value(value)}`" for key, value in (*task.changes.items(), *moves.items())]
     return f"A solution: {', '.join(changes)}."
-
-
-@cache
-def _environment() -> Environment:
-    environment = html_environment("handout")
-    environment.filters.update(html=to_html, inline=inline_html)
-    return environment

@@ -128,7 +128,6 @@ class Namespace:
         raise UnansweredError(_NO_GRADIENTS)
 
     def audit(self, engine: str) -> str:
-        """The verdict of an engine's step audit."""
         return audit_of(self.result, engine).verdict
 
     def ratio(self, engine: str) -> float:
@@ -175,14 +174,12 @@ def engine_name(result: RunResult, engine: str) -> str:
 
 
 def judgment(result: RunResult) -> Judgment:
-    """The judgment of the run's audit."""
     if result.judgment is None:
         raise UnansweredError("The steps of this run have not been audited yet.")
     return result.judgment
 
 
 def audit_of(result: RunResult, engine: str) -> Audit:
-    """The audit of one engine."""
     audit = judgment(result).audits.get(engine_name(result, engine))
     if audit is None or not audit.audited:
         raise UnansweredError(f"No step of {display_name(engine_name(result, engine))} was audited.")

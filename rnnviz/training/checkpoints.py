@@ -116,7 +116,6 @@ class CheckpointFolder:
 
 
 def trained_inputs(network: Network, parameters: Mapping[str, FloatArray]) -> Inputs:
-    """A run with trained parameters, as `write_verified` loads it."""
     config = Config(network)
     sequence = draw_sequence(config.sequence, network.input_size, network.dtype)
     state = draw_initial_state(network, config.initial_state, config.sequence.batch_size)

@@ -127,7 +127,6 @@ class TrainingHistory:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """The losses, and the verdict if there is one."""
         return tuple(filter(None, (*self.loss_sentences(), self.verdict_sentence)))
 
     def rewind(self) -> None:

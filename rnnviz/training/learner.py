@@ -96,15 +96,14 @@ class ManualLearner(Learner):
 
     def __init__(self, task: TrainingTask, parameters: Mapping[str, FloatArray], *, classes: bool) -> None:
         super().__init__(task, parameters, classes=classes)
-        self.training = task.training
-        """May be replaced between two steps, such as by one with another learning rate."""
         self._gradients = ManualGradients(task, classes=classes)
 
     def step(self, batch: Batch) -> Figures:
+        training = self._task.training
         prediction, self.gradients, self._final = self._gradients(self.parameters, self.state(batch), batch)
         norm = global_norm(self.gradients)
-        shrunk = clipped(self.gradients, norm, self.training)
-        self.parameters, self.optimizer = update(self.training, self.optimizer, self.parameters, shrunk)
+        shrunk = clipped(self.gradients, norm, training)
+        self.parameters, self.optimizer = update(training, self.optimizer, self.parameters, shrunk)
         return prediction.loss, prediction.accuracy, norm
 
 

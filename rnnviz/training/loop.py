@@ -169,9 +169,9 @@ class TrainingLoop:
     The first checkpoint is before the first step unless the training goes on from one, the last one after the last.
     """
 
-    def __init__(self, task: TrainingTask, source: BatchSource | None = None, resume: Checkpoint | None = None) -> None:
+    def __init__(self, task: TrainingTask, resume: Checkpoint | None = None) -> None:
         """Raises InputError if the text of the task cannot be read; EngineError if the library is not installed."""
-        self.source = batches_of(task) if source is None else source
+        self.source = batches_of(task)
         self.task = task.with_input_size(self.source.input_size)
         self.step, self._seconds, self._begins = 0, 0.0, resume is None
         classes, initial = self.source.classes, model.initial_parameters(self.task, self.source)
@@ -198,7 +198,6 @@ class TrainingLoop:
                 yield self.checkpoint()
 
     def checkpoint(self) -> Checkpoint:
-        """The present parameters, with their loss and accuracy on the test batch."""
         parameters, test = self._learners[MANUAL].parameters, self.source.test
         # Infinities and NaNs are results to be shown.
         with np.errstate(all="ignore"):
@@ -321,7 +320,7 @@ def _train(connection: Connection, task: TrainingTask, resume: Checkpoint | None
     from rnnviz.execution.worker import disable_malloc_trim
 
     disable_malloc_trim()
-    loop = TrainingLoop(task, resume=resume)
+    loop = TrainingLoop(task, resume)
     events: list[TrainingEvent] = []
     sent = 0.0
 

@@ -99,7 +99,6 @@ def initial_parameters(task: TrainingTask, source: BatchSource) -> dict[str, Flo
 
 
 def network_parameters(network: Network, parameters: Mapping[str, FloatArray]) -> Parameters:
-    """The network's parameters, without the linear layer."""
     return Parameters(network, {name: parameters[name] for name in network.parameter_shapes()})
 
 

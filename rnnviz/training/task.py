@@ -158,7 +158,6 @@ class TrainingTask:
         return task
 
     def with_input_size(self, input_size: int) -> "TrainingTask":
-        """The task with the I of its problem."""
         return replace(self, network=replace(self.network, input_size=input_size))
 
 

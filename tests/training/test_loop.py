@@ -12,7 +12,6 @@ from rnnviz.engines.registry import load_engine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.training.checkpoints import CheckpointFolder
 from rnnviz.training.loop import Checkpoint, StepDone, TrainingLoop, TrainingProcess
-from rnnviz.training.problems import batches_of
 from tests.needs import need_engine
 from tests.oracles.computed import computed
 from tests.training.tasks import task_of
@@ -60,8 +59,8 @@ def test_a_stopped_training_resumes_to_the_bit(library, optimizer):
 
 def test_a_checkpoint_is_a_run_of_the_test_sequences(tmp_path):
     task = task_of("parity", steps=1)
-    source = batches_of(task)
-    checkpoint = next(event for event in TrainingLoop(task, source) if isinstance(event, Checkpoint))
+    loop = TrainingLoop(task)
+    checkpoint, source = loop.checkpoint(), loop.source
     folder = CheckpointFolder(tmp_path / "run", task.with_input_size(source.input_size), source)
     inputs = load_inputs(folder.save(checkpoint).config)
     assert np.array_equal(inputs.sequence, source.test.x[:, :4])

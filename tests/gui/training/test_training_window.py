@@ -15,7 +15,6 @@ from rnnviz.gui.training.training_window import TrainingWindow
 from rnnviz.training.checkpoints import CheckpointFolder, SavedCheckpoint, TestPrediction
 from rnnviz.training.history import TrainingStart
 from rnnviz.training.loop import LearnerStep, StepAudit, StepDone, TrainingLoop
-from rnnviz.training.problems import batches_of
 from rnnviz.training.task import TrainingTask
 
 AUDIT = StepAudit(0.01, "l0_i2h_weight", 0.01, "l0_i2h_weight")
@@ -121,8 +120,8 @@ def test_the_prediction_of_the_chosen_checkpoint_is_drawn_with_its_target(make, 
     task = TrainingTask.from_mapping(
         {"problem": {"kind": kind, "timesteps": 8, "batch_size": 6}, "network": {"hidden_size": 4}}
     )
-    source = batches_of(task)
-    loop = TrainingLoop(task, source)
+    loop = TrainingLoop(task)
+    source = loop.source
     folder = CheckpointFolder(tmp_path, loop.task, source)
     checkpoint = folder.save(loop.checkpoint())
     found, batch = checkpoint.prediction, source.test
