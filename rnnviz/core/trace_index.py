@@ -161,7 +161,7 @@ def lanes_of(network: Network) -> tuple[Lane, ...]:
 
 
 def padding_mask(lengths: Sequence[int], times: slice | range) -> NDArray[np.bool_]:
-    """Where some time steps are padding. Returns an array (B, N): true in padding."""
+    """(B, N): whether some time steps are padding."""
     return np.arange(times.start, times.stop)[:, np.newaxis] >= np.asarray(lengths)
 
 
@@ -190,7 +190,7 @@ def reversed_within(lengths: Sequence[int], array: NDArray[Any]) -> NDArray[Any]
 
 
 def last_steps(array: NDArray[Any], lengths: Sequence[int]) -> NDArray[Any]:
-    """Values at the last time step of each sample. `array` is (T, N, U). Returns an array (N, U): the values."""
+    """(N, U): the values of an array (T, N, U) at the last time step of each sample."""
     if not lengths:
         return np.asarray(array[-1])
     return np.asarray(array[np.asarray(lengths) - 1, np.arange(len(lengths))])

@@ -3,21 +3,8 @@
 The gradient of a state is passed back from step to step, each time multiplied by the transposed Jacobian of a step. Its
 norm shrinks or grows about exponentially (Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural
 networks", 2013). They give no limits; those here are relative to the norm where the gradient of a lane begins.
-
-By the total change:
-
-- It vanishes below `VANISHING`, 1e-6: about eight spacings of float32. The addends of this step to the gradient of a
-  weight are then about as small as the rounding of those of the first step of the backward pass.
-- It explodes above `EXPLODING`, 1e3. They clip gradients at half to ten times their usual norm.
-
-By the mean factor per time step, because few steps cannot reach these limits:
-
-- It vanishes below `SMALLER`, a tenth, if the factor is less than `SHRINKING`, 0.9.
-- It explodes above `LARGER`, ten times, if the factor is more than `GROWING`, 1.3. A norm that grows in a straight line
-  has a smaller factor when it reaches ten times: a cell state can add up the losses of all steps.
 """
 
-from collections.abc import Iterator
 from enum import StrEnum
 from itertools import product
 
@@ -34,11 +21,16 @@ from rnnviz.engines.base import Progress
 from rnnviz.frozen import dataclass
 from rnnviz.verify.result import RunResult
 
-VANISHING, EXPLODING = 1e-6, 1e3
-"""Limits of the norm of a gradient, relative to its norm where the backward pass of the lane begins."""
-SMALLER, LARGER = 0.1, 10.0
-"""The same of one that shrinks or grows by the factors `SHRINKING` and `GROWING` per time step."""
-SHRINKING, GROWING = 0.9, 1.3
+VANISHING = 1e-6
+"""About eight spacings of float32. What the step adds to the gradient of a weight is then about as small as the
+rounding of what the first step of the backward pass added."""
+EXPLODING = 1e3
+"""They clip gradients at half to ten times their usual norm."""
+SMALLER, SHRINKING = 0.1, 0.9
+"""Few steps cannot reach these limits: a tenth is enough if the mean factor per time step is less than 0.9."""
+LARGER, GROWING = 10.0, 1.3
+"""And ten times, if it is more than 1.3. A norm that grows in a straight line has a smaller factor when it reaches ten
+times: a cell state can add up the losses of all steps."""
 _BLOCK_VALUES = 1 << 19
 
 
@@ -53,11 +45,10 @@ class FlowVerdict(StrEnum):
 
 @dataclass(frozen=True)
 class Flow:
-    """The way of a gradient through one lane, in the order of the backward pass.
+    """The way of a gradient through one lane, from the first time step with one to the last computed one.
 
-    `begins` is the first time step with a gradient, `ends` the last computed one, `at_begin` and `at_end` the norms
-    there. `per_step` is the mean factor of the norm per time step up to the last norm that is finite and not 0. `since`
-    is the time step from which on it has vanished or exploded, beyond the ratio `limit`. None and NaN: there is none.
+    `per_step` is the mean factor of the norm per time step up to the last norm that is finite and not 0. `since` is the
+    time step from which on it has vanished or exploded, beyond the ratio `limit`. None and NaN: there is none.
     """
 
     verdict: FlowVerdict
@@ -126,7 +117,7 @@ def flow_sentence(flow: Flow) -> str:
     return template.format(since=flow.since, size=size)
 
 
-def norms_over_time(trace: Trace, name: str = "grad.h", check: Progress = lambda fraction: None) -> Floats:
+def norms_over_time(trace: Trace, name: str, check: Progress) -> Floats:
     """(L, D, T, N): the norms over the units of an array (L, D, T, N, U); no square overflows."""
     array = trace[name]
     norms: Floats = np.empty(array.shape[:-1])
@@ -162,24 +153,15 @@ class EngineFlow:
     inputs: Inputs
     truncated: bool
 
-    def of_sample(self, layer: int, direction: int, sample: int) -> Flow:
-        """The way of one sample's gradient through a lane."""
-        norms = self.norms["h"][layer, direction, : self.inputs.length(sample), sample]
+    def of_lane(self, layer: int, direction: int, sample: int | None = None) -> Flow:
+        """The way of the gradient of one sample, or of all together, through a lane."""
+        norms = self.norms["h"][layer, direction]
+        norms = norm_of(norms) if sample is None else norms[: self.inputs.length(sample), sample]
         return flow_of(norms, backward=self.inputs.network.backward(direction), truncated=self.truncated)
-
-    def of_lane(self, layer: int, direction: int) -> Flow:
-        """The way of the gradient of all samples together through a lane."""
-        norms = norm_of(self.norms["h"][layer, direction])
-        return flow_of(norms, backward=self.inputs.network.backward(direction), truncated=self.truncated)
-
-    def lanes(self) -> Iterator[tuple[int, int]]:
-        """Every lane as (layer, direction), in the order of the forward pass."""
-        yield from np.ndindex(self.norms["h"].shape[:2])
 
     def counts(self, layer: int, direction: int) -> dict[FlowVerdict, int]:
         """How many samples have each verdict in a lane."""
-        samples = range(self.norms["h"].shape[3])
-        verdicts = [self.of_sample(layer, direction, sample).verdict for sample in samples]
+        verdicts = [self.of_lane(layer, direction, n).verdict for n in range(self.inputs.batch_size)]
         return {verdict: verdicts.count(verdict) for verdict in FlowVerdict}
 
 

@@ -4,6 +4,8 @@ The influence on one hidden value is the norm of its gradient with respect to ev
 strongly each influences the value, as in Madsen, "Visualizing memorization in RNNs" (Distill, 2019).
 """
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -78,11 +80,10 @@ class LaneSteps:
 
 @dataclass(frozen=True, eq=False)
 class JacobianNorms:
-    """Spectral norms of the Jacobians of one lane and sample at `times` (K,), some or all time steps.
+    """Spectral norms of Jacobians of one lane and sample (K,): of the `whole` state, and of h with the others fixed.
 
-    `whole` (K,) is of the whole state, such as (h, c), `hidden` (K,) of h alone with other states fixed. `log_product`
-    is the natural logarithm of the norm of the product of the last `product_steps` Jacobians of the whole state; if not
-    `exact`, of the product with one random vector.
+    `log_product` is the natural logarithm of the norm of the product of the last `product_steps` Jacobians of the whole
+    state; if not `exact`, of the product with one random vector.
     """
 
     times: NDArray[np.int64]
@@ -107,11 +108,7 @@ def jacobian_norms(steps: LaneSteps, check: Progress) -> JacobianNorms:
     times = np.unique(np.linspace(0, steps.length - 1, count).round().astype(np.int64))
     found: list[tuple[Floats, Floats]] = []
     for places in time_blocks(range(len(times)), _steps_at_once(steps), backward=False):
-        of, done = steps.jacobians(times[places]), 0.8 * places.start / len(times)
-
-        def go_on(done: float = done) -> None:
-            check(done)
-
+        of, go_on = steps.jacobians(times[places]), partial(check, 0.8 * places.start / len(times))
         whole = of.spectral_norms(symbols, go_on)
         found.append((whole, whole if len(symbols) == 1 else of.spectral_norms(symbols[:1], go_on)))
     whole, hidden = (np.concatenate(norms) for norms in zip(*found, strict=True))
@@ -195,19 +192,19 @@ def influence(
     inputs, trace, network, timesteps = result.inputs, result[engine], result.inputs.network, result.inputs.timesteps
     directions, units = network.directions, network.output_size
     hidden: Floats = np.zeros((network.num_layers, directions, timesteps))
+
+    def of_lane(done: int, fraction: float) -> None:
+        check((done + fraction) / ((where.layer + 1) * directions))
+
     above = _zeros(timesteps, directions * units)
     above[where.timestep, where.direction * units + where.unit] = 1.0
     for layer in reversed(range(where.layer + 1)):
         below = _zeros(timesteps, network.layer_input_size(layer))
         for direction in range(directions):
             done = (where.layer - layer) * directions + direction
-
-            def lane_check(fraction: float, done: int = done) -> None:
-                check((done + fraction) / ((where.layer + 1) * directions))
-
             steps = LaneSteps(inputs, trace, layer, direction, where.sample)
             direct = above[:, direction * units : (direction + 1) * units]
-            hidden[layer, direction] = _run_lane(steps, direct, below, lane_check)
+            hidden[layer, direction] = _run_lane(steps, direct, below, partial(of_lane, done))
         above = below
     return Influence(trace.engine, where, hidden, norm_of(above))
 

@@ -463,4 +463,4 @@ def _flow(result: RunResult) -> FlowSummary | None:
             samples={verdict: count for verdict, count in counts.items() if count},
         )
 
-    return FlowSummary(found.engine, tuple(lane(*place) for place in found.lanes()))
+    return FlowSummary(found.engine, tuple(lane(*place) for place in np.ndindex(found.norms["h"].shape[:2])))

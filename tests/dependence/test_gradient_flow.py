@@ -97,9 +97,9 @@ def test_an_engines_flow_has_its_own_norms_without_padding():
     assert (flow.engine, list(flow.norms)) == ("gluon", ["h", "c"])
     trace = result["gluon"]
     np.testing.assert_allclose(flow.norms["h"], np.linalg.norm(trace["grad.h"].astype(float), axis=-1), rtol=1e-6)
-    short = flow.of_sample(1, 0, 1)
+    short = flow.of_lane(1, 0, 1)
     assert (short.begins, short.ends) == (2, 0)
-    assert flow.of_sample(1, 1, 1).ends == 2
+    assert flow.of_lane(1, 1, 1).ends == 2
     assert sum(flow.counts(0, 0).values()) == 2
     whole = np.linalg.norm(trace["grad.h"][0, 0, 4].astype(float))
     assert flow.of_lane(0, 0).at_begin == pytest.approx(whole, rel=1e-6)
