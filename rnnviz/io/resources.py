@@ -54,31 +54,23 @@ class Hit(NamedTuple):
     line: str
 
 
-class GuideGroup(NamedTuple):
-    """A heading of the index, and the names of the pages listed below it."""
-
-    title: str
-    pages: tuple[str, ...]
-
-
 @cache
-def guide_groups() -> tuple[GuideGroup, ...]:
-    """The groups in the order of the index; a page belongs to the first group that links to it."""
+def guide_groups() -> dict[str, tuple[str, ...]]:
+    """The names of pages below each heading of the index; a page belongs to the first group that links to it."""
     _, *parts = _GROUP.split(_read(INDEX).text)
-    groups, seen = [], {INDEX}
+    groups, seen = {}, {INDEX}
     for title, text in zip(parts[::2], parts[1::2], strict=True):
         targets = (target.partition("#")[0] for target in _LINK.findall(text))
         names = [target.removesuffix(".md") for target in targets if target.endswith(".md")]
-        pages = tuple(name for name in dict.fromkeys(names) if name not in seen)
-        seen |= set(pages)
-        groups.append(GuideGroup(title, pages))
-    return tuple(groups)
+        groups[title] = tuple(name for name in dict.fromkeys(names) if name not in seen)
+        seen |= set(groups[title])
+    return groups
 
 
 @cache
 def guide_pages() -> dict[str, GuidePage]:
     """Every page by its name, the index first."""
-    return {INDEX: _read(INDEX)} | {name: _read(name) for group in guide_groups() for name in group.pages}
+    return {INDEX: _read(INDEX)} | {name: _read(name) for names in guide_groups().values() for name in names}
 
 
 def find_in_guide(query: str) -> tuple[Hit, ...]:

@@ -1,6 +1,4 @@
-"""Sessions as zip archives: `manifest.json`, `config.toml`, and copies of files as they are.
-
-The manifest is checked key by key, and the headers of an archive are compared with the file before they are trusted."""
+"""Sessions as zip archives: `manifest.json`, `config.toml`, and copies of files as they are; none is trusted."""
 
 import json
 import os
@@ -134,22 +132,23 @@ class Manifest:
 
     document: SavedDocument
     look: SavedViewState
-    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    files: tuple[StoredFile, ...] = ()
-    cell: CellSpec | None = None
-    captured: bool = False
+    choices: Mapping[str, tuple[str, ...]]
+    files: tuple[StoredFile, ...]
+    cell: CellSpec | None
+    captured: bool
 
 
-def dump_manifest(manifest: Manifest) -> str:
+def dump_manifest(session: SavedSession, files: Iterable[StoredFile] = ()) -> str:
     """The manifest as JSON; keys that are None are left out."""
+    cell = session.config.network.custom
     tables = {
         "format": FORMAT,
         "program": rnnviz.__version__,
-        "document": _given(manifest.document),
-        "look": _given(manifest.look),
-        "choices": {view: list(words) for view, words in manifest.choices.items()},
-        "files": [_given(file) for file in manifest.files],
-        **({} if manifest.cell is None else {"cell": json.loads(cell_to_json(manifest.cell))}),
+        "document": _given(session.document),
+        "look": _given(session.look),
+        "choices": {view: list(words) for view, words in session.choices.items()},
+        "files": [_given(file) for file in files],
+        **({} if cell is None else {"cell": json.loads(cell_to_json(cell))}),
     }
     return json.dumps(tables, indent=2, ensure_ascii=False)
 
@@ -413,8 +412,7 @@ def write_session(
         stored[named] = StoredFile(Path(relative).as_posix(), absolute=named)
     config = with_paths(session.config, lambda named: stored[named].path)
     check_paths(config)
-    files, cell = tuple(stored.values()), session.config.network.custom
-    manifest = dump_manifest(Manifest(session.document, session.look, session.choices, files, cell))
+    manifest = dump_manifest(session, stored.values())
     with atomic_write(path) as temporary, ZipFile(temporary, "w", allowZip64=True) as archive:
         for name, text in ((MANIFEST, manifest), (CONFIG, dump_config(config))):
             content = text.encode("utf-8")

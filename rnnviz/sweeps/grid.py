@@ -139,16 +139,12 @@ def declaration(key: str) -> FieldSpec | None:
     return declarations(SECTIONS[section]).get(field) if section in SECTIONS else None
 
 
-def key_spec(key: str) -> FieldSpec | None:
-    """The declaration of a key of a row: a config key, "seed" or "engine"; None if rows have no such key."""
-    return {SEED: _SEED, ENGINE: _ENGINE}.get(key) or declaration(key)
-
-
-def checked_value(key: str, value: Any) -> Any:
-    """The value of a row under one of its keys, as in the sweep. Raises a ConfigError if the key may not hold it."""
-    spec = key_spec(key)
-    assert spec is not None, key
-    return spec.check(key, value)
+def key_spec(key: str) -> FieldSpec:
+    """The declaration of a key of a row: a config key, "seed" or "engine". Raises a ValueError for any other."""
+    spec = {SEED: _SEED, ENGINE: _ENGINE}.get(key) or declaration(key)
+    if spec is None:
+        raise ValueError(f"{key} is not a key of a sweep")
+    return spec
 
 
 def _axis(key: str, listed: Any) -> tuple[Any, ...]:

@@ -19,11 +19,12 @@ from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.errors import InputError, check_regular, in_short
 from rnnviz.core.number_format import json_number
+from rnnviz.core.schema import FieldSpec
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.core.words import unreadable
 from rnnviz.frozen import dataclass
 from rnnviz.io.outputs import atomic_write, write_text
-from rnnviz.sweeps.grid import Point, checked_value, key_spec
+from rnnviz.sweeps.grid import Point, key_spec
 from rnnviz.text.verdict_text import MARKS
 from rnnviz.verify.verdict import VERDICTS
 
@@ -198,10 +199,8 @@ def load_sweep_results(path: Path) -> SweepTable:
             keys, records = content["keys"], content["rows"]
         else:
             keys, records = _csv_records(path)
-        for key in keys:
-            if key_spec(key) is None:
-                raise ValueError(f"{key} is not a key of a sweep")
-        return SweepTable(tuple(keys), tuple(_row(keys, index, record) for index, record in enumerate(records)))
+        specs = {key: key_spec(key) for key in keys}
+        return SweepTable(tuple(keys), tuple(_row(specs, index, record) for index, record in enumerate(records)))
     except OSError as error:
         raise unreadable(path, error) from error
     except DAMAGE as error:
@@ -232,15 +231,14 @@ def _record(keys: Sequence[str], cells: Mapping[str, str]) -> dict[str, Any]:
 
 def _value(key: str, text: str) -> Any:
     """A cell as the number, truth, list or text that the key holds."""
-    spec = key_spec(key)
-    if spec is None or spec.kind in ("text", "choice", "path") or (spec.kind == "counts" and not text.startswith("[")):
-        return text
-    return json.loads(text)
+    kind = key_spec(key).kind
+    is_text = kind in ("text", "choice", "path") or (kind == "counts" and not text.startswith("["))
+    return text if is_text else json.loads(text)
 
 
-def _row(keys: Sequence[str], index: int, record: Mapping[str, Any]) -> SweepRow:
+def _row(specs: Mapping[str, FieldSpec], index: int, record: Mapping[str, Any]) -> SweepRow:
     finding, config = SweepResult.from_mapping(record), record["config"]
-    values = tuple(checked_value(key, record["values"][key]) for key in keys)
+    values = tuple(spec.check(key, record["values"][key]) for key, spec in specs.items())
     if config is None:
         return SweepRow(Point(index, values, None, finding.reason), finding)
     return SweepRow(Point(index, values, Config.from_mapping(config)), finding)

@@ -12,7 +12,7 @@ from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import declarations
 from rnnviz.engines import registry
 from rnnviz.sweeps import grid as sweep
-from rnnviz.sweeps.grid import Sweep, checked_value, key_spec
+from rnnviz.sweeps.grid import Sweep, key_spec
 
 NETWORK = {"cell": "gru", "input_size": 2, "hidden_size": 3}
 SIZE = "an integer from 1 to 1,000,000,000"
@@ -159,10 +159,12 @@ def test_the_number_of_rows_is_limited_and_the_audit_is_read(monkeypatch):
 
 def test_a_value_of_a_row_is_checked_by_its_key():
     held = (("seed", 3), ("engine", "onnx"), ("parameters.scale", 2))
-    assert [checked_value(*each) for each in held] == [3, "onnx", 2.0]
+    assert [key_spec(key).check(key, value) for key, value in held] == [3, "onnx", 2.0]
     for key, value, allowed in (("seed", -1, DRAW), ("engine", "", "a non-empty text"), (HIDDEN, 0, SIZE)):
         with pytest.raises(ConfigError) as raised:
-            checked_value(key, value)
+            key_spec(key).check(key, value)
         assert raised.value.key == key
         assert raised.value.sentence.endswith(f" is not allowed: it must be {allowed}.")
-    assert [key_spec(key) for key in ("network", "network.size", "net.cell")] == [None, None, None]
+    for key in ("network", "network.size", "net.cell"):
+        with pytest.raises(ValueError, match=f"{key} is not a key of a sweep"):
+            key_spec(key)

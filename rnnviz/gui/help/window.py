@@ -280,8 +280,8 @@ class GuideWindow(QWidget):
     def _list_pages(self) -> None:
         pages = guide_pages()
         self._add(pages[INDEX].title, _Place(INDEX), pages[INDEX].title)
-        for group in guide_groups():
-            heading = QListWidgetItem(group.title)
+        for title, names in guide_groups().items():
+            heading = QListWidgetItem(title)
             font = heading.font()
             font.setBold(True)
             heading.setFont(font)
@@ -289,7 +289,7 @@ class GuideWindow(QWidget):
             heading.setForeground(self._theme.color("text"))
             heading.setFlags(Qt.ItemFlag.NoItemFlags)
             self.places.addItem(heading)
-            for name in group.pages:
+            for name in names:
                 self._add(f"{_INDENT}{pages[name].title}", _Place(name), pages[name].title)
         self._mark_present()
 

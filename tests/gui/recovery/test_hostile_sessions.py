@@ -19,7 +19,7 @@ from rnnviz.gui.recovery.session_commands import ViewStateRestorer
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.unrolled.geometry import limits_of
 from rnnviz.io.config_toml import dump_config
-from rnnviz.io.session import CONFIG, MANIFEST, Manifest, SavedDocument, dump_manifest, read_session
+from rnnviz.io.session import CONFIG, MANIFEST, SavedDocument, SavedSession, dump_manifest, read_session
 from tests.io.session.session_factories import LOOK, never
 from tests.profiles import examples
 
@@ -49,7 +49,9 @@ def real_record(window: MainWindow) -> dict[str, Any]:
     """The record of a session, with a word for every choice of every view."""
     choices = {view.title: view.save_state() or () for view in window.main_layout.findChildren(ResultView)}
     choices |= {"playback": window.player.save_state(), "folded panes": ("side",)}
-    record: dict[str, Any] = json.loads(dump_manifest(Manifest(SavedDocument("mine.toml", "/x.toml"), LOOK, choices)))
+    record: dict[str, Any] = json.loads(
+        dump_manifest(SavedSession(window.session.config, SavedDocument("mine.toml", "/x.toml"), LOOK, choices))
+    )
     return record
 
 
