@@ -22,8 +22,8 @@ from rnnviz.frozen import dataclass
 from rnnviz.verify.result import RunResult
 
 VANISHING = 1e-6
-"""About eight spacings of float32. What the step adds to the gradient of a weight is then about as small as the
-rounding of what the first step of the backward pass added."""
+"""About eight spacings of float32. The addends of the step to the gradient of a weight are then about as small as the
+rounding of those of the first step of the backward pass."""
 EXPLODING = 1e3
 """They clip gradients at half to ten times their usual norm."""
 SMALLER, SHRINKING = 0.1, 0.9
