@@ -19,8 +19,6 @@ from rnnviz.core.extras import extra_of, not_installed
 from rnnviz.core.schema import display_value
 from rnnviz.core.words import suggest, unreadable
 
-_NETWORK = {"cell": "gru", "input_size": 2, "hidden_size": 2}
-
 
 def doctor(_options: Namespace) -> Answer:
     """Try each engine on a small network in a worker process; the report has the error of one that fails."""
@@ -37,8 +35,9 @@ def doctor(_options: Namespace) -> Answer:
         for name, entry in ENGINES.items():
             states[name] = entry.unavailable or "available"
             if entry.unavailable is None:
+                network = {"cell": "gru", "input_size": 2, "hidden_size": 2}
                 compare = {"reference": name, "candidates": ["bug:no-h2h-bias"]}
-                config = Config.from_mapping({"network": _NETWORK, "compare": compare})
+                config = Config.from_mapping({"network": network, "compare": compare})
                 *_, last = supervisor.events(RunRequest(config, load_inputs, "off"))
                 if isinstance(last, Failed):
                     states[name], code = last.sentence, ENGINE_FAILED

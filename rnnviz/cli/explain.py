@@ -265,10 +265,7 @@ def _check_sequence(config: Config, options: Namespace) -> None:
 
 
 def next_commands(result: RunResult, comparison: Comparison, options: Namespace) -> list[str]:
-    """The commands that explain the first wrong value and the first wrong gradient of a candidate.
-
-    `options` are the options of the run. [] where the candidate agrees, or drifts, or only a copy of a state differs.
-    """
+    """The commands that explain the first wrong value and gradient of a candidate; [] where it agrees or drifts."""
     if result.candidate_verdict(comparison) is not Verdict.DISAGREE:
         return []
     words = [*_program(), "explain", *_options_of_run(result, options)]

@@ -1,7 +1,6 @@
 """The program at a terminal: exit codes, standard streams, a progress bar, signals, and the parser of arguments.
 
-Standard streams that are closed, full or of a narrow encoding never change what a command does. Signals that end the
-program unwind it as Ctrl-C does, so that files and processes are cleaned up. An error in the arguments is one sentence.
+Closed or full standard streams never change what a command does. Signals that end the program unwind it as Ctrl-C does.
 """
 
 import codecs
@@ -56,9 +55,7 @@ def prepare_streams() -> None:
 def print_answer(code: int, text: str) -> int:
     """Write the text of a command to standard output, and return the exit code.
 
-    Names of files in it may have control characters, which JSON, TOML and Python read back from their escapes.
-    A reader that closes the pipe is not an error. Any other failure is one sentence and a separate exit code, unless
-    the command has one already: a closed pipe or a full disk never turns a disagreement into agreement.
+    A reader that closes the pipe is not an error; any other failure is a sentence and an exit code.
     """
     try:
         sys.stdout.write(undisguised(text))
@@ -196,8 +193,7 @@ def exit_code_of(interrupt: KeyboardInterrupt) -> int:
 def signals_raised(*, ending: bool = False, note_first: bool = False) -> Iterator[list[int]]:
     """Raise `Ended` in the main thread for the signals that end the program; `note_first` only notes the first one.
 
-    Yields the list of noted signals, for work whose results must be kept. A signal that is ignored, as under nohup,
-    stays ignored. Afterwards the handlers are back, or, at the `ending` of the program, the signals are ignored.
+    Yields the noted signals. One that is ignored, as under nohup, stays so. At the `ending` all are ignored afterwards.
     """
     noted, last = list[int](), -_REPEATED_SECONDS
     if threading.current_thread() is not threading.main_thread():
@@ -308,10 +304,7 @@ _SHARED: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def option(parser: ArgumentParser | _ArgumentGroup, words: str, text: str = "", **settings: Any) -> None:
-    """Add an option or an argument by its names and its value, as in "-o --output PATH", with its help.
-
-    The value decides its type; an option without one that has no choices is a flag. `_SHARED` ones need no `text`.
-    """
+    """Add an option or an argument by its names and its value, which decides its type: "-o --output PATH"."""
     names, value = list[str](), ""
     for word in words.split(" "):
         if word.startswith("-") or not names:

@@ -1,8 +1,4 @@
-"""The HTML of results in a notebook.
-
-Text and background have the colors of the notebook, so dark ones stay legible. Only the bar at the verdict is colored,
-and the verdict is a word, too.
-"""
+"""The HTML of results in a notebook, whose colors it has."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime

@@ -26,7 +26,6 @@ Looks: TypeAlias = Callable[[Any], Look]
 
 
 def plain(_row: Any) -> Look:
-    """The look of a cell without marks."""
     return PLAIN
 
 
@@ -34,9 +33,8 @@ def plain(_row: Any) -> Look:
 class Column:
     """A column. Its functions take a row of the table.
 
-    `text` is shown, and `full`, with every digit, is copied and explained. Numbers align at the right, and are shown
-    with true minus signs. `heading` is the copied and spoken title, `why` the title's tooltip. `keys` returns the sort
-    keys of all rows. `widest` replaces the measured widest text; `grows` and `shrinks` are for `NumberTable.fit`.
+    `text` is shown, and `full`, with every digit, is copied and explained. `heading` is the copied and spoken title,
+    `why` the title's tooltip. `keys` returns the sort keys of all rows. `widest` replaces the measured widest text.
     """
 
     title: str

@@ -51,8 +51,7 @@ def no_commands(_: Comparison) -> Sequence[str]:
 
 @dataclass(frozen=True)
 class Cause:
-    """Likely cause: the known bug, or bugs joined by +, that reproduces all numbers of a wrong engine, or all its
-    gradients."""
+    """Likely cause: the known bugs, joined by +, that reproduce all numbers of a wrong engine, or all its gradients."""
 
     name: str
     engine: str
@@ -122,9 +121,7 @@ class AuditSummary:
     first_wrong: WrongSummary | None
     coverage: Annotated[Share, "Share of the values that were audited."]
     undetermined: Annotated[Share, "Share of the audited values about which the rounding bound says nothing."]
-    lines: Annotated[
-        tuple[str, ...], "Compared lines of a custom step that returns lines, in the order of computation."
-    ] = ()
+    lines: Annotated[tuple[str, ...], "Compared lines of a custom step, in the order of computation."] = ()
     first_line: WrongLineSummary | None = None
 
 
@@ -136,9 +133,7 @@ class CheckSummary:
     engine: str
     holds: bool
     detail: str
-    known_issue: Annotated[
-        str, "Bug of a library that makes the check fail; the verdict does not depend on the check."
-    ] = ""
+    known_issue: Annotated[str, "Bug of a library that makes the check fail, which the verdict ignores."] = ""
 
 
 @dataclass(frozen=True)
@@ -157,23 +152,13 @@ class EnginesSummary:
     seconds: Mapping[str, Exact]
     versions: Mapping[str, str]
     unrecorded: Annotated[Mapping[str, tuple[str, ...]] | None, "Arrays that a recording lacks, by engine."] = None
-    recorded_as: Annotated[Mapping[str, str] | None, "Type of a recording where it differs from dtype, by engine."] = (
-        None
-    )
-    computed_in: Annotated[
-        Mapping[str, str] | None, "Type in which a recording says that it was computed, by engine."
-    ] = None
+    recorded_as: Annotated[Mapping[str, str] | None, "Type of a recording that is not dtype, by engine."] = None
+    computed_in: Annotated[Mapping[str, str] | None, "Type in which a recording was computed, by engine."] = None
     audit: Annotated[Mapping[str, AuditSummary] | None, "Step audit by engine; absent with --audit off."] = None
-    diagnosis: Annotated[
-        tuple[str, ...] | None,
-        "Known bugs that reproduce the numbers of a wrong engine; two together are joined by +.",
-    ] = None
+    diagnosis: Annotated[tuple[str, ...] | None, "Known bugs, joined by +, that reproduce a wrong engine."] = None
     ambiguous: Ambiguous = None
     undetectable: Annotated[tuple[str, ...] | None, "Known bugs that this run could not reveal."] = None
-    lengths: Annotated[
-        tuple[Annotated[int, ">= 1"], ...],
-        "Number of time steps of each sample; absent where no sample has padding.",
-    ] = ()
+    lengths: Annotated[tuple[Annotated[int, ">= 1"], ...], "Time steps of each sample; absent without padding."] = ()
     assumptions: Annotated[tuple[str, ...], "Assumptions of a run of a model file."] = ()
 
 
@@ -202,10 +187,7 @@ class CandidateSummary:
     nonfinite: NonfiniteCounts
     engines: EnginesSummary
     next: Annotated[tuple[str, ...], "Commands that explain the first wrong values; empty where all values agree."]
-    arrays: Annotated[
-        Mapping[str, ArraySummary] | None,
-        "Comparisons of the other arrays that both engines give, by name, such as the cell states, c.",
-    ] = None
+    arrays: Annotated[Mapping[str, ArraySummary] | None, "Other arrays that both engines give, such as c."] = None
 
 
 @dataclass(frozen=True)
@@ -219,15 +201,9 @@ class FlowLaneSummary:
         "Vanishing: the ratio is below 1e-6. Exploding: a norm is above 1,000 times that at the beginning, or not "
         "finite.",
     ]
-    since: Annotated[
-        Count | None,
-        "Time step from which on the gradient has vanished or exploded, in the order of the backward pass.",
-    ]
+    since: Annotated[Count | None, "Time step, in backward order, from which on the gradient has vanished or exploded."]
     begins: Annotated[Count | None, "Time step at which the backward pass of the lane meets its first gradient."]
-    ends: Annotated[
-        Count | None,
-        "Last time step of the backward pass of the lane; with truncation the last one that has a gradient.",
-    ]
+    ends: Annotated[Count | None, "Last time step of the backward pass of the lane that has a gradient."]
     norm_at_begin: float
     norm_at_end: float
     ratio: Annotated[float, "norm_at_end / norm_at_begin."]
@@ -266,23 +242,16 @@ class BackwardSummary:
     audit: Annotated[Mapping[str, AuditSummary] | None, "Audit of the gradients, by engine."] = None
     diagnosis: Annotated[tuple[str, ...] | None, "Known bugs that reproduce wrong gradients."] = None
     ambiguous: Ambiguous = None
-    undetectable: Annotated[
-        tuple[str, ...] | None, "Known bugs of the backward pass that this run could not reveal."
-    ] = None
+    undetectable: Annotated[tuple[str, ...] | None, "Its known bugs that this run could not reveal."] = None
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """The output of rnnviz run --json: the worst comparison of a run, and all of them where there are several.
-
-    Of candidates with the same verdict the one with the worst gradients is in `figures`.
-    """
+    """The output of rnnviz run --json: the worst comparison of a run, and all of them where there are several."""
 
     figures: CandidateSummary | ReferenceSummary
     comparisons: Annotated[tuple[CandidateSummary, ...], "With several candidates: one comparison each."] = ()
-    overall_verdict: Annotated[
-        Verdict | None, "The worse one of verdict and backward.verdict, of a run with a backward pass."
-    ] = None
+    overall_verdict: Annotated[Verdict | None, "The worse one of verdict and backward.verdict."] = None
     backward: BackwardSummary | None = None
 
 
@@ -321,10 +290,7 @@ def run_summary(result: RunResult, commands: Commands = no_commands) -> RunSumma
 
 
 def cause_of(result: RunResult, comparison: Comparison) -> Cause | None:
-    """The likely cause of the errors of a candidate, else of the reference's errors; of gradients after hidden states.
-
-    None if neither is wrong, or no known bug reproduces the numbers.
-    """
+    """The likely cause of a candidate's errors, else of the reference's; of gradients after hidden states."""
     judgments: tuple[PassJudgment, ...] = (result.judged("forward"), result.judged("backward"))
     for judgment, engine in product(judgments, (comparison.candidate, comparison.reference)):
         cause = likely_cause(judgment, engine)

@@ -92,8 +92,7 @@ def first_line_in_source(result: RunResult, audit: Audit) -> int | None:
 def line_number(source: str, name: str, states: tuple[str, ...]) -> int | None:
     """The line number, from 1, where a step computes a value that it returns; None where it cannot be found.
 
-    That is the last assignment of the returned variable, or else the returned expression. `source` is parsed, not run;
-    `name` is a state, a returned line, or "step" for the definition of the function. `states` are in their order.
+    `source` is parsed, not run; `name` is a state, a returned line, or "step" for the definition of the function.
     """
     try:
         tree = ast.parse(source)
@@ -371,12 +370,10 @@ def arrays(compared: Iterable[ArrayComparison]) -> tuple[str, ...]:
     return tuple(f"{own.name}: {(error_size if own.mismatched else values_and_error)(own)}." for own in compared)
 
 
-def others(result: RunResult, candidate: str) -> tuple[str, bool] | None:
-    """The verdicts on the other candidates, and whether any is worse; None without other candidates."""
+def others(result: RunResult, candidate: str) -> tuple[str, bool]:
+    """The verdicts on the other candidates, "" without any, and whether one is worse."""
     own = result.candidate_verdict(result.comparison(candidate))
     verdicts = {c.candidate: result.candidate_verdict(c) for c in result.comparisons if c.candidate != candidate}
-    if not verdicts:
-        return None
     names = ", ".join(f"{display_name(name)} ({verdict})" for name, verdict in verdicts.items())
     worse = any(VERDICTS.index(verdict) > VERDICTS.index(own) for verdict in verdicts.values())
-    return f"Other candidates: {names}.", worse
+    return names and f"Other candidates: {names}.", worse

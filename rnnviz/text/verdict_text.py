@@ -36,10 +36,7 @@ UNDETECTABLE = "undetectable"
 
 @dataclass(frozen=True)
 class TextPart:
-    """A piece of a text.
-
-    `where` makes it a link to a position, `act` a link to an action with the tooltip `tip`; `strong` is drawn bold.
-    """
+    """A piece of a text: `where` makes it a link to a position, `act` a link to an action with the tooltip `tip`."""
 
     text: str
     where: Location | None = None
@@ -55,11 +52,9 @@ Text: TypeAlias = tuple[TextPart, ...]
 class VerdictWords:
     """The verdict on one candidate.
 
-    `sentence` is the full text and `brief` a shorter one; `notes` are the details, the most important first. `blind`
-    has a line for each known bug that a run without a wrong engine could not reveal; `remedy` is the change of the
-    config that would reveal more, or empty. `coverage` is the fraction of the values that were audited, 0 to 1, None
-    without an audit; a recording that lacks values does not reduce it. `partial` is true if values were not compared
-    because a recording lacks them.
+    `blind` has a line for each known bug that a run without a wrong engine could not reveal; `remedy` is the change of
+    the config that would reveal more. `coverage` is the fraction of the values that were audited, None without an
+    audit. `partial` is true if values were not compared because a recording lacks them.
     """
 
     verdict: Verdict
@@ -143,10 +138,10 @@ def verdict_sentence(result: RunResult, candidate: str | None) -> VerdictWords:
         sentence = brief = _agree(comparison, "forward", details.values_and_error(comparison))
         if comparison.max_abs_error:
             sentence = (*brief, *fill(" at {place}", place=place_part(comparison.max_abs_error_place)))
-    others = None if candidate is None else details.others(result, candidate)
+    others, worse = ("", False) if candidate is None else details.others(result, candidate)
     notes = (
         # A green banner never hides a red one.
-        *((others[0],) if others is not None and others[1] else ()),
+        *((others,) if worse else ()),
         *size,
         *details.assumptions(result),
         *details.padding(result),
@@ -160,7 +155,7 @@ def verdict_sentence(result: RunResult, candidate: str | None) -> VerdictWords:
         *(details.first_values(comparison, first) if comparison is not None and not wrong else ()),
         *(details.undetectable_bugs(result) if blind else ()),
         *(() if comparison is None else details.numbers(comparison)),
-        *((others[0],) if others is not None and not others[1] else ()),
+        *((others,) if others and not worse else ()),
     )
     return VerdictWords(
         verdict,
@@ -421,11 +416,6 @@ def headline(result: RunResult) -> str:
     return f"{MARKS[verdict]} {len(named)} of {all_of} {verb[len(named) > 1]} {what}: {engines}."
 
 
-def _first(result: RunResult) -> tuple[str, ...]:
-    line = headline(result)
-    return (line,) if line else ()
-
-
 def verdicts(result: RunResult) -> list[VerdictWords]:
     """The verdict on each candidate, or on the only engine, the worst first, each before that on its gradients."""
     candidates: list[str | None] = [c.candidate for c in result.by_importance]
@@ -437,12 +427,12 @@ def report(result: RunResult) -> str:
     """The verdicts of a run with all details, as the command line prints them."""
     lines = [line for words in verdicts(result) for line in (str(words), *(f"  {note}" for note in words.notes))]
     lacking = () if result.has_gradients else without_gradients(result, tuple(result.traces))
-    return "\n".join((*_first(result), *lines, *lacking))
+    return "\n".join(filter(None, (headline(result), *lines, *lacking)))
 
 
 def run_in_words(result: RunResult) -> str:
-    lines = map(str, verdicts(result))
-    return "\n".join((config_in_words(result.config), *_first(result), *lines, *details.assumptions(result)))
+    words = headline(result), *map(str, verdicts(result)), *details.assumptions(result)
+    return "\n".join(filter(None, (config_in_words(result.config), *words)))
 
 
 def comparison_in_words(comparison: ArrayComparison) -> str:

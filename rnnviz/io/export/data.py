@@ -113,15 +113,11 @@ class _ProgressWriter:
 
 
 def npz_arrays(result: RunResult) -> dict[str, NDArray[Any]]:
-    """The arrays by name, as maps of the run's own files.
+    """The arrays by name, as maps of the run's own files; padding is 0.
 
-    Per engine `<engine>.hidden` (L, D, T, N, H), `<engine>.output` in the config's layout, `<engine>.state`
-    (L·D, N, H), for an LSTM `<engine>.cell_state` (L·D, N, H) and, where the engine knows it, `<engine>.cell`
-    (L, D, T, N, H); of another state m of a custom cell `<engine>.m` and `<engine>.m_state`; of a recording no more
-    than it holds. After a backward pass `<engine>.grad.h`, `.grad.c`, `.grad.<gate>`, `.grad.out` (L, D, T, N, H),
-    `.grad.input` (T, N, I), `.grad.h0` (L·D, N, H) and `.grad.parameters.<Gluon name>`. Engines that are files are
-    named by `distinct_names`. `input` (T, N, I), `initial_state.h` and `.c` (L·D, N, H), `parameters.<Gluon name>`,
-    and `lengths` (N,). Padding is 0.
+    Per engine `<engine>.hidden` (L, D, T, N, H), `.output` in the config's layout, `.state` (L·D, N, H), the other
+    states, and its gradients; `input` (T, N, I), `initial_state.h` (L·D, N, H), `parameters.<Gluon name>`, `lengths`
+    (N,). The guide has all names.
     """
     arrays: dict[str, NDArray[Any]] = {}
     names = distinct_names(result.traces)
@@ -154,9 +150,8 @@ _Columns = Mapping[str, NDArray[Any]]
 def write_csv(result: RunResult, path: Path, progress: Progress = lambda _: None, *, gates: bool = False) -> int:
     """Write one row per hidden value that is not padding, and return the number of rows.
 
-    Columns: layer, direction, timestep, sample, unit, one per engine, the reference first, abs_error (the largest of
-    any candidate), mismatch (of any candidate), each gradient with the units of h, such as "manual.grad.h", and with
-    `gates` each gate by its `gate_key`. Values that a recording lacks are empty. Numbers read back as the same number.
+    abs_error is the largest of any candidate; values that a recording lacks are empty. Numbers read back as the same
+    number.
     """
     size, rows = result.reference.computed_count(result.reference.hidden), 0
     with atomic_write(path) as temporary, temporary.open("wb") as out:
@@ -169,8 +164,7 @@ def write_csv(result: RunResult, path: Path, progress: Progress = lambda _: None
 def write_contributions(result: RunResult, path: Path, parameter: Place, progress: Progress = lambda _: None) -> int:
     """Write the contributions of time steps to the gradients of a parameter's numbers, a row for each step and unit.
 
-    Columns: layer, direction, timestep, unit, parameter (such as "l0_i2h_weight[3, 2]"), and one for each engine that
-    gives the gradients; each number is of the same gate and column as `parameter`. InputError if no engine gives them.
+    Each number is of the same gate and column as `parameter`. InputError if no engine gives the gradients.
     """
     # The arithmetic takes longer to import than all the rest that an export needs.
     from rnnviz.explain.value_sources import notation
@@ -241,10 +235,7 @@ def _lane_of_rows(layer: int, backward: bool, rows: int) -> dict[str, NDArray[An
 
 
 def _row_blocks(result: RunResult, gates: bool) -> Iterator[_Columns]:
-    """All rows in the order of the indices (timestep, sample, unit) of each lane.
-
-    The rows have the units of h: gates with others are left out.
-    """
+    """All rows in the order of the indices (timestep, sample, unit) of each lane, without gates of other units."""
     network, (layers, directions, timesteps, samples, units) = result.config.network, result.shape
     names = tuple(n for n, size in gate_names(network.kind).items() if size == network.kind.states[0].size)
     shown, width = distinct_names(result.traces) if gates else {}, samples * units

@@ -1,7 +1,7 @@
 """A run as an HTML page that needs no network: lanes, arithmetic and playback in any browser.
 
-The page has the numbers of the run as they are, in base64, and whatever of the arithmetic its script cannot repeat to
-the last digit: the results of activations, and slopes that do not follow from these. Its script multiplies and adds."""
+The page has the numbers of the run in base64, and the results of activations; its script multiplies and adds.
+"""
 
 import json
 from base64 import b64encode
@@ -30,15 +30,7 @@ from rnnviz.core.resources import resource_path
 from rnnviz.core.sequence import feature_index, visible
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.explain import page_parts
-from rnnviz.explain.explanation import (
-    DIVERGENCE,
-    LIKELY_CAUSE,
-    STEP_READS,
-    WRONG,
-    ExplanationCache,
-    engines_without_terms,
-)
+from rnnviz.explain import explanation, page_parts
 from rnnviz.io.config_toml import as_in_session, dump_config
 from rnnviz.io.export.report import html_environment, run_title
 from rnnviz.io.inputs import load_inputs, load_within
@@ -66,10 +58,7 @@ _NO_ROLE = ("change", "norm")
 
 
 def write_page(result: RunResult, path: Path, start: Location | None = None) -> int:
-    """Write a run as an interactive page, and return the size of the file in bytes.
-
-    Raises InputError if one sample of the run is larger than a page may be.
-    """
+    """Write a run as an interactive page, and return its size in bytes; InputError if a sample is too large for it."""
     return write_text(path, page_html(result, datetime.now(UTC), start))
 
 
@@ -81,11 +70,7 @@ def page_html(
     framed: bool = False,
     limit: int | None = None,
 ) -> str:
-    """The page as text; its script and its style are allowed by their hashes alone.
-
-    With `framed`, it is the part for a frame of a notebook, without verdict and config. It has at most `limit` bytes,
-    by default `LARGEST`.
-    """
+    """The page as text of at most `limit` bytes; with `framed`, the part for a frame of a notebook, without verdict."""
     engine, first = _first_mismatch(result)
     start = first if start is None else start
     samples = samples_of_page(result, start, limit)
@@ -146,10 +131,7 @@ def _left_out(result: RunResult, samples: list[int], limit: int | None) -> str:
 
 
 def samples_of_page(result: RunResult, start: Location | None = None, limit: int | None = None) -> list[int]:
-    """As many samples as fit: the one that is selected first, and then the first ones.
-
-    Raises an InputError if one is too large.
-    """
+    """As many samples as fit: the one that is selected first, then the first ones; InputError if one is too large."""
     first, inputs = (first_selected(result) if start is None else start).sample, result.inputs
     count = inputs.batch_size
     _check_page_size(result.config, inputs.timesteps, count)
@@ -215,9 +197,9 @@ class _PageData:
         self.shape = result.shape
         self.lanes = list(product(range(self.shape[0]), range(self.shape[1])))
         self.chosen = np.asarray(samples, np.intp)
-        self.gates, self.cache = ResultReader(result), ExplanationCache(result)
-        self.blocks = self.cache.blocks
-        self.without = engines_without_terms(result, self.cache) if self.blocks else {}
+        self.gates, cache = ResultReader(result), explanation.ExplanationCache(result)
+        self.blocks = cache.blocks
+        self.without = explanation.engines_without_terms(result, cache) if self.blocks else {}
         self.quantities = list(_quantities(self.network, kinds.gradients_of(result.traces.values(), self.cell)))
 
     def data(self, engine: int, start: Location) -> dict[str, Any]:
@@ -239,8 +221,11 @@ class _PageData:
             "timestepNames": [[visible(own.timestep(t)) for t in range(timesteps)] for own in names],
             "featureNames": [feature_index(names[0], feature) for feature in range(self.network.input_size)],
             "allowed": ALLOWED,
-            "sentences": {step or "none": template for step, template in DIVERGENCE.items()}
-            | {"wrong": WRONG.replace("{read}", STEP_READS), "cause": LIKELY_CAUSE},
+            "sentences": {step or "none": template for step, template in explanation.DIVERGENCE.items()}
+            | {
+                "wrong": explanation.WRONG.replace("{read}", explanation.STEP_READS),
+                "cause": explanation.LIKELY_CAUSE,
+            },
             "quantities": self.quantities,
             "parameters": self.parameters(),
             **self.of_samples(),

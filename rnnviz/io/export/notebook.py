@@ -61,11 +61,7 @@ _GLUON = "gluon"
 
 
 def write_notebook(result: RunResult, path: Path) -> int:
-    """Write a Jupyter notebook that recomputes the run with Gluon's layer and with the manual recurrence.
-
-    The file contains the parameters, the input, the initial state and the expected values of one engine without
-    detected errors. It needs NumPy, and MXNet for Gluon's layer, but not rnnviz. Returns the number of cells.
-    """
+    """Write a Jupyter notebook that recomputes the run without rnnviz, and return the number of its cells."""
     _check_size(result.config, result.inputs.timesteps, result.inputs.batch_size)
     cells = notebook_cells(result)
     content = {
@@ -100,11 +96,7 @@ def _check_size(config: Config, timesteps: int, samples: int) -> None:
 
 @dataclass(frozen=True)
 class Recorded:
-    """One engine's trace.
-
-    `insists` says whether the manual recurrence must agree with it, and `insists_on_gluon` the same for Gluon's
-    layer; `why` is the sentence that says why not, empty if both must.
-    """
+    """One engine's trace, whether the manual recurrence and Gluon's layer must agree with it, and if not, why."""
 
     trace: Trace
     insists: bool
@@ -113,10 +105,7 @@ class Recorded:
 
 
 def recorded(result: RunResult) -> Recorded:
-    """The first engine that is not known to be wrong, the reference before the others; else the reference.
-
-    Recordings that lack arrays come last. Two correct engines can diverge; a third need not agree with either.
-    """
+    """The first engine that is not known to be wrong, recordings that lack arrays last; else the reference."""
     whole = [trace for trace in result.traces.values() if not trace.partial]
     right = [trace for trace in whole if not result.wrong(trace.engine)]
     right.sort(key=lambda trace: bool(trace.missing))
@@ -125,6 +114,7 @@ def recorded(result: RunResult) -> Recorded:
         return Recorded(trace, False, False, "No engine of the run has all hidden states, so none is compared here.")
     if not right:
         return Recorded(trace, False, False, f"Every engine of the run is wrong: {_UNCHECKED}.")
+    # Two correct engines can diverge; a third need not agree with either.
     names = {own.engine for own in right}
     if any(c.mismatched for c in result.comparisons if {c.reference, c.candidate} <= names):
         engines = " and ".join(map(display_name, sorted(names)))
@@ -144,10 +134,8 @@ def tolerances(result: RunResult, trace: Trace) -> tuple[float, float]:
 class Lane:
     """A layer and a direction, under the names that the notebook gives their arrays.
 
-    `side` begins Gluon's names of its parameters ("r1"), `row` is its index in a state, `units` the name of the number
-    of units of h: "P" with a projection. `last` is the time step at which it ends, `last_of_each` the last one of each
-    sample n, and `part_of_out` its part of out's last axis, as an index after the others. With lengths a lane ends at
-    the last time step of each sample; `steps` is the number of time steps of sample 0.
+    `side` begins Gluon's names of its parameters ("r1"), `row` is its index in a state, `last` the time step at which
+    it ends, `part_of_out` its index in out's last axis; `steps` is the number of time steps of sample 0.
     """
 
     def __init__(self, inputs: Inputs, layer: int, direction: int) -> None:

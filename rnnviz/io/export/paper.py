@@ -28,11 +28,7 @@ _SIDES_MM, _RESOLUTIONS = (30, 1000), (72, 1200)
 
 @dataclass(frozen=True)
 class PaperFigure:
-    """Content and size of a figure. Lengths are tenths of a point; without a height, the content decides.
-
-    `quantity` and `engine` have defaults for each view, and `where` is the lane, the sample and the unit. `dashes` come
-    before an option in sentences about it.
-    """
+    """Content and size of a figure, in tenths of a point; `dashes` come before an option in sentences about it."""
 
     view: str = "lanes"
     width: float = 85 * MM
@@ -55,11 +51,7 @@ class PaperFigure:
 
 
 def paper_figure(path: Path, width: str = "85mm", height: str | None = None, **options: Any) -> PaperFigure:
-    """Check the options of a figure, and that it can be drawn here.
-
-    A length has a unit: mm, cm, in, pt or px (96 per inch). Raises InputError if one is not valid, the ending of the
-    path is unknown, or Qt is not installed.
-    """
+    """Check the options of a figure, and that it can be drawn here; a length has a unit: mm, cm, in, pt or px."""
     figure = PaperFigure(**options)
     if find_spec("PySide6") is None:
         raise InputError('A figure is drawn by PySide6, which is not installed: run pip install "rnnviz[window]".')

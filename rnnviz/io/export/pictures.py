@@ -91,10 +91,7 @@ _CHUNK = 1 << 12
 
 
 class SharedPalette:
-    """Up to 255 colors for all frames of a GIF: most frequent ones exactly, others by median cut.
-
-    With one palette per frame, equal colors would flicker.
-    """
+    """Up to 255 colors for all frames of a GIF, so that none flickers: frequent ones exactly, others by median cut."""
 
     def __init__(self, samples: Iterable[Frame]) -> None:
         from PIL import Image

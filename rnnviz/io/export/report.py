@@ -50,7 +50,6 @@ from rnnviz.verify.verdict import AuditVerdict
 
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 """Characters that HTML does not permit; names and program output may contain them."""
-_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 _OPEN_ROWS = 40
 """Tables of terms with more rows than these are closed until they are clicked."""
@@ -91,7 +90,7 @@ def report_html(
                 if gradient("h") in comparison.gradients
             ],
             gradient_audits=audit_table(result.judged("backward"), "First wrong gradient"),
-            allowed=ALLOWED_BOUNDS,
+            allowed=number_format.error(ALLOWED),
             arithmetics=[(display_name(c.candidate), first_disagreement(result, c)) for c in result.comparisons],
             open_rows=_OPEN_ROWS,
             config=as_in_session(dump_config(result.config)),
@@ -126,11 +125,7 @@ def _allowed(value: Any) -> Any:
     """The text without characters that HTML forbids; markup of the template is unchanged."""
     if not isinstance(value, str) or hasattr(value, "__html__"):
         return value
-    return _FORBIDDEN.sub(_REPLACEMENT, value)
-
-
-ALLOWED_BOUNDS = number_format.error(ALLOWED)
-"""Maximum error of a correct step, in rounding bounds."""
+    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", value)
 
 
 class Figure(NamedTuple):
@@ -227,11 +222,7 @@ def gradient_tables(result: RunResult) -> list[tuple[str, ReportTable]]:
 
 
 def first_disagreement(result: RunResult, comparison: Comparison) -> dict[str, Any] | None:
-    """The arithmetic of the first value that differs, else of the first that an audit found wrong, by both engines.
-
-    By the names of the template: `states` are the previous states, `outcome` the results besides the engines' own
-    values, and `sentences` name wrong engines and the first divergence. None if there is neither.
-    """
+    """The arithmetic of the first value that differs, else of the first that an audit found wrong; None without any."""
     where, why = _where(result, comparison)
     if where is None:
         return None
@@ -346,10 +337,7 @@ _MOST_TICKS = 8
 
 
 def error_chart(result: RunResult, comparison: LaneComparison) -> dict[str, Any]:
-    """The largest error ratio of a candidate at each time step of every lane, on a logarithmic axis.
-
-    Curves are the data of SVG paths: `worst` is the lane with the largest error ratio, `others` the other lanes.
-    """
+    """The largest error ratio of a candidate at each time step of every lane, on a logarithmic axis, as SVG paths."""
     series = error_series(result, comparison, ERROR_RATIO)
     assert series is not None
     assert series.limit is not None
