@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane
@@ -21,7 +19,7 @@ from rnnviz.verify.compare import compare_all
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.oracles.gates import gates_of
-from tests.profiles import examples, nightly_except
+from tests.profiles import nightly_except
 from tests.verify.pyramids import pyramid_result, with_short_levels
 
 T, N, H = 37, 3, 6
@@ -251,26 +249,6 @@ def test_pictures_of_everything_share_one_cache_and_none_is_taken_for_another(re
             one, two = own.read(lane, across, down), other.read(lane, across, down)
             np.testing.assert_array_equal(one.values, two.values)
             np.testing.assert_equal(one.marks, two.marks)
-
-
-@settings(max_examples=examples(40), deadline=None)
-@given(data=st.data(), quantity=st.sampled_from(["value", "error_ratio", "change"]))
-def test_a_marked_cell_never_vanishes_in_any_order(data, quantity):
-    timestep, unit = data.draw(st.integers(0, 47)), data.draw(st.integers(0, 11))
-
-    def edit(trace):
-        trace.hidden[0, 0, timestep, 0, unit] += 0.5
-
-    made = make_result(timesteps=48, hidden_size=12, batch_size=1, edits={"manual": edit})
-    units = np.array(data.draw(st.permutations(range(12))), np.int64)
-    width, height = data.draw(st.integers(1, 48)), data.draw(st.integers(1, 12))
-    lanes = LaneReader(made, "gluon", "manual", 0, quantity, orders=ordered(units))
-    patch = lanes.read(Lane(0, 0), pixels(width, 48), pixels(height, 12))
-    assert patch.marks is not None
-    row = int(np.flatnonzero(units == unit)[0])
-    (found,) = np.argwhere(patch.marks)
-    # A block that two pixels share is shown by the later one: at most one pixel away from its own.
-    assert np.abs(found - [row // height, timestep // width]).max() <= 1
 
 
 @pytest.fixture

@@ -228,13 +228,6 @@ def _assert_found(
     assert all(abs(value) <= 1.0 for value in others)
 
 
-def test_a_short_trace_has_no_pyramid(tmp_path, monkeypatch):
-    monkeypatch.undo()
-    result = pyramid_result(tmp_path, 16, {}, timesteps=200)
-    assert result["manual"].pyramids == {}
-    assert list(tmp_path.rglob("*.npy")) == []
-
-
 def test_unknown_differences_make_their_blocks_unknown(tmp_path):
     r, c = (replace(random_trace((1, 2, 32, 3, 4), "float32", seed), folder=tmp_path / str(seed)) for seed in (0, 1))
     for trace in (r, c):

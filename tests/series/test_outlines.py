@@ -1,6 +1,5 @@
 """Numbers over time and histograms as they are drawn."""
 
-import itertools
 import json
 from dataclasses import replace
 from math import inf
@@ -16,7 +15,6 @@ from rnnviz.core.trace import Trace, open_trace
 from rnnviz.core.trace_index import Location
 from rnnviz.reading.level_of_detail import build_values
 from rnnviz.series.outlines import (
-    Bars,
     LogScale,
     Outline,
     block_for,
@@ -217,19 +215,6 @@ def comparison_of(**edits: float) -> Comparison:
             trace.hidden[0, 0, t, 0, 0] += np.float32(amount)
 
     return make_result(edits={"manual": edit}).comparison("manual")
-
-
-MIXED = {"small": 1e-7, "large": 0.25, "nan": np.nan}
-
-
-@pytest.mark.parametrize("make", [error_ratio_bars, ulp_bars])
-def test_the_bars_count_every_value_once_from_left_to_right(make):
-    bars: Bars = make(comparison_of(**MIXED))
-    assert sum(bar.count for bar in bars.bars) == bars.total == 40
-    assert bars.bars[0].count == 37
-    places = [bar.x for bar in bars.bars]
-    assert all(right - left >= 1.0 - 1e-9 for left, right in itertools.pairwise(places))
-    assert bars.width == places[-1] + 1.0
 
 
 def test_equal_engines_show_zero_and_the_limit():

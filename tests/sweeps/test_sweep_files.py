@@ -98,7 +98,7 @@ def table():
         None,
         SweepResult("drift", "", 2.0, 0.0, None, None, {"gluon": 1e-7, "gluon.fused": 3.0}),
         SweepResult("refused", "No."),
-        SweepResult("agree", "", 0.0, 0.0, 0.0),
+        SweepResult("disagree", "", 0.0, 0.0, 0.0, assumptions=("One.", "Two."), backward_verdict="disagree"),
     ]
     return SweepTable(sweep.keys, tuple(map(SweepRow, sweep.points(), findings)))
 
@@ -128,20 +128,16 @@ def test_a_table_that_a_spreadsheet_saved_reads_back(tmp_path, table):
     assert repr(load_sweep_results(path)) == repr(written)
 
 
-@pytest.mark.parametrize("ending", ["csv", "json"])
-def test_verdicts_on_gradients_read_back(tmp_path, ending):
-    tables = {"network": {"cell": "gru", "input_size": 2, "hidden_size": 3}, "backward": {"enabled": True}}
-    value = {"backward.value": [[0, 0, 1, 0, 2], [0, 0, 2, 0, 2]]}
-    tables["backward"]["loss"] = "value"
-    sweep = Sweep.from_mapping({**tables, "grid": value})
+def test_the_verdict_on_gradients_is_found_and_a_list_in_a_row_reads_back(tmp_path):
     result = make_result(gradients=("gluon", "manual"), edits={"manual": lambda trace: trace["grad.h"].fill(9.0)})
-    disagreeing = finding(result)
-    assert (disagreeing.verdict, disagreeing.backward_verdict) == ("disagree", "disagree")
-    table = SweepTable(sweep.keys, tuple(map(SweepRow, sweep.points(), [disagreeing, SweepResult("agree")])))
-    (write_sweep_csv if ending == "csv" else write_sweep_json)(table, tmp_path / f"rows.{ending}")
-    found = load_sweep_results(tmp_path / f"rows.{ending}")
-    assert [row.finding for row in found.rows] == [row.finding for row in table.rows]
-    assert [row.point for row in found.rows] == [row.point for row in table.rows]
+    found = finding(result)
+    assert (found.verdict, found.backward_verdict) == ("disagree", "disagree")
+    tables = {"network": {"cell": "gru", "input_size": 2, "hidden_size": 3}}
+    backward = {"enabled": True, "loss": "value"}
+    sweep = Sweep.from_mapping({**tables, "backward": backward, "grid": {"backward.value": [[0, 0, 1, 0, 2]]}})
+    table = SweepTable(sweep.keys, tuple(map(SweepRow, sweep.points(), [found])))
+    write_sweep_csv(table, tmp_path / "rows.csv")
+    assert load_sweep_results(tmp_path / "rows.csv") == table
 
 
 def test_the_columns_of_the_table(tmp_path, table):
@@ -152,7 +148,8 @@ def test_the_columns_of_the_table(tmp_path, table):
     keys = ["network.bidirectional", "parameters.scale", "compare.reference", "seed", "engine"]
     numbers = ["max_error_ratio", "max_abs_error", "audit_worst_ratio"]
     seconds = ["seconds.gluon", "seconds.manual", "seconds.gluon.fused"]
-    assert list(first) == [*keys, "verdict", *numbers, *place, *seconds, "reason", "config"]
+    rest = ["reason", "assumptions", "backward_verdict", "config"]
+    assert list(first) == [*keys, "verdict", *numbers, *place, *seconds, *rest]
     assert len(rows) == 7
     assert [first[key] for key in keys] == ["true", "0.1", "gluon", "9", "manual"]
     assert float(first["max_abs_error"]) == 1.0 / 3.0

@@ -1,95 +1,34 @@
 """Embeddings are found by name in every kind of model file; other arrays are refused."""
 
-from collections.abc import Callable
-from pathlib import Path
-
 import numpy as np
 import pytest
 
+from rnnviz.io.model_formats.formats import open_tensors
 from rnnviz.io.readers import open_embedding
+from tests.io.model_formats.samples import WRITERS
 from tests.io.readers.refusals import refused
-
-# Large enough that what reads a file in pieces, or leaves large arrays in it, does so.
-ROWS, WIDTH = 300, 80
 
 
 def matrix() -> np.ndarray:
-    return np.random.default_rng(9).normal(size=(ROWS, WIDTH)).astype(np.float32)
-
-
-def in_npz(path: Path) -> str:
-    np.savez(path, embed=matrix(), bias=np.zeros(3))
-    return "embed"
-
-
-def in_torch(path: Path) -> str:
-    torch = pytest.importorskip("torch")
-    layer = torch.nn.Embedding(ROWS, WIDTH)
-    layer.weight.data[:] = torch.from_numpy(matrix())
-    torch.save({"embed.weight": layer.weight, "steps": torch.tensor(3)}, path)
-    return "embed.weight"
-
-
-def in_safetensors(path: Path) -> str:
-    from safetensors.numpy import save_file
-
-    save_file({"embed.weight": matrix(), "bias": np.zeros(3, np.float32)}, path)
-    return "embed.weight"
-
-
-def in_mxnet(path: Path) -> str:
-    from rnnviz.engines.gluon import mx
-
-    mx.nd.save(str(path), {"embed.weight": mx.nd.array(matrix()), "bias": mx.nd.zeros(3)})
-    return "embed.weight"
-
-
-def in_onnx(path: Path) -> str:
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    graph = helper.make_graph(
-        [helper.make_node("Gather", ["embed.weight", "x"], ["y"])],
-        "reader",
-        [helper.make_tensor_value_info("x", TensorProto.INT64, [2])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, WIDTH])],
-        [numpy_helper.from_array(matrix(), "embed.weight"), numpy_helper.from_array(np.zeros(2), "other")],
-    )
-    onnx.save(helper.make_model(graph), path)
-    return "embed.weight"
-
-
-def in_keras(path: Path) -> str:
-    import h5py
-
-    with h5py.File(path, "w") as file:
-        file["layers/embedding/vars/0"] = matrix()
-        file["layers/dense/vars/0"] = np.zeros((3, 2), np.float32)
-    return "layers/embedding/vars/0"
-
-
-WRITERS: dict[str, Callable[[Path], str]] = {
-    "npz": in_npz,
-    "pt": in_torch,
-    "safetensors": in_safetensors,
-    "params": in_mxnet,
-    "onnx": in_onnx,
-    "h5": in_keras,
-}
+    # Large enough to be read in pieces.
+    return np.random.default_rng(9).normal(size=(300, 80)).astype(np.float32)
 
 
 # MXNet takes a second to be imported, and its files are those of the weights.
 @pytest.mark.parametrize(
-    "ending", [pytest.param(each, marks=[pytest.mark.slow] if each == "params" else []) for each in WRITERS]
+    "file", [pytest.param(each, marks=[pytest.mark.slow] if each == "w.params" else []) for each in WRITERS]
 )
-def test_a_matrix_is_found_by_its_name_among_others(tmp_path, ending):
-    path = tmp_path / f"model.{ending}"
-    name = WRITERS[ending](path)
-    embedding = open_embedding(path, name)
-    assert (embedding.name, embedding.shape) == (name, (ROWS, WIDTH))
-    np.testing.assert_array_equal(embedding.read(), matrix())
-    assert f'sequence.embedding must be one of "{name}"' in refused(open_embedding, path, "embed.weights")
-    assert f'must name one of them: "{name}"' in refused(open_embedding, path, None)
+def test_a_matrix_is_found_by_its_name_among_others(tmp_path, file):
+    path = tmp_path / file
+    WRITERS[file](path)
+    tensors = open_tensors(path)
+    matrices = [name for name, tensor in tensors.tensors.items() if len(tensor.shape) == 2]
+    for name in (matrices[0], matrices[-1]):
+        embedding = open_embedding(path, name)
+        assert (embedding.name, embedding.shape) == (name, tuple(tensors.tensors[name].shape))
+        np.testing.assert_array_equal(embedding.read(), tensors.read(name))
+    assert f'sequence.embedding must be one of "{matrices[0]}"' in refused(open_embedding, path, "embed.weights")
+    assert f'must name one of them: "{matrices[0]}"' in refused(open_embedding, path, None)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
