@@ -22,6 +22,7 @@ from rnnviz.frozen import dataclass
 from rnnviz.gui.export.offscreen_render import application
 from rnnviz.gui.export.sheet import LINE, PAPERS, PER_INCH, POINT, TICK, WIDE, Sheet, save, text_font, text_size
 from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.views.histogram_bars import error_ratio_bars
 from rnnviz.gui.views.unrolled.colormap import (
     MISSING,
     NAN,
@@ -38,7 +39,7 @@ from rnnviz.io.export.paper import MM, VIEWS, PaperFigure
 from rnnviz.reading.level_of_detail import Bins
 from rnnviz.reading.quantities import color_names, gradients_of, heading_of, is_gradient, quantity_for
 from rnnviz.series.errors import QUANTITIES, error_series
-from rnnviz.series.outlines import error_ratio_bars, finite_range, log_scale, outline_of
+from rnnviz.series.outlines import finite_range, log_scale, outline_of
 from rnnviz.verify.result import RunResult
 
 _IMAGE_DPI = 600

@@ -13,8 +13,8 @@ from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import ArrayCombo, ResultView, across, choice, claims, down, pages
+from rnnviz.gui.views.histogram_bars import Bars, HistogramBar, error_ratio_bars, ulp_bars
 from rnnviz.gui.views.labels import ElidedLabel, hint
-from rnnviz.series.outlines import Bars, HistogramBar, error_ratio_bars, ulp_bars
 from rnnviz.verify.compare import Comparison, LaneComparison
 from rnnviz.verify.result import RunResult
 
