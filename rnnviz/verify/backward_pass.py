@@ -22,23 +22,14 @@ from numpy.typing import NDArray
 from rnnviz.cells.interpreters.bounded import BoundedBlock
 from rnnviz.cells.interpreters.bounded_backward import BoundedBackward, BoundedGradients, BoundedSum
 from rnnviz.cells.interpreters.graph import lone_sums
-from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, storage_bound
+from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, exact, storage_bound
 from rnnviz.core.config import parameter_name
 from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_OUTPUT, OF_PARAMETERS, gradient
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import time_blocks
-from rnnviz.steps.inputs import (
-    bounded_layer,
-    followed,
-    layer_input,
-    previous_hidden,
-    previous_state,
-    read_states,
-    recorded,
-    rounded_once,
-)
+from rnnviz.steps import inputs as step_inputs
 from rnnviz.verify import audited
 from rnnviz.verify.audited import Block, Columns, Expected, Lane, Pass, States
 from rnnviz.verify.compare import Comparison
@@ -115,7 +106,7 @@ class BackwardPass(Pass):
 
     def _follows(self, lane: Lane) -> bool:
         """Whether every step of a lane can be followed."""
-        return followed(self.inputs, self.trace, *lane) == range(self.inputs.timesteps)
+        return step_inputs.followed(self.inputs, self.trace, *lane) == range(self.inputs.timesteps)
 
     def legs(self) -> list[tuple[Lane, Columns]]:
         """The lanes of some samples at a time; those above the first lane that cannot be followed."""
@@ -133,7 +124,7 @@ class BackwardPass(Pass):
             top = layer == self._network.num_layers - 1
             self._above = {} if top else {start: _total(terms) for start, terms in self._below.items()}
             self._below = {}
-        self._layer = bounded_layer(self.inputs, self.trace, layer, direction, None)
+        self._layer = step_inputs.bounded_layer(self.inputs, self.trace, layer, direction, None)
         self._k, self._edge = layer * self._network.directions + direction, -1
         return {s: self._layer.leaf(self._loss.state[s][self._k][part.samples]) for s in self._symbols}
 
@@ -159,12 +150,12 @@ class BackwardPass(Pass):
     def _forward(self, lane: Lane, part: Columns, times: slice) -> tuple[BoundedBlock, FloatArray, FloatArray]:
         """A block of the forward pass, with its layer input and previous hidden states."""
         inputs, trace, samples = self.inputs, self.trace, part.samples
-        x = layer_input(inputs, trace, lane[0], times, samples)
-        before = previous_hidden(inputs, trace, *lane, times, samples)
+        x = step_inputs.layer_input(inputs, trace, lane[0], times, samples)
+        before = step_inputs.previous_hidden(inputs, trace, *lane, times, samples)
         # A carried c is not narrowed to what h admits: the backward pass may compute it again, with other roundings.
         block = BoundedBlock(self._layer, x, before, {}, times.start)
-        states = {s: previous_state(inputs, trace, s, *lane, times, samples) for s in self._stored}
-        read_states(block, trace, states, self._layer.eps)
+        states = {s: step_inputs.previous_state(inputs, trace, s, *lane, times, samples) for s in self._stored}
+        step_inputs.read_states(block, trace, states, self._layer.eps)
         return block, x, before
 
     def step(self, lane: Lane, part: Columns, times: slice, carried: States) -> tuple[list[Expected], States]:
@@ -190,7 +181,7 @@ class BackwardPass(Pass):
         place, self._edge = (-1, times.stop) if backward else (0, times.start)
         after = {s: found.before[s][place] for s in carried}
         if self._loss.cuts(self._edge):
-            after = {s: _zeros(state, state.value.shape) for s, state in after.items()}
+            after = {s: exact(np.zeros(state.value.shape), state.eps) for s, state in after.items()}
         return expected, after
 
     def _own(self, name: str, lane: Lane, part: Columns, times: slice) -> FloatArray:
@@ -214,8 +205,8 @@ class BackwardPass(Pass):
         of_out = self._from_outside(lane, part, times)
         if OF_OUTPUT in self._given:
             own = self._own(OF_OUTPUT, lane, part, times)
-            expected = _total(of_out) if of_out else _zeros(found.x, own.shape)
-            yield self._judged(block(OF_OUTPUT), rounded_once(self.trace, expected))
+            expected = _total(of_out) if of_out else exact(np.zeros(own.shape), found.x.eps)
+            yield self._judged(block(OF_OUTPUT), step_inputs.rounded_once(self.trace, expected))
             of_out = [self._layer.leaf(own, self.trace.stored_as)]
         known = last | (self._edge == (times.start if backward else times.stop))
         for s in self._states:
@@ -232,7 +223,7 @@ class BackwardPass(Pass):
                 yield self._judged(block(gradient(s), (axes[0][inner], samples)), expected[inner])
             if known.any():
                 yield self._judged(block(gradient(s), (axes[0][edge], samples[known])), expected[edge][:, known])
-        zero = _zeros(self._layer.leaf(np.zeros(())), (len(axes[0]), len(samples), self._network.hidden_size))
+        zero = exact(np.zeros((len(axes[0]), len(samples), self._network.hidden_size)), self.trace.eps)
         for gate in self._cell.gate_symbols:
             if gradient(gate) in self._given and gate not in self._symbols:
                 yield self._judged(block(gradient(gate)), found.u.get(gate, zero))
@@ -281,14 +272,14 @@ class BackwardPass(Pass):
     def _all_rows(self, lane: Lane) -> Iterator[tuple[str, NDArray[np.intp], BoundedArray]]:
         """Sums over all time steps and samples: parameter, rows and gradients."""
         cell, size, sums = self._cell, self._network.hidden_size, self._sums.pop(lane)
-        zero = bounded_layer(self.inputs, self.trace, *lane, None).leaf(np.zeros(()))
         for name, parameter in vars(self.inputs.parameters.layer(*lane)).items():
             gates = {"i2h": cell.gate_symbols, "h2h": cell.recurrent_gates}.get(name.partition("_")[0], ())
             gates = () if name in cell.own_parameters else gates
             found = [sums.get(f"{name}.{gate}") for gate in gates] if gates else [sums.get(name)]
             rows = size if gates else len(parameter)
             for place, total in enumerate(found):
-                expected = _zeros(zero, (rows, *parameter.shape[1:])) if total is None else total.bounded()
+                zeros = np.zeros((rows, *parameter.shape[1:]))
+                expected = exact(zeros, self.trace.eps) if total is None else total.bounded()
                 yield name, np.arange(place * rows, (place + 1) * rows), expected
 
     def _some_rows(self, lane: Lane) -> Iterator[tuple[str, NDArray[np.intp], BoundedArray]]:
@@ -298,15 +289,15 @@ class BackwardPass(Pass):
         gates = [g for g in cell.gate_symbols if g not in cell.state_symbols and gradient(g) in self._given]
         size, samples = self._network.hidden_size, np.arange(inputs.batch_size)
         units = audited.spread(size, max(1, size // _ROWS), rounded=False)
-        layer = bounded_layer(inputs, trace, *lane, None)
+        layer = step_inputs.bounded_layer(inputs, trace, *lane, None)
         sums: dict[tuple[str, str, str], BoundedSum] = {}
         widest = max(self._network.layer_input_size(lane[0]), size)
         length = max(1, self._block_values // (len(samples) * widest))
         for times in time_blocks(range(inputs.timesteps), length, backward=False):
-            x = layer.read_input(layer_input(inputs, trace, lane[0], times, samples))
-            before = layer.leaf(previous_hidden(inputs, trace, *lane, times, samples), trace.stored_as)
+            x = layer.read_input(step_inputs.layer_input(inputs, trace, lane[0], times, samples))
+            before = layer.leaf(step_inputs.previous_hidden(inputs, trace, *lane, times, samples), trace.stored_as)
             for gate in gates:
-                d = recorded(trace, np.asarray(trace[gradient(gate)][*lane, times])[..., units], layer.eps)
+                d = step_inputs.recorded(trace, np.asarray(trace[gradient(gate)][*lane, times])[..., units], layer.eps)
                 for kind, read in (("i2h", x), ("h2h", before if gate in shared else None)):
                     if read is not None:
                         sums.setdefault((kind, "weight", gate), BoundedSum(layer)).add(d, read)
@@ -335,7 +326,3 @@ def _total(terms: Sequence[BoundedArray]) -> BoundedArray:
     magnitude: Any = sum(np.abs(term.value) for term in terms)
     bound = bound + first.eps * np.where(np.isfinite(magnitude), magnitude, 0.0)
     return BoundedArray(np.asarray(value), np.asarray(bound), first.eps)
-
-
-def _zeros(like: BoundedArray, shape: tuple[int, ...]) -> BoundedArray:
-    return BoundedArray(np.zeros(shape), np.zeros(shape), like.eps)

@@ -4,6 +4,7 @@ besides h must follow from its hidden states, or equal another engine's."""
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, storage_bound
 from rnnviz.core.engine_spec import display_name
@@ -146,34 +147,53 @@ def cell_checks(inputs: Inputs, trace: Trace) -> list[Check]:
     network, timesteps = inputs.network, inputs.timesteps
     if trace.partial or not network.kind.has_cell_state:
         return []
-    followed = CellStates(inputs, trace.with_arrays({"c": None}))
-    cells, finals = CellStateTally(), CellStateTally()
+    followed, checks = CellStates(inputs, trace.with_arrays({"c": None})), CellChecks(trace)
+    columns = np.arange(inputs.batch_size), np.arange(network.hidden_size)
     length = max(1, _BLOCK_VALUES // (inputs.batch_size * network.hidden_size))
     for layer, direction in np.ndindex(trace.shape[:2]):
-        backward = network.backward(direction)
-        lasts = inputs.places.last_steps(direction)[0]
+        lane, lasts = (layer, direction), inputs.places.last_steps(direction)[0]
         whole = trace.cell is not None and trace.cell.size <= FULL
         times = range(timesteps) if whole else range(min(lasts), max(lasts) + 1)
-        for block in time_blocks(times, length, backward=backward):
+        for block in time_blocks(times, length, backward=network.backward(direction)):
             c = followed.after(layer, direction, block, slice(0, inputs.batch_size), slice(0, network.hidden_size))
-            if trace.cell is not None:
-                computed = ~padding_mask(trace.places.lengths, block) if trace.places.lengths else slice(None)
-                cells.add(trace.cell[layer, direction, block][computed], c[computed], trace.stored_as)
-            here = np.flatnonzero((block.start <= lasts) & (lasts < block.stop))
-            if trace.state_c is not None and len(here):
-                final = trace.state_c[layer * network.directions + direction]
-                finals.add(final[here], c[lasts[here] - block.start, here], trace.stored_as)
-    return tallied_checks(trace, cells, finals)
+            checks.add(lane, block, columns, None if trace.cell is None else trace.cell[lane][block], c)
+    return checks.found
 
 
-def tallied_checks(trace: Trace, cells: "CellStateTally", finals: "CellStateTally") -> list[Check]:
-    """The checks of the counted cell states, and of the counted final ones."""
-    given = (CELL_FOLLOWS, cells, trace.cell), (STATE_FOLLOWS, finals, trace.state_c)
-    return [
-        tally.check(name, trace.engine, trace.computed_count(array))
-        for name, tally, array in given
-        if array is not None and tally.looked
-    ]
+class CellChecks:
+    """The checks of a trace's cell states, and of its final ones."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace, self._cells, self._finals = trace, CellStateTally(), CellStateTally()
+
+    def add(
+        self,
+        lane: tuple[int, int],
+        times: slice,
+        columns: tuple[NDArray[np.intp], NDArray[np.intp]],
+        cells: FloatArray | None,
+        expected: BoundedArray,
+    ) -> None:
+        """Count the trace's cell states (B, S, U) of some steps, samples and units, if it has any, and final ones."""
+        (samples, units), trace, places = columns, self._trace, self._trace.places
+        if cells is not None:
+            computed = ~padding_mask(places.lengths, times)[:, samples] if places.lengths else slice(None)
+            self._cells.add(cells[computed], expected[computed], trace.stored_as)
+        lasts = places.last_steps(lane[1])[0][samples]
+        here = np.flatnonzero((times.start <= lasts) & (lasts < times.stop))
+        if trace.state_c is not None and len(here):
+            finals = trace.state_c[lane[0] * trace.shape[1] + lane[1]][np.ix_(samples[here], units)]
+            self._finals.add(finals, expected[lasts[here] - times.start, here], trace.stored_as)
+
+    @property
+    def found(self) -> list[Check]:
+        trace = self._trace
+        given = (CELL_FOLLOWS, self._cells, trace.cell), (STATE_FOLLOWS, self._finals, trace.state_c)
+        return [
+            tally.check(name, trace.engine, trace.computed_count(array))
+            for name, tally, array in given
+            if array is not None and tally.looked
+        ]
 
 
 def state_equality(reference: Trace, candidate: Trace, rtol: float, atol: float) -> list[Check]:

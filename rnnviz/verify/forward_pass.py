@@ -23,7 +23,7 @@ from rnnviz.steps.inputs import bounded_layer, followed, layer_input, previous_h
 from rnnviz.verify import audited
 from rnnviz.verify.audited import Block, Columns, Expected, Lane, Pass, States
 from rnnviz.verify.compare import Comparison
-from rnnviz.verify.consistency_checks import CellStateTally, Check, tallied_checks
+from rnnviz.verify.consistency_checks import CellChecks, Check
 from rnnviz.verify.verdict import PassName
 
 JUDGED = 2.0**-8
@@ -58,7 +58,7 @@ class ForwardPass(Pass):
         values = (*self._cell.state_symbols, *trace.lines)
         self.lines = tuple(name for name in self._graph.values if name in values and self._line(name) in trace)
         self.lines = self.lines if trace.lines else ()
-        self._cells, self._finals = CellStateTally(), CellStateTally()
+        self._checks = CellChecks(trace)
 
     @property
     def arrays(self) -> tuple[str, ...]:
@@ -138,7 +138,7 @@ class ForwardPass(Pass):
             for symbol, array in self._derived.items():
                 array[lane][times][(slice(None), *np.ix_(*axes[symbol][1:]))] = values[symbol].value
             if "c" in values:
-                self._count_cells(lane, times, axes["c"][1:], own.get("c"), values["c"])
+                self._checks.add(lane, times, axes["c"][1:], own.get("c"), values["c"])
             found = [
                 expected(self._line(name), rank, value=values[name][chosen], line=True)
                 for rank, name in enumerate(self.lines)
@@ -154,31 +154,9 @@ class ForwardPass(Pass):
         found.append(expected(h, 0, value=step[chosen], limit=limit, beyond=beyond, fresh=part.fresh))
         return found, after
 
-    def _count_cells(
-        self,
-        lane: Lane,
-        times: slice,
-        columns: tuple[NDArray[np.intp], NDArray[np.intp]],
-        cells: FloatArray | None,
-        expected: BoundedArray,
-    ) -> None:
-        """Count the trace's cell states (B, S, U) of a block, if it has any, and after its last step the final ones."""
-        trace, (samples, units) = self.trace, columns
-        if cells is not None:
-            self._cells.add(cells, expected, trace.stored_as)
-        if trace.state_c is None:
-            return
-        backward = self.inputs.network.backward(lane[1])
-        last = 0 if backward else len(expected.value) - 1
-        stops = np.array(trace.places.every_length)[samples]
-        final = np.flatnonzero(np.full(len(samples), times.start == 0) if backward else stops == times.stop)
-        if len(final):
-            states = trace.state_c[lane[0] * trace.shape[1] + lane[1]][np.ix_(samples[final], units)]
-            self._finals.add(states, expected[last, final], trace.stored_as)
-
     def checks(self) -> tuple[Check, ...]:
         """Compare the cell states of an LSTM with those that follow from its hidden values."""
-        return tuple(tallied_checks(self.trace, self._cells, self._finals))
+        return tuple(self._checks.found)
 
 
 def limits(
