@@ -3,11 +3,13 @@
 import mmap
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from io import BytesIO, RawIOBase
 from math import prod
 from pathlib import Path
 from tempfile import TemporaryFile
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -35,6 +37,27 @@ def read_only(array: NDArray[Any], dtype: str) -> FloatArray:
         result = result.view()
     result.flags.writeable = False
     return result
+
+
+class ReadOnlyArrays:
+    """A frozen dataclass whose arrays are read-only, also after a pipe, through which goes where `stored` ones lie, not
+    what they hold: arrays of a long run would fill it, and then the memory of any user who shows the result."""
+
+    stored: Mapping[str, Path] = MappingProxyType({})
+
+    def __post_init__(self) -> None:
+        for value in vars(self).values():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in self.stored}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Open the arrays that lie in files; OSError or ValueError if a file is gone."""
+        self.__dict__.update(state)
+        self.__dict__.update({name: open_mapped(path) for name, path in self.stored.items()})
+        self.__post_init__()
 
 
 def create_mapped(path: Path, dtype: str | np.dtype[Any], shape: tuple[int, ...]) -> Any:

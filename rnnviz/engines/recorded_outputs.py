@@ -119,18 +119,12 @@ def _expected(inputs: Inputs) -> dict[str, tuple[str, tuple[int, ...]]]:
         else:
             expected[kind] = f"(L·D, N, {units})", network.state_shape(samples, symbol)
     lines = (name for name in network.graph.values if name not in network.kind.state_symbols)
-    expected |= dict.fromkeys(lines, ("(L, D, T, N, H)", _line_shape(inputs)))
+    expected |= dict.fromkeys(lines, ("(L, D, T, N, H)", (*inputs.hidden_shape[:4], network.hidden_size)))
     if inputs.loss is not None:
         for name, shape in gradient_shapes(network, steps, samples, gradient_names(network)).items():
             axes = "(L, D, T, N, U)" if len(shape) == 5 else "(T, N, I)" if name == OF_INPUT else "(L·D, N, U)"
             expected[name] = "the shape of the parameter" if name.startswith(OF_PARAMETERS) else axes, shape
     return expected
-
-
-def _line_shape(inputs: Inputs) -> tuple[int, ...]:
-    """(L, D, T, N, H) of a gate."""
-    network = inputs.network
-    return network.num_layers, network.directions, inputs.timesteps, inputs.batch_size, network.hidden_size
 
 
 def _check_lengths(archive: NpzFile, name: str, inputs: Inputs) -> None:
@@ -240,7 +234,8 @@ class RecordedEngine:
             done += targets[kind].size
         if trace.folder is not None:
             for symbol, name in recording.lines_of(network).items():
-                line = add_array(trace.folder, f"{LINE}{symbol}", str(trace.hidden.dtype), _line_shape(inputs))
+                shape = *trace.shape[:4], network.hidden_size
+                line = add_array(trace.folder, f"{LINE}{symbol}", str(trace.hidden.dtype), shape)
                 deque(_copied(recording.archive, name, line), 0)
         found = precision(recording, network)
         return EngineReport(

@@ -338,7 +338,7 @@ def load_engine(name: str) -> Engine:
     if entry.unavailable is not None:
         raise EngineError(entry.unavailable)
     try:
-        engine: Engine = _class(entry)(*(() if name in ENGINES else (name,)))
+        engine: Engine = getattr(_module(entry), entry.load.partition(":")[2])(*(() if name in ENGINES else (name,)))
         return engine
     except (ImportError, OSError, AttributeError) as error:
         if isinstance(error, AttributeError) and _is_ours(error):
@@ -357,11 +357,6 @@ def load_file_engine(name: str, path: Path) -> Engine:
 
 def _module(entry: EngineEntry) -> ModuleType:
     return import_module(f"rnnviz.engines.{entry.load.partition(':')[0]}")
-
-
-def _class(entry: EngineEntry) -> Callable[..., Engine]:
-    found: Callable[..., Engine] = getattr(_module(entry), entry.load.partition(":")[2])
-    return found
 
 
 def _is_ours(error: AttributeError) -> bool:

@@ -6,7 +6,6 @@ times as much, is far below the engine's precision, the recurrence begins there 
 slowly, or depending on c itself, it is followed from the nearest place at which c is known, and what is found is kept.
 """
 
-from bisect import bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -223,17 +222,15 @@ class _Checkpoints:
 
     budget: int
     _lanes: OrderedDict[SampleUnitBlock, dict[int, BoundedArray]] = field(default_factory=OrderedDict)
-    _steps: dict[SampleUnitBlock, list[int]] = field(default_factory=dict)
     used: int = 0
 
     def nearest(self, columns: SampleUnitBlock, step: int) -> tuple[int, BoundedArray | None]:
         """The last step up to `step` before which c is known, and c; (0, None) if there is none."""
-        steps = self._steps.get(columns, [])
-        place = bisect_right(steps, step)
-        if place == 0:
-            return 0, None
-        self._lanes.move_to_end(columns)
-        return steps[place - 1], self._lanes[columns][steps[place - 1]]
+        lane = self._lanes.get(columns, {})
+        known = max((other for other in lane if other <= step), default=0)
+        if known:
+            self._lanes.move_to_end(columns)
+        return known, lane.get(known)
 
     def put(self, columns: SampleUnitBlock, step: int, c: BoundedArray) -> None:
         lane = self._lanes.setdefault(columns, {})
@@ -241,7 +238,6 @@ class _Checkpoints:
         if step in lane:
             return
         lane[step] = c
-        insort(self._steps.setdefault(columns, []), step)
         self.used += _size(c)
         while self.used > self.budget and (len(self._lanes) > 1 or len(lane) > 1):
             self._thin()
@@ -249,15 +245,12 @@ class _Checkpoints:
     def _thin(self) -> None:
         """Drop the columns that were not used for longest, or of the only ones every other checkpoint but the last."""
         if len(self._lanes) > 1:
-            columns, lane = self._lanes.popitem(last=False)
-            del self._steps[columns]
+            _, lane = self._lanes.popitem(last=False)
             self.used -= sum(_size(c) for c in lane.values())
             return
-        ((columns, lane),) = self._lanes.items()
-        steps = self._steps[columns]
-        for step in steps[-2::-2]:
+        (lane,) = self._lanes.values()
+        for step in sorted(lane)[-2::-2]:
             self.used -= _size(lane.pop(step))
-        self._steps[columns] = steps[::-1][::2][::-1]
 
 
 def _by_sample(read: Callable[[slice], BoundedArray], samples: slice, axis: int) -> BoundedArray:

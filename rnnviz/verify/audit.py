@@ -21,14 +21,14 @@ from numpy.typing import NDArray
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray
 from rnnviz.core.gradients import GRADIENT
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.mmap_arrays import FloatArray, ReadOnlyArrays
 from rnnviz.core.places import Place, entry_place
 from rnnviz.core.trace import LINE, Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.frozen import dataclass
 from rnnviz.verify.audited import Block, Expected, Pass, walk
 from rnnviz.verify.backward_pass import BackwardPass
-from rnnviz.verify.compare import Comparison, ReadOnlyArrays, over_time
+from rnnviz.verify.compare import Comparison, over_time
 from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.forward_pass import ForwardPass
 from rnnviz.verify.metrics import error_ratio

@@ -5,7 +5,6 @@ from dataclasses import field, fields
 from functools import cached_property
 from math import prod
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from rnnviz.cells.float_types import BFLOAT16
 from rnnviz.core.config import DEFAULT_TOLERANCES, Config
 from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_OUTPUT
-from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped
+from rnnviz.core.mmap_arrays import FloatArray, ReadOnlyArrays, create_mapped
 from rnnviz.core.places import Place
 from rnnviz.core.trace import DERIVED, Trace
 from rnnviz.core.trace_index import Location, Places
@@ -38,27 +37,6 @@ class Displayed:
 
 
 _MANY = 1 << 16
-
-
-class ReadOnlyArrays:
-    """A frozen dataclass whose arrays are read-only, also after a pipe, through which goes where `stored` ones lie, not
-    what they hold: arrays of a long run would fill it, and then the memory of any user who shows the result."""
-
-    stored: Mapping[str, Path] = MappingProxyType({})
-
-    def __post_init__(self) -> None:
-        for value in vars(self).values():
-            if isinstance(value, np.ndarray):
-                value.flags.writeable = False
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in self.stored}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Open the arrays that lie in files; OSError or ValueError if a file is gone."""
-        self.__dict__.update(state)
-        self.__dict__.update({name: open_mapped(path) for name, path in self.stored.items()})
-        self.__post_init__()
 
 
 def over_time(

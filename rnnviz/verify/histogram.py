@@ -2,11 +2,10 @@
 error ratio, is an edge, and a number that just passes is below it. Zero and infinity have their own bins. The powers
 are read from the numbers' bits, which costs less than a logarithm."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.core.mmap_arrays import ReadOnlyArrays
 from rnnviz.core.trace_index import Location, Places
 from rnnviz.frozen import dataclass
 from rnnviz.verify.metrics import ComparedBlock, UlpArray
@@ -17,7 +16,7 @@ _KEYS = 2048
 
 
 @dataclass(frozen=True)
-class Histogram:
+class Histogram(ReadOnlyArrays):
     """Counts of zero, of each octave from `lowest` to `highest`, and of what is infinite, in this order. `counts` (B,)
     with B = highest - lowest + 3; octave k is (2^k, 2^(k+1)], and the first and the last octave hold what lies beyond
     them, too. `first` has the location of the first number of each bin in the order of computation."""
@@ -26,15 +25,6 @@ class Histogram:
     highest: int
     counts: NDArray[np.int64]
     first: tuple[Location | None, ...]
-
-    def __post_init__(self) -> None:
-        """Let no one write to the counts."""
-        self.counts.flags.writeable = False
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Protect the counts again after a pipe."""
-        self.__dict__.update(state)
-        self.__post_init__()
 
     @property
     def total(self) -> int:

@@ -262,7 +262,7 @@ def test_an_engine_whose_import_fails_is_a_sentence(monkeypatch, error):
     def load(entry):
         raise error("libgfortran.so.4 is missing")
 
-    monkeypatch.setattr("rnnviz.engines.registry._class", load)
+    monkeypatch.setattr("rnnviz.engines.registry.import_module", load)
     with pytest.raises(EngineError, match=r"The engine manual could not be loaded: libgfortran\.so\.4 is missing\."):
         load_engine("manual")
 
@@ -270,7 +270,7 @@ def test_an_engine_whose_import_fails_is_a_sentence(monkeypatch, error):
 def test_an_error_of_the_program_is_not_taken_for_a_failed_import(monkeypatch):
     names: dict[str, Any] = {"__name__": "rnnviz.engines.manual"}
     exec("def load(entry):\n    entry.no_such_attribute", names)
-    monkeypatch.setattr("rnnviz.engines.registry._class", names["load"])
+    monkeypatch.setattr("rnnviz.engines.registry.import_module", names["load"])
     with pytest.raises(AttributeError, match="no_such_attribute"):
         load_engine("manual")
 
