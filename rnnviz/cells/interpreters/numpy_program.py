@@ -14,11 +14,10 @@ import numpy as np
 from rnnviz.cells.activations import Activation, FloatArray
 from rnnviz.cells.base import CellSpec
 from rnnviz.cells.interpreters.arrays import gate_rows
-from rnnviz.cells.interpreters.generator import FUNCTIONS, Loop, in_place, loop
+from rnnviz.cells.interpreters.generator import FUNCTIONS, in_place, loop
 from rnnviz.cells.interpreters.graph import trace
 from rnnviz.cells.interpreters.layout import Layout, Order, aligned
 from rnnviz.cells.interpreters.schedule import Call, Schedule, Storage, schedule
-from rnnviz.frozen import dataclass
 
 _SERIES = "next", "out"
 """The kinds of places that have a row of each time step: new states and wanted values."""
@@ -26,9 +25,8 @@ _SERIES = "next", "out"
 _NUMBERS = {0.0: "zero", 0.5: "half", 1.0: "one"}
 
 
-@dataclass(frozen=True, eq=False)
 class Source:
-    """The source of a program: its `loop`, of the states, then the input parts and the series, time first.
+    """A schedule as the source of a loop, of the states, then the input parts and the series, time first.
 
     `lines` are its calls, each with the lines of the cell's file that ask for it. `places` has what each name is;
     arrays of kind "u" are the input parts, "next" and "out" the `series`, in the order of the loop's arguments.
@@ -36,49 +34,23 @@ class Source:
     parameter, `activations` those that are called.
     """
 
-    lines: tuple[tuple[str, tuple[int, ...]], ...]
-    loop: Loop
-    places: Mapping[str, Storage]
-    weights: Mapping[str, tuple[str, str]]
-    activations: Mapping[str, Activation]
-    slots: Mapping[str, int | slice]
-    series: tuple[str, ...]
-
-
-@lru_cache(maxsize=256)
-def program_source(
-    cell: CellSpec, wanted: tuple[str, ...] = (), *, features: bool = False, stacked: bool = False
-) -> Source:
-    """The source of a cell's program, in which the values named in `wanted` are kept besides the states.
-
-    `features` is whether values are feature-major, `stacked` whether the recurrent product is a stack.
-    """
-    return _Writer(schedule(cell, wanted), cell, features=features, stacked=stacked).source()
-
-
-class _Writer:
-    """Writes a schedule as the source of a loop."""
-
     def __init__(self, calls: Schedule, cell: CellSpec, *, features: bool, stacked: bool) -> None:
-        self._schedule, self._cell = calls, cell
-        self._features, self._stacked = features, stacked
+        """Write it; `features` is whether values are feature-major, `stacked` whether the product is a stack."""
+        self._schedule, self._features, self._stacked = calls, features, stacked
         # A user may choose the names of states and parameters, which have these here unless a function has.
         self._taken = {*FUNCTIONS, "product"}
         self._states = {symbol: self._unique(symbol) for symbol in cell.state_symbols}
         self._names = {Storage("next", symbol): self._unique(f"{name}_next") for symbol, name in self._states.items()}
         self._parameters = {name: self._unique(name) for name in cell.own_parameters}
-        self._activations: dict[str, Activation] = {}
-        self._weights: dict[str, tuple[str, str]] = {}
-
-    def source(self) -> Source:
-        lines = tuple((text, call.lines) for call in self._schedule.calls for text in self._calls(call))
-        places = {name: place for place, name in self._names.items()}
-        each = [name for kinds in (("u",), _SERIES) for name, place in places.items() if place.kind in kinds]
-        calls, states = tuple(text for text, _ in lines), tuple(self._states.values())
-        compiled = loop(calls, tuple(each), states=states, name=f"program of {self._cell.name}")
-        slots = {name: self._schedule.index(place) for name, place in places.items() if place.slots}
-        series = tuple(place.name for place in places.values() if place.kind in _SERIES)
-        return Source(lines, compiled, places, self._weights, self._activations, slots, series)
+        self.activations: dict[str, Activation] = {}
+        self.weights: dict[str, tuple[str, str]] = {}
+        self.lines = tuple((text, call.lines) for call in calls.calls for text in self._calls(call))
+        self.places = {name: place for place, name in self._names.items()}
+        each = [name for kinds in (("u",), _SERIES) for name, place in self.places.items() if place.kind in kinds]
+        texts, states = tuple(text for text, _ in self.lines), tuple(self._states.values())
+        self.loop = loop(texts, tuple(each), states=states, name=f"program of {cell.name}")
+        self.slots = {name: calls.index(place) for name, place in self.places.items() if place.slots}
+        self.series = tuple(place.name for place in self.places.values() if place.kind in _SERIES)
 
     def _calls(self, call: Call) -> list[str]:
         operands = [self._name(place) for place in call.operands]
@@ -105,15 +77,15 @@ class _Writer:
 
     def _factors(self, call: Call, x: str) -> str:
         of = call.function, call.name
-        known = (name for name, other in self._weights.items() if other == of)
+        known = (name for name, other in self.weights.items() if other == of)
         weight = next(known, None) or self._unique(f"W_{call.name or 'h2h'}")
-        self._weights[weight] = of
+        self.weights[weight] = of
         return f"{weight}, {x}" if self._features else f"{x}, {weight}"
 
     def _activation(self, activation: Activation) -> str:
-        known = (name for name, other in self._activations.items() if other == activation)
-        name = next(known, None) or self._unique(f"{activation.name}_{len(self._activations)}")
-        self._activations[name] = activation
+        known = (name for name, other in self.activations.items() if other == activation)
+        name = next(known, None) or self._unique(f"{activation.name}_{len(self.activations)}")
+        self.activations[name] = activation
         return name
 
     def _unique(self, name: str) -> str:
@@ -145,16 +117,24 @@ class _Writer:
         return name.replace("+", "_and_") + ("" if place.scale == 1.0 else "_halved")
 
 
+@lru_cache(maxsize=256)
+def program_source(
+    cell: CellSpec, wanted: tuple[str, ...] = (), *, features: bool = False, stacked: bool = False
+) -> Source:
+    """The source of a cell's program, in which the values named in `wanted` are kept besides the states."""
+    return Source(schedule(cell, wanted), cell, features=features, stacked=stacked)
+
+
 def _joined(symbols: tuple[str, ...]) -> str:
     return ("" if all(len(symbol) == 1 for symbol in symbols) else "_").join(symbols)
 
 
-def listing(cell: CellSpec, *, stacked: bool = False) -> str:
-    """The lines of a cell's step, each followed by the calls that compute it, in a program of this form."""
+def listing(cell: CellSpec) -> str:
+    """The lines of a cell's step, each followed by the calls that compute it, in its program."""
     path = trace(cell).path
     text: list[str] = []
     shown: set[int] = set()
-    for call, lines in program_source(cell, stacked=stacked).lines:
+    for call, lines in program_source(cell).lines:
         text += [linecache.getline(path, line).strip() for line in lines if line not in shown]
         shown.update(lines)
         text.append(f"    {call}")
