@@ -90,7 +90,7 @@ class Activation:
     @property
     def constants(self) -> int:
         """The number of its constants: 0, 1 (alpha) or 2 (alpha and beta)."""
-        return _CONSTANTS.get(self.name, 0)
+        return sum(constant in _RULES[self.name].code for constant in ("{alpha}", "{beta}"))
 
     @property
     def text(self) -> str:
@@ -212,10 +212,6 @@ def _gelu_slopes(x: FloatArray, y: FloatArray) -> FloatArray:
     density = np.exp(-0.5 * x * x) / math.sqrt(2.0 * math.pi)
     return np.asarray(0.5 * (1.0 + erf(x / math.sqrt(2.0))) + x * density)
 
-
-_CONSTANTS = {"affine": 2, "scaled_tanh": 2, "hard_sigmoid": 2}
-_CONSTANTS |= dict.fromkeys(("leaky_relu", "thresholded_relu", "elu", "clip"), 1)
-"""How many constants an activation has; the others have none."""
 
 _RULES: dict[str, _Rule] = {
     "sigmoid": _Rule("sigmoid({x})", "{y} * (1 - {y})", 0.0, 1.0, "absolute"),

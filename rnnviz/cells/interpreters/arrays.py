@@ -8,7 +8,7 @@ from dataclasses import field
 from functools import lru_cache
 from math import inf
 from types import CodeType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -20,27 +20,19 @@ from rnnviz.cells.interpreters.graph import ARITHMETIC, PRODUCTS, Node, evaluate
 from rnnviz.frozen import dataclass
 
 
-class Library(Protocol):
-    """The functions that an array library needs besides the operators."""
+class Library:
+    """The functions that an array library needs besides the operators; here those of NumPy."""
 
     def activate(self, activation: Activation, x: Any) -> Any:
         """activation(x) of every element."""
-
-    def product(self, x: Any, weight: Any) -> Any:
-        """x (N, K) times weight (M, K), transposed: (N, M)."""
-
-
-class NumpyLibrary:
-    """Arrays of NumPy."""
-
-    def activate(self, activation: Activation, x: Any) -> Any:
         return activation.values(np.asarray(x))
 
     def product(self, x: Any, weight: Any) -> Any:
+        """x (N, K) times weight (M, K), transposed: (N, M)."""
         return np.matmul(x, weight.T)
 
 
-NUMPY = NumpyLibrary()
+NUMPY = Library()
 
 
 @lru_cache(maxsize=256)
@@ -48,7 +40,7 @@ def _compiled(activation: Activation) -> CodeType:
     return compile(activation.code("x"), activation.text, "eval")
 
 
-class NamedFunctions:
+class NamedFunctions(Library):
     """The NumPy source of the activations, evaluated with another library's functions."""
 
     def __init__(
@@ -59,7 +51,7 @@ class NamedFunctions:
         numpy: object,
         kinked: Mapping[str, Callable[[Any, Activation], Any]] = {},
     ) -> None:
-        self.product, self._kinked = product, kinked
+        self._product, self._kinked = product, kinked
         self._functions = {"np": numpy, "sigmoid": sigmoid, "erf": erf, "inf": inf}
 
     def activate(self, activation: Activation, x: Any) -> Any:
@@ -67,6 +59,9 @@ class NamedFunctions:
             return self._kinked[activation.name](x, activation)
         # The source is the program's own, with the constants of the activation.
         return eval(_compiled(activation), {**self._functions, "x": x})  # noqa: S307
+
+    def product(self, x: Any, weight: Any) -> Any:
+        return self._product(x, weight)
 
 
 @dataclass(frozen=True, eq=False)

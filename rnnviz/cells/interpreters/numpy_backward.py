@@ -61,39 +61,31 @@ class NumpyBackward:
         self.size = len(parameters["i2h_bias"]) // cell.gate_count
         self.plan = _plan(self.graph)
         self._tiles: dict[int, FloatArray] = {}
-        self._input_weights: dict[tuple[str, tuple[str, ...]], FloatArray] = {}
-        slots = {"i2h": self.plan.u, "h2h": self.plan.v}
-        self.weights = {kind: self._rows(kind, wanted) for kind, wanted in slots.items() if wanted}
+        self._weights: dict[tuple[str, tuple[str, ...]], FloatArray] = {}
 
-    def _rows(self, kind: str, wanted: tuple[str, ...]) -> FloatArray:
-        """The rows of some gates of a weight, in their order; no copy where they are its own."""
-        given = self.cell.gate_symbols if kind == "i2h" else self.cell.recurrent_gates
-        return np.ascontiguousarray(reordered_rows(self.parameters[f"{kind}_weight"], given, wanted))
-
-    def input_weight(self, op: str, gates: tuple[str, ...]) -> FloatArray:
-        """The rows of some gates of W_i2h for "u", of W_h2h for "v", and of both side by side for "plus"."""
-        if (op, gates) not in self._input_weights:
-            kinds = {"plus": ("i2h", "h2h"), "u": ("i2h",), "v": ("h2h",)}[op]
-            rows = [self._rows(kind, gates) for kind in kinds]
-            self._input_weights[op, gates] = np.concatenate(rows, axis=1) if len(rows) > 1 else rows[0]
-        return self._input_weights[op, gates]
-
-    def input_bias(self, op: str, gates: tuple[str, ...]) -> FloatArray:
-        """The bias that goes with `input_weight`; of "plus" the sum of both."""
+    def rows(self, array: str, op: str, gates: tuple[str, ...]) -> list[FloatArray]:
+        """The rows of some gates of "weight" or "bias", i2h for "u", h2h for "v", and both for "plus"."""
         of_gates = {"i2h": self.cell.gate_symbols, "h2h": self.cell.recurrent_gates}
         kinds = {"plus": ("i2h", "h2h"), "u": ("i2h",), "v": ("h2h",)}[op]
-        biases = [reordered_rows(self.parameters[f"{kind}_bias"], of_gates[kind], gates) for kind in kinds]
-        return reduce(np.add, biases)
+        return [reordered_rows(self.parameters[f"{kind}_{array}"], of_gates[kind], gates) for kind in kinds]
+
+    def weight(self, op: str, gates: tuple[str, ...]) -> FloatArray:
+        """The rows of some gates of W_i2h for "u", of W_h2h for "v", and of both side by side for "plus"."""
+        if (op, gates) not in self._weights:
+            rows = self.rows("weight", op, gates)
+            joined = np.concatenate(rows, axis=1) if len(rows) > 1 else np.ascontiguousarray(rows[0])
+            self._weights[op, gates] = joined
+        return self._weights[op, gates]
 
     @cached_property
     def turned_weight(self) -> FloatArray:
         """The rows of W_h2h, transposed: (H, R·H)."""
-        return np.ascontiguousarray(self.weights["h2h"].T)
+        return np.ascontiguousarray(self.weight("v", self.plan.v).T)
 
     def tiles(self, columns: int) -> FloatArray:
         """The rows of W_h2h by gate and tile of columns: (R, H / columns, H, columns)."""
         if columns not in self._tiles:
-            weight = self.weights["h2h"]
+            weight = self.weight("v", self.plan.v)
             by_tile = weight.reshape(-1, self.size, weight.shape[1] // columns, columns).swapaxes(1, 2)
             self._tiles[columns] = np.ascontiguousarray(by_tile)
         return self._tiles[columns]
@@ -269,8 +261,8 @@ class _Block:
             if chosen:
                 read = self._joined if op == "plus" else self._x if op == "u" else h
                 gates = tuple((node.args[0] if op == "plus" else node).name for node in chosen)
-                product = read @ of.input_weight(op, gates).T
-                bias = of.input_bias(op, gates)
+                product = read @ of.weight(op, gates).T
+                bias = reduce(np.add, of.rows("bias", op, gates))
                 parts = [slice(k * of.size, (k + 1) * of.size) for k in range(len(chosen))]
                 # Each in C order: on other rows NumPy's tanh has other bits.
                 found |= {node: product[:, part] + bias[part] for node, part in zip(chosen, parts, strict=True)}
@@ -335,7 +327,7 @@ class _Block:
         for (op, name), node in plan.leaves.items():
             if op == "parameter" and any(node in partial for partial in self._partial):
                 parameters[name] += _flat(self._sum(node)).sum(axis=0)
-        x = d_u @ of.weights["i2h"] if plan.u else np.zeros_like(self._x)
+        x = d_u @ of.weight("u", plan.u) if plan.u else np.zeros_like(self._x)
         return LayerGradients(
             states,
             {gate: slots[:, :, k] for k, gate in enumerate(plan.u)},
@@ -376,7 +368,7 @@ class _Block:
 
     def _write_product(self, slots: FloatArray, out: FloatArray, name: str) -> None:
         """Write dv W_h2h in the order that suits the sizes: by tiles, where these keep the products small."""
-        source, weight, (samples, size) = self._source, self._of.weights["h2h"], out.shape
+        source, weight, (samples, size) = self._source, self._of.weight("v", self._plan.v), out.shape
         gates, units = slots.shape[2:]
         small = samples > 1 and samples * len(weight) * size > SMALL_PRODUCT and has_small_products()
         columns = tile_columns(samples, units, size) if small else 0
