@@ -1,6 +1,6 @@
 """Training by Gluon: its layers, autograd and Trainer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 # It prepares what the import of MXNet needs.
@@ -38,17 +38,13 @@ class GluonLearner(LibraryLearner):
         self._trainer = gluon.Trainer([*self._parameters.values()], training.optimizer, options)
 
     def backward(
-        self,
-        chunks: Sequence[FloatArray],
-        states: Sequence[FloatArray],
-        places: NDArray[np.int64],
-        targets: NDArray[np.generic],
+        self, xs: list[FloatArray], states: list[FloatArray], places: NDArray[np.int64], targets: NDArray[np.generic]
     ) -> tuple[float, FloatArray, list[FloatArray], Arrays]:
         # In float64 MXNet's gradients of lower layers are 0 unless those of the input are asked for.
-        xs, state, outs = [*map(self._library.leaf, chunks)], [*map(self._library.constant, states)], []
+        leaves, state, outs = [*map(self._library.leaf, xs)], [*map(self._library.constant, states)], []
         counted, values = (mx.nd.array(array, dtype=array.dtype) for array in (places, targets))
         with self._library.recording():
-            for x in xs:
+            for x in leaves:
                 out, state = self._block(x, state)
                 outs.append(out)
                 state = [array.detach() for array in state]

@@ -1,7 +1,7 @@
 """Learners: one training step of the manual gradients, and of a library's own training."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -131,16 +131,11 @@ class LibraryLearner(Learner):
 
     @abstractmethod
     def backward(
-        self,
-        chunks: Sequence[FloatArray],
-        states: Sequence[FloatArray],
-        places: NDArray[np.int64],
-        targets: NDArray[np.generic],
+        self, xs: list[FloatArray], states: list[FloatArray], places: NDArray[np.int64], targets: NDArray[np.generic]
     ) -> tuple[float, FloatArray, list[FloatArray], Arrays]:
-        """The loss of a batch, the counted predictions (K, O), the final states and the gradients.
+        """The loss of the chunks `xs`, the counted predictions (K, O), the final states and the gradients.
 
-        It begins with the `states` (L·D, N, H); `places` (K,) are those of the counted predictions among all T·N, and
-        `targets` are (K, O) of numbers or (K,) of classes.
+        `places` (K,) are those of the counted predictions among all T·N, `targets` (K, O) numbers or (K,) classes.
         """
 
     @abstractmethod

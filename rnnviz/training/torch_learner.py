@@ -1,6 +1,6 @@
 """Training by PyTorch: its modules, autograd and optimizers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -44,14 +44,10 @@ class TorchLearner(LibraryLearner):
             return super().step(batch)
 
     def backward(
-        self,
-        chunks: Sequence[FloatArray],
-        states: Sequence[FloatArray],
-        places: NDArray[np.int64],
-        targets: NDArray[np.generic],
+        self, xs: list[FloatArray], states: list[FloatArray], places: NDArray[np.int64], targets: NDArray[np.generic]
     ) -> tuple[float, FloatArray, list[FloatArray], Arrays]:
         state, outs = [to_library(array) for array in states], []
-        for x in chunks:
+        for x in xs:
             out, final = self._module(to_library(x), tuple(state) if len(state) > 1 else state[0])
             outs.append(out)
             state = [array.detach() for array in (final if len(state) > 1 else (final,))]

@@ -80,37 +80,21 @@ QUICK = [name for name in STEPS if name not in LONG]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", nightly_except(STEPS, *QUICK))
-def test_every_statement_of_a_step_is_true(name, run_once):
+def test_statements_are_true_a_question_has_an_answer_and_the_solution_alone_meets_the_task(name, run_once):
     step = step_of(name)
-    assert untrue(run_once(step.named_config), step.statements, step.location(Location())) == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", nightly_except([name for name, step in STEPS.items() if step.question is not None], *QUICK)
-)
-def test_a_question_has_an_answer_in_the_run(name, run_once):
-    step = step_of(name)
-    assert step.question is not None
+    question, task, here = step.question, step.task, step.location(Location())
+    assert untrue(run_once(step.named_config), step.statements, here) == []
     result = run_once(step.config)
-    if step.question.expression:
-        finding = check_statement(result, step.question.statement_of(None), step.location(Location()))
+    if question is not None and question.expression:
+        finding = check_statement(result, question.statement_of(None), here)
         assert finding.holds is True, finding.reason
-        assert not step.question.choices or int(finding.pairs[0].left.shown) in range(len(step.question.choices))
-    if step.question.engine:
+        assert not question.choices or int(finding.pairs[0].left.shown) in range(len(question.choices))
+    if question is not None and question.engine:
         assert result.overall_verdict == "disagree"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", nightly_except([name for name, step in STEPS.items() if step.task is not None], *QUICK)
-)
-def test_the_solution_of_a_task_meets_it_and_the_config_of_the_step_does_not(name, run_once):
-    step = step_of(name)
-    assert step.task is not None
-    assert check_statement(run_once(step.config), step.task.check, step.location(Location())).holds is False
-    config, where = solution(step)
-    assert untrue(run_once(config), [step.task.check], where) == []
+    if task is not None:
+        assert check_statement(result, task.check, here).holds is False
+        config, where = solution(step)
+        assert untrue(run_once(config), [task.check], where) == []
 
 
 @pytest.mark.parametrize("name", nightly_except([n for n in STEPS if not n.startswith(NEEDS_MXNET)], "05-lstm-4"))
