@@ -2,7 +2,6 @@
 
 import ast
 import re
-import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -11,6 +10,8 @@ from pathlib import Path
 
 import grimp
 import pytest
+
+from tests.programs import python
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,8 +36,8 @@ def third_party(graph: grimp.ImportGraph, part: str) -> Iterator[tuple[str, str]
 
 
 def test_imports_go_the_agreed_way():
-    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"]
-    answer = subprocess.run([*command, "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=100)
+    code = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    answer = python("-c", code, "--no-cache", cwd=ROOT)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "0 broken" in answer.stdout
 
@@ -117,7 +118,7 @@ def normal(requirement: str) -> str:
 @pytest.mark.parametrize("module", ["rnnviz", "rnnviz.cli", "rnnviz.gui"])
 def test_importing_the_face_loads_nothing_heavy(module):
     code = f"import {module}, sys; print(*sorted({HEAVY} & set(sys.modules)))"
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    answer = python("-c", code)
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.split() == []
 

@@ -3,8 +3,6 @@
 import inspect
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -17,6 +15,7 @@ from rnnviz.core.resources import resource_path
 from rnnviz.io.templates import starter
 from rnnviz.lessons.index import find_lesson
 from tests.factories import make_result
+from tests.programs import python
 from tests.shared_worker import WARM, commands_use
 
 _CLOSE_THE_WINDOW = """
@@ -56,9 +55,7 @@ def test_the_guides_examples_run_as_written_and_show_waits_for_the_window(tmp_pa
     (tmp_path / "mine.py").write_text(starter("gru"), encoding="utf-8")
     (tmp_path / "script.py").write_text(_CLOSE_THE_WINDOW + examples(), encoding="utf-8")
     environment = os.environ | {"XDG_CONFIG_HOME": str(tmp_path), "QT_QPA_PLATFORM": "offscreen"}
-    answer = subprocess.run(
-        [sys.executable, "script.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=110
-    )
+    answer = python("script.py", cwd=tmp_path, env=environment)
     assert answer.returncode == 0, answer.stderr
     told = answer.stdout
     assert re.search(r"^✔ manual and \w+ agree", told, re.MULTILINE)
@@ -161,8 +158,7 @@ def test_mypy_accepts_the_examples_and_finds_errors_of_users(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(examples() + _TYPED, encoding="utf-8")
     lines = script.read_text(encoding="utf-8").splitlines()
-    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), str(script)]
-    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=280)
+    answer = python("-m", "mypy", "--strict", "--cache-dir", tmp_path / "cache", script, cwd=tmp_path, seconds=280)
     told = [line for line in answer.stdout.splitlines() if ": error:" in line]
     assert len(told) == 2, answer.stdout
     assert re.search(rf":{lines.index('rnnviz.no_such_name') + 1}: .*no_such_name", told[0])

@@ -1,8 +1,6 @@
 """Engines by name, what they compute, and the libraries that they need."""
 
 import math
-import subprocess
-import sys
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -43,6 +41,7 @@ from tests.needs import need_engine, needs
 from tests.oracles.cell_loops import cell_values
 from tests.oracles.computed import assert_agrees, assert_near, computed
 from tests.oracles.recurrence import recurrence
+from tests.programs import python
 from tests.strategies import configs, every_cell_configs
 from tests.verify.audit_helpers import inputs_of
 
@@ -280,8 +279,7 @@ def test_listing_the_engines_imports_none_of_them():
         "import sys; from rnnviz.engines.registry import ENGINES; [entry.unavailable for entry in ENGINES.values()];"
         "print('mxnet' in sys.modules, 'rnnviz.engines.manual' in sys.modules)"
     )
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert answer.stdout.split() == ["False", "False"]
+    assert python("-c", code).stdout.split() == ["False", "False"]
 
 
 @pytest.mark.parametrize("name", ["a\nb.py", "\x1b[2J.py", "\udcff.py", "trace:\udcff.npz"])

@@ -9,6 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.programs import ended, python
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
@@ -34,9 +36,7 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def answer(folder: Path, code: str, expected: int = 0) -> list[str]:
-    done = subprocess.run(
-        script(folder, code), env=environment(folder), capture_output=True, text=True, timeout=60, check=False
-    )
+    done = ended(*script(folder, code), env=environment(folder))
     assert done.returncode == expected, done.stderr
     assert done.stderr == "" or expected
     assert list((folder / "tmp").iterdir()) == []
@@ -61,14 +61,12 @@ def test_a_script_without_a_guard_can_run_at_its_top_level_and_is_run_once(tmp_p
 def test_code_from_the_command_line_and_from_standard_input_can_run(tmp_path):
     code = PRELUDE + "print(run(config(), load_inputs).verdict)"
     env = environment(tmp_path)
-    by_argument = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
-    by_input = subprocess.run([sys.executable], env=env, input=code, capture_output=True, text=True, timeout=60)
+    by_argument, by_input = python("-c", code, env=env), python(env=env, input=code)
     assert by_argument.stdout.split() == by_input.stdout.split() == ["disagree"], by_input.stderr
 
 
 def test_a_command_that_fails_before_its_run_leaves_nothing(tmp_path):
-    command = [sys.executable, "-m", "rnnviz", "run", str(tmp_path / "missing.toml")]
-    done = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, timeout=60)
+    done = python("-m", "rnnviz", "run", tmp_path / "missing.toml", env=environment(tmp_path))
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert list((tmp_path / "tmp").iterdir()) == []

@@ -3,7 +3,6 @@
 import gc
 import multiprocessing
 import os
-import subprocess
 import sys
 import weakref
 from functools import partial
@@ -15,6 +14,7 @@ from rnnviz.execution.supervisor import Supervisor, run
 from rnnviz.io.inputs import load_inputs
 from tests.execution.event_helpers import config, events_of, failed, finished
 from tests.leaks import children
+from tests.programs import python
 
 LIMITED = """
 import resource, sys
@@ -42,10 +42,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of a pro
 @pytest.mark.slow
 @pytest.mark.parametrize(("left", "said"), [(4 << 20, "none"), (40 << 20, "none"), (200 << 20, "300.0")])
 def test_memory_for_products_is_reserved_once_or_reported_missing(left, said):
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(left)], capture_output=True, text=True, timeout=60, check=True
-    )
-    assert done.stdout.strip() == said
+    assert python("-c", LIMITED, str(left)).stdout.strip() == said
 
 
 def _fail() -> None:
@@ -74,8 +71,7 @@ def test_a_process_that_cannot_start_ends_with_a_traceback_and_exit_code_1(tmp_p
 
 def test_the_first_imports_of_a_process_are_light():
     code = "import sys, rnnviz.execution.worker; print('numpy' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    assert done.stdout.strip() == "False"
+    assert python("-c", code).stdout.strip() == "False"
 
 
 @pytest.mark.slow
@@ -135,7 +131,7 @@ def test_a_worker_whose_parent_is_gone_before_it_is_set_up_removes_the_folder(tm
         "ours.close()\n"
         "worker.main(theirs, (), pathlib.Path(sys.argv[1]))"
     )
-    subprocess.run([sys.executable, "-c", code, str(tmp_path / "runs")], check=True, timeout=60)
+    assert python("-c", code, tmp_path / "runs").returncode == 0
     assert not (tmp_path / "runs").exists()
 
 

@@ -4,8 +4,6 @@ import gzip
 import os
 import re
 import shutil
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from datetime import date
@@ -22,6 +20,7 @@ from rnnviz import __version__
 from rnnviz.cli import command_parsers, terminal, window_parser
 from rnnviz.core.model_formats import ENDINGS
 from tests.needs import need
+from tests.programs import ended, python
 
 ROOT = Path(__file__).parents[2]
 DAY = date(2026, 2, 3)
@@ -34,9 +33,7 @@ def prefix(tmp_path_factory):
     folder = tmp_path_factory.mktemp("usr")
     environment = os.environ | {"RNNVIZ_HOME_URL": HOME, "SOURCE_DATE_EPOCH": "1770076800"}
     script = ROOT / "packaging" / "linux" / "desktop_files.py"
-    answer = subprocess.run(
-        [sys.executable, script, folder], env=environment, capture_output=True, text=True, timeout=60
-    )
+    answer = python(script, folder, env=environment)
     assert answer.returncode == 0, answer.stderr
     assert sorted(answer.stdout.split()) == sorted(str(path) for path in folder.rglob("*") if path.is_file())
     return folder
@@ -45,7 +42,7 @@ def prefix(tmp_path_factory):
 def output_of(tool: str, *words: str | Path, environment: Mapping[str, str] | None = None) -> str:
     """The output of a tool, which must succeed; skipped where it is not installed."""
     need(tool)
-    answer = subprocess.run([tool, *map(str, words)], env=environment, capture_output=True, text=True, timeout=60)
+    answer = ended(tool, *words, env=environment)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     return answer.stdout + answer.stderr
 

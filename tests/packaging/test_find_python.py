@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.programs import ended
+
 ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the script is for make, on systems with a shell")
@@ -21,13 +23,7 @@ def fallback_engine(folder: Path, name: str, exit_code: int) -> Path:
 
 
 def find(*folders: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["/bin/sh", ROOT / "packaging" / "find-python"],
-        env={"PATH": ":".join(map(str, folders))},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    return ended("/bin/sh", ROOT / "packaging" / "find-python", env={"PATH": ":".join(map(str, folders))})
 
 
 @pytest.mark.parametrize(

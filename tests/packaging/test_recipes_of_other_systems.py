@@ -2,7 +2,6 @@
 
 import plistlib
 import re
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -18,6 +17,7 @@ from rnnviz import __version__
 from rnnviz.captures import rnn_capture
 from rnnviz.core.model_formats import ENDINGS
 from tests.needs import need, needs
+from tests.programs import ended
 
 ROOT = Path(__file__).parents[2]
 PACKAGING = ROOT / "packaging"
@@ -106,7 +106,7 @@ def test_on_macos_the_spec_builds_an_application_that_opens_the_programs_files(e
 @needs("shellcheck")
 def test_the_shell_scripts_are_clean():
     scripts = [PACKAGING / "macos" / "build.sh", PACKAGING / "find-python"]
-    answer = subprocess.run(["shellcheck", *scripts], capture_output=True, text=True, timeout=60)
+    answer = ended("shellcheck", *scripts)
     assert answer.returncode == 0, answer.stdout
 
 
@@ -114,7 +114,7 @@ def test_the_shell_scripts_are_clean():
 @pytest.mark.parametrize("command", [["/bin/sh", "macos/build.sh"], [sys.executable, "windows/build.py"]])
 def test_on_another_system_a_script_is_refused_and_changes_nothing(command):
     program, script = command
-    answer = subprocess.run([program, PACKAGING / script], capture_output=True, text=True, timeout=60)
+    answer = ended(program, PACKAGING / script)
     assert answer.returncode == 1
     assert re.fullmatch(rf"packaging/{script} makes an? \w+ for \w+, on \w+: this is Linux\.\n", answer.stderr)
 

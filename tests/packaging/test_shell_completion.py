@@ -1,7 +1,6 @@
 """Completion of bash, sourced in a real bash."""
 
 import shutil
-import subprocess
 
 import pytest
 from manual_page import options
@@ -11,6 +10,7 @@ from rnnviz.cli import command_parsers, window_parser
 from rnnviz.engines.registry import ENGINES
 from rnnviz.lessons.index import lessons
 from tests.needs import needs
+from tests.programs import ended
 
 BASH = shutil.which("bash")
 
@@ -35,14 +35,7 @@ def complete(tmp_path):
     (tmp_path / "folder").mkdir()
 
     def complete(*lines):
-        answer = subprocess.run(
-            [str(BASH), "--norc", "-c", _ASK],
-            cwd=tmp_path,
-            input="".join(f"{line}\n" for line in lines),
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        answer = ended(str(BASH), "--norc", "-c", _ASK, cwd=tmp_path, input="".join(f"{line}\n" for line in lines))
         assert answer.stderr == ""
         told = [set(filter(None, line.split("\t"))) for line in answer.stdout.splitlines()]
         assert len(told) == len(lines)
@@ -104,7 +97,5 @@ def test_engines_are_offered_one_after_the_other_and_none_twice(complete):
 @pytest.mark.slow
 @needs("shellcheck")
 def test_the_script_is_clean():
-    answer = subprocess.run(
-        ["shellcheck", "--shell=bash", "-"], input=completion(), capture_output=True, text=True, timeout=60
-    )
+    answer = ended("shellcheck", "--shell=bash", "-", input=completion())
     assert answer.returncode == 0, answer.stdout

@@ -12,6 +12,7 @@ from rnnviz.engines.registry import ENGINES
 from rnnviz.io.config_toml import save_config
 from rnnviz.lessons.index import find_lesson
 from tests.gui.test_programs import USE
+from tests.programs import python
 from tests.security.no_internet import supported
 
 ROOT = Path(__file__).parents[2]
@@ -22,15 +23,7 @@ pytestmark = pytest.mark.skipif(not supported(), reason="this system has no filt
 
 def without_internet(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "QT_QPA_PLATFORM": "offscreen"}
-    return subprocess.run(
-        [sys.executable, "-m", "tests.security.no_internet", sys.executable, *command],
-        cwd=folder,
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
+    return python("-m", "tests.security.no_internet", sys.executable, *command, cwd=folder, env=environ)
 
 
 def test_a_socket_of_the_internet_would_be_the_end_of_it(tmp_path):
@@ -48,9 +41,7 @@ def test_onnx_runtime_writes_nothing_that_identifies_the_user(tmp_path):
     # Where it takes itself to be under test it is quiet by itself.
     environ = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
     environ |= {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "tmp"), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, "-c", "import rnnviz.engines.onnx"], env=environ, capture_output=True, text=True, check=False
-    )
+    done = python("-c", "import rnnviz.engines.onnx", env=environ)
     assert done.returncode == 0, done.stderr
     assert [path for folder in ("home", "tmp") for path in (tmp_path / folder).rglob("*")] == []
 

@@ -2,8 +2,6 @@
 
 import os
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ import pytest
 from rnnviz.execution.folders import RunDirs, make_state_folder
 from rnnviz.gui.recovery.recovery_dir import RecoveryDir
 from rnnviz.io.outputs import atomic_write
+from tests.programs import python
 
 OUTPUTS = ("csv", "npz", "json", "report", "page", "notebook")
 
@@ -72,15 +71,8 @@ def test_a_run_writes_the_named_files_and_leaves_nothing_else(tmp_path):
     before = contents(tmp_path)
     outputs = [word for kind in OUTPUTS for word in (f"--{kind}", f"../out/out.{kind}")]
     environ = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "rnnviz", "run", "a.toml", "--quiet", *outputs],
-        cwd=tmp_path / "config",
-        env={**environ, "HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "tmp")},
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
+    environ |= {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "tmp")}
+    done = python("-m", "rnnviz", "run", "a.toml", "--quiet", *outputs, cwd=tmp_path / "config", env=environ)
     assert done.returncode == 1, done.stderr
     after = contents(tmp_path)
     assert {path: after[path] for path in before} == before

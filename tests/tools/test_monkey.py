@@ -1,12 +1,10 @@
 """A short walk and its checks; one of 20,000 actions is run manually."""
 
-import subprocess
-import sys
-
 import pytest
 
 from rnnviz.core.config import Config
 from rnnviz.io.templates import write_starter
+from tests.programs import python
 from tests.shared_worker import run_shared
 from tools.monkey.heartbeat import Frame
 from tools.monkey.verdicts import Verdicts
@@ -19,8 +17,7 @@ _FROZEN = "5"
 
 @pytest.mark.nightly
 def test_a_short_walk_over_every_control_breaks_nothing_and_the_command_line_finds_the_same():
-    command = [sys.executable, "-m", "tools.monkey", "200", "--checks", "3", "--frozen", _FROZEN, "--aloud"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = python("-m", "tools.monkey", "200", "--checks", "3", "--frozen", _FROZEN, "--aloud", seconds=3600)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -1,13 +1,12 @@
 """Ten minutes of use, 2,000 runs in one window, twelve hours of playing, by the profile `deep`; else some of each."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from hypothesis import settings
 
+from tests.programs import python
 from tools.soak.growth_in_time import slope
 
 AMOUNTS = {"use": (10.0, 0.3), "runs": (2_000, 3), "playing": (12.0, 0.005)}
@@ -22,8 +21,7 @@ MINUTES = np.linspace(0.0, 10.0, 150)
 def test_a_window_that_is_used_for_long_grows_in_nothing(part, tmp_path, report_table):
     much, little = AMOUNTS[part]
     amount = much if settings().max_examples >= 2_000 else little
-    command = [sys.executable, "-m", "tools.soak", part, str(amount), "--json", tmp_path / "figures.json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = python("-m", "tools.soak", part, str(amount), "--json", tmp_path / "figures.json", seconds=3600)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
     for row in rows if part != "use" else ():
