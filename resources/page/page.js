@@ -5,7 +5,9 @@
 
 const run = JSON.parse(document.getElementById("data").textContent, (_, own) => (own?.data ? unpack(own) : own));
 const { cell, engines } = run;
-const lanes = lanesFromTop();
+/** From the top of the picture down; the input is the last. */
+const lanes = [...Array(run.layers * run.directions).keys()].reverse().map(laneAt);
+lanes.push({ layer: null, direction: 0 });
 
 /** The numbers of an array, which are little-endian, as all processors of today are that have browsers. */
 function unpack({ type, shape, data }) {
@@ -99,13 +101,6 @@ const trueMinusIn = (sentence) => sentence.replace(/(?<![\w-])-(?=\d)|(?<=\de)-(
 
 // ------------------------------------------------------------------------------------------------------------- data
 
-/** The lanes from the top of the picture down; the input is the last. */
-function lanesFromTop() {
-  const count = run.layers * run.directions;
-  const found = Array.from({ length: count }, (_, lane) => laneAt(count - 1 - lane));
-  return [...found, { layer: null, direction: 0 }];
-}
-
 function laneAt(lane) {
   return { layer: Math.floor(lane / run.directions), direction: lane % run.directions };
 }
@@ -145,10 +140,8 @@ const tolerances = (quantity) => engines[candidate()].tolerances[quantity];
 /** The engine that is compared with the reference: the one that is shown, or the first candidate. */
 const candidate = () => state.engine || Math.min(1, engines.length - 1);
 
-/** The arrays of a quantity of the reference and the candidate. */
 const comparedArrays = (name) => [0, candidate()].map((engine) => engines[engine].arrays[name]);
 
-/** The reference and the candidate, or the only engine. */
 const comparedEngines = () => [...new Set([0, candidate()])];
 
 function signedDifference(reference, other) {
@@ -178,7 +171,7 @@ const isCompared = (quantity) => OF_COMPARISON.includes(quantity);
 /** The function that compares two hidden values: their difference, or its ratio to the tolerance. */
 const comparing = (quantity) => quantity === "difference" ? signedDifference : errorRatio;
 
-/** A function that reads a quantity at a place of a lane and a unit; undefined where an engine has none. */
+/** A reader of a quantity at a place of a lane and a unit: undefined where an engine has none. */
 function valueReader(quantity, engine) {
   if (!isCompared(quantity)) {
     const array = engines[engine].arrays[quantity];
@@ -246,8 +239,6 @@ function gradientPart(text, factors) {
   const total = sumOf(terms.map((term) => term.product));
   return { text, name: terms.length > 1 ? text : "", terms, factor: 1, total };
 }
-
-/** A part that is a gradient as it is. */
 const given = (text, gradient) => gradientPart(text, [[text, 1, gradient]]);
 
 /** The operations that read each value, the last first, each with the place of the operand. */
@@ -285,7 +276,6 @@ class Step {
     return array && array.values[index(array, at, unit)];
   }
 
-  /** The number of a value of the step. */
   value(number) {
     return this.known[number] ??= this.computed(number);
   }
@@ -320,7 +310,6 @@ class Step {
     return vector(run.directions * run.units, (k) => this.given("h", k % run.units, { ...this.at, ...this.below(k) }));
   }
 
-  /** The lane below that column k of the layer input comes from. */
   below(k) {
     return { layer: this.at.layer - 1, direction: Math.floor(k / run.units) };
   }
@@ -377,34 +366,36 @@ class Step {
     return this.earlier === null ? `${symbol}0[u=${unit}]` : this.named(symbol, unit, this.earlier);
   }
 
+  /** Number k of the layer input x, or of the previous state. */
+  readName(of, k) {
+    if (of !== "x") return this.previousName("h", k);
+    return this.at.layer ? this.named("h", k % run.units) : `x[t=${this.at.time}, i=${run.featureNames[k]}]`;
+  }
+
   /** The value that a column of a matrix multiplies; of the layer below with its direction, if there are two. */
   columnName(node, k) {
     const { of, reads, matrix } = cell.nodes[node].sum;
-    if (of === "x") {
-      if (this.at.layer === 0) return `x[t=${this.at.time}, i=${run.featureNames[k]}]`;
-      const name = this.named("h", k % run.units);
-      return run.directions === 1 ? name : `${name} ${this.below(k).direction ? "←" : "→"}`;
+    const marked = of === "x" && this.at.layer > 0 && run.directions > 1;
+    if (cell.nodes[node].op !== "matrix") {
+      return this.readName(of, k) + (marked ? ` ${this.below(k).direction ? "←" : "→"}` : "");
     }
-    if (cell.nodes[node].op !== "matrix") return this.previousName("h", k);
     return reads ? this.named(reads, k) : `${matrix}[u=${this.at.unit}, ${k}]`;
   }
 
-  /** The engine's own value of a line beside the computed one, with the rounding bound; undefined without one. */
+  /** The engine's own value of a line beside the computed one; undefined without one. A gradient has no bound. */
   outcome(name, computed) {
-    const bound = this.given(`bound.${name}`);
-    if (bound === undefined) return undefined;
-    const stored = this.given(`line.${name}`) ?? this.given(name);
+    const [bound, stored] = [this.given(`bound.${name}`), this.given(`line.${name}`) ?? this.given(name)];
+    if (stored === undefined || (bound === undefined && !isGradient(name))) return undefined;
     const difference = signedDifference(computed, stored);
     // Rounding explains it, or it has no bound.
     const right = difference === 0 || !Number.isFinite(bound) || Math.abs(difference) / bound <= run.allowed;
-    return { name, computed, stored, difference, allowed: run.allowed * bound, right };
+    return { name, computed, stored, difference, allowed: bound && run.allowed * bound, right };
   }
 
   outcomes() {
     return this.lines().map((line) => line.outcome).filter(Boolean);
   }
 
-  /** A number that is compared with another engine's. */
   compared({ of, line: name }) {
     if (of === "previous") return this.previous(name);
     const { value, total, outcome } = this.lines().find((line) => line.name === name);
@@ -516,7 +507,7 @@ class Step {
       if (symbol === cell.states[0]) {
         const output = this.gradientLine("grad.out", this.output());
         found.push(output);
-        parts.push(given("grad.out", output.stored ?? output.value));
+        parts.push(given("grad.out", output.outcome?.stored ?? output.value));
       }
       if (symbol) parts.push(...this.outer(symbol));
       parts.push(...copies.map((copy) => given(`grad.${copy}`, this.own(copy))), ...this.inner(paths, false));
@@ -530,7 +521,7 @@ class Step {
     const pieces = parts.flatMap(({ text, total }, k) => [{ text: k ? " + " : " = " }, { text, value: total }]);
     const tokens = [{ text: name, value }, ...(pieces.length ? pieces : [{ text: " = 0" }])];
     const titles = ["factor", "× gradient"];
-    return { name, tokens, parts, value, total: value, sum: name, scale: "", titles, stored: this.given(name) };
+    return { name, tokens, parts, value, total: value, sum: name, scale: "", titles, outcome: this.outcome(name, value) };
   }
 }
 
@@ -583,11 +574,8 @@ function firstDivergence(one, other, limits) {
 
 /** A number that a step reads, with its lane. */
 function readInWords(step, of, k) {
-  const isInput = of === "x";
-  if (isInput && step.at.layer === 0) return `x[t=${step.at.time}, i=${run.featureNames[k]}]`;
-  const name = isInput ? step.named("h", k % run.units) : step.previousName("h", k);
-  const { layer, direction } = isInput ? step.below(k) : step.at;
-  return `${name} of layer ${layer}, ${wayOf(direction)}`;
+  const { layer, direction } = of === "x" ? step.below(k) : step.at;
+  return step.readName(of, k) + (layer < 0 ? "" : ` of layer ${layer}, ${wayOf(direction)}`);
 }
 
 /** What the program says of a step: which engines are wrong here, and where the candidate diverges. */
@@ -611,14 +599,9 @@ function sentences(steps, divergence) {
 /** The numbers of a line of each engine as text, with enough decimals to show where two engines differ. */
 function equationTexts(lines) {
   const each = lines.map((line) => line.tokens);
-  const texts = each.map((tokens) => tokens.map(({ text, value }) => (value === undefined ? text : shown(value))));
-  if (each.length === 2 && !state.exact) {
-    each[0].forEach(({ value }, k) => {
-      const other = each[1][k].value;
-      if (value !== undefined && value !== other) [texts[0][k], texts[1][k]] = distinct(value, other);
-    });
-  }
-  return each.map((tokens, k) => bracketed(tokens, texts[k]));
+  const texts = each[0].map(({ text, value }, k) =>
+    value === undefined ? each.map(() => text) : pairTexts(each.map((tokens) => tokens[k].value)));
+  return each.map((tokens, engine) => bracketed(tokens, texts.map((own) => own[engine])));
 }
 
 /** An equation in numbers; a negative number after a sign is in brackets. */
@@ -629,7 +612,6 @@ function bracketed(tokens, texts) {
   }, "");
 }
 
-/** A number of the arithmetic as the reader wants it. */
 const shown = (value) => state.exact ? full(value) : brief(value);
 
 // ------------------------------------------------------------------------------------------------------------ state
@@ -677,8 +659,6 @@ function select(changes) {
 
 const selectTime = (time) => select({ time });
 const moveTime = (by) => selectTime(state.at.time + by);
-
-/** Select the lane above (1) or below (-1). */
 const moveLane = (by) => select(laneAt(clamp(laneIndex(state.at) + by, 0, run.layers * run.directions - 1)));
 
 function setView(left, span) {
@@ -815,7 +795,6 @@ function reach(name) {
   return reaches.get(key);
 }
 
-/** The arrays of numbers of a quantity. */
 function numbersOf(name) {
   if (name === "x") return [run.x.values];
   if (!isCompared(name)) return engines.map(({ arrays }) => arrays[name]?.values ?? []);
@@ -823,7 +802,6 @@ function numbersOf(name) {
   return [Array.from(one.values, (value, k) => comparing(name)(value, other.values[k], limits))];
 }
 
-/** The ends of a quantity's colors. */
 function scaleOf(quantity) {
   const largest = reach(quantity);
   if (quantity === "error_ratio") {
@@ -851,7 +829,6 @@ function between(stops, share) {
   return mixed(stops[first], stops[first + 1], at - first);
 }
 
-/** The colors of a scale, from its low end to its high end. */
 function colorTable(scale) {
   const key = JSON.stringify(scale);
   if (!tables.has(key)) tables.set(key, Array.from({ length: STEPS }, (_, k) => tableColor(scale, k / (STEPS - 1))));
@@ -927,7 +904,6 @@ const stepWidth = () => plotWidth() / state.span;
 const xOf = (time) => layout.left + (time - state.left) * stepWidth();
 const timeAt = (x) => state.left + (x - layout.left) / stepWidth();
 
-/** The lanes without the selection, and what they were drawn of. */
 const background = { canvas: document.createElement("canvas"), key: "" };
 
 function draw() {
@@ -998,7 +974,6 @@ function columns() {
   return { first: Math.floor(first / block) * block, stop, block };
 }
 
-/** A drawing that does not leave a rectangle. */
 function clipped(context, [x, y, width, height], drawing) {
   context.save();
   context.beginPath();
@@ -1118,7 +1093,6 @@ function drawNumbers(context, lane, scale, [first, stop], read) {
   context.textBaseline = "alphabetic";
 }
 
-/** A mismatch has an outline in two tones; its time step a bar above the lane. */
 function drawMark(context, lane, time, block, unit) {
   const [x, width] = [xOf(time), block * stepWidth()];
   if (unit < 0) {
@@ -1245,7 +1219,6 @@ function groupedHeading([first, ...others], titles, names) {
   return element("thead", {}, element("tr", {}, ...top, ...groups), element("tr", {}, ...below));
 }
 
-/** The engines whose arithmetic is shown: the reference, and beside it the shown candidate. */
 const explained = () => state.engine === 0 ? [0] : [0, state.engine];
 
 const capitalized = (text) => text[0].toUpperCase() + text.slice(1);
@@ -1267,10 +1240,8 @@ function showSelected() {
   byId("selected").replaceChildren(heading("Value", "Shown", "Exact"), element("tbody", {}, ...rows));
 }
 
-/** Which parts that can be unfolded are open, by the names of their lines. */
 const openLines = (target) => new Map([...target.querySelectorAll("details")].map((own) => [own.dataset.line, own.open]));
 
-/** The arithmetic of the selected value, line by line. */
 function showArithmetic() {
   const target = byId("arithmetic");
   const open = openLines(target);
@@ -1298,7 +1269,6 @@ function showArithmetic() {
   target.replaceChildren(...views, outcomeView(titles, each));
 }
 
-/** The terms of the selected gradient, and of the others of its step. */
 function showGradient() {
   const target = byId("gradient");
   byId("gradient-section").hidden = !run.backward;
@@ -1315,12 +1285,7 @@ function showGradient() {
   const titles = able.map((engine) => engines[engine].title);
   target.replaceChildren(...(each[0] ?? []).map(({ name }, k) => {
     const lines = each.map((own) => own[k]);
-    const differences = lines.map(({ value, stored }) => stored === undefined ? stored : signedDifference(value, stored));
-    const outcomes = lines.every((own) => own.stored === undefined) ? [] : [
-      [`${name} of the terms`, lines.map((own) => own.value), pairTexts],
-      [`${name} of the engine`, lines.map((own) => own.stored), pairTexts],
-      ["difference", differences, smallTexts],
-    ];
+    const outcomes = resultRows(lines, "the terms");
     return lineView(titles, lines, () => open.get(name) ?? name === quantity, { outcomes });
   }));
 }
@@ -1405,16 +1370,20 @@ function termTable(titles, lines, isFirst) {
   return element("table", { className: "terms" }, head, body);
 }
 
+/** The value of a line beside the engines' own ones; none where no engine gives it. */
+function resultRows(lines, of) {
+  const [{ name }, outcomes] = [lines[0], lines.map((line) => line.outcome)];
+  const rows = [
+    [`${name} of ${of}`, lines.map((line) => line.value), pairTexts],
+    [`${name} of the engine`, outcomes.map((own) => own?.stored), pairTexts],
+    ["difference", outcomes.map((own) => own?.difference), smallTexts],
+    ["allowed for rounding", outcomes.map((own) => own?.allowed), smallTexts],
+  ];
+  return rows.filter(([, values]) => outcomes.some(Boolean) && values.some((value) => value !== undefined));
+}
+
 function outcomeView(titles, each) {
-  const rows = cell.lines.flatMap(({ name }, k) => {
-    const found = each.map((step) => step.lines()[k].outcome);
-    return found.every((own) => own === undefined) ? [] : [
-      [`${name} of this arithmetic`, each.map((step) => step.lines()[k].value), pairTexts],
-      [`${name} of the engine`, found.map((own) => own?.stored), pairTexts],
-      ["difference", found.map((own) => own?.difference), smallTexts],
-      ["allowed for rounding", found.map((own) => own?.allowed), smallTexts],
-    ];
-  });
+  const rows = cell.lines.flatMap((_, k) => resultRows(each.map((step) => step.lines()[k]), "this arithmetic"));
   const table = scrolled("Result", resultTable(titles, rows));
   return element("section", { className: "line" }, element("h3", {}, "Result"), table);
 }
@@ -1428,7 +1397,6 @@ function resultTable(titles, rows) {
   return element("table", {}, heading("Result", ...titles), body);
 }
 
-/** The selected time step as tables: every unit of the lane, and the input. */
 function showStep() {
   const { at } = state;
   const numbers = (written, single) => (value) => {

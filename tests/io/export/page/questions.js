@@ -34,7 +34,7 @@ function sentencesAnswer(engine, layer, direction, time, sample, unit) {
 function gradientsAnswer(engine, layer, direction, time, sample, unit) {
   steps.clear();
   return stepOf(engine, { layer, direction, time, sample, unit }).gradients().map((line) => [
-    line.name, plain(line.value), plain(line.stored),
+    line.name, plain(line.value), plain(line.outcome?.stored),
     line.parts.map(({ text, terms }) => [
       text, terms.map((term) => [term.name, plain(term.weight), plain(term.input)])]),
     rowsOf(line).filter((row) => row.kind === "term").map((row) => plain(row.sum)).at(-1) ?? 0,
