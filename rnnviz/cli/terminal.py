@@ -295,10 +295,7 @@ _SHARED: dict[str, tuple[str, dict[str, Any]]] = {
     "config": ("a TOML config, or a session or capture (.rnnviz)", {"type": Path}),
     "--engines ENGINE,...": ("engines to run; the first is the reference", {}),
     "--cell CELL": ("cell to run instead, by its name or the .py file of a custom cell", {}),
-    "--input FILE": (
-        "input sequence to read instead: an .npy, .npz, .csv, .wav or .txt file, or FILE.npz#ARRAY",
-        {},
-    ),
+    "--input FILE": ("input sequence to read instead: an .npy, .npz, .csv, .wav or .txt file, or FILE.npz#ARRAY", {}),
 }
 """Options of several commands that run a config."""
 

@@ -18,15 +18,7 @@ from rnnviz.core.places import LOSS, Place, parameter_place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import ARROWS, Location, carried_to, state_row, time_blocks
 from rnnviz.explain.backward_blocks import BackwardBlock, GradientBlocks
-from rnnviz.explain.backward_symbols import (
-    GradientSymbol,
-    Path,
-    gate_name,
-    gradient_symbols,
-    in_brackets,
-    later,
-    texts,
-)
+from rnnviz.explain.backward_symbols import GradientSymbol, Path, gate_name, gradient_symbols, in_brackets, later, texts
 from rnnviz.explain.forward import MatrixRows
 from rnnviz.explain.lines import Breakdown, EquationLine, Floats, Line, Part, StoredValue, Token, Way
 from rnnviz.explain.value_sources import notation

@@ -180,10 +180,7 @@ class ExplanationCache:
 
 
 def explain(
-    result: RunResult,
-    place: Place,
-    cache: ExplanationCache | None = None,
-    candidates: Collection[str] | None = None,
+    result: RunResult, place: Place, cache: ExplanationCache | None = None, candidates: Collection[str] | None = None
 ) -> Explanation:
     """Explain a value that a step computes, or a gradient, of the reference and the `candidates`, by default all.
 

@@ -156,12 +156,7 @@ def in_shell(line: str, *words: str | Path, **variables: str) -> subprocess.Comp
 
 
 @pytest.mark.parametrize(
-    "line",
-    [
-        '"$@" | true; exit ${PIPESTATUS[0]}',
-        '"$@" | head -n 1; exit ${PIPESTATUS[0]}',
-        '"$@" >&- 2>&- <&-',
-    ],
+    "line", ['"$@" | true; exit ${PIPESTATUS[0]}', '"$@" | head -n 1; exit ${PIPESTATUS[0]}', '"$@" >&- 2>&- <&-']
 )
 def test_closed_pipe_keeps_exit_code_and_files(config, tmp_path, line):
     outputs = {kind: tmp_path / f"out.{kind}" for kind in ("csv", "json")}

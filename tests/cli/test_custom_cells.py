@@ -41,10 +41,7 @@ def test_a_config_alone_is_not_a_permission(rnnviz, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("cell", "named"),
-    [("lstmm", "--cell"), ("none.py", "none.py"), ("folder.py", "folder.py")],
-)
+@pytest.mark.parametrize(("cell", "named"), [("lstmm", "--cell"), ("none.py", "none.py"), ("folder.py", "folder.py")])
 def test_the_sentence_of_a_cell_that_is_none(cell, named, rnnviz, tmp_path):
     (tmp_path / "folder.py").mkdir()
     given = cell if named == "--cell" else str(tmp_path / cell)

@@ -87,10 +87,7 @@ def test_json_to_standard_output(notebook, rnnviz):
         (("--unit", "10"), "--unit must be from 0 to 9 (got 10): there are 10 units."),
         (("--timestep", "2"), "--timestep must be from 0 to 1 (got 2): there are 2 time steps."),
         (("--sample", "-1"), "--sample must be from 0 to 15 (got -1): there are 16 samples."),
-        (
-            ("--direction", "backward"),
-            "This network has a forward direction only: leave out --direction backward.",
-        ),
+        (("--direction", "backward"), "This network has a forward direction only: leave out --direction backward."),
         (("--top", "0"), "--top must be at least 1 (got 0)."),
         (("--json", "/no/such/p.json"), "/no/such/p.json cannot be written: the folder /no/such does not exist."),
     ],

@@ -100,11 +100,7 @@ def test_the_keys_of_a_cell_are_shown_and_written_to_the_config(tmp_path, rnnviz
 
 def test_config_of_an_entry_runs_with_its_weights(model, tmp_path, rnnviz):
     text = rnnviz("config", "--from", model, "--entry", "encoder.lstm").out
-    assert tomllib.loads(text)["parameters"] == {
-        "initializer": "file",
-        "path": str(model),
-        "entry": "encoder.lstm",
-    }
+    assert tomllib.loads(text)["parameters"] == {"initializer": "file", "path": str(model), "entry": "encoder.lstm"}
     tables = tomllib.loads(text)
     assert tables["initial_state"]["source"] == "uniform"
     assert (tables["sequence"]["timesteps"], tables["sequence"]["batch_size"]) == (16, 3)

@@ -59,11 +59,7 @@ def test_an_exported_run_is_a_recording_of_each_of_its_engines(tmp_path, rnnviz)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("computed_in", "change", "code", "verdict", "share"),
-    [
-        ("", 1.01, 1, "undetermined", 1.0),
-        ("float32", 1.0, 0, "right", 0.0),
-        ("float16", 1.1, 1, "wrong", 0.0),
-    ],
+    [("", 1.01, 1, "undetermined", 1.0), ("float32", 1.0, 0, "right", 0.0), ("float16", 1.1, 1, "wrong", 0.0)],
 )
 def test_a_float16_recording_may_state_the_precision_of_its_computation(
     rnnviz, tmp_path, computed_in, change, code, verdict, share

@@ -4,14 +4,7 @@ from math import inf, nan
 
 import pytest
 
-from rnnviz.explain.lines import (
-    EquationLine,
-    StoredValue,
-    Token,
-    align_decimals,
-    format_distinct,
-    format_short,
-)
+from rnnviz.explain.lines import EquationLine, StoredValue, Token, align_decimals, format_distinct, format_short
 
 
 def test_the_outcome_is_the_stored_minus_the_exact_value_with_its_limit():

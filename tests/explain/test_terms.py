@@ -11,22 +11,8 @@ from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.explanation import divergence_sentence
 from rnnviz.explain.lines import Breakdown, EquationLine, Line, Part, Scalar, Token, Way
-from rnnviz.explain.terms import (
-    Divergence,
-    TermRow,
-    TermTable,
-    TermValues,
-    first_divergence,
-    first_divergent_row,
-)
-from tests.explain.arithmetics import (
-    breakdown_at,
-    changed,
-    half,
-    table_of,
-    tidy_result,
-    values_of,
-)
+from rnnviz.explain.terms import Divergence, TermRow, TermTable, TermValues, first_divergence, first_divergent_row
+from tests.explain.arithmetics import breakdown_at, changed, half, table_of, tidy_result, values_of
 
 WHERE = Location(0, 1, 3, 1, 0)
 """The first step of the backward direction: it reads x[3], h0 and c0."""
@@ -209,10 +195,7 @@ def moved_pair(cell: str, unit: int, by: float) -> tuple[Breakdown, Breakdown]:
     """Two engines, of which the second has another h[t-1] in one unit."""
     result, where = tidy_result(cell=cell, hidden_size=4), Location(0, 0, 2, 1, 0)
     result["manual"].hidden[0, 0, 1, 1, unit] += by
-    return (
-        breakdown_at(result.inputs, result["gluon"], where),
-        breakdown_at(result.inputs, result["manual"], where),
-    )
+    return (breakdown_at(result.inputs, result["gluon"], where), breakdown_at(result.inputs, result["manual"], where))
 
 
 def first_row(each: tuple[Breakdown, Breakdown], name: str, rtol: float, atol: float, order: str = "index") -> Any:

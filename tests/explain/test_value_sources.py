@@ -79,12 +79,7 @@ def test_units_of_a_projected_cell_are_counted_by_its_own_size():
     run = make_result(cell="lstm", hidden_size=9, projection_size=5, **SIZES).inputs
     assert run.hidden_shape == SHAPE
     last, initial = AT.moved(unit=8), {s: entry_place(run.network, s, (3, 2, 8)) for s in ("h0", "c0")}
-    for place in (
-        Place.at("c", last),
-        Place.at("i", last),
-        Place.at("m", last),
-        initial["c0"],
-    ):
+    for place in (Place.at("c", last), Place.at("i", last), Place.at("m", last), initial["c0"]):
         for own in (place, place.gradient):
             assert lies_in(own, run)
             assert selected(run.network.kind, own, AT.moved(unit=2)) in (AT.moved(unit=2), None)
@@ -107,10 +102,7 @@ def test_a_number_of_an_equation_leads_to_its_place_and_a_sign_or_a_sum_to_none(
     sources = [z, None, Place.at("n", where), None, z, None, Place.at("h", before)]
     assert [token.source for token in h.equation.tokens] == [None, None, *sources]
     found = [token.source for line in lstm.lines[-2:] for token in line.equation.tokens]
-    assert [place for place in found if place and place.array == "c"] == [
-        Place.at("c", before),
-        Place.at("c", where),
-    ]
+    assert [place for place in found if place and place.array == "c"] == [Place.at("c", before), Place.at("c", where)]
     assert [own.source for own in lstm.outcomes] == [Place.at("c", where), None]
 
 
@@ -164,10 +156,7 @@ def test_a_number_of_the_sequence_has_its_source(source, names, words):
 def test_a_number_of_the_sequence_is_called_by_its_indices_and_names():
     plain, named = found(X), found(X, Names(("Mon", "Tue"), ("open", "", "close")))
     assert (plain.name, plain.sentences[0]) == ("x[t=1, i=2]", "Feature 2 of x at t = 1, sample 0.")
-    assert (named.name, named.sentences[0]) == (
-        'x[t=1, i="close"]',
-        "Feature 2 'close' of x at t = 1 'Tue', sample 0.",
-    )
+    assert (named.name, named.sentences[0]) == ('x[t=1, i="close"]', "Feature 2 'close' of x at t = 1 'Tue', sample 0.")
 
 
 @pytest.mark.parametrize("state", ["h", "c"])

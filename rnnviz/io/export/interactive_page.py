@@ -222,10 +222,7 @@ class _PageData:
             "featureNames": [feature_index(names[0], feature) for feature in range(self.network.input_size)],
             "allowed": ALLOWED,
             "sentences": {step or "none": template for step, template in explanation.DIVERGENCE.items()}
-            | {
-                "wrong": explanation.WRONG.replace("{read}", explanation.STEP_READS),
-                "cause": explanation.LIKELY_CAUSE,
-            },
+            | {"wrong": explanation.WRONG.replace("{read}", explanation.STEP_READS), "cause": explanation.LIKELY_CAUSE},
             "quantities": self.quantities,
             "parameters": self.parameters(),
             **self.of_samples(),

@@ -44,8 +44,7 @@ def execute(notebook: Any, kernel: Kernel) -> str:
 
 
 @pytest.mark.parametrize(
-    ("cell", "bidirectional", "layers"),
-    [("rnn_relu", False, 2), ("lstm", True, 2), ("gru", True, 1)],
+    ("cell", "bidirectional", "layers"), [("rnn_relu", False, 2), ("lstm", True, 2), ("gru", True, 1)]
 )
 def test_a_notebook_runs_clean(tmp_path, kernel, cell, bidirectional, layers):
     path = tmp_path / "run.ipynb"
