@@ -79,10 +79,7 @@ CALLED = (
 STARTED = (
     "cp mine.py $'\\xff.py'; R run c.toml --engines manual,$'\\xff.py'",
     "R missing.toml",
-    "R inspect w.npz > /dev/full",
-    "PYTHONIOENCODING=ascii R config",
     "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 R run $'\\xe9.toml'",
-    "mkdir gone; cd gone; rmdir ../gone; R config",
     "ulimit -f 0; R inspect w.npz --json a",
 )
 RUNS = (

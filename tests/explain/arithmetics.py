@@ -48,10 +48,6 @@ def explain_at(result: RunResult, where: Location, *args: Any, **options: Any) -
     return explain(result, Place.at("h", where), *args, **options)
 
 
-def arithmetic_of(case: tuple[Inputs, Trace, Location]) -> Breakdown:
-    return breakdown_at(*case)
-
-
 def table_of(each: Sequence[Breakdown], name: str, *args: Any, **options: Any) -> TermTable:
     """The term table of a line of some engines."""
     return term_table([breakdown.by_name[name] for breakdown in each], *args, **options)

@@ -31,14 +31,8 @@ NETWORKS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("direction", [pytest.param(0, marks=pytest.mark.slow), 1])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_terms_and_equations_of_every_cell_give_its_value(name, direction):
-    inputs = inputs_of(
-        {"timesteps": 5, "batch_size": 2},
-        hidden_size=3,
-        num_layers=2,
-        bidirectional=True,
-        dtype="float64",
-        **NETWORKS[name],
-    )
+    sizes = {"hidden_size": 3, "num_layers": 2, "bidirectional": True, "dtype": "float64"}
+    inputs = inputs_of({"timesteps": 5, "batch_size": 2}, **sizes, **NETWORKS[name])
     trace = computed(ManualEngine(), inputs)[0]
     hidden = recurrence(inputs).hidden
     for timestep in (0, 4):

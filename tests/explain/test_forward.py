@@ -17,7 +17,6 @@ from tests.explain.arithmetics import (
     GATES,
     activated,
     argument_of,
-    arithmetic_of,
     breakdown_at,
     explained,
     half,
@@ -26,7 +25,6 @@ from tests.explain.arithmetics import (
 )
 from tests.oracles.cell_loops import cell_values
 from tests.oracles.computed import computed
-from tests.profiles import nightly_except
 from tests.verify.audit_helpers import engine_or_skip, inputs_of
 
 Case = tuple[Inputs, Trace, Location]
@@ -34,7 +32,7 @@ Case = tuple[Inputs, Trace, Location]
 
 @given(explained())
 def test_the_terms_and_biases_sum_to_the_argument_and_its_activation_is_the_value(case):
-    arithmetic = arithmetic_of(case)
+    arithmetic = breakdown_at(*case)
     assert "".join(gate.name for gate in arithmetic.gates) == GATES[arithmetic.cell.name]
     for gate in arithmetic.gates:
         assert gate.argument is not None
@@ -45,7 +43,7 @@ def test_the_terms_and_biases_sum_to_the_argument_and_its_activation_is_the_valu
 @given(explained())
 def test_h_is_one_step_of_the_oracle_from_the_engines_own_state_and_near_that_of_the_engine(case):
     inputs, trace, where = case
-    arithmetic = arithmetic_of(case)
+    arithmetic = breakdown_at(*case)
     layer, direction, t, sample, unit = where.index
     names = ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
     weights = {name: inputs.parameters[f"{'lr'[direction]}{layer}_{name}"].astype(np.float64) for name in names}
@@ -71,7 +69,7 @@ def test_h_is_one_step_of_the_oracle_from_the_engines_own_state_and_near_that_of
 @given(explained())
 def test_every_source_holds_the_number_that_the_term_reads(case):
     inputs, trace, where = case
-    arithmetic = arithmetic_of(case)
+    arithmetic = breakdown_at(*case)
     prefix = f"{'lr'[where.direction]}{where.layer}_"
     for place, gate in enumerate(arithmetic.gates):
         row = place * inputs.network.hidden_size + where.unit
@@ -90,7 +88,7 @@ def test_every_source_holds_the_number_that_the_term_reads(case):
 
 @given(explained())
 def test_each_equation_holds_for_the_numbers_below_its_symbols(case):
-    arithmetic = arithmetic_of(case)
+    arithmetic = breakdown_at(*case)
     for line in arithmetic.lines:
         assert line.equation.result.value == line.value
         tokens = [token.text if token.value is None else repr(token.value) for token in line.equation.tokens]
@@ -100,15 +98,8 @@ def test_each_equation_holds_for_the_numbers_below_its_symbols(case):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("engine", "cell"),
-    nightly_except(
-        product(("manual", "gluon", "onnx", "torch"), sorted(GATES)),
-        *(("manual", cell) for cell in GATES),
-        ("onnx", "lstm"),
-    ),
-)
-def test_every_engine_is_within_the_audits_bound_of_the_arithmetic(engine, cell):
+@pytest.mark.parametrize(("engine", "cell"), [*product(("manual",), sorted(GATES)), ("onnx", "lstm")])
+def test_an_engine_is_within_the_audits_bound_of_the_arithmetic(engine, cell):
     inputs = inputs_of({"timesteps": 3, "batch_size": 1}, cell=cell, hidden_size=4, num_layers=2, bidirectional=True)
     trace = computed(engine_or_skip(engine), inputs)[0]
     cells = CellStates(inputs, trace) if cell == "lstm" else None

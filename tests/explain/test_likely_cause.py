@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rnnviz.core.trace_index import Location
@@ -39,14 +40,10 @@ def wrong_run(bug: str, edits: Mapping[str, Edit] | None = None, **network: Any)
 
 def wrong_values(result: RunResult, engine: str) -> Iterator[Explanation]:
     """The explanations of the values that differ from the engine's own arithmetic, of the first units."""
-    layers, directions, timesteps, samples, _ = result.shape
-    for layer in range(layers):
-        for direction in range(directions):
-            for timestep in range(timesteps):
-                for sample in range(samples):
-                    found = explain_at(result, Location(layer, direction, timestep, sample, 1))
-                    if not found.breakdowns[engine].right:
-                        yield found
+    for index in np.ndindex(result.shape[:4]):
+        found = explain_at(result, Location(*index, 1))
+        if not found.breakdowns[engine].right:
+            yield found
 
 
 @pytest.mark.slow

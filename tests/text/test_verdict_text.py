@@ -11,25 +11,16 @@ from rnnviz.verify.verdict import Verdict
 from tests.factories import make_result, with_judgment
 from tests.golden.runs import ELSEWHERE, EXACT, RUNS, WHERE, edited, made, recorded, remedied
 
-VERDICTS = {
-    "agree-unaudited": (Verdict.AGREE, "agree"),
-    "agree-sampled": (Verdict.AGREE, "agree"),
-    "agree-undetectable-bugs": (Verdict.AGREE, "blind"),
-    "agree-recording-lacks-values": (Verdict.AGREE, "blind"),
-    "agree-nan": (Verdict.AGREE, "agree"),
-    "differ-unaudited": (Verdict.DISAGREE, "disagree"),
-    "differ-nan": (Verdict.DISAGREE, "disagree"),
-    "drift": (Verdict.DRIFT, "drift"),
-    "wrong": (Verdict.DISAGREE, "disagree"),
-    "wrong-both": (Verdict.DISAGREE, "disagree"),
-    "wrong-checks": (Verdict.DISAGREE, "disagree"),
-}
 
-
-@pytest.mark.parametrize("name", VERDICTS)
-def test_each_run_has_its_verdict_and_its_style(name):
-    words = verdict_sentence(RUNS[name](), "manual")
-    assert (words.verdict, words.look) == VERDICTS[name]
+@pytest.mark.parametrize(
+    ("name", "look"),
+    [
+        *(("agree-sampled", "agree"), ("agree-undetectable-bugs", "blind"), ("agree-recording-lacks-values", "blind")),
+        *(("drift", "drift"), ("wrong-checks", "disagree")),
+    ],
+)
+def test_each_run_has_its_style(name, look):
+    assert verdict_sentence(RUNS[name](), "manual").look == look
 
 
 @pytest.mark.parametrize(
