@@ -80,13 +80,10 @@ def check_state(network: Network, batch_size: int, shapes: Mapping[str, tuple[in
 
 @dataclass(frozen=True)
 class Inputs:
-    """The numbers of one run: the same for every engine.
+    """The numbers of one run, the same for every engine: a config with the final sizes, and x (T, N, I).
 
-    `config` has the final sizes: a sequence from a file determines T and N. `sequence` is x of shape (T, N, I), `names`
-    are the names of its time steps and features, and `lengths` has a length for each sample, () if none has padding.
-    The initial state's arrays are (L·D, N, H). `loss` is where the backward pass starts, None without one.
-    `assumptions` are clauses that a run of a model file takes for granted. `folder` is where the arrays are mapped
-    from, if they are; `pyramids` are coarser copies of a long sequence by name.
+    `lengths` is () if no sample has padding, `loss` None without a backward pass. `assumptions` are clauses that a run
+    of a model file takes for granted, `pyramids` coarser copies of a long sequence, mapped from `folder` as all arrays.
     """
 
     config: Config

@@ -1,8 +1,5 @@
-"""How later values depend on earlier ones: by the Jacobians of the time steps of a lane, and through all lanes.
-
-The influence on one hidden value is the norm of its gradient with respect to every state and input of its sample: how
-strongly each influences the value, as in Madsen, "Visualizing memorization in RNNs" (Distill, 2019).
-"""
+"""How later values depend on earlier ones: by the Jacobians of a lane's steps, and through all lanes by the norms of a
+hidden value's gradients, as in Madsen, "Visualizing memorization in RNNs" (Distill, 2019)."""
 
 from functools import partial
 

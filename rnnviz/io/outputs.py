@@ -19,10 +19,8 @@ _INDEXES = (".onnx", ".json")
 """Model files that name others, which hold their weights."""
 
 
-def check_output(path: str | Path | None) -> None:
-    """Refuse a file that cannot be written; None means that none is written."""
-    if path is None:
-        return
+def check_output(path: str | Path) -> None:
+    """Refuse a file that cannot be written."""
     path = Path(path)
     file = path.absolute()
     try:

@@ -48,12 +48,7 @@ _SHARE = {"minimum": 0.0, "maximum": 1.0}
 
 @dataclass(frozen=True)
 class SavedViewState:
-    """The selection and the layout of the window. None: the default of a new window.
-
-    The part of the lanes in view is `span` columns of time from `start` on, of lanes that are `zoom` times as tall as
-    when all of them fit and scrolled by `scroll` pixels. Of each divided part of the window the share of its first half
-    is given, `width` and `height` are the window's in pixels.
-    """
+    """The selection and the layout of the window, in columns of time and pixels. None: that of a new window."""
 
     layer: int = config_field("int", "Layer of the selected value.", 0, **_PLACE)
     direction: int = config_field("int", "0 is forward, 1 backward.", 0, minimum=0, maximum=1)
@@ -67,7 +62,7 @@ class SavedViewState:
     swiping: bool = config_field("bool", "Whether two engines share the lanes.", False)
     start: float | None = config_field("float", "The first column of time in view.", None)
     span: float | None = config_field("float", "How many columns of time are in view.", None, above=0.0)
-    zoom: float | None = config_field("float", "How tall the lanes are.", None, above=0.0)
+    zoom: float | None = config_field("float", "How many times as tall the lanes are as when all fit.", None, above=0.0)
     scroll: float | None = config_field("float", "How far the lanes are scrolled.", None, minimum=0.0)
     tab: str | None = config_field("text", "The view in front.", None)
     whole: float | None = config_field("float", "The share of the left column.", None, **_SHARE)
@@ -93,15 +88,11 @@ class SavedDocument:
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file, or a folder, that the config names.
-
-    `path` is the path in the stored config: that of a copy in the archive, or how the file is reached from the
-    session's folder. `absolute` is where it was when the session was written, and is given of a reference alone.
-    """
+    """A file or folder that the config names: a copy in the archive, or a reference from the session's folder."""
 
     path: str = config_field("path", "How the stored config names it.")
     copied: bool = config_field("bool", "Whether the session holds a copy.", False)
-    absolute: str | None = config_field("path", "Where it was.", None)
+    absolute: str | None = config_field("path", "Where a reference was when the session was written.", None)
 
 
 @dataclass(frozen=True)
@@ -398,8 +389,7 @@ def write_session(
 ) -> int:
     """Write a session with `copies` of the files that its config names, or with references to them; return its bytes.
 
-    Copies are stored as they are, so that nothing unpacks to more than the archive's size. `progress` may raise to stop
-    the writing; an existing file is then left as it was.
+    Copies are not compressed, so that nothing unpacks to more than the archive's size.
     """
     stored: dict[str, StoredFile] = {}
     for place, file in enumerate(copies or ()):

@@ -1,8 +1,5 @@
-"""Arrays of engines by name: stored ones, and gates, pre-activations and states that follow from them.
-
-Those that an engine does not give are computed for what is looked at, in float64, from the engine's own hidden states
-and the true parameters. They equal the values of a correct engine within rounding.
-"""
+"""Arrays of engines by name: stored ones, and gates, pre-activations and states that are computed from its hidden
+states and the true parameters in float64, for what is looked at."""
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import cached_property
@@ -129,11 +126,10 @@ class ArrayReader:
         return rows
 
 
-_NO_LAYER = ArrayLayer()
-
-
 class _Block(ArrayBlock):
     """Some time steps of one lane (B, S, U)."""
+
+    layer = ArrayLayer()
 
     def __init__(
         self, reader: ArrayReader, layer: int, direction: int, samples: slice, times: slice, units: slice
@@ -141,9 +137,8 @@ class _Block(ArrayBlock):
         super().__init__(reader.graph, times.stop - times.start)
         self._inputs, self._trace, self._reader, self._units = reader.inputs, reader.trace, reader, units
         self._lane, self._at = (layer, direction), (layer, direction, times, samples)
-        self._parameters = vars(reader.inputs.parameters.layer(layer, direction)) if reader.graph.mixes_units else {}
-        # Most cells have no product in a step.
-        self.layer = ArrayLayer.of(reader.cell, self._parameters) if reader.graph.mixes_units else _NO_LAYER
+        if reader.graph.mixes_units:  # Most cells have no product in a step.
+            self.layer = ArrayLayer.of(reader.cell, vars(reader.inputs.parameters.layer(layer, direction)))
 
     def quantity(self, name: Quantity) -> FloatArray:
         """(B, S, U) or (B, S, 1) of a quantity that is not stored."""
@@ -210,10 +205,7 @@ def _affine(v: Floats, weight: Floats, bias: Floats) -> Floats:
 def gate_blocks(
     inputs: Inputs, trace: Trace, layer: int, direction: int, names: Sequence[Quantity], length: int | None = None
 ) -> Iterator[tuple[slice, dict[Quantity, FloatArray]]]:
-    """Time steps and quantities by name, (B, N, H) or (B, N, 1), of a lane, block by block; 0 in padding.
-
-    All have the same number of units; `length` is a block's number of time steps. Raises a KeyError as `samples`.
-    """
+    """Blocks of `length` time steps of a lane, and quantities by name, (B, N, H) or (B, N, 1); 0 in padding."""
     reader = ArrayReader(inputs, trace)
     sizes = {quantity.name: quantity.size for quantity in gate_quantities(inputs.network.kind)}
     size = inputs.network.sizes(layer).of(sizes[names[0]] if names else "H")

@@ -1,7 +1,4 @@
-"""The lanes of the unrolled network, read at the resolution at which they are shown.
-
-The visible part is reduced chunk by chunk, from the coarsest copy of a long trace that will do; chunks are cached.
-"""
+"""The lanes of the unrolled network at the resolution at which they are shown, reduced chunk by chunk and cached."""
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +14,7 @@ from rnnviz.core.multiscale import NO_PYRAMID, Level, LevelArray, Pyramid
 from rnnviz.core.trace_index import Lane
 from rnnviz.frozen import dataclass
 from rnnviz.reading.arrays import ResultReader
-from rnnviz.reading.level_of_detail import Bins, BoolArray, bin_extremes, bin_marks, block_extremes, block_marks
+from rnnviz.reading.level_of_detail import Bins, BoolArray, bin_extremes, bin_marks, block_ends, block_extremes
 from rnnviz.reading.quantities import Quantity, gate_quantity, is_gradient, stored_array
 from rnnviz.reading.units import LaneOrders, UnitOrder
 from rnnviz.steps.inputs import followed
@@ -78,12 +75,11 @@ _COMPARED = {"error_ratio": ("error_ratio", "error_ratio"), "difference": ("diff
 
 
 class LaneReader:
-    """The lanes of one sample of one engine, which any thread may read; a lane whose layer is None is the input.
+    """The lanes of one sample of one engine, and the input, read by any thread; its mismatches of the reference marked.
 
-    Marked are the values at which `candidate` mismatches the reference. `quantity` is "value", "error_ratio" or
-    "difference" (candidate less reference), which need a candidate, or another one of the cell; the input is read by
-    value, or by its gradient with a gradient. With `orders` rows of hidden lanes are in another order than units.
-    A pixel shows the extremes of whole blocks of cells, so a value may be shown one pixel late, never not at all.
+    `quantity` is "value", "error_ratio" or "difference", which need a candidate, or another one of the cell; the input
+    is read by value, or by its gradient. With `orders` rows of hidden lanes are in another order than units. A pixel
+    shows the extremes of whole blocks of cells, so a value may be shown one pixel late, never not at all.
     """
 
     def __init__(
@@ -329,7 +325,9 @@ class LaneReader:
                 high = low if same else high[:, order.units]
                 marks = None if marks is None else marks[:, order.units]
             share = block.times // level.times, block.units // level.units
-            chunk = Tile(block_extremes(low, high, *share), None if marks is None else block_marks(marks, *share))
+            chunk = Tile(
+                block_extremes(low, high, *share), None if marks is None else block_ends(np.logical_or, marks, *share)
+            )
             self._chunks.put((*key, block), chunk, chunk.nbytes)
         return chunk
 
@@ -339,7 +337,9 @@ class LaneReader:
             found = self._chunks.get((*key, finer)) if min(finer) else None
             if found is not None:
                 values = block_extremes(found.values.T, found.values.T, 1 << times, 1 << units)
-                marks = None if found.marks is None else block_marks(found.marks.T, 1 << times, 1 << units)
+                marks = (
+                    None if found.marks is None else block_ends(np.logical_or, found.marks.T, 1 << times, 1 << units)
+                )
                 return Tile(values, marks)
         return None
 

@@ -2,9 +2,6 @@
 
 Arrays come time first, `(T, U)`, and leave as a picture holds them, `(units, times)`. The extreme is the number of
 largest magnitude, of two equal ones the positive; an infinity is more extreme than a number, and NaN than an infinity.
-A pyramid has the least and the largest number of each block ("h.low", "h.high"), and a candidate's also of its
-differences from the reference ("h.difference-low", "h.difference-high"), its largest error ratio ("h.error_ratio") and
-whether any value mismatches ("h.marks"), for every sample. NaN is in both ends of every block that holds one.
 """
 
 from collections.abc import Iterator, Mapping
@@ -67,12 +64,13 @@ def every_cell(first: int, stop: int) -> Bins:
 def block_extremes(low: FloatArray, high: FloatArray, times: int, units: int) -> FloatArray:
     """(ceil(U / units), ceil(T / times)): the extreme of each block of numbers from `low` to `high` (T, U)."""
     single = low is high
-    low = _block_ends(np.minimum, low, times, units)
-    high = low if single and times == units == 1 else _block_ends(np.maximum, high, times, units)
+    low = block_ends(np.minimum, low, times, units)
+    high = low if single and times == units == 1 else block_ends(np.maximum, high, times, units)
     return low if low is high else _extreme(high, low)
 
 
-def _block_ends(ufunc: np.ufunc, values: NDArray[Any], times: int, units: int) -> NDArray[Any]:
+def block_ends(ufunc: np.ufunc, values: NDArray[Any], times: int, units: int) -> NDArray[Any]:
+    """(ceil(U / units), ceil(T / times)): each block of values or marks (T, U) reduced to one."""
     return reduce_blocks(ufunc, np.ascontiguousarray(reduce_blocks(ufunc, values, times).T), units)
 
 
@@ -87,10 +85,6 @@ def reduce_blocks(ufunc: np.ufunc, values: NDArray[Any], size: int) -> NDArray[A
         while size % 2 == 0:
             values, size = ufunc(values[::2], values[1::2]), size // 2
     return values if size == 1 else np.asarray(ufunc.reduce(values.reshape(-1, size, *values.shape[1:]), axis=1))
-
-
-def block_marks(marks: BoolArray, times: int, units: int) -> BoolArray:
-    return _block_ends(np.logical_or, marks, times, units)
 
 
 def bin_extremes(picture: FloatArray, times: Bins, units: Bins) -> FloatArray:
@@ -137,6 +131,7 @@ Values: TypeAlias = NDArray[Any]
 Kind: TypeAlias = tuple[np.ufunc, float, str]
 """How blocks are reduced, the value that changes nothing of it, and the type, "" for the array's own."""
 
+# "h.low" and the others, of each block of each sample. NaN is in both ends of every block that holds one.
 _VALUES: dict[str, Kind] = {"low": (np.minimum, np.inf, ""), "high": (np.maximum, -np.inf, "")}
 _DIFFERENCES: dict[str, Kind] = {
     "difference-low": (np.minimum, np.inf, ""),

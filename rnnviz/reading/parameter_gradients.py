@@ -108,10 +108,9 @@ def _entries(result: RunResult, row: ArrayRow, places: NDArray[np.int64]) -> Ent
 
 @dataclass(frozen=True, eq=False)
 class Contributions:
-    """The contributions of the time steps to the gradient of one number of a parameter, summed over the samples.
+    """The contributions (T, U) of time steps to gradients of a parameter's numbers in a gate and column, by unit.
 
-    `values` (T, U) has in a unit's column those to its number in the same gate and column of the parameter, `largest`
-    their largest finite magnitude. `gate` is the gate's name in a gradient, "" of a parameter without gates.
+    `gate` is the gate's name in a gradient, "" of a parameter without gates; `largest` the largest finite magnitude.
     """
 
     engine: str

@@ -1,11 +1,9 @@
 """The units of a lane in another order than by index, and the units that are on together over a range of time steps.
 
-An order is found from at most `SAMPLED` time steps at equal distances. A unit is on where its value is at least the
-threshold; NaN is not on. The units of a query are on at every time step of its range, as in LSTMVis (Strobelt et al.,
-2018), and on request off at the one computed before it: a cell state keeps many units on for long. Other ranges are
-longest runs in which at least `MOST` of these units are on; the score is the mean Jaccard index of the query's units
-and all units that are on, times the shorter length over the longer: 1 for the same length and the same units. Where
-the query's units are those off before, other units do not count. A run that meets the query's range is left out.
+A unit is on where its value is at least the threshold. The units of a query are on at every time step of its range, as
+in LSTMVis (Strobelt et al., 2018), and on request off at the one computed before it: a cell state keeps many on for
+long. Other ranges are longest runs in which at least `MOST` of these are on, scored by the mean Jaccard index of them
+and all that are on (or them alone, if off before), times the shorter length over the longer.
 """
 
 import heapq
@@ -28,6 +26,7 @@ from rnnviz.verify.result import RunResult
 
 OrderName: TypeAlias = Literal["index", "component", "activity"]
 SAMPLED = 512
+"""An order is found from at most this many time steps at equal distances."""
 ORDERS: dict[OrderName, tuple[str, str]] = {
     "index": ("index", "Sorted by index."),
     "component": (

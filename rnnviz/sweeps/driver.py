@@ -191,10 +191,7 @@ class Scheduler(AbstractContextManager["Scheduler"]):
 
 
 class LocalScheduler(Scheduler):
-    """Computes as many rows at a time as there are workers, by default one on each core.
-
-    Each worker imports the engines of `warm` once. Together they use as many threads as there are cores.
-    """
+    """Computes a row in each worker, by default one a core; together they use as many threads as there are cores."""
 
     def __init__(self, warm: tuple[str, ...] = (), workers: int | None = None) -> None:
         cores = usable_cores()
@@ -268,11 +265,7 @@ def check_engines(sweep: Sweep) -> dict[str, EngineEntry]:
 
 
 class Sweeping:
-    """One start of a sweep.
-
-    `known` holds the findings of earlier starts by key. Only rows that were computed count as done: what was refused
-    or failed is tried again, for its reason may be gone.
-    """
+    """One start of a sweep. Rows that were refused or failed before are tried again, for the reason may be gone."""
 
     def __init__(
         self,
@@ -282,7 +275,7 @@ class Sweeping:
         load: Load,
         trusted: frozenset[str] = frozenset(),
     ) -> None:
-        """`load` and `trusted` as in a `RunRequest`; raises as `check_engines` does."""
+        """`known` are findings of earlier starts by key. Raises a ConfigError if there is no such engine."""
         entries = check_engines(sweep)
         self._sweep, self._load, self._trusted = sweep, load, trusted
         key_of = identities(sweep.audit)
@@ -310,10 +303,7 @@ class Sweeping:
         return tuple(name for name in engines if engine_file(name) is None)
 
     def rows(self, scheduler: Scheduler, journal: Journal) -> Iterator[SweepRow]:
-        """Compute the remaining rows; each is yielded once, after it was written to the journal.
-
-        Ends early if the scheduler is stopped. Raises an InputError if the journal cannot be written.
-        """
+        """Compute the remaining rows, each written to the journal first; ends early if the scheduler is stopped."""
         points: dict[Future[SweepResult], Point] = {}
         left = iter(self.left)
 

@@ -45,8 +45,7 @@ class Point:
 class Sweep:
     """Every combination of the values of the axes, each put into the tables `base` of a config.
 
-    An axis is a dotted config key, "seed" or, as the last one, "engine": each engine alone is compared with the
-    reference; the reference itself is only audited.
+    An axis is a dotted config key, "seed" or, last, "engine", compared alone with the reference, which is only audited.
     """
 
     base: Mapping[str, Any]
@@ -92,10 +91,7 @@ class Sweep:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> "Sweep":
-        """Validate a mapping: tables of a config, `grid` with a list for each dotted key, `seeds`, `engines`, `audit`.
-
-        At least one combination of the values must be a config.
-        """
+        """Validate the tables of a sweep file. At least one combination of the values must be a config."""
         refuse_other_kind(values, "sweep", "config")
         for name in values:
             if name not in KEYS:
@@ -198,11 +194,8 @@ _ONLY_IN_SWEEPS = ("base", "grid", "seeds", "engines")
 
 
 def load_sweep(path: Path, engines: Sequence[str] | None = None, cells: Sequence[str] | None = None) -> Sweep:
-    """Read and validate a sweep; `engines` and `cells` replace those that the file names.
-
-    `base` names a config that the rows start from; the sweep's own tables change single keys of it. Paths in either
-    file are relative to its own folder.
-    """
+    """Read and validate a sweep, of which `base` may name a config that its own tables change; paths are relative to
+    their file. `engines` and `cells` replace those that the file names."""
     values = read_toml(path, "sweep")
     folder = path.absolute().parent
     own = {name: _table(name, value, folder) for name, value in values.items() if name != "base"}

@@ -41,7 +41,7 @@ def test_an_unwritable_path_is_a_sentence(tmp_path, name, reason):
 
 def test_existing_and_new_paths_are_accepted(tmp_path):
     (tmp_path / "there.csv").touch()
-    for path in (None, tmp_path / "new.csv", str(tmp_path / "there.csv"), "new.csv"):
+    for path in (tmp_path / "new.csv", str(tmp_path / "there.csv"), "new.csv"):
         check_output(path)
 
 
