@@ -422,6 +422,14 @@ def test_the_audit_finds_every_detectable_bug(data):
         assert found.wrong, bug.name
 
 
+@pytest.mark.parametrize("variant", [3, 4, 5])
+def test_gradients_that_are_stored_in_the_order_of_the_input_are_diagnosed(variant):
+    """They are not to be judged by the first steps that are computed."""
+    bug, inputs = KNOWN_BUGS["backward-direction-not-reversed-in-gradient"], usual("")
+    trace = trace_with(bug.faults(inputs.network)[variant], inputs)
+    assert diagnose_gradients(inputs, trace) == ((bug.name,),)
+
+
 @pytest.mark.nightly
 @pytest.mark.parametrize("cell", CELL_NAMES)
 def test_every_variant_of_a_gradient_bug_is_diagnosed(cell):
@@ -526,9 +534,16 @@ def test_undetectable_bugs_and_the_change_that_reveals_some(sequence, loss, expe
     assert len(undetectable(load_inputs(cure), "backward")) < len(expected)
 
 
-def test_one_value_in_the_middle_of_a_long_sequence():
-    inputs = unpadded({"timesteps": 600, "batch_size": 5}, {"loss": "value", "value": [0, 1, 550, 3, 1]})
-    assert undetectable(inputs, "backward") == ()
+@pytest.mark.parametrize(
+    ("sequence", "value", "expected"),
+    [
+        ({"timesteps": 600, "batch_size": 5}, [0, 1, 550, 3, 1], ()),
+        ({"timesteps": 5, "batch_size": 3, "lengths": [5, 3, 4]}, [0, 0, 2, 1, 1], ENDS),
+    ],
+)
+def test_one_value_in_the_middle_and_at_the_end_of_a_sample(sequence, value, expected):
+    inputs = unpadded(sequence, {"loss": "value", "value": value})
+    assert undetectable(inputs, "backward") == expected
 
 
 @pytest.mark.slow
