@@ -40,7 +40,6 @@ def capture(options: Namespace) -> Answer:
 
 
 def _files(given: list[str]) -> dict[str, str]:
-    """The files of the inputs by name."""
     files: dict[str, str] = {}
     for text in given:
         name, equals, file = text.partition("=")

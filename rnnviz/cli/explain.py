@@ -127,7 +127,6 @@ _INDEXED = re.compile(r"(?P<name>\w+)\[(?P<index>\d+(\s*,\s*\d+)?)\]")
 
 
 def _place_of(result: RunResult, where: Location, options: Namespace) -> Place:
-    """The place of --value or --gradient."""
     if options.gradient is not None:
         return _gradient(result, where, options.gradient)
     kind, name = result.config.network.kind, options.value
@@ -138,7 +137,6 @@ def _place_of(result: RunResult, where: Location, options: Namespace) -> Place:
 
 
 def _gradient(result: RunResult, where: Location, name: str) -> Place:
-    """The place of --gradient NAME."""
     from rnnviz.explain.backward_symbols import gate_name
 
     network, parameters = result.config.network, result.inputs.parameters
@@ -209,7 +207,6 @@ def check_place(config: Config, options: Namespace) -> None:
 
 
 def _place(result: RunResult, options: Namespace) -> Location:
-    """The place that the options name, in the run."""
     network = result.config.network
     _check_sequence(result.config, options)
     direction = int(options.direction == "backward" and network.bidirectional)
@@ -221,7 +218,6 @@ def _place(result: RunResult, options: Namespace) -> Location:
 
 
 def _units(result: RunResult, place: Place) -> int:
-    """How many units there are of the kind of a place."""
     network = result.config.network
     return network.sizes(0).of(unit_size(network.kind, place))
 
@@ -246,7 +242,6 @@ def _first_place(result: RunResult, options: Namespace) -> tuple[Location, str]:
 
 
 def _names_parameter(gradient: str) -> bool:
-    """Whether --gradient names a number of a parameter."""
     return "[" in gradient and not gradient.startswith(_OF_INPUT)
 
 
@@ -286,7 +281,6 @@ def _program() -> list[str]:
 
 
 def _options_of_run(result: RunResult, options: Namespace) -> list[str]:
-    """The config, and the options that decide what is computed."""
     path, engines = str(options.config), None
     if options.engines is not None or options.reference is not None:
         named = result.config.compare.engines if options.engines is None else options.engines.split(",")

@@ -82,7 +82,6 @@ def _text(result: RunResult, options: Namespace) -> str:
 
 
 def _with_options(config: Config, options: Namespace) -> Config:
-    """The config with the engines, the tolerances and the backward pass of the options."""
     compare = config.compare
     if options.engines is not None or options.reference is not None:
         named = terminal.engine_names(options.engines, options.reference)
@@ -100,7 +99,6 @@ def _with_options(config: Config, options: Namespace) -> Config:
 
 
 def _outputs(options: Namespace) -> list[tuple[OutputEntry, Path]]:
-    """The files that options ask for, with their ways to write them."""
     given = ((entry, getattr(options, entry.key)) for entry in RUN_OUTPUTS)
     return [(entry, Path(path)) for entry, path in given if path not in (None, "-")]
 

@@ -93,7 +93,6 @@ def answer_json(content: object, path: str) -> str:
 
 
 def in_lines(lines: Iterable[str], options: Namespace) -> str:
-    """The lines of an answer; "" with --quiet."""
     return "" if options.quiet else "".join(f"{line}\n" for line in lines)
 
 
@@ -107,7 +106,6 @@ def print_note(text: str) -> None:
 
 @cache
 def _null() -> TextIO:
-    """The null device, open until the program ends."""
     return open(os.devnull, "r+", encoding="utf-8")
 
 
@@ -272,7 +270,6 @@ class Command(NamedTuple):
 
 
 def add_commands(parser: Parser, commands: Mapping[str, Command]) -> dict[str, Parser]:
-    """Add a parser for each command, and return them by name."""
     added = parser.add_subparsers(required=True, parser_class=Parser)
     for name, command in commands.items():
         own = added.add_parser(name, help=command.help, description=f"{capital(command.help)}.")

@@ -110,7 +110,6 @@ def _train(history: "TrainingHistory", options: Namespace, signals: list[int]) -
 
 
 def _is_character_model(task: "TrainingTask", path: Path) -> bool:
-    """Whether the file is one that `rnnviz generate` reads."""
     return task.problem.kind == "characters" and path.suffix == ".safetensors" and task.network.cell in ("lstm", "gru")
 
 
@@ -193,7 +192,6 @@ def _lines(content: dict[str, Any]) -> Iterator[str]:
 
 
 def _content(generator: "Generator") -> dict[str, Any]:
-    """The generated characters with their probabilities, as JSON."""
     from rnnviz.training.character_model import entropy
 
     characters = generator.model.characters

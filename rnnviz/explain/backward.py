@@ -42,13 +42,11 @@ class LineOfGradient:
         self.total: BoundedArray | None = None
 
     def add(self, pieces: Sequence[Token | str], *, negative: bool = False) -> None:
-        """Add a summand to the equation."""
         if self._pieces or negative:
             self._pieces.append((" - " if negative else " + ") if self._pieces else "-")
         self._pieces += pieces
 
     def add_sum(self, text: str, parts: Sequence[Part], place: Place | None) -> None:
-        """Add parts that are together one number of the equation."""
         self.parts += parts
         self.add([Token(text, sum(part.total for part in parts), place)])
 
@@ -83,7 +81,6 @@ def terms_of(
 
 
 def single_term(way: Way, text: str, factor: float, d: BoundedArray | None, source: Place | None) -> Part:
-    """A part with one term: a factor times a gradient."""
     value = np.array([0.0 if d is None else float(d.value.item())])
     return terms_of(way, text, np.array([factor]), value, lambda _: text, lambda _: source)
 
@@ -143,7 +140,6 @@ class StepGradients:
             self._add_next(line, where.moved(timestep=after), state)
 
     def _output(self, where: Location) -> LineOfGradient:
-        """The terms of the output of a layer, which come from the loss and from the layer above."""
         line, times = LineOfGradient(OF_OUTPUT), range(where.timestep, where.timestep + 1)
         direct = self._loss.direct(self._network, where.layer, where.direction, times, self._inputs.batch_size)
         if direct is not None:
@@ -166,7 +162,6 @@ class StepGradients:
         self._add_given(line, "loss", text, exact(np.array(value), self._trace.eps), place)
 
     def _add_given(self, line: LineOfGradient, way: Way, text: str, d: BoundedArray | None, place: Place) -> None:
-        """Add a gradient as it is, with the factor 1."""
         line.add_sum(text, [single_term(way, text, 1.0, d, place)], place)
         line.add_to_total(d)
 
@@ -180,7 +175,6 @@ class StepGradients:
             line.add_sum(name, parts, Place.at(gradient("h"), there) if text else None)
 
     def _add_next(self, line: LineOfGradient, there: Location, state: str) -> None:
-        """Add the terms of a state that come from the next step."""
         step = self._blocks.step(there.layer, there.direction, there.timestep, there.sample)
         if state == self._network.kind.state_symbols[0]:
             parts = self._through_weights(line, there, "v", there.unit)
@@ -280,7 +274,6 @@ class StepGradients:
         return BoundedArray(np.array(value[unit]), np.array(bound[unit]), d.eps)
 
     def _factor(self, step: BackwardBlock, path: Path, unit: int) -> float:
-        """The product of the local derivatives on a path."""
         return prod((self._number(step, symbol, unit) for symbol in path.factors), start=-1.0 if path.negative else 1.0)
 
     def _number(self, step: BackwardBlock, symbol: GradientSymbol, unit: int) -> float:
@@ -322,7 +315,6 @@ class StepGradients:
     # What no step computed
 
     def of_input(self, place: Place) -> Line:
-        """The line of a number of the sequence."""
         line = LineOfGradient(gradient("x"))
         timestep, sample, feature = place.index
         reader = self._inputs.places.location(0, 0, timestep, sample)
@@ -330,7 +322,6 @@ class StepGradients:
         return line.finished(self._trace, OF_INPUT, place.index)
 
     def of_initial(self, place: Place) -> Line:
-        """The line of a number of an initial state."""
         line = LineOfGradient(place.array)
         row, sample, unit = place.index
         layer, direction = divmod(row, self._network.directions)

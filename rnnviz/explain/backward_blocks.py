@@ -70,7 +70,6 @@ class BackwardBlock(BoundedBackward):
         return self._found.get(node)
 
     def slope(self, node: Node) -> BoundedArray:
-        """The slope of an activation, (B, S, U)."""
         return self.value(self._backward.slope(node))
 
     def own(self, symbol: str) -> BoundedArray:
@@ -111,7 +110,6 @@ class GradientBlocks:
         self.interrupt: Callable[[], None] = lambda: None
 
     def layer(self, layer: int, direction: int, unit: int | None = None) -> BoundedLayer:
-        """The parameters of a lane, for all units or one."""
         if unit is not None and not self.inputs.network.graph.mixes_units:
             return bounded_layer(self.inputs, self.trace, layer, direction, np.array([unit]))
         key = layer, direction, self.trace.eps, self.trace.stored_as, self.trace.half
@@ -123,7 +121,6 @@ class GradientBlocks:
         return found
 
     def step(self, layer: int, direction: int, timestep: int, sample: int) -> BackwardBlock:
-        """One step of one sample, for all units: arrays (1, 1, H)."""
         samples = slice(sample, sample + 1)
         carried = self._carried(layer, direction, timestep, samples)
         return self.block(layer, direction, slice(timestep, timestep + 1), samples, carried)[0]

@@ -48,7 +48,6 @@ class GradientSymbols:
     lines: tuple[Node, ...]
 
     def short(self, node: Node) -> Symbols:
-        """The gradient of a node by its name, or its equation."""
         return (self.named(node),) if node in self.names else self.equation(node)
 
     def paths(self, node: Node) -> Iterator[Path]:
@@ -115,7 +114,6 @@ class GradientSymbols:
                 yield nodes[gate], through_weights(read if op == "u" else later(read)), texts(read)
 
     def named(self, node: Node) -> GradientSymbol:
-        """The gradient of a node by its name."""
         return GradientSymbol(gradient(self.names[node]), "gradient", node)
 
     def product(self, node: Node) -> GradientSymbol:
@@ -173,7 +171,6 @@ class GradientSymbols:
 
 
 def texts(symbols: Symbols) -> str:
-    """An equation's text."""
     return "".join(symbol.text for symbol in symbols)
 
 
@@ -189,8 +186,6 @@ def through_weights(symbols: Symbols, weight: str = "W") -> str:
 
 
 def later(symbols: Symbols) -> Symbols:
-    """The symbols of the next step: "z[t+1]"."""
-
     def text(symbol: GradientSymbol) -> str:
         if symbol.role == "sign" or (symbol.node is not None and symbol.node.op == "parameter"):
             return symbol.text
@@ -216,7 +211,6 @@ def gate_name(cell: CellSpec, gate: str) -> str:
 
 @lru_cache(maxsize=256)
 def gradient_symbols(graph: Graph) -> GradientSymbols:
-    """The gradients of a cell's step in symbols."""
     consumers: dict[Node, list[tuple[Node, int]]] = {}
     for node in reversed(graph.nodes):
         for place, arg in enumerate(node.args):

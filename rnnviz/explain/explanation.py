@@ -108,7 +108,6 @@ class Explanation:
 
     @property
     def wrong(self) -> bool:
-        """Whether an engine's own value differs from the arithmetic."""
         return any(not breakdown.right for name, breakdown in self.breakdowns.items() if name not in self.unread)
 
     @property
@@ -139,7 +138,6 @@ class Explanation:
 
 
 def _likely_cause(cause: str, step: StepWithBugs | None) -> str:
-    """The likely cause of an engine's errors, and what the equations give with it."""
     named = LIKELY_CAUSE.format(cause=cause)
     if step is None:
         return named
@@ -318,7 +316,6 @@ def _step_with_bugs(result: RunResult, own: Breakdown) -> StepWithBugs | None:
 
 
 def _with_fault(fault: BugVariant, inputs: Inputs, where: Location) -> Inputs:
-    """The inputs with the cell of the fault, and with the parameters of a lane as the fault reads them."""
     cell = inputs.network.kind
     network = replace(inputs.network, custom=fault.changed(cell), clip=None, activations=None)
     lane = where.layer, where.direction

@@ -97,7 +97,6 @@ def lines_of_units(graph: Graph, size: str) -> tuple[LineNodes, ...]:
 
 
 def _gate_sum(line: Equation, names: Mapping[Node, str], is_gate: bool) -> list[Node]:
-    """The terms of a gate's pre-activation, or of a projection."""
     node = line.node
     match node.op:
         case "matrix":
@@ -165,7 +164,6 @@ def first_names(graph: Graph) -> dict[Node, str]:
 
 
 def _symbol_of(names: Mapping[Node, str], node: Node) -> str:
-    """The name of a value in the equations: "c", or "c[t-1]" of a state."""
     return f"{node.name}{_BEFORE}" if node.op == "state" else names.get(node, node.name)
 
 
@@ -213,7 +211,6 @@ class StepValues:
         self.by_node = evaluate([line.equation.node for line in self.lines], self._leaf, ArrayLayer().apply, sums)
 
     def read(self, rows: MatrixRows) -> Floats:
-        """(B, N, K): the vector that the rows multiply."""
         if rows.read is not None:
             return self.across[rows.read]
         return self._x if rows.way == "i2h" else self._state[self._cell.state_symbols[0]]
@@ -313,7 +310,6 @@ class UnitArithmetic:
 
     @property
     def values(self) -> dict[str, float]:
-        """The value of each line by its name."""
         return {line.equation.name: self._numbers[line.equation.node] for line in self._step.lines}
 
     # Sources
@@ -334,7 +330,6 @@ class UnitArithmetic:
         return Place.at(symbol, where.moved(timestep=self.before))
 
     def hidden_source(self, column: int) -> Place:
-        """Where column `column` of W_h2h reads."""
         return self.previous_source(self.cell.state_symbols[0], column)
 
     # Lines
@@ -403,7 +398,6 @@ class UnitArithmetic:
         )
 
     def _column_source(self, rows: MatrixRows, k: int) -> Place:
-        """Where column k of a matrix reads."""
         if rows.read is None or rows.way == "h2h":
             return self.input_source(k) if rows.way == "i2h" else self.hidden_source(k)
         reads = self._names.get(rows.read)

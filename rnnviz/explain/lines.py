@@ -68,7 +68,6 @@ class Token:
 
     @property
     def number(self) -> str:
-        """The number as text; of a sign the sign."""
         return self.text if self.value is None else format_short(self.value)
 
 
@@ -142,7 +141,6 @@ class StoredValue:
 
     @property
     def difference(self) -> float:
-        """stored - computed; 0 where both are NaN or the same infinity."""
         return 0.0 if same_number(self.stored, self.computed) else float(np.subtract(self.stored, self.computed))
 
     @property
@@ -156,7 +154,6 @@ class StoredValue:
 
     @property
     def right(self) -> bool:
-        """Whether rounding explains the difference."""
         return self.ratio <= ALLOWED
 
     @property
@@ -168,7 +165,6 @@ class StoredValue:
 
 
 def same_number(a: float, b: float) -> bool:
-    """Whether two numbers are the same; NaN is the same as NaN."""
     return a == b or (isnan(a) and isnan(b))
 
 
@@ -312,7 +308,6 @@ class Breakdown:
 
     @property
     def right(self) -> bool:
-        """Whether rounding explains how the engine's own values differ from those of the equations."""
         return all(value.right for value in self.outcomes)
 
 

@@ -38,7 +38,6 @@ def _lines(graph: Graph) -> tuple[forward.LineNodes, ...]:
 
 
 def activation_nodes(graph: Graph) -> list[Node]:
-    """The activations in the equations of a unit."""
     return [node for node in _nodes_of_lines(graph) if node.op == "activation"]
 
 
@@ -87,7 +86,6 @@ def _numbers(graph: Graph) -> dict[Node, int]:
 
 
 def _forward_lines(graph: Graph) -> list[dict[str, Any]]:
-    """The lines of a step: their symbols, and the parts that they add up."""
     numbers = _numbers(graph)
     names = forward.first_names(graph)
 

@@ -80,7 +80,6 @@ def _gradient_heading(explanation: Explanation) -> Iterator[str]:
 
 
 def _with_bugs(step: StepWithBugs) -> Iterator[str]:
-    """The equations of a wrong engine with its likely cause, and the values that they give."""
     yield f"{display_name(step.breakdown.engine)} with its likely cause: {step.cause}"
     for line in step.breakdown.lines:
         yield from ("", f"  {line.equation.symbols}", f"  {line.equation.numbers}")
@@ -181,7 +180,6 @@ def _equation(engines: Sequence[str], lines: Sequence[EquationLine]) -> Iterator
 
 
 def _outcomes(each: Sequence[Breakdown]) -> Iterator[str]:
-    """The values of the arithmetic besides the engines' own, by engine."""
     for symbol in stored_symbols(each):
         having = [breakdown for breakdown in each if breakdown.by_name[symbol].own is not None]
         found = [own for breakdown in having if (own := breakdown.by_name[symbol].own) is not None]
@@ -207,7 +205,6 @@ def to_json(explanation: Explanation) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> Any:
-    """The value with its numbers as JSON has them."""
     match value:
         case dict():
             return {name: _finite(own) for name, own in value.items()}
@@ -246,7 +243,6 @@ def _value_json(explanation: Explanation) -> dict[str, Any]:
 
 
 def _stored(breakdown: Breakdown, symbol: str) -> float | None:
-    """An engine's own value; None where it gives none."""
     line = breakdown.by_name.get(symbol)
     return None if line is None or line.own is None else line.own.stored
 

@@ -233,7 +233,6 @@ def gradient_words(result: RunResult, candidate: str | None) -> VerdictWords | N
 
 
 def _compared(result: RunResult, candidate: str | None) -> tuple[Comparison | None, tuple[str, ...]]:
-    """The comparison of a candidate, and its engines; without a candidate the reference alone."""
     reference = result.reference.engine
     return (None, (reference,)) if candidate is None else (result.comparison(candidate), (reference, candidate))
 
@@ -299,13 +298,11 @@ def _agree(comparison: Comparison, way: PassName, values: str = "", blind: Seque
 
 
 def _differ(comparison: Comparison, place: TextPart, way: PassName) -> Text:
-    """Two engines differ in a pass, first at a place."""
     template = "*{way[of]}{pair.candidate:name} {way[differ]} {way[from]}{pair.reference:name}*"
     return fill(f"{template}, first {{way[at]}} {{place}}.", way=WORDS[way], pair=comparison, place=place)
 
 
 def wrong_words(engine: str, way: PassName = "forward") -> str:
-    """The predicate of a wrong engine, or of its gradients."""
     # A recording may have been made with other weights or another input: it is not to blame for these.
     words = WORDS[way]
     given = f"{words['differ']} from what these weights and this input give"
@@ -424,7 +421,6 @@ def verdicts(result: RunResult) -> list[VerdictWords]:
 
 
 def report(result: RunResult) -> str:
-    """The verdicts of a run with all details, as the command line prints them."""
     lines = [line for words in verdicts(result) for line in (str(words), *(f"  {note}" for note in words.notes))]
     lacking = () if result.has_gradients else without_gradients(result, tuple(result.traces))
     return "\n".join(filter(None, (headline(result), *lines, *lacking)))

@@ -311,7 +311,6 @@ def _with_gaps(values: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray
 
 
 def summary(result: RunResult, commands: Commands = no_commands) -> dict[str, Any]:
-    """The figures of a run by their JSON keys."""
     found: dict[str, Any] = to_json(run_summary(result, commands))
     return found
 

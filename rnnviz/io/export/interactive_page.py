@@ -203,7 +203,6 @@ class _PageData:
         self.quantities = list(_quantities(self.network, kinds.gradients_of(result.traces.values(), self.cell)))
 
     def data(self, engine: int, start: Location) -> dict[str, Any]:
-        """All data; an engine and a value are selected first."""
         inputs = self.inputs
         layers, directions, timesteps, _, units = self.shape
         given = dict.fromkeys(name for trace in self.result.traces.values() for name in (*trace.lines, *trace))
@@ -245,7 +244,6 @@ class _PageData:
         }
 
     def _engine(self, trace: Trace, title: str) -> dict[str, Any]:
-        """One engine's arrays: what the lanes show, and what its arithmetic and its gradients read."""
         engine, result = trace.engine, self.result
         names = [own["name"] for own in self.quantities if not kinds.is_gradient(own["name"]) or own["name"] in trace]
         shown = {name: self._lanes(trace, name) for name in (*names, *(f"line.{name}" for name in trace.lines))}

@@ -161,7 +161,6 @@ class Lane:
         return "[lengths - 1, np.arange(N)]" if self.padded and not self.backward else f"[{self.last}]"
 
     def timestep(self, step: int) -> str:
-        """The time step of its first step, 0, or of a later one."""
         return f"{self._end} - {step + 1}" if self.backward else str(step)
 
 
@@ -226,7 +225,6 @@ def _environment() -> Environment:
 
 
 def notebook_cells(result: RunResult) -> list[dict[str, Any]]:
-    """The notebook from its title to the last comparison."""
     cells: list[dict[str, Any]] = []
 
     def prose(caller: Callable[[], str]) -> str:
@@ -241,7 +239,6 @@ def notebook_cells(result: RunResult) -> list[dict[str, Any]]:
         return ""
 
     def each(pattern: str) -> str:
-        """The pattern with each state in it, and its place."""
         return ", ".join(pattern.format(symbol, place) for place, symbol in enumerate(states))
 
     inputs, network, known = result.inputs, result.config.network, recorded(result)

@@ -45,7 +45,6 @@ class PaperFigure:
         return InputError(f"{self.dashes}{option} must be {allowed} (got {display_value(got)}).{hint}")
 
     def chosen(self, option: str, choices: tuple[str, ...], got: str) -> None:
-        """Refuse a value that is none of some choices."""
         if got not in choices:
             raise self.refused(option, f"one of {', '.join(choices)}", got, suggest(got, choices))
 

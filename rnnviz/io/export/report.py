@@ -101,7 +101,6 @@ def report_html(
 
 
 def run_title(result: RunResult) -> str:
-    """The network in words, after the name of its model file or session, if it has one."""
     network, path = network_in_words(result.config.network), result.config.parameters.path
     return network if path is None else f"{name_of_source(path)}: {network}"
 
@@ -141,7 +140,6 @@ Row: TypeAlias = tuple[str, list[Cell]]
 
 
 def _cell(column: Column, row: Any) -> Cell:
-    """A cell as it is shown, and in full where that says more."""
     full = "" if column.full is None else column.full(row)
     return Figure(column.text(row), full) if full else column.text(row)
 
