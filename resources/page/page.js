@@ -50,7 +50,6 @@ function short(value) {
   return size > 0 && size < SMALLEST_PLAIN ? exponential(value, 0) : fixed(value, 3);
 }
 
-/** A difference in two digits. */
 function twoDigits(value) {
   if (!Number.isFinite(value)) return spelled(value);
   if (value === 0) return "0";
@@ -168,7 +167,6 @@ const isMismatch = (reference, other, limits) => !(absError(reference, other) <=
 const OF_COMPARISON = engines.length > 1 ? ["difference", "error_ratio"] : [];
 const isCompared = (quantity) => OF_COMPARISON.includes(quantity);
 
-/** The function that compares two hidden values: their difference, or its ratio to the tolerance. */
 const comparing = (quantity) => quantity === "difference" ? signedDifference : errorRatio;
 
 /** A reader of a quantity at a place of a lane and a unit: undefined where an engine has none. */
@@ -247,7 +245,6 @@ for (let number = cell.nodes.length - 1; number >= 0; number--) {
   cell.nodes[number].args.forEach((arg, k) => consumers[arg].push([number, k]));
 }
 
-/** The steps that the shown terms read. */
 const steps = new Map();
 
 function stepOf(engine, at) {
@@ -270,7 +267,6 @@ class Step {
     return stepOf(this.number, { ...this.at, ...changes });
   }
 
-  /** A number of an array of the engine; undefined if the page has none. */
   given(name, unit = this.at.unit, at = this.at) {
     const array = this.engine.arrays[name];
     return array && array.values[index(array, at, unit)];
@@ -294,7 +290,6 @@ class Step {
     return this.sum(number).total;
   }
 
-  /** A unit's previous state: the engine's own, or the initial state. */
   previous(symbol, unit = this.at.unit) {
     if (this.earlier === null) return valueAt(run.initial[symbol], laneIndex(this.at), this.at.sample, unit);
     return this.given(`before.${symbol}`, unit) ?? this.given(symbol, unit, { ...this.at, time: this.earlier });
@@ -366,7 +361,6 @@ class Step {
     return this.earlier === null ? `${symbol}0[u=${unit}]` : this.named(symbol, unit, this.earlier);
   }
 
-  /** Number k of the layer input x, or of the previous state. */
   readName(of, k) {
     if (of !== "x") return this.previousName("h", k);
     return this.at.layer ? this.named("h", k % run.units) : `x[t=${this.at.time}, i=${run.featureNames[k]}]`;
@@ -404,12 +398,10 @@ class Step {
 
   // Gradients
 
-  /** The engine's own gradient of a state; where it gives none, that which later steps give. */
   own(symbol) {
     return this.given(`grad.${symbol}`) ?? this.given(`own.${symbol}`);
   }
 
-  /** The gradient of a value of the step: of a state from all ways, else from the step. */
   gradient(number) {
     return this.totals[number] ??= this.gathered(number);
   }
@@ -420,7 +412,6 @@ class Step {
     return this.given(`contribution.${number}`) ?? sumOf(consumers[number].map((own) => this.contribution(...own)));
   }
 
-  /** The contribution of an operation to the gradient of its operand at a place. */
   contribution(consumer, place) {
     const { op, args } = cell.nodes[consumer];
     if (op === "recurrent" || op === "matrix") return this.product({ origin: consumer, factors: [] }).total;
@@ -438,7 +429,6 @@ class Step {
     return slope ?? (cell.nodes[number].activation === "sigmoid" ? value * (1 - value) : 1 - value * value);
   }
 
-  /** The product of the local derivatives on a path. */
   factor({ factors, negative }) {
     const number = ([role, node]) => (role === "slope" ? this.slope(node) : this.value(node));
     return factors.reduce((product, own) => product * number(own), negative ? -1 : 1);
@@ -457,7 +447,6 @@ class Step {
     return this.vector({ ...path, node: path.origin }, this.at.unit, "", this.factor(path));
   }
 
-  /** A part with a term for each unit: a column of a weight times their gradients. */
   vector({ node, text, gradient }, column, mark = "", scale = 1) {
     const { matrix, row, rows } = cell.nodes[node].sum;
     const { values, shape } = this.parameters[matrix];
@@ -467,14 +456,12 @@ class Step {
     }));
   }
 
-  /** The parts of a state that come from the next step, or from the loss of its final state. */
   outer(symbol) {
     const { time, sample, unit } = this.at;
     if (this.later === null) return [given("final", valueAt(run.backward.final[symbol], laneIndex(this.at), sample, unit))];
     return run.backward.cuts[Math.max(time, this.later)] ? [] : this.moved({ time: this.later }).next(symbol);
   }
 
-  /** The contributions of this step to the gradient of a state before it. */
   next(symbol) {
     const { v, leaves } = run.backward;
     const parts = symbol === cell.states[0] ? v.map((part) => this.vector(part, this.at.unit)) : [];
@@ -483,7 +470,6 @@ class Step {
     return [...parts, ...this.inner(leaf?.paths ?? [], true)];
   }
 
-  /** The parts of the output: from the loss, and from every direction of the layer above. */
   output() {
     const { layer, direction, time, sample, unit } = this.at;
     const { direct: each, directTime, u } = run.backward;
@@ -572,7 +558,6 @@ function firstDivergence(one, other, limits) {
   return numbers.find(differs) ?? null;
 }
 
-/** A number that a step reads, with its lane. */
 function readInWords(step, of, k) {
   const { layer, direction } = of === "x" ? step.below(k) : step.at;
   return step.readName(of, k) + (layer < 0 ? "" : ` of layer ${layer}, ${wayOf(direction)}`);
@@ -596,7 +581,6 @@ function sentences(steps, divergence) {
   return [...said, ...(divergence?.of === "stored" && wrong.length ? [] : [diverging]), ...causes];
 }
 
-/** The numbers of a line of each engine as text, with enough decimals to show where two engines differ. */
 function equationTexts(lines) {
   const each = lines.map((line) => line.tokens);
   const texts = each[0].map(({ text, value }, k) =>
@@ -644,12 +628,9 @@ const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 /** Select a value; indices outside the run are moved to its ends, and out of padding. */
 function select(changes) {
   const at = { ...state.at, ...changes };
-  const inside = (name, count) => { at[name] = clamp(at[name], 0, count - 1); };
-  inside("layer", run.layers);
-  inside("direction", run.directions);
-  inside("sample", run.samples.length);
-  inside("time", run.lengths[at.sample]);
-  inside("unit", run.units);
+  const counts = { layer: run.layers, direction: run.directions, sample: run.samples.length, unit: run.units };
+  for (const [name, count] of Object.entries(counts)) at[name] = clamp(at[name], 0, count - 1);
+  at.time = clamp(at.time, 0, run.lengths[at.sample] - 1);
   const moved = Object.keys(at).some((name) => at[name] !== state.at[name]);
   state.at = at;
   bringIntoView();
@@ -716,7 +697,6 @@ function quantityTitle(name) {
 /** ", recomputed" of values that follow from an engine's h, because the engine gives none. */
 const recomputed = (name, engine) => engines[engine].recomputed.includes(name) ? ", recomputed" : "";
 
-/** A quantity of an engine: "i of gluon, recomputed". */
 const ofEngineTitle = (name, engine) => `${name} of ${engines[engine].title}${recomputed(name, engine)}`;
 
 // ------------------------------------------------------------------------------------------------------- mismatches
@@ -736,15 +716,14 @@ function mismatchesOf(name) {
 }
 
 function allMismatches(name) {
-  const found = [];
-  const isMarked = mismatchReader(name);
+  const [found, isMarked] = [[], mismatchReader(name)];
   for (const { layer, direction } of lanes.slice(0, -1)) {
-    for (let sample = 0; sample < run.samples.length; sample++) {
-      for (let time = 0; time < run.lengths[sample]; time++) {
+    run.lengths.forEach((length, sample) => {
+      for (let time = 0; time < length; time++) {
         const at = { layer, direction, time, sample };
         for (let unit = 0; unit < run.units; unit++) if (isMarked(at, unit)) found.push({ ...at, unit });
       }
-    }
+    });
   }
   found.ofGradient = isGradient(name);
   return found.sort((one, other) => inOrder(one, other, found.ofGradient));
@@ -785,7 +764,6 @@ function readPalette() {
 
 const tables = new Map();
 
-/** The largest finite magnitude of a quantity in any engine, or of a comparison with the candidate. */
 function reach(name) {
   const key = isCompared(name) ? `${name} ${candidate()}` : name;
   if (!reaches.has(key)) {
@@ -822,7 +800,6 @@ function shareOf({ low, high, ratio }, value) {
 const rgb = (text) => [1, 3, 5].map((k) => parseInt(text.slice(k, k + 2), 16));
 const mixed = (one, other, share) => one.map((channel, k) => Math.round(channel + (other[k] - channel) * share));
 
-/** Red, green and blue at a share of the way along equidistant stops. */
 function between(stops, share) {
   const at = clamp(share, 0, 1) * (stops.length - 1);
   const first = Math.min(Math.floor(at), stops.length - 2);
@@ -879,7 +856,6 @@ const MOST_ROW = 24;
 const WANTED_HEIGHT = document.documentElement.classList.contains("framed") ? 340 : 420;
 const FONT = "system-ui, sans-serif";
 
-/** Where everything is on the canvas, in CSS pixels. */
 let layout = null;
 
 function arrange() {
@@ -1388,7 +1364,6 @@ function outcomeView(titles, each) {
   return element("section", { className: "line" }, element("h3", {}, "Result"), table);
 }
 
-/** A table of results: in each row a title, the numbers by engine, and the function that writes these. */
 function resultTable(titles, rows) {
   const body = element("tbody", {}, ...rows.map(([title, values, write]) => {
     const texts = write(values);
@@ -1476,7 +1451,6 @@ const player = { direction: 0, factor: 1, timer: 0, begun: 0, taken: 0 };
 /** Time steps per second: a long sequence takes 12 seconds at speed 1. */
 const speed = () => Math.max(SLOWEST, length() / WHOLE_SECONDS) * player.factor;
 
-/** 1 if the lane is computed from its first time step on, -1 if from its last. */
 const wayOfLane = () => isBackward(state.at.direction) ? -1 : 1;
 
 const lastTime = (by) => by > 0 ? length() - 1 : 0;
@@ -1555,7 +1529,6 @@ const OF_KEY = new Map(KEYS.flatMap(([keys, , , effect]) => keys.map((key) => [k
 
 const MOVES = ["ArrowRight", "ArrowLeft", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"];
 
-/** Whether a control that has the focus needs a key itself. */
 function isTaken(target, key) {
   if (target === lanesBox) return false;
   if (target.matches("input[type=range]")) return MOVES.includes(key);
