@@ -16,8 +16,6 @@ pytestmark = pytest.mark.usefixtures("shared_worker")
 SEQUENCE = {"timesteps": 4, "batch_size": 2}
 ENGINES = [name for name, package in (("gluon", "mxnet"), ("torch", "torch")) if not missing(package)]
 
-"""All examples, of which the default run has one with h and one with h and c."""
-
 
 def example(name: str) -> str:
     return str(resource_path("cells", f"{name}.py"))

@@ -39,27 +39,6 @@ def called(rnnviz: Called, *words: str | Path) -> tuple[int, str, str]:
     return answer.code, answer.out, answer.err
 
 
-def test_second_step_is_printed_term_by_term(notebook, rnnviz):
-    code, out, err = called(rnnviz, notebook, *AT)
-    assert (code, err) == (0, "")
-    assert out.startswith("h[t=1, u=3] of layer 0 forward →, sample 0: RNN relu, 10 units, 5 inputs\n")
-    assert "\n  h = relu(u + v)\n  with u = W_i2h x + b_i2h and v = W_h2h h[t-1] + b_h2h\n" in out
-    lines = [
-        line.removeprefix("≠").replace(", ", ",").split()
-        for line in out.splitlines()
-        if line[2:].startswith(("x[", "h[t=0, "))
-    ]
-    rows = {line[0]: line[1:] for line in lines}
-    assert list(rows) == [*(f"x[t=1,i={i}]" for i in range(5)), *(f"h[t=0,u={k}]" for k in range(10))]
-    for weight, read, product, *_ in rows.values():
-        assert float(weight) * float(read) == pytest.approx(float(product), abs=2e-3)
-    sums = {line.split()[0]: float(line.split()[1]) for line in out.splitlines() if line.startswith(("  u  ", "  v  "))}
-    biases = {line.split()[0]: float(line.split()[1]) for line in out.splitlines() if line.startswith("  b_")}
-    for side, kind, name in (("u", "x", "b_i2h"), ("v", "h", "b_h2h")):
-        total = sum(float(row[2]) for place, row in rows.items() if place.startswith(kind)) + biases[name]
-        assert total == pytest.approx(sums[side], abs=0.01)
-
-
 def test_wrong_engine_is_explained_with_exit_code_0(notebook, rnnviz):
     code, out, _ = called(rnnviz, notebook, "--layer", "0", "--timestep", "0", "--unit", "3")
     assert code == 0

@@ -71,14 +71,6 @@ def test_engines_diverge_first_where_one_read_or_returned_another_value(where, b
         assert found.candidate - found.reference == pytest.approx(by, rel=1e-3, nan_ok=True)
 
 
-def test_a_wrong_step_within_the_tolerance_is_a_divergence():
-    explanation = explained(edit=moved(NEXT, 8e-6), dtype="float64", compare_with={"atol": 1e-3})
-    divergence = explanation.divergences["manual"]
-    assert divergence is not None
-    assert divergence.step == "stored"
-    assert explanation.sentences[0].startswith("manual is wrong here")
-
-
 def test_numbers_that_are_none_are_spelled_out_in_json():
     explanation = explained(edit=moved(NEXT.moved(timestep=1, unit=1), nan))
     found = json.loads(json.dumps(to_json(explanation), allow_nan=False))

@@ -114,9 +114,9 @@ def test_what_is_known_of_the_value_follows_the_selection(value):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [
+def test_a_selection_outside_the_run_is_refused_and_names_what_is_allowed():
+    view = rnnviz.view(make_result(lengths=[5, 2]))
+    for value, words in (
         ((1, 0, 0, 0, 0), ("layer", "got 1", "1 layer")),
         ((0, 1, 0, 0, 0), ("direction", "got 1", "1 direction")),
         ((0, 0, 5, 0, 0), ("timestep", "from 0 to 4", "got 5")),
@@ -124,22 +124,15 @@ def test_what_is_known_of_the_value_follows_the_selection(value):
         ((0, 0, 0, 2, 0), ("sample", "from 0 to 1", "got 2")),
         (Location(unit=4), ("unit", "from 0 to 3", "got 4")),
         ((0, 0, 3, 1, 0), ("t = 3", "padding", "2 time steps")),
-        ((0, 0, 0, 0), ("Location", "five indices")),
-        ((0, 0, 0, 0, 0, 0), ("Location", "five indices")),
-        ((0, 0.5, 0, 0, 0), ("Location", "five indices")),
-        ("abcde", ("Location", "five indices")),
-        (None, ("Location", "five indices")),
-    ],
-)
-def test_a_selection_outside_the_run_is_refused_and_names_what_is_allowed(value, words):
-    view = rnnviz.view(make_result(lengths=[5, 2]))
-    with pytest.raises(InputError) as caught:
-        view.selection = value
-    assert all(word in str(caught.value) for word in words)
-    assert view.selection == Location()
-    if value is not None:
-        with pytest.raises(InputError):
-            rnnviz.view(view.run, value)
+        *((value, ("Location", "five indices")) for value in ((0,) * 4, (0,) * 6, (0, 0.5, 0, 0, 0), "abcde", None)),
+    ):
+        with pytest.raises(InputError) as caught:
+            view.selection = value
+        assert all(word in str(caught.value) for word in words)
+        assert view.selection == Location()
+        if value is not None:
+            with pytest.raises(InputError):
+                rnnviz.view(view.run, value)
 
 
 def test_a_selection_from_the_page_is_validated_like_one_from_python():
