@@ -56,8 +56,10 @@ def run(options: Namespace) -> Answer:
     terminal.check_files(config, options, {f"--{entry.key}": path for entry, path in outputs}, drawn)
     reading = None
     for entry, _ in outputs:
-        if entry.load:
-            reading = partial(named_function(entry.load), **({"load": reading} if reading else {}))
+        if entry.check:
+            from rnnviz.io.inputs import load_inputs, load_within
+
+            reading = partial(load_within, load=reading or load_inputs, check=named_function(entry.check))
     result = terminal.run_config(config, options, reading, options.audit)
     options.next = partial(next_commands, result, options=options)
     written = terminal.all_written(partial(_write, entry, path, result, options) for entry, path in outputs)

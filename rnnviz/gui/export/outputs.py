@@ -22,8 +22,8 @@ class OutputEntry:
     `write` is the module and the name of a function of the result, the path and some of the arguments that `takes`
     names; `fixed` are values of some. `option` is the help of the option of this `key`, and `title` the entry in the
     menu, with `why` as its tooltip; "" if there is none. `kind` names such files in a dialog, and `summary` is a
-    template of what was written. `load` names the function that reads a run's inputs, so that a run too large is
-    refused before it. `drawn` is whether Qt draws a picture for it.
+    template of what was written. `check` names the function of a config, T and N that refuses a run that is too large
+    for it. `drawn` is whether Qt draws a picture for it.
     """
 
     key: str
@@ -36,7 +36,7 @@ class OutputEntry:
     summary: str = ""
     takes: tuple[str, ...] = ()
     fixed: Mapping[str, Any] = field(default_factory=dict)
-    load: str = ""
+    check: str = ""
     drawn: bool = False
 
     def written(self, result: RunResult, path: Path, **given: Any) -> str:
@@ -63,7 +63,7 @@ OUTPUTS = (
         "Interactive pages",
         "{:,} bytes",
         ("start",),
-        load="io.export.interactive_page:load_for_page",
+        check="io.export.interactive_page:check_size",
     ),
     OutputEntry(
         "notebook",
@@ -74,7 +74,7 @@ OUTPUTS = (
         "A Jupyter notebook that recomputes this run with Gluon and with NumPy.",
         "Notebooks",
         "{:,} cells",
-        load="io.export.notebook:load_for_notebook",
+        check="io.export.notebook:check_size",
     ),
     OutputEntry(
         "csv",

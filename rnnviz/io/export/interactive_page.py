@@ -23,7 +23,6 @@ from rnnviz.core.config import Config, Network
 from rnnviz.core.engine_spec import display_name, distinct_names
 from rnnviz.core.errors import InputError
 from rnnviz.core.gradients import OF_INPUT
-from rnnviz.core.inputs import Inputs, Load
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.naming import names_of_file, with_parameters
 from rnnviz.core.resources import resource_path
@@ -33,7 +32,6 @@ from rnnviz.core.trace_index import Location
 from rnnviz.explain import explanation, page_parts
 from rnnviz.io.config_toml import as_in_session, dump_config
 from rnnviz.io.export.report import html_environment, run_title
-from rnnviz.io.inputs import load_inputs, load_within
 from rnnviz.io.outputs import write_text
 from rnnviz.reading import quantities as kinds
 from rnnviz.reading.arrays import ResultReader
@@ -134,7 +132,7 @@ def samples_of_page(result: RunResult, start: Location | None = None, limit: int
     """As many samples as fit: the one that is selected first, then the first ones; InputError if one is too large."""
     first, inputs = (first_selected(result) if start is None else start).sample, result.inputs
     count = inputs.batch_size
-    _check_page_size(result.config, inputs.timesteps, count)
+    check_size(result.config, inputs.timesteps, count)
     data = _PageData(result, [first])
     parameters = _characters(data.parameters())
     each = _characters(data.of_samples())
@@ -163,11 +161,7 @@ def _room(config: Config, fixed: float, each: float, count: int, limit: int | No
     return room
 
 
-def load_for_page(config: Config, load: Load = load_inputs) -> Inputs:
-    return load_within(config, load, _check_page_size)
-
-
-def _check_page_size(config: Config, timesteps: int, samples: int) -> None:
+def check_size(config: Config, timesteps: int, samples: int) -> None:
     """Refuse a run whose page would be too large, by what a page needs of any engine."""
     network, item = config.network, np.dtype(config.network.dtype).itemsize
     layers, directions, _, _, units = network.hidden_shape(timesteps, samples)

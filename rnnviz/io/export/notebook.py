@@ -26,7 +26,7 @@ from rnnviz.core.config import Config, lane_name
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.errors import InputError
 from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient
-from rnnviz.core.inputs import Inputs, Load
+from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.resources import resource_path
 from rnnviz.core.trace import Trace
@@ -34,7 +34,6 @@ from rnnviz.core.trace_index import ARROWS, DIRECTIONS
 from rnnviz.core.words import join_words
 from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import as_in_session, dump_config
-from rnnviz.io.inputs import load_inputs, load_within
 from rnnviz.io.outputs import write_text
 from rnnviz.text import verdict_details
 from rnnviz.text.config_diff import network_in_words
@@ -62,7 +61,7 @@ _GLUON = "gluon"
 
 def write_notebook(result: RunResult, path: Path) -> int:
     """Write a Jupyter notebook that recomputes the run without rnnviz, and return the number of its cells."""
-    _check_size(result.config, result.inputs.timesteps, result.inputs.batch_size)
+    check_size(result.config, result.inputs.timesteps, result.inputs.batch_size)
     cells = notebook_cells(result)
     content = {
         "cells": cells,
@@ -77,11 +76,7 @@ def write_notebook(result: RunResult, path: Path) -> int:
     return len(cells)
 
 
-def load_for_notebook(config: Config, load: Load = load_inputs) -> Inputs:
-    return load_within(config, load, _check_size)
-
-
-def _check_size(config: Config, timesteps: int, samples: int) -> None:
+def check_size(config: Config, timesteps: int, samples: int) -> None:
     """Refuse a run whose numbers, those that it computes included, are too many."""
     network = config.network
     states = sum(prod(network.state_shape(samples, symbol)) for symbol in network.kind.state_symbols)
