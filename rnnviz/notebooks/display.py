@@ -20,11 +20,6 @@ from rnnviz.verify.result import RunResult
 
 LARGEST_DISPLAY = 1_000_000
 """Maximum size in bytes of the page in the display of a run, which the notebook's file has for each cell."""
-
-_TOO_LARGE_TO_SHOW = (
-    "The interactive page of this run is larger than {limit} MB. These lines show it here, or write it to a file:"
-)
-_CALLS = 'rnnviz.view(run)\nrnnviz.write_page(run, "run.html")'
 _OF_COMPARISONS = (
     COMPARED,
     MISMATCHES,
@@ -83,7 +78,9 @@ def _page(result: RunResult) -> str:
             samples_of_page(result)
         except InputError as error:
             return f"<p>{escape(str(error))}</p>"
-        return f"<p>{_TOO_LARGE_TO_SHOW.format(limit=LARGEST_DISPLAY // 10**6)}</p><pre>{escape(_CALLS)}</pre>"
+        too_large = f"The interactive page of this run is larger than {LARGEST_DISPLAY // 10**6} MB."
+        calls = escape('rnnviz.view(run)\nrnnviz.write_page(run, "run.html")')
+        return f"<p>{too_large} These lines show it here, or write it to a file:</p><pre>{calls}</pre>"
 
 
 def _frame(result: RunResult, start: Location | None, limit: int | None = None) -> str:

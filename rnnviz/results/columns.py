@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from rnnviz.core import number_format
 from rnnviz.frozen import dataclass
 from rnnviz.text import verdict_details
-from rnnviz.verify.compare import ArrayComparison
 
 
 @dataclass(frozen=True)
@@ -92,11 +91,6 @@ def count_column(title: str, read: Callable[[Any], int]) -> Column:
     return Column(title, lambda row: number_format.count(read(row)) if read(row) else "", number=True)
 
 
-def _differing(comparison: ArrayComparison) -> tuple[float, float] | None:
-    first = comparison.first_mismatch
-    return None if first is None else (first.reference, first.candidate)
-
-
 COMPARED = Column("Values compared", verdict_details.compared)
 MISMATCHES = Column("Mismatches", lambda own: number_format.count(own.mismatched), number=True)
 ATOL = error_column("Absolute tolerance", lambda own: own.atol)
@@ -119,7 +113,10 @@ FIRST_MISMATCH = (
         lambda own: "none" if own.first_mismatch is None else own.first_mismatch.where.short,
         lambda own: "" if own.first_mismatch is None else str(own.first_mismatch.where),
     ),
-    *pair_columns(("Reference value there", "Candidate value there"), _differing),
+    *pair_columns(
+        ("Reference value there", "Candidate value there"),
+        lambda own: (first := own.first_mismatch) and (first.reference, first.candidate),
+    ),
 )
 NONFINITE_APART = count_column("NaN or infinite in one engine only", lambda own: own.nonfinite_apart)
 FIGURES: tuple[Column, ...] = (

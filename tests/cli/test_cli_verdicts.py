@@ -136,12 +136,6 @@ def test_gradients_are_computed_by_an_option(rnnviz, tmp_path, candidate):
     jsonschema.Draft202012Validator(schema).validate(found)
 
 
-def test_onnx_refuses_float64(rnnviz, tmp_path):
-    code, _, sentence = run(rnnviz, write(tmp_path, network={"dtype": "float64"}), "--engines", "manual,onnx")
-    assert code == 2
-    assert "float32 only, but network.dtype is float64" in sentence
-
-
 needs_gluon = needs("mxnet")
 
 

@@ -31,13 +31,10 @@ from rnnviz.results.summary import Commands, no_commands, run_summary, to_json
 from rnnviz.verify.metrics import abs_error, compared_steps, tolerance
 from rnnviz.verify.result import RunResult
 
-_OF_HIDDEN_VALUES = ("change", "norm")
-"""Quantities that are already in the exports without --gates."""
-
 
 def gate_names(cell: CellSpec) -> dict[str, str]:
     """By name "H" or "P" units: the gates of the cell, its states but h, and each gate's pre-activation."""
-    return {q.name: q.size for q in gate_quantities(cell) if q.name not in _OF_HIDDEN_VALUES}
+    return {q.name: q.size for q in gate_quantities(cell) if q.name not in ("change", "norm")}
 
 
 def gate_key(result: RunResult, engine: str, name: str) -> str:

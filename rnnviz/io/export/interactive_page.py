@@ -50,9 +50,6 @@ _TOO_LARGE = (
     "An interactive page has at most {limit} MB, but this run needs {size} MB for {sample}: "
     "use fewer time steps, units, layers or engines."
 )
-_LEFT_OUT = "This page has {kept} of the {all} samples: {samples}. The others would make it larger than {limit} MB."
-_NO_ROLE = ("change", "norm")
-"""Quantities that the lanes of a page do not offer, besides pre-activations, which the arithmetic shows."""
 
 
 def write_page(result: RunResult, path: Path, start: Location | None = None) -> int:
@@ -125,7 +122,8 @@ def _left_out(result: RunResult, samples: list[int], limit: int | None) -> str:
     if len(samples) == count:
         return ""
     listed, megabytes = ", ".join(map(str, samples)), (limit or LARGEST) // 10**6
-    return _LEFT_OUT.format(kept=len(samples), all=count, samples=listed, limit=megabytes)
+    kept = f"This page has {len(samples)} of the {count} samples: {listed}"
+    return f"{kept}. The others would make it larger than {megabytes} MB."
 
 
 def samples_of_page(result: RunResult, start: Location | None = None, limit: int | None = None) -> list[int]:
@@ -177,7 +175,7 @@ def _quantities(network: Network, gradients: Sequence[str]) -> Iterator[dict[str
     cell = network.kind
     yield {"name": "h", "title": "h  hidden state", "group": "Values", "bounded": kinds.is_bounded(network.graph)}
     for own in kinds.choices_of(cell, gradients):
-        if own.group in (kinds.GATES, kinds.STATES, kinds.GRADIENTS) and own.name not in _NO_ROLE:
+        if own.group in (kinds.GATES, kinds.STATES, kinds.GRADIENTS) and own.name not in ("change", "norm"):
             yield {"name": own.name, "title": own.text, "group": own.group, "low": own.low, "high": own.high}
 
 

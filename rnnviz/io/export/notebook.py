@@ -42,7 +42,6 @@ from rnnviz.verify import compare as comparing
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import Verdict
 
-_FORMAT, _MINOR = 4, 5
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>&#$|~!])")
 WRITTEN_OUT = 400
 """The largest array that is written as decimal numbers; larger arrays are packed."""
@@ -56,7 +55,6 @@ UNPACKED = (
 _MOST_BYTES = 16 << 20
 """The largest size of the numbers in a notebook, in bytes; editors and browsers cannot handle more."""
 _UNCHECKED = "differences are printed but not checked"
-_GLUON = "gluon"
 
 
 def write_notebook(result: RunResult, path: Path) -> int:
@@ -69,8 +67,8 @@ def write_notebook(result: RunResult, path: Path) -> int:
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python"},
         },
-        "nbformat": _FORMAT,
-        "nbformat_minor": _MINOR,
+        "nbformat": 4,
+        "nbformat_minor": 5,
     }
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     return len(cells)
@@ -114,7 +112,7 @@ def recorded(result: RunResult) -> Recorded:
     if any(c.mismatched for c in result.comparisons if {c.reference, c.candidate} <= names):
         engines = " and ".join(map(display_name, sorted(names)))
         return Recorded(trace, False, False, f"In the run {engines} differ by more than the tolerance: {_UNCHECKED}.")
-    if result.wrong(_GLUON):
+    if result.wrong("gluon"):
         return Recorded(trace, True, False, "Gluon is wrong in this run: its difference is printed but not checked.")
     return Recorded(trace, True, True, "")
 

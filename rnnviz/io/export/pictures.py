@@ -13,13 +13,8 @@ from numpy.typing import NDArray
 from rnnviz.frozen import dataclass
 from rnnviz.io.outputs import Progress, atomic_write
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_RGB = 2
 _LEVEL = 3
 """Of zlib. Level 6 takes twice as long, for a few per cent of the size."""
-
-_UNFILTERED = 0
-"""Drawn pictures have large areas of one color, and become larger by any of the filters made for photographs."""
 
 
 def write_png(
@@ -35,11 +30,13 @@ def encode_png(
 ) -> None:
     deflate = zlib.compressobj(_LEVEL)
     done = 0
-    out.write(_SIGNATURE)
-    _chunk(out, b"IHDR", struct.pack(">IIBBBBB", width, height, 8, _RGB, 0, 0, 0))
+    out.write(b"\x89PNG\r\n\x1a\n")
+    # 8 bits of red, green and blue.
+    _chunk(out, b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     for strip in strips:
         rows = len(strip)
-        lines = np.full((rows, 1 + 3 * width), _UNFILTERED, np.uint8)
+        # Drawn pictures have large areas of one color, which the filters made for photographs make larger.
+        lines = np.zeros((rows, 1 + 3 * width), np.uint8)
         lines[:, 1:] = strip.reshape(rows, 3 * width)
         _chunk(out, b"IDAT", deflate.compress(lines.data))
         done += rows
