@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, TextIO
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
@@ -40,6 +41,7 @@ class Autosave(QObject):
         self._window, self._path = window, path
         self.latest: SavedSession | None = None
         self._writing: SavedSession | None = None
+        self._file = Lock()
         self._reported = self._closed = False
         self._jobs = TaskQueue(self)
         self._jobs.done.connect(self._on_saved)
@@ -64,7 +66,8 @@ class Autosave(QObject):
         session = self._present()
         try:
             if session is not None:
-                _write(session, self._path)
+                self._writing = session
+                self._write(session)
         except (InputError, OSError):
             return False
         return True
@@ -87,13 +90,21 @@ class Autosave(QObject):
         if self._jobs.busy:
             self._delay.start(DELAY_MS)
             return
-        self._writing, path = session, self._path
+        self._writing = session
 
         def work(_progress: Progress) -> str:
-            _write(session, path)
+            self._write(session)
             return ""
 
         self._jobs.start(BackgroundTask("autosaving the session", work))
+
+    def _write(self, session: "SavedSession") -> None:
+        """Write the file, unless a newer session is or will be in it: a task may begin after `save_now`."""
+        from rnnviz.io.session import write_session
+
+        with self._file:
+            if session is self._writing:
+                write_session(session, self._path)
 
     def _present(self) -> "SavedSession | None":
         """The session to save; None if there is nothing to lose."""
@@ -114,12 +125,6 @@ class Autosave(QObject):
         if not self._reported:
             self._reported = True
             self.message.emit(f"Autosave failed; a crash would lose unsaved changes: {sentence}")
-
-
-def _write(session: "SavedSession", path: Path) -> None:
-    from rnnviz.io.session import write_session
-
-    write_session(session, path)
 
 
 class RestoreBar(QFrame):

@@ -23,7 +23,7 @@ from rnnviz.execution.folders import make_state_folder
 from rnnviz.gui.recovery.crashes import CrashHandler
 from rnnviz.gui.recovery.session_recovery import Autosave, SessionRecovery
 from rnnviz.io.config_toml import save_config
-from rnnviz.io.session import SavedDocument, SavedSession, files_to_copy, write_session
+from rnnviz.io.session import SavedDocument, SavedSession, files_to_copy, read_session, write_session
 from rnnviz.lessons.index import lessons
 
 pytestmark = pytest.mark.slow
@@ -198,6 +198,30 @@ def test_damaged_sessions_and_native_crashes_are_reported_and_dismissed(qtbot, w
     assert keeper.bar.isHidden()
     assert not folder.exists()
     assert list((own_state / "windows").iterdir()) == [keeper.recovery_dir.folder]
+
+
+def test_a_save_at_once_is_not_replaced_by_an_older_one_that_is_being_written(
+    qtbot, window, kept, tmp_path, monkeypatch
+):
+    keeper = kept()
+    begun, may_end, written = threading.Event(), threading.Event(), []
+
+    def slow_write(session, path):
+        if not written and not begun.is_set():
+            begun.set()
+            assert may_end.wait(60)
+        write_session(session, path)
+        written.append(session.config)
+
+    monkeypatch.setattr("rnnviz.io.session.write_session", slow_write)
+    window.document.edit(CONFIG)
+    qtbot.waitUntil(begun.is_set)
+    newer = replace(CONFIG, sequence=replace(CONFIG.sequence, timesteps=7))
+    window.document.edit(newer)
+    threading.Timer(0.2, may_end.set).start()
+    assert keeper.save_now()
+    assert written == [CONFIG, newer]
+    assert read_session(keeper.recovery_dir.autosave, lambda: tmp_path).config == newer
 
 
 def test_files_that_were_unpacked_from_a_session_are_there_when_it_is_restored(qtbot, window, kept, tmp_path):
