@@ -23,19 +23,8 @@ _FLAGS = (
 )
 _LOGS = {"browser": "ALL", "performance": "ALL"}
 _STARTED = re.compile(r"started successfully on port (\d+)")
-KEYS = {
-    "Right": "\ue014",
-    "Left": "\ue012",
-    "Up": "\ue013",
-    "Down": "\ue015",
-    "Home": "\ue011",
-    "End": "\ue010",
-    "PgUp": "\ue00e",
-    "PgDown": "\ue00f",
-    "Tab": "\ue004",
-    "Enter": "\ue007",
-    "Shift": "\ue008",
-}
+_NAMED = ("Tab", "Enter", "Shift", "PgUp", "PgDown", "End", "Home", "Left", "Up", "Right", "Down")
+KEYS = dict(zip(_NAMED, "\ue004\ue007\ue008\ue00e\ue00f\ue010\ue011\ue012\ue013\ue014\ue015", strict=True))
 """WebDriver's characters for keys without one."""
 
 

@@ -19,7 +19,12 @@ def to_html(markdown: str) -> str:
     html: list[str] = []
     for place, text in enumerate(_FENCE.split(markdown)):
         # The text in fences is code.
-        html += ([_pre(text.removesuffix("\n"))] if text else []) if place % 2 else _prose(text)
+        if place % 2 and text:
+            code = escape(text.removesuffix("\n"), quote=False)
+            html.append(f"<pre>{code}</pre>")
+        elif not place % 2:
+            groups = groupby(text.splitlines(), lambda line: bool(line.strip()))
+            html += [_block(list(lines)) for filled, lines in groups if filled]
     return "\n".join(html)
 
 
@@ -28,15 +33,6 @@ def inline_html(text: str) -> str:
     parts[1::2] = (f"<code>{code[1:-1]}</code>" for code in parts[1::2])
     parts[::2] = map(_emphasis, parts[::2])
     return "".join(parts)
-
-
-def _pre(code: str) -> str:
-    return f"<pre>{escape(code, quote=False)}</pre>"
-
-
-def _prose(text: str) -> list[str]:
-    groups = groupby(text.splitlines(), lambda line: bool(line.strip()))
-    return [_block(list(lines)) for filled, lines in groups if filled]
 
 
 def _block(lines: list[str]) -> str:
