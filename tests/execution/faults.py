@@ -154,10 +154,6 @@ class Numbers:
         hidden = {name: np.array(trace.hidden) for name, trace in result.traces.items()}
         return cls(hidden, result.verdict, tuple(comparison.mismatched for comparison in result.comparisons))
 
-    def assert_same(self, result: RunResult) -> None:
-        """Fail unless a result has the same numbers."""
-        self.assert_equal(Numbers.of(result))
-
     def assert_equal(self, other: "Numbers") -> None:
         """Fail unless they are the same, but for how products are rounded where arrays lie elsewhere."""
         assert (other.verdict, other.mismatched) == (self.verdict, self.mismatched)

@@ -40,12 +40,12 @@ def test_a_full_disk_is_a_sentence_and_the_next_run_with_free_space_is_right(tmp
                 told.add(last.sentence)
             else:
                 assert isinstance(last, Finished)
-                untouched.assert_same(last.result)
+                untouched.assert_equal(Numbers.of(last.result))
             del last
             gc.collect()
             assert list(own.folder.iterdir()) == []
             (disk / "filler").unlink()
-            untouched.assert_same(finished(events_of(supervisor, large, audit="auto")))
+            untouched.assert_equal(Numbers.of(finished(events_of(supervisor, large, audit="auto"))))
         supervisor.close()
     assert told
     assert all("of disk in" in sentence or "No space left on device" in sentence for sentence in told), told

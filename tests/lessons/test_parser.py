@@ -11,22 +11,11 @@ from rnnviz.lessons.statements import StatementError, parse_expression, parse_st
 from tests.cases import cases
 from tests.profiles import examples
 
-ALLOWED = [
-    "all(out[0][1] == state[0][0][0])",
-    "0 <= min(out) <= max(out) < 1",
-    "close(relu(l0_i2h_weight @ dat[0][0] + l0_i2h_bias + l0_h2h_bias), out[0][0], atol=1e-6)",
-    "gluon.h(0, 'backward')[0, :, ::2] == 0 or not verdict == 'agree'",
-    "shape(r1_h2h_weight) == (H, H) and wrong != ('gluon', 'manual')",
-    "dot(dat[0][0], l0_i2h_weight, transpose_b=True)",
-    "-sum(gate('pre_f', L - 1)) ** 2 / N",
-    "9007199254740992",
-    f"max({', '.join(['1'] * 64)})",
-    "+" * 40 + "1",
-    "1" + " " * 998 + "\n",
-    "1".rjust(1001),
-]
+CASES = cases(__file__)
+LONG = [f"max({', '.join(['1'] * 64)})", "+" * 40 + "1", "1" + " " * 998 + "\n", "1".rjust(1001)]
+ALLOWED = [*CASES["statements"]["allowed"], *LONG]
 NOT = "is not allowed in a statement"
-REFUSED = cases(__file__)["refused"] | {
+REFUSED = CASES["refused"] | {
     "(" * 300 + ")" * 300: f"{'(' * 57}... is not an expression: too many nested parentheses.",
     "1" + "+1" * 300: f"{'1+' * 28}1... is nested too deep: it may be nested 40 times.",
     "1 +" + " " * 998 + "1": "The expression has 1,002 characters: it may have 1,000.",

@@ -115,7 +115,7 @@ class Disturbed:
         patch(inputs, "load_inputs", load_inputs)
         what = self._judged(outcome, numbers)
         self._run(config)
-        numbers.assert_same(window.session.result)
+        numbers.assert_equal(Numbers.of(window.session.result))
         assert window.verdict.state != "error"
         # A killed process may be seen for a moment.
         self._qtbot.waitUntil(lambda: [child.pid for child in children() - self._others] == [self._supervisor.pid])
