@@ -94,10 +94,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def remove_with(owner: object, folder: Path) -> None:
-    """Remove `folder` when `owner` is no longer referenced, and at the latest when this process ends.
-
-    Arrays that are still mapped from it stay readable.
-    """
+    """Remove `folder` when `owner` is no longer referenced, or this process ends. Mapped arrays stay readable."""
     # Unlike weakref's, it is called in this process only, and also at the end of one that multiprocessing forked.
     Finalize(owner, shutil.rmtree, (folder,), {"ignore_errors": True}, exitpriority=0)
 

@@ -31,10 +31,9 @@ class Supervisor:
     def __init__(
         self, warm: tuple[str, ...] | None = None, threads: int | None = None, started: Child | None = None
     ) -> None:
-        """Set up the runs; a child is started by the first one, unless it was `started` before.
+        """The first run starts a child, unless it was `started` before; it imports the engines of `warm` first.
 
-        `warm` names the engines that the child imports first, by default the engines of a config that names none;
-        `threads` is how many it computes with, if not all.
+        By default these are the engines of a config that names none; `threads` is how many it uses, if not all.
         """
         self._warm = engines_of(Config(Network("lstm", 1, 1))) if warm is None else warm
         self._threads = threads

@@ -117,10 +117,9 @@ class Task:
 
 @dataclass(frozen=True)
 class LessonStep:
-    """One step; `prose` is Markdown, `config` the config of the run.
+    """One step with its text in Markdown; `selection` has the indices that it moves to, by the names of a `Location`.
 
-    `selection` holds the indices that the step moves the selection to, by the names of a `Location`. `question` is a
-    prediction or that of a quiz, whose engine has no name in `config` before it is answered.
+    `question` is a prediction or that of a quiz, whose engine has no name in `config` before it is answered.
     """
 
     title: str

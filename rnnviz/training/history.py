@@ -71,10 +71,9 @@ class TrainingHistory:
                 self.checkpoints.append(event)
 
     def column(self, name: str) -> FloatArray:
-        """(S + 1,): a column by training step, NaN at step 0, which is before the first one.
+        """(S + 1,): "seconds", "distance", or as "manual.loss" a number of a learner; NaN before the first step.
 
-        Columns are "seconds", "distance", and "loss", "accuracy" and "norm" of each learner, such as "manual.loss". Of
-        two learners, "gradient_ratio" and "update_ratio" are the audited errors, as ratios of the tolerance.
+        Learners have loss, accuracy and norm, and two of them gradient_ratio and update_ratio, of the tolerance.
         """
         return self._values[self._columns.index(name), : self.steps + 1]
 

@@ -146,10 +146,9 @@ class StepDone:
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """The manual learner's parameters after some steps, and its loss and accuracy on the test batch.
+    """The manual learner's parameters after some steps and seconds, and its loss and accuracy on the test batch.
 
-    A training can go on from it: `memories` has the `Learner.memory` of each learner by name, and `seconds` are those
-    of training so far.
+    A training can go on from it: `memories` has the `Learner.memory` of each learner by name.
     """
 
     step: int
