@@ -31,12 +31,12 @@ def add_inspect_options(parser: Parser) -> None:
 
 
 def inspect(options: Namespace) -> Answer:
-    from rnnviz.io.model_formats.load import nothing_recognized
+    from rnnviz.io.model_formats.load import arrays_of, nothing_recognized
     from rnnviz.io.outputs import check_outputs
 
     check_outputs({"--json": options.json}, {"the model file": options.file})
     entries = entries_in_subprocess(options.file)
-    arrays = {} if entries else arrays_in_subprocess(options.file)
+    arrays = {} if entries else _in_subprocess(arrays_of, options.file)
     if options.json is not None:
         listed: dict[str, Any] = {"entries": [asdict(entry) for entry in entries]}
         if not entries:
@@ -52,13 +52,6 @@ def entries_in_subprocess(path: Path) -> tuple["Entry", ...]:
     from rnnviz.io.model_formats.load import entries_of
 
     return _in_subprocess(entries_of, path)
-
-
-def arrays_in_subprocess(path: Path) -> dict[str, tuple[int, ...]]:
-    """Read the shapes of all arrays in a model file in a subprocess."""
-    from rnnviz.io.model_formats.load import arrays_of
-
-    return _in_subprocess(arrays_of, path)
 
 
 def _in_subprocess(read: Callable[[Path], Read], path: Path) -> Read:
@@ -181,11 +174,11 @@ def config_from_model(
     `name` may be None if there is only one entry; `cell` is needed if the file does not name it. `initial_state` is one
     of `DRAWN` or the path of an .npz file; None takes it from the model file, or draws it.
     """
-    from rnnviz.io.model_formats.load import DRAWN, choose, config_of, nothing_recognized, open_state
+    from rnnviz.io.model_formats.load import DRAWN, arrays_of, choose, config_of, nothing_recognized, open_state
 
     entries = entries_in_subprocess(path)
     if not entries:
-        raise nothing_recognized(path, arrays_in_subprocess(path))
+        raise nothing_recognized(path, _in_subprocess(arrays_of, path))
     entry = choose(entries, name, path)
     if entry.supported and entry.cell is None and cell is None:
         choices = join_words((f"--cell {name}" for name in entry.cells), "or")
@@ -200,9 +193,6 @@ def config_from_model(
             f"--initial-state must be {', '.join(DRAWN)} or an existing .npz file (got {display_value(initial_state)})."
         )
     return config_of(path, entry, cell, initial_state), entry
-
-
-_SECONDS = 3600.0
 
 
 def add_convert_options(parser: Parser) -> None:
@@ -234,7 +224,7 @@ def convert(options: Namespace) -> Answer:
             stage=f"writing {target.name}",
             what=f"{target} could not be written",
             quiet=options.quiet,
-            seconds=_SECONDS,
+            seconds=3600.0,
         )
     lines = [f"Wrote {target} ({check.numbers:,} weights). {check.sentences}"]
     lines += filter(None, [form.note(config.network)])

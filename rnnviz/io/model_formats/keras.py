@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from rnnviz.cells import CELLS, CellSpec
@@ -24,15 +23,7 @@ from rnnviz.frozen import dataclass
 from rnnviz.io.model_formats import keras_config, model_file
 from rnnviz.io.model_formats.keras_config import Configured
 from rnnviz.io.model_formats.keras_file import KerasFile, StoredArray, Tree, config_beside, read_array, read_tree
-from rnnviz.io.model_formats.model_file import (
-    Arrays,
-    Entry,
-    ModelFile,
-    StoredLayer,
-    Tensor,
-    TensorFile,
-    UnreadableError,
-)
+from rnnviz.io.model_formats.model_file import Arrays, Entry, ModelFile, StoredLayer, TensorFile, UnreadableError
 
 _LEGACY_ROOT = "model_weights"
 _CONTAINERS = {"_layer_checkpoint_dependencies": "layers"}
@@ -384,10 +375,10 @@ def _parameters(file: KerasFile, sides: Sides, kind: CellSpec) -> Arrays:
     lanes = [(f"{side}{n}", cell) for side, cells in zip("lr", sides, strict=False) for n, cell in enumerate(cells)]
     with file.weights() as (source, _size):
         for lane, cell in lanes:
-            found[f"{lane}_i2h_weight"] = reordered_rows(_read(source, cell.kernel).T, *orders)
-            found[f"{lane}_h2h_weight"] = reordered_rows(_read(source, cell.recurrent_kernel).T, *orders)
+            found[f"{lane}_i2h_weight"] = reordered_rows(read_array(source, cell.kernel).T, *orders)
+            found[f"{lane}_h2h_weight"] = reordered_rows(read_array(source, cell.recurrent_kernel).T, *orders)
             zeros: Any = np.zeros(cell.kernel.shape[1], found[f"{lane}_i2h_weight"].dtype)
-            bias = zeros if cell.bias is None else _read(source, cell.bias)
+            bias = zeros if cell.bias is None else read_array(source, cell.bias)
             for kind_of_bias, own in zip(("i2h", "h2h"), bias if bias.ndim == 2 else (bias, zeros), strict=True):
                 found[f"{lane}_{kind_of_bias}_bias"] = reordered_rows(own, *orders)
     return found
@@ -408,13 +399,6 @@ def _state(layer: Configured, entry: Entry, lanes: int) -> Callable[[], Arrays]:
     if all((array == array[:, :1]).all() for array in found.values()):
         found = {kind: array[:, :1] for kind, array in found.items()}
     return lambda: found
-
-
-def _read(source: h5py.File, stored: StoredArray) -> Any:
-    array = read_array(source, stored)
-    if array.shape != stored.shape:
-        raise UnreadableError(f"{stored.path} has changed since the file was opened")
-    return array
 
 
 _SHARD = re.compile(r"(?P<model>.+)_\d{5}\.weights\.h5")
@@ -464,7 +448,7 @@ def open_tensors(path: Path) -> TensorFile:
         with file.weights() as (weights, _size):
             return read_array(weights, arrays[name])
 
-    return TensorFile({name: Tensor(array.shape, array.dtype) for name, array in arrays.items()}, read)
+    return TensorFile({name: model_file.Tensor(array.shape, array.dtype) for name, array in arrays.items()}, read)
 
 
 def files_beside(path: Path) -> list[str]:

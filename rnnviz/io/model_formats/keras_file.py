@@ -76,7 +76,10 @@ def read_tree(file: h5py.File, size: int) -> Tree:
 
 def read_array(file: h5py.File, array: StoredArray) -> FloatArray:
     """The numbers of an array that has no problem, widened as `widened` does."""
-    numbers = _numbers(file[array.path])
+    stored = file[array.path]
+    if stored.shape != array.shape:
+        raise UnreadableError(f"{array.path} has changed since the file was opened")
+    numbers = _numbers(stored)
     if array.dtype == "bfloat16":
         return widened(np.ascontiguousarray(numbers).view("<u2"), "bfloat16")
     return widened(numbers, array.dtype)

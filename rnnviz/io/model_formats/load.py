@@ -366,9 +366,7 @@ class WeightFormat:
         """The weights of the one network like `network` in a file, by the program's own reader."""
         if network.custom is not None:
             # Nothing but the names says which network it is.
-            file = NpzFile(path)
-            check_shapes(network, {name: header.shape for name, header in file.headers.items()})
-            return Parameters(network, {name: file.read(name) for name in network.parameter_shapes()})
+            return Parameters(network, read_npz(path, check=partial(check_shapes, network)))
         model = open_as(self.reader, path)
         found = [entry for entry in model.entries if _is_like(entry, network)]
         if len(found) != 1:

@@ -273,10 +273,6 @@ class _Module:
     cell: bool
     scope: str
 
-    @property
-    def name(self) -> str:
-        return self.prefix.rstrip("._/")
-
 
 def torch_networks(
     tensors: Mapping[str, Tensor], texts: Mapping[str, str] | None = None, taken: Collection[str] = ()
@@ -295,7 +291,7 @@ def torch_networks(
             layers.setdefault(place, {})[_KINDS[parts["kind"]]] = source
     arrays = _Arrays({name: tensor for name, tensor in tensors.items() if name not in taken})
     return [
-        _checked(module, assemble(module.name, layers, tensors, without_bias=True), arrays, texts or {})
+        _checked(module, assemble(module.prefix.rstrip("._/"), layers, tensors, without_bias=True), arrays, texts or {})
         for module, layers in modules.items()
     ]
 

@@ -49,25 +49,10 @@ _LARGEST = 64 << 20
 _STRIDED = 7
 # The numbers of the types in torch/_export/serde/schema.py.
 _DTYPES = {
-    1: "uint8",
-    2: "int8",
-    3: "int16",
-    4: "int32",
-    5: "int64",
-    6: "float16",
-    7: "float32",
-    8: "float64",
-    9: "complex32",
-    10: "complex64",
-    11: "complex128",
-    12: "bool",
-    13: "bfloat16",
-    28: "uint16",
+    **dict(enumerate(("uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"), 1)),
+    **dict(enumerate(("complex32", "complex64", "complex128", "bool", "bfloat16"), 9)),
+    **dict(enumerate(("uint16", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz"), 28)),
     34: "uint32",
-    29: "float8_e4m3fn",
-    30: "float8_e5m2",
-    31: "float8_e4m3fnuz",
-    32: "float8_e5m2fnuz",
 }
 _RNN = re.compile(r"torch\.ops\.aten\.(?:quantized_)?rnn_(relu|tanh)[._].*")
 _MAGIC, _VERSION = 0x1950A86A20F9469CFC6C, 1001
