@@ -68,7 +68,7 @@ def test_layers_are_recorded_and_results_stay_the_same(hybridized, tmp_path):
 
 
 @pytest.mark.slow
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.data())
 def test_layers_equal_plain_loops(tmp_path_factory, data):
     kind = data.draw(st.sampled_from(("RNN", "LSTM", "GRU")))

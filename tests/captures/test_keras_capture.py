@@ -166,7 +166,7 @@ def check(
         assert_computed(sequence, folder, 1e-13 if sequence.network.dtype == "float64" else 4e-6)
 
 
-@settings(max_examples=examples(80), deadline=None)
+@settings(max_examples=examples(48), deadline=None)
 @given(st.data())
 def test_layers_with_any_options_equal_keras_and_plain_loops(tmp_path_factory, data):
     form = data.draw(FORMS)

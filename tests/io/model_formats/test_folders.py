@@ -49,9 +49,6 @@ def test_the_shards_of_a_folder_are_read_and_copied_together(tmp_path, named):
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shards}), encoding="utf-8")
     path = folder / named if named else folder
     (entry,) = entries_of(path)
-    read = read_parameters(path, entry.name, NETWORK)
-    for name, array in weights_of(NETWORK).items():
-        np.testing.assert_array_equal(read[name], array)
     (copied,) = files_to_copy(config_of(path, entry))
     assert sorted(name.rpartition("/")[2] for name, _ in copied.parts) == sorted(
         [*set(shards.values()), "model.safetensors.index.json"]

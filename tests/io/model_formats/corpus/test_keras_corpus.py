@@ -510,10 +510,10 @@ def assert_computes(path: Path, name: str, cell: str, expected: Computed) -> Non
 
 
 QUICK = (
-    *("lstm", "gru", "simple rnn", "settings without effect", "gru of both activations", "stack of two activations"),
+    *("lstm", "gru", "simple rnn", "gru of both activations"),
     *("softmax", "bidirectional", "own backward layer"),
     *("cell in both directions", "stacked cells with names", "what passes between"),
-    *("time distributed in both directions", "encoder and decoder", "residual"),
+    "encoder and decoder",
     *("states of both directions", "last output below", "nested", "own class", "mixed float16", "float64"),
     *("numpy state", "state from outside", "masked, through other layers", "masked, its own argument"),
     *("own class of no registry", "bfloat16 without its name"),

@@ -70,12 +70,9 @@ def test_a_file_of_another_network_is_not_taken_for_it(tmp_path, cell, layers, b
             continue  # its upper layer alone is a network, too
         with pytest.raises(InputError, match="holds 0 networks like the one"):
             form.read(made("lstm").network, path)
-
-
-def test_the_type_of_the_numbers_belongs_to_the_network(tmp_path):
-    path = write(made("gru", dtype="float64"), tmp_path / "w.npz")
+    path = write(made(cell, layers, both, "float64"), tmp_path / "w.npz")
     with pytest.raises(InputError, match="holds 0 networks"):
-        NUMPY_ARCHIVE.read(made("gru").network, path)
+        NUMPY_ARCHIVE.read(made(cell, layers, both).network, path)
 
 
 def test_another_ending_is_refused_with_those_that_are_known():

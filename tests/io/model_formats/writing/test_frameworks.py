@@ -29,10 +29,9 @@ def gluon(inputs: Inputs, path: Path) -> Outputs:
 
     network, rnn = inputs.network, mx.gluon.rnn
     options = {"bidirectional": network.bidirectional, "input_size": INPUT, "dtype": network.dtype}
-    if network.cell in ("lstm", "gru"):
-        block = {"lstm": rnn.LSTM, "gru": rnn.GRU}[network.cell](HIDDEN, network.num_layers, **options)
-    else:
-        block = rnn.RNN(HIDDEN, network.num_layers, activation=network.cell.removeprefix("rnn_"), **options)
+    kind, _, activation = network.cell.partition("_")
+    options |= {"activation": activation} if activation else {}
+    block = getattr(rnn, kind.upper())(HIDDEN, network.num_layers, **options)
     block.load_parameters(str(path))
     np.testing.assert_array_equal(block.l0_h2h_weight.data().asnumpy(), inputs.parameters["l0_h2h_weight"])
     states = [mx.nd.array(array, dtype=network.dtype) for array in inputs.initial_state.values()]
@@ -47,13 +46,9 @@ def pytorch(inputs: Inputs, path: Path) -> Outputs:
 
     network, dtype = inputs.network, getattr(torch, inputs.network.dtype)
     options: dict[str, Any] = {"bidirectional": network.bidirectional, "dtype": dtype}
-    if network.cell in ("lstm", "gru"):
-        module = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[network.cell](
-            INPUT, HIDDEN, network.num_layers, **options
-        )
-    else:
-        nonlinearity = network.cell.removeprefix("rnn_")
-        module = torch.nn.RNN(INPUT, HIDDEN, network.num_layers, nonlinearity=nonlinearity, **options)
+    kind, _, nonlinearity = network.cell.partition("_")
+    options |= {"nonlinearity": nonlinearity} if nonlinearity else {}
+    module = getattr(torch.nn, kind.upper())(INPUT, HIDDEN, network.num_layers, **options)
     loaded = load_file(path)
     assert {tensor.dtype for tensor in loaded.values()} == {dtype}
     with safe_open(path, framework="numpy") as file:
