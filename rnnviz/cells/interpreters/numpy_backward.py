@@ -262,10 +262,8 @@ class _Block:
                 read = self._joined if op == "plus" else self._x if op == "u" else h
                 gates = tuple((node.args[0] if op == "plus" else node).name for node in chosen)
                 product = read @ of.weight(op, gates).T
-                bias = reduce(np.add, of.rows("bias", op, gates))
-                parts = [slice(k * of.size, (k + 1) * of.size) for k in range(len(chosen))]
-                # Each in C order: on other rows NumPy's tanh has other bits.
-                found |= {node: product[:, part] + bias[part] for node, part in zip(chosen, parts, strict=True)}
+                product += reduce(np.add, of.rows("bias", op, gates))
+                found |= {node: product[:, k * of.size : (k + 1) * of.size] for k, node in enumerate(chosen)}
         return found
 
     @cached_property
