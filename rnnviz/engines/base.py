@@ -113,13 +113,11 @@ def file_version(path: Path) -> str:
 
 @dataclass(frozen=True, eq=False)
 class LayerTask:
-    """One layer in one direction, and the arrays for its values.
-
-    `x` is the layer's input (T, N, I), `state` the state before the first step, (N, U) by name; `series` has an array
-    (T, N, U) to fill for each state that is kept. `lane` is the index (layer, direction). Of samples of different
-    lengths a task is a part: `start` is its first time step, `samples` are those computed in it. Of rows of packed
-    samples, `computed` (N,) are the numbers of time steps before padding.
-    """
+    """One layer in one direction, and the arrays for its values. `x` is the layer's input (T, N, I), `state` the state
+    before the first step, (N, U) by name; `series` has an array (T, N, U) to fill for each state that is kept. `lane`
+    is the index (layer, direction). Of samples of different lengths a task is a part: `start` is its first time step,
+    `samples` are those computed in it. Of rows of packed samples, `computed` (N,) are the numbers of time steps before
+    padding."""
 
     cell: CellSpec
     parameters: LayerParameters

@@ -304,12 +304,10 @@ def _run_chain(inputs: Inputs, trace: Trace, progress: base.Progress) -> None:
 
 
 def _fused_lanes(network: Network) -> base.RunLayer:
-    """The operator of Gluon's fused layers as a way to run rows of packed samples in one lane.
-
-    MXNet 1.9.1 ignores lengths on the CPU (apache/mxnet issue 19323), and a layer would join its parameters in each
-    call. The cell state is returned after the last time step only: one more feature, 1 in padding, keeps it from the
-    last computed one, as its weights open the forget gate and close the input gate.
-    """
+    """The operator of Gluon's fused layers as a way to run rows of packed samples in one lane. MXNet 1.9.1 ignores
+    lengths on the CPU (apache/mxnet issue 19323), and a layer would join its parameters in each call. The cell state is
+    returned after the last time step only: one more feature, 1 in padding, keeps it from the last computed one, as its
+    weights open the forget gate and close the input gate."""
     joined: dict[tuple[int, int], Any] = {}
     cell = CELLS[network.cell]
 

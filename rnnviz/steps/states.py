@@ -1,10 +1,8 @@
-"""The cell states of an engine at any time step, including states that its trace lacks.
-
-These are followed in float64, with the gates from the engine's own hidden states, as the audit does. c of k steps ago
-counts only as the product of k forget gates, and |c| is at most |c0| plus one for each step: once that product,
-times as much, is far below the engine's precision, the recurrence begins there with nothing. Where a cell forgets too
-slowly, or depending on c itself, it is followed from the nearest place at which c is known, and what is found is kept.
-"""
+"""The cell states of an engine at any time step, including states that its trace lacks. These are followed in float64,
+with the gates from the engine's own hidden states, as the audit does. c of k steps ago counts only as the product of k
+forget gates, and |c| is at most |c0| plus one for each step: once that product, times as much, is far below the
+engine's precision, the recurrence begins there with nothing. Where a cell forgets too slowly, or depending on c itself,
+it is followed from the nearest place at which c is known, and what is found is kept."""
 
 from collections import OrderedDict
 from collections.abc import Callable

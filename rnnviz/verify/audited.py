@@ -1,10 +1,8 @@
-"""Audited values: which are looked at, in which order, and the blocks in which the steps of a pass give them.
-
-Above `FULL` values an audit follows columns through time, each one unit of one sample in one lane, since a cell state
-is known only by following it: all of samples in which the accumulated comparison comes near its limit, and a grid. Of
+"""Audited values: which are looked at, in which order, and the blocks in which the steps of a pass give them. Above
+`FULL` values an audit follows columns through time, each one unit of one sample in one lane, since a cell state is
+known only by following it: all of samples in which the accumulated comparison comes near its limit, and a grid. Of
 other columns it sees the ends: the step computed first, and, but for an LSTM, the last. Of a large backward pass some
-samples are followed whole, and where every step follows by itself some blocks of time.
-"""
+samples are followed whole, and where every step follows by itself some blocks of time."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import prod, sqrt

@@ -90,13 +90,11 @@ def _location(place: Place) -> Location:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ArrayComparison(Displayed):
-    """One array of a candidate compared with the reference's: `name` says which.
-
-    Figures of errors cover the pairs in which both numbers are finite; `nonfinite_apart` counts those with a NaN or an
-    infinity in one engine only, or with different ones. `smallest_passing_atol` would let every finite pair pass at
-    this rtol. `unrecorded` counts pairs of which a recording lacks a number. The first mismatch is the first in the
-    order of the pass, or of an array without time.
-    """
+    """One array of a candidate compared with the reference's: `name` says which. Figures of errors cover the pairs in
+    which both numbers are finite; `nonfinite_apart` counts those with a NaN or an infinity in one engine only, or with
+    different ones. `smallest_passing_atol` would let every finite pair pass at this rtol. `unrecorded` counts pairs of
+    which a recording lacks a number. The first mismatch is the first in the order of the pass, or of an array without
+    time."""
 
     reference: str
     candidate: str
@@ -140,12 +138,10 @@ class ArrayComparison(Displayed):
 @dataclass(frozen=True, eq=False, repr=False)
 class LaneComparison(ReadOnlyArrays, ArrayComparison):
     """An array with lanes and time steps compared; the gradient of the sequence has one lane, and features as units.
-
     Arrays over time (L, D, T) hold the largest absolute error, the largest error ratio, infinite where non-finite
     values differ, and how many values mismatch; NaN where nothing was compared. `error_ratio_by_column` (L, D, N, H) is
     the largest of each unit of each sample. A pair of which one is NaN has an infinite distance in `ulps`. `places` are
-    the reference's.
-    """
+    the reference's."""
 
     NAMES: ClassVar = ("error_over_time", "error_ratio_over_time", "mismatched_over_time")
 

@@ -25,13 +25,10 @@ _BLOCK_VALUES = 1 << 18
 
 @dataclass(frozen=True)
 class Check:
-    """One statement about one engine's numbers, whether it holds, and by how much.
-
-    `accumulates` says that its two arrays were computed separately, so that rounding accumulates between them.
-    `known_issue` names the bug of a library that makes the check fail: the verdict does not depend on it.
-    `of_gradients` says that it compares gradients, and so belongs to the verdict on the backward pass. `fix` says what
-    to change in an engine that fails it, or is "".
-    """
+    """One statement about one engine's numbers, whether it holds, and by how much. `accumulates` says that its two
+    arrays were computed separately, so that rounding accumulates between them. `known_issue` names the bug of a library
+    that makes the check fail: the verdict does not depend on it. `of_gradients` says that it compares gradients, and so
+    belongs to the verdict on the backward pass. `fix` says what to change in an engine that fails it, or is ""."""
 
     name: str
     engine: str

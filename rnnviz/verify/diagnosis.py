@@ -1,10 +1,8 @@
-"""Likely causes: known bugs that reproduce the numbers of a pass of an engine.
-
-Forward: of a large run some steps and samples are looked at. Where a recording lacks hidden states, the known bug has
-to give all that it has, over all steps, if those are not too many. A known bug of padding has to give all steps of each
-sample, or of a few. Backward: gradients with a bug follow from the engine's own hidden states; in a large run some
-samples are looked at, and not the gradients of parameters. Of two bugs at once each is tried as its own engine has it.
-"""
+"""Likely causes: known bugs that reproduce the numbers of a pass of an engine. Forward: of a large run some steps and
+samples are looked at. Where a recording lacks hidden states, the known bug has to give all that it has, over all steps,
+if those are not too many. A known bug of padding has to give all steps of each sample, or of a few. Backward: gradients
+with a bug follow from the engine's own hidden states; in a large run some samples are looked at, and not the gradients
+of parameters. Of two bugs at once each is tried as its own engine has it."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace

@@ -1,10 +1,8 @@
-"""The steps of a forward pass, each from the engine's own previous states and its own layer input.
-
-Other states than h are carried along in float64 with their bounds, since a trace need not hold them. So that the bound
-does not grow with the sequence, they are narrowed every few steps to what the engine's own can have been: what h = o ·
-tanh(c) admits, and a stored state. Limits that contradict the carried state are left out, so that a wrong value makes
-no later step wrong.
-"""
+"""The steps of a forward pass, each from the engine's own previous states and its own layer input. Other states than h
+are carried along in float64 with their bounds, since a trace need not hold them. So that the bound does not grow with
+the sequence, they are narrowed every few steps to what the engine's own can have been: what h = o · tanh(c) admits, and
+a stored state. Limits that contradict the carried state are left out, so that a wrong value makes no later step
+wrong."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product

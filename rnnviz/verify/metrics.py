@@ -241,12 +241,10 @@ stay in the last-level cache."""
 
 @dataclass(frozen=True, eq=False)
 class ComparedBlock:
-    """Values (B, N, U) of two engines at time steps of a lane, or rows (B, ...) of an array without time.
-
-    `start` is the index of the first one along the axes before the block's own: layer, direction, timestep; or row.
-    `difference` is None where the values are not compared; its memory is used again. `last_first` says that the last
-    time step is computed first. `samples` are those that are computed, not padding; None if all are.
-    """
+    """Values (B, N, U) of two engines at time steps of a lane, or rows (B, ...) of an array without time. `start` is
+    the index of the first one along the axes before the block's own: layer, direction, timestep; or row. `difference`
+    is None where the values are not compared; its memory is used again. `last_first` says that the last time step is
+    computed first. `samples` are those that are computed, not padding; None if all are."""
 
     start: tuple[int, ...]
     reference: FloatArray

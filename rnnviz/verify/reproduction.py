@@ -1,10 +1,8 @@
-"""Whether a known bug gives every number of a trace, within the rounding that the engine may have.
-
-Each step is computed with the bug from the engine's own numbers: states and returned lines must be within eight
-rounding bounds. So a known bug with another error on top of it reproduces nothing. Where that cannot be, in a recording
-without all hidden states, with bugs of padding, and of gradients, whole runs with the bug are compared with the trace.
-How far a correct engine may be off is measured: a second run has its inputs and parameters rounded at random.
-"""
+"""Whether a known bug gives every number of a trace, within the rounding that the engine may have. Each step is
+computed with the bug from the engine's own numbers: states and returned lines must be within eight rounding bounds. So
+a known bug with another error on top of it reproduces nothing. Where that cannot be, in a recording without all hidden
+states, with bugs of padding, and of gradients, whole runs with the bug are compared with the trace. How far a correct
+engine may be off is measured: a second run has its inputs and parameters rounded at random."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace

@@ -19,13 +19,11 @@ from rnnviz.verify.verdict import VERDICTS, AuditVerdict, PassName, Verdict
 
 @dataclass(frozen=True)
 class PassJudgment:
-    """Results of the audit of one pass.
-
-    `diagnoses` by wrong engine: at most one tuple of known bugs that together explain its trace. `ambiguous` counts, by
-    engine, the known bugs that fit where its numbers do not distinguish them, so that none is named. `undetectable`
-    names the known bugs that this config could not reveal. `causes` has the noun phrases of this network's known bugs.
-    `checks` are those that the audits made of cell states, but for engines whose cell states were checked before.
-    """
+    """Results of the audit of one pass. `diagnoses` by wrong engine: at most one tuple of known bugs that together
+    explain its trace. `ambiguous` counts, by engine, the known bugs that fit where its numbers do not distinguish them,
+    so that none is named. `undetectable` names the known bugs that this config could not reveal. `causes` has the noun
+    phrases of this network's known bugs. `checks` are those that the audits made of cell states, but for engines whose
+    cell states were checked before."""
 
     audits: Mapping[str, Audit] = field(default_factory=dict)
     diagnoses: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
@@ -50,13 +48,11 @@ class Judgment(PassJudgment):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RunResult(Displayed):
-    """Everything that the views show and the files export.
-
-    `traces` holds the reference first; `seconds` every engine's time and what else it timed; `extents` the largest
-    finite magnitude of each engine's hidden values and of the "input"; `folder` is where the arrays lie, which vanishes
-    when the result is no longer used; `printed` is what a user's engines printed, and `sources` the text of custom
-    steps and cells, by path; `judgment` is None until the steps have been audited.
-    """
+    """Everything that the views show and the files export. `traces` holds the reference first; `seconds` every engine's
+    time and what else it timed; `extents` the largest finite magnitude of each engine's hidden values and of the
+    "input"; `folder` is where the arrays lie, which vanishes when the result is no longer used; `printed` is what a
+    user's engines printed, and `sources` the text of custom steps and cells, by path; `judgment` is None until the
+    steps have been audited."""
 
     request_id: int
     inputs: Inputs
@@ -129,13 +125,10 @@ class RunResult(Displayed):
         return _worst([self.comparison_verdict(comparison), self.gradients_verdict(comparison) or Verdict.AGREE])
 
     def _verdict(self, comparison: Comparison, way: PassName) -> Verdict:
-        """The verdict on a pass of one candidate.
-
-        Disagree if either engine is wrong, or numbers that are not finite are in different places; drift if every step
-        is correct and the accumulated difference still passes the tolerance; else agree. A difference is disagree
-        without an audit, as no one knows who is correct, and where a value outside the tolerance is undetermined in
-        either engine, since an error may be hidden there.
-        """
+        """The verdict on a pass of one candidate. Disagree if either engine is wrong, or numbers that are not finite
+        are in different places; drift if every step is correct and the accumulated difference still passes the
+        tolerance; else agree. A difference is disagree without an audit, as no one knows who is correct, and where a
+        value outside the tolerance is undetermined in either engine, since an error may be hidden there."""
         pair, arrays = (comparison.reference, comparison.candidate), compared(comparison, way)
         if any(own.nonfinite_apart for own in arrays) or any(self.wrong(engine, way) for engine in pair):
             return Verdict.DISAGREE

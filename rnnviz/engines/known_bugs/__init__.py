@@ -77,47 +77,7 @@ class ParameterChange:
 @dataclass(frozen=True)
 class BugVariant:
     """A known bug in one variant, of the forward pass or, from `cut` on, of the backward pass; defaults change nothing.
-
-    parameters: Changes to each layer's parameters, one after the other.
-    activations: Other activations of some roles of the cell, by role.
-    step: Another step of the cell, with the same roles.
-    unclipped: Whether the pre-activations are not cut.
-    forgotten: Which of the states "h" and "c" a step does not get from the one before it.
-    forgotten_is: Replacement of these states: zeros, the initial state, or each other.
-    at_seams: Whether they are forgotten only where a new call begins, in the forward direction.
-    backward: How the backward direction goes: through a reversed sequence and back in place, through the sequence as it
-        is, or through a reversed one without being put back in place.
-    concat_swapped: Whether the backward half is before the forward one.
-    final_at_last_timestep: Whether the final state is the one at t = T-1 in both directions.
-    batch_as_time: Whether the recurrence goes over the samples.
-    read_lengths: The lengths that the code reads, of `READ_LENGTHS`; "" for the given ones.
-    padding: Values in padding: zeros, what the code computes there because of the lengths that it reads, or what a
-        recurrence over all time steps computes.
-    final_at_batch_end: Which directions have the values at t = T-1 as their final state, though these may be padding.
-    sample_order: The order of `ORDERS` that the samples of the results are in; None for the input's order.
-    state_order: The order of the final states, if the other results are in the order of the input.
-    cut: The states to which a time step passes no gradient on.
-    cut_initial, cut_final: Whether the initial ones get none either, and whether the gradients of the final ones are
-        not read.
-    direct: The time steps of a lane that get a gradient from out, or from the layer above: all, the last computed one,
-        or none.
-    direct_above: Whether this is so in the top layer alone.
-    slope: The argument of the derivatives of activations, if it is not the pre-activation: the activation's own value,
-        the input part, or the pre-activation of the time step before. "formula" puts the pre-activation in place of the
-        value in the formula of a derivative, as in 1 - a².
-    slope_of: The gates of these activations, "" for activations of no gate; () for all.
-    unreversed: The arrays that the backward direction leaves in its own order, or does not bring into it: the gradients
-        of its output and of its input, and the ones that it stores.
-    from_end: Whether the backward direction is followed from T-1 to 0, as the forward one.
-    kept: The kinds of parameters whose gradients come from one time step, such as "h2h_weight".
-    kept_step: This time step: the last one of the backward pass, or its first one.
-    doubled: The kinds of parameters with twice their gradient.
-    doubled_forward: Whether only the forward direction's are doubled.
-    constant: The gates whose gradient is not computed.
-    not_passed: The gates whose gradient is not passed to the state before the step.
-    unscaled: The gates whose recurrent parts get the gradient of their input parts.
-    without_initial: The states whose initial gradients are 0.
-    """
+    The file `known-bugs.toml` says what each field is."""
 
     parameters: tuple[ParameterChange, ...] = ()
     activations: tuple[tuple[str, Function], ...] = ()
