@@ -15,7 +15,7 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, inliner, numpy_helper
 
 from rnnviz.captures.onnx_taps import IN_ARRAYS, IN_LISTS, Array, Outputs, Tap, Taps
-from rnnviz.captures.rnn_capture import Arrays, Call, CapturedSequence, Network, joined, safe_name
+from rnnviz.captures.rnn_capture import Arrays, Call, CapturedSequence, Network, joined, safe_name, same_arrays
 from rnnviz.core.bounded_read import limited_memory
 from rnnviz.core.errors import EngineError, InputError, printable
 from rnnviz.core.memory_budget import available_memory
@@ -287,19 +287,13 @@ def _calls(layers: Sequence[_Node], outputs: Outputs) -> Iterator[Call]:
     for index in layers[0].calls(outputs):
         values = [layer.values(outputs, index) for layer in layers]
         new = [{name: value[name] for name in _WEIGHTS if name in value} for value in values]
-        if stack is None or not all(map(_same, new, weights)):
+        if stack is None or not all(map(same_arrays, new, weights)):
             stored = [_layer(*each) for each in zip(layers, values, new, strict=True)]
             stack = next(iter(with_stacks(stored, {k: k - 1 for k in range(1, len(stored))}).values()))
             if stack.entry.num_layers != len(layers) or not stack.entry.supported:
                 raise UnreadableError(stack.entry.reason or "its layers do not fit each other")
             parameters, weights = dict(stack.read()), new
         yield _call(stack.entry, parameters, layers, values)
-
-
-def _same(one: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
-    return one.keys() == other.keys() and all(
-        a is other[name] or np.array_equal(a, other[name], equal_nan=True) for name, a in one.items()
-    )
 
 
 def _layer(layer: _Node, values: _Values, weights: Mapping[str, Array]) -> StoredLayer:

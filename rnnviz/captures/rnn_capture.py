@@ -577,7 +577,7 @@ class _Recorder:
 
     def once(self, parameters: Arrays) -> Arrays:
         """The parameters, or equal ones that were kept before."""
-        same = next((kept for kept in self.distinct[::-1] if _equal(kept, parameters)), parameters)
+        same = next((kept for kept in self.distinct[::-1] if same_arrays(kept, parameters)), parameters)
         self.distinct = [*(kept for kept in self.distinct if kept is not same), same][-2:]
         return same
 
@@ -642,7 +642,7 @@ def _with_restarts(sequences: list[CapturedSequence]) -> list[CapturedSequence]:
             and not sequence.state
             and before.state in ("", "not carried")
             and call.timesteps == before.calls[0].timesteps == 1
-            and _equal(call.initial, before.initial_state)
+            and same_arrays(call.initial, before.initial_state)
             and _passed(before, call)
         ):
             before.append(call, "not carried")
@@ -677,9 +677,9 @@ def _passed(last: CapturedSequence, call: Call) -> str:
     before = last.calls[-1]
     if _joinable(call) is None or _joinable(call) != _joinable(before):
         return ""
-    if _equal(call.initial, before.final):
+    if same_arrays(call.initial, before.final):
         return "carried"
-    if "c" in call.initial and _equal(call.initial, {"h": before.final["c"], "c": before.final["h"]}):
+    if "c" in call.initial and same_arrays(call.initial, {"h": before.final["c"], "c": before.final["h"]}):
         return "swapped"
     return "not carried"
 
@@ -691,10 +691,11 @@ def _bytes(array: Any) -> int:
     return int(np.prod(array.shape)) * int(re.findall(r"\d+", str(array.dtype))[-1]) // 8
 
 
-def _equal(one: Arrays, other: Arrays) -> bool:
-    """Whether arrays are the same; the second comparison takes long."""
+def same_arrays(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether arrays by name are the same; the last comparison takes long."""
     return one.keys() == other.keys() and all(
-        np.array_equal(one[name], other[name]) or np.array_equal(one[name], other[name], equal_nan=True) for name in one
+        a is b or np.array_equal(a, b) or np.array_equal(a, b, equal_nan=True)
+        for a, b in ((one[name], other[name]) for name in one)
     )
 
 

@@ -93,8 +93,9 @@ def test_layers_equal_plain_loops(tmp_path_factory, data):
 
 
 def cells() -> list[Any]:
-    """One cell of each kind."""
-    return [rnn.RNNCell(4, activation="relu"), rnn.RNNCell(4), rnn.LSTMCell(4), rnn.GRUCell(4)]
+    """One cell of each kind, and one of other activations."""
+    other = rnn.LSTMCell(4, activation="softsign", recurrent_activation="tanh")
+    return [rnn.RNNCell(4, activation="relu"), rnn.RNNCell(4), rnn.LSTMCell(4), rnn.GRUCell(4), other]
 
 
 def test_cells_are_recorded_where_they_are_unrolled(tmp_path):
@@ -104,19 +105,12 @@ def test_cells_are_recorded_where_they_are_unrolled(tmp_path):
     initialized(stack)
     with capture(stack) as captured:
         stack.unroll(6, normal(2, 6, 3), layout="NTC", merge_outputs=True)
-    assert [sequence.network.cell for sequence in captured] == ["rnn_relu", "rnn_tanh", "lstm", "gru"]
+    assert [sequence.network.cell for sequence in captured] == ["rnn_relu", "rnn_tanh", "lstm", "gru", "lstm"]
+    assert captured[4].network.activations == ("tanh", "softsign", "softsign")
     for sequence in captured:
         assert sequence.carried
         assert sequence.x.shape[:2] == (6, 2)
         assert_computed(sequence, tmp_path, 1e-6)
-
-
-def test_cells_of_other_activations_are_recorded_with_them(tmp_path):
-    cell = initialized(rnn.LSTMCell(4, activation="softsign", recurrent_activation="tanh"))
-    with capture(cell) as captured:
-        cell.unroll(3, normal(2, 3, 3), layout="NTC")
-    assert captured[0].network.activations == ("tanh", "softsign", "softsign")
-    assert_computed(captured[0], tmp_path, 1e-6)
 
 
 def test_weights_that_training_changes_are_recorded_with_each_call():
