@@ -535,3 +535,16 @@ def test_a_derivative_at_the_previous_pre_activation():
 
 def test_every_way_of_a_users_code_is_of_a_known_bug():
     assert list(WAYS) == BUGS
+
+
+def test_a_clip_keeps_the_slope_of_its_own_step():
+    inputs = gradient_inputs("gru", clip=0.3, dtype="float64")
+    trace, _ = with_gradients(ManualEngine(), inputs)
+    passes = BackwardPasses(inputs, trace, "float64")
+    right, found = (
+        {(name, index[0]): array for name, index, array in passes.gradients(fault) if name == "grad.n"}
+        for fault in (BugVariant(), PREVIOUS)
+    )
+    for place, array in right.items():
+        np.testing.assert_array_equal(found[place][array == 0.0], 0.0)
+        assert 0.1 < np.mean(array == 0.0) < 0.9
