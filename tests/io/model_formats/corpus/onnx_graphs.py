@@ -32,12 +32,10 @@ def normal(*shape: int, seed: int = 0, dtype: Any = np.float32) -> Array:
 class Graph:
     """Nodes, initializers and inputs of a model, all of them by name."""
 
-    opset: int = 17
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: dict[str, Array] = field(default_factory=dict)
     inputs: dict[str, tuple[int | str | None, ...] | None] = field(default_factory=dict)
     outputs: list[str] = field(default_factory=list)
-    dtype: Any = np.float32
     functions: list[onnx.FunctionProto] = field(default_factory=list)
 
     def input(self, name: str, *shape: int | str | None) -> str:
@@ -65,7 +63,6 @@ class Graph:
         bias: bool = True,
         lengths: str = "",
         states: Sequence[str] = (),
-        peepholes: str = "",
         weights: str = "",
         seed: int = 1,
         **attributes: Any,
@@ -75,14 +72,12 @@ class Graph:
         shapes = {"W": (directions, rows, features), "R": (directions, rows, H), "B": (directions, 2 * rows)}
         for place, (kind, shape) in enumerate(shapes.items()):
             if f"{weights}_{kind}" not in self.constants:
-                self.constants[f"{weights}_{kind}"] = normal(*shape, seed=10 * seed + place, dtype=self.dtype)
+                self.constants[f"{weights}_{kind}"] = normal(*shape, seed=10 * seed + place)
         if operator == "GRU":
             attributes.setdefault("linear_before_reset", 1)
         if directions == 2:
             attributes.setdefault("direction", "bidirectional")
         inputs = [x, f"{weights}_W", f"{weights}_R", f"{weights}_B" if bias else "", lengths, *states]
-        if peepholes:
-            inputs = [*inputs, *[""] * (7 - len(inputs)), peepholes]
         while not inputs[-1]:
             inputs.pop()
         outputs = [f"{name}_y", f"{name}_h", *[f"{name}_c"] * (operator == "LSTM")]
@@ -90,7 +85,7 @@ class Graph:
         return self.node(operator, inputs, *outputs, **{k: v for k, v in attributes.items() if v is not None})
 
     def proto(self) -> onnx.ModelProto:
-        kind = helper.np_dtype_to_tensor_dtype(np.dtype(self.dtype))
+        kind = TensorProto.FLOAT
         types = {name: TensorProto.INT32 if "lens" in name else kind for name in self.inputs}
         graph = helper.make_graph(
             self.nodes,
@@ -99,7 +94,7 @@ class Graph:
             [helper.make_tensor_value_info(name, kind, None) for name in self.outputs],
             [numpy_helper.from_array(array, name) for name, array in self.constants.items()],
         )
-        opsets = [helper.make_opsetid("", self.opset), *[helper.make_opsetid(d, 1) for d in ("com.microsoft", "local")]]
+        opsets = [helper.make_opsetid("", 17), *[helper.make_opsetid(d, 1) for d in ("com.microsoft", "local")]]
         return helper.make_model(graph, opset_imports=opsets, functions=self.functions, ir_version=8)
 
     def save(self, path: Path) -> Path:
