@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import psutil
 import pytest
-from PySide6.QtCore import QSettings, Qt
+from PySide6.QtCore import QByteArray, QSettings, Qt
 from PySide6.QtTest import QSignalSpy, QTest
-from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QMessageBox, QWidget
+from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QMessageBox, QSplitter, QWidget
 from pytestqt.qtbot import QtBot
 
 from rnnviz.core.config import Config
@@ -29,6 +29,8 @@ from tests.shared_worker import WARM
 PATIENCE = 100_000
 """Milliseconds after which something hangs. How long things take, benchmarks say: a machine may be busy."""
 Kind = TypeVar("Kind", bound=QWidget)
+SHARED: list[tuple[MainWindow, Config, list[QByteArray]]] = []
+"""The window that tests share, its first config and layout; none before the first such test and after one closed it."""
 
 
 class PatientBot(QtBot):
@@ -99,11 +101,8 @@ def own_threads() -> Counter[str]:
     for task in tasks.iterdir() if tasks.is_dir() else ():
         with contextlib.suppress(OSError):
             names.append((task / "comm").read_text().strip())
-    return Counter(
-        name
-        for name in names
-        if name in ("runs", "jobs", "lanes", "arithmetic", "lessons", "series", "order", "ranges", "sweeps", "training")
-    )
+    own = {"runs", "jobs", "lanes", "arithmetic", "lessons", "series", "order", "ranges", "sweeps", "training"}
+    return Counter(filter(own.__contains__, names))
 
 
 def threads_left(before: Counter[str] | None = None) -> Counter[str]:
@@ -159,17 +158,20 @@ def nothing_is_left_open(request):
         return
     request.getfixturevalue("collector")
     shared = request.getfixturevalue("supervisor") if "supervisor" in request.fixturenames else None
+    shares = "shared_windows" in request.fixturenames
+    for window, *_ in SHARED:
+        # In front of another test's widget it would have the pointer.
+        window.move(0 if shares else 5000, 0)
     before, shown, running = children(), visible(), own_threads()
     yield
     close_tooltip()
-    common = request.getfixturevalue("module_windows") if "module_windows" in request.fixturenames else []
-    assert visible() <= shown.union(window for window, _ in common)
+    assert visible() <= shown.union(window for window, *_ in SHARED if shares)
     own = set() if shared is None else {shared.pid}
     left = [process for process in children() - before if process.pid not in own]
     _, alive = psutil.wait_procs(left, timeout=PATIENCE / 1000)
     assert alive == []
-    # Threads of the module's windows end with the module.
-    assert common or threads_left(running) == Counter()
+    # The shared window starts threads at any time. None is left when it is closed, at the end of the session.
+    assert SHARED or threads_left(running) == Counter()
 
 
 @pytest.fixture
@@ -206,24 +208,27 @@ def close(*windows: MainWindow) -> None:
     QTest.qWait(0)
 
 
-@pytest.fixture(scope="module")
-def module_windows(collector, supervisor):
-    """Windows that tests of a module share, each with its first config: one, and another after a test closes it."""
-    windows: list[tuple[MainWindow, Config]] = []
-    yield windows
-    close(*(window for window, _ in windows))
+@pytest.fixture(scope="session")
+def shared_windows(collector):
+    yield SHARED
+    windows = [window for window, *_ in SHARED]
+    SHARED.clear()
+    close(*windows)
     assert threads_left() == Counter()
 
 
 @pytest.fixture
-def window(qtbot, settings, supervisor, module_windows):
-    """The window of the module on the first lesson, with its result, selection, colors, size, tab and focus."""
-    if not module_windows or not module_windows[-1][0].isVisible():
-        window = opened(supervisor, settings)
+def window(qtbot, tmp_path, supervisor, shared_windows):
+    """The shared window on the first lesson, with its result, selection, colors, size, tab, focus and new settings."""
+    file = QSettings(str(tmp_path / "window.ini"), QSettings.Format.IniFormat)
+    if not shared_windows:
+        window = opened(supervisor, Settings(file))
         with qtbot.finished(window):
             window.begin(None)
-        module_windows.append((window, window.session.config))
-    window, config = module_windows[-1]
+        layout = [splitter.saveState() for splitter in window.main_layout.findChildren(QSplitter)]
+        shared_windows.append((window, window.session.config, layout))
+    ((window, config, layout),) = shared_windows
+    window.settings.__init__(file)
     if window.session.result is None or not window.session.config == window.session.result.config == config:
         settle(window)
         with qtbot.finished(window):
@@ -234,11 +239,19 @@ def window(qtbot, settings, supervisor, module_windows):
     window.session.set_color_by("value")
     window.theme_manager.choose("light")
     window.main_layout.tabs.setCurrentIndex(0)
+    for pane in ("settings", "side", "tabs"):
+        window.main_layout.fold(pane, folded=False)
     window.resize(1280, 800)
+    for splitter, state in zip(window.main_layout.findChildren(QSplitter), layout, strict=True):
+        splitter.restoreState(state)
+    window.lanes.fit()
     window.statusBar().clearMessage()
     qtbot.activate(window)
     window.lanes.setFocus()
-    return window
+    yield window
+    if not window.isVisible():
+        shared_windows.clear()
+        close(window)
 
 
 @pytest.fixture
@@ -259,14 +272,6 @@ def make_window(qtbot, settings, supervisor):
 def bare_window(make_window):
     """A window of the test's own on the first lesson, before anything was run."""
     return make_window()
-
-
-@pytest.fixture
-def own_window(qtbot, bare_window):
-    """A window of the test's own on the first lesson, with its result."""
-    with qtbot.finished(bare_window):
-        bare_window.begin(None)
-    return bare_window
 
 
 @pytest.fixture

@@ -17,9 +17,11 @@ def without_mxnet(monkeypatch):
 
 @pytest.mark.slow
 def test_lessons_and_files_without_a_reference_run_and_one_with_gluon_reports_the_fix(
-    qtbot, without_mxnet, own_window, tmp_path
+    qtbot, without_mxnet, bare_window, tmp_path
 ):
-    window = own_window
+    window = bare_window
+    with qtbot.finished(window):
+        window.begin(None)
     reference, candidates = (window.panel.field(f"compare.{key}") for key in ("reference", "candidates"))
     with qtbot.finished(window):
         window.files.open_lesson(lessons()[5])

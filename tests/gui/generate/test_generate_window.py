@@ -36,7 +36,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture
 def window(window):
-    """The module's window; each test has a separate Generate window."""
+    """The shared window; each test has a separate Generate window."""
     yield window
     generating = window.generating
     generating.close()

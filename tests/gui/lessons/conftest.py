@@ -4,12 +4,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QSettings
 
 from rnnviz.core.config import Config
 from rnnviz.gui.lessons.pane import LessonPane
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.settings import Settings
 from rnnviz.lessons.index import LessonEntry
 
 LESSON = """# A lesson of the tests
@@ -101,21 +99,17 @@ class Read:
         self.finish_pending()
 
 
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory):
-    """The settings of the module's window."""
-    path = tmp_path_factory.mktemp("settings") / "settings.ini"
-    return Settings(QSettings(str(path), QSettings.Format.IniFormat))
+@pytest.fixture
+def window(window):
+    """The window without a lesson."""
+    window.guide.leave()
+    return window
 
 
 @pytest.fixture
-def window(window, settings):
-    """The module's window without a lesson; no lesson is begun."""
-    window.guide.leave()
-    settings.open_lesson = ""
-    for name in ("test-1", "test-2"):
-        settings.set_lesson_step(name, 0)
-    return window
+def settings(window):
+    """The settings of the window."""
+    return window.settings
 
 
 @pytest.fixture
