@@ -1,145 +1,22 @@
-"""Whole programs on a screen and without one: a config that is opened, a picture, signals, and a lost screen."""
+"""Whole programs on a screen and without one: a config that is opened, a snapshot, signals, and a lost screen."""
 
 import os
 import signal
 import subprocess
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 
 import psutil
 import pytest
 
 from rnnviz.gui.recovery.recovery_dir import AUTOSAVE, CRASH, RecoveryDir
-from rnnviz.io.config_toml import load_config, save_config
+from rnnviz.io.config_toml import load_config
 from rnnviz.io.session import read_document, read_session
-from rnnviz.lessons.index import find_lesson
 from tests.gui.recovery.programs import window_program
 from tests.gui.virtual_screen import virtual_screen
 from tests.needs import needs
 
 pytestmark = pytest.mark.slow
-
-# What a user does, by timers: `rnnviz FILE`, a read of the result, a picture, the end.
-USE = """
-import sys
-from PySide6.QtCore import QSettings, QTimer
-from PySide6.QtWidgets import QApplication
-
-from rnnviz.gui import application
-from rnnviz.gui.app import main
-from rnnviz.gui.export.picture import render_widget, write_picture
-from pathlib import Path
-
-file, picture, settings = sys.argv[1:]
-QSettings.setPath(QSettings.Format.NativeFormat, QSettings.Scope.UserScope, settings)
-make_window = application.make_window
-
-def watched(settings):
-    window = make_window(settings)
-
-    def look():
-        try:
-            print(QApplication.platformName(), window.verdict.state, window.windowTitle(), flush=True)
-            write_picture(render_widget(window, 1), Path(picture))
-        finally:
-            window.close()
-
-    window.runner.finished.connect(lambda *_: QTimer.singleShot(0, look))
-    return window
-
-application.make_window = watched
-if __name__ == "__main__":
-    sys.exit(main(file))
-"""
-
-
-def python(folder: Path, code: str, lesson: str, *arguments: str, **environ: str) -> list[str]:
-    """What a program prints that gets the file of a lesson's config, and other arguments; it must end cleanly."""
-    script, config = folder / "program.py", folder / "mine.toml"
-    script.write_text(code)
-    save_config(find_lesson(lesson).config, config)
-    done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", str(script), str(config), *arguments],
-        env={name: value for name, value in os.environ.items() if name not in DISPLAYS} | environ,
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
-
-
-DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
-
-
-@needs("Xvfb")
-def test_the_program_opens_a_file_runs_it_and_ends_cleanly_on_a_real_screen(tmp_path):
-    picture, settings = tmp_path / "window.png", tmp_path / "settings"
-    with virtual_screen("1600x1000x24") as display:
-        screen = {"QT_QPA_PLATFORM": "xcb", "DISPLAY": display}
-        said = python(tmp_path, USE, "bidirectional", str(picture), str(settings), **screen)
-    assert said == ["xcb agree mine.toml[*]"]
-    assert picture.stat().st_size > 20_000
-
-
-SHOW = """
-import sys
-from PySide6.QtCore import QSettings, QTimer
-from PySide6.QtWidgets import QApplication
-
-import rnnviz
-from rnnviz.gui import application
-
-file, settings = sys.argv[1:]
-QSettings.setPath(QSettings.Format.NativeFormat, QSettings.Scope.UserScope, settings)
-make_window = application.make_window
-
-def watched(settings):
-    window = make_window(settings)
-
-    def look():
-        print(window.verdict.state, window.session.result is result, window.runner.busy)
-        window.close()
-
-    window.first_painted.connect(lambda: QTimer.singleShot(0, look))
-    return window
-
-application.make_window = watched
-if __name__ == "__main__":
-    result = rnnviz.run(rnnviz.load_config(file))
-    rnnviz.show(result)
-    print("back")
-    QTimer.singleShot(0, lambda: (rnnviz.show(result), print("at once")))
-    QApplication.instance().exec()
-"""
-
-
-@pytest.mark.nightly
-def test_show_opens_a_result_and_returns_when_the_window_is_closed(tmp_path):
-    said = python(tmp_path, SHOW, "gru", str(tmp_path / "settings"), QT_QPA_PLATFORM="offscreen")
-    shown = "agree True False"
-    assert said == [shown, "back", "at once", shown]
-
-
-SNAPSHOT = """
-import sys
-from pathlib import Path
-
-import rnnviz
-from rnnviz.gui.export.offscreen_render import save_png
-
-if __name__ == "__main__":
-    save_png(rnnviz.run(rnnviz.load_config(sys.argv[1])), Path(sys.argv[2]))
-    print("done")
-"""
-
-
-def test_a_snapshot_is_taken_without_a_display_and_the_interpreter_ends_cleanly(tmp_path):
-    assert python(tmp_path, SNAPSHOT, "gru", str(tmp_path / "out.png")) == ["done"]
-    assert (tmp_path / "out.png").stat().st_size > 20_000
-
 
 TEXT = """
 network = { cell = "gru", input_size = 3, hidden_size = 4 }
@@ -155,6 +32,30 @@ def config(tmp_path):
     return path
 
 
+SNAPSHOT = """
+import sys
+from pathlib import Path
+
+import rnnviz
+from rnnviz.gui.export.offscreen_render import save_png
+
+if __name__ == "__main__":
+    save_png(rnnviz.run(rnnviz.load_config(sys.argv[1])), Path(sys.argv[2]))
+    print("done")
+"""
+
+
+def test_a_snapshot_is_taken_without_a_display_and_the_interpreter_ends_cleanly(tmp_path, config):
+    script, picture = tmp_path / "program.py", tmp_path / "out.png"
+    script.write_text(SNAPSHOT)
+    displays = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    environment = {name: value for name, value in os.environ.items() if name not in displays}
+    command = [sys.executable, "-X", "faulthandler", script, config, picture]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=110)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+    assert picture.stat().st_size > 20_000
+
+
 def running(processes: list[psutil.Process]) -> list[psutil.Process]:
     """Those that go on; an orphan that no one has collected does not."""
     _, alive = psutil.wait_procs(processes, timeout=5)
@@ -167,6 +68,7 @@ def test_a_lost_display_ends_in_a_sentence_and_the_session_is_saved(tmp_path, co
         with virtual_screen("1280x800x24") as display:
             opening = window_program(tmp_path, config, QT_QPA_PLATFORM="xcb", DISPLAY=display)
             program = opened.enter_context(opening)
+            program.until("completed")
             program.until("finished")
             children = program.children()
         code, said = program.end()
@@ -214,11 +116,21 @@ def test_a_read_only_home_is_reported_and_disables_nothing_else(tmp_path, config
 
 
 @pytest.mark.parametrize(
-    ("moment", "number", "changed"), [("started", signal.SIGINT, False), ("finished", signal.SIGTERM, True)]
+    ("platform", "moment", "number", "changed"),
+    [
+        ("offscreen", "started", signal.SIGINT, False),
+        pytest.param("xcb", "finished disagree xcb", signal.SIGTERM, True, marks=needs("Xvfb")),
+    ],
 )
-def test_a_window_that_is_asked_to_end_keeps_unsaved_changes_alone(tmp_path, config, moment, number, changed):
-    with window_program(tmp_path, config, EDIT=str(int(changed))) as program:
+def test_a_window_that_is_asked_to_end_keeps_unsaved_changes_alone(tmp_path, config, platform, moment, number, changed):
+    with ExitStack() as opened:
+        screen = {"QT_QPA_PLATFORM": platform, "EDIT": str(int(changed))}
+        if platform == "xcb":
+            screen["DISPLAY"] = opened.enter_context(virtual_screen("1600x1000x24"))
+        program = opened.enter_context(window_program(tmp_path, config, **screen))
         program.until(moment)
+        if changed:
+            program.until("edited")
         program.process.send_signal(number)
         code, said = program.end()
     assert code == (0 if number == signal.SIGINT else 128 + number), said

@@ -13,32 +13,12 @@ from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.theme.theme_manager import ThemeManager
 
-HEAVY = (
-    "importlib.metadata",
-    "jinja2",
-    "logging.handlers",
-    "multiprocessing.spawn",
-    "platformdirs",
-    "psutil",
-    "pyqtgraph",
-    "rnnviz.gui.views.checks",
-    "rnnviz.gui.views.mismatch_list",
-    "rnnviz.gui.views.unrolled.view",
-    "rnnviz.execution.child_process",
-    "rnnviz.execution.supervisor",
-    "rnnviz.io.inputs",
-    "rnnviz.io.model_formats.formats",
-    "rnnviz.io.session",
-    "rnnviz.sweeps.grid",
-    "onnx",
-    "onnxruntime",
-    "mxnet",
-    "torch",
-    "scipy",
-    "pandas",
-    "matplotlib",
-    "tqdm",
-)
+HEAVY = """
+importlib.metadata jinja2 logging.handlers matplotlib multiprocessing.spawn mxnet onnx onnxruntime pandas platformdirs
+psutil pyqtgraph scipy torch tqdm rnnviz.execution.child_process rnnviz.execution.supervisor rnnviz.io.inputs
+rnnviz.io.model_formats.formats rnnviz.io.session rnnviz.gui.views.checks rnnviz.gui.views.mismatch_list
+rnnviz.gui.views.unrolled.view rnnviz.sweeps.grid
+"""
 
 
 def _python(code: str, *arguments: str, timeout: float = 100, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -68,15 +48,18 @@ print(*(name for name in sys.argv[2:] if name in sys.modules))
 
 @pytest.mark.slow
 def test_nothing_heavy_is_imported_before_the_window_is_painted(tmp_path):
-    done = _python(BUILD, str(tmp_path / "settings.ini"), *HEAVY)
+    done = _python(BUILD, str(tmp_path / "settings.ini"), *HEAVY.split())
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == ""
 
 
 SEARCH = """
 import gc, sys, threading
+from functools import partial
 from PySide6.QtCore import QSettings, QThread, QTimer
+from rnnviz.execution import supervisor
 from rnnviz.gui import app, application
+supervisor.Supervisor = partial(supervisor.Supervisor, warm=("manual",))
 class Busy(QThread):
     def run(self):
         self.kept = [[place] for place in range(100_000)]
@@ -101,7 +84,8 @@ print(code, len(searches) > 0, all(searches))
 @pytest.mark.slow
 def test_the_program_collects_garbage_on_the_thread_of_its_window_alone(tmp_path):
     config = tmp_path / "lstm.toml"
-    config.write_text('[network]\ncell = "lstm"\ninput_size = 3\nhidden_size = 4\n')
+    network = 'network = { cell = "lstm", input_size = 3, hidden_size = 4 }'
+    config.write_text(f'{network}\ncompare = {{ reference = "manual", candidates = ["bug:no-h2h-bias"] }}\n')
     done = _python(SEARCH, str(tmp_path / "settings.ini"), str(config))
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["0", "True", "True"]

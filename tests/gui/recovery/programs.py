@@ -5,7 +5,8 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import psutil
@@ -14,9 +15,14 @@ _PROGRAM = """
 import os
 import sys
 from dataclasses import replace
+from functools import partial
 from PySide6.QtCore import QTimer
+from PySide6.QtGui import QGuiApplication
 from rnnviz.cli import main
+from rnnviz.execution import supervisor
 from rnnviz.gui import application
+
+supervisor.Supervisor = partial(supervisor.Supervisor, warm=("manual",))
 
 make_window = application.make_window
 
@@ -37,9 +43,11 @@ def watched(settings):
     def edit():
         config = window.session.config
         window.document.edit(replace(config, network=replace(config.network, hidden_size=5)))
+        print("edited", flush=True)
 
     window.runner.started.connect(lambda _config: print("started", flush=True))
-    window.runner.finished.connect(lambda *_: print("finished", window.verdict.state, flush=True))
+    platform = QGuiApplication.platformName()
+    window.runner.finished.connect(lambda *_: print("finished", window.verdict.state, platform, flush=True))
     window.runner.failed.connect(lambda event: print("failed", event.sentence, flush=True))
     window.statusBar().messageChanged.connect(lambda text: text and print("note", text, flush=True))
     return window
@@ -56,6 +64,7 @@ class Program:
     process: subprocess.Popen[str]
     home: Path
     temporary: Path
+    printed: list[str] = field(default_factory=list)
 
     @property
     def windows(self) -> Path:
@@ -63,13 +72,16 @@ class Program:
         return self.home / ".local" / "state" / "rnnviz" / "windows"
 
     def until(self, begins: str) -> str:
-        """Wait for a line that begins so, and return what follows."""
-        told = []
-        for line in self.process.stdout:
-            told.append(line)
+        """Wait for a line that begins so, unless it came before, and return what follows."""
+        for line in chain(tuple(self.printed), self._lines()):
             if line.startswith(begins):
                 return line.removeprefix(begins).strip()
-        raise AssertionError(f"{begins} never came: {told}")
+        raise AssertionError(f"{begins} never came: {self.printed}")
+
+    def _lines(self) -> Iterator[str]:
+        for line in self.process.stdout:
+            self.printed.append(line)
+            yield line
 
     def children(self) -> list[psutil.Process]:
         """The processes that it has started."""
