@@ -1,5 +1,7 @@
 """Names in the window: of its engines after every command and result, of arrays by the choice, and of the notebook."""
 
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -184,55 +186,6 @@ _SHAPES = {"h2h_weight": "(10, 10)", "h2h_bias": "(10,)", "i2h_weight": "(10, 5)
 Steps = dict[str, tuple[str, str, str, str]]
 """The computed steps, in order: name -> lane's prefix, what it reads, the state before, where it is shown."""
 
-SECTIONS: dict[str, tuple[dict[str, Any], int, Steps, list[str]]] = {
-    "vanilla-t1": (
-        {},
-        1,
-        {"res": ("l0", "dat[0][0]", "initial_state[0][0][0]", "0 0 0")},
-        ["out[0][0] == state[0][0][0]", "res", "out[0][0]", "state[0][0][0]"],
-    ),
-    "vanilla-t2": (
-        {},
-        2,
-        {
-            "out_t1": ("l0", "dat[0][0]", "initial_state[0][0][0]", "0 0 0"),
-            "out_t2": ("l0", "dat[0][1]", "out_t1", "0 0 1"),
-        },
-        ["out[0][1]", "state[0][0][0]", "out_t1", "out[0][0]", "out_t2", "out[0][1] == state[0][0][0]"],
-    ),
-    "bidirectional": (
-        {"bidirectional": True},
-        2,
-        {
-            "out_t1_l": ("l0", "dat[0][0]", "initial_state[0][0][0]", "0 0 0"),
-            "out_t2_r": ("r0", "dat[0][1]", "initial_state[0][1][0]", "0 1 1"),
-            "out_t1_r": ("r0", "dat[0][0]", "out_t2_r", "0 1 0"),
-            "out_t2_l": ("l0", "dat[0][1]", "out_t1_l", "0 0 1"),
-        },
-        [
-            *("out[0][0]", "out_t1_l", "out_t2_r", "out_t1_r", "out_t2_l", "out[0][1]"),
-            *("out[0][0] is out_t1_l, out_t1_r", "out[0][1] is out_t2_l, out_t2_r"),
-            *("state[0][0][0] is out_t2_l", "state[0][1][0] is out_t1_r"),
-        ],
-    ),
-    "stacking": (
-        {"num_layers": 2},
-        2,
-        {
-            "out_0_t1": ("l0", "dat[0][0]", "initial_state[0][0][0]", "0 0 0"),
-            "out_1_t1": ("l1", "out_0_t1", "initial_state[0][1][0]", "1 0 0"),
-            "out_0_t2": ("l0", "dat[0][1]", "out_0_t1", "0 0 1"),
-            "out_1_t2": ("l1", "out_0_t2", "out_1_t1", "1 0 1"),
-        },
-        [
-            *("out[0][0]", "out[0][1]", "state[0][0][0]", "state[0][1][0]"),
-            *("out_0_t1", "out_1_t1", "out_0_t2", "out_1_t2"),
-            *("state[0][0][0] is out_0_t2", "state[0][1][0] is out_1_t2", "out[0][1] == state[0][1][0]"),
-        ],
-    ),
-}
-"""Each network, its time steps, its computed steps and its printed names; "is" marks a line below its equal."""
-
 
 class Seen:
     """The numbers that the window shows by the name under which it shows them."""
@@ -290,13 +243,15 @@ def same(shown: list[str], values: NDArray[Any]) -> bool:
 
 def test_every_line_that_is_printed_is_found_by_its_name(window, run_config):
     lessons = {lesson.name[3:]: lesson for lesson in (read_lesson(entry.path) for entry in lesson_entries())}
-    for section, (network, timesteps, steps, printed) in SECTIONS.items():
-        run_config({**_NETWORK, **network}, sequence={"timesteps": timesteps})
+    sections = tomllib.loads(Path(__file__).with_name("notebook_names.toml").read_text(encoding="utf-8"))
+    for section, notebook in sections.items():
+        steps = notebook["steps"]
+        run_config({**_NETWORK, **notebook["network"]}, sequence={"timesteps": notebook["timesteps"]})
         result = window.session.result
         seen, values = Seen(window), computed_steps(result.inputs, steps)
         arrays = {"out": result.reference.output_in("NTC"), "state": [result.reference.state_h], "__builtins__": {}}
         told = " ".join(step.prose for step in lessons[section].steps)
-        for line in printed:
+        for line in notebook["printed"]:
             name, way, others = line, "", ""
             if " " in line:
                 name, way, others = line.split(" ", 2)
