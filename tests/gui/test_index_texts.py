@@ -18,7 +18,7 @@ from rnnviz.gui.index_texts import (
     passage_text,
     state_text,
 )
-from tests.factories import adding, make_result
+from tests.factories import make_result
 
 
 @pytest.mark.parametrize("layout", ["NTC", "TNC"])
@@ -95,37 +95,6 @@ def test_final_state_equals_the_last_computed_state(layout):
         for place in places(network, last):
             assert np.array_equal(values_at(trace, network, place), trace.hidden[last.index[:-1]])
         assert str(agreement(trace, network, last, 0.0, 0.0)) == "copies equal"
-
-
-def test_source_of_each_layers_final_state():
-    network = make_result(num_layers=2, bidirectional=True).inputs.network
-    texts = [[place.text for place in places(network, last)] for last in lanes(network, 5, sample=1)]
-    assert texts == [
-        ["out[1][4][:4]", "state[0][2][1]"],
-        ["out[1][0][4:8]", "state[0][3][1]"],
-        ["hidden, t = 4", "state[0][0][1]"],
-        ["hidden, t = 0", "state[0][1][1]"],
-    ]
-
-
-def test_lstm_has_a_final_cell_state():
-    result = make_result(cell="lstm")
-    last = lanes(result.inputs.network, 5, sample=0)[0]
-    cell = places(result.inputs.network, last)[2]
-    assert (cell.array, cell.where, cell.text) == ("state.c", last, "state[1][0][0]")
-    trace = result["manual"]
-    assert np.array_equal(values_at(trace, result.inputs.network, cell), trace.state_c[0, 0])
-
-
-def test_changed_state_value_fails_its_lane():
-    result = make_result(edits={"manual": adding(0.5, 1, 0, 2, array="state.h")}, bidirectional=True)
-    network = result.inputs.network
-    found = {last.direction: agreement(result["manual"], network, last, 1e-6, 1e-5) for last in lanes(network, 5, 0)}
-    assert found[0].verdict == "equal"
-    assert (found[1].verdict, found[1].unit) == ("different", 2)
-    assert str(found[1]) == "differ by 0.5"
-    near = agreement(result["manual"], network, Location(0, 1, 0), 0.0, 1.0)
-    assert (near.verdict, str(near)) == ("near", "within 0.5")
 
 
 @pytest.mark.parametrize("layer", [0, 1])

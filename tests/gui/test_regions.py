@@ -14,28 +14,16 @@ from rnnviz.gui.regions import (
     Traversal,
     difference,
     highlighted_rows,
-    input_regions,
     is_highlighted,
     kinds_at,
     map_rows,
     nearest_part,
-    previous_regions,
     stage_regions,
     stage_text,
-    state_regions,
     vector_at,
     vector_region,
 )
 from tests.factories import adding, make_result
-
-
-def test_a_hidden_state_has_a_column_for_each_engine_the_shown_candidate_after_the_reference():
-    result = make_result(("gluon", "manual", "torch"), num_layers=2, bidirectional=True)
-    where = Location(1, 1, 2, 1, 3)
-    vector = vector_at(result, "torch", where, "hidden")
-    assert [label for label, _ in vector.columns] == ["gluon", "torch", "manual"]
-    for label, values in vector.columns:
-        assert np.array_equal(values, result[label].hidden[1, 1, 2, 1])
 
 
 def test_the_difference_to_nan_is_nan_and_that_of_two_nans_is_zero():
@@ -45,18 +33,6 @@ def test_the_difference_to_nan_is_nan_and_that_of_two_nans_is_zero():
     assert np.array_equal(apart.signed, [0.0, np.nan, 0.0, np.inf], equal_nan=True)
     assert apart.mismatched.tolist() == [False, True, False, True]
     assert np.array_equal(difference(candidate, reference, 0.0, 0.0).signed[3:], [-np.inf])
-
-
-def test_the_first_layer_reads_the_sequence_and_the_next_one_both_directions_below():
-    result = make_result(num_layers=2, bidirectional=True)
-    first = vector_at(result, "manual", Location(0, 1, 2, 1), "input")
-    assert [label for label, _ in first.columns] == ["every engine"]
-    assert np.array_equal(first.columns[0][1], result.inputs.sequence[2, 1])
-    assert first.difference is None
-    second = vector_at(result, "manual", Location(1, 0, 2, 1), "input")
-    below = result["manual"].hidden[0, :, 2, 1]
-    assert np.array_equal(second.columns[1][1], np.concatenate([below[0], below[1]]))
-    assert second.difference is not None
 
 
 def test_the_initial_state_is_there_at_the_step_that_reads_it():
@@ -173,34 +149,8 @@ def test_the_nearest_part_has_the_same_text_else_the_same_lane_else_it_is_the_fi
 
 
 LSTM = Network("lstm", 5, 3, num_layers=2, bidirectional=True)
-GRU = Network("gru", 5, 3, num_layers=2, bidirectional=True)
 T = 8
 HERE = Location(1, 1, 4, 0, 2)
-
-
-def test_a_step_reads_the_input_or_every_direction_below():
-    assert input_regions(LSTM, HERE.moved(layer=0)) == (Region(INPUT, range(4, 5), range(5)),)
-    assert input_regions(LSTM, HERE.moved(layer=0), "read") == (Region(INPUT, range(4, 5), range(5), "read"),)
-    below = [Region(Lane(0, direction), range(4, 5), range(3), "read") for direction in (0, 1)]
-    assert input_regions(LSTM, HERE, "read") == tuple(below)
-    assert input_regions(Network("gru", 5, 3, num_layers=2), Location(1, 0, 4)) == (
-        Region(Lane(0, 0), range(4, 5), range(3)),
-    )
-
-
-@pytest.mark.parametrize(
-    ("direction", "timestep", "before"), [(0, 0, -1), (0, 1, 0), (0, 7, 6), (1, 7, 8), (1, 6, 7), (1, 0, 1)]
-)
-def test_the_previous_state_is_adjacent_or_outside_the_lane(direction, timestep, before):
-    where = Location(1, direction, timestep)
-    h, c = (Region(Lane(1, direction), range(before, before + 1), range(3), "read", array) for array in ("h", "c"))
-    assert previous_regions(LSTM, where, T, "read") == (h, c)
-    assert previous_regions(GRU, where, T, "read") == (h,)
-    assert previous_regions(GRU, where, T)[0].part == "same"
-    assert [region.array for region in state_regions(LSTM, where)] == ["h", "c"]
-    assert state_regions(GRU, where, "computed") == (
-        Region(Lane(1, direction), range(timestep, timestep + 1), range(3), "computed", "h"),
-    )
 
 
 @pytest.mark.parametrize(

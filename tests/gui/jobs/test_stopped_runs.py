@@ -106,20 +106,12 @@ def test_closing_during_a_run_ends_thread_and_child_at_once(qtbot, lone_window):
     assert [thread for thread in lone_window.findChildren(QThread) if thread.isRunning()] == []
 
 
-def test_closing_a_window_that_never_ran_anything_is_quiet(lone_window):
-    lone_window.close()
-    assert lone_window.findChildren(QThread)
-    assert [thread for thread in lone_window.findChildren(QThread) if thread.isRunning()] == []
-
-
-def test_closing_twice_is_closing_once(lone_window):
+def test_quitting_a_window_that_never_ran_anything_is_quiet_and_closing_it_twice_is_closing_it_once(qtbot, lone_window):
     lone_window.warm_up()
-    assert lone_window.close()
-    lone_window.shut_down()
-    assert lone_window.close()
-
-
-def test_quit_closes(qtbot, lone_window):
     with qtbot.waitSignal(lone_window.closed):
         lone_window.actions_["quit"].trigger()
     assert not lone_window.isVisible()
+    assert lone_window.findChildren(QThread)
+    assert [thread for thread in lone_window.findChildren(QThread) if thread.isRunning()] == []
+    lone_window.shut_down()
+    assert lone_window.close()

@@ -51,14 +51,6 @@ def test_the_curve_is_the_comparisons_with_a_place_for_zero_and_infinity(view, q
     assert view.scale.text(view.scale.zero) == "0"
 
 
-def test_exactly_the_changed_time_steps_differ_from_zero(view):
-    view.show_result(make_result(edits={"manual": nudge}, bidirectional=True), "manual")
-    view.show_location(Location(0, 1, 0))
-    assert np.flatnonzero(lane_curve(view) != view.scale.zero).tolist() == [2, 3, 4]
-    view.show_location(Location(0, 0, 0))
-    assert np.all(lane_curve(view) == view.scale.zero)
-
-
 def test_the_limit_line_separates_mismatches(view):
     result = make_result(edits={"manual": nudge}, bidirectional=True)
     view.show_result(result, "manual")

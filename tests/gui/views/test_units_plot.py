@@ -67,14 +67,6 @@ def test_a_gradient_is_drawn_of_the_engines_that_give_it(view):
     assert view.choice.quantity == "value"
 
 
-def test_the_legend_shows_the_selected_values(view):
-    result = make_result()
-    view.show_result(result, "manual")
-    view.show_location(Location(0, 0, 3, 0, 2))
-    value = number_format.short(result["gluon"].hidden[0, 0, 3, 0, 2])
-    assert [(key.text(), key.value) for key in view.keys] == [("gluon", value), ("manual", value)]
-
-
 def test_a_click_selects_the_nearest_time_step_and_stays_inside(qtbot, view):
     view.show_result(make_result(timesteps=9), "manual")
     view.show_location(Location(0, 0, 0, 1, 2))
@@ -162,13 +154,6 @@ def test_a_curve_ends_with_its_sample(qtbot, view, quantity):
     view.show_location(Location())
     view.plot.view_box.setXRange(2500, 2900, padding=0)
     assert len(view.curve("gluon", 0).low) == 0
-
-
-def test_copying_leaves_out_padding(view):
-    view.show_result(make_result(lengths=[3, 5]), "manual")
-    for sample, length in ((0, 3), (1, 5)):
-        view.show_location(Location(sample=sample))
-        assert [line.split("\t")[0] for line in view.copy_text().splitlines()[1:]] == [*map(str, range(length))]
 
 
 @pytest.mark.parametrize("quantity", ["value", "f", "norm"])

@@ -185,13 +185,6 @@ def test_padding_has_a_sentence_in_place_of_numbers(view):
     assert value == pytest.approx(float(result["manual"].hidden[0, 0, 1, 1, 0]), abs=1e-5)
 
 
-def test_the_sentence_leads_to_the_line(qtbot, view, show):
-    name = "bug:reset-before-matmul"
-    show(WHERE.moved(layer=0, timestep=4), engines=("gluon", name), candidate=name, cell="gru")
-    qtbot.mouseClick(view.note, Qt.MouseButton.LeftButton)
-    assert view.cards.cards[-1].hasFocus()
-
-
 @pytest.mark.slow
 def test_the_first_line_that_differs_is_selected_once_its_page_is_there(qtbot, view, show):
     name = "bug:no-h2h-bias"
