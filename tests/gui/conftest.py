@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 
 import psutil
 import pytest
-from PySide6.QtCore import QByteArray, QSettings, Qt
+from PySide6.QtCore import QByteArray, QMimeData, QModelIndex, QPoint, QPointF, QSettings, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QSignalSpy, QTest
-from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit, QMessageBox, QSplitter, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QApplication, QFileDialog, QLineEdit, QMessageBox, QSplitter, QWidget
 from pytestqt.qtbot import QtBot
 
 from rnnviz.core.config import Config
@@ -72,10 +73,30 @@ class PatientBot(QtBot):
         """The message that is open, once it is there."""
         return self.shown(window, QMessageBox)
 
+    def acknowledge(self, window: QWidget) -> str:
+        """Close the message that is open, and return its text."""
+        box = self.question(window)
+        box.accept()
+        return box.text()
+
     def answer(self, window: QWidget, text: str) -> None:
         """Press a button of the message that is open."""
         (button,) = [each for each in self.question(window).buttons() if text in each.text().replace("&", "")]
         self.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    def click(self, view: QAbstractItemView, index: QModelIndex) -> None:
+        """Click an item of a table or a list."""
+        self.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=view.visualRect(index).center())
+
+    def drop(self, widget: QWidget, *paths: Path) -> None:
+        """Drop files on a widget, which accepts them."""
+        data, at = QMimeData(), QPoint(5, 5)
+        data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+        common = (Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
+        enter = QDragEnterEvent(at, *common)
+        QApplication.sendEvent(widget, enter)
+        assert enter.isAccepted()
+        QApplication.sendEvent(widget, QDropEvent(QPointF(at), *common))
 
     def choose_file(self, window: QWidget, path: Path) -> str:
         """Choose a file in the dialog that is open, and return its title."""

@@ -6,9 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QApplication
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
@@ -67,23 +64,6 @@ def test_an_archive_of_an_unsupported_version_is_refused_in_a_sentence(tmp_path)
         config_with(lessons()[0].config, path)
 
 
-@pytest.fixture
-def drop(window):
-    """Drops files on the window."""
-
-    def drop(*paths):
-        data = QMimeData()
-        data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
-        buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-        enter = QDragEnterEvent(QPoint(5, 5), Qt.DropAction.CopyAction, data, buttons, keys)
-        QApplication.sendEvent(window, enter)
-        assert enter.isAccepted()
-        event = QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, data, buttons, keys)
-        QApplication.sendEvent(window, event)
-
-    return drop
-
-
 def _weights(path: Path, config: Config) -> Path:
     shapes = config.network.parameter_shapes()
     np.savez(path, **{name: np.full(shape, 0.25, np.float32) for name, shape in shapes.items()})
@@ -92,12 +72,12 @@ def _weights(path: Path, config: Config) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ending", ["npy", "csv"])
-def test_a_dropped_array_becomes_the_sequence(qtbot, window, drop, tmp_path, ending):
+def test_a_dropped_array_becomes_the_sequence(qtbot, window, tmp_path, ending):
     path = tmp_path / f"x.{ending}"
     array = np.linspace(-1, 1, 4 * window.session.config.network.input_size).reshape(4, -1)
     np.save(path, array) if ending == "npy" else np.savetxt(path, array, delimiter=",")
     with qtbot.finished(window):
-        drop(path)
+        qtbot.drop(window, path)
     np.testing.assert_allclose(window.session.result.inputs.sequence[:, 0], array, rtol=1e-6)
     assert window.session.result.shape[2] == 4
 
@@ -111,11 +91,11 @@ def test_opening_a_recording_compares_it(window, tmp_path):
 
 
 @pytest.mark.slow
-def test_weights_and_state_are_dropped_together(qtbot, window, drop, tmp_path):
+def test_weights_and_state_are_dropped_together(qtbot, window, tmp_path):
     config = window.session.config
     np.savez(tmp_path / "s.npz", h=np.full(config.network.state_shape(config.sequence.batch_size), 0.5))
     with qtbot.finished(window):
-        drop(_weights(tmp_path / "w.npz", config), tmp_path / "s.npz")
+        qtbot.drop(window, _weights(tmp_path / "w.npz", config), tmp_path / "s.npz")
     assert np.all(window.session.result.inputs.parameters["l0_h2h_weight"] == 0.25)
     assert np.all(window.session.result.inputs.initial_state["h"] == 0.5)
 
@@ -130,11 +110,9 @@ def _useless_files(folder: Path) -> list[Path]:
 
 
 @pytest.mark.slow
-def test_a_file_of_no_use_is_refused_by_a_sentence_that_names_it(qtbot, window, drop, tmp_path):
+def test_a_file_of_no_use_is_refused_by_a_sentence_that_names_it(qtbot, window, tmp_path):
     before = window.session.config
     for path in _useless_files(tmp_path):
-        drop(path)
-        box = qtbot.question(window)
-        assert path.name in box.text()
-        box.accept()
+        qtbot.drop(window, path)
+        assert path.name in qtbot.acknowledge(window)
     assert window.session.config == before

@@ -142,9 +142,7 @@ def test_a_damaged_file_is_a_sentence_and_changes_nothing(qtbot, window, tmp_pat
     before, path = window.session.config, tmp_path / "w.pt"
     path.write_bytes(b"no model")
     window.files.open(path)
-    box = qtbot.question(window)
-    assert "w.pt is not a valid PyTorch file" in box.text()
-    box.close()
+    assert "w.pt is not a valid PyTorch file" in qtbot.acknowledge(window)
     assert window.session.config == before
 
 

@@ -155,29 +155,29 @@ def test_a_double_click_on_a_number_of_another_view_brings_its_arithmetic_to_the
     mismatches = window.findChild(MismatchList)
     units = window.findChild(UnitsPlot)
 
-    def double_click(table, index):
-        at = table.visualRect(index).center()
-        qtbot.mouseClick(table.viewport(), Qt.MouseButton.LeftButton, pos=at)
-        qtbot.mouseDClick(table.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    def double_click(viewport, at):
+        for act in (qtbot.mouseClick, qtbot.mouseDClick, qtbot.mouseRelease):
+            act(viewport, Qt.MouseButton.LeftButton, pos=at)
+
+    def double_click_row(table, index):
+        double_click(table.viewport(), table.visualRect(index).center())
 
     tabs.setCurrentWidget(units)
-    double_click(vector.table, vector.model.index(2, 1))
+    double_click_row(vector.table, vector.model.index(2, 1))
     assert (tabs.currentIndex(), window.session.location.unit) == (front, 2)
     vector.choose("input")
-    double_click(vector.table, vector.model.index(1, 1))
+    double_click_row(vector.table, vector.model.index(1, 1))
     assert arithmetic.place == Place("input", (0, 0, 1))
 
     tabs.setCurrentWidget(mismatches)
-    double_click(mismatches.table, mismatches.model.index(4, 0))
+    double_click_row(mismatches.table, mismatches.model.index(4, 0))
     assert tabs.currentIndex() == front
     assert arithmetic.place == hidden(mismatches.location(4))
 
     tabs.setCurrentWidget(units)
     ground = units.plot.view_box.sceneBoundingRect()
     at = units.plot.mapFromScene(ground.right() - 5, ground.center().y())
-    qtbot.mouseClick(units.plot.viewport(), Qt.MouseButton.LeftButton, pos=at)
-    qtbot.mouseDClick(units.plot.viewport(), Qt.MouseButton.LeftButton, pos=at)
-    qtbot.mouseRelease(units.plot.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    double_click(units.plot.viewport(), at)
     assert (tabs.currentIndex(), window.session.location.timestep) == (front, 2)
 
     tabs.setCurrentWidget(units)
@@ -185,10 +185,7 @@ def test_a_double_click_on_a_number_of_another_view_brings_its_arithmetic_to_the
     number = visible_numbers(window.lanes)[0]
     x, y, width, height = geometry.rect(number.cell)
     at = window.lanes.canvas.mapFromScene(window.lanes.box.mapToScene(x + width / 2, y + height / 2))
-    view_port = window.lanes.canvas.viewport()
-    qtbot.mouseClick(view_port, Qt.MouseButton.LeftButton, pos=QPoint(at))
-    qtbot.mouseDClick(view_port, Qt.MouseButton.LeftButton, pos=QPoint(at))
-    qtbot.mouseRelease(view_port, Qt.MouseButton.LeftButton, pos=QPoint(at))
+    double_click(window.lanes.canvas.viewport(), QPoint(at))
     assert tabs.currentIndex() == front
 
     tabs.setCurrentWidget(units)

@@ -13,13 +13,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QColor, QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import (
-    QComboBox,
-    QFileDialog,
-    QLabel,
-    QPushButton,
-    QTableView,
-)
+from PySide6.QtWidgets import QComboBox, QFileDialog, QLabel, QPushButton, QTableView
 from shiboken6 import isValid
 
 from rnnviz.core.places import parameter_place
@@ -208,9 +202,7 @@ def test_a_failed_export_is_a_sentence(qtbot, window, tmp_path):
     folder.rmdir()
     dialog.fileSelected.emit(str(folder / "values.csv"))
     dialog.reject()
-    box = qtbot.question(window)
-    assert "values.csv cannot be written" in box.text()
-    box.accept()
+    assert "values.csv cannot be written" in qtbot.acknowledge(window)
 
 
 def test_numbers_cannot_be_exported_before_there_are_any(bare_window):
@@ -352,7 +344,5 @@ def test_an_export_over_a_file_that_the_run_reads_is_refused_and_the_file_stays(
     dialog = window.findChild(QFileDialog)
     dialog.fileSelected.emit(str(path))
     dialog.reject()
-    box = qtbot.question(window)
-    assert "initial_state.path" in box.text()
-    box.accept()
+    assert "initial_state.path" in qtbot.acknowledge(window)
     assert path.read_bytes() == before

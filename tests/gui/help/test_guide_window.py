@@ -67,8 +67,7 @@ def test_an_error_links_to_its_help_page(window, tmp_path, qtbot):
     assert not box.isVisible()
     assert window.help.guide.browser.page.name == "configs"
     window.files.drop([tmp_path / "x.unknown"])
-    box = qtbot.question(window)
-    box.accept()
+    qtbot.acknowledge(window)
     assert window.help.guide.browser.page.name == "configs"
     window.help.guide.close()
 

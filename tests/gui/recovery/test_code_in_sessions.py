@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent
 
 from rnnviz.core.resources import resource_path
 from rnnviz.gui.commands.menus import RecentMenu
@@ -69,34 +67,23 @@ def by_dialog(qtbot: Any, window: MainWindow, path: Path) -> None:
     qtbot.choose_file(window, path)
 
 
-def by_drop(_qtbot: Any, window: MainWindow, path: Path) -> None:
-    dragged = QMimeData()
-    dragged.setUrls([QUrl.fromLocalFile(str(path))])
-    copy, none = Qt.DropAction.CopyAction, Qt.KeyboardModifier.NoModifier
-    window.dropEvent(QDropEvent(QPointF(9, 9), copy, dragged, Qt.MouseButton.LeftButton, none))
-
-
-def by_recent_entry(_qtbot: Any, window: MainWindow, path: Path) -> None:
+def by_recent_entry(window: MainWindow, path: Path) -> None:
     menu = window.findChild(RecentMenu)
     menu.aboutToShow.emit()
     next(action for action in menu.actions() if action.data() == path).trigger()
 
 
-def by_command_line(_qtbot: Any, window: MainWindow, path: Path) -> None:
-    window.begin(path)
-
-
-@pytest.fixture
-def window(bare_window):
-    return bare_window
-
-
-def test_however_a_session_is_opened_its_code_runs_only_if_the_user_agrees(qtbot, window, write, ran):
+def test_however_a_session_is_opened_its_code_runs_only_if_the_user_agrees(qtbot, bare_window, write, ran):
+    window = bare_window
     copied, named = write("copied", copied=True), write("named", copied=False)
     before = window.session.result
-    opened = [(by_command_line, named), (by_dialog, copied), (by_drop, named), (by_recent_entry, copied)]
-    for open_it, path in opened:
-        open_it(qtbot, window, path)
+    for open_it, path in (
+        (lambda: window.begin(named), named),
+        (lambda: by_dialog(qtbot, window, copied), copied),
+        (lambda: qtbot.drop(window, named), named),
+        (lambda: by_recent_entry(window, copied), copied),
+    ):
+        open_it()
         box = qtbot.question(window)
         assert window.document.path == path
         (code,) = window.session.config.code_files

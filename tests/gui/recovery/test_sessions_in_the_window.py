@@ -105,9 +105,7 @@ def assert_files_stay_with_the_session(window, qtbot, folder: Path) -> None:
     """A file that names what goes with the window would be worth nothing when it is closed."""
     window.actions_["save_as"].trigger()
     qtbot.choose_file(window, folder / "mine.toml")
-    box = qtbot.question(window)
-    assert "x.npy, which exists only inside the open session" in box.text()
-    box.accept()
+    assert "x.npy, which exists only inside the open session" in qtbot.acknowledge(window)
     assert not (folder / "mine.toml").exists()
     window.sessions.save(folder / "again.rnnviz", copies=False)
     qtbot.waitUntil(lambda: window.document.path == folder / "again.rnnviz")
@@ -204,9 +202,7 @@ def test_a_session_that_is_none_is_a_dialog_and_changes_nothing(qtbot, window, t
     path.write_text("hello")
     before = window.session.config
     window.files.drop([path])
-    box = qtbot.question(window)
-    assert "a.rnnviz is not a valid session" in box.text()
-    box.accept()
+    assert "a.rnnviz is not a valid session" in qtbot.acknowledge(window)
     assert window.session.config == before
     assert window.files.recent.paths() == []
 

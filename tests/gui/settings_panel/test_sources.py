@@ -4,8 +4,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QToolButton
 
@@ -123,16 +122,10 @@ def test_relative_paths_and_the_home_folder_become_absolute(panel, choose, type_
     assert panel.config.initial_state.path == str(tmp_path / "home" / "h.npz")
 
 
-def test_a_dropped_file_becomes_the_path(panel, choose, tmp_path):
+def test_a_dropped_file_becomes_the_path(panel, qtbot, choose, tmp_path):
     choose("parameters.initializer", "file")
     line = panel.field("parameters.path").editor.line
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(tmp_path / "w.npz"))])
-    common = (Qt.DropAction.CopyAction, data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
-    enter = QDragEnterEvent(line.rect().center(), *common)
-    QApplication.sendEvent(line, enter)
-    assert enter.isAccepted()
-    QApplication.sendEvent(line, QDropEvent(QPointF(line.rect().center()), *common))
+    qtbot.drop(line, tmp_path / "w.npz")
     assert panel.config.parameters.path == str(tmp_path / "w.npz")
 
 

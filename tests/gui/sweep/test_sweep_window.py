@@ -1,8 +1,7 @@
 """A sweep in the window: opened, shown, run, stopped, and left for the run of one of its rows."""
 
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, QPointF, QRectF, Qt, QUrl
-from PySide6.QtGui import QDropEvent
+from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 
@@ -45,7 +44,7 @@ def results(tmp_path_factory):
 
 @pytest.fixture
 def window(window):
-    """The module's window; each test has a separate sweep window."""
+    """The shared window; each test has a separate sweep window."""
     yield window
     if window.sweeps.window is not None:
         window.sweeps.window.close()
@@ -80,12 +79,6 @@ def click_heading(shown: SweepWindow, heading: str) -> None:
     QTest.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=at)
 
 
-def click_row(shown: SweepWindow, row: int) -> None:
-    shown.table.scrollTo(shown.model.index(row, 0))
-    at = shown.table.visualRect(shown.model.index(row, 0)).center()
-    QTest.mouseClick(shown.table.viewport(), Qt.MouseButton.LeftButton, pos=at)
-
-
 def cell_rect(heat: HeatmapPanel, down: int, across: int) -> QRectF:
     """Rectangle of a cell in the widget of the map."""
     corners = (heat.map.view_box.mapViewToScene(QPointF(across + i, down + i)) for i in (0, 1))
@@ -105,8 +98,9 @@ def test_results_are_sorted_and_a_click_on_a_row_runs_its_config(qtbot, window, 
     click_heading(shown, "error ratio")
     assert texts(shown, "verdict")[:4] == ["✘ disagree"] * 2 + ["✔ agree"] * 2
     worst = max((row for row in results.rows if row.finding), key=lambda row: row.finding.max_error_ratio or 0.0)
+    shown.table.scrollTo(shown.model.index(0, 0))
     with qtbot.finished(window):
-        click_row(shown, 0)
+        qtbot.click(shown.table, shown.model.index(0, 0))
     assert window.session.config == worst.point.config
     assert window.session.result.config == worst.point.config
     assert window.windowTitle() == f"rows.csv, row {worst.point.index + 1}[*]"
@@ -215,12 +209,7 @@ def test_stop_keeps_the_rows_that_are_done(qtbot, window, opened, tmp_path):
 
 def test_a_sweep_that_is_dropped_is_opened(qtbot, window, results, tmp_path):
     write_sweep_json(results, tmp_path / "rows.json")
-    mime = QMimeData()
-    mime.setUrls([QUrl.fromLocalFile(str(tmp_path / "rows.json"))])
-    event = QDropEvent(
-        QPointF(5, 5), Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-    )
-    window.dropEvent(event)
+    qtbot.drop(window, tmp_path / "rows.json")
     qtbot.waitUntil(lambda: window.sweeps.window is not None and window.sweeps.window.isVisible())
 
 
@@ -228,9 +217,7 @@ def test_a_sweep_that_is_wrong_is_a_sentence(qtbot, window, tmp_path):
     path = tmp_path / "s.toml"
     path.write_text(SWEEP + "network.size = [1]\n", encoding="utf-8")
     window.files.open(path)
-    box = qtbot.question(window)
-    assert "grid.network.size is not a known key" in box.text()
-    box.close()
+    assert "grid.network.size is not a known key" in qtbot.acknowledge(window)
     assert window.sweeps.window is None
 
 

@@ -56,9 +56,8 @@ def test_a_sampled_audit_shows_its_coverage(view):
 
 def test_a_click_on_a_row_selects_its_step(qtbot, view, wrong):
     view.show_result(wrong, "manual")
-    at = view.table.visualRect(view.model.index(0, 3)).center()
     with qtbot.waitSignal(view.location_requested) as asked:
-        qtbot.mouseClick(view.table.viewport(), Qt.MouseButton.LeftButton, pos=at)
+        qtbot.click(view.table, view.model.index(0, 3)).center()
     assert asked.args == [PLACE]
 
 

@@ -83,9 +83,8 @@ def test_a_computed_bug_shows_its_start_and_its_spread(qtbot, view, computed):
     assert [row[0] for row in texts(view.spread_model)] == ["layer 1", "layer 0"]
     counts = computed.comparison(MISTAKE).lane_mismatched[::-1, 0]
     assert [int(row[3].replace(",", "")) for row in texts(view.spread_model)] == counts.tolist()
-    at = view.lanes.visualRect(view.spread_model.index(0, 2)).center()
     with qtbot.waitSignal(view.location_requested) as asked:
-        qtbot.mouseClick(view.lanes.viewport(), Qt.MouseButton.LeftButton, pos=at)
+        qtbot.click(view.lanes, view.spread_model.index(0, 2)).center()
     [where] = asked.args
     assert (where.layer, where.direction) == (1, 0)
     with qtbot.assertNotEmitted(view.bug_requested):

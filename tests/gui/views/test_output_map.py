@@ -85,9 +85,8 @@ def test_a_state_that_differs_from_the_output_is_reported_for_its_engine_and_lan
 def test_clicking_a_place_asks_for_its_lane_and_step(qtbot, view):
     view.show_result(make_result(num_layers=2, bidirectional=True), "manual")
     view.show_location(Location(0, 0, 2, 1, 3))
-    rect = view.list.visualRect(view.rows.index(place_rows(view)["state[0][3][1]"]))
     with qtbot.waitSignal(view.location_requested) as asked:
-        qtbot.mouseClick(view.list.viewport(), Qt.MouseButton.LeftButton, pos=rect.center())
+        qtbot.click(view.list, view.rows.index(place_rows(view)["state[0][3][1]"]))
     assert asked.args == [Location(1, 1, 0, 1, 3)]
 
 

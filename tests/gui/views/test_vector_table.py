@@ -93,9 +93,8 @@ def test_choosing_a_row_asks_for_its_unit(qtbot, view):
     view.show_result(make_result(), "manual")
     where = Location(0, 0, 2, 1, 0)
     view.show_location(where)
-    rect = view.table.visualRect(view.model.index(3, 2))
     with qtbot.waitSignal(view.location_requested) as asked:
-        qtbot.mouseClick(view.table.viewport(), Qt.MouseButton.LeftButton, pos=rect.center())
+        qtbot.click(view.table, view.model.index(3, 2))
     assert asked.args == [where.moved(unit=3)]
     with qtbot.waitSignal(view.location_requested) as asked:
         qtbot.keyClick(view.table, Qt.Key.Key_Up)

@@ -67,14 +67,6 @@ def test_agreement_is_written_with_its_figures(line):
     assert not button(line, "next").isVisible()
 
 
-def test_the_place_in_the_sentence_is_a_link(qtbot, line, mismatching):
-    line.show_result(mismatching, "manual")
-    assert "layer 0, backward" in link(line).text()
-    with qtbot.waitSignal(line.location_requested) as asked:
-        link(line).linkActivated.emit("0")
-    assert asked.args == [PLACE]
-
-
 def test_the_buttons_lead_from_mismatch_to_mismatch(qtbot, line, mismatching):
     line.show_result(mismatching, "manual")
     with qtbot.waitSignal(line.location_requested) as asked:
