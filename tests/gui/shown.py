@@ -5,7 +5,6 @@ from PySide6.QtWidgets import QLabel, QWidget
 
 from rnnviz.gui.views.output_map import OutputMapChart
 from rnnviz.gui.views.table_model import TableModel
-from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.gui.views.verdict_bar import VerdictBar
 
 
@@ -27,11 +26,6 @@ def details(bar: VerdictBar) -> str:
     document = QTextDocument()
     document.setHtml(bar.facts.text())
     return document.toPlainText()
-
-
-def passage(table: VectorTable) -> str:
-    """The sentence on the inputs and readers of the vector."""
-    return table.passage.text()
 
 
 def highlighted_parts(chart: OutputMapChart) -> list[str]:

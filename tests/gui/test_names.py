@@ -30,7 +30,6 @@ from rnnviz.reading.quantities import is_gradient
 from rnnviz.reading.units import Query
 from rnnviz.text.verdict_text import gradient_words, verdict_sentence
 from tests.gui.conftest import visible_of
-from tests.gui.shown import passage
 from tests.gui.views.unrolled.seen import shown_engine, swiped_to
 from tests.profiles import nightly_except
 
@@ -283,6 +282,6 @@ def test_the_inputs_of_a_step_have_the_names_of_the_notebook(window, run_config)
     table = window.findChild(VectorTable)
     window.session.set_location(Location(0, 1, 1))
     table.choose("input")
-    assert passage(table).startswith("the input x = dat[0][1]")
+    assert table.passage.text().startswith("the input x = dat[0][1]")
     table.choose("h0")
-    assert passage(table).startswith("initial_state[0][1][0]")
+    assert table.passage.text().startswith("initial_state[0][1][0]")

@@ -14,7 +14,6 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.vector_table import VectorTable
 from tests.factories import adding, make_result
-from tests.gui.shown import passage
 from tests.oracles.gates import gates_of
 
 
@@ -45,7 +44,7 @@ def test_the_values_are_those_of_the_traces(view):
     hidden = result["gluon"].hidden[1, 1, 2, 1]
     assert cells(view) == [[str(u), shown_short(h), shown_short(h), "0", "0"] for u, h in enumerate(hidden)]
     assert view.heading.text() == "Layer 1, backward, t = 2, sample 1"
-    assert passage(view).replace("\u00a0", " ") == "previous: t = 3 · next: t = 1"
+    assert view.passage.text().replace("\u00a0", " ") == "previous: t = 3 · next: t = 1"
     assert marked(view) == []
 
 
@@ -133,7 +132,7 @@ def test_the_input_is_a_tab_away_and_leads_to_where_it_was_computed(qtbot, view)
     assert asked.args == [Location(0, 1, 2, 1, 2)]
     view.show_location(where.moved(layer=0))
     assert [row[1] for row in cells(view)] == [shown_short(v) for v in result.inputs.sequence[2, 1]]
-    assert "the input x" in passage(view)
+    assert "the input x" in view.passage.text()
 
 
 def test_the_initial_states_have_tabs_at_the_step_that_reads_them(view):

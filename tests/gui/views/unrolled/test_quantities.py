@@ -21,16 +21,8 @@ from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.reading.parameter_gradients import contributions
 from rnnviz.verify.result import RunResult
 from tests.factories import adding, make_result
-from tests.gui.views.unrolled.seen import (
-    BOTH_THEMES,
-    LANE,
-    color_of,
-    lane_headers,
-    middle_of,
-    small,
-    texts,
-    visible_outlines,
-)
+from tests.gui.views.unrolled import seen
+from tests.gui.views.unrolled.seen import BOTH_THEMES, LANE, small
 from tests.oracles.gates import gates_of
 
 SIZE = (1100, 700)
@@ -54,13 +46,13 @@ def test_the_numbers_in_the_boxes_are_the_gates(view, cell, quantity):
     view.show_result(result, "manual")
     view.session.set_color_by(quantity)
     expected = gates_of(result.inputs, result["gluon"].hidden)[quantity][0, 0, :, 0]
-    written = texts(view)
+    written = seen.texts(view)
     assert {place: written[place] for place in np.ndindex(expected.shape)} == {
         place: number_format.short(value) for place, value in np.ndenumerate(expected)
     }
-    assert texts(view, INPUT)[2, 1] == number_format.short(result.inputs.sequence[2, 0, 1])
+    assert seen.texts(view, INPUT)[2, 1] == number_format.short(result.inputs.sequence[2, 0, 1])
     # c has a comparison of its own; all others show where h differs.
-    assert [(c.timestep, c.unit) for c in visible_outlines(view)] == ([] if quantity == "c" else [(1, 3)])
+    assert [(c.timestep, c.unit) for c in seen.visible_outlines(view)] == ([] if quantity == "c" else [(1, 3)])
     assert view.color_bar.heading()[0] == quantity
 
 
@@ -70,9 +62,9 @@ def test_a_norm_is_one_number_for_each_time_step_and_leaves_the_selected_unit(qt
     view.show_location(Location(timestep=2, unit=4))
     view.session.set_color_by("norm")
     norm = np.linalg.norm(result["gluon"].hidden[0, 0, :, 0].astype(np.float64), axis=1)
-    written = {t: text for (t, _), text in texts(view).items() if t >= 0}
+    written = {t: text for (t, _), text in seen.texts(view).items() if t >= 0}
     assert written == {t: number_format.short(value) for t, value in enumerate(norm)}
-    assert [(c.timestep, c.unit) for c in visible_outlines(view)] == [(1, 0)]
+    assert [(c.timestep, c.unit) for c in seen.visible_outlines(view)] == [(1, 0)]
     geometry = view.geometry_in_view
     with qtbot.waitSignal(view.location_requested) as asked:
         view.box.pointed.emit(geometry.x_of(3), geometry.top_of(geometry.stack.lane_rect(LANE)) + 5.0)
@@ -83,7 +75,7 @@ def test_a_hovered_value_is_described_in_full(view):
     result = gated("gru")
     view.show_result(result, "manual")
     view.session.set_color_by("r")
-    told = view.description_at(middle_of(view, CellGeometry(LANE, 3, 2)))
+    told = view.description_at(seen.middle_of(view, CellGeometry(LANE, 3, 2)))
     value = float(told.split("r = ")[1].split(":")[0])
     assert value == pytest.approx(gates_of(result.inputs, result["gluon"].hidden)["r"][0, 0, 3, 0, 2], abs=1e-6)
     assert "reset gate" in told
@@ -119,12 +111,12 @@ def test_lanes_show_the_gradients_of_states_gates_the_input_and_the_initial_stat
     trace = result["gluon"]
     for quantity, initial in (("grad.h", "grad.h0"), ("grad.c", "grad.c0"), ("grad.f", "")):
         view.session.set_color_by(quantity)
-        written = texts(view)
+        written = seen.texts(view)
         expected = {(t, unit): number_format.error(v) for (t, unit), v in np.ndenumerate(trace[quantity][0, 0, :3, 0])}
         if initial:
             expected |= {(-1, unit): number_format.error(value) for unit, value in enumerate(trace[initial][0, 0])}
         assert written == expected
-        assert texts(view, INPUT)[2, 1] == number_format.error(trace["grad.input"][2, 0, 1])
+        assert seen.texts(view, INPUT)[2, 1] == number_format.error(trace["grad.input"][2, 0, 1])
         assert view.color_bar.heading() == (quantity, "by gluon")
     for engine in BOTH:
         assert f"\n{engine} {number_format.full(result[engine]['grad.input'][2, 0, 1])}" in told(view, INPUT, 2, 1)
@@ -133,13 +125,13 @@ def test_lanes_show_the_gradients_of_states_gates_the_input_and_the_initial_stat
 def test_mismatches_of_the_shown_gradient_are_marked_also_of_the_input(view):
     view.show_result(with_gradients(), "manual")
     view.session.set_color_by("grad.h")
-    marked = [(cell.lane, cell.timestep, cell.unit) for cell in visible_outlines(view)]
+    marked = [(cell.lane, cell.timestep, cell.unit) for cell in seen.visible_outlines(view)]
     assert marked == [(LANE, 2, 1), (INPUT, 1, 2)]
-    assert [header.agrees for header in lane_headers(view)] == [False, False]
+    assert [header.agrees for header in seen.lane_headers(view)] == [False, False]
     assert "difference 0.5" in told(view, LANE, 2, 1)
     assert "difference 0.5" in told(view, INPUT, 1, 2)
     view.session.set_color_by("grad.c")
-    assert [cell.lane for cell in visible_outlines(view)] == [INPUT]
+    assert [cell.lane for cell in seen.visible_outlines(view)] == [INPUT]
 
 
 def test_of_an_engine_without_gradients_those_of_another_are_shown_without_marks(view):
@@ -147,8 +139,8 @@ def test_of_an_engine_without_gradients_those_of_another_are_shown_without_marks
     view.show_result(result, "manual")
     view.session.set_color_by("grad.h")
     assert view.color_bar.heading() == ("grad.h", "by manual")
-    assert texts(view)[2, 1] == number_format.error(result["manual"]["grad.h"][0, 0, 2, 0, 1])
-    assert visible_outlines(view) == []
+    assert seen.texts(view)[2, 1] == number_format.error(result["manual"]["grad.h"][0, 0, 2, 0, 1])
+    assert seen.visible_outlines(view) == []
     assert "gluon not given" in told(view, LANE, 2, 1)
     view.show_result(make_result(cell="lstm", timesteps=4), "manual")
     assert view.color_bar.heading() == ("h of gluon",)
@@ -212,13 +204,13 @@ def test_differences_are_the_candidates_numbers_less_the_references(view, show_d
     result = show_difference()
     r, c = (result[name].hidden[0, 0, :, 0].astype(np.float64) for name in BOTH)
     computed = {(t, unit): number_format.error((c - r)[t, unit]) for t in range(4) for unit in range(10)}
-    assert texts(view) == computed | {(-1, unit): "0" for unit in range(10)}
+    assert seen.texts(view) == computed | {(-1, unit): "0" for unit in range(10)}
     assert [computed[1, unit] for unit in (0, 1, 4)] == ["0.5", "-0.25", "0"]
-    assert texts(view, INPUT)[2, 3] == number_format.short(result.inputs.sequence[2, 0, 3])
+    assert seen.texts(view, INPUT)[2, 3] == number_format.short(result.inputs.sequence[2, 0, 3])
     view.session.set_engine("manual")
-    assert texts(view)[1, 1] == "-0.25"
+    assert seen.texts(view)[1, 1] == "-0.25"
     view.session.set_color_by("value")
-    assert texts(view)[1, 1] == number_format.short(result["manual"].hidden[0, 0, 1, 0, 1])
+    assert seen.texts(view)[1, 1] == number_format.short(result["manual"].hidden[0, 0, 1, 0, 1])
 
 
 @BOTH_THEMES
@@ -226,13 +218,13 @@ def test_equal_numbers_are_neutral_and_the_largest_difference_has_the_last_color
     view.apply_theme(theme)
     show_difference()
     neutral, above = rgb(theme.diverging[3]), rgb(theme.diverging[-1])
-    assert np.abs(np.subtract(color_of(view, CellGeometry(LANE, 2, 6)), neutral)).max() <= 2
-    assert color_of(view, CellGeometry(LANE, 1, 0)) == above
-    red, _, blue = color_of(view, CellGeometry(LANE, 1, 1))
+    assert np.abs(np.subtract(seen.color_of(view, CellGeometry(LANE, 2, 6)), neutral)).max() <= 2
+    assert seen.color_of(view, CellGeometry(LANE, 1, 0)) == above
+    red, _, blue = seen.color_of(view, CellGeometry(LANE, 1, 1))
     assert blue > red + 20
     show_difference(edits={})
-    assert set(texts(view).values()) == {"0"}
-    assert np.abs(np.subtract(color_of(view, CellGeometry(LANE, 1, 0)), neutral)).max() <= 2
+    assert set(seen.texts(view).values()) == {"0"}
+    assert np.abs(np.subtract(seen.color_of(view, CellGeometry(LANE, 1, 0)), neutral)).max() <= 2
 
 
 def test_the_color_bar_names_both_engines_and_a_users_file_by_its_name(view, show_difference):
@@ -249,8 +241,8 @@ def test_a_nonfinite_difference_is_spelled_out_and_two_nans_do_not_differ(view, 
     values = np.array([np.nan, np.nan, np.inf, -np.inf])
     edits = {"gluon": adding(np.nan, 0, 0, 0, 0, slice(2)), "manual": adding(values, 0, 0, 0, 0, slice(1, 5))}
     show_difference(edits=edits)
-    assert [texts(view)[0, unit] for unit in range(6)] == ["NaN", "0", "NaN", "infinity", "-infinity", "0"]
-    assert color_of(view, CellGeometry(LANE, 0, 3))[1] in (rgb(LIGHT.infinite)[1], rgb(LIGHT.base)[1])
+    assert [seen.texts(view)[0, unit] for unit in range(6)] == ["NaN", "0", "NaN", "infinity", "-infinity", "0"]
+    assert seen.color_of(view, CellGeometry(LANE, 0, 3))[1] in (rgb(LIGHT.infinite)[1], rgb(LIGHT.base)[1])
 
 
 def test_a_difference_is_shown_in_full_in_tooltip_and_copy(view, show_difference):
@@ -258,7 +250,7 @@ def test_a_difference_is_shown_in_full_in_tooltip_and_copy(view, show_difference
     at = 0, 0, 1, 0, 2
     exact = float(result["manual"].hidden[at]) - float(result["gluon"].hidden[at])
     assert f"manual − gluon = {number_format.full(exact)}" in view.description_at(
-        middle_of(view, CellGeometry(LANE, 1, 2))
+        seen.middle_of(view, CellGeometry(LANE, 1, 2))
     )
     lines = view.copy_text().splitlines()
     assert lines[0].split("\t")[0] == "layer 0 → forward: manual − gluon"
@@ -285,7 +277,7 @@ def test_strips_show_the_influence_of_each_time_step(qtbot, view):
 
     assert color(Lane(1, 0), 30) == color(Lane(1, 1), 25) == QColor(LIGHT.base)
     assert color(Lane(1, 0), 25).lightness() < color(Lane(1, 0), 15).lightness()
-    assert "influence on" in view.description_at(middle_of(view, CellGeometry(Lane(0, 0), 20, 0)))
+    assert "influence on" in view.description_at(seen.middle_of(view, CellGeometry(Lane(0, 0), 20, 0)))
     # A picture has them, too.
     copy = qtbot.on_screen(view.duplicate(), 900, 500)
     copy.show_result(result, "manual")
@@ -307,8 +299,8 @@ def test_one_lane_shows_the_contributions_of_every_time_step(view):
     bars = explain(result, parameter.gradient).breakdowns["manual"].contributions
     np.testing.assert_allclose(found.values[:, 2], bars)
     # Also behind the end of the selected sample, for all samples are summed.
-    assert texts(view, Lane(1))[3, 0] == number_format.error(found.values[3, 0])
-    assert not texts(view) | texts(view, INPUT)
+    assert seen.texts(view, Lane(1))[3, 0] == number_format.error(found.values[3, 0])
+    assert not seen.texts(view) | seen.texts(view, INPUT)
     assert "".join(view.color_bar.heading()[1:4]) == f"to {found.name}"
     row = view.parts.row
     assert row.row == CellGeometry(Lane(1), 0, 2)

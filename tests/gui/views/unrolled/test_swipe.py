@@ -14,17 +14,8 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
-from tests.gui.views.unrolled.seen import (
-    BOTH_THEMES,
-    settled,
-    shown_engine,
-    small,
-    split,
-    spoil,
-    swipe_names,
-    swiped_to,
-    texts,
-)
+from tests.gui.views.unrolled import seen
+from tests.gui.views.unrolled.seen import BOTH_THEMES, small
 
 SIZE = (1000, 600)
 
@@ -33,7 +24,7 @@ def on_screen(view: UnrolledView) -> QImage:
     """The pixels painted so far, when no more follow: `grab` would paint everything again."""
     QApplication.processEvents()
     for _ in range(20_000):
-        if settled(view):
+        if seen.settled(view):
             break
         QTest.qWait(5)
     QApplication.processEvents()
@@ -46,7 +37,7 @@ def off(trace: Trace) -> None:
 
 def swipe(view: UnrolledView, result: RunResult, timestep: int = 0) -> None:
     view.show_result(result, "manual")
-    split(view, "manual")
+    seen.split(view, "manual")
     view.show_location(Location(timestep=timestep))
 
 
@@ -70,7 +61,7 @@ def test_a_swipe_shows_one_engine_before_the_selection_and_the_other_after(view,
     view.apply_theme(theme)
     result = small(timesteps=4, bidirectional=True, edits={"manual": off})
     swipe(view, result, split)
-    assert (shown_engine(view), swiped_to(view)) == ("gluon", "manual")
+    assert (seen.shown_engine(view), seen.swiped_to(view)) == ("gluon", "manual")
     for direction in (0, 1):
         left, right = (result[name].hidden[0, direction, :, 0] for name in ("gluon", "manual"))
         expected = {
@@ -80,9 +71,11 @@ def test_a_swipe_shows_one_engine_before_the_selection_and_the_other_after(view,
         }
         initial = result.inputs.initial_state["h"][direction, 0]
         expected |= {(4 if direction else -1, unit): number_format.short(initial[unit]) for unit in range(10)}
-        assert texts(view, Lane(0, direction)) == expected
+        assert seen.texts(view, Lane(0, direction)) == expected
     x = result.inputs.sequence[:, 0]
-    assert texts(view, INPUT) == {(t, unit): number_format.short(x[t, unit]) for t in range(4) for unit in range(5)}
+    assert seen.texts(view, INPUT) == {
+        (t, unit): number_format.short(x[t, unit]) for t in range(4) for unit in range(5)
+    }
 
 
 @pytest.mark.slow
@@ -116,17 +109,17 @@ def test_a_swipe_repaint_equals_a_whole_repaint(view):
 
 
 def test_a_swipe_pauses_while_colors_show_differences_or_both_engines_are_equal(view):
-    swipe(view, small(timesteps=4, edits={"manual": spoil}), 2)
+    swipe(view, small(timesteps=4, edits={"manual": seen.spoil}), 2)
     for color_by in ("difference", "error_ratio"):
         view.session.set_color_by(color_by)
-        assert swiped_to(view) is None
-        assert swipe_names(view) == []
+        assert seen.swiped_to(view) is None
+        assert seen.swipe_names(view) == []
     view.session.set_color_by("value")
-    assert swiped_to(view) == "manual"
+    assert seen.swiped_to(view) == "manual"
     view.session.set_engine("manual")
-    assert swiped_to(view) is None
-    split(view, "gluon")
-    assert swiped_to(view) == "gluon"
+    assert seen.swiped_to(view) is None
+    seen.split(view, "gluon")
+    assert seen.swiped_to(view) == "gluon"
     assert (
         view.accessibleDescription() == "The values of manual before the selected time step, and of gluon from it on."
     )

@@ -17,24 +17,8 @@ from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.network_diagram import NetworkDiagram
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from tests.factories import adding, make_result
-from tests.gui.views.unrolled.seen import (
-    BOTH_THEMES,
-    LANE,
-    lane_headers,
-    legend,
-    long_result,
-    middle_of,
-    order_text,
-    picture_complete,
-    pixels,
-    shown_engine,
-    small,
-    spoil,
-    texts,
-    turn_wheel,
-    visible_numbers,
-    visible_outlines,
-)
+from tests.gui.views.unrolled import seen
+from tests.gui.views.unrolled.seen import BOTH_THEMES, LANE, small
 from tools.benchmarks.large_results import large_result
 
 
@@ -43,7 +27,7 @@ def click(qtbot, view):
     """Clicks on a cell, and returns the place that is asked for."""
 
     def click(cell):
-        place = view.canvas.mapFromScene(middle_of(view, cell))
+        place = view.canvas.mapFromScene(seen.middle_of(view, cell))
         with qtbot.waitSignal(view.location_requested) as asked:
             qtbot.mouseClick(view.canvas.viewport(), Qt.MouseButton.LeftButton, pos=place)
         return asked.args[0]
@@ -52,7 +36,7 @@ def click(qtbot, view):
 
 
 def colors(view: UnrolledView) -> set[str]:
-    return {f"#{int(color) & 0xFFFFFF:06x}" for color in np.unique(pixels(view))}
+    return {f"#{int(color) & 0xFFFFFF:06x}" for color in np.unique(seen.pixels(view))}
 
 
 @pytest.mark.parametrize("timesteps", [1, 2])
@@ -64,33 +48,33 @@ def test_a_small_network_shows_every_number_at_once(view, timesteps):
         expected = {(timesteps if direction else -1, unit): number_format.short(h) for unit, h in enumerate(initial)}
         hidden = result["gluon"].hidden[0, direction, :, 0]
         expected |= {place: number_format.short(value) for place, value in np.ndenumerate(hidden)}
-        assert texts(view, Lane(0, direction)) == expected
+        assert seen.texts(view, Lane(0, direction)) == expected
     x = result.inputs.sequence[:, 0]
-    assert texts(view, INPUT) == {place: number_format.short(value) for place, value in np.ndenumerate(x)}
+    assert seen.texts(view, INPUT) == {place: number_format.short(value) for place, value in np.ndenumerate(x)}
 
 
 def test_another_engine_sample_or_result_changes_the_numbers(view):
-    result = small(edits={"manual": spoil})
+    result = small(edits={"manual": seen.spoil})
     view.show_result(result, "manual")
-    assert shown_engine(view) == "gluon"
-    assert texts(view)[1, 7] == number_format.short(result["gluon"].hidden[0, 0, 1, 0, 7])
+    assert seen.shown_engine(view) == "gluon"
+    assert seen.texts(view)[1, 7] == number_format.short(result["gluon"].hidden[0, 0, 1, 0, 7])
     view.session.set_engine("manual")
-    assert shown_engine(view) == "manual"
-    assert texts(view)[1, 7] == number_format.short(result["manual"].hidden[0, 0, 1, 0, 7])
+    assert seen.shown_engine(view) == "manual"
+    assert seen.texts(view)[1, 7] == number_format.short(result["manual"].hidden[0, 0, 1, 0, 7])
     view.show_location(Location(sample=1))
-    assert texts(view)[1, 7] == number_format.short(result["manual"].hidden[0, 0, 1, 1, 7])
+    assert seen.texts(view)[1, 7] == number_format.short(result["manual"].hidden[0, 0, 1, 1, 7])
 
 
 def test_a_long_sequence_shows_numbers_only_when_zoomed_in(view):
     view.show_result(make_result(hidden_size=10, timesteps=400), "manual")
-    assert visible_numbers(view) == []
+    assert seen.visible_numbers(view) == []
     view.show_location(Location(timestep=200))
     view.zoom_time(1e6)
-    shown = {number.cell.timestep for number in visible_numbers(view)}
+    shown = {number.cell.timestep for number in seen.visible_numbers(view)}
     assert 200 in shown
     assert len(shown) <= 5
     view.fit()
-    assert visible_numbers(view) == []
+    assert seen.visible_numbers(view) == []
 
 
 @BOTH_THEMES
@@ -107,13 +91,13 @@ def test_a_click_selects_the_cell_under_it(view, click, theme):
 
 
 def test_mismatching_cells_of_the_sample_are_outlined_and_no_others(view):
-    view.show_result(small(edits={"manual": spoil}), "manual")
-    assert visible_outlines(view) == [CellGeometry(LANE, 1, 7)]
+    view.show_result(small(edits={"manual": seen.spoil}), "manual")
+    assert seen.visible_outlines(view) == [CellGeometry(LANE, 1, 7)]
     assert LIGHT.outline in colors(view)
     view.show_location(Location(sample=1))
-    assert visible_outlines(view) == [CellGeometry(LANE, 1, 2)]
+    assert seen.visible_outlines(view) == [CellGeometry(LANE, 1, 2)]
     view.show_result(small(), "manual")
-    assert visible_outlines(view) == []
+    assert seen.visible_outlines(view) == []
     assert LIGHT.outline not in colors(view)
 
 
@@ -123,7 +107,7 @@ def test_small_numbers_are_not_shown_as_zeros(view):
 
     view.show_result(small(hidden_size=24, timesteps=4, edits={"manual": edit}), "manual")
     view.session.set_engine("manual")
-    shown = {n.cell.unit: n.text for n in visible_numbers(view) if n.cell.lane == LANE and n.cell.timestep == 1}
+    shown = {n.cell.unit: n.text for n in seen.visible_numbers(view) if n.cell.lane == LANE and n.cell.timestep == 1}
     assert [shown[unit] for unit in range(3)] == ["\N{MINUS SIGN}1e\N{MINUS SIGN}5", "\N{MINUS SIGN}0.250", "0.250"]
     assert "-0.25" in view.copy_text()
 
@@ -131,7 +115,7 @@ def test_small_numbers_are_not_shown_as_zeros(view):
 def test_the_first_mismatch_has_a_mark_in_its_sample_alone(view):
     pointer = view.parts.selection.first
     for timesteps in (100, 2):
-        view.show_result(small(timesteps=timesteps, edits={"manual": spoil}), "manual")
+        view.show_result(small(timesteps=timesteps, edits={"manual": seen.spoil}), "manual")
         first = view.geometry_in_view.rect(CellGeometry(LANE, 1, 7))
         assert first.y - 1.0 <= pointer.rect.center().y() <= first.y + first.height
     view.show_location(Location(sample=1))
@@ -139,24 +123,24 @@ def test_the_first_mismatch_has_a_mark_in_its_sample_alone(view):
 
 
 def test_lanes_are_flagged_over_all_samples(view):
-    view.show_result(small(bidirectional=True, edits={"manual": spoil}), "manual")
-    assert [str(flag) for flag in lane_headers(view)] == [
+    view.show_result(small(bidirectional=True, edits={"manual": seen.spoil}), "manual")
+    assert [str(flag) for flag in seen.lane_headers(view)] == [
         "layer 0 ← backward: agrees",
         "layer 0 → forward: 2 differ",
         "input",
     ]
-    assert [flag.agrees for flag in lane_headers(view)] == [True, False, None]
+    assert [flag.agrees for flag in seen.lane_headers(view)] == [True, False, None]
 
 
 def test_numbers_of_error_ratio_colors_are_error_ratios(view):
-    result = small(edits={"manual": spoil})
+    result = small(edits={"manual": seen.spoil})
     view.show_result(result, "manual")
-    by_value, image = texts(view), view.grab().toImage()
+    by_value, image = seen.texts(view), view.grab().toImage()
     view.session.set_color_by("error_ratio")
     comparison = result.comparison("manual")
-    assert texts(view) != by_value
+    assert seen.texts(view) != by_value
     ratio = 0.5 / (comparison.atol + comparison.rtol * abs(result.reference.hidden[0, 0, 1, 0, 7]))
-    assert float(texts(view)[1, 7]) == pytest.approx(ratio, rel=0.1)
+    assert float(seen.texts(view)[1, 7]) == pytest.approx(ratio, rel=0.1)
     assert view.grab().toImage() != image
     view.session.set_color_by("value")
     assert view.grab().toImage() == image
@@ -169,23 +153,23 @@ def test_nonfinite_values_have_their_colors_and_a_legend(view, theme):
             trace.hidden[0, 0, first : first + 9, 0, 5:15] = value
 
     view.apply_theme(theme)
-    view.show_result(long_result(edit), "manual")
+    view.show_result(seen.long_result(edit), "manual")
     view.grab()
-    assert legend(view) == []
+    assert seen.legend(view) == []
     view.session.set_engine("manual")
     assert {theme.nan, theme.infinite} <= colors(view)
-    assert legend(view) == ["NaN", "+infinity", "-infinity"]
+    assert seen.legend(view) == ["NaN", "+infinity", "-infinity"]
 
 
 def test_the_tooltip_has_every_engines_value_in_full(view):
-    result = small(edits={"manual": spoil})
+    result = small(edits={"manual": seen.spoil})
     view.show_result(result, "manual")
-    lines = view.description_at(middle_of(view, CellGeometry(LANE, 1, 7))).splitlines()
+    lines = view.description_at(seen.middle_of(view, CellGeometry(LANE, 1, 7))).splitlines()
     assert lines[0] == "layer 0, forward, t = 1, sample 0, unit 7"
     assert number_format.full(result["gluon"].hidden[0, 0, 1, 0, 7]) in lines[1]
     assert number_format.full(result["manual"].hidden[0, 0, 1, 0, 7]) in lines[2]
     assert "0.5" in lines[2]
-    assert "initial state" in view.description_at(middle_of(view, CellGeometry(LANE, -1, 7)))
+    assert "initial state" in view.description_at(seen.middle_of(view, CellGeometry(LANE, -1, 7)))
     assert view.description_at(QPointF(-5.0, -5.0)) == ""
 
 
@@ -198,23 +182,23 @@ def test_copied_numbers_read_back_to_the_same_floats(view):
 
 
 def test_the_wheel_zooms_time_and_with_ctrl_the_lanes(view):
-    view.show_result(long_result(), "manual")
+    view.show_result(seen.long_result(), "manual")
     whole = view.geometry_in_view
-    turn_wheel(view, 2)
+    seen.turn_wheel(view, 2)
     assert view.geometry_in_view.camera.span < whole.camera.span
-    turn_wheel(view, -10)
+    seen.turn_wheel(view, -10)
     assert view.geometry_in_view.camera.span == whole.camera.span == 400.0
-    turn_wheel(view, 5, Qt.KeyboardModifier.ControlModifier)
+    seen.turn_wheel(view, 5, Qt.KeyboardModifier.ControlModifier)
     zoomed = view.geometry_in_view
     assert zoomed.stack.lane_rects[0].height > 2.0 * whole.stack.lane_rects[0].height
     assert zoomed.camera.scroll > 0.0
     assert view.findChild(QScrollBar).isVisible()
-    turn_wheel(view, -20, Qt.KeyboardModifier.ControlModifier)
+    seen.turn_wheel(view, -20, Qt.KeyboardModifier.ControlModifier)
     assert view.geometry_in_view.stack == whole.stack
 
 
 def test_dragging_pans_and_a_double_click_and_keys_fit(qtbot, view):
-    view.show_result(long_result(), "manual")
+    view.show_result(seen.long_result(), "manual")
     view.zoom_time(8.0)
     before = view.geometry_in_view.camera
     view.box.pan_asked.emit(-40.0, 0.0)
@@ -232,11 +216,11 @@ def test_dragging_pans_and_a_double_click_and_keys_fit(qtbot, view):
 
 
 def test_the_selection_stays_in_view(view):
-    view.show_result(long_result(), "manual")
+    view.show_result(seen.long_result(), "manual")
     view.zoom_time(20.0)
     for where in (Location(0, 0, 399, 0, 63), Location(0, 1, 0, 0, 0)):
         view.show_location(where)
-        middle = middle_of(view, CellGeometry(Lane(where.layer, where.direction), where.timestep, where.unit))
+        middle = seen.middle_of(view, CellGeometry(Lane(where.layer, where.direction), where.timestep, where.unit))
         assert view.box.sceneBoundingRect().contains(middle)
 
 
@@ -276,7 +260,7 @@ def test_places_and_copies_have_the_names_of_time_steps_and_features(view):
         (CellGeometry(INPUT, 0, 0), "input, t = 0 'Mon', sample 0, feature 0 'open'\n"),
         (CellGeometry(INPUT, 2, 1), "input, t = 2, sample 0, feature 1\n"),
     ):
-        assert view.description_at(middle_of(view, cell)).startswith(words)
+        assert view.description_at(seen.middle_of(view, cell)).startswith(words)
     rows = [line.split("\t") for line in view.copy_text().splitlines()]
     start = rows.index(["input", "t=0 'Mon'", f"t=1 '{LONG}'", "t=2"])
     assert [row[0] for row in rows[start + 1 : start + 4]] == ["open", "1", LONG]
@@ -293,12 +277,12 @@ def test_the_most_active_unit_is_on_top_with_its_own_numbers_and_marks(qtbot, vi
         return sorted(range(6), key=lambda unit: geometry.rect(CellGeometry(LANE, 1, unit)).y)
 
     assert from_the_top() == expected
-    written = texts(view)
+    written = seen.texts(view)
     assert {place: written[place] for place in np.ndindex(h.shape)} == {
         place: number_format.short(value) for place, value in np.ndenumerate(h)
     }
-    assert [(c.timestep, c.unit) for c in visible_outlines(view)] == [(1, 3)]
-    assert "activity" in order_text(view)
+    assert [(c.timestep, c.unit) for c in seen.visible_outlines(view)] == [(1, 3)]
+    assert "activity" in seen.order_text(view)
     lane_rect = geometry.stack.lane_rect(LANE)
     with qtbot.waitSignal(view.location_requested) as asked:
         view.box.pointed.emit(geometry.x_of(2), geometry.top_of(lane_rect) + 0.5 * lane_rect.row)
@@ -324,7 +308,7 @@ def test_the_description_of_a_unit_in_another_order_has_its_own_values(view, qua
     h = {name: trace.hidden[0, 0, :, 0].astype(np.float64) for name, trace in result.traces.items()}
     expected = h["manual"][1] - h["gluon"][1] if quantity == "difference" else h["gluon"][1] - h["gluon"][0]
     for unit in range(6):
-        told = view.description_at(middle_of(view, CellGeometry(LANE, 1, unit)))
+        told = view.description_at(seen.middle_of(view, CellGeometry(LANE, 1, unit)))
         assert f"unit {unit}\n" in told
         value = float(told.splitlines()[1].split(" = ")[1].split(":")[0])
         assert value == pytest.approx(expected[unit], abs=1e-6)
@@ -361,7 +345,7 @@ def test_every_network_is_drawn_at_every_size(diagram, keys, theme):
     diagram.show_config(config_of(**keys))
     for size in (QSize(1, 1), QSize(300, 200), QSize(900, 700)):
         diagram.resize(size)
-        assert size == QSize(1, 1) or len(np.unique(pixels(diagram))) > 3
+        assert size == QSize(1, 1) or len(np.unique(seen.pixels(diagram))) > 3
 
 
 def test_the_diagram_follows_the_config_until_there_is_a_result(view):
@@ -381,7 +365,7 @@ def test_a_long_trace_takes_little_memory_at_any_position(qtbot, view):
         stored = sum(trace.hidden.nbytes for trace in (result["one"], result["other"]))
         assert {level.times for level in result["other"].pyramids["h.low"]} == {16, 64, 256}
         view.show_result(result, "other")
-        qtbot.waitUntil(lambda: picture_complete(view))
+        qtbot.waitUntil(lambda: seen.picture_complete(view))
         before = psutil.Process().memory_info().rss
         for color_by in ("value", "error_ratio", "difference"):
             view.session.set_color_by(color_by)
@@ -390,7 +374,7 @@ def test_a_long_trace_takes_little_memory_at_any_position(qtbot, view):
                 view.zoom_time(zoom)
                 for timestep in range(0, timesteps, timesteps // 6):
                     view.show_location(Location(timestep=timestep))
-                    qtbot.waitUntil(lambda: picture_complete(view))
+                    qtbot.waitUntil(lambda: seen.picture_complete(view))
         held = psutil.Process().memory_info().rss - before
         assert stored > 300e6
         assert held < 150e6
