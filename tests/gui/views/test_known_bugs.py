@@ -84,7 +84,7 @@ def test_a_computed_bug_shows_its_start_and_its_spread(qtbot, view, computed):
     counts = computed.comparison(MISTAKE).lane_mismatched[::-1, 0]
     assert [int(row[3].replace(",", "")) for row in texts(view.spread_model)] == counts.tolist()
     with qtbot.waitSignal(view.location_requested) as asked:
-        qtbot.click(view.lanes, view.spread_model.index(0, 2)).center()
+        qtbot.click(view.lanes, view.spread_model.index(0, 2))
     [where] = asked.args
     assert (where.layer, where.direction) == (1, 0)
     with qtbot.assertNotEmitted(view.bug_requested):
