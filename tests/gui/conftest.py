@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QAbstractItemView, QApplication, QFileDialog, QLin
 from pytestqt.qtbot import QtBot
 
 from rnnviz.core.config import Config
+from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.execution.supervisor import Supervisor
 from rnnviz.gui.application import GcTimer
@@ -250,6 +251,7 @@ def window(qtbot, tmp_path, supervisor, shared_windows):
         shared_windows.append((window, window.session.config, layout))
     ((window, config, layout),) = shared_windows
     window.settings.__init__(file)
+    window.guide.leave()
     if window.session.result is None or not window.session.config == window.session.result.config == config:
         settle(window)
         with qtbot.finished(window):
@@ -257,6 +259,8 @@ def window(qtbot, tmp_path, supervisor, shared_windows):
             window.control.run()
     assert not window.document.modified
     window.session.set_location(Location())
+    if window.navigation.place.is_gradient:
+        window.navigation.visit(Place.at("h", Location()))
     window.session.set_color_by("value")
     window.theme_manager.choose("light")
     window.main_layout.tabs.setCurrentIndex(0)

@@ -100,13 +100,6 @@ class Read:
 
 
 @pytest.fixture
-def window(window):
-    """The window without a lesson."""
-    window.guide.leave()
-    return window
-
-
-@pytest.fixture
 def settings(window):
     """The settings of the window."""
     return window.settings
