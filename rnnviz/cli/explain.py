@@ -77,7 +77,8 @@ def explain(options: Namespace) -> Answer:
     placed = _check_place(config, options)
     if options.top is not None and options.top < 1:
         raise InputError(f"--top must be at least 1 (got {options.top}).")
-    if options.csv is not None and not _names_parameter(options.gradient or ""):
+    named = options.gradient or ""
+    if options.csv is not None and ("[" not in named or named.startswith(_OF_INPUT)):
         raise InputError("--csv needs --gradient with a number of a parameter, such as l0_i2h_weight[3,2].")
     terminal.check_files(config, options, {"--json": options.json, "--csv": options.csv})
     result = terminal.run_config(config, options, audit="off" if placed else "auto")
@@ -239,10 +240,6 @@ def _first_place(result: RunResult, options: Namespace) -> tuple[Location, str]:
         where = where.moved(unit=0)
     first = "First wrong step" if found is fault and result.wrong(engine) else "First mismatch"
     return where, f"{first} of {display_name(engine)}: {where}."
-
-
-def _names_parameter(gradient: str) -> bool:
-    return "[" in gradient and not gradient.startswith(_OF_INPUT)
 
 
 def _needed(gradient: str) -> tuple[str, ...]:

@@ -47,7 +47,8 @@ def add_run_options(parser: Parser) -> None:
 
 
 def run(options: Namespace) -> Answer:
-    config, outputs = _with_options(terminal.config_of(options), options), _outputs(options)
+    config, asked = _with_options(terminal.config_of(options), options), vars(options)
+    outputs = [(entry, Path(path)) for entry in RUN_OUTPUTS if (path := asked[entry.key]) not in (None, "-")]
     if options.gates and options.csv is None and options.npz is None:
         raise InputError("--gates needs --csv or --npz.")
     if options.png is not None and options.png.suffix.lower() != ".png":
@@ -98,11 +99,6 @@ def _with_options(config: Config, options: Namespace) -> Config:
             compare = replace(compare, **{name: limits[name].check(f"--{name}", value)})
     backward = replace(config.backward, enabled=config.backward.enabled or options.backward)
     return replace(config, compare=compare, backward=backward)
-
-
-def _outputs(options: Namespace) -> list[tuple[OutputEntry, Path]]:
-    given = ((entry, getattr(options, entry.key)) for entry in RUN_OUTPUTS)
-    return [(entry, Path(path)) for entry, path in given if path not in (None, "-")]
 
 
 def _write(entry: OutputEntry, path: Path, result: RunResult, options: Namespace) -> None:

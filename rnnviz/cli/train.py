@@ -172,12 +172,8 @@ def generate(options: Namespace) -> Answer:
         return AGREE, out
     if options.probabilities:
         return AGREE, "".join(_lines(content))
-    return AGREE, f"{_harmless(generator.text)}\n"
-
-
-def _harmless(text: str) -> str:
-    """The text with escaped control characters, which would command a terminal: the model may be another's."""
-    return "".join(printable(c) if category(c) == "Cc" and c not in "\n\t" else c for c in text)
+    # Control characters would command a terminal: the model may be another's.
+    return AGREE, "".join(printable(c) if category(c) == "Cc" and c not in "\n\t" else c for c in f"{generator.text}\n")
 
 
 def _lines(content: dict[str, Any]) -> Iterator[str]:

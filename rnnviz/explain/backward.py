@@ -114,7 +114,12 @@ class StepGradients:
             if first == self._network.kind.state_symbols[0]:
                 output = self._output(where)
                 lines.append(output.finished(self._trace, OF_OUTPUT, where.index))
-                self._add_output(line, where, output.total)
+                found = output.total
+                if OF_OUTPUT in self._trace:
+                    # The engine's own gradient of the output.
+                    own = np.array([self._trace[OF_OUTPUT][where.index]], np.float64)
+                    found = stored(own, self._trace.stored_as, self._trace.eps)[0]
+                self._add_given(line, "out", OF_OUTPUT, found, Place.at(OF_OUTPUT, where))
             if first:
                 self._add_outer(line, where, first)
             for symbol in copies:
@@ -150,13 +155,6 @@ class StepGradients:
         if line.total is not None:
             line.total = rounded_once(self._trace, line.total)
         return line
-
-    def _add_output(self, line: LineOfGradient, where: Location, found: BoundedArray | None) -> None:
-        """Add the engine's own gradient of the output, or the `found` one where it gives none."""
-        if OF_OUTPUT in self._trace:
-            own = np.array([self._trace[OF_OUTPUT][where.index]], np.float64)
-            found = stored(own, self._trace.stored_as, self._trace.eps)[0]
-        self._add_given(line, "out", OF_OUTPUT, found, Place.at(OF_OUTPUT, where))
 
     def _add_loss(self, line: LineOfGradient, text: str, value: float, place: Place) -> None:
         self._add_given(line, "loss", text, exact(np.array(value), self._trace.eps), place)

@@ -195,7 +195,11 @@ def _outcomes(each: Sequence[Breakdown]) -> Iterator[str]:
 def to_json(explanation: Explanation) -> dict[str, Any]:
     """Every number of the explanation; those that are not finite are the texts "NaN", "Infinity" and "-Infinity"."""
     found = _gradient_json(explanation) if explanation.of_gradient else _value_json(explanation)
-    found["partings"] = {name: _divergence_json(own) for name, own in explanation.divergences.items()}
+    of_divergence = ("step", "name", "gate", "kind", "index", "reference", "candidate")
+    found["partings"] = {
+        engine: own and {name: getattr(own, name) for name in of_divergence}
+        for engine, own in explanation.divergences.items()
+    }
     found["sentences"] = list(explanation.sentences)
     names, where = explanation.reference.names, explanation.place.location
     if names and where is not None and not explanation.of_gradient:
@@ -285,11 +289,6 @@ def _gate_json(own: Breakdown, gate: Line) -> dict[str, Any]:
 
 def _term_json(part: Part, k: int, columns: Mapping[str, str]) -> dict[str, Any]:
     return {name: getattr(part, numbers)[k] for name, numbers in columns.items()}
-
-
-def _divergence_json(found: Divergence | None) -> dict[str, Any] | None:
-    names = ("step", "name", "gate", "kind", "index", "reference", "candidate")
-    return None if found is None else {name: getattr(found, name) for name in names}
 
 
 def _gradient_json(explanation: Explanation) -> dict[str, Any]:
