@@ -10,6 +10,7 @@ import pytest
 
 from rnnviz import __version__, cli
 from rnnviz.cli import main, terminal
+from rnnviz.core.resources import resource_path
 from rnnviz.engines.registry import ENGINES, engines_of
 from rnnviz.execution.events import Cancelled, Failed
 from rnnviz.execution.supervisor import Supervisor
@@ -95,11 +96,11 @@ def test_every_listed_lesson_prints_a_config(rnnviz):
     listed = rnnviz("config")
     assert listed.code == 0
     names = [line.split()[0] for line in listed.out.split("\n\n")[0].splitlines()]
-    assert len(names) >= 6
-    for name in names:
+    files = {path.stem: path for path in resource_path("lessons").glob("*.toml")}
+    assert set(names) == set(files)
+    for name, path in files.items():
         printed = rnnviz("config", name)
-        assert printed.code == 0
-        assert "[network]" in printed.out
+        assert (printed.code, printed.out) == (0, path.read_text(encoding="utf-8"))
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from rnnviz.cli import terminal
 from rnnviz.cli.terminal import AGREE, DISAGREE, INTERRUPTED, WRONG_INPUT
 from rnnviz.io.templates import write_starter
 from tests.cli.calls import WRONG, write
+from tests.programs import ended
 
 pytestmark = pytest.mark.slow
 
@@ -44,15 +45,11 @@ def test_a_requested_reference_that_is_missing_exits_with_three_and_the_fix(tmp_
     )
     env = {**os.environ, "PYTHONPATH": str(hidden)}
 
-    def run(*words):
-        command = program("run", str(config), *words)
-        return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
-
-    done = run()
+    done = ended(*program("run", config), cwd=ROOT, env=env)
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith("rnnviz: The engine gluon needs mxnet 1.9.1")
     assert done.stderr.count("\n") == 1
-    assert run("--engines", "manual,onnx").returncode == 0
+    assert ended(*program("run", config, "--engines", "manual,onnx"), cwd=ROOT, env=env).returncode == 0
 
 
 @pytest.mark.parametrize(("number", "group"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
@@ -101,19 +98,18 @@ def test_an_interrupt_while_the_program_is_imported_has_its_exit_code_and_no_tra
         encoding="utf-8",
     )
     env = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    done = subprocess.run(program("config"), cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    done = ended(*program("config"), cwd=ROOT, env=env)
     assert (done.returncode, done.stdout, done.stderr) == (INTERRUPTED, "", "")
 
 
+def in_shell(line: str, *words: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The program called by a line of the shell, in which "$@" is the call."""
+    return ended("bash", "-c", line, "bash", *program(*words), cwd=ROOT, env=ENVIRONMENT | variables)
+
+
 def test_a_signal_that_is_ignored_stays_ignored(config):
-    line = 'trap "" HUP; "$@" & child=$!; sleep 0.5; kill -HUP $child; wait $child'
-    done = subprocess.run(
-        ["bash", "-c", line, "bash", *program("run", config, "--engines", WRONG, "--quiet")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    line = 'trap "" HUP; "$@" & child=$!; sleep 0.2; kill -HUP $child; wait $child'
+    done = in_shell(line, "run", config, "--engines", WRONG, "--quiet")
     assert (done.returncode, done.stderr) == (1, "")
 
 
@@ -140,19 +136,6 @@ def test_a_terminal_gets_a_progress_bar_unless_quiet(tmp_path, quiet):
     assert (b"computing with" in shown) == (not quiet)
     assert (b"left" in shown) == (not quiet)
     assert not quiet or shown == b""
-
-
-def in_shell(line: str, *words: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """The program called by a line of the shell, in which "$@" is the call."""
-    return subprocess.run(
-        ["bash", "-c", line, "bash", *program(*words)],
-        cwd=ROOT,
-        env=ENVIRONMENT | variables,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 @pytest.mark.parametrize(

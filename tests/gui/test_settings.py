@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from rnnviz.gui.theme.palettes import DARK, LIGHT
 from rnnviz.gui.theme.theme_manager import ThemeManager
 from tests.full_disk import files_of_at_most
 from tests.profiles import nightly_except
+from tests.programs import python
 
 
 def ini(path: Path) -> QSettings:
@@ -202,7 +202,7 @@ for number in range(20):
     store.set_value("number", number)
 {last}
 """
-    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=False)
+    done = python("-c", program, path)
     assert (done.returncode, done.stderr) == (3 if "3" in last else 0, "")
     assert b"number=19" in path.read_bytes()
 

@@ -1,9 +1,5 @@
 """From nothing to a window: what is imported, what comes first, and what is said where no window can be."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 from PySide6.QtCore import QTimer
 from PySide6.QtTest import QTest
@@ -12,6 +8,7 @@ from rnnviz.gui.app import NO_WINDOW, DisplayMissingError, main
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.theme.theme_manager import ThemeManager
+from tests.programs import python
 
 HEAVY = """
 importlib.metadata jinja2 logging.handlers matplotlib multiprocessing.spawn mxnet onnx onnxruntime pandas platformdirs
@@ -19,17 +16,6 @@ psutil pyqtgraph scipy torch tqdm rnnviz.execution.child_process rnnviz.executio
 rnnviz.io.model_formats.formats rnnviz.io.session rnnviz.gui.views.checks rnnviz.gui.views.mismatch_list
 rnnviz.gui.views.unrolled.view rnnviz.sweeps.grid
 """
-
-
-def _python(code: str, *arguments: str, timeout: float = 100, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", code, *arguments],
-        env={**os.environ, **environ},
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
 
 
 BUILD = """
@@ -48,7 +34,7 @@ print(*(name for name in sys.argv[2:] if name in sys.modules))
 
 @pytest.mark.slow
 def test_nothing_heavy_is_imported_before_the_window_is_painted(tmp_path):
-    done = _python(BUILD, str(tmp_path / "settings.ini"), *HEAVY.split())
+    done = python("-X", "faulthandler", "-c", BUILD, tmp_path / "settings.ini", *HEAVY.split())
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == ""
 
@@ -86,7 +72,7 @@ def test_the_program_collects_garbage_on_the_thread_of_its_window_alone(tmp_path
     config = tmp_path / "lstm.toml"
     network = 'network = { cell = "lstm", input_size = 3, hidden_size = 4 }'
     config.write_text(f'{network}\ncompare = {{ reference = "manual", candidates = ["bug:no-h2h-bias"] }}\n')
-    done = _python(SEARCH, str(tmp_path / "settings.ini"), str(config))
+    done = python("-X", "faulthandler", "-c", SEARCH, tmp_path / "settings.ini", config)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["0", "True", "True"]
 
@@ -123,7 +109,7 @@ def test_a_window_that_is_closed_early_starts_nothing_any_more(qtbot, window, tu
 
 
 def test_qt_is_not_imported_before_it_is_known_that_it_can_start():
-    done = _python("import sys, rnnviz.gui.app; print('PySide6' in sys.modules)")
+    done = python("-c", "import sys, rnnviz.gui.app; print('PySide6' in sys.modules)")
     assert done.stdout.strip() == "False"
 
 
@@ -139,7 +125,7 @@ print("PySide6" in before, *(name for name in sys.modules if name.startswith("rn
 
 @pytest.mark.slow
 def test_what_needs_no_qt_is_imported_before_it():
-    qt, *after = _python(PARTS).stdout.split()
+    qt, *after = python("-c", PARTS).stdout.split()
     assert qt == "False"
     assert len([name for name in after if not name.startswith("rnnviz.gui")]) <= 5
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from rnnviz.gui.recovery import recovery_dir
 from rnnviz.gui.recovery.recovery_dir import AUTOSAVE, CRASH, RecoveryDir
 from tests.full_disk import files_of_at_most
+from tests.programs import python
 
 
 @pytest.fixture
@@ -21,8 +21,7 @@ def left(tmp_path):
         "import sys; from rnnviz.gui.recovery.recovery_dir import RecoveryDir; from pathlib import Path; "
         "print(RecoveryDir(Path(sys.argv[1])).folder)"
     )
-    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
-    folder = Path(done.stdout.strip())
+    folder = Path(python("-c", code, tmp_path, check=True).stdout.strip())
     (folder / AUTOSAVE).write_text("kept")
     return folder
 
