@@ -87,7 +87,6 @@ class ByteCache(Generic[Key, Value]):
 
 
 def clear_caches() -> None:
-    """Remove all values of all caches."""
     with _LOCK:
         for cache in CACHES:
             cache.clear()

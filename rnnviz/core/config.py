@@ -336,13 +336,8 @@ class Config:
 
     def to_mapping(self) -> dict[str, dict[str, Any]]:
         """Tables of a TOML file with the same settings, without keys that are None, and a [backward] of defaults."""
-        tables = {}
-        for name in SECTIONS:
-            section = getattr(self, name)
-            if section == Backward():
-                continue
-            tables[name] = section_to_mapping(section)
-        return tables
+        sections = {name: getattr(self, name) for name in SECTIONS}
+        return {name: section_to_mapping(own) for name, own in sections.items() if own != Backward()}
 
     def with_engines(self, engines: tuple[str, ...], reference: str | None = None) -> "Config":
         """The config with other engines.
@@ -417,7 +412,6 @@ def _kind(kind: CellSpec, clip: float | None, activations: tuple[str, ...] | Non
 
 
 def _check_cell_keys(network: Network) -> None:
-    """Check the keys that only some cells have."""
     if network.cell not in CELLS:
         return
     if network.projection_size is not None and network.cell not in PROJECTIONS:
@@ -481,12 +475,8 @@ _TOGETHER = (
 
 
 def _with_implied(section: str, values: Any) -> Any:
-    for name, key, value, partners in _TOGETHER:
-        if (
-            name == section
-            and isinstance(values, Mapping)
-            and key not in values
-            and not values.keys().isdisjoint(partners)
-        ):
-            values = {**values, key: value}
+    if isinstance(values, Mapping):
+        for name, key, value, partners in _TOGETHER:
+            if name == section and key not in values and not values.keys().isdisjoint(partners):
+                values = {**values, key: value}
     return values

@@ -35,7 +35,6 @@ def is_own(name: str) -> bool:
 
 
 def is_recording(name: str) -> bool:
-    """Whether the name refers to recorded outputs."""
     return name.startswith(RECORDING)
 
 
@@ -45,7 +44,6 @@ def is_unknown(name: str) -> bool:
 
 
 def recording_name(name: str) -> RecordingName:
-    """The parts of a recording's name."""
     rest = name.removeprefix(RECORDING)
     chosen = _CHOSEN.fullmatch(rest)
     return RecordingName(rest) if chosen is None else RecordingName(chosen["path"], chosen["engine"])

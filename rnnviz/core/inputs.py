@@ -41,7 +41,6 @@ def part_of_state(state: State, index: Any) -> State:
 
 
 def draw_initial_state(network: Network, source: InitialStateSource, batch_size: int) -> State:
-    """Draw the initial state."""
     generator = np.random.default_rng(source.seed)
     shapes = {name: network.state_shape(batch_size, name) for name in network.kind.state_symbols}
 
@@ -99,7 +98,6 @@ class Inputs:
 
     @property
     def network(self) -> Network:
-        """The network that is run."""
         return self.config.network
 
     @property

@@ -88,11 +88,9 @@ def _pyramids(config: Config, shapes: Mapping[str, _Shapes], itemsize: int) -> i
 def check_demand(config: Config, folder: Path, gradients: Mapping[str, Gradients] = MappingProxyType({})) -> None:
     """Raises ConfigError, with the largest size, if the memory or the disk is too small for a run."""
     check_memory(config)
-    needed = demand(config, gradients)
-    free = shutil.disk_usage(folder).free
-    if needed.disk > free:
-        without = readable(demand(_forward(config)).disk)
-        raise ConfigError(*_refusal(config, f"{readable(needed.disk)} of disk in {folder}", readable(free), without))
+    needed, free = demand(config, gradients).disk, shutil.disk_usage(folder).free
+    if needed > free:
+        raise _refusal(config, "disk", f"{readable(needed)} of disk in {folder}", free)
 
 
 def check_memory(config: Config) -> None:
@@ -103,8 +101,7 @@ def check_memory(config: Config) -> None:
         clear_caches()
         memory = available_memory() or memory
     if memory is not None and needed > memory:
-        without = readable(demand(_forward(config)).memory)
-        raise ConfigError(*_refusal(config, f"{readable(needed)} of memory", readable(memory), without))
+        raise _refusal(config, "memory", f"{readable(needed)} of memory", memory)
 
 
 def available_memory() -> int | None:
@@ -133,13 +130,8 @@ def readable(count: float) -> str:
     return f"{count / 1000:.1f} PB"
 
 
-def _forward(config: Config) -> Config:
-    """The config without its backward pass."""
-    return replace(config, backward=replace(config.backward, enabled=False))
-
-
-def _refusal(config: Config, needed: str, there_is: str, without: str) -> tuple[str, str]:
-    """The key and the sentence of an error; `without` is the demand without gradients."""
+def _refusal(config: Config, kind: str, needed: str, there_is: int) -> ConfigError:
+    """The error of a config that needs more than there is of a `kind` of a `MemoryEstimate`."""
     sizes = {
         "network.input_size": config.network.input_size,
         "network.hidden_size": config.network.hidden_size,
@@ -148,8 +140,11 @@ def _refusal(config: Config, needed: str, there_is: str, without: str) -> tuple[
         "network.num_layers": config.network.num_layers,
     }
     key = max(sizes, key=lambda name: sizes[name])
-    return key, (
-        f"This run would take {needed}, but {there_is} are available: "
+    sentence = (
+        f"This run would take {needed}, but {readable(there_is)} are available: "
         f"reduce {key} = {sizes[key]:,}, the largest of its sizes"
-        + (f", or set backward.enabled = false, which takes {without}." if config.backward.enabled else ".")
     )
+    if config.backward.enabled:
+        without = demand(replace(config, backward=replace(config.backward, enabled=False)))
+        sentence += f", or set backward.enabled = false, which takes {readable(getattr(without, kind))}"
+    return ConfigError(key, f"{sentence}.")

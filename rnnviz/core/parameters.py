@@ -20,7 +20,6 @@ class LayerParameters(SimpleNamespace):
     h2h_bias: FloatArray
 
     def with_arrays(self, **arrays: FloatArray) -> "LayerParameters":
-        """The same with some arrays in place of others."""
         return LayerParameters(**{**vars(self), **arrays})
 
 

@@ -91,14 +91,12 @@ class Place:
 
     @property
     def layer(self) -> int:
-        """The layer of a place in a lane."""
         assert self.lane is not None
         assert self.lane.layer is not None
         return self.lane.layer
 
     @property
     def direction(self) -> int:
-        """The direction of a place in a lane."""
         assert self.lane is not None
         return self.lane.direction
 

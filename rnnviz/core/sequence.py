@@ -90,12 +90,10 @@ class SequenceSource:
         return self.symbols_of(self.texts or (() if self.text is None else (self.text,)))
 
     def symbols_of(self, texts: Sequence[str]) -> tuple[Sequence[str], ...]:
-        """The symbols of each of some texts."""
         return tuple(tuple(text.split()) if self.tokens == "words" else text for text in texts)
 
     @property
     def files(self) -> tuple[str, ...]:
-        """The paths of the sequence's files."""
         return self.paths or (() if self.path is None else (self.path,))
 
     @property

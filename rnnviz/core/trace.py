@@ -144,15 +144,13 @@ class Trace(Mapping[str, FloatArray]):
         return layers, directions, timesteps, samples, units
 
     def place(self, name: str, index: Sequence[int]) -> Place:
-        """The place of a number of an array."""
         return entry_place(self.places, name, index)
 
     @property
     def partial(self) -> bool:
         """Whether hidden states are missing, as they may in a recording."""
         layers, directions, timesteps, *_ = self.shape
-        lanes = ((layer, direction) for layer in range(layers) for direction in range(directions))
-        return any(len(self.recorded(*lane)) < timesteps for lane in lanes)
+        return any(len(self.recorded(*lane)) < timesteps for lane in np.ndindex(layers, directions))
 
     @property
     def half(self) -> str:

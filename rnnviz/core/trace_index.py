@@ -65,7 +65,6 @@ class Location:
 
     @property
     def lane(self) -> Lane:
-        """The layer and the direction."""
         return Lane(self.layer, self.direction, reverse=self.reverse)
 
     @property
@@ -123,7 +122,6 @@ class Places:
 
     @classmethod
     def of(cls, network: Network, timesteps: int, samples: int, lengths: tuple[int, ...] = ()) -> "Places":
-        """The places of a network's arrays."""
         return cls(network.num_layers, network.directions, timesteps, samples, network.reverse, lengths)
 
     def backward(self, direction: int) -> bool:

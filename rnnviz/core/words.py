@@ -39,7 +39,6 @@ def unreadable(path: object, error: OSError | ValueError) -> InputError:
 
 
 def capital(text: str) -> str:
-    """The text with a capital first letter."""
     return text[:1].upper() + text[1:]
 
 

@@ -26,7 +26,6 @@ _NORMS_EFFORT, _PRODUCT_EFFORT = 6e9, 1e9
 _EFFORT_OF_CALLS = 1e5
 """Multiplications that take as long as the calls of a product."""
 _BLOCK_VALUES, _BACKWARD_VALUES = 1 << 19, 1 << 18
-_LACKS = "The influence on {where} is not known: {engine} recorded too few hidden states."
 _MOST_DECADES = 6.0
 _NOTHING = 1e-290
 """Gradients up to this size are 0. Beyond them are subnormal numbers, which take a hundred times as long."""
@@ -185,7 +184,9 @@ def influence(
     """The influence of every state and input of a sample on a hidden value; InputError if the engine lacks states."""
     engine = result.reference.engine if engine is None else engine
     if not is_known(result, where, engine):
-        raise InputError(_LACKS.format(where=where, engine=display_name(engine)))
+        raise InputError(
+            f"The influence on {where} is not known: {display_name(engine)} recorded too few hidden states."
+        )
     inputs, trace, network, timesteps = result.inputs, result[engine], result.inputs.network, result.inputs.timesteps
     directions, units = network.directions, network.output_size
     hidden: Floats = np.zeros((network.num_layers, directions, timesteps))

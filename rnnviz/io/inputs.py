@@ -40,14 +40,6 @@ _OPENED = ("file", "text")
 """Sources whose sizes are known when they are opened."""
 _ARCHIVED = "initial_state."
 """The prefix of h and c in the archive of a run."""
-_CHUNK = (
-    "{count:,} recorded sequences of this layer begin at zeros: if they are chunks of one sequence, the model does not "
-    'pass its state on; capture(model, join="all") joins them and shows where'
-)
-_NOT_FINAL = (
-    "the run starts from the initial state of the run in {path}; initial_state.final_of = "
-    '"{engine}" reads its final states'
-)
 
 
 def read_state(path: Path, network: Network, batch_size: int, final_of: str | None = None) -> State:
@@ -83,13 +75,19 @@ def _assumed(config: Config) -> Iterator[str]:
     if source.path != config.sequence.path:
         engines = _finals(file)
         if engines and source.final_of is None and f"{_ARCHIVED}h" in file.headers:
-            yield _NOT_FINAL.format(path=path.name, engine=engines[0])
+            yield (
+                f"the run starts from the initial state of the run in {path.name}; initial_state.final_of = "
+                f'"{engines[0]}" reads its final states'
+            )
         return
     # With the same sequence the run is the same one again, or a run of a chunk of a longer captured one, whose state
     # the model did not pass on.
     header = file.headers.get(FROM_ZEROS)
     if header is not None and not header.shape and header.dtype.kind in "iu":
-        yield _CHUNK.format(count=int(file.read(FROM_ZEROS)))
+        yield (
+            f"{int(file.read(FROM_ZEROS)):,} recorded sequences of this layer begin at zeros: if they are chunks of "
+            'one sequence, the model does not pass its state on; capture(model, join="all") joins them and shows where'
+        )
 
 
 def _stored_state(stored: StoredNetwork, network: Network, batch_size: int) -> State:

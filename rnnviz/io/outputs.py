@@ -15,9 +15,6 @@ from rnnviz.core.errors import InputError
 Progress = Callable[[float], None]
 """Gets the fraction that is done. It may raise to stop the writing; an existing file is then left as it was."""
 
-_INDEXES = (".onnx", ".json")
-"""Model files that name others, which hold their weights."""
-
 
 def check_output(path: str | Path) -> None:
     """Refuse a file that cannot be written."""
@@ -70,7 +67,8 @@ def _belongs_to(path: str | Path, model: str | Path) -> bool:
         return False
     if whole.is_dir():
         return file.is_relative_to(whole)
-    if whole.suffix.lower() not in _INDEXES or not whole.is_file() or not file.is_relative_to(whole.parent):
+    # These name other files, which hold their weights.
+    if whole.suffix.lower() not in (".onnx", ".json") or not whole.is_file() or not file.is_relative_to(whole.parent):
         return False
     try:
         with whole.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:

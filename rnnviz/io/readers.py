@@ -280,16 +280,13 @@ def read_labels(path: Path, timesteps: int, of: str = "the sequence") -> tuple[s
     return tuple(line.strip() for line in lines)
 
 
-_LONGEST_NUMBER = 19
-
-
 def read_lengths(path: Path) -> tuple[int, ...]:
     """The lengths of the samples from a .npy file of integers (N,), or from a text file with one a line."""
     if path.suffix.lower() == ".npy":
         return _as_lengths(open_npy(path), str(path))
     lines = read_plain_text(path).split()
     for line in lines:
-        if not (line.isascii() and line.isdecimal() and len(line) < _LONGEST_NUMBER):
+        if not (line.isascii() and line.isdecimal() and len(line) < 19):
             raise InputError(f"{path} holds {display_value(line)}: lengths must be integers, one a line.")
     return tuple(map(int, lines))
 
@@ -326,10 +323,8 @@ def _sound(path: Path, frame: int | None, features: int) -> OpenSequence:
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _ENCODINGS = {(_PCM, bits) for bits in (8, 16, 24, 32)} | {(_FLOAT, bits) for bits in (32, 64)}
 _FORMAT = struct.Struct("<HHIIHH")
-_SUBFORMAT = slice(24, 40)
 # The rest of the identifier whose first two bytes are the format.
 _GUID_REST = bytes.fromhex("000000001000800000aa00389b71")
-_LARGEST_FORMAT = 1 << 10
 
 
 @dataclass(frozen=True)
@@ -347,19 +342,18 @@ class Sound:
         """(S, C): integers scaled to [-1, 1), so that the most negative one is -1; floats as they are."""
         size = self.count * self.channels * self.bits // 8
         content = read_at(self.path, self.begin, size, ".wav", "its samples")
-        return self._numbers(content).reshape(self.count, self.channels)
-
-    def _numbers(self, content: bytearray) -> FloatArray:
         if self.encoding == _FLOAT:
-            return np.frombuffer(content, f"<f{self.bits // 8}")
-        if self.bits == 8:
+            numbers: FloatArray = np.frombuffer(content, f"<f{self.bits // 8}")
+        elif self.bits == 8:
             # The only ones without a sign: silence is 128.
-            return (np.frombuffer(content, np.uint8) - 128.0) / 128.0
-        if self.bits == 24:
+            numbers = (np.frombuffer(content, np.uint8) - 128.0) / 128.0
+        elif self.bits == 24:
             wide = np.zeros((len(content) // 3, 4), np.uint8)
             wide[:, 1:] = np.frombuffer(content, np.uint8).reshape(-1, 3)
-            return np.asarray(wide.view("<i4")[:, 0] / 2.0**31)
-        return np.asarray(np.frombuffer(content, f"<i{self.bits // 8}") / 2.0 ** (self.bits - 1))
+            numbers = wide.view("<i4")[:, 0] / 2.0**31
+        else:
+            numbers = np.frombuffer(content, f"<i{self.bits // 8}") / 2.0 ** (self.bits - 1)
+        return numbers.reshape(self.count, self.channels)
 
 
 def open_wav(path: Path) -> Sound:
@@ -379,7 +373,7 @@ def open_wav(path: Path) -> Sound:
                 letters, left = ascii(name.decode("latin-1")), end - begin
                 raise ValueError(f"its {letters} should have {size:,} bytes, and {left:,} are left")
             if name == b"fmt ":
-                described = _described(file.read(min(size, _LARGEST_FORMAT)), path)
+                described = _described(file.read(min(size, 1 << 10)), path)
             elif name == b"data":
                 if described is None:
                     raise ValueError("its samples come before their description")
@@ -399,7 +393,7 @@ def _described(content: bytes, path: Path) -> tuple[int, int, int]:
     if len(content) < _FORMAT.size:
         raise ValueError("the description of its samples is too short")
     encoding, channels, _, _, block, bits = _FORMAT.unpack_from(content)
-    identifier = content[_SUBFORMAT]
+    identifier = content[24:40]
     if encoding == _EXTENSIBLE and identifier[2:] == _GUID_REST:
         encoding = int.from_bytes(identifier[:2], "little")
     if (encoding, bits) not in _ENCODINGS:

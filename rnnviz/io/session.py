@@ -33,15 +33,12 @@ from rnnviz.reading.units import ORDERS
 
 FORMAT = 1
 MANIFEST, CONFIG = "manifest.json", "config.toml"
-_CAPTURE = "rnn_capture"
-"""The program that writes captures."""
 _MOST_FILES, _MOST_MEMBERS = 10_000, 20_000
 _MOST_CHOICES, _LONGEST_CHOICE = 100, 100
 _COPY = re.compile(r"files/\d{1,5}(/[^/\\:\x00-\x1f\x7f]{1,255})+")
 _CHUNK = 1 << 20
 _LONGEST_PREFIX = 60
 _UNSAFE = re.compile(r"[^\w. +()\-]")
-_PRIVATE = 0o600 << 16
 _PLACE = {"minimum": 0, "maximum": LARGEST_SIZE}
 _SHARE = {"minimum": 0.0, "maximum": 1.0}
 
@@ -187,7 +184,7 @@ def parse_manifest(text: str) -> Manifest:
         {view: tuple(words) for view, words in choices.items()},
         tuple(section_from_mapping(StoredFile, f"files[{place}]", file) for place, file in enumerate(files)),
         cell,
-        head.program == _CAPTURE,
+        head.program == "rnn_capture",
     )
 
 
@@ -437,5 +434,5 @@ def _info(name: str) -> ZipInfo:
     # Without the present time: a clock that is off by decades has times that a zip cannot store.
     info = ZipInfo(name)
     info.compress_type = ZIP_STORED
-    info.external_attr = _PRIVATE
+    info.external_attr = 0o600 << 16
     return info

@@ -35,7 +35,6 @@ class Tile:
         return self.values.nbytes + (0 if self.marks is None else self.marks.nbytes)
 
     def part(self, rows: Any, columns: Any = slice(None)) -> "Tile":
-        """Some of the pixels."""
         return Tile(self.values[rows, columns], None if self.marks is None else self.marks[rows, columns])
 
 
@@ -55,10 +54,6 @@ Wanted: TypeAlias = Callable[[], bool]
 
 class CancelledError(Exception):
     """The computation was canceled."""
-
-
-def always() -> bool:
-    return True
 
 
 _TIMES, _UNITS = 64, 128
@@ -210,7 +205,7 @@ class LaneReader:
 
     # Pictures
 
-    def read(self, lane: Lane, times: Bins, units: Bins, wanted: Wanted = always) -> Tile:
+    def read(self, lane: Lane, times: Bins, units: Bins, wanted: Wanted = lambda: True) -> Tile:
         """The extreme value and mark of each pixel, `units` in rows; CancelledError if no longer `wanted`."""
         k, m = times.block, units.block
         if k == m == 1:

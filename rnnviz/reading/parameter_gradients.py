@@ -135,7 +135,6 @@ class Contributions:
 
     @property
     def unit(self) -> int:
-        """The unit of the number."""
         return self.parameter.index[0] % self.values.shape[1]
 
     def number_of(self, unit: int) -> Place:

@@ -178,14 +178,8 @@ def _lane(result: RunResult, comparison: LaneComparison, lane: Location) -> Lane
         sample, unit = (int(i) for i in np.argwhere(mask)[0])
         first = lane.moved(timestep=t, sample=sample, unit=unit)
         steps = abs(t - (result.inputs.length(sample) - 1 if from_end else 0))
-    return LaneSpread(
-        where=lane,
-        name=lane_text(result.inputs.network, lane),
-        error_ratio=comparison.error_ratio_over_time[lane.layer, lane.direction],
-        first=first,
-        steps=steps,
-        mismatched=int(counts.sum()),
-    )
+    error_ratio = comparison.error_ratio_over_time[lane.layer, lane.direction]
+    return LaneSpread(lane, lane_text(result.inputs.network, lane), error_ratio, first, steps, int(counts.sum()))
 
 
 def spread_sentence(

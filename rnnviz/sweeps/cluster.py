@@ -16,12 +16,6 @@ from rnnviz.sweeps.driver import Scheduler, find
 from rnnviz.sweeps.results import SweepResult
 
 _CONNECT_SECONDS = 10
-_THREADS = 1
-"""Of one row: a worker of Dask takes as many rows at a time as it has threads."""
-
-_AHEAD = 4096
-"""Rows that are submitted at a time: workers may join at any time."""
-
 _own = threading.local()
 
 
@@ -34,7 +28,8 @@ def _compute(sent: RunRequest, version: str) -> SweepResult:
         raise EngineError(f"The worker has rnnviz {__version__}, but the sweep was started with {version}.")
     supervisor: Supervisor | None = getattr(_own, "supervisor", None)
     if supervisor is None:
-        supervisor = _own.supervisor = Supervisor((), _THREADS)
+        # One thread for a row: a worker of Dask takes as many rows at a time as it has threads.
+        supervisor = _own.supervisor = Supervisor((), 1)
     # Its id is new here: several sweeps may send rows to one worker.
     return find(RunRequest(sent.config, sent.load, sent.audit, sent.trusted), supervisor)
 
@@ -57,7 +52,8 @@ class ClusterScheduler(Scheduler):
             ) from error
         # Of a scheduler that is gone Dask prints where it noticed; the sweep says that its rows were given up.
         logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
-        super().__init__(self._client.get_executor(pure=False), partial(_compute, version=__version__), _AHEAD)
+        # Many rows ahead: workers may join at any time.
+        super().__init__(self._client.get_executor(pure=False), partial(_compute, version=__version__), 4096)
 
     def stop(self) -> None:
         """Give up rows that no worker is computing."""

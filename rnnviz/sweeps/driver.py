@@ -223,9 +223,6 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-_MISSING = "missing"
-
-
 def identities(audit: str) -> Callable[[Config], str]:
     """A function of keys: hashes of all that a row depends on. It reads each file once, for one start of a sweep."""
     digest, version = cache(_digest), cache(_version)
@@ -249,7 +246,7 @@ def _digest(path: str) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, InputError):
         # The row says so itself when it is computed.
-        return _MISSING
+        return "missing"
 
 
 def _version(engine: str) -> str | None:

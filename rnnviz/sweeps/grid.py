@@ -21,13 +21,12 @@ SEED, ENGINE = "seed", "engine"
 SEED_KEYS = ("sequence.seed", "parameters.seed", "initial_state.seed")
 """The keys that one seed of a sweep sets, all to the same number."""
 
-AUDITS = ("off", "auto", "full")
 KEYS = (*SECTIONS, "grid", "seeds", "engines", "audit")
 """The keys of a sweep: the tables of the common config, and the axes."""
 
 _SEED = FieldSpec("int", "One draw of input, parameters and initial state.", minimum=0, maximum=LARGEST_SEED)
 _ENGINE = FieldSpec("text", "Engine that is compared with the reference.")
-_AUDIT = FieldSpec("choice", "Which steps of each row are audited.", choices=AUDITS)
+_AUDIT = FieldSpec("choice", "Which steps of each row are audited.", choices=("off", "auto", "full"))
 _CANDIDATES = "compare.candidates"
 
 
@@ -190,9 +189,6 @@ def _checked_values(key: str, listed: Any, config_field: FieldSpec) -> tuple[Any
     return tuple(checked)
 
 
-_ONLY_IN_SWEEPS = ("base", "grid", "seeds", "engines")
-
-
 def load_sweep(path: Path, engines: Sequence[str] | None = None, cells: Sequence[str] | None = None) -> Sweep:
     """Read and validate a sweep, of which `base` may name a config that its own tables change; paths are relative to
     their file. `engines` and `cells` replace those that the file names."""
@@ -235,7 +231,7 @@ def is_sweep(path: Path) -> bool:
         values = read_toml(path, "sweep")
     except InputError:
         return False
-    return any(key in values for key in _ONLY_IN_SWEEPS)
+    return not values.keys().isdisjoint(("base", "grid", "seeds", "engines"))
 
 
 def _read_base(name: Any, folder: Path) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from rnnviz.gui.views.unrolled.colormap import (
     pixel,
 )
 from rnnviz.gui.views.unrolled.geometry import Scale
-from rnnviz.reading.lane_reader import LaneReader, Wanted, always
+from rnnviz.reading.lane_reader import LaneReader, Wanted
 from rnnviz.reading.level_of_detail import BoolArray
 from rnnviz.reading.quantities import Quantity
 from rnnviz.reading.units import OrderKey
@@ -216,7 +216,7 @@ class Request(NamedTuple):
         read = pixels * (1.0 + 1.0 / min(self.times.size, 1.0) / min(self.units.size, 1.0))
         return read + pixels / (self.times.size * self.units.size) * (self.tiles.source.effort(self.key.lane) - 1.0)
 
-    def draw(self, wanted: Wanted = always) -> Tile:
+    def draw(self, wanted: Wanted = lambda: True) -> Tile:
         """Read the values and render the tile.
 
         Raises CancelledError if values must be computed, and the tile is no longer `wanted`.
