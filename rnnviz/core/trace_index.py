@@ -102,8 +102,8 @@ def check_index(name: str, value: int, count: int, noun: str) -> None:
     """Refuse an index that is not one of `count`; `name` is what the user calls it, `noun` the counted thing."""
     if not 0 <= value < count:
         allowed = "0" if count == 1 else f"from 0 to {count - 1}"
-        there_are = f"there is 1 {noun}" if count == 1 else f"there are {plural(count, noun)}"
-        raise InputError(f"{name} must be {allowed} (got {value}): {there_are}.")
+        there = "there is" if count == 1 else "there are"
+        raise InputError(f"{name} must be {allowed} (got {value}): {there} {plural(count, noun)}.")
 
 
 INPUT = Lane(None)

@@ -133,11 +133,7 @@ def stack_gradient(inputs: Inputs) -> FloatArray | None:
 
 
 def stack_equalities(
-    inputs: Inputs,
-    trace: Trace,
-    of_x: FloatArray,
-    found: Sequence[FloatArray],
-    known_issues: Mapping[str, str] = {},
+    inputs: Inputs, trace: Trace, of_x: FloatArray, found: Sequence[FloatArray], known_issues: Mapping[str, str] = {}
 ) -> tuple[Equality, ...]:
     """Equalities of a library's stack of layers and its steps: gradients of the input, and `found`, gradients of the
     initial states and of the parameters in their order; see `Equality.known_issue`."""

@@ -18,14 +18,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location, padding_mask, time_blocks
 from rnnviz.explain.lines import Floats
 from rnnviz.frozen import dataclass
-from rnnviz.reading.quantities import (
-    PRE,
-    Quantity,
-    gate_quantities,
-    gradient_quantities,
-    is_gradient,
-    stored_array,
-)
+from rnnviz.reading.quantities import PRE, Quantity, gate_quantities, gradient_quantities, is_gradient, stored_array
 from rnnviz.steps.inputs import layer_input, previous_hidden, previous_state
 from rnnviz.steps.states import CellStates, SampleUnitBlock
 from rnnviz.verify.metrics import largest_magnitude

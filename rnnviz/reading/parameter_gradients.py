@@ -167,12 +167,7 @@ class ContributionReader(LaneReader):
     """Contributions as the values of their lane; the other lanes and the input have none."""
 
     def __init__(
-        self,
-        result: RunResult,
-        found: Contributions,
-        sample: int,
-        arrays: ResultReader,
-        orders: LaneOrders | None,
+        self, result: RunResult, found: Contributions, sample: int, arrays: ResultReader, orders: LaneOrders | None
     ) -> None:
         super().__init__(result, found.engine, None, sample, "value", arrays, orders)
         # The name in the cache, which no array of a trace has.

@@ -81,8 +81,8 @@ def find_orders(result: RunResult, key: OrderKey, check: Check) -> LaneOrders:
     found = {}
     for layer, direction in np.ndindex(result.shape[:2]):
         check()
-        lane = result[key.engine][key.array][layer, direction]
-        values = np.asarray(lane[sampled_times(result.inputs.length(key.sample)), key.sample]).astype(np.float64)
+        lane, length = result[key.engine][key.array][layer, direction], result.inputs.length(key.sample)
+        values = np.asarray(lane[: length : -(-length // SAMPLED), key.sample]).astype(np.float64)
         release_pages(lane)
         found[layer, direction] = UnitOrder(order_of(values, key.name))
     return LaneOrders(key, found)
@@ -94,10 +94,6 @@ def order_effort(result: RunResult, key: OrderKey) -> float:
     inner = min(times, units)
     products = times * units * (inner if key.name == "component" else 1) + 20 * inner**3
     return float(layers * directions * products)
-
-
-def sampled_times(length: int) -> slice:
-    return slice(0, length, -(-length // SAMPLED))
 
 
 def order_of(values: FloatArray, name: OrderName) -> IntArray:

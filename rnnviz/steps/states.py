@@ -58,11 +58,7 @@ class CellStates:
     `blocks` the values are computed by these, and the bounds, which cost more than the values, are NaN."""
 
     def __init__(
-        self,
-        inputs: Inputs,
-        trace: Trace,
-        budget: int = _CHECKPOINT_BYTES,
-        blocks: Blocks | None = None,
+        self, inputs: Inputs, trace: Trace, budget: int = _CHECKPOINT_BYTES, blocks: Blocks | None = None
     ) -> None:
         self._inputs, self._trace, self._blocks, self._eps = inputs, trace, blocks, trace.eps
         self._decay, self._whole = inputs.network.graph.decay("c"), inputs.network.graph.mixes_units

@@ -195,8 +195,10 @@ def load_sweep(path: Path, engines: Sequence[str] | None = None, cells: Sequence
     values = read_toml(path, "sweep")
     folder = path.absolute().parent
     own = {name: _table(name, value, folder) for name, value in values.items() if name != "base"}
-    if "base" in values:
-        own |= _merged(_read_base(values["base"], folder), own)
+    base = _read_base(values["base"], folder) if "base" in values else {}
+    for name, table in base.items():
+        both = isinstance(table, Mapping) and isinstance(own.get(name), Mapping)
+        own[name] = {**table, **own[name]} if both else own.get(name, table)
     if "engines" in own:
         own["engines"] = _in_folder("engines", own["engines"], folder)
     if isinstance(own.get("grid"), Mapping):
@@ -245,16 +247,6 @@ def _read_base(name: Any, folder: Path) -> dict[str, Any]:
                 "base", f"{path}, which base names, is not a config: {key} is not one of {', '.join(SECTIONS)}."
             )
     return {key: _table(key, value, path.parent) for key, value in values.items()}
-
-
-def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """The tables of `base` with the keys that the sweep itself sets."""
-    tables = dict(base)
-    for name in SECTIONS:
-        if name in own:
-            both = isinstance(base.get(name), Mapping) and isinstance(own[name], Mapping)
-            tables[name] = {**base[name], **own[name]} if both else own[name]
-    return tables
 
 
 def _table(name: str, value: Any, folder: Path) -> Any:

@@ -74,12 +74,7 @@ class StepAuditor:
         self._gradients = ManualGradients(self._task, classes=classes)
 
     def __call__(
-        self,
-        parameters: Mapping[str, FloatArray],
-        optimizer: OptimizerState,
-        state: State,
-        batch: Batch,
-        done: Learner,
+        self, parameters: Mapping[str, FloatArray], optimizer: OptimizerState, state: State, batch: Batch, done: Learner
     ) -> StepAudit:
         """Audit the last step of a learner, from what it had before."""
         own = _in_float64(parameters)

@@ -52,10 +52,7 @@ def test_the_places_of_some_samples():
 
 @pytest.mark.parametrize(
     ("direction", "read", "carried"),
-    [
-        (0, [None, 0, 1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 6, None]),
-        (1, [1, 2, 3, 4, 5, 6, None], [None, 0, 1, 2, 3, 4, 5]),
-    ],
+    [(0, [None, 0, 1, 2, 3, 4, 5], [1, 2, 3, 4, 5, 6, None]), (1, [1, 2, 3, 4, 5, 6, None], [None, 0, 1, 2, 3, 4, 5])],
 )
 def test_a_lane_runs_from_its_first_step_to_its_last(direction, read, carried):
     both = Network("gru", 2, 3, bidirectional=True)

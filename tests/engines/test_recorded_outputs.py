@@ -426,12 +426,7 @@ def test_arrays_that_the_network_lacks_are_ignored(tmp_path):
 
 @pytest.mark.parametrize(
     ("cell", "name", "meant"),
-    [
-        ("lstm", "cells", "cell"),
-        ("lstm", "hiden", "hidden"),
-        ("gru", "gates", "r, z, n"),
-        ("gru", "f", ""),
-    ],
+    [("lstm", "cells", "cell"), ("lstm", "hiden", "hidden"), ("gru", "gates", "r, z, n"), ("gru", "f", "")],
 )
 def test_an_array_with_an_unknown_name_is_refused_with_the_nearest_one(tmp_path, cell, name, meant):
     inputs = network_inputs(cell)

@@ -163,8 +163,7 @@ def test_values_that_others_remove_during_the_audit_are_a_sentence(supervisor, p
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("load", "error"),
-    [(loads.refuse_input, InputError), (loads.refuse_key, InputError), (loads.die, EngineError)],
+    ("load", "error"), [(loads.refuse_input, InputError), (loads.refuse_key, InputError), (loads.die, EngineError)]
 )
 def test_run_raises_the_error_of_the_worker(load, error):
     with pytest.raises(error) as caught:

@@ -12,16 +12,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.steps.states import CellStates
 from rnnviz.verify.audit import audit
-from tests.explain.arithmetics import (
-    GATES,
-    activated,
-    argument_of,
-    breakdown_at,
-    explained,
-    half,
-    near,
-    stored_value,
-)
+from tests.explain.arithmetics import GATES, activated, argument_of, breakdown_at, explained, half, near, stored_value
 from tests.oracles.cell_loops import cell_values
 from tests.oracles.computed import computed
 from tests.verify.audit_helpers import engine_or_skip, inputs_of

@@ -238,10 +238,7 @@ def test_a_step_reads_below_and_before_and_leaves_its_state():
 def test_the_first_step_reads_the_initial_state_and_the_last_one_passes_on_out():
     network = Network("gru", 5, 10, bidirectional=True)
     first = stage_regions(network, Location(0, 1, 7), 8, "recurrent")
-    assert first == (
-        Region(INPUT, range(7, 8), range(5), "read"),
-        Region(Lane(0, 1), range(8, 9), range(10), "read"),
-    )
+    assert first == (Region(INPUT, range(7, 8), range(5), "read"), Region(Lane(0, 1), range(8, 9), range(10), "read"))
     assert stage_regions(network, Location(0, 0, 0), 8, "recurrent")[1].times == range(-1, 0)
     assert [region.part for region in stage_regions(network, Location(0, 0, 7), 8, "output")] == ["carried"]
 

@@ -169,8 +169,7 @@ def test_no_two_commands_share_a_key():
 
 def test_a_candidate_that_is_wrong_is_shown_before_one_that_is_right(run_config, window):
     run_config(
-        {"cell": "rnn_tanh", "input_size": 2, "hidden_size": 3},
-        compare={"candidates": ["onnx", "bug:no-h2h-bias"]},
+        {"cell": "rnn_tanh", "input_size": 2, "hidden_size": 3}, compare={"candidates": ["onnx", "bug:no-h2h-bias"]}
     )
     box = window.toolbar.candidate
     assert box.currentData() == "bug:no-h2h-bias"

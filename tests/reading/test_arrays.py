@@ -14,15 +14,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.reading import arrays
-from rnnviz.reading.arrays import (
-    ArrayReader,
-    Extent,
-    ResultReader,
-    UnitVector,
-    gate_blocks,
-    series_key,
-    unit_series,
-)
+from rnnviz.reading.arrays import ArrayReader, Extent, ResultReader, UnitVector, gate_blocks, series_key, unit_series
 from rnnviz.reading.quantities import gate_quantities
 from rnnviz.verify.result import RunResult
 from tests.explain.arithmetics import breakdown_at

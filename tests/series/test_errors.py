@@ -8,15 +8,7 @@ import pytest
 
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.series.errors import (
-    ERROR,
-    ERROR_RATIO,
-    MISMATCHED,
-    STEP_AUDIT,
-    error_series,
-    spread,
-    spread_sentence,
-)
+from rnnviz.series.errors import ERROR, ERROR_RATIO, MISMATCHED, STEP_AUDIT, error_series, spread, spread_sentence
 from rnnviz.text.verdict_text import plain
 from rnnviz.verify.audit import audit
 from rnnviz.verify.result import RunResult

@@ -33,8 +33,7 @@ def test_the_loss_falls():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("library", "optimizer"),
-    [(None, "adam"), ("gluon", "sgd"), ("gluon", "adam"), ("torch", "adam"), ("torch", "sgd")],
+    ("library", "optimizer"), [(None, "adam"), ("gluon", "sgd"), ("gluon", "adam"), ("torch", "adam"), ("torch", "sgd")]
 )
 def test_a_stopped_training_resumes_to_the_bit(library, optimizer):
     if library is not None:

@@ -121,11 +121,7 @@ def test_an_error_ratio_beyond_the_largest_float_is_infinite():
     np.testing.assert_array_equal(metrics.error_ratio_of(np.array([1e300]), np.array([1e-300])), [math.inf])
 
 
-@given(
-    st.lists(st.tuples(st.floats(), st.floats()), min_size=1, max_size=8),
-    st.floats(0, 10),
-    st.floats(0, 10),
-)
+@given(st.lists(st.tuples(st.floats(), st.floats()), min_size=1, max_size=8), st.floats(0, 10), st.floats(0, 10))
 def test_agreement_equals_numpy(pairs, rtol, atol):
     r, c = (np.array(side) for side in zip(*pairs, strict=True))
     # With such numbers numpy's own product overflows, and then it takes everything for close.
@@ -220,9 +216,7 @@ def test_nonfinite_values_differ_only_where_they_differ(reference, candidate, ex
     assert np.array_equal(difference, [expected], equal_nan=True)
 
 
-@given(
-    pair=arrays(np.float32, (2, 6), elements=st.floats(width=32, allow_nan=False, allow_infinity=False)),
-)
+@given(pair=arrays(np.float32, (2, 6), elements=st.floats(width=32, allow_nan=False, allow_infinity=False)))
 def test_its_size_is_the_error_of_the_comparison(pair):
     assert np.array_equal(np.abs(metrics.signed_difference(*pair)), metrics.abs_error(*pair))
 

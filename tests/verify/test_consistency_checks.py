@@ -23,12 +23,7 @@ from rnnviz.verify import consistency_checks as module
 from rnnviz.verify import metrics
 from rnnviz.verify.audit import audit
 from rnnviz.verify.compare import compare
-from rnnviz.verify.consistency_checks import (
-    cell_checks,
-    consistency_checks,
-    equality,
-    state_equality,
-)
+from rnnviz.verify.consistency_checks import cell_checks, consistency_checks, equality, state_equality
 from rnnviz.verify.diagnosis import diagnose
 from tests.factories import make_result
 from tests.oracles.computed import computed, empty_trace

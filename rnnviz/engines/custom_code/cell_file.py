@@ -91,9 +91,7 @@ class _File:
         declared = self.names.get(key, default)
         self.check(key, declared is not None, f'The file defines no {key}, such as {key} = "f n".')
         self.check(
-            key,
-            isinstance(declared, str | Mapping),
-            f'{key} must be symbols such as "f n", or {{"f": "forget gate"}}.',
+            key, isinstance(declared, str | Mapping), f'{key} must be symbols such as "f n", or {{"f": "forget gate"}}.'
         )
         assert declared is not None
         names = self.keys(key, declared)

@@ -179,10 +179,7 @@ def _read_by(node: NodeProto) -> Iterator[str]:
 
 
 def _nodes(
-    graph: GraphProto | FunctionProto,
-    scope: GraphScope,
-    functions: Mapping[tuple[str, str], FunctionProto],
-    depth: int,
+    graph: GraphProto | FunctionProto, scope: GraphScope, functions: Mapping[tuple[str, str], FunctionProto], depth: int
 ) -> Iterator[PlacedNode]:
     if depth > _DEEPEST:
         raise UnreadableError(f"its graphs and functions are nested more than {_DEEPEST} deep")

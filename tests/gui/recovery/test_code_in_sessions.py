@@ -27,10 +27,7 @@ sequence = {{ path = "x.npy", labels = "labels.txt" }}
 compare = {{ reference = "manual", candidates = ["{candidate}"] }}
 """
 STEP = TEXT.format(cell="gru", candidate="./mine.py"), starter("gru")
-CELL = (
-    TEXT.format(cell="./mine.py", candidate="gluon"),
-    resource_path("cells", "mgu.py").read_text(encoding="utf-8"),
-)
+CELL = (TEXT.format(cell="./mine.py", candidate="gluon"), resource_path("cells", "mgu.py").read_text(encoding="utf-8"))
 """A custom step and a custom cell: a config, and the code of its file."""
 
 
