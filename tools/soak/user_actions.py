@@ -1,7 +1,9 @@
 """Random actions of a user on the window, drawn from a seed."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QPoint, Qt, QTimer
@@ -14,12 +16,20 @@ from rnnviz.engines.known_bugs.registry import known_bugs_of
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.lessons.index import lesson_entries, lessons
 from rnnviz.reading.quantities import color_names
+from rnnviz.verify.result import RunResult
 from tests.configs import config_of
 from tools.apart import Chance
 from tools.monkey.events import drag, hover, wheel
 
 _EDITS, _CONFIGS = 600, 8
 _SIZES = ((1280, 800), (1600, 1000), (1100, 720))
+_KEYS = (
+    *("timestep_next", "timestep_previous", "timestep_first", "timestep_last", "unit_next", "unit_previous"),
+    *("lane_above", "lane_below", "mismatch_next", "mismatch_previous", "zoom_in", "zoom_out", "fit"),
+)
+
+Actions = dict[str, tuple[float, Callable[[], object]]]
+"""What can be done, and how often, by name."""
 
 
 class User(Chance):
@@ -34,33 +44,52 @@ class User(Chance):
         # A few again and again, for MXNet keeps something for every shape that it meets, up to some hundred of them.
         self._small = [self._config(self.among(2, 200), self.among(3, 64)) for _ in range(_CONFIGS)]
         self.done = Counter[str]()
-        self._actions = (
-            *((self._drag, 20), (self._wheel, 20), (self._hover, 20), (self._key, 30), (self._cursor, 30)),
-            *((self._sample, 5), (self._colors, 4), (self._candidate, 3), (self._swipe, 3), (self._engine, 3)),
-            *((self._tab, 6), (self._theme, 2), (self._copy, 2), (self._play, 1), (self._export, 1.5)),
-            *((self._size, 0.7), (self._help, 0.7)),
-        )
-        self._runs = ((self._small_run, 6), (self._lesson, 2), (self._guided_lesson, 2), (self._undo, 3))
+        session = window.session
+        self._actions: Actions = {
+            "drag": (20, self._drag),
+            "wheel": (20, self._wheel),
+            "hover": (20, lambda: hover(*self._on_lanes())),
+            "key": (30, partial(self._trigger, *_KEYS)),
+            "cursor": (30, partial(self._of_result, self._move_cursor)),
+            "sample": (5, partial(self._trigger, "sample_next", "sample_previous")),
+            "colors": (4, lambda: session.set_color_by(self.one_of(color_names()))),
+            "candidate": (3, partial(self._of_result, self._choose_candidate)),
+            "swipe": (3, lambda: session.set_swiping(not session.swiping)),
+            "engine": (3, partial(self._of_result, lambda found: session.set_engine(self.one_of(list(found.traces))))),
+            "tab": (6, self._tab),
+            "theme": (2, partial(self._trigger, "theme_light", "theme_dark")),
+            "copy": (2, partial(self._trigger, "copy")),
+            "play": (1, self._play),
+            "export": (1.5, partial(self._of_result, self._export)),
+            "size": (0.7, lambda: window.resize(*self.one_of(_SIZES))),
+            "help": (0.7, self._help),
+        }
+        self._runs: Actions = {
+            "small_run": (6, self._small_run),
+            "lesson": (2, self._lesson),
+            "guided_lesson": (2, self._guided_lesson),
+            "undo": (3, partial(self._trigger, "undo", "redo")),
+        }
         """Actions that a run may follow."""
-        self._storms = ((self._cancel, 4), (self._overtake, 2))
+        self._storms: Actions = {"cancel": (4, self._cancel), "overtake": (2, self._overtake)}
         """Actions that stop a run, which kills the engines."""
 
     def try_everything(self) -> None:
         """Do each thing once, as threads start when they are needed, and edit until undo holds as much as it may."""
-        for do, _ in (*self._actions, *self._runs):
+        for _, do in (self._actions | self._runs).values():
             do()
         for _ in range(_EDITS):
             self._edit(timesteps=self.among(2, 20), units=self.among(3, 16))
 
     def act(self, *, calm: bool) -> None:
         """Do one thing; `calm` leaves out what stops a run."""
-        actions = (*self._actions, *(() if calm and self._window.runner.busy else self._runs))
-        actions += () if calm else self._storms
-        do, _ = self.one_of(actions, [weight for _, weight in actions])
-        do()
-        self.done[do.__name__.strip("_")] += 1
+        actions = self._actions | ({} if calm and self._window.runner.busy else self._runs)
+        actions |= {} if calm else self._storms
+        name = self.one_of(list(actions), [weight for weight, _ in actions.values()])
+        actions[name][1]()
+        self.done[name] += 1
 
-    # The lanes
+    # What is shown
 
     def _drag(self) -> None:
         target, start = self._on_lanes()
@@ -68,13 +97,8 @@ class User(Chance):
 
     def _wheel(self) -> None:
         target, at = self._on_lanes()
-        turn = QPoint(0, self.one_of((-120, 120)))
-        wheel(
-            target, at, turn, self.one_of((Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ControlModifier), (7, 3))
-        )
-
-    def _hover(self) -> None:
-        hover(*self._on_lanes())
+        turn, held = QPoint(0, self.one_of((-120, 120))), Qt.KeyboardModifier
+        wheel(target, at, turn, self.one_of((held.NoModifier, held.ControlModifier), (7, 3)))
 
     def _on_lanes(self) -> tuple[QWidget, QPoint]:
         lanes = self._window.lanes
@@ -83,48 +107,22 @@ class User(Chance):
         target = lanes.childAt(at) or lanes
         return target, target.mapFrom(lanes, at)
 
-    def _key(self) -> None:
-        self._trigger(
-            *("timestep_next", "timestep_previous", "timestep_first", "timestep_last", "unit_next", "unit_previous"),
-            *("lane_above", "lane_below", "mismatch_next", "mismatch_previous", "zoom_in", "zoom_out", "fit"),
-        )
-
-    # What is shown
-
-    def _cursor(self) -> None:
+    def _of_result(self, do: Callable[[RunResult], object]) -> None:
+        """Do what needs a result, if there is one."""
         result = self._window.session.result
         if result is not None:
-            self._window.session.set_location(Location(*(self.among(0, size - 1) for size in result.shape)))
+            do(result)
 
-    def _sample(self) -> None:
-        self._trigger("sample_next", "sample_previous")
+    def _move_cursor(self, result: RunResult) -> None:
+        self._window.session.set_location(Location(*(self.among(0, size - 1) for size in result.shape)))
 
-    def _colors(self) -> None:
-        self._window.session.set_color_by(self.one_of(color_names()))
-
-    def _candidate(self) -> None:
-        result = self._window.session.result
-        if result is not None:
-            self._window.session.set_candidate(self.one_of([c.candidate for c in result.comparisons]))
-
-    def _swipe(self) -> None:
-        self._window.session.set_swiping(not self._window.session.swiping)
-
-    def _engine(self) -> None:
-        result = self._window.session.result
-        if result is not None:
-            self._window.session.set_engine(self.one_of(list(result.traces)))
+    def _choose_candidate(self, result: RunResult) -> None:
+        self._window.session.set_candidate(self.one_of([c.candidate for c in result.comparisons]))
 
     def _tab(self) -> None:
         tabs = self._window.main_layout.tabs
         places = [place for place in range(tabs.count()) if tabs.isTabVisible(place)]
         tabs.setCurrentIndex(self.one_of(places))
-
-    def _theme(self) -> None:
-        self._trigger("theme_light", "theme_dark")
-
-    def _size(self) -> None:
-        self._window.resize(*self.one_of(_SIZES))
 
     # Runs
 
@@ -179,9 +177,6 @@ class User(Chance):
             if button is not None:
                 button.click()
 
-    def _undo(self) -> None:
-        self._trigger("undo", "redo")
-
     def _play(self) -> None:
         # Started and halted in a moment.
         play = self._window.actions_["play"]
@@ -190,17 +185,13 @@ class User(Chance):
 
     # Dialogs
 
-    def _copy(self) -> None:
-        self._trigger("copy")
-
-    def _export(self) -> None:
-        window = self._window
-        if window.session.result is None or window.session.result.reference.hidden.size > 1_000_000:
+    def _export(self, result: RunResult) -> None:
+        if result.reference.hidden.size > 1_000_000:
             return
         kind = self._trigger("export_csv", "export_csv_gates", "export_npz", "export_json", "export_png_window_1")
         # A picture is drawn before it is asked where to put it.
         QTimer.singleShot(500, self._window, lambda: self._name_export(kind.removeprefix("export_").partition("_")[0]))
-        QTimer.singleShot(3000, window, self._clear)
+        QTimer.singleShot(3000, self._window, self._clear)
 
     def _name_export(self, suffix: str) -> None:
         for dialog in filter(QFileDialog.isVisible, self._window.findChildren(QFileDialog)):
