@@ -10,19 +10,21 @@ from rnnviz.cli import main
 
 WRONG = "manual,bug:no-h2h-bias"
 """Two engines that disagree; neither needs MXNet."""
+DISAGREEING = {"reference": "manual", "candidates": ["bug:no-h2h-bias"]}
+"""The same in a config."""
 
 
 def toml(value: Any) -> str:
     return json.dumps(value)
 
 
-def write(folder: Path, **tables: dict[str, Any]) -> Path:
+def write(folder: Path, name: str = "config.toml", /, **tables: dict[str, Any]) -> Path:
     """A config file with the given keys and the required ones."""
     tables["network"] = {"cell": "lstm", "input_size": 3, "hidden_size": 4} | tables.get("network", {})
     text = ""
     for table, keys in tables.items():
         text += f"[{table}]\n" + "".join(f"{key} = {toml(value)}\n" for key, value in keys.items())
-    path = folder / "config.toml"
+    path = folder / name
     path.write_text(text, encoding="utf-8")
     return path
 

@@ -1,7 +1,5 @@
 """rnnviz capture: sessions of the networks of an ONNX model, and the file for other environments."""
 
-import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from rnnviz.captures import rnn_capture
 from rnnviz.io.session import read_document
 from tests.full_disk import files_of_at_most
+from tests.programs import python
 
 pytestmark = pytest.mark.usefixtures("shared_worker", "no_subprocess")
 
@@ -98,8 +97,7 @@ def test_the_helper_is_printed_as_it_is(rnnviz):
 def test_a_model_that_crashes_or_fills_the_memory_ends_only_its_process(model):
     def said(*words):
         """The exit code and the last line, which is below what a library may print as it crashes."""
-        command = [sys.executable, "-m", "rnnviz", "capture", *words, "--input", "x=x.npy"]
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+        answer = python("-m", "rnnviz", "capture", *words, "--input", "x=x.npy")
         return answer.returncode, answer.stderr.splitlines()[-1]
 
     graph = onnx.load("model.onnx")

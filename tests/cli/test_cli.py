@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 
 import numpy as np
@@ -17,10 +16,9 @@ from rnnviz.execution.supervisor import Supervisor
 from rnnviz.io.config_toml import load_config
 from tests.cli.calls import WRONG, Answer, write
 from tests.needs import needs
+from tests.programs import python
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
-
-needs_gluon = needs("mxnet")
 
 
 def test_every_output_is_written_by_one_run(rnnviz, config, tmp_path):
@@ -84,12 +82,12 @@ def test_doctor_prints_versions_and_what_became_of_the_engines(rnnviz, monkeypat
 
 
 @pytest.mark.slow
-@needs_gluon
+@needs("mxnet")
 def test_a_run_does_not_depend_on_options_of_python_or_of_libraries(tmp_path):
     hostile = {"OMP_NUM_THREADS": "abc", "MXNET_CPU_WORKER_NTHREADS": "abc", "PYTHONWARNINGS": "error"}
-    command = [sys.executable, "-OO", "-m", "rnnviz", "run", str(write(tmp_path)), "--engines", "manual,gluon"]
-    ended = subprocess.run(command, env={**os.environ, **hostile}, capture_output=True, check=False)
-    assert (ended.returncode, ended.stderr) == (0, b"")
+    words = ("-OO", "-m", "rnnviz", "run", write(tmp_path), "--engines", "manual,gluon")
+    ended = python(*words, env={**os.environ, **hostile})
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_every_listed_lesson_prints_a_config(rnnviz):

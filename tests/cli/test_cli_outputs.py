@@ -15,7 +15,7 @@ from rnnviz.cli import terminal
 from rnnviz.cli.terminal import DISAGREE, INTERRUPTED, WRONG_INPUT
 from rnnviz.gui.app import QT_LIBRARIES, LibraryMissingError
 from rnnviz.io.templates import write_starter
-from tests.cli.calls import WRONG
+from tests.cli.calls import WRONG, write
 from tests.needs import needs
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
@@ -23,9 +23,7 @@ pytestmark = pytest.mark.usefixtures("shared_worker")
 
 @pytest.fixture
 def config(tmp_path):
-    path = tmp_path / "config.toml"
-    path.write_text('[network]\ncell = "gru"\ninput_size = 3\nhidden_size = 4\n', encoding="utf-8")
-    return str(path)
+    return str(write(tmp_path, network={"cell": "gru"}))
 
 
 @pytest.mark.parametrize("old", [None, "old"])

@@ -7,7 +7,7 @@ import pytest
 
 from rnnviz.cli import main
 from rnnviz.core.config import CELL_NAMES
-from tests.cli.calls import toml, write
+from tests.cli.calls import DISAGREEING, toml, write
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
 
@@ -50,7 +50,7 @@ def test_invalid_input_exits_with_2(rnnviz, tmp_path, tables, parts):
     np.savez(tmp_path / "lacking.npz", **arrays)
     (tmp_path / "mine.py").write_text("raise SystemExit\n", encoding="utf-8")
     # Without an engine that needs MXNet the refusal comes as soon as a child has started.
-    compare = {"reference": "manual", "candidates": ["bug:no-h2h-bias"], **tables.pop("compare", {})}
+    compare = DISAGREEING | tables.pop("compare", {})
     sentence = rnnviz.refused("run", write(tmp_path, compare=compare, **tables))
     for part in parts:
         assert part in sentence

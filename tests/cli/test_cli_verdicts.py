@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.calls import Called
+from tests.cli.calls import DISAGREEING, Called
 from tests.cli.calls import write as write_config
 from tests.engines.seeded_bugs import RIGHT
 from tests.needs import need_engine, needs
@@ -23,7 +23,7 @@ def write(folder: Path, **tables: dict[str, Any]) -> str:
         "sequence": {"timesteps": 4, "batch_size": 3},
         "parameters": {"initializer": "normal", "scale": 0.4},
         "initial_state": {"source": "normal"},
-        "compare": {"reference": "manual", "candidates": ["bug:no-h2h-bias"]},
+        "compare": DISAGREEING,
     }
     return str(write_config(folder, **{table: {**base[table], **tables.get(table, {})} for table in base}))
 
@@ -136,11 +136,8 @@ def test_gradients_are_computed_by_an_option(rnnviz, tmp_path, candidate):
     jsonschema.Draft202012Validator(schema).validate(found)
 
 
-needs_gluon = needs("mxnet")
-
-
 @pytest.mark.slow
-@needs_gluon
+@needs("mxnet")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_lengths_that_mxnet_ignores_are_a_known_issue(rnnviz, tmp_path, dtype):
     path = write(tmp_path, network={"cell": "lstm", "dtype": dtype}, sequence={"lengths": [4, 2, 1]})

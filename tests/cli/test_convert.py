@@ -1,5 +1,7 @@
 """rnnviz convert: weights into other programs' files, and what it refuses, with nothing left behind."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,27 +9,18 @@ from rnnviz.core.parameters import Parameters
 from rnnviz.io.config_toml import load_config
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.model_formats import named_arrays
+from tests.cli.calls import write
 from tests.io.model_formats.sources import in_torch_names, network, read_parameters, weights_of
 
-CONFIG = """
-[network]
-cell = "{cell}"
-input_size = 3
-hidden_size = 4
-num_layers = 2
-bidirectional = true
-dtype = "{dtype}"
-[parameters]
-initializer = "normal"
-scale = 0.5
-"""
+
+def written(folder: Path, dtype: str = "float32") -> Path:
+    network = {"num_layers": 2, "bidirectional": True, "dtype": dtype}
+    return write(folder, "c.toml", network=network, parameters={"initializer": "normal", "scale": 0.5})
 
 
 @pytest.fixture
 def config(tmp_path):
-    path = tmp_path / "c.toml"
-    path.write_text(CONFIG.format(cell="lstm", dtype="float32"))
-    return path
+    return written(tmp_path)
 
 
 @pytest.fixture
@@ -86,7 +79,7 @@ def test_an_unwritable_target_is_refused_before_anything_is_read(config, tmp_pat
     assert "does not exist" in rnnviz.refused("convert", config, tmp_path / "gone" / "w.npz")
     (tmp_path / "folder.npz").mkdir()
     assert "it is a folder" in rnnviz.refused("convert", config, tmp_path / "folder.npz")
-    config.write_text(CONFIG.format(cell="lstm", dtype="float64"))
+    written(tmp_path, "float64")
     assert 'network.dtype is "float64"' in rnnviz.refused("convert", config, tmp_path / "w.onnx")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.toml", "folder.npz"]
 

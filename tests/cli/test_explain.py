@@ -10,28 +10,18 @@ import pytest
 from rnnviz.cells import CELLS
 from rnnviz.cells.interpreters.numpy_program import program_source
 from rnnviz.cli import main
-from tests.cli.calls import Called
+from tests.cli.calls import DISAGREEING, Called, write
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
 
-NOTEBOOK = """
-[network]
-cell = "rnn_relu"
-input_size = 5
-hidden_size = 10
-[compare]
-reference = "manual"
-candidates = ["bug:no-h2h-bias"]
-"""
-"""The notebook's first network, two timesteps, by engines that need no framework."""
 AT = ("--layer", "0", "--direction", "forward", "--timestep", "1", "--unit", "3")
 
 
 @pytest.fixture
 def notebook(tmp_path):
-    path = tmp_path / "notebook.toml"
-    path.write_text(NOTEBOOK, encoding="utf-8")
-    return str(path)
+    """The notebook's first network, two timesteps, by engines that need no framework."""
+    network = {"cell": "rnn_relu", "input_size": 5, "hidden_size": 10}
+    return str(write(tmp_path, network=network, compare=DISAGREEING))
 
 
 def called(rnnviz: Called, *words: str | Path) -> tuple[int, str, str]:
@@ -94,34 +84,22 @@ def test_a_program_of_an_unknown_cell_is_refused_with_those_there_are(rnnviz):
     assert all(cell in sentence for cell in CELLS)
 
 
-GRADIENTS = """
-[network]
-cell = "gru"
-input_size = 2
-hidden_size = 3
-num_layers = 2
-bidirectional = true
-[sequence]
-timesteps = 3
-batch_size = 2
-lengths = [3, 2]
-[compare]
-reference = "manual"
-candidates = ["bug:no-h2h-bias"]
-"""
+@pytest.fixture
+def gru(tmp_path):
+    network = {"cell": "gru", "input_size": 2, "hidden_size": 3, "num_layers": 2, "bidirectional": True}
+    sequence = {"timesteps": 3, "batch_size": 2, "lengths": [3, 2]}
+    return str(write(tmp_path, network=network, sequence=sequence, compare=DISAGREEING))
 
 
-def test_gradients_are_printed_and_written(tmp_path, rnnviz):
-    path = tmp_path / "gru.toml"
-    path.write_text(GRADIENTS.replace('"numpy"', '"bug:no-h2h-bias"'), encoding="utf-8")
+def test_gradients_are_printed_and_written(gru, rnnviz):
     at = ("--layer", "0", "--direction", "backward", "--timestep", "1", "--unit", "2", "--sample", "1")
-    code, out, err = called(rnnviz, str(path), *at, "--gradient", "--top", "2")
+    code, out, err = called(rnnviz, gru, *at, "--gradient", "--top", "2")
     assert (code, err) == (0, "")
     assert out.startswith("grad.h[t=1, u=2] of layer 0, backward, sample 1: GRU\n")
     assert "\n  grad.out = above → + above ←\n" in out
     assert "\n  grad.h = grad.out + Wᵀ grad.v[t+1] + grad.h[t+1] · z[t+1]\n" in out
     assert "\n  grad.z = (grad.h · h[t-1] - grad.h · n) · z · (1 - z)\n" in out
-    code, out, _ = called(rnnviz, str(path), "--gradient", "r1_h2h_weight[7, 2]", "--json", "-")
+    code, out, _ = called(rnnviz, gru, "--gradient", "r1_h2h_weight[7, 2]", "--json", "-")
     figures = json.loads(out)
     assert (figures["parameter"], figures["index"]) == ("r1_h2h_weight", [7, 2])
     manual = figures["engines"]["manual"]
@@ -133,11 +111,9 @@ def test_gradients_are_printed_and_written(tmp_path, rnnviz):
     assert line["own"]["right"]
 
 
-def test_contributions_are_written_by_time_step_and_unit(tmp_path, rnnviz):
-    path, table = tmp_path / "gru.toml", tmp_path / "contributions.csv"
-    path.write_text(GRADIENTS, encoding="utf-8")
-    number = ("--gradient", "r1_h2h_weight[7, 2]")
-    code, out, err = called(rnnviz, str(path), *number, "--csv", str(table), "--json", "-")
+def test_contributions_are_written_by_time_step_and_unit(gru, tmp_path, rnnviz):
+    table, number = tmp_path / "contributions.csv", ("--gradient", "r1_h2h_weight[7, 2]")
+    code, out, err = called(rnnviz, gru, *number, "--csv", str(table), "--json", "-")
     assert (code, err) == (0, "")
     over_time = json.loads(out)["engines"]["manual"]["over_time"]
     with table.open(newline="", encoding="utf-8") as lines:
@@ -147,7 +123,7 @@ def test_contributions_are_written_by_time_step_and_unit(tmp_path, rnnviz):
     assert [float(row["manual"]) for row in rows] == pytest.approx(over_time)
     at = ("--layer", "0", "--timestep", "1", "--unit", "0")
     for options in (("--gradient", "h", *at), ("--gradient", "x[0]", "--timestep", "0"), at):
-        assert "--csv" in rnnviz.refused("explain", path, *options, "--csv", tmp_path / "other.csv")
+        assert "--csv" in rnnviz.refused("explain", gru, *options, "--csv", tmp_path / "other.csv")
     assert not (tmp_path / "other.csv").exists()
 
 
@@ -169,30 +145,15 @@ def test_a_gradient_or_value_that_is_not_there_is_refused(options, named, notebo
     assert named in rnnviz.refused("explain", notebook, *options)
 
 
-PROJECTION = """
-[network]
-cell = "lstm"
-input_size = 2
-hidden_size = 7
-projection_size = 3
-bidirectional = true
-[sequence]
-timesteps = 3
-[parameters]
-bias = "zeros"
-[compare]
-reference = "manual"
-candidates = ["bug:no-h2h-bias"]
-"""
-"""Without biases, the engines compute the same."""
 STEP = ("--layer", "0", "--direction", "backward", "--timestep", "1")
 
 
 @pytest.fixture
 def projection(tmp_path):
-    path = tmp_path / "projection.toml"
-    path.write_text(PROJECTION, encoding="utf-8")
-    return str(path)
+    """Without biases, the engines compute the same."""
+    network = {"input_size": 2, "hidden_size": 7, "projection_size": 3, "bidirectional": True}
+    tables = {"sequence": {"timesteps": 3}, "parameters": {"bias": "zeros"}, "compare": DISAGREEING}
+    return str(write(tmp_path, network=network, **tables))
 
 
 def explained(rnnviz: Called, *words: str) -> dict[str, Any]:

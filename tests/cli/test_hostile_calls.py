@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from tests.cli.calls import WRONG
 from tests.cli.test_cli_program import ROOT
+from tests.programs import ended
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the lines are for a shell on Linux")
 
@@ -165,10 +165,8 @@ def shell_faults(line: str, folder: Path) -> list[str]:
         "PYTHONPATH": str(ROOT),
         "TMPDIR": str(folder.parent / "temporary"),
     }
-    done = subprocess.run(
-        ["bash", "-c", script], cwd=folder, env=environment, capture_output=True, timeout=60, check=False
-    )
-    return faults(line, done.returncode, done.stderr.decode("utf-8", "replace"))
+    done = ended("bash", "-c", script, cwd=folder, env=environment, errors="replace")
+    return faults(line, done.returncode, done.stderr)
 
 
 def contents(folder: Path) -> dict[str, object]:

@@ -57,18 +57,3 @@ def test_a_missing_extra_is_named_with_its_command(rnnviz, config, model, withou
     assert extra is not None
     assert EXTRAS[extra][package] in sentence
     assert install_command(extra) in sentence
-
-
-@pytest.mark.slow
-def test_the_base_computes_audits_explains_and_writes(rnnviz, config, without, tmp_path):
-    without(*(package for packages in EXTRAS.values() for package in packages))
-    written = [tmp_path / f"a.{ending}" for ending in ("csv", "npz", "json", "html", "ipynb")]
-    options = [
-        f"--{kind}={path}" for kind, path in zip(("csv", "npz", "json", "page", "notebook"), written, strict=True)
-    ]
-    answer = rnnviz("run", config, "--engines", WRONG, *options)
-    assert (answer.code, answer.err) == (1, "")
-    assert all(path.stat().st_size for path in written)
-    place = ["--layer", "0", "--timestep", "1", "--unit", "0"]
-    assert rnnviz("explain", config, "--engines", WRONG, *place).code == 0
-    assert rnnviz("doctor").code == 0

@@ -7,36 +7,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.cli.calls import write
 from tests.needs import needs
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
 
-TEXT = """
-[network]
-cell = "gru"
-input_size = 3
-hidden_size = 4
-bidirectional = true
-[initial_state]
-source = "normal"
-[compare]
-reference = "manual"
-candidates = ["{candidate}"]
-"""
 
-
-def write(path: Path, candidate: str) -> Path:
-    path.write_text(TEXT.format(candidate=candidate), encoding="utf-8")
-    return path
+def written(folder: Path, name: str, candidate: str) -> Path:
+    network, compare = {"cell": "gru", "bidirectional": True}, {"reference": "manual", "candidates": [candidate]}
+    return write(folder, name, network=network, initial_state={"source": "normal"}, compare=compare)
 
 
 @pytest.mark.slow
 @needs("PySide6")
 def test_an_exported_run_is_a_recording_of_each_of_its_engines(tmp_path, rnnviz):
-    made = write(tmp_path / "made.toml", "bug:update-gate-inverted")
+    made = written(tmp_path, "made.toml", "bug:update-gate-inverted")
     archive = tmp_path / "made.npz"
     assert rnnviz("run", made, "--npz", archive, "--quiet").code == 1
-    against = write(tmp_path / "against.toml", "recording:made.npz#bug:update-gate-inverted")
+    against = written(tmp_path, "against.toml", "recording:made.npz#bug:update-gate-inverted")
     outputs = {kind: tmp_path / f"out.{kind}" for kind in ("json", "csv", "npz", "png")}
     answer = rnnviz("run", against, *(word for kind, path in outputs.items() for word in (f"--{kind}", path)))
     name = f"recording:{archive}#bug:update-gate-inverted"
@@ -58,11 +46,11 @@ def test_an_exported_run_is_a_recording_of_each_of_its_engines(tmp_path, rnnviz)
 
 @pytest.mark.slow
 def test_a_float16_recording_may_state_the_precision_of_its_computation(rnnviz, tmp_path):
-    made, archive = write(tmp_path / "made.toml", "bug:update-gate-inverted"), tmp_path / "mine.npz"
+    made, archive = written(tmp_path, "made.toml", "bug:update-gate-inverted"), tmp_path / "mine.npz"
     rnnviz("run", made, "--npz", archive, "--quiet")
     with np.load(archive, allow_pickle=False) as arrays:
         whole = {kind: arrays[f"manual.{kind}"] for kind in ("hidden", "output", "state")}
-    config = write(tmp_path / "against.toml", "recording:mine.npz")
+    config = written(tmp_path, "against.toml", "recording:mine.npz")
     cases = ("", 1.01, 1, "undetermined", 1.0), ("float32", 1.0, 0, "right", 0.0), ("float16", 1.1, 1, "wrong", 0.0)
     for computed_in, change, code, verdict, share in cases:
         said = {"computed_in": np.array(computed_in)} if computed_in else {}
@@ -74,15 +62,14 @@ def test_a_float16_recording_may_state_the_precision_of_its_computation(rnnviz, 
 
 @pytest.mark.slow
 def test_an_exported_run_with_padding_is_an_input_and_a_recording(tmp_path, rnnviz):
-    network = '[network]\ncell = "lstm"\ninput_size = 3\nhidden_size = 4\nbidirectional = true\n'
-    sequence = '[sequence]\nbatch_size = 3\ntimesteps = 6\nlengths = [2, 6, 3]\n[initial_state]\nsource = "normal"\n'
-    first, again, archive = (tmp_path / name for name in ("first.toml", "again.toml", "run.npz"))
-    first.write_text(f"{network}{sequence}", encoding="utf-8")
+    lengths, archive = [2, 6, 3], tmp_path / "run.npz"
+    network, sequence = {"bidirectional": True}, {"batch_size": 3, "timesteps": 6, "lengths": lengths}
+    first = write(tmp_path, "first.toml", network=network, sequence=sequence, initial_state={"source": "normal"})
     assert rnnviz("run", first, "--engines", "manual,bug:final-state-at-last-timestep", "--npz", archive).code == 1
-    given = "".join(f'[{table}]\npath = "run.npz"\n' for table in ("sequence", "parameters", "initial_state"))
-    again.write_text(f"{network}{given}", encoding="utf-8")
+    given = {table: {"path": "run.npz"} for table in ("sequence", "parameters", "initial_state")}
+    again = write(tmp_path, "again.toml", network=network, **given)
     answer = rnnviz("run", again, "--engines", f"manual,recording:{archive}#manual", "--json", "-")
     assert answer.code == 0
     found = json.loads(answer.out)
-    assert (found["verdict"], found["lengths"], found["elements"]) == ("agree", [2, 6, 3], 2 * 4 * 11)
+    assert (found["verdict"], found["lengths"], found["elements"]) == ("agree", lengths, 2 * 4 * 11)
     assert found["max_abs_error"]["value"] == 0.0

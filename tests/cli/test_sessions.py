@@ -10,7 +10,7 @@ import pytest
 import rnnviz as api
 from rnnviz.io.config_toml import UNPACKED, as_in_session, load_config, parse_config
 from rnnviz.io.session import SavedDocument, SavedSession, files_to_copy, write_session
-from tests.cli.calls import write
+from tests.cli.calls import DISAGREEING, write
 from tests.needs import needs
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("shared_worker")
 def session(folder: Path, **tables: dict[str, object]) -> Path:
     """A session with copies of its files, which are then removed."""
     np.save(folder / "x.npy", np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32))
-    compare = {"reference": "manual", "candidates": ["bug:no-h2h-bias"]} | tables.pop("compare", {})
+    compare = DISAGREEING | tables.pop("compare", {})
     config = load_config(write(folder, sequence={"path": "x.npy", "seams": [2, 3]}, compare=compare, **tables))
     path = folder / "a.rnnviz"
     write_session(SavedSession(config, SavedDocument("a")), path, files_to_copy(config))

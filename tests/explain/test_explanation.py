@@ -38,12 +38,6 @@ def moved(where: Location, by: float) -> Edit:
     return edit
 
 
-def test_engines_that_agree_do_not_diverge():
-    explanation = explained()
-    assert explanation.divergences == {"manual": None}
-    assert explanation.sentences == ("No divergence: gluon and manual agree on every line (within tolerance).",)
-
-
 BEFORE = NEXT.moved(timestep=1)
 
 

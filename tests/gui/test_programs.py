@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 from contextlib import ExitStack
 
 import psutil
@@ -15,6 +14,7 @@ from rnnviz.io.session import read_document, read_session
 from tests.gui.recovery.programs import window_program
 from tests.gui.virtual_screen import virtual_screen
 from tests.needs import needs
+from tests.programs import python
 
 pytestmark = pytest.mark.slow
 
@@ -50,8 +50,7 @@ def test_a_snapshot_is_taken_without_a_display_and_the_interpreter_ends_cleanly(
     script.write_text(SNAPSHOT)
     displays = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
     environment = {name: value for name, value in os.environ.items() if name not in displays}
-    command = [sys.executable, "-X", "faulthandler", script, config, picture]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=110)
+    done = python("-X", "faulthandler", script, config, picture, env=environment)
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
     assert picture.stat().st_size > 20_000
 

@@ -83,10 +83,11 @@ def test_the_base_computes_and_names_each_extra_that_is_missing(base, tmp_path):
     assert (listed.stdout, listed.stderr) == ("[]\n", "")
     (tmp_path / "sample.toml").write_text(here("rnnviz", "config", "--from", str(model)).stdout, encoding="utf-8")
     engines = "manual,bug:gates-i-f-o-g"
-    done = here(
-        "rnnviz", "run", "sample.toml", "--engines", engines, "--json", "-", "--page", "a.html", "--csv", "a.csv"
-    )
+    kinds = {"page": "a.html", "csv": "a.csv", "npz": "a.npz", "notebook": "a.ipynb"}
+    written = (f"--{kind}={name}" for kind, name in kinds.items())
+    done = here("rnnviz", "run", "sample.toml", "--engines", engines, "--json", "-", *written)
     assert (done.returncode, done.stderr) == (1, "")
+    assert all((tmp_path / name).stat().st_size for name in kinds.values())
     assert json.loads(done.stdout)["verdict"] == "disagree"
     assert here("rnnviz", "explain", "sample.toml", "--engines", engines).returncode == 0
     assert here("rnnviz", "doctor").returncode == 0
