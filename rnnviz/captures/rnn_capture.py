@@ -51,7 +51,6 @@ _PRODUCTS = 100_000_000
 """How many products the runs of a display may need, which take about a second."""
 _STEP = 20_000
 """How many products take as long as a time step of a layer without any."""
-_LARGE = "run() compares it"
 _COLORS = {"agree": "#2f9e5f", "drift": "#c98a1b", "disagree": "#dc4c4c"}
 _TABLE = "border-collapse: collapse; border: 0; margin: 6px 0; font-size: inherit; color: inherit"
 _CELL = (
@@ -319,7 +318,7 @@ class CapturedSequence:
             except Exception as error:  # noqa: BLE001 - a display shows what it can
                 return escape(str(error))
         if self._compared is None:
-            return _LARGE
+            return "run() compares it"
         verdict, lines = self._compared
         style = f"border-left: 4px solid {_COLORS[verdict]}; padding-left: 8px"
         return f'<div style="{style}">{"<br>".join(map(escape, lines))}</div>'
@@ -785,20 +784,27 @@ def _write_session(sequence: CapturedSequence, path: str) -> None:
     if sequence.gradients is not None:
         loss = f"files/1/{safe_name(sequence.name)}.loss.npz"
         tables["backward"] = {"enabled": True, "loss": "file", "path": loss}
-        archives[loss] = _loss(sequence, sequence.gradients)
+        names = {"output": "output", "h": "state", "c": "cell_state"}
+        # As `backward.path` has them; an output that the loss does not depend on has gradients of 0.
+        found = {names[name]: gradient.astype(network.dtype) for name, gradient in sequence.gradients.loss.items()}
+        archives[loss] = {"output": np.zeros(sequence.output.shape, network.dtype), **found}
     manifest = {
         "format": 1,
         "program": "rnn_capture",
         "document": {"title": sequence.name},
         "files": [{"path": path, "copied": True} for path in archives],
     }
+    toml: list[str] = []
+    for table, values in tables.items():
+        # TOML has numbers, texts and lists as JSON has.
+        toml += (f"[{table}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items()))
     # A file that is there stays as it is until the new one is complete.
     folder = os.path.dirname(os.path.abspath(path))
     with tempfile.TemporaryDirectory(dir=folder, prefix=".") as temporary:
         whole = os.path.join(temporary, "capture")
         with zipfile.ZipFile(whole, "w") as archive:
             archive.writestr("manifest.json", json.dumps(manifest))
-            archive.writestr("config.toml", _toml(tables))
+            archive.writestr("config.toml", "\n".join(toml))
             for name, arrays in archives.items():
                 with archive.open(name, "w", force_zip64=True) as file:
                     np.savez(file, **arrays)
@@ -829,22 +835,6 @@ def _archive(sequence: CapturedSequence) -> Arrays:
         recorded.update({f"grad.parameters.{name}": gradient for name, gradient in of_parameters})
     arrays = {name: array.astype(network.dtype) for name, array in read.items()}
     return {**arrays, **{name: array for name, array in recorded.items() if array is not None}}
-
-
-def _loss(sequence: CapturedSequence, gradients: Gradients) -> Arrays:
-    """The gradients of the loss with respect to what the layer returned, as `backward.path` has them."""
-    names = {"output": "output", "h": "state", "c": "cell_state"}
-    found = {names[name]: gradient.astype(sequence.network.dtype) for name, gradient in gradients.loss.items()}
-    return {"output": np.zeros(sequence.output.shape, sequence.network.dtype), **found}
-
-
-def _toml(tables: Mapping[str, Mapping[str, Any]]) -> str:
-    """Tables of numbers, texts and lists as TOML: these are written as in JSON."""
-    return "\n".join(
-        line
-        for table, values in tables.items()
-        for line in (f"[{table}]", *(f"{k} = {json.dumps(v)}" for k, v in values.items()))
-    )
 
 
 class _Framework:
@@ -1507,9 +1497,9 @@ class _Keras(_Framework):
             ahead,
             network=replace(ahead.network, bidirectional=True),
             parameters=known[2],
-            initial=_concatenated(ahead.initial, behind.initial),
+            initial={name: np.concatenate([ahead.initial[name], behind.initial[name]]) for name in ahead.initial},
             output=np.concatenate([ahead.output, behind.output], axis=2),
-            final=_concatenated(ahead.final, behind.final),
+            final={name: np.concatenate([ahead.final[name], behind.final[name]]) for name in ahead.final},
         )
 
     def _network(self, cell: Any, training: Any) -> Network:
@@ -1629,10 +1619,6 @@ def _lengths_of_mask(mask: Any) -> tuple[int, ...]:
     if not lengths.all() or (mask != (np.arange(mask.shape[1]) < lengths[:, None])).any():
         raise _Skipped("its mask has other than padding at the end: a sample must have its time steps first, and one")
     return tuple(int(length) for length in lengths)
-
-
-def _concatenated(ahead: Arrays, behind: Arrays) -> Arrays:
-    return {name: np.concatenate([ahead[name], behind[name]]) for name in ahead}
 
 
 # On PyTorch a layer of Keras is a module of PyTorch, too.

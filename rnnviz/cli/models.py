@@ -238,26 +238,24 @@ def _config_of(source: Path, options: Namespace) -> Config:
 
     if source.suffix.lower() in (".toml", ENDING):
         config = terminal.load(source)
-        if is_own(options.cell or config.network.cell):
-            return _with_custom_cell(terminal.with_cell(config, options.cell), source, options.cell)
-        _refuse_options(options, ("entry", "cell"), f"a model file, but {source} is a config")
-        return config
+        if not is_own(options.cell or config.network.cell):
+            _refuse_options(options, ("entry", "cell"), f"a model file, but {source} is a config")
+            return config
+        from rnnviz.engines.custom_code.parent import custom_cell
+
+        config = terminal.with_cell(config, options.cell)
+        cell = config.network.cell
+        if cell != options.cell:
+            raise InputError(
+                f'{source} names the cell "{cell}", which is Python code: it runs only if --cell names it.'
+            )
+        try:
+            return config.with_custom_cell(custom_cell(cell))
+        except EngineError as error:
+            raise InputError(str(error)) from error
     if options.cell is not None:
         declarations(Network)["cell"].check("--cell", options.cell)
         if is_own(options.cell):
             raise InputError(f"--cell {options.cell} needs a config, but {source} is a model file.")
     # An initial state is not written, and need not be chosen.
     return config_from_model(source, options.entry, options.cell, "zeros")[0]
-
-
-def _with_custom_cell(config: Config, source: Path, trusted: str | None) -> Config:
-    """The config with the definition of its cell, whose file runs if --cell names it."""
-    from rnnviz.engines.custom_code.parent import custom_cell
-
-    cell = config.network.cell
-    if cell != trusted:
-        raise InputError(f'{source} names the cell "{cell}", which is Python code: it runs only if --cell names it.')
-    try:
-        return config.with_custom_cell(custom_cell(cell))
-    except EngineError as error:
-        raise InputError(str(error)) from error

@@ -25,12 +25,9 @@ from rnnviz.io.model_formats.keras_config import Configured
 from rnnviz.io.model_formats.keras_file import KerasFile, StoredArray, Tree, config_beside, read_array, read_tree
 from rnnviz.io.model_formats.model_file import Arrays, Entry, ModelFile, StoredLayer, TensorFile, UnreadableError
 
-_LEGACY_ROOT = "model_weights"
-_CONTAINERS = {"_layer_checkpoint_dependencies": "layers"}
 _CELL_NAME = re.compile(r"(?P<kind>.*_cell)(?:_(?P<number>\d{1,9}))?")
 _KERAS_CELL = re.compile(r"(lstm|gru|simple_rnn)_cell(_\d+)?")
 _STACK_NAME = re.compile(r"stacked_rnn_cells(_\d+)?")
-_MOST_ARRAYS = 3
 _FAMILIES = {1: model_file.RNN_CELLS} | {
     gates: tuple(name for name, cell in CELLS.items() if cell.keras and cell.gate_count == gates) for gates in (3, 4)
 }
@@ -143,7 +140,7 @@ def _by_numbers(tree: Tree, names: Names, members: Mapping[str, set[str]]) -> It
         known = _KERAS_CELL.fullmatch(names.get(place, "")) or _KERAS_CELL.fullmatch(place[-1])
         if place[-1] != "cell" and place[-3:-1] != ("cell", "cells") and not known:
             continue
-        kernel, recurrent, bias = (tree.arrays.get(f"{group}/{k}") for k in range(_MOST_ARRAYS))
+        kernel, recurrent, bias = (tree.arrays.get(f"{group}/{k}") for k in range(3))
         assert kernel is not None
         assert recurrent is not None
         others = _others(members[group.removesuffix("/vars")], "vars", "cells") or _others(members[group], *"012")
@@ -158,7 +155,7 @@ def _by_names(tree: Tree, members: Mapping[str, set[str]]) -> Iterator[StoredCel
             continue
         ending = name.removeprefix("recurrent_kernel")
         kernel, bias = (tree.arrays.get("/".join((*group, f"{kind}{ending}"))) for kind in ("kernel", "bias"))
-        place = group[1:] if group[0] == _LEGACY_ROOT else group
+        place = group[1:] if group[0] == "model_weights" else group
         if kernel is not None and place:
             others = _others(members["/".join(group)], name, f"kernel{ending}", f"bias{ending}")
             yield StoredCell(tuple(place), False, kernel, recurrent, bias, others)
@@ -173,7 +170,7 @@ def _others(members: set[str], *known: str) -> str:
 
 
 def _place(groups: Sequence[str]) -> tuple[str, ...]:
-    return tuple(_CONTAINERS.get(group, group) for group in groups)
+    return tuple("layers" if group == "_layer_checkpoint_dependencies" else group for group in groups)
 
 
 def _base(layer: Configured, cells: Sequence[StoredCell], names: Names) -> tuple[str, ...] | None:

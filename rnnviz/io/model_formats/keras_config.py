@@ -20,8 +20,6 @@ from rnnviz.io.model_formats.model_file import DTYPES, EVERY_STEP, UnreadableErr
 
 _CLASSES = {f"{cell.keras.name}{end}": cell.keras.name for cell in CELLS.values() if cell.keras for end in ("", "Cell")}
 """The recurrent layers of Keras that are read and their cells, each with the layer's name."""
-_KEYS = {"gate": "recurrent_activation"}
-"""The setting of a role's activation, where it is not `activation`."""
 _SHARED = ("tanh", "relu", "sigmoid", "linear", "elu", "selu", "softsign", "softplus", "gelu", "swish", "silu")
 _ACTIVATIONS = {
     **{name: ACTIVATIONS[name] for name in (*_SHARED, "exponential", "hard_tanh", "hard_sigmoid")},
@@ -34,8 +32,6 @@ _ACTIVATION_LAYERS = {"LeakyReLU": (leaky_relu, ("negative_slope", "alpha"), 0.3
 _LARGEST_CONSTANT = 1e30
 _OTHERS = re.compile("CuDNN|ConvLSTM|Peephole|StackedRNNCells")
 """Recurrent layers and cells of Keras that are not read."""
-_KERAS_1 = ("inner_activation", "inner_init")
-_WIDER = {"float16": "float32", "bfloat16": "float32"}
 
 Item = Mapping[str, Any]
 """The keys of an object in Keras: class_name, config, and since Keras 3 module and registered_name."""
@@ -126,7 +122,7 @@ def settings_assumed(item: Item, stored: str, masked: bool) -> list[str]:
     config, mode = _ahead(item), merge_mode(item)
     policy = settings_of(table(config.get("dtype")))
     there = str(policy.get("source_name") or policy.get("name") or config.get("dtype")).removeprefix("mixed_")
-    here = _WIDER.get(stored, stored)
+    here = "float32" if stored in ("float16", "bfloat16") else stored
     how = {"sum": "adds", "ave": "averages", "mul": "multiplies", "None": "returns as two outputs"}
     doing = how.get(mode, "joins in another way")
     skipped = "repeats the state and the output of the last computed step; with lengths, outputs are 0 here"
@@ -216,10 +212,11 @@ def _computed(item: Item) -> Computed:
     kind, config = class_of(item), settings_of(item)
     if is_own(item) or kind not in _CLASSES:
         raise UnreadableError(_own_class(item))
-    if any(key in config for key in _KERAS_1) or ("output_dim" in config and "units" not in config):
+    of_keras_1 = "inner_activation" in config or "inner_init" in config
+    if of_keras_1 or ("output_dim" in config and "units" not in config):
         raise UnreadableError("Keras 1 wrote it, which is not read: load it with Keras 2, and save it again")
     cells = [cell for cell in CELLS.values() if cell.keras and cell.keras.name == _CLASSES[kind]]
-    roles = [_KEYS.get(role, "activation") for role, _ in cells[0].activations]
+    roles = ["recurrent_activation" if role == "gate" else "activation" for role, _ in cells[0].activations]
     given = {key: _activation(config, key) for key in sorted(set(roles))}
     activations = [given[key] for key in roles]
     fitting = [c for c in cells if c.keras and all(config.get(key) is value for key, value in c.keras.settings)]

@@ -32,8 +32,6 @@ from rnnviz.io.model_formats.model_file import EVERY_STEP, RNN_CELLS, Entry, Mod
 DRAWN = ("zeros", "uniform", "normal")
 """The initial states that no file holds."""
 
-_TIMESTEPS, _SAMPLES = 16, 3
-
 _OPEN = {
     "input": "the caller of the model gives its initial state",
     "computed": "another part of the model computes its initial state",
@@ -43,7 +41,6 @@ _ROOM = 512 << 20
 _FILE_COPIES = 3
 """How often a format that can only be read as a whole may hold the file."""
 _WEIGHT_COPIES = 4
-_LISTED_ARRAYS = 4
 _GLUON = re.compile(r"(?:parameters\.)?[lr]\d+_(?:i2h|h2h)_(?:weight|bias)")
 
 
@@ -69,7 +66,7 @@ def arrays_of(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def nothing_recognized(path: Path, arrays: Mapping[str, tuple[int, ...]]) -> InputError:
-    shown = [f'"{name}" {shape}' for name, shape in list(arrays.items())[:_LISTED_ARRAYS]]
+    shown = [f'"{name}" {shape}' for name, shape in list(arrays.items())[:4]]
     listed = f": {', '.join(shown)}{' and others' if len(arrays) > len(shown) else ''}" if shown else ""
     count = f"{len(arrays):,} array{'' if len(arrays) == 1 else 's'}" if arrays else "no arrays"
     needed = (
@@ -140,7 +137,7 @@ def config_of(path: Path, entry: Entry, cell: str | None = None, initial_state: 
     file = str(path.absolute())
     stored = initial_state is None and entry.initial_state == "stored"
     start = file if stored else initial_state or "uniform"
-    sequence = SequenceSource(timesteps=_TIMESTEPS, batch_size=_SAMPLES)
+    sequence = SequenceSource(timesteps=16, batch_size=3)
     if stored and entry.batch_size is not None:
         sequence = replace(sequence, batch_size=entry.batch_size)
     if entry.lengths:
@@ -167,11 +164,8 @@ def lengths_of(entry: Entry, config: Config) -> tuple[int, ...]:
 
 def of_weights(entry: Entry, config: Config, padded: bool = False) -> tuple[str, ...]:
     """The assumptions of the weights alone, as they are converted."""
-    stored = entry.initial_state == "stored"
-    return (
-        *_of_network(entry, config),
-        *(["the initial state that the model file stores is not written"] if stored else []),
-    )
+    stored = ["the initial state that the model file stores is not written"] if entry.initial_state == "stored" else []
+    return (*_of_network(entry, config), *stored)
 
 
 def of_run(entry: Entry, config: Config, padded: bool = False) -> tuple[str, ...]:

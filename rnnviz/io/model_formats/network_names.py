@@ -247,7 +247,6 @@ _STATE_NAMES = (
 )
 _STATE = re.compile(_STATE_NAMES, re.IGNORECASE)
 _STATE_SUFFIX = re.compile(rf"(?:.*_)?(?:{_STATE_NAMES})", re.IGNORECASE)
-_NONLINEARITY, _CLASS = "nonlinearity", "class"
 _OWN_CLASS = re.compile(r"__torch__\.torch\.nn\.modules\.rnn\.(?:___torch_mangle_\d+\.)?(?:RNN|LSTM|GRU)(?:Cell)?")
 """Classes of PyTorch's own recurrent modules in a TorchScript program."""
 _MOST_STATES, _MOST_CLAUSES, _LONGEST_STATE = 100, 4, 200
@@ -279,7 +278,7 @@ def torch_networks(
 ) -> list[Found]:
     """Every recurrent network among `tensors`, in their order; `taken` are the names of other networks' arrays.
 
-    `texts` are the activation and the name of the class of a module, by its prefix and _NONLINEARITY or _CLASS.
+    `texts` are the activation and the name of the class of a module, by its prefix and "nonlinearity" or "class".
     """
     modules: dict[_Module, Layers] = {}
     for source, tensor in tensors.items():
@@ -334,12 +333,12 @@ def _checked(module: _Module, found: Found, arrays: _Arrays, texts: Mapping[str,
     entry = found.entry
     if not entry.supported:
         return found
-    activation = texts.get(module.prefix + _NONLINEARITY)
+    activation = texts.get(f"{module.prefix}nonlinearity")
     if entry.cell is None and activation is not None:
         if f"rnn_{activation}" not in RNN_CELLS:
             return found.refused(f'its activation is "{activation}", which no cell here has')
         found = found.having(cell=f"rnn_{activation}", cells=(), reason="")
-    kind = texts.get(module.prefix + _CLASS)
+    kind = texts.get(f"{module.prefix}class")
     if kind is not None and not _OWN_CLASS.fullmatch(kind):
         clause = f"its class in the program is {kind}, whose code is not read: its cell is taken as PyTorch's"
         found = found.having(assumptions=(*found.entry.assumptions, clause))

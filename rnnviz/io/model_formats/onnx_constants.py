@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import cache, partial
 from math import prod
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 from google.protobuf.message import Error as ProtobufError
@@ -200,7 +200,7 @@ class Values:
         """The elements of a computed value by their places, so that moved elements can be traced."""
         shape, is_open = self._declared(scope, name)
         if shape is None:
-            raise _undeclared(name)
+            _undeclared(name)
         value = self._indexed((scope, name), shape, np.dtype(np.float32), is_open)
         self._known[scope, name] = replace(value, read=cache(value.read))
         return value
@@ -282,7 +282,7 @@ class Values:
         shape, is_open = self._declared(scope, name)
         if value_info is None or shape is None:
             # Of an input without a shape nothing but the whole is known.
-            return Value((), np.dtype(np.float32), partial(_unindexed, name), frozenset({(scope, name)}), True)
+            return Value((), np.dtype(np.float32), partial(_undeclared, name), frozenset({(scope, name)}), True)
         stored = value_info.type.tensor_type.elem_type
         dtype = helper.tensor_dtype_to_np_dtype(stored if stored in onnx_graph.TYPES else TensorProto.FLOAT)
         return self._indexed((scope, name), shape, dtype, is_open)
@@ -314,7 +314,9 @@ class Values:
         """The value that one of the known operators makes of other values."""
         operator, attributes, output = node.op_type, scope.attributes_of(node), list(node.output).index(name)
         if operator == "Shape" and node.input:
-            return self._shape_node(scope, node, attributes, depth)
+            shape, is_open = self._shape_of(scope, node.input[0], depth + 1)
+            part = shape[whole(attributes, "start") : whole(attributes, "end", len(shape))]
+            return replace(_known(np.array(part, np.int64)), open_size=is_open)
         if operator not in (*MOVES, *ARITHMETIC, *_OTHERS) or (output and operator != "Split"):
             raise _not_constant(operator)
         parts = [self.find(scope, part, depth + 1) for part in node.input if part]
@@ -356,11 +358,6 @@ class Values:
         if value.shape != (1,) or any(size < 0 for size in sizes):
             raise ValueError
         return Value(sizes, value.dtype, lambda: np.broadcast_to(value.read(), sizes))
-
-    def _shape_node(self, scope: GraphScope, node: NodeProto, attributes: Attributes, depth: int) -> Value:
-        shape, is_open = self._shape_of(scope, node.input[0], depth + 1)
-        part = shape[whole(attributes, "start") : whole(attributes, "end", len(shape))]
-        return replace(_known(np.array(part, np.int64)), open_size=is_open)
 
     def _shape_of(self, scope: GraphScope, name: str, depth: int) -> tuple[Shape, bool]:
         """The shape of a value, also of one that is computed, and whether a size in it is open."""
@@ -475,12 +472,8 @@ def _not_constant(operator: str) -> UnreadableError:
     return UnreadableError(f"is computed by {operator}, not a constant")
 
 
-def _undeclared(name: str) -> UnreadableError:
-    return UnreadableError(f"is made of {name}, whose shape the model does not declare")
-
-
-def _unindexed(name: str) -> Array:
-    raise _undeclared(name)
+def _undeclared(name: str) -> NoReturn:
+    raise UnreadableError(f"is made of {name}, whose shape the model does not declare")
 
 
 def _integers(value: Value) -> Array:

@@ -205,11 +205,11 @@ def recurrent_node(placed: PlacedNode, constants: Constants) -> RecurrentNode:
     try:
         attributes = placed.scope.attributes_of(placed.node)
         cell = _cell(placed, attributes, constants)
-        _check(attributes)
+        direction = _direction(attributes)
         for values in constants.both:
             # From the bottom up each layer's shape takes a few nodes; from the top it would take all of them at once.
             values.sequence_shape(placed.scope, placed.node)
-        return _node(placed, cell, attributes, constants)
+        return _node(placed, cell, direction, attributes, constants)
     except UnreadableError as error:
         return _refused(placed, cell, str(error), constants)
 
@@ -231,13 +231,16 @@ def _refused(placed: PlacedNode, cell: str, reason: str, constants: Constants) -
     return RecurrentNode(placed, model_file.unsupported(entry, reason), InitialState("unknown"))
 
 
-def _check(attributes: Attributes) -> None:
+def _direction(attributes: Attributes) -> str:
+    """The direction of a node; raises an UnreadableError where an attribute is not known."""
     for name, attribute in attributes.items():
         if attribute.type != _KNOWN_ATTRIBUTES.get(name):
             raise UnreadableError(f"its attribute {name} is not known, or of a wrong type")
-    direction, layout = _direction(attributes), whole(attributes, "layout")
+    direction = _text(attributes["direction"].s) if "direction" in attributes else "forward"
+    layout = whole(attributes, "layout")
     if direction not in _SIDES or layout not in (0, 1):
         raise UnreadableError(f'its direction "{direction}" or its layout {layout} is not one of ONNX')
+    return direction
 
 
 def _cell(placed: PlacedNode, attributes: Attributes, constants: Constants) -> str:
@@ -301,8 +304,7 @@ def _clip(attributes: Attributes) -> float | None:
     return float(str(np.float32(limit)))
 
 
-def _node(placed: PlacedNode, cell: str, attributes: Attributes, constants: Constants) -> RecurrentNode:
-    direction = _direction(attributes)
+def _node(placed: PlacedNode, cell: str, direction: str, attributes: Attributes, constants: Constants) -> RecurrentNode:
     sides = _SIDES[direction]
     names = ["W", "R", *["B"] * bool(placed.input("B")), *["P"] * bool(operator(CELLS[cell]).peepholes)]
     weights = {name: _constant(placed, name, constants) for name in names}
@@ -370,10 +372,6 @@ def _constant(placed: PlacedNode, name: str, constants: Constants) -> Value:
         return constants.find(placed.scope, given)
     except UnreadableError as error:
         raise UnreadableError(f"its input {name} {error}") from error
-
-
-def _direction(attributes: Attributes) -> str:
-    return _text(attributes["direction"].s) if "direction" in attributes else "forward"
 
 
 def _text(data: bytes) -> str:

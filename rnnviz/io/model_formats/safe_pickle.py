@@ -93,6 +93,15 @@ class StorageView:
         return self.offset + 1 + sum((size - 1) * stride for size, stride in steps)
 
 
+@dataclass(frozen=True)
+class Contents:
+    """The tensors in a pickled value by name, and the texts among its attributes, such as an activation."""
+
+    views: dict[str, StorageView]
+    tensors: dict[str, Tensor]
+    texts: dict[str, str]
+
+
 class Record(dict[str, Any]):
     """The attributes of an object of a TorchScript program by name, and under "class", a keyword, that of its class."""
 
@@ -240,9 +249,50 @@ class Unpickler(_Machine):  # type: ignore[misc]
         except _DAMAGE as error:
             raise damaged(self._path, KIND, f"its pickle cannot be read ({error})") from error
 
-    def contents(self) -> "Contents":
+    def contents(self) -> Contents:
         """The tensors of the next value, a state_dict; the dicts, lists and objects around it add to their names."""
-        return _contents(self.value(), self._path)
+        contained, found = self.value(), Contents({}, {}, {})
+        without_tensors: set[int] = set()
+        count = 0
+
+        def visit(value: Any, prefix: str, scope: str, depth: int) -> None:
+            nonlocal count
+            before = len(found.tensors)
+            count += len(value)
+            if count > _MOST_ITEMS:
+                raise InputError(
+                    f"{self._path} has more than {_MOST_ITEMS:,} values in dicts and lists: save its state_dict alone."
+                )
+            inside = isinstance(value, Record)
+            taken: set[str] = set()
+            for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+                if not isinstance(item, StorageView | Tensor | dict | list | tuple | str):
+                    continue
+                label = _label(key)
+                # 1 and "1" are two keys.
+                while label in taken:
+                    label += "'"
+                taken.add(label)
+                name = prefix + label
+                if isinstance(item, str):
+                    if inside:
+                        found.texts[name] = item
+                elif isinstance(item, StorageView | Tensor):
+                    if name not in found.tensors:
+                        found.tensors[name] = replace(item if isinstance(item, Tensor) else item.tensor, scope=scope)
+                        if isinstance(item, StorageView):
+                            found.views[name] = item
+                elif depth < _DEEPEST and id(item) not in without_tensors and label != "_flat_weights":
+                    # The modules of a program are the parts of one state_dict.
+                    visit(item, f"{name}.", scope if inside else f"{name}.", depth + 1)
+            if len(found.tensors) == before and not inside:
+                without_tensors.add(id(value))
+
+        if isinstance(contained, dict | list | tuple):
+            visit(contained, "", "", 0)
+        if not isinstance(contained, dict) and not found.tensors:
+            raise InputError(f"{self._path} contains no state_dict: it must be a dict of tensors by name.")
+        return found
 
 
 def _key(key: Any) -> Any:
@@ -377,57 +427,3 @@ _REBUILDING: tuple[Callable[..., Any], ...] = tuple(
 
 def _is_size(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
-
-
-@dataclass(frozen=True)
-class Contents:
-    """The tensors in a pickled value by name, and the texts among its attributes, such as an activation."""
-
-    views: dict[str, StorageView]
-    tensors: dict[str, Tensor]
-    texts: dict[str, str]
-
-
-def _contents(value: Any, path: Path) -> Contents:
-    found = Contents({}, {}, {})
-    without_tensors: set[int] = set()
-    count = 0
-
-    def visit(value: Any, prefix: str, scope: str, depth: int) -> None:
-        nonlocal count
-        before = len(found.tensors)
-        count += len(value)
-        if count > _MOST_ITEMS:
-            raise InputError(
-                f"{path} has more than {_MOST_ITEMS:,} values in dicts and lists: save its state_dict alone."
-            )
-        inside = isinstance(value, Record)
-        taken: set[str] = set()
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            if not isinstance(item, StorageView | Tensor | dict | list | tuple | str):
-                continue
-            label = _label(key)
-            # 1 and "1" are two keys.
-            while label in taken:
-                label += "'"
-            taken.add(label)
-            name = prefix + label
-            if isinstance(item, str):
-                if inside:
-                    found.texts[name] = item
-            elif isinstance(item, StorageView | Tensor):
-                if name not in found.tensors:
-                    found.tensors[name] = replace(item if isinstance(item, Tensor) else item.tensor, scope=scope)
-                    if isinstance(item, StorageView):
-                        found.views[name] = item
-            elif depth < _DEEPEST and id(item) not in without_tensors and label != "_flat_weights":
-                # The modules of a program are the parts of one state_dict.
-                visit(item, f"{name}.", scope if inside else f"{name}.", depth + 1)
-        if len(found.tensors) == before and not inside:
-            without_tensors.add(id(value))
-
-    if isinstance(value, dict | list | tuple):
-        visit(value, "", "", 0)
-    if not isinstance(value, dict) and not found.tensors:
-        raise InputError(f"{path} contains no state_dict: it must be a dict of tensors by name.")
-    return found

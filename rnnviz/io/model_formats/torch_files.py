@@ -40,7 +40,6 @@ _SAFETENSORS_TYPES = {
     "F8_E8M0": "float8_e8m0fnu",
     "F4": "float4_e2m1fn_x2",
 }
-_INDEX = "index of shards"
 _MOST_INDEXES = 50
 _SHARD = re.compile(r".*?(?P<number>\d{4,6})-of-(?P<count>\d{4,6})\.\w+")
 _CONFIG = "data/weights/model_weights_config.json"
@@ -177,7 +176,7 @@ def _index_of(path: Path) -> Path | None:
 
 def _weight_map(path: Path) -> Mapping[str, str]:
     """The file of each weight, by its name; all are in the folder of the index."""
-    with reading(path, _INDEX, (ValueError, RecursionError)):
+    with reading(path, "index of shards", (ValueError, RecursionError)):
         if path.stat().st_size > _LARGEST:
             raise ValueError(f"it has more than {_LARGEST} bytes")
         index = json.loads(path.read_bytes())
