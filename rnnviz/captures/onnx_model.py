@@ -33,14 +33,9 @@ from rnnviz.io.model_formats.onnx_constants import Constants
 from rnnviz.io.model_formats.onnx_graph import INPUTS, PlacedNode, is_text, nodes
 from rnnviz.io.model_formats.onnx_nodes import RecurrentNode, recurrent_node
 
-Reasons: TypeAlias = dict[str, str]
-
 _WEIGHTS = ("W", "R", "B", "P")
-_OUTPUTS = ("Y", "Y_h", "Y_c")
 _MOST_SEQUENCES = 100
 """The largest number of sessions of one network."""
-_COMPUTED_IN = "float32"
-"""The type in which ONNX Runtime's processors compute recurrent nodes of float16."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +43,7 @@ class Recording:
     """The written sessions, each with a line about its sequence, and why each other network was not recorded."""
 
     files: tuple[tuple[str, str], ...]
-    skipped: Reasons
+    skipped: dict[str, str]
 
 
 def record(
@@ -153,7 +148,7 @@ def _recorded(found: RecurrentNode, taps: Taps) -> _Node:
         source = scope.find(given[name])[2]
         if isinstance(source, NodeProto) and source.op_type != "Constant":
             node.input[place] = recorded[name].inner
-    names = _OUTPUTS if node.op_type == "LSTM" else _OUTPUTS[:2]
+    names = ("Y", "Y_h", "Y_c") if node.op_type == "LSTM" else ("Y", "Y_h")
     node.output.extend([""] * (len(names) - len(node.output)))
     for place, name in enumerate(names):
         # A node computes an output that has a name.
@@ -192,7 +187,7 @@ class _Run:
             raise nothing_recognized(path, arrays_of(path))
         wanted = _wanted(entries, entry, path, single)
         self._feeds = _feeds(self._model, given, path)
-        self.skipped: Reasons = {}
+        self.skipped: dict[str, str] = {}
         self.parts: dict[str, list[_Node]] = {}
         self._taps = taps
         opsets = (given.version for given in self._model.opset_import if given.domain in ("", "ai.onnx"))
@@ -320,6 +315,7 @@ def _call(entry: Entry, parameters: Arrays, layers: Sequence[_Node], values: Seq
     # Time steps that are padding of all samples are not read.
     steps = max(lengths)
     hidden = np.stack([value["Y"][:steps].swapaxes(0, 1) for value in values])
+    # ONNX Runtime computes recurrent nodes of float16 in float32 on a CPU, and single steps in float16.
     half = hidden.dtype == np.float16
     initial = [[value.get(f"initial_{name}", np.zeros_like(value["Y_h"])) for value in values] for name in states]
     final = [[value[f"Y_{name}"] for value in values] for name in states]
@@ -331,7 +327,7 @@ def _call(entry: Entry, parameters: Arrays, layers: Sequence[_Node], values: Seq
         np.concatenate(list(top["Y"][:steps].swapaxes(0, 1)), axis=2),
         dict(zip(states, map(np.concatenate, final), strict=True)),
         lengths if min(lengths) < steps else (),
-        ("float16" if layers[0].steps else _COMPUTED_IN) if half else "",
+        ("float16" if layers[0].steps else "float32") if half else "",
         lambda call: hidden,
     )
 

@@ -13,12 +13,12 @@ from rnnviz.core.config import CELL_NAMES, Config, Network
 from rnnviz.core.engine_spec import is_own
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.model_formats import written_endings
+from rnnviz.core.resources import resource_path
 from rnnviz.core.schema import declarations, display_value
 from rnnviz.core.words import join_words
 
 if TYPE_CHECKING:
     from rnnviz.io.model_formats.model_file import Entry
-from rnnviz.core.resources import resource_path
 
 Read = TypeVar("Read")
 

@@ -46,11 +46,6 @@ LARGEST = 5_000_000
 _REST = 200_000
 """Bytes of a page that are left for its script, the config and the verdict."""
 
-_TOO_LARGE = (
-    "An interactive page has at most {limit} MB, but this run needs {size} MB for {sample}: "
-    "use fewer time steps, units, layers or engines."
-)
-
 
 def write_page(result: RunResult, path: Path, start: Location | None = None) -> int:
     """Write a run as an interactive page, and return its size in bytes; InputError if a sample is too large for it."""
@@ -155,7 +150,10 @@ def _room(config: Config, fixed: float, each: float, count: int, limit: int | No
     if each > room:
         megabytes = number_format.error((fixed + each + _REST) / 10**6)
         sample = "one sample" if count > 1 else "its sample"
-        raise InputError(_TOO_LARGE.format(limit=limit // 10**6, size=megabytes, sample=sample))
+        raise InputError(
+            f"An interactive page has at most {limit // 10**6} MB, but this run needs {megabytes} MB for {sample}: "
+            "use fewer time steps, units, layers or engines."
+        )
     return room
 
 

@@ -267,11 +267,10 @@ def configured_layer(file: KerasFile, layer: Configured, matched: Cells) -> Stor
     try:
         computed = keras_config.computed_by(layer.item)
         entry = replace(entry, cell=computed.cell, activations=computed.activations)
-        if keras_config.goes_backwards(layer.item) and both:
-            # Its directions are exchanged, in the order of the weights and of the outputs.
-            entry = replace(entry, reason=_EXCHANGED)
-        elif keras_config.goes_backwards(layer.item):
-            entry = replace(entry, reverse=True, assumptions=(*entry.assumptions, _BACKWARDS))
+        if keras_config.goes_backwards(layer.item):
+            # Two directions are exchanged, in the order of the weights and of the outputs.
+            alone = {"reverse": True, "assumptions": (*entry.assumptions, _BACKWARDS)}
+            entry = replace(entry, **({"reason": _EXCHANGED} if both else alone))
         needed = sum(map(len, sides))
         if matched.problem or [len(side) for side in matched.sides] != [len(side) for side in sides]:
             lacking = f"the file has {len(matched.within)} cells in its place, and it needs {needed}"

@@ -377,7 +377,6 @@ TORCH_SAFETENSORS = WeightFormat("PyTorch", SAFETENSORS, "torch", has_cell=_usua
 ONNX_MODEL = WeightFormat("ONNX", ONNX, "onnx", ("float32",), onnx_layer.has_cell, whole=True)
 NUMPY_ARCHIVE = WeightFormat("numpy", NUMPY)
 WEIGHT_FORMATS = (GLUON_PARAMS, TORCH_SAFETENSORS, ONNX_MODEL, NUMPY_ARCHIVE)
-_USUAL = (TORCH_SAFETENSORS, NUMPY_ARCHIVE, ONNX_MODEL, GLUON_PARAMS)
 
 
 def formats_offered(network: Network, source: str | None = None) -> list[WeightFormat]:
@@ -392,7 +391,7 @@ def formats_offered(network: Network, source: str | None = None) -> list[WeightF
             return True, True
         return False, form.ending != ending
 
-    return sorted(_USUAL, key=unfit)
+    return sorted((TORCH_SAFETENSORS, NUMPY_ARCHIVE, ONNX_MODEL, GLUON_PARAMS), key=unfit)
 
 
 def format_for(path: Path) -> WeightFormat:

@@ -157,8 +157,6 @@ def write_weights(_network: Network, parameters: Parameters, path: Path) -> None
                 np.lib.format.write_array(file, array, allow_pickle=False)  # type: ignore[no-untyped-call]
 
 
-Parts: TypeAlias = Mapping[str, str]
-"""The names in the file of the arrays that one weight is computed from, by their names in PyTorch."""
 Rule: TypeAlias = tuple[Callable[..., FloatArray], list[str]]
 """How a weight is computed, and the names of the arrays that it is computed from."""
 
@@ -195,8 +193,8 @@ def _target(file: TensorFile, weight: str) -> str:
     return inner if inner.replace("weight_hh", "weight_ih") in file.tensors else weight
 
 
-def _combined(file: TensorFile, weight: str, parts: Parts, rules: dict[str, Rule]) -> Tensor:
-    """The weight as a separate array; how it is computed is added to `rules`."""
+def _combined(file: TensorFile, weight: str, parts: Mapping[str, str], rules: dict[str, Rule]) -> Tensor:
+    """The weight as a separate array of `parts`, by their names in PyTorch; how it is computed is added to `rules`."""
     tensors = {part: file.tensors[source] for part, source in parts.items()}
     main = next(tensors[part] for part in ("orig", "original", "original1", "v", "raw", *tensors) if part in tensors)
     names = ", ".join(parts.values())

@@ -187,7 +187,14 @@ def _nodes(
         function = functions.get((node.domain, node.op_type))
         yield PlacedNode(node, scope)
         if function is not None:
-            inside = _call(function, node, scope)
+            given = zip(function.input, node.input, strict=False)
+            defaults = {attribute.name: attribute for attribute in function.attribute_proto}
+            inside = GraphScope(
+                producers=_producers(function),
+                arguments={name: (scope, outer) for name, outer in given if outer},
+                attributes=defaults | scope.attributes_of(node),
+                value_info={value.name: value for value in function.value_info},
+            )
             scope.calls |= {
                 name: (inside, own) for name, own in zip(node.output, function.output, strict=False) if name
             }
@@ -211,17 +218,6 @@ def _scope(graph: GraphProto, parent: GraphScope | None, owner: NodeProto | None
         main=parent is None,
         graph=graph,
         owner=owner,
-    )
-
-
-def _call(function: FunctionProto, node: NodeProto, scope: GraphScope) -> GraphScope:
-    arguments = {name: (scope, given) for name, given in zip(function.input, node.input, strict=False) if given}
-    defaults = {attribute.name: attribute for attribute in function.attribute_proto}
-    return GraphScope(
-        producers=_producers(function),
-        arguments=arguments,
-        attributes=defaults | scope.attributes_of(node),
-        value_info={value.name: value for value in function.value_info},
     )
 
 

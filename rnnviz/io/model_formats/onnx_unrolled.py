@@ -17,7 +17,6 @@ from rnnviz.io.model_formats.model_file import UnreadableError
 from rnnviz.io.model_formats.onnx_constants import MOVES, Constants
 from rnnviz.io.model_formats.onnx_graph import GraphScope, PlacedNode
 
-_ACTIVATIONS = ("Tanh", "Relu")
 _MOST_TERMS = 4
 _LONGEST_WAY = 32
 
@@ -66,7 +65,7 @@ def with_rolled(nodes: Sequence[PlacedNode], constants: Constants) -> list[Place
 
 def _step(node: NodeProto, scope: GraphScope) -> _Step | None:
     """The time step that ends with `node`, if it has the form of one."""
-    if node.op_type not in _ACTIVATIONS or not node.input or not node.output:
+    if node.op_type not in ("Tanh", "Relu") or not node.input or not node.output:
         return None
     product, constants, us = None, [], []
     for name in _terms(node.input[0], scope):

@@ -411,15 +411,15 @@ _SUBSTITUTES: dict[str, Any] = {
     },
     **dict.fromkeys((f"builtins.{name}" for name in ("bytearray", "complex", "slice", "range", "xrange")), _Passed),
     **dict.fromkeys(("torch.device", "torch._dynamo.decorators._DimRange"), _Passed),
-}
-_SUBSTITUTES |= dict.fromkeys(
-    (
-        *("torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer", "torch.jit._pickle.restore_type_tag"),
-        *("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"),
-        *(f"torch.jit._pickle.build_{kind}list" for kind in ("tensor", "int", "double", "bool")),
+    **dict.fromkeys(
+        (
+            *("torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer", "torch.jit._pickle.restore_type_tag"),
+            *("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"),
+            *(f"torch.jit._pickle.build_{kind}list" for kind in ("tensor", "int", "double", "bool")),
+        ),
+        lambda value, *_: value,
     ),
-    lambda value, *_: value,
-)
+}
 _REBUILDING: tuple[Callable[..., Any], ...] = tuple(
     value for name, value in _SUBSTITUTES.items() if name.startswith("torch._utils.")
 )
