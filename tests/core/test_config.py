@@ -133,27 +133,23 @@ def test_default_tolerances_equal_torch(dtype, expected):
 
 
 def test_first_engine_is_the_default_reference():
-    chosen = config().with_engines(("manual", "gluon"))
-    assert (chosen.compare.reference, chosen.compare.candidates) == ("manual", ("gluon",))
-    chosen = config().with_engines(("manual", "gluon", "onnx"), "gluon")
-    assert chosen.compare.engines == ("gluon", "manual", "onnx")
-    chosen = config().with_engines(("manual",), "gluon")
-    assert chosen.compare.engines == ("gluon", "manual")
-    alone = config().with_engines(("torch",))
-    assert (alone.compare.reference, alone.compare.candidates) == ("torch", ())
+    for engines, reference, chosen in (
+        (("manual", "gluon"), None, ("manual", "gluon")),
+        (("manual", "gluon", "onnx"), "gluon", ("gluon", "manual", "onnx")),
+        (("manual",), "gluon", ("gluon", "manual")),
+        (("torch",), None, ("torch",)),
+    ):
+        assert config().with_engines(engines, reference).compare.engines == chosen
+    for repeated in (("manual", "manual"), ("gluon", "manual", "manual")):
+        with pytest.raises(ConfigError) as caught:
+            config().with_engines(repeated)
+        assert caught.value.key == "compare.candidates"
 
 
 def test_candidates_that_no_one_named_are_not_written():
     assert "candidates" not in config().to_mapping()["compare"]
     alone = config(compare={"candidates": []})
     assert Config.from_mapping(alone.to_mapping()) == alone != config()
-
-
-@pytest.mark.parametrize("engines", [("manual", "manual"), ("gluon", "manual", "manual")], ids=str)
-def test_repeated_engines_are_refused(engines):
-    with pytest.raises(ConfigError) as caught:
-        config().with_engines(engines)
-    assert caught.value.key == "compare.candidates"
 
 
 def custom(*, size: str = "H", roles: bool = False) -> CellSpec:

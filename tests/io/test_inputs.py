@@ -62,57 +62,31 @@ def test_a_file_brings_its_own_sizes_to_the_sequence_and_the_state(tmp_path):
     assert not inputs.sequence.flags.writeable
 
 
-@pytest.mark.parametrize("name", ["missing.npy", "missing.csv", "wrong.txt"])
-def test_a_sequence_that_cannot_be_read_is_the_paths_fault(tmp_path, name):
-    error = refused_key(load_inputs, config(sequence={"path": str(tmp_path / name)}))
-    assert error.key == "sequence.path"
-    assert str(tmp_path / name) in error.sentence
-
-
-def weights(asked: Config, **changes: Any) -> dict[str, np.ndarray]:
-    arrays = {name: np.full(shape, 0.5) for name, shape in asked.network.parameter_shapes().items()}
-    return {name: array for name, array in {**arrays, **changes}.items() if array is not None}
+STATE = {name: np.zeros((1, 16, 4)) for name in ("h", "c")}
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("table", "changes", "words"),
     [
-        ({"l0_h2h_bias": None}, "lack l0_h2h_bias, which must have the shape (16,)"),
-        ({"l0_h2h_bias": np.zeros(4)}, "l0_h2h_bias has the shape (4,), but the network needs (16,)"),
-        ({"l0_i2h_weight": np.zeros((3, 16))}, "l0_i2h_weight has the shape (3, 16), but the network needs (16, 3)"),
-        ({"l1_h2h_bias": np.zeros(16)}, "hold l1_h2h_bias, which this network does not have"),
-        ({"l0_h2h_bias": np.array(["a"] * 16)}, "they must be real numbers"),
+        ("parameters", {"l0_h2h_bias": None}, "lack l0_h2h_bias, which must have the shape (16,)"),
+        ("parameters", {"l0_h2h_bias": np.zeros(4)}, "l0_h2h_bias has the shape (4,), but the network needs (16,)"),
+        ("parameters", {"l0_i2h_weight": np.zeros((3, 16))}, "has the shape (3, 16), but the network needs (16, 3)"),
+        ("parameters", {"l1_h2h_bias": np.zeros(16)}, "hold l1_h2h_bias, which this network does not have"),
+        ("parameters", {"l0_h2h_bias": np.array(["a"] * 16)}, "they must be real numbers"),
+        ("initial_state", {"c": None}, "lacks c, which must have the shape (1, 16, 4)"),
+        ("initial_state", {"h": np.zeros((16, 4))}, "has the shape (16, 4), but the network needs (1, 16, 4)"),
+        ("initial_state", {"d": np.zeros(1)}, "holds d"),
+        ("initial_state", {"c": np.full((1, 16, 4), "a")}, "they must be real numbers"),
     ],
-    ids=["missing", "misshapen", "transposed", "superfluous", "text"],
 )
-def test_weights_that_do_not_fit_are_the_paths_fault(tmp_path, changes, words):
-    path = tmp_path / "w.npz"
-    asked = config(parameters={"path": str(path)})
-    np.savez(path, **weights(asked, **changes))
+def test_arrays_that_do_not_fit_are_the_paths_fault(tmp_path, table, changes, words):
+    path = tmp_path / "arrays.npz"
+    asked = config(**{table: {"path": str(path)}})
+    given = {name: np.full(shape, 0.5) for name, shape in asked.network.parameter_shapes().items()}
+    arrays = {**(given if table == "parameters" else STATE), **changes}
+    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
     error = refused_key(load_inputs, asked)
-    assert error.key == "parameters.path"
-    assert words in error.sentence
-    assert str(path) in error.sentence
-
-
-@pytest.mark.parametrize(
-    ("arrays", "words"),
-    [
-        ({"h": np.zeros((1, 16, 4))}, "lacks c, which must have the shape (1, 16, 4)"),
-        (
-            {"h": np.zeros((16, 4)), "c": np.zeros((1, 16, 4))},
-            "has the shape (16, 4), but the network needs (1, 16, 4)",
-        ),
-        ({"h": np.zeros((1, 16, 4)), "c": np.zeros((1, 16, 4)), "d": np.zeros(1)}, "holds d"),
-        ({"h": np.zeros((1, 16, 4)), "c": np.full((1, 16, 4), "a")}, "they must be real numbers"),
-    ],
-    ids=["missing", "misshapen", "superfluous", "text"],
-)
-def test_a_state_that_does_not_fit_is_the_paths_fault(tmp_path, arrays, words):
-    path = tmp_path / "s.npz"
-    np.savez(path, **arrays)
-    error = refused_key(load_inputs, config(initial_state={"path": str(path)}))
-    assert error.key == "initial_state.path"
+    assert error.key == f"{table}.path"
     assert words in error.sentence
     assert str(path) in error.sentence
 

@@ -89,12 +89,6 @@ def test_without_engines_and_candidates_the_default_one_is_a_row(monkeypatch, hi
     assert point.config.compare.candidates == candidates
 
 
-def test_the_grid_may_set_keys_that_the_base_lacks():
-    grid = {"network.hidden_size": [1, 2]}
-    sweep = Sweep.from_mapping({"network": {"cell": "gru", "input_size": 2}, "grid": grid})
-    assert all(point.config is not None for point in sweep.points())
-
-
 def test_values_without_a_valid_config_are_rows_with_a_reason():
     grid = {"backward.value": [[0, 0, 0, 0, 0]], "backward.loss": ["value", "sum"]}
     first, second = Sweep.from_mapping({"network": NETWORK, "grid": grid, "engines": ["onnx"]}).points()
