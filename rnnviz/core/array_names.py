@@ -1,5 +1,7 @@
 """Names of a trace's arrays in files: recordings, archives of runs, and loss gradients."""
 
+from itertools import chain
+
 from rnnviz.cells.base import CellSpec
 
 _OVER_TIME = {"h": "hidden", "c": "cell"}
@@ -13,9 +15,6 @@ def state_key(symbol: str) -> str:
 
 def file_names(cell: CellSpec) -> dict[str, str]:
     """The names in a file by those in a trace: "hidden" of "h", "output" of "out", "state" of "state.h", ..."""
-    states = [(name, key) for s in cell.state_symbols for name, key in _of_state(s)]
-    return dict([states[0], ("out", "output"), *states[1:]])
-
-
-def _of_state(symbol: str) -> tuple[tuple[str, str], tuple[str, str]]:
-    return (symbol, _OVER_TIME.get(symbol, symbol)), (f"state.{symbol}", state_key(symbol))
+    of_states = (((s, _OVER_TIME.get(s, s)), (f"state.{s}", state_key(s))) for s in cell.state_symbols)
+    first, *others = chain.from_iterable(of_states)
+    return dict([first, ("out", "output"), *others])

@@ -124,11 +124,6 @@ class Inputs:
         """The time steps at which a new call of the layer begins, (K,)."""
         return np.array(self.config.sequence.seams or (), np.int64)
 
-    @property
-    def has_lengths(self) -> bool:
-        """Whether lengths were given, even if each is T."""
-        return bool(self.lengths) or self.config.sequence.lengths is not None
-
     def of_samples(self, samples: NDArray[np.intp]) -> "Inputs":
         """Some samples, in this order, without the names of a file."""
         sequence = np.ascontiguousarray(self.sequence[:, samples])

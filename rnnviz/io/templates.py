@@ -23,7 +23,8 @@ def starter(cell: str | CellSpec, *, backward: bool = False) -> str:
     kind = CELLS[cell] if isinstance(cell, str) else cell
     lines, gates, states = code_lines(kind, "p."), kind.gate_symbols, kind.state_symbols
     pairs = ", ".join(f'"{name}": {name}' for name in graph_of(kind).values if name not in states)
-    state = _tuple(states)
+    state, all_of_h = _tuple(states), all(state.size == "H" for state in kind.states)
+    sizes = "each (N, H)" if all_of_h else ", ".join(f"{state.symbol} (N, {state.size})" for state in kind.states)
     gradients = _backward(kind) if backward else ""
     helpers = helper_lines([*lines, *gradients.splitlines()])
     text = _resource("step.txt").format(
@@ -32,7 +33,7 @@ def starter(cell: str | CellSpec, *, backward: bool = False) -> str:
         tuple=state,
         returned=f"{', '.join(states)}, {{{pairs}}}" if pairs else state,
         note=_LINES_NOTE if pairs else "",
-        sizes=_sizes(kind),
+        sizes=sizes,
         parameters=_parameters(kind),
         helpers="\n".join([*helpers, "", "", ""]) if helpers else "",
         lines="\n".join(f"    {line}" for line in lines),
@@ -62,12 +63,6 @@ def _backward(cell: CellSpec) -> str:
 def _tuple(names: Iterable[str]) -> str:
     joined = ", ".join(names)
     return f"({joined})" if ", " in joined else f"({joined},)"
-
-
-def _sizes(cell: CellSpec) -> str:
-    if all(state.size == "H" for state in cell.states):
-        return "each (N, H)"
-    return ", ".join(f"{state.symbol} (N, {state.size})" for state in cell.states)
 
 
 def _parameters(cell: CellSpec) -> str:

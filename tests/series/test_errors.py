@@ -115,12 +115,7 @@ def test_each_lane_has_its_first_mismatch_in_its_own_order():
     places = [Location(0, 0, 3, 1, 2), Location(0, 0, 4, 0, 0), Location(1, 1, 3, 0, 1), Location(1, 1, 1, 0, 0)]
     result = make_result(edits={"manual": touching(*places)}, num_layers=2, bidirectional=True)
     lanes = spread(result, "manual")
-    assert [lane.name for lane in lanes] == [
-        "layer 0, forward",
-        "layer 0, backward",
-        "layer 1, forward",
-        "layer 1, backward",
-    ]
+    assert [lane.name for lane in lanes] == [f"layer {k}, {way}" for k in (0, 1) for way in ("forward", "backward")]
     assert [lane.where for lane in lanes] == [Location(layer, d) for layer in (0, 1) for d in (0, 1)]
     assert [lane.first for lane in lanes] == [places[0], None, None, places[2]]
     assert [lane.steps for lane in lanes] == [3, None, None, 1]

@@ -101,7 +101,7 @@ class KnownBug:
     def missing_in(self, inputs: Inputs) -> str | None:
         """Why a run cannot have this known bug, in one sentence, or None."""
         lacks = ""
-        if self.kind == "padding" and not inputs.has_lengths:
+        if self.kind == "padding" and not inputs.lengths and inputs.config.sequence.lengths is None:
             lacks = "samples with padding, but this run has no lengths: set sequence.lengths"
         if self.kind == "seams" and not len(inputs.seams):
             lacks = "a sequence that is read in several calls, but this run has one call: set sequence.seams"
