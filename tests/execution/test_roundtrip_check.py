@@ -12,7 +12,6 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.execution.export_weights import RoundtripCheck, check_roundtrip
 from rnnviz.io.model_formats.load import (
     GLUON_PARAMS,
-    NUMPY_ARCHIVE,
     ONNX_MODEL,
     TORCH_SAFETENSORS,
     WEIGHT_FORMATS,
@@ -194,10 +193,3 @@ def test_rounding_of_mxnet_is_not_a_reason_to_refuse_a_file(tmp_path):
     assert "rounds what an rnn_relu" in checked(inputs, GLUON_PARAMS, written(inputs, GLUON_PARAMS, tmp_path)).reason
     other = made("rnn_tanh", dtype="float64")
     assert checked(other, GLUON_PARAMS, written(other, GLUON_PARAMS, tmp_path)).library.startswith("mxnet")
-
-
-def test_an_archive_that_lacks_an_array_is_refused(tmp_path):
-    inputs = made("gru")
-    np.savez(tmp_path / "w.npz", **{name: a for name, a in inputs.parameters.items() if name != "l0_h2h_bias"})
-    with pytest.raises(InputError, match="holds 0 networks"):
-        checked(inputs, NUMPY_ARCHIVE, tmp_path / "w.npz")

@@ -2,7 +2,6 @@
 
 import json
 import pickle
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,15 +11,8 @@ from rnnviz.core.model_formats import NUMPY, SAFETENSORS, SHARDS
 from rnnviz.io.model_formats.formats import format_of, is_model_file, model_in
 from rnnviz.io.model_formats.load import config_of, entries_of
 from rnnviz.io.session import files_to_copy
-from tests.io.model_formats.sources import in_torch_names, network, read_parameters, weights_of
-
-NETWORK = network("lstm", 2, True)
-
-
-def write_safetensors(path: Path) -> None:
-    from safetensors.numpy import save_file
-
-    save_file(in_torch_names(weights_of(NETWORK), "enc."), path)
+from tests.io.model_formats.samples import NETWORK, write_safetensors
+from tests.io.model_formats.sources import in_torch_names, read_parameters, weights_of
 
 
 def test_the_model_file_of_a_folder_is_opened_despite_other_files(tmp_path):

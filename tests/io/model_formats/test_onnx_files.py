@@ -3,7 +3,6 @@
 import os
 
 import numpy as np
-import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 
@@ -55,15 +54,6 @@ def test_external_weights_are_read_at_their_offset(tmp_path):
     (path.parent / "w.bin").write_bytes(b"\0" * 8 + w.tobytes() + b"\0" * 8)
     i, _o, _f, _c = np.split(w[0], 4)
     np.testing.assert_array_equal(open_model(path).parameters("lstm")["l0_i2h_weight"][:H], i)
-
-
-def test_external_weights_written_by_onnx_are_read(tmp_path):
-    stored = tensors()
-    expected = numpy_helper.to_array(stored[3])
-    onnx.save(model_of(stored), tmp_path / "m.onnx", save_as_external_data=True, location="m.data", size_threshold=0)
-    read = open_model(tmp_path / "m.onnx").parameters("lstm..upper")
-    i, o, f, c = np.split(expected[0], 4)
-    np.testing.assert_array_equal(read["l1_i2h_weight"], np.concatenate([i, f, c, o]))
 
 
 @pytest.mark.parametrize(

@@ -30,12 +30,6 @@ def entry_of(path: Path, name: str | None = None) -> Entry:
     return choose(entries_of(path), name, path)
 
 
-def computed_from(path: Path, name: str, cell: str) -> Computed:
-    """An entry of a file, run on a random sequence from a random initial state."""
-    entry = entry_of(path, name)
-    return _computed(config_of(path, entry, None if entry.cell else cell, "normal"))
-
-
 def computed_on(
     path: Path,
     x: NDArray[np.floating],
@@ -58,10 +52,11 @@ def computed_on(
         state = "zeros"
     config = config_of(path, entry, None if entry.cell else cell, state)
     sequence = SequenceSource("file", path=str(path.parent / "corpus-x.npy"), lengths=lengths)
-    return _computed(replace(config, sequence=sequence).checked())
+    return run_of(replace(config, sequence=sequence).checked())
 
 
-def _computed(config: Config) -> Computed:
+def run_of(config: Config) -> Computed:
+    """The manual engine's results of a config."""
     inputs = load_inputs(config)
     trace, _ = computed(load_engine("manual"), inputs)
     states = (trace.state_h,) if trace.state_c is None else (trace.state_h, trace.state_c)

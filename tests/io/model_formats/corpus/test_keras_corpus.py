@@ -256,10 +256,6 @@ CASES: dict[str, Case] = {
         lambda: sequential(both(lstm("l"), backward_layer=lstm("mine", units=3, go_backwards=True))),
         refused={"b": "directions do not compute the same"},
     ),
-    "own backward layer of another activation": Case(
-        lambda: sequential(both(rnn("l"), backward_layer=rnn("mine", activation="relu", go_backwards=True))),
-        refused={"b": "directions do not compute the same"},
-    ),
     "own backward layer of another class": Case(
         lambda: sequential(both(lstm("l"), backward_layer=gru("mine", go_backwards=True))),
         refused={"b": "directions do not compute the same"},
@@ -293,10 +289,6 @@ CASES: dict[str, Case] = {
     "stack on stacked cells": apart(lambda: sequential(cells(L.LSTMCell(4), L.LSTMCell(4)), lstm("b"))),
     "time distributed": Case(
         lambda: sequential(L.TimeDistributed(lstm("l"), name="a"), shape=(2, None, FEATURES)), {"a": "lstm"}
-    ),
-    "time distributed with its own activation": Case(
-        lambda: sequential(L.TimeDistributed(lstm("l", activation="relu"), name="a"), shape=(2, None, FEATURES)),
-        {"a": "lstm"},
     ),
     "time distributed in both directions": Case(
         lambda: sequential(L.TimeDistributed(both(gru("l")), name="a"), shape=(2, None, FEATURES)), {"a": "gru"}
@@ -725,13 +717,6 @@ def test_a_shard_is_not_a_whole_network(tmp_path):
             assert "m.weights.json" in entry.reason
     with pytest.raises(InputError, match="not read"):
         entries_of(tmp_path / "m.weights.json")
-
-
-def test_a_config_alone_holds_no_weights(tmp_path):
-    path = tmp_path / "m.json"
-    path.write_text(sequential(lstm()).to_json(), encoding="utf-8")
-    with pytest.raises(InputError, match="not read"):
-        entries_of(path)
 
 
 @keras.saving.register_keras_serializable("corpus")

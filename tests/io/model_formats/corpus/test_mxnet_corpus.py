@@ -53,12 +53,8 @@ def fused(kind: str, layers: int = 1, both: bool = False, **options: Any) -> Cal
     return build
 
 
-def layer(kind: str, features: int) -> Callable[[Any], Block]:
-    """A layer under the prefix that Gluon gives it."""
-    return lambda mx: getattr(mx.gluon.rnn, kind)(HIDDEN, input_size=features)
-
-
 def cell(kind: str, features: int = FEATURES, **options: Any) -> Callable[[Any], Block]:
+    """A cell or a layer under the prefix that Gluon gives it."""
     return lambda mx: getattr(mx.gluon.rnn, kind)(HIDDEN, input_size=features, **options)
 
 
@@ -142,28 +138,15 @@ CASES: dict[str, Case] = {
         ),
         {"0": ("0", "gru"), "2": ("2", "gru")},
     ),
-    "list of several classes": Case(
-        listed("SequentialRNNCell", cell("GRUCell"), cell("LSTMCell", HIDDEN)),
-        {"0": ("0", "gru"), "1": ("1", "(lstm)")},
-    ),
-    "list of cells that are no stack": Case(
-        listed("Sequential", cell("LSTMCell", HIDDEN), cell("LSTMCell", HIDDEN)),
-        {"0": ("0", "(lstm)"), "1": ("1", "(lstm)")},
-    ),
     "independent cells": Case(
         attributes(enc=cell("LSTMCell", HIDDEN), dec=cell("LSTMCell", HIDDEN)),
         {"enc": ("enc", "(lstm)"), "dec": ("dec", "(lstm)")},
         {"net_lstm0": ("enc", "(lstm)"), "net_lstm1": ("dec", "(lstm)")},
     ),
     "independent layers": Case(
-        attributes(enc=layer("LSTM", 3), dec=lambda mx: mx.gluon.rnn.LSTM(4, input_size=4)),
+        attributes(enc=cell("LSTM"), dec=cell("LSTM", HIDDEN)),
         {"enc": ("enc", "lstm"), "dec": ("dec", "lstm")},
         {"net_lstm0": ("enc", "lstm"), "net_lstm1": ("dec", "lstm")},
-    ),
-    "layers in a list": Case(
-        listed("Sequential", layer("GRU", 3), layer("GRU", HIDDEN)),
-        {"0": ("0", "gru"), "1": ("1", "gru")},
-        {"net_gru0": ("0", "gru"), "net_gru1": ("1", "gru")},
     ),
     "both directions": Case(both("GRUCell"), {"*": ("", "gru")}),
     "both directions, lstm": Case(both("LSTMCell"), {"*": ("", "(lstm)")}),
@@ -181,9 +164,6 @@ CASES: dict[str, Case] = {
     ),
     "residual": Case(around("ResidualCell", cell("GRUCell", HIDDEN)), {"base_cell": ("", "gru")}),
     "zoneout": Case(around("ZoneoutCell", cell("LSTMCell"), 0.2, 0.3), {"base_cell": ("", "(lstm)")}),
-    "variational dropout": Case(
-        around("VariationalDropoutCell", cell("RNNCell"), 0.2), {"base_cell": ("", "(rnn_tanh)")}
-    ),
     "projected cell": Case(
         contributed("LSTMPCell", HIDDEN, 2, input_size=FEATURES), {"*": ("", "lstm")}, {"*": ("", "lstm")}
     ),

@@ -83,9 +83,9 @@ def prefixed(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {prefix + name: tensor for name, tensor in state.items()}
 
 
-def trained(made: Any, **options: Any) -> Any:
+def trained(made: Any) -> Any:
     """The state of an optimizer after a step."""
-    optimizer = torch.optim.Adam(made.parameters(), **options)
+    optimizer = torch.optim.Adam(made.parameters(), amsgrad=True)
     for parameter in made.parameters():
         parameter.grad = torch.ones_like(parameter)
     optimizer.step()
@@ -219,9 +219,6 @@ STATE_DICTS: dict[str, Case] = {
     "optimizer": checkpoint(
         "model.", lambda made: {"epoch": 3, "optimizer": trained(made), "model": made.state_dict()}
     ),
-    "optimizer, legacy": checkpoint(
-        "model.", lambda made: {"model": made.state_dict(), "optimizer": trained(made, amsgrad=True)}, **LEGACY
-    ),
     "optimizer with flat weights": one(
         "lstm", partial(lstm, num_layers=2), lambda made: {**made.state_dict(), "optimizer": trained(made)}
     ),
@@ -259,12 +256,6 @@ def pair(make: Callable[[Any, Any], tuple[Any, Networks]], second: Callable[[], 
     return saved(lambda: make(lstm(), second()))
 
 
-def encoder_and_decoder() -> tuple[Any, Networks]:
-    first, second = model(), lstm(num_layers=2)
-    state = {"encoder": first.state_dict(), "decoder": second.state_dict()}
-    return state, {**of_model(first, "encoder."), "decoder": second}
-
-
 def model_and_ema() -> tuple[Any, Networks]:
     first, second = model(), model(9)
     state = {"model": first.state_dict(), "ema": second.state_dict(), "same": first.state_dict()}
@@ -288,7 +279,6 @@ SEVERAL: dict[str, Case] = {
     "one and the text one": pair(
         lambda a, b: ({1: a.state_dict(), "1": b.state_dict()}, {"1": a, "1'": b}), partial(lstm, num_layers=2)
     ),
-    "encoder and decoder": saved(encoder_and_decoder),
     "model and ema": saved(model_and_ema),
     "averaged model": checkpoint("module.", lambda made: torch.optim.swa_utils.AveragedModel(made).state_dict()),
     "nested deeply": one("".join(f"level{level}.0." for level in reversed(range(12))) + "weights", lstm, nested_deeply),
@@ -342,14 +332,6 @@ def pruned(made: Any) -> None:
 
 def spectral(*names: str) -> Callable[[Any], Any]:
     return lambda made: [parametrizations.spectral_norm(made, name) for name in names]
-
-
-def in_safetensors(folder: Path) -> tuple[Path, Networks | str]:
-    from safetensors.torch import save_file
-
-    made = normalized(new_weight_norm, lambda: nn.GRU(3, 4))()
-    save_file(made.state_dict(), folder / "w.safetensors")
-    return folder / "w.safetensors", {"gru": made}
 
 
 def in_half() -> tuple[Any, Networks]:
@@ -409,7 +391,6 @@ PARAMETRIZED: dict[str, Case] = {
         normalized(partial(new_weight_norm, names=EVERY_WEIGHT), lambda: nn.LSTM(3, 4, 2, bidirectional=True)),
         **LEGACY,
     ),
-    "weight norm in safetensors": in_safetensors,
     "weight norm in float16": saved(in_half),
     "spectral norm": one("lstm", normalized(lambda m: norms.spectral_norm(m, "weight_hh_l0"), lambda: nn.LSTM(3, 4))),
     "spectral norm as a parametrization": one("rnn", normalized(spectral("weight_hh_l0"), lambda: nn.RNN(3, 4))),
@@ -429,14 +410,6 @@ PARAMETRIZED: dict[str, Case] = {
     ),
     "weight norm and spectral norm": refused(
         "rnn", "code", parametrized(lambda made: (new_weight_norm(made), spectral("weight_hh_l0")(made)))
-    ),
-    "weight norm and pruning": refused(
-        "lstm",
-        "weight_hh_l0_mask",
-        lambda: {
-            **{name: tensor for name, tensor in lstm().state_dict().items() if name != "weight_hh_l0"},
-            **{f"weight_hh_l0_{part}": torch.ones(16, 4) for part in ("orig", "mask", "u")},
-        },
     ),
     "weight dropout": one("rnns.0.module", lstm, weight_dropout("rnns.0.", kept=True), file="w.pth"),
     "weight dropout around the layer": one(

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from rnnviz.core.errors import InputError
-from rnnviz.io.model_formats.load import entries_of
-from tests.io.model_formats.corpus.cases import Computed, computed_from
+from rnnviz.io.model_formats.load import config_of, entries_of
+from tests.io.model_formats.corpus.cases import Computed, run_of
 from tests.oracles.computed import assert_near
 
 torch = pytest.importorskip("torch")
@@ -89,7 +89,7 @@ def check(path: Path, networks: Networks | str) -> None:
             assert module in entry.reason
             continue
         assert entry.supported, entry.reason
-        ran = computed_from(path, key, cell_of(module))
+        ran = run_of(config_of(path, entry, None if entry.cell else cell_of(module), "normal"))
         out, states = expected(module, ran)
         tolerance = 1e-12 if entry.dtype == "float64" else 2e-6
         assert_near(ran.out, out.numpy(), tolerance)

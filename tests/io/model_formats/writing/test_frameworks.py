@@ -82,11 +82,6 @@ def test_the_framework_computes_the_same_from_the_file(tmp_path, cell, layers, b
     assert_reproduces(inputs, *RUNS[name](inputs, write(inputs, tmp_path / name)))
 
 
-def test_float64_is_preserved_in_gluon(tmp_path):
-    inputs = made("lstm", 1, False, "float64")
-    gluon(inputs, write(inputs, tmp_path / "w.params"))
-
-
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_file_is_identical_to_that_of_mxnet(tmp_path, dtype):
     need("mxnet")
