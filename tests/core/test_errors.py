@@ -62,21 +62,9 @@ def test_a_pipe_is_refused_and_a_file_is_not(tmp_path):
         check_regular(pipe)
 
 
-@pytest.mark.parametrize(
-    ("words", "joined"),
-    [
-        ([], ""),
-        (["a"], "a"),
-        (["a", "b"], "a and b"),
-        (["a", "b", "c"], "a, b and c"),
-        (list("abcde"), "a, b and 3 more"),
-    ],
-)
-def test_words_are_joined(words, joined):
-    assert join_words(words, most=3) == joined
-
-
-def test_the_last_word_follows_a_given_conjunction():
+def test_words_are_joined_by_a_conjunction():
+    joined = {"": "", "a": "a", "ab": "a and b", "abc": "a, b and c", "abcde": "a, b and 3 more"}
+    assert {words: join_words(words, most=3) for words in joined} == joined
     assert join_words(["--cell lstm", "--cell gru"], "or") == "--cell lstm or --cell gru"
 
 
@@ -91,22 +79,15 @@ def test_the_nearest_known_name_is_suggested(name, question):
 def test_a_count_with_its_noun():
     assert [plural(count, "value") for count in (0, 1, 3200)] == ["0 values", "1 value", "3,200 values"]
     assert [plural(count, "entry", "entries") for count in (1, 2)] == ["1 entry", "2 entries"]
+    assert capital("an engine") == "An engine"
 
 
-def test_a_missing_file_is_named_with_its_folder_and_the_nearest_name(tmp_path):
+def test_an_unreadable_file_is_named_with_the_reason_or_the_nearest_name(tmp_path):
     (tmp_path / "lstm.toml").touch()
     error = FileNotFoundError()
     assert str(unreadable(tmp_path / "lstn.toml", error)).endswith(
         f'does not exist in {tmp_path}. Did you mean "lstm.toml"?'
     )
     assert str(unreadable(tmp_path / "no" / "x", error)).endswith(f"there is no folder {tmp_path / 'no'}.")
-
-
-def test_a_file_that_cannot_be_read_has_the_reason_of_the_system():
-    assert (
-        str(unreadable("a.npy", PermissionError(13, "Permission denied"))) == "a.npy cannot be read: Permission denied."
-    )
-
-
-def test_a_sentence_begins_with_a_capital():
-    assert capital("an engine") == "An engine"
+    denied = unreadable("a.npy", PermissionError(13, "Permission denied"))
+    assert str(denied) == "a.npy cannot be read: Permission denied."

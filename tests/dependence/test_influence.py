@@ -8,7 +8,7 @@ import pytest
 from rnnviz.cells.interpreters.arrays import step_values
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import Location
-from rnnviz.dependence.influence import Influence, influence, is_known
+from rnnviz.dependence.influence import influence, is_known
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.profiles import nightly_except
@@ -61,16 +61,9 @@ def by_torch(result: RunResult, where: Location) -> tuple[np.ndarray, np.ndarray
     added = torch.zeros((network.num_layers, network.directions, length, network.output_size), dtype=torch.float64)
     x = torch.from_numpy(np.array(inputs.sequence[:length, n]))
     hidden, of_input = torch.autograd.functional.jacobian(value, (added, x))
-    norms, of_input = (
-        np.zeros(result.shape[:3]),
-        np.append(of_input.norm(dim=-1).numpy(), np.zeros(inputs.timesteps - length)),
-    )
+    norms = np.zeros(result.shape[:3])
     norms[:, :, :length] = hidden.norm(dim=-1).numpy()
-    return norms, of_input
-
-
-def found(result: RunResult, where: Location, engine: str = "manual") -> Influence:
-    return influence(result, where, engine)
+    return norms, np.append(of_input.norm(dim=-1).numpy(), np.zeros(inputs.timesteps - length))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +78,7 @@ def test_every_cell_equals_torch(cell, monkeypatch):
     result = make_result(num_layers=2, bidirectional=True, dtype="float64", timesteps=7, lengths=[7, 5], **sizes)
     for where in (Location(1, 0, 3, 1, 2), Location(1, 1, 0, 0, 1), Location(0, 1, 4, 1, 0)):
         hidden, inputs = by_torch(result, where)
-        of = found(result, where)
+        of = influence(result, where, "manual")
         np.testing.assert_allclose(of.hidden, hidden, rtol=1e-9, atol=1e-14)
         np.testing.assert_allclose(of.inputs, inputs, rtol=1e-9, atol=1e-14)
         assert of.hidden[where.index[:3]] == 1.0
@@ -95,7 +88,7 @@ def test_every_cell_equals_torch(cell, monkeypatch):
 def test_a_reversed_network_is_influenced_by_later_steps():
     result = make_result(cell="gru", reverse=True, num_layers=2, dtype="float64", timesteps=6)
     where = Location(1, 0, 2, 1, 1, reverse=True)
-    of = found(result, where)
+    of = influence(result, where, "manual")
     np.testing.assert_allclose(of.hidden, by_torch(result, where)[0], rtol=1e-9, atol=1e-14)
     assert (of.hidden[:, :, 2:] > 0.0).all()
     assert not of.hidden[:, :, :2].any()
@@ -105,7 +98,7 @@ def test_an_engine_without_cell_states_has_them_derived():
     result = make_result(cell="lstm", num_layers=2, timesteps=9)
     without = replace(result, traces={**result.traces, "gluon": result["gluon"].with_arrays({"c": None})})
     where = Location(1, 0, 8, 1, 2)
-    np.testing.assert_allclose(influence(without, where).hidden, found(result, where).hidden, rtol=1e-5)
+    np.testing.assert_allclose(influence(without, where).hidden, influence(result, where, "manual").hidden, rtol=1e-5)
 
 
 def test_a_recording_without_lower_layers_knows_that_of_none():

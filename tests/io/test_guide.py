@@ -136,20 +136,9 @@ pytestmark = pytest.mark.usefixtures("shared_worker")
 
 ROW = re.compile(r"^\| (.+) \|$", re.MULTILINE)
 CODE = re.compile(r"`([^`]+)`")
-TYPES = {
-    "int": "integer",
-    "float": "number",
-    "bool": "boolean",
-    "choice": "string",
-    "text": "string",
-    "path": "path",
-    "names": "list of strings",
-    "activations": "list of strings",
-    "counts": "list of integers",
-    "indices": "list of integers",
-    "texts": "list of strings",
-    "paths": "list of paths",
-}
+TYPES = {"int": "integer", "float": "number", "bool": "boolean", "choice": "string", "text": "string", "path": "path"}
+TYPES |= dict.fromkeys(("names", "activations", "texts"), "list of strings")
+TYPES |= {"counts": "list of integers", "indices": "list of integers", "paths": "list of paths"}
 BOUNDS = {LARGEST_SIZE: "10⁹", LARGEST_SEED: "2⁶³ − 1"}
 BIDIRECTIONAL = {"cell": "lstm", "input_size": 2, "hidden_size": 3, "num_layers": 2, "bidirectional": True}
 

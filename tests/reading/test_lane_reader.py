@@ -24,15 +24,8 @@ from tests.verify.pyramids import pyramid_result, with_short_levels
 
 T, N, H = 37, 3, 6
 RTOL, ATOL = 0.125, 0.0625
-SIZES: dict[str, Any] = {
-    "timesteps": T,
-    "batch_size": N,
-    "hidden_size": H,
-    "input_size": 5,
-    "num_layers": 2,
-    "bidirectional": True,
-    "dtype": "float64",
-}
+SIZES: dict[str, Any] = {"timesteps": T, "batch_size": N, "hidden_size": H, "input_size": 5, "num_layers": 2}
+SIZES |= {"bidirectional": True, "dtype": "float64"}
 SAMPLE, UNITS = 2, np.array([4, 2, 0, 5, 1, 3])
 LANE, AT = Lane(1, 1), (1, 1, slice(None), SAMPLE)
 EVERY = slice(0, T), slice(0, H)
