@@ -73,12 +73,8 @@ def test_onnx_has_no_custom_cell(rnnviz, tmp_path):
 
 @pytest.mark.slow
 def test_a_sweep_of_cells(rnnviz, tmp_path):
-    sweep = tmp_path / "sweep.toml"
-    sweep.write_text(
-        f'[network]\ncell = "gru"\ninput_size = 2\nhidden_size = 3\n[compare]\nreference = "manual"\n'
-        f'candidates = ["bug:no-i2h-bias"]\n[grid]\n"network.cell" = ["gru", "{example("mgu")}"]\n',
-        encoding="utf-8",
-    )
+    compare = {"reference": "manual", "candidates": ["bug:no-i2h-bias"]}
+    sweep = write(tmp_path, network={"cell": "gru"}, compare=compare, grid={"network.cell": ["gru", example("mgu")]})
     refused = json.loads(rnnviz("sweep", sweep, "--workers", "1", "--json", "-", "--quiet").out)
     assert [row["verdict"] for row in refused["rows"]] == ["disagree", "refused"]
     cells = f"gru,{example('mgu')},{example('ugrnn')}"

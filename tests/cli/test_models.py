@@ -18,6 +18,7 @@ from rnnviz.core.parameters import Parameters
 from rnnviz.io.model_formats.load import choose, entries_of
 from rnnviz.io.model_formats.model_file import Entry
 from rnnviz.io.model_formats.onnx import write_weights
+from tests.cli.calls import write
 from tests.io.model_formats.samples import write_keras_weights
 from tests.io.model_formats.sources import in_torch_names, network, random_arrays, weights_of
 from tests.needs import needs
@@ -253,7 +254,5 @@ def test_a_file_without_recognized_layers_lists_its_arrays(tmp_path, rnnviz):
     assert (listed["entries"], len(listed["arrays"])) == ([], 12)
     assert listed["arrays"][3] == {"name": "layer3.kernel", "shape": [4, 8]}
     assert "12 arrays" in rnnviz.refused("config", "--from", path)
-    (tmp_path / "c.toml").write_text(
-        f'[network]\ncell = "gru"\ninput_size = 3\nhidden_size = 4\n[parameters]\npath = "{path}"\nentry = "x"\n'
-    )
-    assert "12 arrays" in rnnviz.refused("run", tmp_path / "c.toml", "--engines", "manual,onnx", "--quiet")
+    config = write(tmp_path, network={"cell": "gru"}, parameters={"path": str(path), "entry": "x"})
+    assert "12 arrays" in rnnviz.refused("run", config, "--engines", "manual,onnx", "--quiet")

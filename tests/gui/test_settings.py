@@ -23,11 +23,6 @@ def ini(path: Path) -> QSettings:
     return QSettings(str(path), QSettings.Format.IniFormat)
 
 
-def first_size(window) -> QSize:
-    """The size of a window without a usable saved one: it leaves space for its frame."""
-    return QSize(1280, 800).boundedTo(window.screen().availableSize() - QSize(16, 48))
-
-
 @pytest.mark.slow
 def test_the_window_geometry_is_restored(make_window):
     window = make_window()
@@ -80,7 +75,8 @@ def test_a_damaged_layout_does_not_create_an_oversized_window(make_window, setti
     settings.set_layout(part, QByteArray(PACKED + bytes.fromhex(f"{handle} 01 00000001 00")))
     window = make_window(None)
     assert window.minimumSizeHint().width() < 1600
-    assert window.size() == first_size(window)
+    # The first size leaves space for the frame.
+    assert window.size() == QSize(1280, 800).boundedTo(window.screen().availableSize() - QSize(16, 48))
 
 
 def test_recent_files_that_cannot_be_are_left_out(settings, tmp_path):

@@ -2,6 +2,7 @@
 
 import weakref
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,19 @@ from rnnviz.gui.views.gradient_plot import GradientFlowPlot
 from rnnviz.gui.views.mismatch_list import MismatchList
 from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.gui.views.vector_table import VectorTable
+from rnnviz.verify.result import RunResult
 from tests.factories import make_result
+
+
+def synchronized(qtbot: Any, result: RunResult, *shown: ResultView) -> tuple[Any, ...]:
+    """A session, and views that are shown and follow it."""
+    session = Session(result.config)
+    views = ViewSynchronizer(session, shown[0])
+    for view in shown:
+        qtbot.addWidget(view)
+        views.add(view)
+        view.show()
+    return session, *shown
 
 
 @pytest.mark.slow
@@ -40,11 +53,7 @@ def test_no_view_keeps_an_earlier_result_and_its_files(qtbot, window, run_config
 @pytest.mark.parametrize("hidden", [False, True])
 def test_an_influence_stays_when_an_audit_makes_another_result(qtbot, hidden):
     result = make_result(cell="gru")
-    session, view = Session(result.config), GradientFlowPlot()
-    qtbot.addWidget(view)
-    views = ViewSynchronizer(session, view)
-    views.add(view)
-    view.show()
+    session, view = synchronized(qtbot, result, GradientFlowPlot())
     session.set_following("influence")
     session.set_result(result, result.config)
     found = influence(result, session.location)
@@ -63,11 +72,7 @@ def test_a_hidden_view_that_lacks_another_candidate_is_emptied_by_the_next_resul
             self.result, self.candidate = result, candidate
 
     first, second = (make_result(("gluon", "manual", "torch"), timesteps=steps) for steps in (3, 4))
-    session, view = Session(first.config), View()
-    qtbot.addWidget(view)
-    views = ViewSynchronizer(session, view)
-    views.add(view)
-    view.show()
+    session, view = synchronized(qtbot, first, View())
     session.set_result(first)
     assert view.result is first
     view.hide()
@@ -80,11 +85,7 @@ def test_a_hidden_view_that_lacks_another_candidate_is_emptied_by_the_next_resul
 
 def test_views_of_errors_follow_the_gradient_of_the_lanes_until_another_array_is_selected(qtbot):
     result = make_result(gradients=("gluon", "manual"))
-    session, view = Session(result.config), MismatchList()
-    qtbot.addWidget(view)
-    views = ViewSynchronizer(session, view)
-    views.add(view)
-    view.show()
+    session, view = synchronized(qtbot, result, MismatchList())
     session.set_result(result)
     assert view.array.currentText() == "h"
     session.set_color_by("grad.h")
@@ -101,13 +102,7 @@ def test_views_of_errors_follow_the_gradient_of_the_lanes_until_another_array_is
 
 def test_units_and_the_selected_vector_follow_the_gradient_of_the_lanes(qtbot):
     result = make_result(gradients=("gluon", "manual"))
-    session, view = Session(result.config), UnitsPlot()
-    qtbot.addWidget(view)
-    views, vector = ViewSynchronizer(session, view), VectorTable()
-    qtbot.addWidget(vector)
-    for each in (view, vector):
-        views.add(each)
-        each.show()
+    session, view, vector = synchronized(qtbot, result, UnitsPlot(), VectorTable())
     session.set_result(result)
     session.set_color_by("grad.h")
     assert vector.save_state() == ("tab gradient",)

@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 
 from rnnviz import __version__
 from rnnviz.core.extras import EXTRAS
+from tests.cli.calls import write
 from tests.programs import ended
 
 pytestmark = pytest.mark.slow
@@ -129,10 +130,7 @@ def test_the_program_and_everything_in_resources_are_in_the_wheel(run, scripts):
 
 
 def test_a_config_in_another_folder_runs_and_agrees(run, tmp_path):
-    (tmp_path / "network.toml").write_text(
-        '[network]\ncell = "lstm"\ninput_size = 3\nhidden_size = 4\nnum_layers = 2\nbidirectional = true\n',
-        encoding="utf-8",
-    )
+    write(tmp_path, "network.toml", network={"num_layers": 2, "bidirectional": True})
     answer = run("rnnviz", "run", "network.toml", "--json", "summary.json", "--csv", "values.csv")
     assert answer.returncode == 0, answer.stderr
     summary = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))

@@ -107,23 +107,22 @@ def test_a_picture_has_neither_selection_nor_controls_and_its_legend_can_be_left
     assert "max error ratio" in {label.text() for label in dialog.figure.findChildren(QLabel)}
 
 
-def test_the_table_is_exported_with_a_row_for_every_value(window, export, tmp_path):
-    path = tmp_path / "values.csv"
-    export("csv", path)
-    with path.open() as lines:
-        rows = list(csv.DictReader(lines))
-    size = window.session.result.reference.hidden.size
-    assert len(rows) == size
-    assert window.statusBar().currentMessage() == f"Saved {path} ({size:,} rows)."
-
-
-def test_arrays_and_summary_are_exported(window, export, tmp_path):
-    for entry in ("npz", "json"):
-        export(entry, tmp_path / f"run.{entry}")
+def test_the_numbers_are_exported_as_a_table_arrays_a_summary_and_a_notebook(window, export, tmp_path):
+    result, said = window.session.result, {}
+    for entry, ending in (("csv", "csv"), ("npz", "npz"), ("json", "json"), ("notebook", "ipynb")):
+        path = export(entry, tmp_path / f"run.{ending}")
+        said[entry] = window.statusBar().currentMessage().removeprefix(f"Saved {path} ")
+    with (tmp_path / "run.csv").open() as lines:
+        assert len(list(csv.DictReader(lines))) == result.reference.hidden.size
+    assert said["csv"] == f"({result.reference.hidden.size:,} rows)."
     with np.load(tmp_path / "run.npz") as archive:
-        for name, trace in window.session.result.traces.items():
+        for name, trace in result.traces.items():
             np.testing.assert_array_equal(archive[f"{name}.hidden"], trace.hidden)
     assert json.loads((tmp_path / "run.json").read_text())["verdict"] == "agree"
+    cells = json.loads((tmp_path / "run.ipynb").read_text(encoding="utf-8"))["cells"]
+    last = result.config.network.num_layers - 1
+    assert any(f"h_l{last} = np.zeros" in "".join(cell["source"]) for cell in cells)
+    assert said["notebook"] == f"({len(cells)} cells)."
 
 
 def test_contributions_of_the_selected_parameter_are_exported(qtbot, window, tmp_path, monkeypatch):
@@ -173,15 +172,6 @@ def test_a_report_has_the_lanes_over_the_whole_sequence(window, export, tmp_path
     window.lanes.fit()
     assert str(verdict_sentence(window.session.result, window.session.candidate)) in html.unescape(text)
     assert window.statusBar().currentMessage() == f"Saved {path} ({path.stat().st_size:,} bytes)."
-
-
-def test_a_notebook_of_the_run_is_exported(window, export, tmp_path):
-    path = tmp_path / "run.ipynb"
-    export("notebook", path)
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    config = window.session.result.config.network
-    assert any(f"h_l{config.num_layers - 1} = np.zeros" in "".join(cell["source"]) for cell in cells)
-    assert window.statusBar().currentMessage() == f"Saved {path} ({len(cells)} cells)."
 
 
 def test_an_interactive_page_begins_at_the_selected_value(window, export, tmp_path):

@@ -17,6 +17,7 @@ from rnnviz.execution.events import Failed
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.io import inputs
 from rnnviz.io.inputs import load_inputs
+from tests.configs import config_of
 from tests.execution.faults import KINDS, WITHOUT_AN_ANSWER, Fault, Numbers, faults, folders_left, injected, load_of
 from tests.leaks import children
 from tests.shared_worker import WarmWorker
@@ -30,22 +31,11 @@ pytestmark = [
 SEED, MANY, SHARE = 8, 200, 27
 """How many runs the profile `deep` disturbs, and how many others do."""
 _SENTENCE = re.compile(r"[A-Z][^\n]{10,300}\.")
-_SIZE = {"input_size": 5, "hidden_size": 24, "num_layers": 2}
+_SIZE = {"input_size": 5, "hidden_size": 24, "num_layers": 2, "batch_size": 16}
 _CONFIGS = [
-    Config.from_mapping(tables)
-    for tables in (
-        {
-            "network": {"cell": "gru", **_SIZE},
-            "sequence": {"timesteps": 60},
-            "compare": {"reference": "manual", "candidates": ["bug:no-h2h-bias"]},
-        },
-        {"network": {"cell": "lstm", "bidirectional": True, **_SIZE}, "sequence": {"timesteps": 40}},
-        {
-            "network": {"cell": "rnn_tanh", "dtype": "float64", **_SIZE},
-            "sequence": {"timesteps": 100},
-            "compare": {"reference": "manual", "candidates": ["bug:state-not-carried"]},
-        },
-    )
+    config_of("manual", "bug:no-h2h-bias", cell="gru", timesteps=60, **_SIZE),
+    config_of(cell="lstm", bidirectional=True, timesteps=40, **_SIZE),
+    config_of("manual", "bug:state-not-carried", cell="rnn_tanh", dtype="float64", timesteps=100, **_SIZE),
 ]
 
 

@@ -25,16 +25,19 @@ from rnnviz.gui.recovery.session_recovery import Autosave, SessionRecovery
 from rnnviz.io.config_toml import save_config
 from rnnviz.io.session import SavedDocument, SavedSession, files_to_copy, read_session, write_session
 from rnnviz.lessons.index import lessons
+from tests.configs import config_of
 
 pytestmark = pytest.mark.slow
 
-CONFIG = Config.from_mapping(
-    {
-        "network": {"cell": "gru", "input_size": 2, "hidden_size": 3},
-        "sequence": {"timesteps": 5, "seed": 424242},
-        "parameters": {"initializer": "normal", "scale": 0.0625},
-        "compare": {"reference": "manual", "candidates": ["onnx"]},
-    }
+CONFIG = config_of(
+    *("manual", "onnx"),
+    cell="gru",
+    input_size=2,
+    hidden_size=3,
+    batch_size=16,
+    initializer="normal",
+    scale=0.0625,
+    sequence={"seed": 424242},
 )
 
 

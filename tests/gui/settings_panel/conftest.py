@@ -4,19 +4,14 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from rnnviz.core.config import Config
 from rnnviz.gui.settings_panel.config_panel import ConfigPanel
 from rnnviz.gui.settings_panel.editors import ChoiceEditor
+from tests.configs import config_of
 from tests.leaks import nothing_is_left_running
 
 __all__ = ["nothing_is_left_running"]
 
-CONFIG = Config.from_mapping(
-    {
-        "network": {"cell": "rnn_relu", "input_size": 5, "hidden_size": 10},
-        "compare": {"reference": "gluon", "candidates": ["manual"]},
-    }
-)
+CONFIG = config_of("gluon", "manual", cell="rnn_relu", input_size=5, hidden_size=10, timesteps=2, batch_size=16)
 ENGINES = {"gluon": None, "manual": None, "onnx": None, "torch": "The engine torch needs PyTorch."}
 
 

@@ -59,11 +59,8 @@ def test_another_default_candidate_is_checked_for_another_network(panel, candida
     assert checked(candidates) == {"torch"}
 
 
-def test_the_reference_is_not_offered_as_a_candidate(candidates):
-    assert set(candidates.boxes) == {"manual", "onnx", "torch"}
-
-
 def test_a_candidate_that_becomes_the_reference_changes_places_with_it(panel, candidates, choose):
+    assert set(candidates.boxes) == {"manual", "onnx", "torch"}
     choose("compare.reference", "manual")
     assert panel.config.compare.engines == ("manual", "gluon")
     assert set(candidates.boxes) == {"gluon", "onnx", "torch"}
