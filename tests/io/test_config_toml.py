@@ -12,8 +12,8 @@ from rnnviz.core.bounded_read import read_plain_text
 from rnnviz.core.errors import InputError
 from rnnviz.io.config_toml import load_config, parse_toml, save_config
 from rnnviz.sweeps.grid import load_sweep
-from tests.io.readers.refusals import refused, refused_key
 from tests.profiles import nightly_except
+from tests.refusals import refused, refused_key
 
 NETWORK = '[network]\ncell = "gru"\ninput_size = 3\nhidden_size = 4\n'
 

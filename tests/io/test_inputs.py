@@ -14,7 +14,7 @@ from rnnviz.core.inputs import draw_initial_state
 from rnnviz.core.parameters import draw_parameters
 from rnnviz.core.sequence import draw_sequence
 from rnnviz.io.inputs import load_inputs, read_state
-from tests.io.readers.refusals import refused_key
+from tests.refusals import refused_key
 from tests.strategies import configs
 
 

@@ -17,7 +17,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.npz import open_npy, read_npz
 from rnnviz.core.sequence import SequenceSource
 from rnnviz.io.readers import open_sequence
-from tests.io.readers.refusals import refused, written
+from tests.refusals import refused, written
 
 
 class Bomb:

@@ -9,7 +9,7 @@ from rnnviz.core.sequence import Names
 from rnnviz.io.config_toml import dump_config, load_config
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.readers import read_csv, read_labels
-from tests.io.readers.refusals import refused, refused_key, written
+from tests.refusals import refused, refused_key, written
 
 
 @pytest.mark.parametrize(

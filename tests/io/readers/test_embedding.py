@@ -6,7 +6,7 @@ import pytest
 from rnnviz.io.model_formats.formats import open_tensors
 from rnnviz.io.readers import open_embedding
 from tests.io.model_formats.samples import WRITERS
-from tests.io.readers.refusals import refused
+from tests.refusals import refused
 
 
 def matrix() -> np.ndarray:

@@ -13,9 +13,9 @@ from rnnviz.engines.registry import load_engine
 from rnnviz.explain.value_sources import origin
 from rnnviz.io.config_toml import dump_config, files_read, load_config, parse_config
 from rnnviz.io.inputs import load_inputs
-from tests.io.readers.refusals import refused_key, written
 from tests.io.readers.test_wav import wav
 from tests.oracles.computed import computed
+from tests.refusals import refused_key, written
 
 WORDS = ("hello", "to", "world")
 LETTERS = "dehlortw"

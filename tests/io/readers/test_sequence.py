@@ -11,8 +11,8 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.io.export.data import write_npz
 from rnnviz.io.inputs import load_inputs
 from tests.factories import make_result
-from tests.io.readers.refusals import refused_key
 from tests.io.readers.test_wav import FLOAT, wav
+from tests.refusals import refused_key
 
 N, T, I = 3, 5, 4  # noqa: E741 - the names of the axes
 

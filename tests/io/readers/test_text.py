@@ -14,8 +14,8 @@ from rnnviz.engines.registry import load_engine
 from rnnviz.explain.value_sources import origin
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.readers import Vocabulary, read_vocabulary
-from tests.io.readers.refusals import refused, refused_key, written
 from tests.oracles.computed import assert_near, computed
+from tests.refusals import refused, refused_key, written
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rnnviz.io.readers import open_wav
-from tests.io.readers.refusals import refused
+from tests.refusals import refused
 
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
 GUID_REST = bytes.fromhex("000000001000800000aa00389b71")
