@@ -24,9 +24,11 @@ def refused_key(load: Callable[..., object], *arguments: Any, **keys: Any) -> Co
     """The error of a key of a config."""
     with pytest.raises(ConfigError) as caught:
         load(*arguments, **keys)
-    assert "\n" not in caught.value.sentence
-    assert caught.value.sentence.endswith((".", "?"))
-    return caught.value
+    error = caught.value
+    assert str(error) == error.sentence
+    assert "\n" not in error.sentence
+    assert error.sentence.endswith((".", "?"))
+    return error
 
 
 def written(path: Path | str, text: str) -> Path:

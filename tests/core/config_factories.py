@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import pytest
-
 from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError
+from tests.refusals import refused_key
 
 REQUIRED = {"cell": "lstm", "input_size": 3, "hidden_size": 4}
 
@@ -21,10 +20,4 @@ def config(**tables: dict[str, Any]) -> Config:
 
 
 def refusal(values: Any) -> ConfigError:
-    with pytest.raises(ConfigError) as caught:
-        Config.from_mapping(values)
-    error = caught.value
-    assert str(error) == error.sentence
-    assert error.sentence.endswith((".", "?"))
-    assert "\n" not in error.sentence
-    return error
+    return refused_key(Config.from_mapping, values)

@@ -15,6 +15,7 @@ from rnnviz.core.config import Backward, Config
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.memory_budget import available_memory, check_demand, check_memory, demand, readable
 from rnnviz.core.multiscale import values_in_levels
+from tests.refusals import refused_key
 
 GIB = 1 << 30
 GRADIENTS: dict[str, memory.Gradients] = {"manual": "every", "torch": "every", "gluon": "hidden"}
@@ -92,9 +93,8 @@ def test_run_that_fits_without_gradients_is_refused_with_that_demand(tmp_path, t
     asked = replace(asked, backward=Backward(enabled=True))
     forward = replace(asked, backward=Backward())
     check_demand(forward, tmp_path)
-    with pytest.raises(ConfigError) as caught:
-        check_demand(asked, tmp_path, GRADIENTS)
-    assert f"backward.enabled = false, which takes {readable(getattr(demand(forward), kind))}." in caught.value.sentence
+    sentence = refused_key(check_demand, asked, tmp_path, GRADIENTS).sentence
+    assert f"backward.enabled = false, which takes {readable(getattr(demand(forward), kind))}." in sentence
 
 
 @pytest.mark.usefixtures("_small_machine")
@@ -109,24 +109,22 @@ def test_run_that_fits_without_gradients_is_refused_with_that_demand(tmp_path, t
     ids=["hidden", "layers", "timesteps", "all of them"],
 )
 def test_huge_run_is_refused_with_its_demand(asked, key, tmp_path):
-    with pytest.raises(ConfigError) as caught:
-        check_demand(asked, tmp_path)
+    error = refused_key(check_demand, asked, tmp_path)
     largest = "1,000" if key == "network.num_layers" else "1,000,000,000"
-    assert caught.value.key == key
+    assert error.key == key
     taken = f"{readable(demand(asked).memory)} of memory, but {readable(4 * GIB)} are available"
-    assert taken in caught.value.sentence
-    assert f"reduce {key} = {largest}," in caught.value.sentence
+    assert taken in error.sentence
+    assert f"reduce {key} = {largest}," in error.sentence
 
 
 @pytest.mark.usefixtures("_small_machine")
 def test_full_disk_is_refused_with_its_folder(tmp_path):
     asked = config({"num_layers": 100, "hidden_size": 100}, timesteps=20_000, batch_size=10)
     assert demand(asked).memory < 4 * GIB
-    with pytest.raises(ConfigError) as caught:
-        check_demand(asked, tmp_path)
-    assert caught.value.key == "sequence.timesteps"
-    assert f"{readable(demand(asked).disk)} of disk in {tmp_path}" in caught.value.sentence
-    assert "reduce sequence.timesteps = 20,000," in caught.value.sentence
+    error = refused_key(check_demand, asked, tmp_path)
+    assert error.key == "sequence.timesteps"
+    assert f"{readable(demand(asked).disk)} of disk in {tmp_path}" in error.sentence
+    assert "reduce sequence.timesteps = 20,000," in error.sentence
 
 
 def test_caches_give_way_to_a_run(monkeypatch):

@@ -7,8 +7,6 @@ import pytest
 
 from rnnviz.core import trace as trace_module
 from rnnviz.core.config import Network
-from rnnviz.core.mmap_arrays import create_mapped
-from rnnviz.core.multiscale import Level
 from rnnviz.core.trace import create_trace, open_trace, with_missing
 from rnnviz.core.trace_index import Places
 
@@ -48,16 +46,6 @@ def test_missing_arrays_and_precision_survive_opening_again(tmp_path, missing, p
         np.testing.assert_array_equal(trace.hidden, made.hidden)
     extra = {path.name for path in (tmp_path / "engine").iterdir()} - {"trace.npy"}
     assert extra == ({"trace.json"} if missing or precision else set())
-
-
-def test_a_trace_opens_with_its_coarser_copies(tmp_path):
-    folder = tmp_path / "run" / "engine"
-    create_trace(folder, "manual", LSTM, PLACES)
-    create_mapped(folder / "lowest.level-16x1.npy", "float64", (3, 2, 1, SAMPLES, 4))[:] = 7.0
-    opened = open_trace(folder)
-    assert list(opened.pyramids) == ["lowest"]
-    assert opened.pyramids["lowest"][Level(16, 1)].min() == 7.0
-    assert (opened.engine, opened.folder) == ("manual", folder)
 
 
 @pytest.mark.parametrize(("beside", "files"), [(0, 1), (-1, 4)], ids=["the limit", "one byte less"])
