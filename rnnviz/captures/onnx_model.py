@@ -93,10 +93,6 @@ class _Node:
     stored: StoredLayer | None
     steps: tuple[tuple[Tap | None, ...], ...] = ()
 
-    @property
-    def states(self) -> str:
-        return "hc" if self.placed.node.op_type == "LSTM" else "h"
-
     def calls(self, outputs: Outputs) -> Iterator[tuple[int, ...]]:
         """The index of each call of the node in the recorded values."""
         return (self.taps.get("Y") or next(filter(None, self.steps[0]))).calls(outputs)
@@ -306,7 +302,7 @@ def _layer(layer: _Node, values: _Values, weights: Mapping[str, Array]) -> Store
 
 
 def _call(entry: Entry, parameters: Arrays, layers: Sequence[_Node], values: Sequence[_Values]) -> Call:
-    network, states = entry.network(), layers[0].states
+    network, states = entry.network(), "hc" if layers[0].placed.node.op_type == "LSTM" else "h"
     bottom, top = values[0], values[-1]
     steps, samples = bottom["X"].shape[:2]
     lengths = tuple(map(int, bottom.get("sequence_lens", (steps,) * samples)))

@@ -68,6 +68,10 @@ def page_html(
     names = names_of_file(result.config.parameters.path)
     data = json.dumps(_PageData(result, samples).data(engine, start), allow_nan=False, separators=(",", ":"))
     data = with_parameters(data, names)
+    count, left_out = result.inputs.batch_size, ""
+    if len(samples) < count:
+        kept = f"This page has {len(samples)} of the {count} samples: {', '.join(map(str, samples))}"
+        left_out = f"{kept}. The others would make it larger than {(limit or LARGEST) // 10**6} MB."
     return (
         html_environment("page")
         .get_template("page.html")
@@ -80,7 +84,7 @@ def page_html(
             reference=display_name(result.reference.engine),
             candidates=[display_name(comparison.candidate) for comparison in result.comparisons],
             equations=[with_parameters(line, names) for line in equations_of_all_units(result.config.network.kind)],
-            left_out=_left_out(result, samples, limit),
+            left_out=left_out,
             framed=framed,
             config=as_in_session(dump_config(result.config)),
             version=__version__,
@@ -110,15 +114,6 @@ def _first_mismatch(result: RunResult) -> tuple[int, Location]:
 def first_selected(result: RunResult) -> Location:
     """The value that a page selects first: the first mismatch, else the first value."""
     return _first_mismatch(result)[1]
-
-
-def _left_out(result: RunResult, samples: list[int], limit: int | None) -> str:
-    count = result.inputs.batch_size
-    if len(samples) == count:
-        return ""
-    listed, megabytes = ", ".join(map(str, samples)), (limit or LARGEST) // 10**6
-    kept = f"This page has {len(samples)} of the {count} samples: {listed}"
-    return f"{kept}. The others would make it larger than {megabytes} MB."
 
 
 def samples_of_page(result: RunResult, start: Location | None = None, limit: int | None = None) -> list[int]:

@@ -23,7 +23,6 @@ MM = 7200 / 254
 """Tenths of a point in a millimeter."""
 _UNITS = {"mm": MM, "cm": 10 * MM, "in": 720.0, "pt": 10.0, "px": 7.5}
 _LENGTH = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]+)\s*")
-_SIDES_MM, _RESOLUTIONS = (30, 1000), (72, 1200)
 
 
 @dataclass(frozen=True)
@@ -59,9 +58,8 @@ def paper_figure(path: Path, width: str = "85mm", height: str | None = None, **o
         raise InputError(f"{name} must end in .pdf, .svg or .png (got {display_value(str(path))}).")
     figure.chosen("view", VIEWS, figure.view)
     figure.chosen("theme", PAPERS, figure.theme)
-    low, high = _RESOLUTIONS
-    if not low <= figure.resolution <= high:
-        raise figure.refused("resolution", f"from {low} to {high:,}", figure.resolution)
+    if not 72 <= figure.resolution <= 1200:
+        raise figure.refused("resolution", "from 72 to 1,200", figure.resolution)
     sides = {"width": width} | ({} if height is None else {"height": height})
     lengths: dict[str, Any] = {name: _length(figure, name, text) for name, text in sides.items()}
     return replace(figure, **lengths)
@@ -72,9 +70,8 @@ def _length(figure: PaperFigure, option: str, text: str) -> float:
     if found is None or found[2] not in _UNITS:
         raise figure.refused(option, "a length such as 85mm, 3.3in or 1000px", text)
     length = float(found[1]) * _UNITS[found[2]]
-    low, high = _SIDES_MM
-    if not low * MM <= length <= high * MM + 0.5:
-        raise figure.refused(option, f"from {low} mm to {high:,} mm", text)
+    if not 30 * MM <= length <= 1000 * MM + 0.5:
+        raise figure.refused(option, "from 30 mm to 1,000 mm", text)
     return length
 
 

@@ -137,11 +137,6 @@ def settings_assumed(item: Item, stored: str, masked: bool) -> list[str]:
     return [clause for holds, clause in clauses if holds]
 
 
-def drops(item: Item) -> bool:
-    inner = [settings_of(cell.item) for side in sides_of(item) for cell in side]
-    return any(config.get("dropout") or config.get("recurrent_dropout") for config in inner)
-
-
 def is_own(item: Item) -> bool:
     """Whether an item is of a class that is not Keras' own, as far as the file says so."""
     module, registered = item.get("module"), item.get("registered_name")
@@ -584,7 +579,8 @@ def _configured(
         assumptions.append("the model runs it by itself on each slice of an outer axis (TimeDistributed)")
     if masking:
         assumptions.append(EVERY_STEP)
-    if calls.training(name) and drops(item):
+    inner = [settings_of(cell.item) for side in sides_of(item) for cell in side]
+    if calls.training(name) and any(own.get("dropout") or own.get("recurrent_dropout") for own in inner):
         assumptions.append("the model drops values in each run (training is true), and no value is dropped here")
     return Configured(chain, place, str(item["name"]), item, start, masking, tuple(assumptions))
 

@@ -362,8 +362,10 @@ def _among_others(module: _Module, found: Found, arrays: _Arrays) -> Found:
         if tensor.scope == module.scope and tensor.dtype != "object" and not _is_recurrent(name):
             unread.append(f'"{name}" {tensor.shape}')
     for name in arrays.around(module.prefix):
-        tensor = arrays.tensors[name]
-        if tensor.scope == module.scope and name not in used and _may_be_used_with(name, tensor, found.entry):
+        tensor, rest = arrays.tensors[name], name[len(_parent(name)) :]
+        known = name in used or _is_recurrent(name) or _AROUND.fullmatch(rest) or _STATE.fullmatch(rest)
+        # The module around a cell may compute with both.
+        if tensor.scope == module.scope and not known and _has_numbers(tensor) and _fits_units(tensor, found.entry):
             unread.append(f'"{name}" {tensor.shape}')
     clauses = list(islice(_initial_states(module, found, arrays), _MOST_CLAUSES))
     if unread:
@@ -398,16 +400,6 @@ def _changes_the_cell(module: _Module, name: str, tensor: Tensor, entry: Entry) 
     if around or not _has_numbers(tensor):
         return False
     return _fits_units(tensor, entry) or (module.cell and "." in rest)
-
-
-def _may_be_used_with(name: str, tensor: Tensor, entry: Entry) -> bool:
-    """Whether a module around a cell may compute with both."""
-    rest = name[len(_parent(name)) :]
-    return (
-        _has_numbers(tensor)
-        and _fits_units(tensor, entry)
-        and not (_is_recurrent(name) or _AROUND.fullmatch(rest) or _STATE.fullmatch(rest))
-    )
 
 
 def _has_numbers(tensor: Tensor) -> bool:

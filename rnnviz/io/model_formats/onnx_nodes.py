@@ -35,18 +35,14 @@ _CELL_ATTRIBUTES = tuple(
 )
 """The attributes that decide on the cell: input_forget and linear_before_reset."""
 _SIDES = {"forward": "l", "reverse": "l", "bidirectional": "lr"}
+_CONSTANTS = ("activation_alpha", "activation_beta")
 _KNOWN_ATTRIBUTES = {
-    "hidden_size": AttributeProto.INT,
+    **dict.fromkeys(("hidden_size", "layout", "output_sequence", *_CELL_ATTRIBUTES), AttributeProto.INT),
+    **dict.fromkeys(_CONSTANTS, AttributeProto.FLOATS),
     "direction": AttributeProto.STRING,
     "activations": AttributeProto.STRINGS,
-    "activation_alpha": AttributeProto.FLOATS,
-    "activation_beta": AttributeProto.FLOATS,
     "clip": AttributeProto.FLOAT,
-    "layout": AttributeProto.INT,
-    "output_sequence": AttributeProto.INT,
-    **dict.fromkeys(_CELL_ATTRIBUTES, AttributeProto.INT),
 }
-_CONSTANTS = ("activation_alpha", "activation_beta")
 
 
 @dataclass(frozen=True)
