@@ -125,8 +125,11 @@ def _fed_by(layers: Sequence[RecurrentNode], constants: Constants) -> dict[int, 
         lower = _lower(layer.placed, places, constants)
         if lower is None or layers[lower].lengths != layer.lengths or not _in_order(layers[lower], layer):
             continue
-        lowers = [layers[k] for k in model_file.chain_from(lower, below)]
-        if layer.state.kind != "computed" or not _depends_on(layer, lowers):
+        # An initial state that follows from the outputs of layers below is of another network.
+        lowers = {layers[k].placed.key for k in model_file.chain_from(lower, below)}
+        names = [name for name in map(layer.placed.input, ("initial_h", "initial_c")) if name]
+        ancestors = onnx_graph.recurrent_ancestors(layer.placed.scope, names if layer.state.kind == "computed" else ())
+        if lowers.isdisjoint(ancestors):
             below[number] = lower
     return below
 
@@ -176,13 +179,6 @@ def _in_order(lower: RecurrentNode, upper: RecurrentNode) -> bool:
         for (origin, below), (other, above) in product(a, b)
         if origin == other
     )
-
-
-def _depends_on(upper: RecurrentNode, layers: Sequence[RecurrentNode]) -> bool:
-    """Whether the initial state of a layer follows from the outputs of layers below."""
-    names = [name for name in map(upper.placed.input, ("initial_h", "initial_c")) if name]
-    ancestors = onnx_graph.recurrent_ancestors(upper.placed.scope, names)
-    return any(layer.placed.key in ancestors for layer in layers)
 
 
 def files_beside(path: Path) -> list[str]:
