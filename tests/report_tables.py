@@ -4,9 +4,7 @@
 """
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
 
 import pytest
 
@@ -31,13 +29,9 @@ class Rows:
         return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
-ReportTable: TypeAlias = Callable[[str], Rows]
-"""report_table(name): the module's table of that name."""
-
-
 @pytest.fixture(scope="module")
 def report_table(pytestconfig):
-    """See `ReportTable`; tables are printed after the module's last test."""
+    """report_table(name): the module's table of that name; tables are printed after the module's last test."""
     tables: dict[str, Rows] = {}
 
     def named(name):

@@ -2,6 +2,11 @@
 
 from typing import Any
 
+import numpy as np
+
+from rnnviz.core.config import Network, ParameterSource
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.parameters import draw_parameters
 from rnnviz.training.loop import StepDone, TrainingLoop
 from rnnviz.training.task import TrainingTask
 
@@ -26,3 +31,13 @@ def task_of(
 
 def steps_of(task: TrainingTask) -> list[StepDone]:
     return [event for event in TrainingLoop(task) if isinstance(event, StepDone)]
+
+
+def character_arrays(network: Network) -> dict[str, FloatArray]:
+    """Random weights of a network that predicts the characters that it reads."""
+    generator = np.random.default_rng(3)
+    linear = {
+        "linear_weight": generator.normal(size=(network.input_size, network.hidden_size)).astype(network.dtype),
+        "linear_bias": generator.normal(size=network.input_size).astype(network.dtype),
+    }
+    return dict(draw_parameters(network, ParameterSource())) | linear

@@ -10,10 +10,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import rnnviz
-from rnnviz.core.config import Network, ParameterSource
+from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.parameters import draw_parameters
 from rnnviz.io.inputs import load_inputs
 from rnnviz.reading.units import Query, select
 from rnnviz.training.character_model import (
@@ -24,23 +23,15 @@ from rnnviz.training.character_model import (
     shipped_model,
 )
 from rnnviz.training.problems import guide_text
+from tests.training.tasks import character_arrays
 
 CHARACTERS = " abc"
-
-
-def arrays(network: Network) -> dict[str, FloatArray]:
-    generator = np.random.default_rng(3)
-    linear = {
-        "linear_weight": generator.normal(size=(len(CHARACTERS), network.hidden_size)).astype(network.dtype),
-        "linear_bias": generator.normal(size=len(CHARACTERS)).astype(network.dtype),
-    }
-    return dict(draw_parameters(network, ParameterSource())) | linear
 
 
 @pytest.fixture
 def path(tmp_path):
     network = Network("lstm", input_size=4, hidden_size=5, num_layers=2, dtype="float64")
-    save_character_model(tmp_path / "m.safetensors", network, arrays(network), CHARACTERS)
+    save_character_model(tmp_path / "m.safetensors", network, character_arrays(network), CHARACTERS)
     return tmp_path / "m.safetensors"
 
 
@@ -53,7 +44,7 @@ def test_a_saved_model_is_read_again(path):
     model = load_character_model(path)
     assert model.characters == CHARACTERS
     assert (model.network.cell, model.network.num_layers, model.network.hidden_size) == ("lstm", 2, 5)
-    expected = arrays(model.network)
+    expected = character_arrays(model.network)
     assert all(np.array_equal(model.parameters[name], expected[name]) for name in model.network.parameter_shapes())
     assert np.array_equal(model.weight, expected["linear_weight"])
     assert stat.S_IMODE(path.stat().st_mode) & 0o444 == 0o444

@@ -65,10 +65,6 @@ def run_config(config: Config) -> None:
         assert trace.hidden.shape == inputs.hidden_shape
 
 
-def _read_config(path: Path) -> None:
-    run_config(load_config(path))
-
-
 def _read_sequence(path: Path) -> None:
     opened = open_sequence(SequenceSource("file", path=str(path)), features=FEATURES)
     assert opened.read().shape == opened.shape
@@ -97,10 +93,6 @@ def _read_custom_step(path: Path) -> None:
     trace = empty_trace(inputs, cell=True)
     run_stack(inputs, trace, CustomStep(path).run_layer, lambda done: None)
     assert trace.hidden.dtype == np.float32
-
-
-def _read_model(path: Path) -> None:
-    networks_in(path)
 
 
 def _read_recording(path: Path) -> None:
@@ -181,8 +173,8 @@ def _open_settings(path: Path) -> None:
     assert str(path) in again.trusted
 
 
-READERS: dict[str, Callable[[Path], None]] = {
-    "toml": _read_config,
+READERS: dict[str, Callable[[Path], object]] = {
+    "toml": lambda path: run_config(load_config(path)),
     "csv": _read_sequence,
     "npy": _read_sequence,
     "npz": _read_state,
@@ -190,10 +182,10 @@ READERS: dict[str, Callable[[Path], None]] = {
     "trace.npz": _read_recording,
     "rnnviz": _read_session,
     "py": _read_custom_step,
-    "params": _read_model,
-    "onnx": _read_model,
-    "pt": _read_model,
-    "safetensors": _read_model,
+    "params": networks_in,
+    "onnx": networks_in,
+    "pt": networks_in,
+    "safetensors": networks_in,
     "labels.txt": _read_labels,
     "vocabulary.txt": _read_vocabulary,
     "vocabulary.json": _read_vocabulary,

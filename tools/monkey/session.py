@@ -15,7 +15,6 @@ from rnnviz.core.config import Config
 from rnnviz.gui.application import make_application, make_window
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
-from rnnviz.verify.result import RunResult
 from tests.leaks import children
 from tests.report_tables import Rows
 from tests.unexpected_errors import UnexpectedErrors
@@ -138,9 +137,6 @@ class Monkey:
             if float(np.prod([lanes, sequence.timesteps, sequence.batch_size, network.hidden_size])) > _LARGEST_RUN:
                 window.runner.stop()
 
-        def remember(result: RunResult, config: Config) -> None:
-            verdicts.add(result, config)
-
         def on_closed() -> None:
             if not closing:
                 self.troubles.note("The window was closed by something other than Quit.")
@@ -152,7 +148,7 @@ class Monkey:
             act()
 
         window.runner.started.connect(keep_small)
-        window.runner.finished.connect(remember)
+        window.runner.finished.connect(verdicts.add)
         window.completed.connect(begin)
         window.closed.connect(on_closed)
         window.show()

@@ -101,12 +101,13 @@ def reached(tree: Path, tests: Sequence[str] = TESTS, processes: int = 2) -> Rea
 
 
 def _in_turn(function: str, calling: list[tuple[str, float]]) -> list[tuple[str, float]]:
+    module = function.rpartition(".")[0].rpartition(".")[2]
     cases: Counter[str] = Counter()
     costs = {}
     for test, seconds in sorted(calling, key=lambda test: test[1]):
         case_of = test.partition("[")[0]
         cases[case_of] += 1
-        costs[test] = seconds * cases[case_of] * (1 if _named_after(function, test) else FAR)
+        costs[test] = seconds * cases[case_of] * (1 if f"test_{module}.py" in test else FAR)
     return sorted(calling, key=lambda test: costs[test[0]])
 
 
@@ -119,11 +120,6 @@ def _reached_by(tree: Path, tests: str) -> dict[str, dict[str, Any]]:
         raise RuntimeError(worker.said())
     found: dict[str, dict[str, Any]] = json.loads(written.read_text(encoding="utf-8"))
     return found
-
-
-def _named_after(function: str, test: str) -> bool:
-    module = function.rpartition(".")[0].rpartition(".")[2]
-    return f"test_{module}.py" in test
 
 
 def tried(

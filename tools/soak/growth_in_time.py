@@ -55,9 +55,5 @@ def slope(
     spread = float(dx @ dx)
     per_minute = float(dx @ dy) / spread
     rest = dy - per_minute * dx
-    half = _t(freedom) * sqrt(float(rest @ rest) / freedom / spread)
+    half = (_T[freedom - 1] if freedom <= len(_T) else 2.0) * sqrt(float(rest @ rest) / freedom / spread)
     return Slope(per_minute, per_minute - half, per_minute + half)
-
-
-def _t(freedom: int) -> float:
-    return _T[freedom - 1] if freedom <= len(_T) else 2.0

@@ -1,7 +1,7 @@
 """One soak: a window that is used, a reading now and then, and what they say in the end."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -234,7 +234,9 @@ class Soak:
         window.control.run()
 
     def _play(self, window: MainWindow) -> None:
-        for frame, count in _frames(self.amount):
+        frames = int(self.amount * 3600.0 / _FRAME_SECONDS)
+        every = max(1, frames // _READINGS)
+        for frame in range(1, frames + 1):
             player = window.player
             player._clock = lambda now=frame * _FRAME_SECONDS: now  # the hours are its clock's
             if not player.playing:
@@ -243,15 +245,7 @@ class Soak:
                 player._timer.setInterval(1 << 30)  # frames come from here
             player._step()
             QApplication.processEvents()
-            if count is not None:
-                self._look(count)
+            if frame % every == 0:
+                self._look(frame * _FRAME_SECONDS / 3600.0)
         window.player.pause()
         window.leave()
-
-
-def _frames(hours: float) -> Iterator[tuple[int, float | None]]:
-    """Each frame, and after some of them the hours so far."""
-    frames = int(hours * 3600.0 / _FRAME_SECONDS)
-    every = max(1, frames // _READINGS)
-    for frame in range(1, frames + 1):
-        yield frame, frame * _FRAME_SECONDS / 3600.0 if frame % every == 0 else None

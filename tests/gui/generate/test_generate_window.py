@@ -8,12 +8,12 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QMessageBox
 
-from rnnviz.core.config import Network, ParameterSource
-from rnnviz.core.parameters import draw_parameters
+from rnnviz.core.config import Network
 from rnnviz.core.resources import resource_path
 from rnnviz.gui.generate.bars import MOST, bars_of
 from rnnviz.lessons.index import lessons
 from rnnviz.training.character_model import Generator, load_character_model, save_character_model, shipped_model
+from tests.training.tasks import character_arrays
 
 pytestmark = pytest.mark.slow
 
@@ -25,12 +25,7 @@ def model(tmp_path_factory):
     """A model of random weights: its text has no words."""
     path = tmp_path_factory.mktemp("model") / "random.safetensors"
     network = Network("lstm", input_size=len(CHARACTERS), hidden_size=6)
-    generator = np.random.default_rng(1)
-    linear = {
-        "linear_weight": generator.normal(size=(len(CHARACTERS), 6)).astype("float32"),
-        "linear_bias": np.zeros(len(CHARACTERS), "float32"),
-    }
-    save_character_model(path, network, dict(draw_parameters(network, ParameterSource())) | linear, CHARACTERS)
+    save_character_model(path, network, character_arrays(network), CHARACTERS)
     return path
 
 

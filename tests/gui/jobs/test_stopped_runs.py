@@ -8,23 +8,18 @@ import psutil
 import pytest
 from PySide6.QtCore import Qt, QThread
 
-from rnnviz.core.config import Config
 from rnnviz.execution.supervisor import Supervisor
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.theme.theme_manager import ThemeManager
+from tests.configs import config_of
 from tests.leaks import children
 from tests.shared_worker import WarmWorker
 
-LIGHT = {"compare": {"reference": "manual", "candidates": ["onnx"]}}
-SMALL = Config.from_mapping({"network": {"cell": "rnn_tanh", "input_size": 3, "hidden_size": 4}, **LIGHT})
-OTHER = Config.from_mapping({"network": {"cell": "rnn_tanh", "input_size": 3, "hidden_size": 5}, **LIGHT})
-LARGE = Config.from_mapping(
-    {
-        "network": {"cell": "lstm", "input_size": 64, "hidden_size": 256, "num_layers": 2, "bidirectional": True},
-        "sequence": {"timesteps": 2000, "batch_size": 8},
-        **LIGHT,
-    }
+LIGHT = ("manual", "onnx")
+SMALL, OTHER = (config_of(*LIGHT, cell="rnn_tanh", hidden_size=units) for units in (4, 5))
+LARGE = config_of(
+    *LIGHT, input_size=64, hidden_size=256, num_layers=2, bidirectional=True, timesteps=2000, batch_size=8
 )
 
 

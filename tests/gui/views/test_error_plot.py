@@ -10,7 +10,6 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.error_plot import ErrorPlot
 from rnnviz.series.outlines import LogScale
-from rnnviz.verify.audit import audit
 from rnnviz.verify.result import Judgment, RunResult
 from tests.factories import adding, make_result, with_judgment
 
@@ -114,7 +113,7 @@ def test_copying_copies_the_lane_in_full(view):
 
 def evaluated(result: RunResult, *, gap: int | None = None) -> RunResult:
     """Audited, but for the time step `gap` of the first lane."""
-    audits = {name: audit(result.inputs, trace, full=True) for name, trace in result.traces.items()}
+    audits = dict(with_judgment(result).judgment.audits)
     if gap is not None:
         for name, found in audits.items():
             figures = {each: getattr(found, each).copy() for each in found.NAMES}
