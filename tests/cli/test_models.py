@@ -215,12 +215,6 @@ def test_config_prints_assumptions_on_standard_error(tmp_path, rnnviz):
     assert "go_backwards" in captured.err
 
 
-def test_several_entries_need_a_name(model, rnnviz):
-    assert 'must name one of them: "encoder.lstm", "rnn", "broken"' in rnnviz.refused("config", "--from", model)
-    assert 'no recurrent network "x"' in rnnviz.refused("config", "--from", model, "--entry", "x")
-    assert "broken cannot be run" in rnnviz.refused("config", "--from", model, "--entry", "broken")
-
-
 def test_a_network_whose_layers_are_listed_too_needs_no_name(tmp_path):
     path, written = tmp_path / "w.onnx", network("lstm", 3, True)
     write_weights(written, Parameters(written, weights_of(written)), path)

@@ -102,13 +102,6 @@ def encoder_decoder(x: Any) -> Any:
     return lstm("dec")(out, initial_state=[h, c])
 
 
-def decoder_of_two(x: Any) -> Any:
-    _, h, c = lstm("enc", return_state=True)(x)
-    _, h2, c2 = lstm("enc2", return_state=True)(x)
-    out = lstm("dec")(x, initial_state=[h, c])
-    return lstm("dec2")(out, initial_state=[h2, c2])
-
-
 def state_upward(x: Any) -> Any:
     """Both layers start from what a layer computes, the upper one from the lower one's end."""
     start = L.Dense(4, name="start")(x[:, 0])
@@ -316,9 +309,6 @@ CASES: dict[str, Case] = {
         {"enc": "lstm", "dec": "lstm"},
         absent=("enc..dec",),
         start=("dec", "computed", 'the final state of "enc"'),
-    ),
-    "decoder of two layers": Case(
-        lambda: functional(decoder_of_two), {"enc": "lstm", "enc2": "lstm", "dec": "lstm", "dec2": "lstm"}
     ),
     "a state goes up": Case(
         lambda: functional(state_upward),

@@ -208,9 +208,6 @@ STATE_DICTS: dict[str, Case] = {
         for name, options in {"zip": {}, "legacy": LEGACY}.items()
     },
     "legacy model": checkpoint(file="w.pth", **LEGACY),
-    "pickle protocol 0, legacy": refused(
-        "", "pickle_protocol", lambda: lstm().state_dict(), pickle_protocol=0, **LEGACY
-    ),
     "pickle protocol 0": refused("", "pickle_protocol", lambda: lstm().state_dict(), pickle_protocol=0),
     "pickle protocol 1": one("lstm", lstm, file="w.model", pickle_protocol=1, **LEGACY),
     "pickle protocol 4, legacy": one("lstm", lstm, file="w.model", pickle_protocol=4, **LEGACY),
@@ -455,9 +452,6 @@ def quantized_head() -> tuple[Any, Networks]:
 OTHER_FORM = "quantized, sparse, nested, conjugated or pickled"
 OTHERS: dict[str, Case] = {
     "layer norm": refused("lstm", "layernorm_c", lambda: LayerNormCell("layernorm_i", "layernorm_c").state_dict()),
-    "layer norm below a name": refused(
-        "rnn", "rnn.ln_ih.", lambda: prefixed(LayerNormCell("ln_ih").state_dict(), "rnn.")
-    ),
     "layer norm in a nested dict": refused(
         "cell", "ln.weight", lambda: {"cell": {**nn.LSTMCell(3, 4).state_dict(), "ln": {"weight": torch.ones(4)}}}
     ),
@@ -508,7 +502,6 @@ OTHERS: dict[str, Case] = {
         )
     },
     "whole module": refused("", "code in a file is never run", lstm),
-    "whole module, legacy": refused("", "code in a file is never run", lstm, **LEGACY),
     "whole module in a checkpoint": refused("", "code in a file is never run", lambda: {"model": model(), "epoch": 1}),
     "a tensor alone": refused("", "no state_dict", lambda: torch.ones(3)),
 }

@@ -45,7 +45,8 @@ def expected(module: Any, ran: Computed) -> tuple[Any, tuple[Any, ...]]:
     """out and the final states of the module on the inputs of a run."""
     sequence = torch.tensor(np.array(ran.inputs.sequence))
     states = tuple(torch.tensor(np.array(state)) for state in ran.inputs.initial_state.values())
-    sequence, states = sequence.to(dtype_of(module)), tuple(state.to(dtype_of(module)) for state in states)
+    dtype = next(module.parameters()).dtype
+    sequence, states = sequence.to(dtype), tuple(state.to(dtype) for state in states)
     with torch.no_grad():
         if isinstance(module, nn.RNNBase):
             module.batch_first = False
@@ -60,10 +61,6 @@ def expected(module: Any, ran: Computed) -> tuple[Any, tuple[Any, ...]]:
             states = module(x, states) if len(states) == 2 else (module(x, states[0]),)
             rows.append(states[0])
         return torch.stack(rows), tuple(state[None] for state in states)
-
-
-def dtype_of(module: Any) -> Any:
-    return next(module.parameters()).dtype
 
 
 def cell_of(module: Any) -> str:

@@ -81,14 +81,6 @@ def test_another_ending_is_refused_with_those_that_are_known():
     assert format_for(Path("W.ONNX")) is ONNX_MODEL
 
 
-def test_a_network_that_onnx_runtime_cannot_compute_is_refused():
-    network = made("lstm", dtype="float64").network
-    with pytest.raises(InputError, match=r'w\.onnx .* network\.dtype is "float64", .* only in float32'):
-        ONNX_MODEL.check(network, Path("w.onnx"))
-    for form in WEIGHT_FORMATS:
-        form.check(made("lstm").network, Path("w"))
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("form", WEIGHT_FORMATS, ids=lambda form: form.ending)
 @pytest.mark.parametrize("name", CELLS)
