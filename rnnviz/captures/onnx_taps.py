@@ -22,10 +22,6 @@ Outputs: TypeAlias = dict[str, Array | list[Array]]
 IN_ARRAYS, IN_LISTS = "arrays", "lists"
 PREFIX = "rnnviz:"
 _LOOPS = ("Loop", "Scan")
-_SCAN_OPSET = 9
-"""Scan had a batch axis before."""
-_LIST_OPSET = 14
-"""The first in which a Loop, an If and an Identity may have lists."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +79,13 @@ class Taps:
         if other is not None:
             raise UnreadableError(f"it is in a graph of the operator {other}, which cannot be recorded")
         branch = "If" in owners[: loops[-1]]
-        can_list = "Scan" not in owners and self.opset >= _LIST_OPSET
+        # The first opset in which a Loop, an If and an Identity may have lists is 14.
+        can_list = "Scan" not in owners and self.opset >= 14
         if self._loops == IN_ARRAYS and branch and not can_list:
             raise UnreadableError("it is in a branch that not every iteration of a loop takes")
         if not self._loops or (self._loops == IN_LISTS and not can_list):
             raise UnreadableError(self.reason)
-        if "Scan" in owners and self.opset < _SCAN_OPSET:
+        if "Scan" in owners and self.opset < 9:
             raise UnreadableError(f"it is in a Scan of opset {self.opset}, which has other axes")
         return branch or self._loops == IN_LISTS
 

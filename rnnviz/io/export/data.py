@@ -136,8 +136,6 @@ def npz_arrays(result: RunResult) -> dict[str, NDArray[Any]]:
 _BLOCK_ROWS = 1 << 15
 """Number of rows that are formatted at a time: about 3 MB of text."""
 
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
-
 _masked: Any = np.ma  # NumPy 1.26 gives it no types
 
 _Columns = Mapping[str, NDArray[Any]]
@@ -203,7 +201,8 @@ def _write_rows(out: BinaryIO, columns: _Columns, *, with_header: bool) -> int:
     if with_header:
         names = StringIO(newline="")
         # Spreadsheets show it as text: a file's name may begin as a formula does.
-        texts = (f"'{name}" if name.startswith(_FORMULAS) else name for name in columns)
+        formulas = ("=", "+", "-", "@", "\t", "\r")
+        texts = (f"'{name}" if name.startswith(formulas) else name for name in columns)
         csv.writer(names, lineterminator="\n").writerow(texts)
         out.write(names.getvalue().encode())
     rows = len(next(iter(columns.values())))

@@ -51,9 +51,6 @@ from rnnviz.verify.verdict import AuditVerdict
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 """Characters that HTML does not permit; names and program output may contain them."""
 
-_OPEN_ROWS = 40
-"""Tables of terms with more rows than these are closed until they are clicked."""
-
 
 def write_report(
     result: RunResult, path: Path, pictures: Sequence[ReportPicture] = (), *, outdated: bool = False
@@ -92,7 +89,7 @@ def report_html(
             gradient_audits=audit_table(result.judged("backward"), "First wrong gradient"),
             allowed=number_format.error(ALLOWED),
             arithmetics=[(display_name(c.candidate), first_disagreement(result, c)) for c in result.comparisons],
-            open_rows=_OPEN_ROWS,
+            open_rows=40,  # tables of terms with more rows are closed until they are clicked
             config=as_in_session(dump_config(result.config)),
             versions=versions(result),
         )

@@ -21,8 +21,6 @@ from rnnviz.io.model_formats.model_file import ModelFile, TensorFile
 from rnnviz.io.model_formats.named_arrays import is_weight
 
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
-_HEAD_BYTES = 256
-_ZIP = b"PK\x03\x04"
 _PREFERRED = ("model.safetensors.index.json", "pytorch_model.bin.index.json", "model.safetensors", "pytorch_model.bin")
 """Model files that a folder may hold besides others, such as shards or the state of an optimizer."""
 
@@ -135,14 +133,14 @@ def _head(path: Path) -> bytes:
     check_regular(path)
     try:
         with path.open("rb") as file:
-            return file.read(_HEAD_BYTES)
+            return file.read(256)
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
 
 
 def _by_content(path: Path, head: bytes) -> ModelFormat | None:
     members: Collection[str] = ()
-    if head.startswith(_ZIP):
+    if head.startswith(b"PK\x03\x04"):
         try:
             with zipfile.ZipFile(path) as archive:
                 members = archive.namelist()
