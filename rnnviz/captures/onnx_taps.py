@@ -36,7 +36,6 @@ class Tap:
     axes: int
 
     def at(self, outputs: Outputs, index: tuple[int, ...]) -> Array:
-        """The value in one call."""
         found = outputs[self.outer]
         if isinstance(found, list):
             return found[index[0]]

@@ -386,7 +386,6 @@ class Capture(Sequence[CapturedSequence]):
     """
 
     def __init__(self, model: Any, calls: int | None, limit: int, join: str, gradients: bool) -> None:
-        """See `capture`."""
         if join not in ("carried", "all", "none"):
             raise ValueError(f'join = {join!r} is not allowed: it must be "carried", "all" or "none".')
         if calls is not None and calls < 1:
@@ -461,7 +460,6 @@ class Capture(Sequence[CapturedSequence]):
         return f"Capture of {self._title}: {count} sequence{'' if count == 1 else 's'}"
 
     def _listed(self) -> list[tuple[int | None, CapturedSequence]]:
-        """The first sequences of each layer with their indices."""
         numbers: Counter[str] = Counter()
         found: list[tuple[int | None, CapturedSequence]] = []
         for index, sequence in enumerate(self._sequences):
@@ -557,7 +555,6 @@ class _Recorder:
         return _Skipped(f"{self.left:,} call{'' if self.left == 1 else 's'} {why}")
 
     def _keep(self, call: Call) -> None:
-        """Keep a call, if there is room for it."""
         if 0 in call.x.shape:
             raise _Skipped("it was called with no time step or no sample")
         # The initial state has the size of the final one.
@@ -737,7 +734,6 @@ def _in_numpy(call: Call, adapter: Any) -> Call:
 
 
 def _activation(name: Any) -> str:
-    """The name of an activation in a config of rnnviz."""
     known = ("tanh", "relu", "sigmoid", "softsign", "softplus", "elu", "selu", "linear", "swish", "gelu")
     if name not in known:
         raise _Skipped(f"its activation is {name}, and must be one of {', '.join(known)}")
@@ -1040,7 +1036,6 @@ class _TorchLayer:
         return found
 
     def end_gradients(self) -> None:
-        """Remove the hooks of the last call."""
         while self._hooks:
             self._hooks.pop().remove()
 
@@ -1473,7 +1468,6 @@ class _Keras(_Framework):
         return Call(network, parameters, x, states(initial), output, states(final), (), _lowered(dtype))
 
     def _both(self, recorder: _Recorder, sides: list[_Recorder], parts: list[Any]) -> Call:
-        """Both directions of a Bidirectional layer as one call."""
         for part in parts:
             if isinstance(part, Exception):
                 raise part
@@ -1519,7 +1513,6 @@ class _Keras(_Framework):
         return self._networks[id(cell)]
 
     def _activation(self, function: Any) -> str:
-        """The name of an activation in a config."""
         layers, own = self._keras.layers, self._keras.activations
         if isinstance(function, layers.LeakyReLU):
             return f"leaky_relu({float(function.negative_slope)})"

@@ -157,7 +157,6 @@ def named(item: Item) -> dict[str, Any]:
 
 
 def table(value: Any) -> Item:
-    """`value` if it is a table, else an empty one."""
     return value if isinstance(value, Mapping) else {}
 
 
@@ -337,7 +336,6 @@ class Calls:
         return source.layer
 
     def start(self, name: str) -> Start:
-        """The states from which a recurrent layer starts."""
         starts = [self._start(call) for call in self._calls[name]]
         if all(start.kind == "zeros" for start in starts):
             return Start("zeros")

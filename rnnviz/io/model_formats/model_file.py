@@ -257,7 +257,6 @@ class ModelFile:
 
 
 def unsupported(entry: Entry, reason: str) -> StoredLayer:
-    """A layer that is listed, and not read."""
     return StoredLayer(replace(entry, supported=False, reason=reason), dict)
 
 

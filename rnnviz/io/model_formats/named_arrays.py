@@ -177,7 +177,10 @@ def combined_weights(file: TensorFile) -> TensorFile:
         if weight is None:
             tensors.setdefault(name, tensor)
         elif name == next(iter(weights[weight].values())):
-            target = _target(file, weight) if set(weights[weight]) == {"raw"} else weight
+            # Weight dropout may keep the weight in the module around its layer.
+            inner = re.sub(rf"(?={_KIND}$)", "module.", weight, count=1)
+            around = set(weights[weight]) == {"raw"} and inner.replace("weight_hh", "weight_ih") in file.tensors
+            target = inner if around else weight
             tensors[target] = _combined(file, target, weights[weight], rules)
 
     def read(rule: Callable[..., FloatArray], sources: Sequence[str]) -> FloatArray:
@@ -185,12 +188,6 @@ def combined_weights(file: TensorFile) -> TensorFile:
             return rule(*map(file.read, sources))
 
     return file.replaced(tensors, {name: partial(read, *rule) for name, rule in rules.items()})
-
-
-def _target(file: TensorFile, weight: str) -> str:
-    """The weight of which layer it is: weight dropout may keep it in the module around the layer."""
-    inner = re.sub(rf"(?={_KIND}$)", "module.", weight, count=1)
-    return inner if inner.replace("weight_hh", "weight_ih") in file.tensors else weight
 
 
 def _combined(file: TensorFile, weight: str, parts: Mapping[str, str], rules: dict[str, Rule]) -> Tensor:

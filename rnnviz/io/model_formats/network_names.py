@@ -34,7 +34,6 @@ class Found:
     sources: Mapping[str, str | None]
 
     def having(self, **changes: Any) -> "Found":
-        """The network with other fields of its entry."""
         return replace(self, entry=replace(self.entry, **changes))
 
     def refused(self, reason: str) -> "Found":

@@ -311,7 +311,6 @@ class Values:
         return Value(shape, dtype, read, frozenset({origin}), is_open)
 
     def _computed(self, scope: GraphScope, node: NodeProto, name: str, depth: int) -> Value:
-        """The value that one of the known operators makes of other values."""
         operator, attributes, output = node.op_type, scope.attributes_of(node), list(node.output).index(name)
         if operator == "Shape" and node.input:
             shape, is_open = self._shape_of(scope, node.input[0], depth + 1)
