@@ -242,7 +242,7 @@ class Soak:
             if not player.playing:
                 player.set_factor(0.5)
                 player.toggle()
-                player._timer.setInterval(1 << 30)  # frames come from here
+                player.timer.setInterval(1 << 30)  # frames come from here
             player._step()
             QApplication.processEvents()
             if frame % every == 0:
