@@ -33,11 +33,8 @@ def _python(kernel: str | None, *arguments: str) -> subprocess.CompletedProcess[
 
 def executable() -> list[str]:
     """The kernels that this processor can execute: a process that tries another one is killed, or computes nonsense."""
-    return [kernel for kernel in KERNELS if _python(kernel, "-c", _TRY).stdout.strip() in _names(kernel)]
-
-
-def _names(kernel: str) -> set[str]:
-    return OLDEST_KERNELS if kernel in OLDEST_KERNELS else {kernel}
+    names = {kernel: OLDEST_KERNELS if kernel in OLDEST_KERNELS else {kernel} for kernel in KERNELS}
+    return [kernel for kernel in KERNELS if _python(kernel, "-c", _TRY).stdout.strip() in names[kernel]]
 
 
 def used() -> str:

@@ -28,14 +28,10 @@ TABLES = {
 """The Python module that creates each. It writes the table into the folder that `tests.report_tables.FOLDER` names."""
 
 
-def between_marks(name: str) -> re.Pattern[str]:
-    """A table in the document, with its marks in two groups."""
-    return re.compile(rf"(<!-- table: {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
-
-
 def with_table(document: str, name: str, table: str) -> str:
     """The document with another table between the marks of that name. Raises a ValueError without such a place."""
-    changed, count = between_marks(name).subn(lambda marks: f"{marks[1]}\n{table}\n{marks[2]}", document)
+    between_marks = re.compile(rf"(<!-- table: {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
+    changed, count = between_marks.subn(lambda marks: f"{marks[1]}\n{table}\n{marks[2]}", document)
     if count != 1:
         raise ValueError(f"{README} has {count} places for the table {name}, and must have one.")
     return changed

@@ -56,6 +56,7 @@ def large_result(
         one, other = (open_trace(folder / engine) for engine in ("one", "other"))
         # A second candidate needs no second folder: it has the numbers of the first under another name.
         traces = {"one": one, "other": other, "third": replace(other, engine="third")}
+        others_of_third = {name: replace(own, candidate="third") for name, own in comparison.others.items()}
         extents = {
             f"{name}.{array}": end for name, trace in traces.items() for array, end in gradient_extents(trace).items()
         }
@@ -64,7 +65,7 @@ def large_result(
             request_id=1,
             inputs=inputs,
             traces=traces,
-            comparisons=(comparison, _of_third(comparison)),
+            comparisons=(comparison, replace(comparison, candidate="third", others=others_of_third)),
             checks=tuple(check for trace in traces.values() for check in consistency_checks(trace, *config.tolerances)),
             seconds=dict.fromkeys(traces, 1.0),
             versions=dict.fromkeys(traces, "1.0"),
@@ -100,11 +101,6 @@ def _with_other_gates(folder: Path, network: Network, comparison: Comparison) ->
 def _written_gradients(network: Network) -> tuple[str, ...]:
     """The gradients over time that are written: of h, and of one gate."""
     return gradient("h"), gradient(network.kind.gate_symbols[0])
-
-
-def _of_third(comparison: Comparison) -> Comparison:
-    others = {name: replace(own, candidate="third") for name, own in comparison.others.items()}
-    return replace(comparison, candidate="third", others=others)
 
 
 def _inputs(config: Config) -> Inputs:

@@ -120,7 +120,9 @@ def _try(items: list[pytest.Item], orders: list[dict[str, object]], told: Path) 
 
 def _passes(item: pytest.Item, limit: float) -> bool:
     """Whether one test passes within `limit` seconds, with all fixtures made again, also those of the session."""
-    _forget()
+    # What a mutant computed is not to be found in the cache of a function by the next.
+    for cached in _caches(len(sys.modules)):
+        cached.cache_clear()
     item._initrequest()
     try:
         with _alarm(limit):
@@ -129,12 +131,6 @@ def _passes(item: pytest.Item, limit: float) -> bool:
         item.session._setupstate.stack.clear()
         return False
     return not any(report.failed for report in reports)
-
-
-def _forget() -> None:
-    """Empty every cache of a function: what a mutant computed is not to be found there by the next."""
-    for cached in _caches(len(sys.modules)):
-        cached.cache_clear()
 
 
 @functools.lru_cache(maxsize=1)

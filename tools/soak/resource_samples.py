@@ -82,7 +82,7 @@ class Reader:
             own.num_threads(),
             len(spawned),
             own.num_fds() if hasattr(own, "num_fds") else 0,
-            _temporary(),
+            sum(len(folders) + len(files) for _, folders, files in os.walk(tempfile.gettempdir())),
             len(QApplication.allWidgets()),
             # A list of all objects would hold tuples that another thread still fills.
             sys.getallocatedblocks(),
@@ -110,7 +110,3 @@ def _child(spawned: set[psutil.Process]) -> tuple[int | None, float, int]:
         except (psutil.Error, OSError):
             continue
     return None, 0.0, 0
-
-
-def _temporary() -> int:
-    return sum(len(folders) + len(files) for _, folders, files in os.walk(tempfile.gettempdir()))

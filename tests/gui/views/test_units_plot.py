@@ -23,7 +23,7 @@ def click_timestep(qtbot, view: UnitsPlot, timestep: float) -> None:
     qtbot.mouseClick(plot.viewport(), Qt.MouseButton.LeftButton, pos=point)
 
 
-def test_the_curves_are_the_traces_of_the_selected_unit(view):
+def test_the_curves_are_the_traces_of_the_selected_unit_and_are_copied_in_full(view):
     result = make_result(num_layers=2, bidirectional=True)
     view.show_result(result, "manual")
     view.show_location(Location(1, 1, 2, 1, 3))
@@ -33,6 +33,9 @@ def test_the_curves_are_the_traces_of_the_selected_unit(view):
         assert np.array_equal(drawn.low, result[engine].hidden[1, 1, :, 1, 3])
     assert view.curve("gluon", 0) is None
     assert view.plot.cursor_line.value() == 2
+    rows = [line.split("\t") for line in view.copy_text().splitlines()]
+    assert rows[0] == ["timestep", "gluon unit 3", "manual unit 3"]
+    assert np.array_equal(np.array([row[1] for row in rows[1:]], np.float32), result["gluon"].hidden[1, 1, :, 1, 3])
 
 
 def test_a_gate_is_drawn_described_and_copied_in_place_of_h(view):
@@ -130,14 +133,6 @@ def test_a_long_sequence_is_thinned_without_losing_its_peak(view):
     assert len(drawn.points()[0]) <= 4 * view.plot.pixels
     assert drawn.high.max() == 9.0
     assert view.plot.view_box.viewRange()[1][1] > 9.0
-
-
-def test_copying_copies_every_curve_in_full(view):
-    result = make_result()
-    view.show_result(result, "manual")
-    rows = [line.split("\t") for line in view.copy_text().splitlines()]
-    assert rows[0] == ["timestep", "gluon unit 0", "manual unit 0"]
-    assert np.array_equal(np.array([row[1] for row in rows[1:]], np.float32), result["gluon"].hidden[0, 0, :, 0, 0])
 
 
 @pytest.mark.parametrize("quantity", ["value", "norm"])
