@@ -41,16 +41,9 @@ def test_an_array_or_a_sound_becomes_the_sequence_in_place_of_a_text(tmp_path, n
     before = Config.from_mapping({"network": network, "sequence": {"text": "a", **how, "labels": "l.txt"}})
     # A file of texts is read as the text before it.
     kept = how if name == "x.txt" else {}
-    after = config_with(before, path).checked()
-    assert (
-        after.sequence
-        == Config.from_mapping(
-            {
-                "network": {**network, "input_size": 1},
-                "sequence": {"path": str(path), "batch_size": 1, "timesteps": 1, "labels": "l.txt", **kept},
-            }
-        ).sequence
-    )
+    sequence = {"path": str(path), "batch_size": 1, "timesteps": 1, "labels": "l.txt", **kept}
+    expected = Config.from_mapping({"network": {**network, "input_size": 1}, "sequence": sequence})
+    assert config_with(before, path).checked().sequence == expected.sequence
 
 
 def test_an_archive_of_an_unsupported_version_is_refused_in_a_sentence(tmp_path):
@@ -62,12 +55,6 @@ def test_an_archive_of_an_unsupported_version_is_refused_in_a_sentence(tmp_path)
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"newer\.npz is not a valid \.npz file"):
         config_with(lessons()[0].config, path)
-
-
-def _weights(path: Path, config: Config) -> Path:
-    shapes = config.network.parameter_shapes()
-    np.savez(path, **{name: np.full(shape, 0.25, np.float32) for name, shape in shapes.items()})
-    return path
 
 
 @pytest.mark.slow
@@ -94,8 +81,10 @@ def test_opening_a_recording_compares_it(window, tmp_path):
 def test_weights_and_state_are_dropped_together(qtbot, window, tmp_path):
     config = window.session.config
     np.savez(tmp_path / "s.npz", h=np.full(config.network.state_shape(config.sequence.batch_size), 0.5))
+    shapes = config.network.parameter_shapes()
+    np.savez(tmp_path / "w.npz", **{name: np.full(shape, 0.25, np.float32) for name, shape in shapes.items()})
     with qtbot.finished(window):
-        qtbot.drop(window, _weights(tmp_path / "w.npz", config), tmp_path / "s.npz")
+        qtbot.drop(window, tmp_path / "w.npz", tmp_path / "s.npz")
     assert np.all(window.session.result.inputs.parameters["l0_h2h_weight"] == 0.25)
     assert np.all(window.session.result.inputs.initial_state["h"] == 0.5)
 

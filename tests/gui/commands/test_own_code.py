@@ -16,6 +16,7 @@ from rnnviz.gui.recovery.session_commands import view_state_of
 from rnnviz.gui.views.stdout_view import StdoutView
 from rnnviz.io.session import SavedDocument, SavedSession, SavedViewState, write_session
 from rnnviz.io.templates import starter
+from tests.configs import config_of
 from tests.gui.shown import details, labels
 
 pytestmark = pytest.mark.slow
@@ -191,14 +192,9 @@ def test_the_last_entry_opens_a_file_dialog_and_keeps_the_cell(window, cell):
 
 
 def test_a_new_cell_leaves_what_belongs_to_another_one(tmp_path):
-    config = Config.from_mapping(
-        {
-            "network": {"cell": "lstm", "input_size": 2, "hidden_size": 3, "projection_size": 2, "clip": 1.0},
-            "parameters": {"path": "weights.npz"},
-            "initial_state": {"path": "state.npz"},
-            "compare": {"reference": "onnx", "candidates": ["bug:no-i2h-bias", "manual", "./step.py"]},
-        }
-    )
+    engines = ("onnx", "bug:no-i2h-bias", "manual", "./step.py")
+    files = {"parameters": {"path": "weights.npz"}, "initial_state": {"path": "state.npz"}}
+    config = config_of(*engines, input_size=2, hidden_size=3, projection_size=2, clip=1.0, **files)
     changed = of_new_cell(config, tmp_path / "my_cell.py")
     assert changed.network == Network(str(tmp_path / "my_cell.py"), 2, 3)
     assert changed.parameters == ParameterSource()

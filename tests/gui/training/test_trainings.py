@@ -14,16 +14,12 @@ from rnnviz.gui.training.training_window import TrainingWindow
 from rnnviz.training.loop import Checkpoint, TrainingLoop
 from rnnviz.training.task import TrainingTask, load_task, save_task
 from tests.leaks import children
+from tests.training.tasks import task_of
 
 pytestmark = pytest.mark.slow
 
-TASK = TrainingTask.from_mapping(
-    {
-        "problem": {"kind": "parity", "timesteps": 8, "batch_size": 4},
-        "network": {"hidden_size": 5, "dtype": "float64"},
-        "training": {"steps": 30, "checkpoint_every": 15},
-    }
-)
+SIZES = {"problem": {"timesteps": 8, "batch_size": 4}, "network": {"hidden_size": 5}}
+TASK = task_of("parity", **SIZES, steps=30, checkpoint_every=15)
 
 
 @pytest.fixture
