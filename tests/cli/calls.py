@@ -12,6 +12,12 @@ WRONG = "manual,bug:no-h2h-bias"
 """Two engines that disagree; neither needs MXNet."""
 DISAGREEING = {"reference": "manual", "candidates": ["bug:no-h2h-bias"]}
 """The same in a config."""
+DETECTABLE = {
+    "sequence": {"timesteps": 4, "batch_size": 3},
+    "parameters": {"initializer": "normal", "scale": 0.4},
+    "initial_state": {"source": "normal"},
+}
+"""Tables of a config in which every known bug changes numbers."""
 
 
 def toml(value: Any) -> str:

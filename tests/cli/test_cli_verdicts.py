@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.calls import DISAGREEING, Called
+from tests.cli.calls import DETECTABLE, DISAGREEING, Called
 from tests.cli.calls import write as write_config
 from tests.engines.seeded_bugs import RIGHT
 from tests.needs import need_engine, needs
@@ -20,9 +20,7 @@ def write(folder: Path, **tables: dict[str, Any]) -> str:
     """A config in which every known bug is detectable, changed by `tables`."""
     base: dict[str, dict[str, Any]] = {
         "network": {"cell": "gru", "input_size": 3, "hidden_size": 5, "bidirectional": True},
-        "sequence": {"timesteps": 4, "batch_size": 3},
-        "parameters": {"initializer": "normal", "scale": 0.4},
-        "initial_state": {"source": "normal"},
+        **DETECTABLE,
         "compare": DISAGREEING,
     }
     return str(write_config(folder, **{table: {**base[table], **tables.get(table, {})} for table in base}))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
-from tests.cli.calls import WRONG, Called, write
+from tests.cli.calls import DETECTABLE, WRONG, Called, write
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
 
@@ -20,13 +20,7 @@ CELL = {"cell": "gru", "num_layers": 2, "bidirectional": True}
 
 def config(folder: Path, **tables: dict[str, Any]) -> Path:
     """A config in which every known bug changes numbers."""
-    base = {
-        "sequence": {"timesteps": 4, "batch_size": 3},
-        "parameters": {"initializer": "normal", "scale": 0.4},
-        "initial_state": {"source": "normal"},
-        "backward": {"loss": "normal"},
-    }
-    return write(folder, **base | tables)
+    return write(folder, **DETECTABLE | {"backward": {"loss": "normal"}} | tables)
 
 
 def summary(rnnviz: Called, *words: str | Path) -> dict[str, Any]:

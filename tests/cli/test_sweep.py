@@ -154,11 +154,9 @@ def test_ctrl_c_stops_workers_and_keeps_rows(tmp_path):
 
 @pytest.mark.slow
 def test_unwritable_table_keeps_the_verdict(tmp_path, rnnviz):
-    pipe, sweep = tmp_path / "pipe", tmp_path / "s.toml"
+    pipe, sweep = tmp_path / "pipe", write(tmp_path, GRID.replace("[4, 6]", "[4]"))
     os.mkfifo(pipe)
-    network = '[network]\ncell = "gru"\ninput_size = 3\nhidden_size = 4\n[compare]\nreference = "manual"\n'
-    sweep.write_text(f"{network}[grid]\nsequence.timesteps = [1]\n", encoding="utf-8")
-    write_starter("gru", tmp_path / "mine.py")
+    write_starter("lstm", tmp_path / "mine.py")
     for engine, code in (("bug:no-h2h-bias", DISAGREE), (str(tmp_path / "mine.py"), WRONG_INPUT)):
         answer = rnnviz("sweep", sweep, "--engines", engine, "--csv", pipe, "--quiet")
         assert answer.code == code
