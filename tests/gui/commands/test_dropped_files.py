@@ -2,7 +2,6 @@
 
 import zipfile
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -89,19 +88,14 @@ def test_weights_and_state_are_dropped_together(qtbot, window, tmp_path):
     assert np.all(window.session.result.inputs.initial_state["h"] == 0.5)
 
 
-def _useless_files(folder: Path) -> list[Path]:
-    (folder / "notes.pdf").write_text("hello")
-    (folder / "broken.npz").write_bytes(b"PK not really")
-    np.savez(folder / "other.npz", a=np.zeros(2), b=np.zeros(2))
-    with zipfile.ZipFile(folder / "empty.npz", "w"):
-        pass
-    return [folder / name for name in ("notes.pdf", "broken.npz", "other.npz", "empty.npz", "missing.npz")]
-
-
 @pytest.mark.slow
 def test_a_file_of_no_use_is_refused_by_a_sentence_that_names_it(qtbot, window, tmp_path):
+    (tmp_path / "notes.pdf").write_text("hello")
+    (tmp_path / "broken.npz").write_bytes(b"PK not really")
+    np.savez(tmp_path / "other.npz", a=np.zeros(2), b=np.zeros(2))
+    zipfile.ZipFile(tmp_path / "empty.npz", "w").close()
     before = window.session.config
-    for path in _useless_files(tmp_path):
-        qtbot.drop(window, path)
-        assert path.name in qtbot.acknowledge(window)
+    for name in ("notes.pdf", "broken.npz", "other.npz", "empty.npz", "missing.npz"):
+        qtbot.drop(window, tmp_path / name)
+        assert name in qtbot.acknowledge(window)
     assert window.session.config == before
