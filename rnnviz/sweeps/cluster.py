@@ -57,8 +57,10 @@ class ClusterScheduler(Scheduler):
 
     def stop(self) -> None:
         """Give up rows that no worker is computing."""
-        super().stop()
+        self._stopped.set()
+        # In one message; its futures, one by one, send none then.
         self.executor.shutdown(wait=False)
+        super().stop()
 
     def __exit__(self, *_: object) -> None:
         self.stop()

@@ -159,7 +159,7 @@ class Scheduler(AbstractContextManager["Scheduler"]):
         self.executor, self.ahead = executor, ahead
         self._compute = compute
         self._stopped = threading.Event()
-        self._submitted = 0
+        self._open: set[Future[SweepResult]] = set()
         self._done: SimpleQueue[Future[SweepResult]] = SimpleQueue()
 
     def submit(self, request: RunRequest) -> Future[SweepResult]:
@@ -170,20 +170,25 @@ class Scheduler(AbstractContextManager["Scheduler"]):
                 raise
             future = Future()
             future.cancel()
-        self._submitted += 1
+        self._open.add(future)
         future.add_done_callback(self._done.put)
+        if self._stopped.is_set():
+            future.cancel()
         return future
 
     def completed(self) -> Iterator[Future[SweepResult]]:
         """Each submitted row once, as soon as it is done or given up. Rows may be submitted meanwhile."""
-        while self._submitted:
+        while self._open:
             future = self._done.get()
-            self._submitted -= 1
+            self._open.remove(future)
             yield future
 
     def stop(self) -> None:
         """Give up every row that is not done; any thread may call it."""
         self._stopped.set()
+        # A row that Dask cancels while its result is on the way never ends otherwise.
+        for future in list(self._open):
+            future.cancel()
 
     def __exit__(self, *_: object) -> None:
         self.stop()

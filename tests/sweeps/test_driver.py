@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from concurrent.futures import Executor, Future
 from math import inf
 from pathlib import Path
 from threading import Thread
@@ -15,7 +16,7 @@ from rnnviz.core.errors import ConfigError, InputError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import Location
 from rnnviz.io.inputs import load_inputs
-from rnnviz.sweeps.driver import Journal, LocalScheduler, finding, identities, journal_of, read_journal
+from rnnviz.sweeps.driver import Journal, LocalScheduler, Scheduler, finding, identities, journal_of, read_journal
 from rnnviz.sweeps.results import FirstWrong, SweepResult
 from tests.execution.loads import hang
 from tests.leaks import children
@@ -143,6 +144,19 @@ def test_each_row_equals_a_single_run(tmp_path, run_shared):
             assert found.max_error_ratio is not None
             assert found.audit_worst_ratio is not None
             assert max(found.max_error_ratio, found.audit_worst_ratio) < 1.0
+
+
+def test_rows_that_never_end_are_given_up_at_a_stop():
+    class Endless(Executor):
+        def submit(self, *_args, **_kwargs):
+            return Future()
+
+    with Scheduler(Endless(), finding, 2) as scheduler:
+        rows = [scheduler.submit(None)]
+        scheduler.stop()
+        rows.append(scheduler.submit(None))
+        assert list(scheduler.completed()) == rows
+        assert all(row.cancelled() for row in rows)
 
 
 @pytest.mark.slow
