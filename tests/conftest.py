@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,11 @@ __all__ = ["pid_of_runs", "profiles", "report_table", "runs_are_warm"]
 gc.disable()
 
 _SLOW = re.compile(r"^pytestmark = (\[\s*)?pytest\.mark\.(slow|nightly)\b", re.MULTILINE)
+
+# A shell ignores these signals in what it starts in the background, and programs inherit that.
+for _name, _action in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+    if (_signal := getattr(signal, _name, None)) is not None and signal.getsignal(_signal) == signal.SIG_IGN:
+        signal.signal(_signal, _action)
 
 # Tests open their windows off-screen; set the variable to see them.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")

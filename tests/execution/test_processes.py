@@ -190,7 +190,10 @@ except KeyboardInterrupt:
             pass
         # As a terminal does it: the signal goes to every process of the group.
         os.killpg(program.pid, signal.SIGINT)
-        out, err = program.communicate(timeout=100)
+        try:
+            out, err = program.communicate(timeout=100)
+        finally:
+            program.kill()
     assert (out.split()[-1], err, program.returncode) == ("interrupted", "", 0)
     assert list((tmp_path / "tmp").iterdir()) == []
 
