@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Signal
 
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.masks import Mask, is_masked
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.value_sources import lies_in
@@ -46,6 +47,7 @@ Field: TypeAlias = Literal[
     "followed",
     "parameter",
     "lesson_step",
+    "masked",
 ]
 """Names in `Session.changed`. `inputs` changes with the values of the result, but not with its audit."""
 FIELDS: tuple[Field, ...] = get_args(Field)
@@ -102,6 +104,8 @@ class AppState:
     parameter: Place | None = None
     """The selected number of a parameter whose gradient is shown."""
     lesson_step: tuple[str, int] | None = None
+    masked: tuple[Mask, ...] = ()
+    """The numbers that the question of the lesson's step asks for: no view shows them."""
     ran: Config | None = None
     """The config as it was when the run of the result began."""
     fresh: bool = True
@@ -379,6 +383,18 @@ class Session(QObject):
 
     def set_lesson_step(self, lesson_step: tuple[str, int] | None) -> None:
         self.replace(replace(self._state, lesson_step=lesson_step))
+
+    @property
+    def masked(self) -> tuple[Mask, ...]:
+        """The numbers that no view shows, because an open question asks for them."""
+        return self._state.masked
+
+    def is_masked(self, place: Place) -> bool:
+        """Whether a number is one that no view shows: "?" is there in its place."""
+        return is_masked(self._state.masked, place)
+
+    def set_masked(self, masked: tuple[Mask, ...]) -> None:
+        self.replace(replace(self._state, masked=masked))
 
     def set_order(self, order: OrderName) -> None:
         self.replace(replace(self._state, order=order))

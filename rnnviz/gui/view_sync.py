@@ -57,6 +57,8 @@ class ViewSynchronizer(QObject):
         view.installEventFilter(self)
         if self._session.following == "influence":
             view.show_influence(self._session.influence, followed=True)
+        if self._session.masked:
+            view.show_masked(self._session.masked)
         if self._session.result is not None:
             self._behind_result.add(view)
             if eager:
@@ -92,6 +94,8 @@ class ViewSynchronizer(QObject):
             if "highlighted" in changed:
                 # Hidden views, too: it is cheap.
                 view.show_highlight(self._session.highlighted)
+            if "masked" in changed:
+                view.show_masked(self._session.masked)
             if not changed.isdisjoint(("followed", "following")):
                 view.show_influence(self._session.influence, followed=self._session.following == "influence")
             follows = recolored and view.follow_array(self._session.array)

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from rnnviz.core import number_format
 from rnnviz.core.gradients import OF_INPUT
+from rnnviz.core.masks import Mask
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.regions import Region
 from rnnviz.gui.theme.elided_combo import ComboBox
@@ -107,6 +108,9 @@ class ResultView(QWidget):
 
     def show_influence(self, influence: "Influence | None", *, followed: bool) -> None:
         """Show the influence on a value, None until it is computed; `followed` is whether it is wanted."""
+
+    def show_masked(self, masked: Sequence[Mask]) -> None:
+        """Show "?" in place of numbers that a question asks for, also in copies. Called before the next result."""
 
     def finish_pending(self) -> None:
         """Finish pending updates at once, as before a picture is taken."""
