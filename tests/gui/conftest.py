@@ -117,7 +117,7 @@ def qtbot(qtbot, request):
 
 
 def own_threads() -> Counter[str]:
-    """How many of the window's threads there are by name; Qt's pool is not ours to end."""
+    """How many of the window's threads there are by name."""
     tasks = Path("/proc/self/task")
     names = []
     for task in tasks.iterdir() if tasks.is_dir() else ():

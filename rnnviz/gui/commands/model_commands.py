@@ -28,7 +28,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.words import capital
 from rnnviz.gui.commands.dialogs import STATES, RecentFiles, ask_file, show_error_dialog
 from rnnviz.gui.document import Document
-from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
+from rnnviz.gui.kit.tasks import BackgroundTask, Progress, TaskQueue
 from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.scaling import scaled, space_dialog
 from rnnviz.gui.tooltips import wrapped

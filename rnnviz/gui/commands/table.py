@@ -22,7 +22,7 @@ from rnnviz.gui.help.commands import HelpCommands
 from rnnviz.gui.jobs.lane_quantity import LaneQuantityFollower
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
-from rnnviz.gui.jobs.task_queue import TaskQueue
+from rnnviz.gui.kit.tasks import TaskQueue
 from rnnviz.gui.lessons.controller import LessonController
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.presentation import Presentation

@@ -21,7 +21,7 @@ from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.playback import FACTORS, ORDERS, STAGE_MS, Player, factor_text, speed
 from rnnviz.gui.export.figure import ExportDialog, ExportOptions, Figure, check_box, choice_box, number_box
 from rnnviz.gui.export.picture import IncrementalGrab, pixels_of
-from rnnviz.gui.jobs.task_queue import Progress
+from rnnviz.gui.kit.tasks import Progress
 from rnnviz.gui.regions import Order, Region, Stage, Traversal, stage_regions, stage_text
 from rnnviz.gui.theme.palettes import THEMES, ThemeName
 from rnnviz.gui.views.unrolled.view import UnrolledView

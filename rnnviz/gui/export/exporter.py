@@ -19,7 +19,7 @@ from rnnviz.gui.export.outputs import OUTPUTS, OutputEntry
 from rnnviz.gui.export.picture import IncrementalGrab, png_of, write_picture
 from rnnviz.gui.jobs.lane_quantity import without_parameter
 from rnnviz.gui.jobs.progress import SHOW_AFTER_MS, ProgressRow
-from rnnviz.gui.jobs.task_queue import Progress, TaskQueue
+from rnnviz.gui.kit.tasks import Progress, TaskQueue
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.view_sync import ViewSynchronizer
 from rnnviz.gui.views.base import ResultView

@@ -16,7 +16,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.core.words import plural
 from rnnviz.explain.value_sources import notation
 from rnnviz.gui.app_state import Followed, Session
-from rnnviz.gui.jobs.task_queue import BusyObject, Check, LatestTask
+from rnnviz.gui.kit.tasks import BusyObject, Check, LatestTask
 from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:

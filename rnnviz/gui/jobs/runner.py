@@ -1,80 +1,27 @@
 """Execution of runs on a thread that waits for the worker process: the latest request replaces earlier ones."""
 
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
 from rnnviz.core.config import Config
 from rnnviz.execution.events import (
     STARTING,
     AuditMode,
-    Cancelled,
     Computed,
+    Event,
     Failed,
     Finished,
     Progressed,
     RunRequest,
     Stage,
 )
-from rnnviz.gui.jobs.task_queue import BusyObject
-from rnnviz.verify.result import RunResult
+from rnnviz.gui.kit.tasks import BusyObject, one_thread
 
 if TYPE_CHECKING:
     from rnnviz.execution.supervisor import Supervisor
-
-
-class _Worker(QObject):
-    """Waits for the worker process on a separate thread.
-
-    Every request ends with exactly one of `finished`, `failed` and `cancelled`.
-    """
-
-    progressed = Signal(int, object, float)
-    """Request id, stage, completed fraction."""
-    computed = Signal(object)
-    """A `RunResult` before its audit."""
-    finished = Signal(object)
-    """A `RunResult`."""
-    failed = Signal(object)
-    """A `Failed`."""
-    cancelled = Signal(int)
-
-    def __init__(self, supervisor: "Supervisor") -> None:
-        super().__init__()
-        self._supervisor = supervisor
-
-    @Slot()
-    def warm_up(self) -> None:
-        try:
-            self._supervisor.start()
-        except OSError:
-            # The first run reports the same error.
-            return
-
-    @Slot(object)
-    def run(self, request: RunRequest) -> None:
-        try:
-            for event in self._supervisor.events(request):
-                match event:
-                    case Progressed(request_id, stage, fraction):
-                        self.progressed.emit(request_id, stage, fraction)
-                    case Computed(_, result):
-                        self.computed.emit(result)
-                    case Finished(_, result):
-                        self.finished.emit(result)
-                    case Failed():
-                        self.failed.emit(event)
-                    case Cancelled(request_id):
-                        self.cancelled.emit(request_id)
-        except OSError as error:
-            sentence = f"The worker process did not start: {error.strerror or error}."
-            self.failed.emit(Failed(request.id, "engine", sentence))
-
-    @Slot()
-    def close(self) -> None:
-        """End the worker process, then this thread."""
-        self._supervisor.close()
-        QThread.currentThread().quit()
 
 
 GRACE_MS = 300
@@ -101,9 +48,8 @@ class Runner(BusyObject):
     stopped = Signal()
     """The run was stopped by `stop`."""
 
-    _asked = Signal(object)
-    _warming = Signal()
-    _closing = Signal()
+    _sent = Signal(object)
+    """An `Event`. Each request ends with exactly one of `Finished`, `Failed` and `Cancelled`."""
 
     def __init__(self, supervisor: "Supervisor | None" = None, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -114,16 +60,12 @@ class Runner(BusyObject):
         self._closed = False
         self._grace = QTimer(self, singleShot=True, interval=GRACE_MS)
         self._grace.timeout.connect(self._stop_replaced)
-
-        self._thread = QThread(self)
-        self._thread.setObjectName("runs")
-        self._worker: _Worker | None = None
+        self._pool = one_thread("runs", self)
+        self._sent.connect(self._on_event, Qt.ConnectionType.QueuedConnection)
 
     def warm_up(self) -> None:
-        if self._closed:
-            return
-        self._set_up()
-        self._warming.emit()
+        if not self._closed:
+            self._pool.start(partial(_start, self._made_supervisor()))
 
     def run(self, config: Config, audit: AuditMode = "auto", trusted: frozenset[str] = frozenset()) -> None:
         """Run `config` in place of an earlier run. `audit` and `trusted` as in a `RunRequest`.
@@ -132,7 +74,6 @@ class Runner(BusyObject):
         """
         if self._closed:
             return
-        self._set_up()
         # With the formats of input files, which nothing needs before the first run.
         from rnnviz.io.inputs import load_inputs
 
@@ -156,29 +97,26 @@ class Runner(BusyObject):
         self._grace.stop()
         self._wanted = None
         self._cancel_work()
-        if self._thread.isRunning():
-            self._closing.emit()
-            self._thread.wait(_CLOSE_MS)
+        if self._supervisor is not None:
+            self._supervisor.close()
+        self._pool.waitForDone(_CLOSE_MS)
 
-    def _set_up(self) -> None:
-        """Create the worker on first use: its imports would delay the first paint."""
-        if self._worker is not None:
-            return
-        from rnnviz.execution.supervisor import Supervisor
+    def _made_supervisor(self) -> "Supervisor":
+        """The supervisor, imported on first use: its imports would delay the first paint."""
+        if self._supervisor is None:
+            from rnnviz.execution.supervisor import Supervisor
 
-        self._supervisor = Supervisor() if self._supervisor is None else self._supervisor
-        self._worker = worker = _Worker(self._supervisor)
-        worker.moveToThread(self._thread)
-        queued = Qt.ConnectionType.QueuedConnection
-        self._asked.connect(worker.run, queued)
-        self._warming.connect(worker.warm_up, queued)
-        self._closing.connect(worker.close, queued)
-        worker.progressed.connect(self._on_progressed, queued)
-        worker.computed.connect(self._on_computed, queued)
-        worker.finished.connect(self._on_finished, queued)
-        worker.failed.connect(self._on_failed, queued)
-        worker.cancelled.connect(self._on_cancelled, queued)
-        self._thread.start()
+            self._supervisor = Supervisor()
+        return self._supervisor
+
+    def _run(self, supervisor: "Supervisor", request: RunRequest) -> None:
+        """Send the events of a run from the thread of the pool, which waits for the worker process."""
+        try:
+            for event in supervisor.events(request):
+                self._sent.emit(event)
+        except OSError as error:
+            sentence = f"The worker process did not start: {error.strerror or error}."
+            self._sent.emit(Failed(request.id, "engine", sentence))
 
     def _cancel_work(self) -> None:
         if self._at_work is not None and self._supervisor is not None:
@@ -187,7 +125,7 @@ class Runner(BusyObject):
     def _send(self, request: RunRequest) -> None:
         self._at_work = request
         self._computing = False
-        self._asked.emit(request)
+        self._pool.start(partial(self._run, self._made_supervisor(), request))
 
     def _stop_replaced(self) -> None:
         if self._at_work is self._wanted:
@@ -198,6 +136,22 @@ class Runner(BusyObject):
             # The worker process still imports the engines, which the newer run needs, too.
             self._grace.start()
 
+    def _on_event(self, event: Event) -> None:
+        match event:
+            case Progressed(request_id, stage, fraction):
+                self._on_progressed(request_id, stage, fraction)
+            case Computed(request_id, result):
+                if self._wanted is not None and request_id == self._wanted.id:
+                    self.computed.emit(result, self._wanted.config)
+            case Finished(request_id, result):
+                if (request := self._end(request_id)) is not None:
+                    self.finished.emit(result, request.config)
+            case Failed():
+                if self._end(event.request_id) is not None:
+                    self.failed.emit(event)
+            case _:
+                self._end(event.request_id)
+
     def _on_progressed(self, request_id: int, stage: Stage, fraction: float) -> None:
         begins = self._at_work is not None and request_id == self._at_work.id and stage != STARTING
         if begins and not self._computing:
@@ -207,22 +161,6 @@ class Runner(BusyObject):
                 self._grace.start()
         if self._wanted is not None and request_id == self._wanted.id:
             self.progressed.emit(stage, fraction)
-
-    def _on_computed(self, result: RunResult) -> None:
-        if self._wanted is not None and result.request_id == self._wanted.id:
-            self.computed.emit(result, self._wanted.config)
-
-    def _on_finished(self, result: RunResult) -> None:
-        request = self._end(result.request_id)
-        if request is not None:
-            self.finished.emit(result, request.config)
-
-    def _on_failed(self, event: Failed) -> None:
-        if self._end(event.request_id) is not None:
-            self.failed.emit(event)
-
-    def _on_cancelled(self, request_id: int) -> None:
-        self._end(request_id)
 
     def _end(self, request_id: int) -> RunRequest | None:
         """Return the finished request unless it was replaced; start the waiting one."""
@@ -238,3 +176,9 @@ class Runner(BusyObject):
             return ended
         self._send(self._wanted)
         return None
+
+
+def _start(supervisor: "Supervisor") -> None:
+    # The first run reports the same error.
+    with suppress(OSError):
+        supervisor.start()

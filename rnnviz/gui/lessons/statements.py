@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QGridLayout, QLabel, QSizePolicy, QToolButton, QVB
 
 from rnnviz.core.number_format import true_minus_in
 from rnnviz.core.trace_index import Location
-from rnnviz.gui.jobs.task_queue import LatestTask
+from rnnviz.gui.kit.tasks import LatestTask
 from rnnviz.gui.lessons.lesson_text import label_html, plain
 from rnnviz.gui.theme.fonts import code_font
 from rnnviz.gui.theme.icons import Icons

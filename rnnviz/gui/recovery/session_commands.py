@@ -17,7 +17,7 @@ from rnnviz.gui.commands.dialogs import RecentFiles, ask_new_file
 from rnnviz.gui.commands.playback import Player
 from rnnviz.gui.document import Document, EditOrigin
 from rnnviz.gui.jobs.run_control import RunControl
-from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
+from rnnviz.gui.kit.tasks import BackgroundTask, Progress, TaskQueue
 from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.unrolled.geometry import Camera

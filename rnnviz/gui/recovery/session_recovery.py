@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePol
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
-from rnnviz.gui.jobs.task_queue import BackgroundTask, Progress, TaskQueue
+from rnnviz.gui.kit.tasks import BackgroundTask, Progress, TaskQueue
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.recovery.session_commands import DECISIONS
 from rnnviz.gui.tooltips import wrapped

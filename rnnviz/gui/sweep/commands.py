@@ -12,7 +12,7 @@ from rnnviz.gui.commands.file_commands import FileCommands
 from rnnviz.gui.document import Document
 from rnnviz.gui.jobs.code_trust import CodeTrust
 from rnnviz.gui.jobs.run_control import RunControl
-from rnnviz.gui.jobs.task_queue import Progress, TaskQueue
+from rnnviz.gui.kit.tasks import Progress, TaskQueue
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.tool_window import front_window
 

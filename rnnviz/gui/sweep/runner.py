@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Qt, Signal
 
 from rnnviz.frozen import dataclass
-from rnnviz.gui.jobs.task_queue import Check, Report, StoppableTask
+from rnnviz.gui.kit.tasks import Check, Report, StoppableTask
 from rnnviz.io.inputs import load_inputs
 from rnnviz.sweeps.grid import Point, Sweep, load_sweep
 from rnnviz.sweeps.results import SweepFigures, SweepRow, SweepTable

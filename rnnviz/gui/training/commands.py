@@ -26,7 +26,7 @@ from rnnviz.gui.document import Document
 from rnnviz.gui.export.exporter import weight_files
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
-from rnnviz.gui.jobs.task_queue import Progress, TaskQueue
+from rnnviz.gui.kit.tasks import Progress, TaskQueue
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.tool_window import front_window
 

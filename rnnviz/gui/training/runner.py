@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Qt, Signal
 
 from rnnviz.execution.folders import storage
-from rnnviz.gui.jobs.task_queue import Check, Report, StoppableTask
+from rnnviz.gui.kit.tasks import Check, Report, StoppableTask
 from rnnviz.training.checkpoints import CheckpointFolder, SavedCheckpoint
 from rnnviz.training.history import TrainingStart
 from rnnviz.training.loop import Checkpoint, TrainingEvent, TrainingProcess

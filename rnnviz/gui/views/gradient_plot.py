@@ -29,7 +29,7 @@ from rnnviz.dependence.gradient_flow import (
     gradient_flow,
 )
 from rnnviz.dependence.influence import JacobianNorms, LaneSteps, jacobian_norms
-from rnnviz.gui.jobs.task_queue import Check, LatestTask
+from rnnviz.gui.kit.tasks import Check, LatestTask
 from rnnviz.gui.theme.elided_combo import ElidedComboBox
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled

@@ -11,7 +11,7 @@ from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.places import Place, entry_place
-from rnnviz.gui.jobs.task_queue import LatestTask
+from rnnviz.gui.kit.tasks import LatestTask
 from rnnviz.gui.views.base import ResultView, across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.gui.views.table import NumberTable

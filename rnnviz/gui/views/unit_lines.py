@@ -15,7 +15,7 @@ from rnnviz.core.byte_cache import ByteCache
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.gui.jobs.task_queue import Check, LatestTask
+from rnnviz.gui.kit.tasks import Check, LatestTask
 from rnnviz.gui.views.time_plot import Curve, GapMarks, TimePlot, cosmetic_pen
 from rnnviz.reading.arrays import SeriesKey, series_effort, series_key, unit_series
 from rnnviz.reading.quantities import Quantity, is_gradient, stored_array

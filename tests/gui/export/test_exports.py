@@ -20,7 +20,7 @@ from rnnviz.core.places import parameter_place
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.export.figure import FigureDialog, FigureOptions
 from rnnviz.gui.export.offscreen_render import save_png
-from rnnviz.gui.jobs.task_queue import BackgroundTask
+from rnnviz.gui.kit.tasks import BackgroundTask
 from rnnviz.io.export import data as csv_table
 from rnnviz.io.model_formats.load import entries_of
 from rnnviz.io.outputs import atomic_write

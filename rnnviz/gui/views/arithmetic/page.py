@@ -13,7 +13,7 @@ from rnnviz.explain.lines import EquationLine, Floats, Line, stored_symbols
 from rnnviz.explain.terms import Divergence, Order, TermTable, first_divergent_row, term_table
 from rnnviz.explain.value_sources import unit_size
 from rnnviz.frozen import dataclass
-from rnnviz.gui.jobs.task_queue import LatestTask
+from rnnviz.gui.kit.tasks import LatestTask
 from rnnviz.gui.views.arithmetic.gradient_bars import GradientBars, gradient_bars
 from rnnviz.verify.result import RunResult
 

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 from rnnviz.core import number_format
 from rnnviz.core.trace_index import INPUT, Lane
 from rnnviz.gui.app_state import Limit, RangeName
-from rnnviz.gui.jobs.task_queue import Check
+from rnnviz.gui.kit.tasks import Check
 from rnnviz.gui.theme.scaling import scaled, space_dialog
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.seams import paint_seams

@@ -16,7 +16,7 @@ from PySide6.QtGui import QPainter
 
 from rnnviz.core.byte_cache import FLOORS, ByteCache
 from rnnviz.core.trace_index import Lane
-from rnnviz.gui.jobs.task_queue import Check, LatestTask
+from rnnviz.gui.kit.tasks import Check, LatestTask
 from rnnviz.gui.views.unrolled.geometry import Geometry, LaneRect, Scale, Scene
 from rnnviz.gui.views.unrolled.render_state import RenderState, split_at
 from rnnviz.gui.views.unrolled.tiles import COLUMNS, ROWS, Request, Sheet, Tile, TileKey, TileStyle

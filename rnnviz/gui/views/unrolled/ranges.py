@@ -25,7 +25,7 @@ from rnnviz.core.number_format import count
 from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.core.words import capital
 from rnnviz.gui.app_state import Session
-from rnnviz.gui.jobs.task_queue import LatestTask
+from rnnviz.gui.kit.tasks import LatestTask
 from rnnviz.gui.theme.icons import IconButton
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
 
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.number_format import count
-from rnnviz.gui.jobs.task_queue import LatestTask
+from rnnviz.gui.kit.tasks import LatestTask
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.reading.units import ORDERS, SAMPLED, LaneOrders, OrderKey, OrderName, find_orders, order_effort

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel
 from rnnviz.core import number_format
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.app_state import Field, Limit, RangeName, Session
-from rnnviz.gui.jobs.task_queue import LatestTask
+from rnnviz.gui.kit.tasks import LatestTask
 from rnnviz.gui.regions import Order, Region
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.tooltips import wrapped

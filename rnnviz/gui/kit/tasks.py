@@ -1,28 +1,30 @@
-"""Background tasks on threads: the latest one, which replaces earlier ones, one that can be stopped, and a queue.
+"""Background tasks on the threads of pools: the latest one, one that can be stopped, and a queue.
 
-Tasks use no widget.
+Each kind runs one task at a time. Tasks use no widget; their outcomes are reported in the thread of the window.
 """
 
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from threading import Event
 from time import monotonic
 from typing import Any, TypeAlias
 
-from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, Qt, QThreadPool, QTimer, Signal
 
 from rnnviz.core.errors import EngineError, InputError
+from rnnviz.frozen import dataclass
 
 Check: TypeAlias = Callable[[], None]
 Work: TypeAlias = Callable[[Check], Any]
-"""Receives a function to call often, which raises once the task is replaced."""
+"""Receives a function to call often, which raises once the task is canceled."""
 Report: TypeAlias = Callable[[], object]
 """Reports the outcome of a task."""
+Progress: TypeAlias = Callable[[float], None]
 
+_PROGRESS_SECONDS = 0.05
+"""The shortest time between two progress signals."""
 _INTERNAL_ERROR = "Internal error: {kind}: {error}. Please report it (Help > Report a problem)."
 
 
@@ -30,7 +32,28 @@ class CancelledError(Exception):
     """The task was replaced or canceled."""
 
 
-def _attempted(work: Callable[[], Report], failed: Callable[[str], object]) -> Report:
+class Token:
+    """Whether a task is still wanted. The window cancels it; the task checks it on its thread."""
+
+    def __init__(self) -> None:
+        self.canceled = self.begun = False
+
+    def cancel(self) -> None:
+        self.canceled = True
+
+    def check(self) -> None:
+        if self.canceled:
+            raise CancelledError
+
+
+def one_thread(name: str, parent: QObject) -> QThreadPool:
+    """A pool that runs tasks one after the other. Its thread has the name, and ends when it is idle for long."""
+    pool = QThreadPool(parent, maxThreadCount=1)
+    pool.setObjectName(name)
+    return pool
+
+
+def report_of(work: Callable[[], Report], failed: Callable[[str], object]) -> Report:
     """The report of work; that of an error calls `failed` with its sentence."""
     try:
         return work()
@@ -48,42 +71,8 @@ def _attempted(work: Callable[[], Report], failed: Callable[[str], object]) -> R
         return partial(failed, _INTERNAL_ERROR.format(kind=type(error).__name__, error=error))
 
 
-@dataclass(eq=False)
-class _Request:
-    work: Work
-    begun: bool = False
-
-
-class _LatestWorker(QObject):
-    """Runs tasks on the thread."""
-
-    done = Signal(object, object)
-
-    def __init__(self, *, finish: bool) -> None:
-        super().__init__()
-        self._finish = finish
-        self.wanted: _Request | None = None
-
-    @Slot()
-    def do(self) -> None:
-        """Run the latest task, unless it is canceled or was begun."""
-        request = self.wanted
-        if request is None or request.begun:
-            return
-        request.begun = True
-
-        def check() -> None:
-            if self.wanted is None or (self.wanted is not request and not self._finish):
-                raise CancelledError
-
-        with suppress(CancelledError):
-            self.done.emit(request, request.work(check))
-
-
 class LatestTask(QObject):
-    """The latest task and its thread, which runs from the first task until `stop`.
-
-    A task begins after pending paints, which would wait for the interpreter while it runs.
+    """The latest task. It begins after pending paints, which would wait for the interpreter while it runs.
 
     A newer task cancels the running one. With `finish`, the running one ends first, and its result is reported, too.
     """
@@ -91,50 +80,58 @@ class LatestTask(QObject):
     done = Signal(object)
     """The result of a task."""
 
-    # Without the request: a stopped thread would keep it in its queue, with the files of a run.
-    _asked = Signal()
+    _ended = Signal(object, object)
 
     def __init__(self, name: str, parent: QObject | None = None, *, finish: bool = False) -> None:
         super().__init__(parent)
         self._finish = finish
-        self._thread = QThread(self)
-        self._thread.setObjectName(name)
-        self._worker = _LatestWorker(finish=finish)
-        self._worker.moveToThread(self._thread)
-        self._asked.connect(self._worker.do, Qt.ConnectionType.QueuedConnection)
-        self._worker.done.connect(self._take, Qt.ConnectionType.QueuedConnection)
+        self._pool = one_thread(name, self)
+        self._tokens: list[Token] = []
+        """Those of the tasks that are neither canceled nor reported: the latest one, with `finish` after others."""
+        self._next: Work | None = None
         self._painted = QTimer(self, interval=0, singleShot=True)
         self._painted.timeout.connect(self._begin)
+        self._ended.connect(self._take, Qt.ConnectionType.QueuedConnection)
 
     @property
     def busy(self) -> bool:
-        return self._worker.wanted is not None
+        return bool(self._tokens)
 
     def ask(self, work: Work) -> None:
         """Run a task in place of any earlier one."""
-        self._worker.wanted = _Request(work)
+        self._cancel([token for token in self._tokens if not (self._finish and token.begun)])
+        self._next = work
+        self._tokens.append(Token())
         self._painted.start()
 
     def cancel(self) -> None:
-        self._worker.wanted = None
+        self._cancel(list(self._tokens))
+        self._next = None
 
     def stop(self) -> None:
-        """Cancel the task and wait for the thread, at most until the task's next check."""
+        """Cancel the task and wait for its end, at most until its next check."""
         self.cancel()
-        self._thread.quit()
-        self._thread.wait()
+        self._pool.waitForDone()
+
+    def _cancel(self, tokens: list[Token]) -> None:
+        for token in tokens:
+            token.cancel()
+            self._tokens.remove(token)
 
     def _begin(self) -> None:
-        if self.busy:
-            if not self._thread.isRunning():
-                self._thread.start()
-            self._asked.emit()
+        work, self._next = self._next, None
+        if work is not None:
+            self._pool.start(partial(self._run, work, self._tokens[-1]))
 
-    def _take(self, request: _Request, outcome: object) -> None:
-        latest = request is self._worker.wanted
-        if latest:
-            self._worker.wanted = None
-        if latest or (self._finish and self.busy):
+    def _run(self, work: Work, token: Token) -> None:
+        with suppress(CancelledError):
+            token.begun = True
+            token.check()
+            self._ended.emit(token, work(token.check))
+
+    def _take(self, token: Token, outcome: object) -> None:
+        if token in self._tokens:
+            self._tokens.remove(token)
             self.done.emit(outcome)
 
 
@@ -155,10 +152,7 @@ class BusyObject(QObject):
 
 
 class StoppableTask(BusyObject):
-    """One task at a time on a thread, which the user may stop. Its outcome is reported in the thread of the window.
-
-    Methods and signals belong to the window's thread; only `close` blocks.
-    """
+    """One task at a time, which the user may stop."""
 
     ended = Signal(bool)
     """The task ended without an error; True if the user stopped it."""
@@ -185,7 +179,7 @@ class StoppableTask(BusyObject):
 
     def _ask(self, work: Callable[[Check], Report], failed: Callable[[str], object]) -> None:
         """Run `work` in place of any earlier one, then what it returns, or `failed` with the sentence of an error."""
-        self._task.ask(lambda check: _attempted(partial(work, check), failed))
+        self._task.ask(lambda check: report_of(partial(work, check), failed))
 
     def _finish(self, report: Report) -> None:
         self._set_busy(False)
@@ -193,12 +187,6 @@ class StoppableTask(BusyObject):
 
     def _end(self) -> Report:
         return partial(self.ended.emit, self._stopped)
-
-
-Progress: TypeAlias = Callable[[float], None]
-
-_INTERVAL = 0.05
-"""Minimum number of seconds between two progress signals."""
 
 
 @dataclass(frozen=True)
@@ -214,41 +202,8 @@ class BackgroundTask:
     writes: bool = False
 
 
-class _QueueWorker(QObject):
-    """Runs tasks on the thread. Each ends with exactly one of `done`, `failed` and `stopped`."""
-
-    progressed = Signal(str, float)
-    done = Signal(str)
-    failed = Signal(str, str)
-    stopped = Signal(str)
-
-    @Slot(object, object)
-    def do(self, job: BackgroundTask, unwanted: Event) -> None:
-        """Run one task until it ends or is canceled."""
-
-        emitted = -_INTERVAL
-
-        def progress(fraction: float) -> None:
-            nonlocal emitted
-            if unwanted.is_set():
-                raise CancelledError
-            now = monotonic()
-            if now - emitted >= _INTERVAL:
-                emitted = now
-                self.progressed.emit(job.title, fraction)
-
-        def work() -> Report:
-            progress(0.0)
-            return partial(self.done.emit, job.work(progress))
-
-        try:
-            _attempted(work, partial(self.failed.emit, job.title))()
-        except CancelledError:
-            self.stopped.emit(job.title)
-
-
 class TaskQueue(QObject):
-    """Runs tasks in order."""
+    """Runs tasks in order. Each ends with exactly one of `done`, `failed` and `stopped`."""
 
     progressed = Signal(str, float)
     """Title and completed fraction of a task."""
@@ -260,27 +215,13 @@ class TaskQueue(QObject):
     """Title of a canceled task."""
     busy_changed = Signal(bool)
 
-    _asked = Signal(object, object)
+    _ended = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._unwanted = Event()
-        self._open: deque[tuple[BackgroundTask, Event]] = deque()
-        self._thread = QThread(self)
-        self._thread.setObjectName("jobs")
-        self._worker = _QueueWorker()
-        self._worker.moveToThread(self._thread)
-        queued = Qt.ConnectionType.QueuedConnection
-        self._asked.connect(self._worker.do, queued)
-        self._worker.progressed.connect(self.progressed, queued)
-        for theirs, ours in (
-            (self._worker.done, self.done),
-            (self._worker.failed, self.failed),
-            (self._worker.stopped, self.stopped),
-        ):
-            # `_end` first, so that the queue is not busy when the outcome is reported.
-            theirs.connect(self._end, queued)
-            theirs.connect(ours, queued)
+        self._open: deque[tuple[BackgroundTask, Token]] = deque()
+        self._pool = one_thread("jobs", self)
+        self._ended.connect(self._end, Qt.ConnectionType.QueuedConnection)
 
     @property
     def busy(self) -> bool:
@@ -289,13 +230,12 @@ class TaskQueue(QObject):
     @property
     def writing(self) -> list[str]:
         """Titles of the tasks that write files and are not canceled."""
-        return [job.title for job, unwanted in self._open if job.writes and not unwanted.is_set()]
+        return [task.title for task, token in self._open if task.writes and not token.canceled]
 
-    def start(self, job: BackgroundTask) -> None:
-        if not self._thread.isRunning():
-            self._thread.start()
-        self._open.append((job, self._unwanted))
-        self._asked.emit(job, self._unwanted)
+    def start(self, task: BackgroundTask) -> None:
+        token = Token()
+        self._open.append((task, token))
+        self._pool.start(partial(self._run, task, token))
         if len(self._open) == 1:
             self.busy_changed.emit(True)
 
@@ -309,16 +249,38 @@ class TaskQueue(QObject):
 
     def stop(self) -> None:
         """Cancel all tasks; `stopped` follows for each."""
-        self._unwanted.set()
-        self._unwanted = Event()
+        for _, token in self._open:
+            token.cancel()
 
     def close(self) -> None:
-        """Cancel all tasks and wait for the thread."""
+        """Cancel all tasks and wait for their end."""
         self.stop()
-        self._thread.quit()
-        self._thread.wait()
+        self._pool.waitForDone()
 
-    def _end(self) -> None:
+    def _run(self, task: BackgroundTask, token: Token) -> None:
+        emitted = -_PROGRESS_SECONDS
+
+        def progress(fraction: float) -> None:
+            nonlocal emitted
+            token.check()
+            now = monotonic()
+            if now - emitted >= _PROGRESS_SECONDS:
+                emitted = now
+                self.progressed.emit(task.title, fraction)
+
+        def work() -> Report:
+            progress(0.0)
+            return partial(self.done.emit, task.work(progress))
+
+        try:
+            report = report_of(work, partial(self.failed.emit, task.title))
+        except CancelledError:
+            report = partial(self.stopped.emit, task.title)
+        self._ended.emit(report)
+
+    def _end(self, report: Report) -> None:
+        # First, so that the queue is not busy when the outcome is reported.
         self._open.popleft()
         if not self._open:
             self.busy_changed.emit(False)
+        report()

@@ -3,7 +3,7 @@
 import threading
 
 from rnnviz.core.errors import EngineError
-from rnnviz.gui.jobs.task_queue import BackgroundTask, TaskQueue
+from rnnviz.gui.kit.tasks import BackgroundTask, TaskQueue
 
 
 class Endless:

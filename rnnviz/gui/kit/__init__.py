@@ -1,0 +1,1 @@
+"""Parts that several views and windows are made of."""
