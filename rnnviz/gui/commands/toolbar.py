@@ -192,7 +192,7 @@ class ToolBar(QToolBar):
     def _draw_run(self) -> None:
         if self._icons is not None:
             stale = bool(self.run_button.property("stale"))
-            self.run_button.setIcon(self._icons.colored("run", "on_selected" if stale else "text"))
+            self.run_button.setIcon(self._icons.colored("run", "on_accent" if stale else "text"))
 
     def _button(self, actions: Actions, command: str, name: str) -> QToolButton:
         button = QToolButton()

@@ -18,30 +18,35 @@ class Theme:
     """Colors by role, as #rrggbb.
 
     `diverging` and `sequential` are equidistant color stops: negative to positive with zero in the middle, and small to
-    large. `selected` is the highlighted entry of a menu or list, on which icons in the color of the text are seen, too.
-    `wrong`, `right` and `doubtful` are for verdicts. `outline` and `outline_under` are the two tones of a mark;
-    one of them is always visible.
+    large. `raised` is under the pointer, `pressed` under a pressed button, `accent_surface` behind a selected row.
+    `wrong`, `right` and `doubtful` are for verdicts, each with a surface and a line around it. `outline` frames wrong
+    values and `cursor` the selection; of a mark and what is under it, one is always visible.
     """
 
     name: ThemeName
     window: str
     base: str
     raised: str
+    pressed: str
     border: str
     text: str
     muted: str
     accent: str
     on_accent: str
-    selected: str
-    on_selected: str
+    accent_surface: str
+    accent_hovered: str
+    accent_pressed: str
     wrong: str
     wrong_surface: str
+    wrong_line: str
     right: str
     right_surface: str
+    right_line: str
     doubtful: str
     doubtful_surface: str
     outline: str
     outline_under: str
+    on_outline: str
     cursor: str
     grid: str
     nan: str
@@ -67,8 +72,8 @@ class Theme:
             (roles.ToolTipBase, "base"),
             (roles.ToolTipText, "text"),
             (roles.PlaceholderText, "muted"),
-            (roles.Highlight, "selected"),
-            (roles.HighlightedText, "on_selected"),
+            (roles.Highlight, "accent_surface"),
+            (roles.HighlightedText, "text"),
             (roles.Link, "accent"),
             (roles.LinkVisited, "accent"),
             (roles.Mid, "border"),
@@ -92,21 +97,26 @@ LIGHT = Theme(
     window="#f4f5f7",
     base="#ffffff",
     raised="#eceef1",
+    pressed="#dde1e7",
     border="#c6cad1",
     text="#1a1d21",
     muted="#58606b",
     accent="#0a5fc2",
     on_accent="#ffffff",
-    selected="#2470d2",
-    on_selected="#ffffff",
+    accent_surface="#e6effa",
+    accent_hovered="#084f9f",
+    accent_pressed="#063f80",
     wrong="#a8005a",
     wrong_surface="#fde8f2",
+    wrong_line="#e79ac0",
     right="#17692f",
     right_surface="#e6f4ea",
+    right_line="#9fceac",
     doubtful="#7d5200",
     doubtful_surface="#fdf3dc",
     outline="#c2006b",
     outline_under="#ffffff",
+    on_outline="#ffffff",
     cursor="#1a1d21",
     grid="#dfe2e7",
     nan="#7a3fd1",
@@ -121,21 +131,26 @@ DARK = Theme(
     window="#16181c",
     base="#1d2025",
     raised="#282c33",
+    pressed="#353b45",
     border="#434955",
     text="#e8eaed",
     muted="#a3abb8",
     accent="#6db3ff",
     on_accent="#0b1420",
-    selected="#2470d2",
-    on_selected="#ffffff",
+    accent_surface="#1c2c40",
+    accent_hovered="#8bc2ff",
+    accent_pressed="#a8d2ff",
     wrong="#ff86c0",
     wrong_surface="#40172c",
+    wrong_line="#8a3a63",
     right="#74d68d",
     right_surface="#173223",
+    right_line="#336647",
     doubtful="#f0c05a",
     doubtful_surface="#3a2d10",
     outline="#ff7abc",
-    outline_under="#000000",
+    outline_under="#1d2025",
+    on_outline="#2b0a1b",
     cursor="#ffffff",
     grid="#30353e",
     nan="#c9a3ff",

@@ -45,6 +45,8 @@ class ThemeManager(QObject):
         if not application.property(_DRAWN_BY_QT):
             application.setStyle(QStyleFactory.create("Fusion"))
             use_fonts(application)
+            # In a menu, an icon and a tick share one place.
+            application.setAttribute(Qt.ApplicationAttribute.AA_DontShowIconsInMenus)
             application.setProperty(_DRAWN_BY_QT, True)
         application.styleHints().colorSchemeChanged.connect(self._follow)
         self.theme = self._wanted()

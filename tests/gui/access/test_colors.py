@@ -19,7 +19,7 @@ TOLD_APART = 10.0
 THEMES = pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
 KINDS = pytest.mark.parametrize("kind", ["none", "protanopia", "deuteranopia", "tritanopia"])
 INKS = ("text", "muted", "accent", "right", "wrong", "doubtful")
-GROUNDS = ("window", "base", "raised", "right_surface", "wrong_surface", "doubtful_surface")
+GROUNDS = ("window", "base", "raised", "accent_surface", "right_surface", "wrong_surface", "doubtful_surface")
 RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 ROLE = re.compile(r"(?:^|[;\s])(color|background):\s*\$(\w+)")
 
