@@ -114,11 +114,16 @@ def find_entry(name: str, entries: Sequence[Entry]) -> Entry:
 
 
 def chapters(entries: Sequence[LessonEntry]) -> dict[str, list[LessonEntry]]:
-    """The lessons of each chapter, in the order of the first ones. Lessons of no chapter are further lessons."""
-    found: dict[str, list[LessonEntry]] = {}
+    """The lessons of each chapter that has any, in the order of the course; those of no chapter are further lessons."""
+    found: dict[str, list[LessonEntry]] = {chapter: [] for chapter in CHAPTERS}
     for entry in entries:
         found.setdefault(entry.chapter or "Further lessons", []).append(entry)
-    return found
+    return {chapter: lessons for chapter, lessons in found.items() if lessons}
+
+
+def chapter_picture(chapter: str) -> Path:
+    """A drawing of 72 by 68 pixels, with roles of colors such as $blue."""
+    return resource_path("chapters", f"{chapter.lower().replace(' ', '-')}.svg")
 
 
 def sections(text: str) -> list[str]:
@@ -186,6 +191,9 @@ def read_table(
             raise InputError(f"{name}.{key} is missing: it must be a text.")
     return found
 
+
+CHAPTERS: Mapping[str, str] = parse_toml(resource_path("chapters.toml").read_text(encoding="utf-8"), "chapters")
+"""The chapters of the course in their order, each with a line about it."""
 
 PARTS: Mapping[str, str] = parse_toml(resource_path("lesson-parts.toml").read_text(encoding="utf-8"), "lesson-parts")
 """The parts of the window that a lesson may point at, each with a noun phrase."""

@@ -10,7 +10,7 @@ from rnnviz.core.parameters import draw_parameters
 from rnnviz.core.resources import resource_path
 from rnnviz.core.trace_index import Location
 from rnnviz.lessons.content import GuidedLesson, LessonStep, read_lesson
-from rnnviz.lessons.index import chapters, find_lesson, lesson_entries, lessons
+from rnnviz.lessons.index import CHAPTERS, chapter_picture, chapters, find_lesson, lesson_entries, lessons
 from rnnviz.training.character_model import Generator, load_character_model, shipped_model
 
 LESSONS = tuple(read_lesson(entry.path) for entry in lesson_entries())
@@ -18,11 +18,6 @@ STEPS = {f"{lesson.name}-{number}": step for lesson in LESSONS for number, step 
 
 every_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
 
-
-CHAPTERS = (
-    *("One step at a time", "Layers and directions", "Gates", "Checking", "Real data", "Learning: gradients"),
-    *("Learning", "Text", "Quiz"),
-)
 
 _FENCED = re.compile(r"```.*?```", re.DOTALL)
 _CODE_OR_LINK = re.compile(r"`[^`]*`|\]\([^)]*\)")
@@ -75,8 +70,11 @@ def test_a_lesson_has_one_idea_and_its_place(lesson):
     assert set(lesson.needs) <= before
 
 
-def test_the_chapters_follow_the_course():
-    assert tuple(chapters(lesson_entries())) == CHAPTERS
+def test_the_chapters_follow_the_course_and_have_a_line_and_a_picture_each():
+    assert list(chapters(lesson_entries())) == list(CHAPTERS)
+    for chapter, line in CHAPTERS.items():
+        assert line
+        assert chapter_picture(chapter).is_file()
 
 
 @every_lesson
