@@ -265,13 +265,12 @@ def training(window: MainWindow, _folder: Path) -> QWidget:
     task = load_task(path)
     short = replace(task, training=replace(task.training, steps=240, checkpoint_every=20))
     window.trainings.open()
-    shown, runner = window.trainings.window, window.trainings.runner
-    assert shown is not None
-    assert runner is not None
+    assert window.trainings.controller is not None
+    shown, runner = window.trainings.controller.panel, window.trainings.controller.runner
     shown.show_task(short, "parity", path)
     shown.train_action.trigger()
     wait(runner.ended)
-    shown.resize(1000, 640)
+    shown.window().resize(540, 780)
     return shown
 
 

@@ -30,6 +30,7 @@ from rnnviz.gui.jobs.lane_quantity import LaneQuantityFollower
 from rnnviz.gui.jobs.progress import RunProgress
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
+from rnnviz.gui.kit.panel import Panel
 from rnnviz.gui.kit.tasks import TaskQueue
 from rnnviz.gui.lessons.controller import LessonController
 from rnnviz.gui.main_layout import MainLayout
@@ -44,6 +45,7 @@ from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import TEXT_SIZES
 from rnnviz.gui.theme.theme_manager import ThemeManager
+from rnnviz.gui.tool_window import ToolWindow
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.training.commands import TrainingCommands
 from rnnviz.gui.view_sync import (
@@ -126,7 +128,7 @@ class MainWindow(QMainWindow):
         self.lane_quantity = LaneQuantityFollower(self.session, self)
         self.player = Player(self.session, self)
         self.navigation = NavigationHistory(self.session, self)
-        recent = RecentFiles(settings, self)
+        self.recent = recent = RecentFiles(settings, self)
         self.sessions = SessionCommands(self, self, recent)
         self.files = FileCommands(self, self.session, self.document, recent, self.sessions)
 
@@ -137,18 +139,7 @@ class MainWindow(QMainWindow):
         self.code = CodeCommands(self.session, self.control, self)
         self.sweeps = SweepCommands(self, self.files, self.document, self.control, self.code_trust, self.jobs, recent)
         self.generating = GenerateCommands(self, self.session, self.files, self.document, self.control, self.runner)
-        self.trainings = TrainingCommands(
-            self,
-            self.session,
-            self.files,
-            self.document,
-            self.control,
-            self.runner,
-            self.jobs,
-            recent,
-            lambda kept: self.lanes.keep_range(kept),
-            self.generating.open,
-        )
+        self.trainings = TrainingCommands(self, self)
         self.lazy_views = LazyViews(self.main_layout.tab_chosen, self)
         self.lazy_views.made.connect(self._add_tab)
         self.lazy_views.completed.connect(self.completed)
@@ -215,6 +206,8 @@ class MainWindow(QMainWindow):
         """Stop all threads and processes. A second call has no effect."""
         self.player.pause()
         self.lazy_views.stop()
+        for shown in self._panels.values():
+            shown.close()
         for part in (
             self.runner,
             self.sweeps,
@@ -376,9 +369,17 @@ class MainWindow(QMainWindow):
         self.files.written.connect(self.code_trust.trust)
         self.files.sweep_requested.connect(self.sweeps.open)
         self.files.task_requested.connect(self.trainings.open_task)
+        self._panels: dict[Panel, ToolWindow] = {}
+        self.trainings.panel_wanted.connect(self._show_panel)
         self.toolbar.lesson_chosen.connect(self._open_lesson)
         self.player.playing_changed.connect(self.actions_.show_playing)
         self.theme_manager.add(self._apply_theme)
+
+    def _show_panel(self, panel: Panel) -> None:
+        """Show a panel in a window in front of this one."""
+        if panel not in self._panels:
+            self._panels[panel] = ToolWindow(self, panel)
+        self._panels[panel].bring_to_front()
 
     def show_message(self, text: str) -> None:
         """Show a text in the status bar for a few seconds."""

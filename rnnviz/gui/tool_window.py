@@ -1,14 +1,13 @@
 """Tool window: a window next to the main window, with a toolbar of its commands."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt
-from PySide6.QtGui import QAction, QKeySequence
-from PySide6.QtWidgets import QToolBar, QWidget
+from PySide6.QtGui import QAction, QCloseEvent
+from PySide6.QtWidgets import QToolBar, QVBoxLayout, QWidget
 
-from rnnviz.gui.theme.icons import Icons
-from rnnviz.gui.theme.palettes import Theme
-from rnnviz.gui.tooltips import wrapped
+from rnnviz.gui.kit.panel import Panel
+from rnnviz.gui.theme.scaling import scaled
 
 _FRAME = QSize(16, 48)
 """Space for the frame and the title bar of a window, whose size Qt learns only after it is shown."""
@@ -34,13 +33,22 @@ def _area(rect: QRect) -> int:
     return rect.width() * rect.height() if rect.isValid() else 0
 
 
-class ToolWindow(QWidget):
-    """Belongs to the main window, whose key opens the guide here as well."""
+class ToolWindow(Panel):
+    """Belongs to the main window, whose key opens the guide here as well. Ctrl+W closes it."""
 
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent, Qt.WindowType.Window)
-        self._made: list[QAction] = []
+    def __init__(self, parent: QWidget, panel: Panel | None = None) -> None:
+        """With a `panel`, the window shows it alone."""
+        super().__init__(parent)
+        self.setWindowFlag(Qt.WindowType.Window)
         self.addActions([action for action in parent.actions() if action.objectName() == "guide"])
+        self.make_action("&Close", "", "Ctrl+W", "Close this window.", self.close)
+        self._panel = panel
+        if panel is not None:
+            self.setWindowTitle(panel.accessibleName())
+            layout = QVBoxLayout(self)
+            layout.setContentsMargins(0, 0, 0, 0)
+            layout.addWidget(panel)
+            self.resize(panel.sizeHint().expandedTo(QSize(scaled(540), scaled(720))))
 
     def bring_to_front(self) -> None:
         main = self.parentWidget()
@@ -53,24 +61,9 @@ class ToolWindow(QWidget):
         self.raise_()
         self.activateWindow()
 
-    def apply_theme(self, theme: Theme) -> None:
-        icons = Icons(theme)
-        for action in self._made:
-            if action.objectName():
-                action.setIcon(icons[action.objectName()])
-
-    def make_action(self, text: str, icon: str, keys: str, why: str, asked: Callable[[], object]) -> QAction:
-        """Create an action of this window; `icon` and `keys` may be ""."""
-        action = QAction(text, self)
-        action.setObjectName(icon)
-        shortcut = QKeySequence.fromString(keys)
-        action.setShortcut(shortcut)
-        shown = f" ({shortcut.toString(QKeySequence.SequenceFormat.NativeText)})" if keys else ""
-        action.setToolTip(wrapped(f"{why}{shown}"))
-        action.triggered.connect(lambda: asked())
-        self.addAction(action)
-        self._made.append(action)
-        return action
+    def closeEvent(self, event: QCloseEvent) -> None:
+        super().closeEvent(event)
+        (self._panel or self).leave()
 
 
 def toolbar(*groups: Sequence[QAction]) -> QToolBar:

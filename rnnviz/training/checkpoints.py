@@ -13,7 +13,7 @@ from rnnviz.core.config import Backward, Config, Network, ParameterSource
 from rnnviz.core.inputs import Inputs, draw_initial_state
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.progress import Notify
-from rnnviz.core.sequence import SequenceSource, draw_sequence
+from rnnviz.core.sequence import SequenceSource, draw_sequence, visible
 from rnnviz.execution.child_process import call_in_subprocess
 from rnnviz.execution.export_weights import RoundtripCheck, write_verified
 from rnnviz.frozen import dataclass
@@ -31,16 +31,14 @@ SHOWN_SAMPLES = 4
 
 @dataclass(frozen=True, eq=False)
 class TestPrediction:
-    """Target and prediction of the first fixed sequence by time step, (T,): numbers, or indices of classes.
+    """Target and prediction of the fixed sequences, (T, N): numbers, or indices of classes.
 
-    With `of_samples` there is one of each fixed sequence, at its only counted time step, (N,). `counted` says whether
-    the loss counts the prediction; `names` are the names of the classes, () if they have none.
+    `counted`, (T, N), says whether the loss counts a prediction; `names` are those of the classes, if they have any.
     """
 
     __test__ = False  # for pytest
 
     classes: bool
-    of_samples: bool
     target: FloatArray
     predicted: FloatArray
     counted: NDArray[np.bool_]
@@ -52,14 +50,28 @@ class TestPrediction:
         classes = source.classes
         predicted = values.argmax(axis=-1) if classes else values[..., 0]
         target = np.asarray(batch.target if classes else batch.target[..., 0])
-        of_samples = not classes and bool((batch.counted.sum(axis=0) == 1).all())
-        if of_samples:
-            found = (target[batch.counted], predicted[batch.counted], np.ones(batch.counted.shape[1], bool))
-        else:
-            found = (target[:, 0], predicted[:, 0], batch.counted[:, 0])
         # Copies: the others would keep the whole batch.
-        target, predicted, counted = map(np.array, found)
-        return cls(classes, of_samples, target.astype(float), predicted.astype(float), counted, source.names)
+        counted = np.array(batch.counted)
+        return cls(classes, np.array(target, float), np.array(predicted, float), counted, source.names)
+
+    @property
+    def one_answer(self) -> bool:
+        """Whether there is one number to be predicted for each sequence."""
+        return not self.classes and bool((self.counted.sum(axis=0) == 1).all())
+
+    def symbols(self, sample: int) -> tuple[str, str]:
+        """Targets and predictions of a sample as text: a character for each time step, "·" where there is no target."""
+
+        def line(values: FloatArray) -> str:
+            shown = [_symbol(self.names, int(value)) for value in values[:, sample]]
+            return "".join(s if c else "·" for s, c in zip(shown, self.counted[:, sample], strict=True))
+
+        return line(self.target), line(self.predicted)
+
+
+def _symbol(names: tuple[str, ...], index: int) -> str:
+    """One character for a class: its name, the first letter of its name, or its number."""
+    return visible(names[index])[:1] if names else str(index)[-1:]
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +103,9 @@ class CheckpointFolder:
         test = source.test
         self._shown = Batch(test.x[:, :SHOWN_SAMPLES], test.target[:, :SHOWN_SAMPLES], test.counted[:, :SHOWN_SAMPLES])
         self._gradients = ManualGradients(task, classes=source.classes)
+        # One answer of four sequences says little: there, all of the test batch are predicted.
+        answers = not source.classes and bool((test.counted.sum(axis=0) == 1).all())
+        self._answered = ManualGradients(task, classes=False) if answers else None
         folder.mkdir(parents=True, exist_ok=True)
         np.save(folder / "sequence.npy", np.ascontiguousarray(self._shown.x).astype(task.network.dtype))
 
@@ -111,7 +126,11 @@ class CheckpointFolder:
         )
         backward = Backward(enabled=True, loss="file", path=str(loss), truncate=self._task.training.truncate)
         config = replace(config, backward=backward)
-        shown = TestPrediction.of(prediction.values, self._shown, self._source)
+        batch = self._shown
+        if self._answered is not None:
+            batch = self._source.test
+            prediction, _, _ = self._answered(checkpoint.parameters, zero_state(network, batch.x.shape[1]), batch)
+        shown = TestPrediction.of(prediction.values, batch, self._source)
         return SavedCheckpoint(checkpoint.step, checkpoint.loss, checkpoint.accuracy, config, shown)
 
 

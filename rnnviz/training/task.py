@@ -16,7 +16,15 @@ from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import read_toml
 from rnnviz.io.outputs import write_text
 
-PROBLEMS = ("adding", "copy", "parity", "sine", "brackets", "characters")
+PROBLEMS = {
+    "adding": "Add the two marked numbers of a sequence.",
+    "copy": "Repeat the first symbols after a mark.",
+    "parity": "Say after each bit whether the number of ones is odd.",
+    "sine": "Predict the next value of a wave of unknown length.",
+    "brackets": "Predict the next bracket of a balanced word.",
+    "characters": "Predict the next character of a text.",
+}
+"""Each problem in one sentence."""
 LIBRARIES = ("gluon", "torch")
 """Libraries whose own training can be compared with the manual one."""
 _EACH_STEP = ("parity", "sine", "brackets", "characters")
@@ -28,7 +36,7 @@ _LARGEST = 1e6
 class Problem:
     """The problem that is learned, and its batches."""
 
-    kind: str = config_field("choice", "The problem that is learned.", "adding", choices=PROBLEMS)
+    kind: str = config_field("choice", "The problem that is learned.", "adding", choices=tuple(PROBLEMS))
     timesteps: int = config_field("int", "Number of time steps of each sequence (T).", 50, minimum=1, maximum=100_000)
     batch_size: int = config_field("int", "Number of sequences in each batch (N).", 32, minimum=1, maximum=100_000)
     seed: int = config_field("int", "Seed of the batches.", 0, minimum=0, maximum=LARGEST_SEED)

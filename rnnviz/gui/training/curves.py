@@ -1,48 +1,39 @@
-"""Curves of a training: losses, the norm of the gradients, and the distance of two learners."""
+"""Curves of a training: losses, the norm of the gradients, and with a library the distance of two trainings."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QTimer, Signal
-from PySide6.QtGui import QColor, QPen
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.gui.tooltips import wrapped
-from rnnviz.gui.views.labels import ElidedLabel, LegendKey
-from rnnviz.gui.views.time_plot import Curve, LinearOrLogPlot, cosmetic_pen
-from rnnviz.series.outlines import finite_range, log_scale, outline_of
 from rnnviz.training.history import TrainingHistory
 
-_FEWEST_STEPS = 100
-"""The least number of training steps on the axis."""
+_AXIS_WIDTH, _LEAST_HEIGHT = 44, 90
+_LARGEST_STEP = 10_000_000
+_TEST_SERIES = 1
 
 
 @dataclass(frozen=True, eq=False)
-class CurveLine:
-    """A curve by training step, (S + 1,). `place` is the index of its color in the theme's series.
+class Line:
+    """A curve by training step, (S + 1,), or with `steps` points at these training steps, (K,).
 
-    With `steps` the values are those of these training steps, (K,), and lines lead from one to the next.
+    `series` is the index of its color. A wide line is below others.
     """
 
     name: str
     why: str
     values: NDArray[np.float64]
-    place: int
-    width: float = 1.0
-    depth: float = 1.0
+    series: int = 0
+    wide: bool = False
     steps: NDArray[np.float64] | None = None
-
-
-_AXIS_WIDTH = 44
-
-_LOOKS = ((0, 2.0, 1.0), (1, 5.0, 0.0))
-"""Color, width and depth of the curves of the manual learner and the library: the wide one is below the other."""
 
 
 class StepPlot(QWidget):
@@ -50,187 +41,211 @@ class StepPlot(QWidget):
 
     step_requested = Signal(int)
 
-    def __init__(self, title: str, *, logarithmic: bool) -> None:
+    def __init__(self, title: str) -> None:
         super().__init__()
-        self.plot = LinearOrLogPlot(logarithmic=logarithmic)
-        self.plot.getAxis("bottom").setLabel("training step")
+        self.lines: Sequence[Line] = ()
+        self.limit: tuple[float, str] | None = None
+        self._curves: list[Any] = []
+        self._theme, self._length, self._logarithmic = LIGHT, 1, True
+        axes = {"left": _ValueAxis("left"), "bottom": _StepAxis("bottom")}
+        self.plot = pg.PlotWidget(axisItems=axes, enableMenu=False)
         self.plot.setAccessibleName(title)
+        self.plot.setFrameShape(pg.PlotWidget.Shape.NoFrame)
+        self.plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.plot.setMinimumHeight(scaled(_LEAST_HEIGHT))
+        self.plot.hideButtons()
+        self.plot.setMouseEnabled(x=False, y=False)
+        self.plot.setLogMode(y=True)
+        self.plot.showGrid(y=True, alpha=0.3)
         # Plots below each other have the same steps above each other.
         self.plot.getAxis("left").setWidth(scaled(_AXIS_WIDTH))
-        self.plot.show_selection(-1)
-        self.plot.timestep_requested.connect(self.step_requested)
-        # The draw changes the range of values, which the plot may not while it changes that of the steps.
-        self._later = QTimer(self, singleShot=True, interval=0)
-        self._later.timeout.connect(self._draw)
-        self.plot.seen_changed.connect(self._later.start)
-        self.lines: Sequence[CurveLine] = ()
-        self.limit: tuple[float, str] | None = None
-        self._curves: list[Curve] = []
-        self.keys: list[LegendKey] = []
-        self._theme = LIGHT
-        self._heading = ElidedLabel(title, bold=True)
-        self.head = QHBoxLayout()
-        self.head.setContentsMargins(8, 4, 8, 0)
-        self.head.setSpacing(4)
-        self.head.addWidget(self._heading, 1)
+        self.plot.getPlotItem().setContentsMargins(0, 8, 16, 0)
+        for name in ("left", "bottom"):
+            self.plot.getAxis(name).setStyle(tickLength=0, hideOverlappingLabels=False)
+        self.plot.scene().sigMouseClicked.connect(self._on_click)
+        self._chosen = pg.InfiniteLine(angle=90, markers=[("v", 1.0, 10.0)])
+        self._limit = pg.InfiniteLine(angle=0, label="", labelOpts={"position": 0.98, "anchors": [(1, 1), (1, 1)]})
+        for line in (self._chosen, self._limit):
+            line.hide()
+            self.plot.addItem(line, ignoreBounds=True)
+        heading = QLabel(title)
+        heading.setProperty("heading", True)
+        self.legend = QLabel()
+        self.legend.setTextFormat(Qt.TextFormat.RichText)
+        head = QHBoxLayout()
+        head.addWidget(heading)
+        head.addStretch(1)
+        head.addWidget(self.legend)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        layout.addLayout(self.head)
+        layout.addLayout(head)
         layout.addWidget(self.plot, 1)
 
-    def rename(self, title: str, axis: str) -> None:
-        """Set the heading and the name of the lower axis."""
-        self._heading.setText(title)
-        self.plot.setAccessibleName(title)
-        self.plot.getAxis("bottom").setLabel(axis)
-
-    def show_lines(self, steps: int, lines: Sequence[CurveLine], limit: tuple[float, str] | None) -> None:
-        """Draw other lines, and a dashed one at a number with a label. `steps` is the length of the axis."""
-        self.lines, self.limit = lines, limit
+    def show_lines(self, length: int, lines: Sequence[Line], limit: tuple[float, str] | None) -> None:
+        """Draw other lines, and a dashed one at a number with a label. `length` is the last step of the axis."""
+        self.lines, self.limit, self._length = lines, limit, length
         while len(self._curves) > len(lines):
-            self.plot.remove_curve(self._curves.pop())
-            self.keys.pop().deleteLater()
+            self.plot.removeItem(self._curves.pop())
         while len(self._curves) < len(lines):
-            self._curves.append(self.plot.add_curve(QPen(), depth=1.0))
-            self.keys.append(LegendKey("", ""))
-            self.head.addWidget(self.keys[-1])
-        for line, curve, key in zip(lines, self._curves, self.keys, strict=True):
-            pen = self._pen(line)
-            curve.draw_with(pen, line.depth)
-            if key.text() != line.name:
-                key.rename(line.name, line.why)
-            key.show_line(pen, self._theme)
-            # There is no training loss before the first step.
-            known = len(line.values) > (line.steps is None)
-            key.show_value(number_format.error(float(line.values[-1])) if known else "")
-        self.plot.show_timesteps(steps + 1, np.zeros(0, np.int64))
-        self._draw()
+            self._curves.append(self.plot.plot(connect="finite", autoDownsample=True, downsampleMethod="peak"))
+        for line, curve in zip(lines, self._curves, strict=True):
+            steps = np.arange(len(line.values)) if line.steps is None else line.steps
+            curve.setData(steps, np.where(line.values > 0, line.values, np.nan) if self._logarithmic else line.values)
+        self._style()
+        self._fit()
+
+    def show_step(self, step: int | None) -> None:
+        """Mark a training step by a line."""
+        self._chosen.setVisible(step is not None)
+        self._chosen.setValue(step or 0)
+
+    def set_logarithmic(self, logarithmic: bool) -> None:
+        self._logarithmic = logarithmic
+        self.plot.setLogMode(y=logarithmic)
+        self.show_lines(self._length, self.lines, self.limit)
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
-        self.plot.apply_theme(theme)
-        for line, curve, key in zip(self.lines, self._curves, self.keys, strict=True):
-            curve.draw_with(self._pen(line), line.depth)
-            key.show_line(self._pen(line), theme)
+        self.plot.setBackground(theme.color("base"))
+        for name in ("left", "bottom"):
+            axis = self.plot.getAxis(name)
+            axis.setPen(theme.color("border"))
+            axis.setTextPen(theme.color("muted"))
+        self._chosen.setPen(pg.mkPen(theme.color("cursor"), width=1))
+        self._limit.setPen(pg.mkPen(theme.color("muted"), style=Qt.PenStyle.DashLine))
+        self._limit.label.setColor(theme.color("muted"))
+        self._style()
 
-    def set_logarithmic(self, logarithmic: bool) -> None:
-        self.plot.set_logarithmic(logarithmic)
-        self._draw()
+    def _style(self) -> None:
+        """Give the curves their colors, and the legend their last values."""
+        names = []
+        for line, curve in zip(self.lines, self._curves, strict=True):
+            color, points = self._theme.series[line.series], line.steps is not None
+            curve.setPen(None if points else pg.mkPen(color, width=5 if line.wide else 1.5))
+            curve.setSymbol("o" if points else None)
+            curve.setSymbolSize(scaled(7))
+            curve.setSymbolPen(pg.mkPen(color, width=2))
+            curve.setSymbolBrush(self._theme.color("base"))
+            curve.setZValue(2.0 if points else 0.0 if line.wide else 1.0)
+            known = line.values[np.isfinite(line.values)]
+            value = f" {number_format.true_minus(number_format.error(float(known[-1])))}" if len(known) else ""
+            names.append(f"<span style='color: {color}'>{'○' if points else '━'}</span>&nbsp;{line.name}{value}")
+        self.legend.setText("&nbsp; &nbsp;".join(names))
+        self.legend.setToolTip("<br>".join(f"{line.name}: {line.why}" for line in self.lines))
 
-    def _pen(self, line: CurveLine) -> QPen:
-        return cosmetic_pen(QColor(self._theme.series[line.place]), line.width)
+    def _fit(self) -> None:
+        """Show all steps, and all values and the dashed line between whole decades."""
+        self.plot.setXRange(0, self._length, padding=0.02)
+        found = np.concatenate([line.values for line in self.lines] or [np.zeros(0)])
+        limit = self.limit
+        if limit is not None:
+            found = np.append(found, limit[0])
+            self._limit.label.setFormat(limit[1])
+            self._limit.setValue(np.log10(limit[0]) if self._logarithmic else limit[0])
+        self._limit.setVisible(limit is not None)
+        found = found[np.isfinite(found) & ((found > 0) | (not self._logarithmic))]
+        if not len(found):
+            return
+        low, high = float(found.min()), float(found.max())
+        if self._logarithmic:
+            low, high = np.floor(np.log10(low)), np.ceil(np.log10(high))
+        if limit is not None:
+            # Room for the label above the line.
+            high = max(high, low + (float(self._limit.value()) - low) / 0.85)
+        self.plot.setYRange(low, max(high, low + 1e-9), padding=0)
 
-    def _draw(self) -> None:
-        also = () if self.limit is None else (self.limit[0],)
-        if self.plot.logarithmic:
-            scale = log_scale((line.values for line in self.lines), *also)
-            drawn = [scale.positions(line.values) for line in self.lines]
-            highest = [float(np.fmax.reduce(heights, initial=-np.inf)) for heights in drawn]
-            self.plot.show_log(scale, max(highest, default=0.0), self.limit)
-        else:
-            drawn = [line.values for line in self.lines]
-            self.plot.show_linear(*finite_range([*drawn, np.array(also)]), self.limit)
-        seen = self.plot.timesteps_in_sight
-        for line, heights, curve in zip(self.lines, drawn, self._curves, strict=True):
-            values = heights if line.steps is None else _joined(line.steps, heights)
-            curve.show_outline(outline_of(values, range(seen.start, min(seen.stop, len(values))), self.plot.pixels))
+    def _on_click(self, event: Any) -> None:
+        if event.button() == Qt.MouseButton.LeftButton:
+            point = self.plot.getViewBox().mapSceneToView(event.scenePos())
+            self.step_requested.emit(round(min(max(point.x(), 0), _LARGEST_STEP)))
+
+
+class _StepAxis(pg.AxisItem):
+    """Ticks at whole training steps."""
+
+    def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
+        return [number_format.count(round(value)) if value >= 0 else "" for value in values]
+
+
+class _ValueAxis(pg.AxisItem):
+    """Ticks with true minus signs, at decades on a logarithmic axis."""
+
+    def logTickValues(self, low: float, high: float, size: float, levels: Any) -> list[tuple[Any, list[float]]]:
+        every = max(1, -(-int(high - low + 1) // max(1, int(size // 24))))
+        return [(None, [float(e) for e in range(int(np.ceil(low)), int(np.floor(high)) + 1) if e % every == 0])]
+
+    def logTickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
+        return [number_format.true_minus(f"{10.0**value:g}") for value in values]
+
+    def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
+        return [number_format.true_minus(text) for text in super().tickStrings(values, scale, spacing)]
 
 
 class TrainingCurves(QWidget):
-    """Losses, the norm of the gradients, and with a library the distance of the two learners."""
+    """Losses, the norm of the gradients, and with a library the distance of the two trainings."""
 
     step_requested = Signal(int)
     """A training step was clicked."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.loss = StepPlot("Loss", logarithmic=True)
-        self.norm = StepPlot("Gradient norm", logarithmic=True)
-        self.distance = StepPlot("Parameter distance", logarithmic=True)
-        self.logarithmic = QCheckBox("&Logarithmic")
-        self.logarithmic.setChecked(True)
-        self.logarithmic.setToolTip(wrapped("Show the loss on a logarithmic axis."))
-        self.logarithmic.toggled.connect(self.loss.set_logarithmic)
-        self.loss.head.addWidget(self.logarithmic)
+        self.loss, self.norm, self.distance = map(StepPlot, ("Loss", "Gradient norm", "Parameter distance"))
+        self._plots = (self.loss, self.norm, self.distance)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        for plot, stretch in ((self.loss, 3), (self.norm, 2), (self.distance, 2)):
+        layout.setSpacing(8)
+        for plot, stretch in zip(self._plots, (5, 3, 3), strict=True):
             plot.step_requested.connect(self.step_requested)
             layout.addWidget(plot, stretch)
+        self.distance.plot.getAxis("bottom").setLabel("training step")
         self.distance.hide()
 
     def show_losses(self, history: TrainingHistory) -> None:
         """Draw the losses of a training so far."""
-        two = len(history.learners) > 1
-        losses = [
-            CurveLine(
-                f"training, {display_name(name)}" if two else "training",
-                "Loss of each batch, before the update.",
-                history.column(f"{name}.loss"),
-                *_LOOKS[place],
-            )
-            for place, name in enumerate(history.learners)
-        ]
+        losses = _lines(history, "loss", "training", "Loss of each batch, before the update.")
         at, tested = history.test_losses()
-        losses.append(CurveLine("test", "Loss on sequences that are never trained on.", tested, 2, 2.0, 2.0, at))
+        test = Line("test", "Loss on sequences that are never trained on.", tested, _TEST_SERIES, steps=at)
         baseline = history.start.baseline
-        limit = baseline, f"without learning: {number_format.error(baseline)}"
-        self.loss.show_lines(_length(history), losses, limit)
+        limit = baseline, f"without learning {number_format.error(baseline)}"
+        self.loss.show_lines(_length(history), [*losses, test], limit)
 
     def show_norms(self, history: TrainingHistory) -> None:
         """Draw the gradient norms of a training so far, and the parameter distance."""
-        two, steps, clip = len(history.learners) > 1, _length(history), history.start.task.training.clip_norm
-        norms = [
-            CurveLine(
-                display_name(name) if two else "norm",
-                "Euclidean norm of all gradients together, before they are clipped.",
-                history.column(f"{name}.norm"),
-                *_LOOKS[place],
-            )
-            for place, name in enumerate(history.learners)
-        ]
-        self.norm.show_lines(steps, norms, None if clip == 0 else (clip, f"clipped above {clip:g}"))
+        clip = history.start.task.training.clip_norm
+        norms = _lines(history, "norm", "norm", "Euclidean norm of all gradients together, before they are clipped.")
+        self.norm.show_lines(_length(history), norms, None if clip == 0 else (clip, f"clipped above {clip:g}"))
+        two = len(history.learners) > 1
         self.distance.setVisible(two)
+        self.norm.plot.getAxis("bottom").setLabel("" if two else "training step")
         if two:
-            line = CurveLine(
-                "distance",
-                "Norm of the difference of all parameters, relative to the norm of the manual ones.",
-                history.column("distance"),
-                0,
-            )
-            limit = history.limit
-            self.distance.show_lines(steps, [line], (limit, f"drift limit {number_format.error(limit)}"))
+            why = "Norm of the difference of all parameters, relative to the norm of the manual ones."
+            limit = history.limit, f"drift limit {number_format.error(history.limit)}"
+            self.distance.show_lines(_length(history), [Line("distance", why, history.column("distance"))], limit)
 
     def clear(self) -> None:
-        """Draw no training."""
-        for plot in (self.loss, self.norm, self.distance):
+        for plot in self._plots:
             plot.show_lines(1, (), None)
-            plot.plot.show_selection(-1)
+        self.show_checkpoint(None)
         self.distance.hide()
 
-    def show_checkpoint(self, step: int) -> None:
-        """Mark a training step by a line."""
-        for plot in (self.loss, self.norm, self.distance):
-            plot.plot.show_selection(step)
+    def show_checkpoint(self, step: int | None) -> None:
+        for plot in self._plots:
+            plot.show_step(step)
 
     def apply_theme(self, theme: Theme) -> None:
-        for plot in (self.loss, self.norm, self.distance):
+        for plot in self._plots:
             plot.apply_theme(theme)
 
 
+def _lines(history: TrainingHistory, key: str, name: str, why: str) -> list[Line]:
+    """A line for each learner. That of the library is wide and below the other, which may cover it."""
+    two = len(history.learners) > 1
+    return [
+        Line(f"{name}, {display_name(learner)}" if two else name, why, history.column(f"{learner}.{key}"), 2 * i, i > 0)
+        for i, learner in enumerate(history.learners)
+    ]
+
+
 def _length(history: TrainingHistory) -> int:
-    """The length of the axis: it grows until it has all training steps of the task."""
-    reach = _FEWEST_STEPS
-    while reach < history.steps:
-        reach *= 2
-    return max(history.steps, min(reach, history.start.task.training.steps), 1)
-
-
-def _joined(steps: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Values of some training steps, (K,), by training step, (S + 1,), on a straight line between two of them."""
-    if not len(steps):
-        return np.full(1, np.nan)
-    every = np.arange(int(steps[-1]) + 1)
-    return np.where(every < steps[0], np.nan, np.interp(every, steps, values))
+    return max(history.steps, history.start.task.training.steps)

@@ -30,7 +30,7 @@ from rnnviz.gui.help.window import GuideWindow
 from rnnviz.gui.recovery.report_dialogs import BugReportDialog, CrashDialog
 from rnnviz.gui.sweep.sweep_window import SweepWindow
 from rnnviz.gui.tab_order import controls_in_order
-from rnnviz.gui.training.training_window import TrainingWindow
+from rnnviz.gui.training.panel import TrainingPanel
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.unrolled.color_bar import RangeDialog
@@ -217,7 +217,7 @@ def test_every_control_of_the_other_windows_has_a_name_and_is_reached(qtbot, win
         GenerateWindow(window, load_character_model(shipped_model())),
         BugReportDialog(window, "versions"),
         CrashDialog(window, "what went wrong", kept=True),
-        TrainingWindow(window, TrainingTask.from_mapping({}), []),
+        TrainingPanel(TrainingTask.from_mapping({}), []),
         SweepWindow(window),
     ):
         dialog.show()

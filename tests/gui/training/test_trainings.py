@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QMessageBox
 
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.training.training_window import TrainingWindow
+from rnnviz.gui.training.panel import TrainingPanel
 from rnnviz.training.loop import Checkpoint, TrainingLoop
 from rnnviz.training.task import TrainingTask, load_task, save_task
 from tests.leaks import children
@@ -26,16 +26,17 @@ TASK = task_of("parity", **SIZES, steps=30, checkpoint_every=15)
 def window(window):
     yield window
     window.trainings.close()
-    if window.trainings.window is not None:
+    if window.trainings.controller is not None:
         # The next test is not asked about these weights.
-        window.trainings.window.exported = True
+        window.trainings.controller.panel.saved_as = "file"
+        window.trainings.controller.panel.window().close()
 
 
-def opened(window: MainWindow, task: TrainingTask, folder: Path) -> TrainingWindow:
+def opened(window: MainWindow, task: TrainingTask, folder: Path) -> TrainingPanel:
     save_task(task, folder / "task.toml")
     assert load_task(folder / "task.toml") == task
     window.files.open(folder / "task.toml")
-    return window.trainings.window
+    return window.trainings.controller.panel
 
 
 def until(qtbot: Any, window: MainWindow, step: int) -> None:
@@ -46,7 +47,7 @@ def until(qtbot: Any, window: MainWindow, step: int) -> None:
     qtbot.waitUntil(lambda: window.session.result.config == window.session.config)
 
 
-def begun(qtbot: Any, training: TrainingWindow, task: TrainingTask) -> None:
+def begun(qtbot: Any, training: TrainingPanel, task: TrainingTask) -> None:
     """Wait until some steps of a task are done."""
 
     def some() -> bool:
@@ -58,7 +59,7 @@ def begun(qtbot: Any, training: TrainingWindow, task: TrainingTask) -> None:
 
 def test_the_slider_shows_the_run_of_each_checkpoint(qtbot, window, tmp_path):
     training = opened(window, TASK, tmp_path)
-    with qtbot.waitSignal(window.trainings.runner.ended):
+    with qtbot.waitSignal(window.trainings.controller.runner.ended):
         training.train_action.trigger()
     until(qtbot, window, 30)
     assert [saved.step for saved in training.history.checkpoints] == [0, 15, 30]
@@ -75,12 +76,6 @@ def test_the_slider_shows_the_run_of_each_checkpoint(qtbot, window, tmp_path):
     checkpoints = [event for event in TrainingLoop(TASK) if isinstance(event, Checkpoint)]
     found = window.session.result.inputs.parameters["l0_i2h_weight"]
     assert found == pytest.approx(checkpoints[1].parameters["l0_i2h_weight"], abs=1e-9)
-    # Colors of another quantity have another range.
-    training.keep_colors.setChecked(True)
-    assert window.session.limit.name == "fixed"
-    window.session.set_color_by("value")
-    assert not training.keep_colors.isChecked()
-    assert window.session.limit.name == "auto"
     # Changes of the user's stay, too.
     config = window.session.config
     window.document.edit(replace(config, backward=replace(config.backward, truncate=3)))
@@ -105,12 +100,12 @@ def test_another_training_replaces_the_checkpoints_but_not_another_file(qtbot, w
         training = opened(window, task, tmp_path)
         if size == 3:
             # The weights of the first would be lost.
-            (box,) = training.findChildren(QMessageBox)
+            (box,) = training.window().findChildren(QMessageBox)
             box.button(QMessageBox.StandardButton.Discard).click()
-            qtbot.waitUntil(lambda shown=training: shown.findChildren(QMessageBox) == [])
+            qtbot.waitUntil(lambda shown=training: shown.window().findChildren(QMessageBox) == [])
             assert training.history is None
         training.follow.setChecked(True)
-        with qtbot.waitSignal(window.trainings.runner.ended):
+        with qtbot.waitSignal(window.trainings.controller.runner.ended):
             training.train_action.trigger()
         qtbot.waitUntil(lambda size=size: window.session.config.network.hidden_size == size)
         until(qtbot, window, 30)
@@ -118,7 +113,7 @@ def test_another_training_replaces_the_checkpoints_but_not_another_file(qtbot, w
     with qtbot.finished(window):
         window.document.take(other, "other")
         window.control.run()
-    with qtbot.waitSignal(window.trainings.runner.ended):
+    with qtbot.waitSignal(window.trainings.controller.runner.ended):
         training.continue_action.trigger()
     assert not training.follow.isChecked()
     assert window.document.origin.title == "other"
@@ -133,13 +128,13 @@ def test_a_stopped_training_goes_on_to_the_same_weights(qtbot, window, tmp_path)
     training.follow.setChecked(False)
     training.train_action.trigger()
     begun(qtbot, training, long)
-    with qtbot.waitSignal(window.trainings.runner.ended) as ended:
+    with qtbot.waitSignal(window.trainings.controller.runner.ended) as ended:
         training.stop_action.trigger()
     assert ended.args == [True]
     done = training.history.checkpoints[-1].step
     steps = done + 10
     training.show_task(replace(long, training=replace(long.training, steps=steps)), "task", tmp_path)
-    with qtbot.waitSignal(window.trainings.runner.ended):
+    with qtbot.waitSignal(window.trainings.controller.runner.ended):
         training.continue_action.trigger()
     assert [saved.step for saved in training.history.checkpoints] == [0, done, steps]
     whole = list(TrainingLoop(replace(long, training=replace(long.training, steps=steps))))
@@ -159,8 +154,8 @@ def test_closing_the_window_ends_the_training(qtbot, window, tmp_path):
     training.train_action.trigger()
     begun(qtbot, training, long)
     assert len(children() - before) == 1
-    training.close()
-    qtbot.waitUntil(lambda: not window.trainings.runner.busy)
+    training.window().close()
+    qtbot.waitUntil(lambda: not window.trainings.controller.runner.busy)
     assert children() - before == set()
     # The window opens again with what was learned.
     window.trainings.open()

@@ -12,7 +12,7 @@ from rnnviz.training.task import Problem, Training, TrainingTask
 _SECTIONS = {"problem": Problem, "training": Training, "network": Network, "parameters": ParameterSource}
 
 
-class TaskPanel(SectionForms):
+class TaskForm(SectionForms):
     """Shows a task and lets the user edit it. With an invalid field there is no task."""
 
     edited = Signal()

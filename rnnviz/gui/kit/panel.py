@@ -1,0 +1,64 @@
+"""Panels with separate commands: in a dock of the main window, or as a window next to it."""
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
+from PySide6.QtWidgets import QWidget
+
+from rnnviz.gui.theme.icons import Icons
+from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.tooltips import wrapped
+
+
+class Panel(QWidget):
+    """Its keys work while the keyboard is in it, where they come before those of the window around it."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.commands: list[QAction] = []
+
+    def apply_theme(self, theme: Theme) -> None:
+        icons = Icons(theme)
+        for action in self.commands:
+            if action.objectName():
+                action.setIcon(icons[action.objectName()])
+
+    def leave(self) -> None:
+        """Stop what goes on, after the user has closed the dock or the window with the panel."""
+
+    def make_action(self, text: str, icon: str, keys: str, why: str, asked: Callable[[], object]) -> QAction:
+        """Create a command of this panel; `icon` and `keys` may be ""."""
+        action = QAction(text, self)
+        action.setObjectName(icon)
+        shortcut = QKeySequence.fromString(keys)
+        action.setShortcut(shortcut)
+        # The panel handles its keys itself: Qt would find that a key of the window is meant as well, and do neither.
+        action.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+        shown = f" ({shortcut.toString(QKeySequence.SequenceFormat.NativeText)})" if keys else ""
+        action.setToolTip(wrapped(f"{why}{shown}"))
+        action.triggered.connect(lambda: asked())
+        self.commands.append(action)
+        return action
+
+    def event(self, event: QEvent) -> bool:
+        if (
+            event.type() == QEvent.Type.ShortcutOverride
+            and isinstance(event, QKeyEvent)
+            and self._command_of(event) is not None
+        ):
+            event.accept()
+            return True
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        command = self._command_of(event)
+        if command is None:
+            super().keyPressEvent(event)
+        else:
+            command.trigger()
+
+    def _command_of(self, event: QKeyEvent) -> QAction | None:
+        """The enabled command of a key."""
+        pressed = QKeySequence(event.keyCombination())
+        return next((each for each in self.commands if each.isEnabled() and each.shortcut() == pressed), None)
