@@ -9,6 +9,7 @@ from PySide6.QtCore import QEvent, QObject, QSize, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QWidget
 
+from rnnviz.gui.access import Announcer
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.code_commands import CodeCommands
@@ -167,6 +168,7 @@ class MainWindow(QMainWindow):
         self.statusBar().addPermanentWidget(self.progress)
         self.statusBar().setSizeGripEnabled(False)
         self.statusBar().messageChanged.connect(self._on_message)
+        self.announcer = Announcer(self, self.session, self.player)
         self._connect()
         self._apply_theme(theme_manager.theme)
         self._on_document()
@@ -329,6 +331,7 @@ class MainWindow(QMainWindow):
             asked.connect(self._focus_lanes)
         self.guide.step_changed.connect(verdict.fold)
         control.error_changed.connect(verdict.show_error)
+        control.error_changed.connect(self.announcer.show_error)
         control.engine_failed.connect(verdict.show_failed_engine)
         control.sizes_found.connect(verdict.offer_sizes)
         control.stale_changed.connect(verdict.show_stale)
