@@ -14,7 +14,7 @@ from sample_model import lstm_weights
 from rnnviz.core.resources import resource_path
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.application import make_window
-from rnnviz.gui.generate.generate_window import GenerateWindow
+from rnnviz.gui.generate.panel import GeneratePanel
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
@@ -277,7 +277,7 @@ def training(window: MainWindow, _folder: Path) -> QWidget:
 def generate(window: MainWindow, _folder: Path) -> QWidget:
     """The text of a prefix with that of the prefix before."""
     window.generating.show()
-    shown = window.generating.window
+    shown = window.generating.panel
     assert shown is not None
     shown.generate(160)
     wait_until_written(shown)
@@ -287,7 +287,7 @@ def generate(window: MainWindow, _folder: Path) -> QWidget:
     return shown
 
 
-def wait_until_written(shown: GenerateWindow) -> None:
+def wait_until_written(shown: GeneratePanel) -> None:
     """Let the program go on until no character is missing."""
     while shown.busy:
         finish_pending(50)

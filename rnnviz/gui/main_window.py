@@ -139,7 +139,7 @@ class MainWindow(QMainWindow):
         self.control = RunControl(self.session, self.runner, self.progress, self.panel, self.code_trust, self)
         self.code = CodeCommands(self.session, self.control, self)
         self.sweeps = SweepCommands(self, self.files, self.document, self.control, self.code_trust, self.jobs, recent)
-        self.generating = GenerateCommands(self, self.session, self.files, self.document, self.control, self.runner)
+        self.generating = GenerateCommands(self, self)
         self.trainings = TrainingCommands(self, self)
         self.lazy_views = LazyViews(self.main_layout.tab_chosen, self)
         self.lazy_views.made.connect(self._add_tab)
@@ -374,6 +374,7 @@ class MainWindow(QMainWindow):
         self.files.task_requested.connect(self.trainings.open_task)
         self._panels: dict[Panel, ToolWindow] = {}
         self.trainings.panel_wanted.connect(self._show_panel)
+        self.generating.panel_wanted.connect(self._show_panel)
         self.toolbar.lesson_chosen.connect(self._open_lesson)
         self.player.playing_changed.connect(self.actions_.show_playing)
         self.theme_manager.add(self._apply_theme)

@@ -60,6 +60,8 @@ class ToolWindow(Panel):
         self.show()
         self.raise_()
         self.activateWindow()
+        if self._panel is not None:
+            self._panel.setFocus()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         super().closeEvent(event)

@@ -104,7 +104,7 @@ class ProbabilityBars(QWidget):
             for column, text in zip(columns, ("now", "before"), strict=True):
                 painter.drawText(column, _RIGHT, text)
             x = columns[1].right() - self.fontMetrics().horizontalAdvance("before") - _PAD / 2
-            painter.setPen(QPen(self._theme.color("outline"), 2.0))
+            painter.setPen(QPen(self._theme.color("cursor"), 2.0))
             painter.drawLine(QPointF(x, 0.25 * height), QPointF(x, 0.75 * height))
         for place, bar in enumerate(self.bars):
             top = (place + compared) * height
@@ -134,7 +134,7 @@ class ProbabilityBars(QWidget):
         painter.drawText(columns[1], _RIGHT, _percent(bar.before))
         # A line across, so that it differs in shape from the bar.
         x = whole.left() + bar.before * whole.width()
-        for color, thickness in (("outline_under", 4.0), ("outline", 2.0)):
+        for color, thickness in (("outline_under", 4.0), ("cursor", 2.0)):
             painter.setPen(QPen(theme.color(color), thickness))
             painter.drawLine(QPointF(x, row.top() + 2), QPointF(x, row.bottom() - 2))
 

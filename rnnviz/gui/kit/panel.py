@@ -1,10 +1,10 @@
 """Panels with separate commands: in a dock of the main window, or as a window next to it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QEvent, Qt
-from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
-from PySide6.QtWidgets import QWidget
+from PySide6.QtGui import QAction, QKeyEvent, QKeySequence, QPalette
+from PySide6.QtWidgets import QFrame, QMenu, QToolButton, QWidget
 
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import Theme
@@ -62,3 +62,36 @@ class Panel(QWidget):
         """The enabled command of a key."""
         pressed = QKeySequence(event.keyCombination())
         return next((each for each in self.commands if each.isEnabled() and each.shortcut() == pressed), None)
+
+
+def action_button(action: QAction) -> QToolButton:
+    """A button with icon and text of a command, which the Tab key reaches."""
+    button = QToolButton()
+    button.setDefaultAction(action)
+    button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+    button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    return button
+
+
+def menu_button(name: str, actions: Sequence[QAction]) -> QToolButton:
+    """A button that opens a menu of commands."""
+    button = QToolButton()
+    button.setText("⋯")
+    button.setAccessibleName(name)
+    button.setToolTip(name)
+    button.setAutoRaise(True)
+    button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+    menu = QMenu(button)
+    menu.setToolTipsVisible(True)
+    menu.addActions(actions)
+    button.setMenu(menu)
+    return button
+
+
+def line() -> QFrame:
+    """A line between two cards."""
+    drawn = QFrame()
+    drawn.setAutoFillBackground(True)
+    drawn.setBackgroundRole(QPalette.ColorRole.Mid)
+    drawn.setFixedHeight(1)
+    return drawn

@@ -12,9 +12,7 @@ from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import (
     QCheckBox,
-    QFrame,
     QLabel,
-    QMenu,
     QProgressBar,
     QPushButton,
     QSlider,
@@ -24,7 +22,7 @@ from PySide6.QtWidgets import (
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.words import plural
-from rnnviz.gui.kit.panel import Panel
+from rnnviz.gui.kit.panel import Panel, line, menu_button
 from rnnviz.gui.settings_panel.widgets import NoWheelComboBox
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
@@ -97,6 +95,7 @@ class TrainingPanel(Panel):
         self._unsay = QTimer(self, singleShot=True, interval=_SAID_MS)
         self._unsay.timeout.connect(lambda: self.say(""))
         self._lay_out()
+        self.setFocusProxy(self.button)
         self.show_running(False)
         self.refresh()
 
@@ -333,7 +332,7 @@ class TrainingPanel(Panel):
             spacing=2,
         )
         saving = card(across((self._message, 1), self.save_button, menu_button("More to save", self._exports)))
-        cards = (chosen, _line(), state, _line(), (self._pages, 1), _line(), checkpoints, _line(), saving)
+        cards = (chosen, line(), state, line(), (self._pages, 1), line(), checkpoints, line(), saving)
         self.setLayout(down(*cards, spacing=0))
 
     # What is shown
@@ -541,26 +540,3 @@ def _changeable(task: TrainingTask) -> dict[str, Any]:
     """The keys of the training that may differ when it goes on."""
     keys = ("steps", "learning_rate", "momentum", "clip_norm", "truncate", "checkpoint_every")
     return {key: getattr(task.training, key) for key in keys}
-
-
-def menu_button(name: str, actions: Sequence[QAction]) -> QToolButton:
-    """A button that opens a menu of commands."""
-    button = QToolButton()
-    button.setText("⋯")
-    button.setAccessibleName(name)
-    button.setToolTip(name)
-    button.setAutoRaise(True)
-    button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-    menu = QMenu(button)
-    menu.setToolTipsVisible(True)
-    menu.addActions(actions)
-    button.setMenu(menu)
-    return button
-
-
-def _line() -> QFrame:
-    line = QFrame()
-    line.setAutoFillBackground(True)
-    line.setBackgroundRole(QPalette.ColorRole.Mid)
-    line.setFixedHeight(1)
-    return line

@@ -25,7 +25,7 @@ from rnnviz.gui.commands.menus import ShortcutsDialog
 from rnnviz.gui.commands.model_commands import ModelDialog
 from rnnviz.gui.commands.table import MENUS
 from rnnviz.gui.export.figure import FigureDialog, FigureOptions
-from rnnviz.gui.generate.generate_window import GenerateWindow
+from rnnviz.gui.generate.panel import GeneratePanel
 from rnnviz.gui.help.window import GuideWindow
 from rnnviz.gui.recovery.report_dialogs import BugReportDialog, CrashDialog
 from rnnviz.gui.sweep.sweep_window import SweepWindow
@@ -214,7 +214,7 @@ def test_every_control_of_the_other_windows_has_a_name_and_is_reached(qtbot, win
         ShortcutsDialog(MENUS, window),
         ModelDialog(window, "my.pt", entries, lambda _entry, _cell: None),
         FigureDialog(window, window.session, views, FigureOptions(), lambda *_: None),
-        GenerateWindow(window, load_character_model(shipped_model())),
+        GeneratePanel(load_character_model(shipped_model())),
         BugReportDialog(window, "versions"),
         CrashDialog(window, "what went wrong", kept=True),
         TrainingPanel(TrainingTask.from_mapping({}), []),

@@ -35,14 +35,17 @@ def window(window):
     yield window
     generating = window.generating
     generating.close()
-    generating.window.deleteLater()
-    generating.window = None
+    shown = generating.panel.window()
+    shown.close()
+    window._panels.pop(generating.panel)
+    shown.deleteLater()
+    generating.panel = None
 
 
 @pytest.fixture
 def opened(qtbot, window, model):
     window.generating.open(model)
-    opened = window.generating.window
+    opened = window.generating.panel
     qtbot.waitUntil(lambda: not opened.busy)
     return opened
 
@@ -120,7 +123,7 @@ def test_another_prefix_is_compared_with_the_one_before(qtbot, window, opened, m
     assert opened.error.isVisible()
     assert opened.generator.prefix == "on "
     window.generating.open(resource_path("models", "sample-lstm.safetensors"))
-    [box] = opened.findChildren(QMessageBox)
+    [box] = opened.window().findChildren(QMessageBox)
     assert "names no characters" in box.text()
     box.close()
     assert opened.generator.model.path == model

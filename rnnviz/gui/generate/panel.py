@@ -1,30 +1,22 @@
-"""Generate window: the text of a character model, and the probabilities of its next character."""
+"""Generate panel: the text of a character model, and the probabilities of its next character."""
 
+from functools import partial
 from time import monotonic
 
-from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent
-from PySide6.QtWidgets import (
-    QDoubleSpinBox,
-    QHBoxLayout,
-    QLabel,
-    QLineEdit,
-    QPushButton,
-    QSpinBox,
-    QSplitter,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtGui import QPalette
+from PySide6.QtWidgets import QDoubleSpinBox, QLabel, QLineEdit, QPushButton, QSpinBox, QWidget
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.sequence import visible
 from rnnviz.gui.generate.bars import ProbabilityBars, bars_of
 from rnnviz.gui.generate.text_view import GeneratedTextView
+from rnnviz.gui.kit.panel import Panel, action_button, line
 from rnnviz.gui.settings_panel.widgets import FieldMessage
+from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.theme.scaling import scaled
-from rnnviz.gui.tool_window import ToolWindow, toolbar
 from rnnviz.gui.tooltips import wrapped
+from rnnviz.gui.views.base import across, down
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.training.character_model import CharacterModel, Generator, entropy, shipped_model
 
@@ -37,7 +29,7 @@ _LONGEST_END = 16
 """Characters at the end of a prefix that a heading shows."""
 
 
-class GenerateWindow(ToolWindow):
+class GeneratePanel(Panel):
     """Generates text in slices of a few milliseconds, one after the other."""
 
     text_changed = Signal()
@@ -50,8 +42,9 @@ class GenerateWindow(ToolWindow):
     lanes_wanted = Signal(bool)
     """Whether the main window is to show the text."""
 
-    def __init__(self, parent: QWidget, model: CharacterModel) -> None:
-        super().__init__(parent)
+    def __init__(self, model: CharacterModel) -> None:
+        super().__init__()
+        self.setAccessibleName("Generate")
         self.generator = Generator(model)
         self.before: Generator | None = None
         """The text of the prefix before."""
@@ -59,27 +52,9 @@ class GenerateWindow(ToolWindow):
         """The number of characters after which the prediction is shown; None: all of them."""
         self._unread = ""
         self._missing = 0
-        self._theme = LIGHT
-        make = self.make_action
-        self.step_action = make("S&tep", "next", "F10", "Adds the next character.", lambda: self.generate(1))
-        self.run_action = make(
-            "&Generate",
-            "play",
-            "F5",
-            "Adds as many characters as the length.",
-            lambda: self.generate(self.length.value()),
-        )
-        self.stop_action = make("&Stop", "stop", "Esc", "Stops generating. The text is kept.", self.stop)
-        self.clear_action = make("&Clear", "undo", "Ctrl+Backspace", "Removes the generated text.", self.clear)
-        self.lanes_action = make(
-            "Show in &lanes",
-            "screen",
-            "Ctrl+L",
-            "Runs the text in the main window, a time step for each character.",
-            lambda: self.lanes_wanted.emit(self.lanes_action.isChecked()),
-        )
-        self.lanes_action.setCheckable(True)
+        self._theme, self._icons = LIGHT, Icons(LIGHT)
         self._make_controls()
+        self._make_actions()
         self.text = GeneratedTextView(
             "Text", "The prefix is bold and underlined. A click selects the character before the text cursor."
         )
@@ -95,12 +70,10 @@ class GenerateWindow(ToolWindow):
         self._frames = QTimer(self, interval=_FRAME_MS)
         self._frames.timeout.connect(self._on_frame)
         self.show_model(model)
-        self.prefix.setFocus()
-        self.resize(scaled(920), scaled(560))
+        self.setFocusProxy(self.prefix)
 
     def show_model(self, model: CharacterModel) -> None:
         """Begin with another model, and with the prefix as far as the model knows its characters."""
-        self.setWindowTitle(f"{model.path.name}: generate")
         self.model_name.setText(model.path.name)
         self.model_name.explain(str(model.path))
         self.sample_button.setVisible(model.path != shipped_model())
@@ -154,13 +127,13 @@ class GenerateWindow(ToolWindow):
 
     def apply_theme(self, theme: Theme) -> None:
         super().apply_theme(theme)
-        self._theme = theme
+        self._theme, self._icons = theme, Icons(theme)
         for part in (self.text, self.earlier, self.bars):
             part.apply_theme(theme)
+        self._refresh()
 
-    def closeEvent(self, event: QCloseEvent) -> None:
+    def leave(self) -> None:
         self.stop()
-        super().closeEvent(event)
 
     def _begin(self, model: CharacterModel, prefix: str) -> None:
         self.generator = Generator(model, seed=self.seed.value(), temperature=self.temperature.value())
@@ -214,6 +187,10 @@ class GenerateWindow(ToolWindow):
         generator, busy = self.generator, self.busy
         if not busy:
             self._frames.stop()
+        self.button.setText("&Stop" if busy else "&Generate")
+        self.button.setDefault(not busy)
+        self.button.setIcon(self._icons.colored(*(("stop", "text") if busy else ("run", "on_accent"))))
+        self.button.setToolTip((self.stop_action if busy else self.run_action).toolTip())
         self.stop_action.setEnabled(busy)
         self.step_action.setEnabled(not busy)
         self.run_action.setEnabled(not busy)
@@ -240,94 +217,106 @@ class GenerateWindow(ToolWindow):
         self.entropy.setText(f"Entropy {entropy(probabilities):.2f} bits of at most {most:.2f}{earlier}")
 
     def _make_controls(self) -> None:
-        self.model_name = ElidedLabel()
-        self.model_name.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.open_button = QPushButton("&Open model…")
-        self.open_button.setToolTip(wrapped("Open a .safetensors file of a character model, as a training writes it."))
+        self.model_name = ElidedLabel(bold=True)
+        self.open_button = _button(
+            "&Open model…", "Open a .safetensors file of a character model, as a training writes it."
+        )
         self.open_button.clicked.connect(self.model_wanted)
-        self.sample_button = QPushButton("Use sa&mple model")
-        self.sample_button.setToolTip(
-            wrapped("Return to the model that rnnviz contains, which was trained on its guide.")
+        self.sample_button = _button(
+            "Use sa&mple model", "Return to the model that rnnviz contains, which was trained on its guide."
         )
         self.sample_button.clicked.connect(self.sample_wanted)
         self.prefix = QLineEdit()
         self.prefix.setMaxLength(_LONGEST_PREFIX)
-        self.prefix.setAccessibleName("Prefix")
-        self.prefix.setToolTip(
-            wrapped("The text to continue. Enter applies it, and compares its text with the previous one.")
-        )
         self.prefix.editingFinished.connect(self._on_prefix)
         self.temperature = QDoubleSpinBox(minimum=0.0, maximum=10.0, singleStep=0.1, decimals=2, value=0.5)
-        self.temperature.setAccessibleName("Temperature")
-        self.temperature.setToolTip(
-            wrapped("The divisor of the logits. Higher values draw rarer characters; 0 takes the most probable one.")
-        )
         self.seed = QSpinBox(minimum=0, maximum=2**31 - 1)
-        self.seed.setAccessibleName("Seed")
-        self.seed.setToolTip(wrapped("Seed of the drawn characters. The same seed draws the same text again."))
         self.length = QSpinBox(minimum=1, maximum=_LONGEST_TEXT, value=200)
-        self.length.setAccessibleName("Length")
-        self.length.setToolTip("Number of characters that Generate adds.")
+        for field, name, why in (
+            (
+                self.prefix,
+                "Prefix",
+                "The text to continue. Enter applies it, and compares its text with the previous one.",
+            ),
+            (
+                self.temperature,
+                "Temperature",
+                "The divisor of the logits. Higher values draw rarer characters; 0 takes the most probable one.",
+            ),
+            (self.seed, "Seed", "Seed of the drawn characters. The same seed draws the same text again."),
+            (self.length, "Length", "Number of characters that Generate adds."),
+        ):
+            field.setAccessibleName(name)
+            field.setToolTip(wrapped(why))
         self.temperature.valueChanged.connect(self._on_setting)
         self.seed.valueChanged.connect(self._on_setting)
         self.error = FieldMessage()
         self.error.hide()
 
+    def _make_actions(self) -> None:
+        make = self.make_action
+        self.run_action = make(
+            "&Generate",
+            "run",
+            "F5",
+            "Adds as many characters as the length.",
+            lambda: self.generate(self.length.value()),
+        )
+        self.stop_action = make("&Stop", "stop", "Esc", "Stops generating. The text is kept.", self.stop)
+        self.step_action = make("S&tep", "next", "F10", "Adds the next character.", lambda: self.generate(1))
+        self.clear_action = make("&Clear", "undo", "Ctrl+Backspace", "Removes the generated text.", self.clear)
+        self.lanes_action = make(
+            "Show in &lanes",
+            "screen",
+            "Ctrl+L",
+            "Runs the text in the lanes, a time step for each character.",
+            lambda: self.lanes_wanted.emit(self.lanes_action.isChecked()),
+        )
+        self.lanes_action.setCheckable(True)
+        self.button = QPushButton()
+        self.button.clicked.connect(lambda: (self.stop_action if self.busy else self.run_action).trigger())
+
     def _lay_out(self) -> None:
-        generating = (self.step_action, self.run_action, self.stop_action, self.clear_action)
-        bar = toolbar(generating, [self.lanes_action])
-        head = QHBoxLayout()
-        head.setContentsMargins(0, 0, 8, 0)
-        head.addWidget(bar)
-        head.addWidget(self.model_name, 1)
-        head.addWidget(self.sample_button)
-        head.addWidget(self.open_button)
-        fields = QHBoxLayout()
-        fields.setContentsMargins(8, 0, 8, 0)
-        fields.setSpacing(8)
-        for box, stretch in ((self.prefix, 1), (self.temperature, 0), (self.seed, 0), (self.length, 0)):
-            label = QLabel(f"{box.accessibleName()}:")
-            label.setProperty("muted", True)
-            label.setBuddy(box)
-            fields.addWidget(label)
-            fields.addWidget(box, stretch)
+        self.setAutoFillBackground(True)
+        self.setBackgroundRole(QPalette.ColorRole.Base)
+        earlier = across(down(caption("Text of the previous prefix"), self.earlier, spacing=4))
         self._earlier = QWidget()
-        upper = QVBoxLayout(self._earlier)
-        upper.setContentsMargins(0, 0, 0, 0)
-        upper.addWidget(_caption("Text of the previous prefix:"))
-        upper.addWidget(self.earlier)
-        left = QWidget()
-        texts = QVBoxLayout(left)
-        texts.setContentsMargins(8, 0, 0, 0)
-        texts.addWidget(self._earlier, 1)
-        texts.addWidget(_caption("Text, with the prefix underlined:"))
-        texts.addWidget(self.text, 1)
-        right = QWidget()
-        predictions = QVBoxLayout(right)
-        predictions.setContentsMargins(0, 0, 8, 0)
-        for part in (self.heading, self.bars, self.entropy):
-            predictions.addWidget(part)
-        parts = QSplitter(Qt.Orientation.Horizontal)
-        parts.addWidget(left)
-        parts.addWidget(right)
-        parts.setChildrenCollapsible(False)
-        parts.setSizes([560, 360])
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 8)
-        layout.setSpacing(8)
-        layout.addLayout(head)
-        layout.addLayout(fields)
-        below = QHBoxLayout()
-        below.setContentsMargins(8, 0, 8, 0)
-        below.addWidget(self.error)
-        layout.addLayout(below)
-        layout.addWidget(parts, 1)
+        self._earlier.setLayout(earlier)
+        card = partial(down, margins=(12, 10, 12, 10))
+        model = card(across((self.model_name, 1), self.sample_button, self.open_button))
+        fields = (
+            across(caption(f"{box.accessibleName()}:", box), (box, 1))
+            for box in (self.temperature, self.seed, self.length)
+        )
+        settings = card(
+            across(caption("Prefix:", self.prefix), (self.prefix, 1)),
+            across(*fields),
+            self.error,
+            across(
+                self.button,
+                *map(action_button, (self.step_action, self.clear_action)),
+                None,
+                action_button(self.lanes_action),
+            ),
+        )
+        texts = card((self._earlier, 1), caption("Text, with the prefix underlined"), (self.text, 1), spacing=4)
+        predictions = card(self.heading, self.bars, self.entropy, spacing=4)
+        self.setLayout(down(model, line(), settings, line(), (texts, 1), line(), predictions, spacing=0))
 
 
-def _caption(text: str) -> QLabel:
+def caption(text: str, field: QWidget | None = None) -> QLabel:
+    """A muted text, perhaps as the label of a field."""
     label = QLabel(text)
     label.setProperty("muted", True)
+    if field is not None:
+        label.setBuddy(field)
     return label
+
+
+def _button(text: str, why: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(wrapped(why))
+    return button
 
 
 def _end_of(text: str) -> str:
