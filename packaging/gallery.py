@@ -231,17 +231,17 @@ def presentation(window: MainWindow, _folder: Path) -> QWidget:
     return window
 
 
-def welcome(window: MainWindow, _folder: Path) -> QWidget:
+def first_screen(window: MainWindow, _folder: Path) -> QWidget:
     """What an empty start shows."""
     window.presentation.leave()
     window.guide.leave()
-    window.welcome.show()
+    window.first_screen.show()
     return window
 
 
 def restore(window: MainWindow, _folder: Path) -> QWidget:
     """The offer to restore a session."""
-    window.welcome.leave()
+    window.first_screen.leave()
     bar = RestoreBar()
     window.main_layout.add_top_bar(bar)
     bar.show_offer("rnnviz ended unexpectedly with unsaved changes to gallery.toml. 3 more unsaved.", restorable=True)
@@ -278,7 +278,7 @@ SCENES: tuple[tuple[Scene, bool], ...] = (
     (question, False),
     (answered, False),
     (presentation, False),
-    (welcome, False),
+    (first_screen, False),
     (restore, False),
 )
 """Scenes in their order, and whether each tab is drawn, too. One follows from the other."""

@@ -101,9 +101,9 @@ def finish_pending(milliseconds: int = _SETTLED_MS) -> None:
     loop.exec()
 
 
-def welcome(window: MainWindow, _folder: Path) -> QWidget:
+def first_screen(window: MainWindow, _folder: Path) -> QWidget:
     """What an empty start shows."""
-    window.welcome.show()
+    window.first_screen.show()
     return window
 
 
@@ -305,7 +305,7 @@ def unit(window: MainWindow, _folder: Path) -> QWidget:
 
 
 SCENES: dict[str, Callable[[MainWindow, Path], QWidget]] = {
-    "welcome": welcome,
+    "first-screen": first_screen,
     "parts": parts,
     "first-steps": first_steps,
     "lesson": lesson,

@@ -111,7 +111,7 @@ def run_window(path: Path | None) -> int:
     crashes.install()
     install_display_loss_handler(recovery.save_now)
     if path is None:
-        window.welcome.show_on_startup()
+        window.first_screen.show_on_startup()
     # The worker process would compete with the first paint for the processor.
     if sys.platform == "darwin":
         opened = FileOpenEvents(application, window.files.open)

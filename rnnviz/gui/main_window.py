@@ -13,6 +13,7 @@ from rnnviz.gui.access import Announcer
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.code_commands import CodeCommands
+from rnnviz.gui.commands.comparison import ComparisonCommands
 from rnnviz.gui.commands.dialogs import RecentFiles
 from rnnviz.gui.commands.file_commands import FileCommands
 from rnnviz.gui.commands.menus import ExportMenu, Submenus, fill_menu_bar
@@ -24,6 +25,7 @@ from rnnviz.gui.commands.table import COMMANDS, MENUS
 from rnnviz.gui.commands.toolbar import ToolBar
 from rnnviz.gui.document import Document
 from rnnviz.gui.export.exporter import ExportCommands, ExportProgress
+from rnnviz.gui.first_screen.controller import FirstScreenController
 from rnnviz.gui.generate.commands import GenerateCommands
 from rnnviz.gui.help.commands import HelpCommands
 from rnnviz.gui.jobs.code_trust import CodeTrust
@@ -66,7 +68,6 @@ from rnnviz.gui.views.base import ResultView, counted
 from rnnviz.gui.views.output_map import OutputMap
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.gui.views.verdict_bar import VerdictBar
-from rnnviz.gui.welcome.commands import WelcomeController
 from rnnviz.lessons.index import Lesson, LessonEntry, lessons
 from rnnviz.verify.result import RunResult
 
@@ -132,6 +133,7 @@ class MainWindow(QMainWindow):
         self.recent = recent = RecentFiles(settings, self)
         self.sessions = SessionCommands(self, self, recent)
         self.files = FileCommands(self, self.session, self.document, recent, self.sessions)
+        self.comparisons = ComparisonCommands(self, self.session, self.document, self.files, self.sessions, self.jobs)
 
         self._make_views()
         self.progress = RunProgress()
@@ -157,7 +159,7 @@ class MainWindow(QMainWindow):
         self.guide = LessonController(self, self, settings, theme_manager)
         self.presentation = Presentation(self, self.main_layout, self.guide)
         self.help = HelpCommands(self, self.control, theme_manager)
-        self.welcome = WelcomeController(self, self, settings, recent)
+        self.first_screen = FirstScreenController(self, self, settings, recent)
         self.actions_ = Actions(self, self, COMMANDS)
         self.guide.bind(self.actions_["stop"])
         self._make_menus(recent)
@@ -178,11 +180,11 @@ class MainWindow(QMainWindow):
         when_painted(self, self._on_painted)
 
     def begin(self, path: Path | None) -> None:
-        """Start the worker process and open `path`, or run the first lesson unless the welcome page is shown."""
+        """Start the worker process and open `path`, or run the first lesson unless the first screen is shown."""
         self.warm_up()
         if path is not None:
             self.files.open(path)
-        if not self.welcome.shown:
+        if not self.first_screen.shown:
             self.control.auto_run.schedule()
         if path is None:
             self.guide.resume()
@@ -219,6 +221,7 @@ class MainWindow(QMainWindow):
             self.jobs,
             self.lane_quantity,
             self.files,
+            self.first_screen,
             self.guide,
             self.help,
         ):
@@ -291,18 +294,17 @@ class MainWindow(QMainWindow):
         self.main_layout.set_tab_view(view)
 
     def _make_menus(self, recent: RecentFiles) -> None:
-        pictures = self.actions_["export_picture"], self.actions_["export_animation"]
-        menus = Submenus(self, recent, lessons(), pictures, self.theme_manager.choice, self.settings)
+        exports = [self.actions_[name] for name in ("export_picture", "export_animation", "export_handout")]
+        menus = Submenus(self, recent, lessons(), exports, self.theme_manager.choice, self.settings)
         menus.recent.chosen.connect(self.files.open)
         menus.lessons.chosen.connect(self._open_lesson)
         menus.exports.window_chosen.connect(self.exports.export_window)
         menus.exports.numbers_chosen.connect(self.exports.export_numbers)
         menus.exports.report_chosen.connect(lambda: self.exports.export_report(self.lanes))
         menus.names.chosen.connect(self._on_names)
-        menus.dimmings.chosen.connect(self.guide.refresh_dimming)
         menus.themes.chosen.connect(self.theme_manager.choose)
         self._export_menu: ExportMenu = menus.exports
-        fill_menu_bar(self.menuBar(), MENUS, self.actions_, menus.places)
+        fill_menu_bar(self.menuBar(), MENUS, self.actions_, menus.by_title)
 
     def _connect(self) -> None:
         session, control, panel, verdict = self.session, self.control, self.panel, self.verdict
@@ -359,6 +361,7 @@ class MainWindow(QMainWindow):
         for source in (
             control,
             self.files,
+            self.comparisons,
             self.code,
             self.sweeps,
             self.trainings,

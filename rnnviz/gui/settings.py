@@ -72,8 +72,6 @@ class Settings:
     """Window geometry as saved by Qt; empty if unknown."""
     folded = _Setting("window/folded", _texts)
     """Names of the folded panes."""
-    welcome = _Setting("window/welcome", lambda value: str(value).lower() != "false")
-    """Whether a start without a file shows the welcome page."""
     theme = _Setting("appearance/theme", _one_of(THEME_CHOICES))
     motion = _Setting("appearance/motion", _one_of(MOTION_CHOICES))
     dimming = _Setting("appearance/dimming", _one_of(DIMMING_CHOICES))

@@ -37,7 +37,16 @@ pytestmark = pytest.mark.slow
 
 BUG, OTHER_BUG = "bug:gates-i-f-o-g", "bug:no-h2h-bias"
 DIALOGS = {"open", "open_sweep", "open_recurrence", "new_recurrence", "new_cell", "save", "save_as", "quit", "keys"} | {
-    *("save_session", "save_session_with_files", "guide", "problem", "about", "welcome", "edit_code", "export_picture"),
+    *(
+        "save_session",
+        "save_session_with_files",
+        "guide",
+        "problem",
+        "about",
+        "first_screen",
+        "edit_code",
+        "export_picture",
+    ),
     "export_animation",
 }
 

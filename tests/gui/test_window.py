@@ -158,7 +158,7 @@ def test_gates_are_chosen_in_the_toolbar_and_by_the_keyboard(window, run_config,
 
 
 def test_every_command_is_in_a_menu(window):
-    found = {action.objectName() for menu in window.menuBar().findChildren(QMenu) for action in menu.actions()}
+    found = {action.objectName() for menu in window.findChildren(QMenu) for action in menu.actions()}
     assert {command.id for command in COMMANDS} <= found
 
 

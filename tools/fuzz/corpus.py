@@ -11,7 +11,7 @@ from tests.io.model_formats.damage import damaged
 from tools.fuzz.readers import network_of
 
 _KEYS = (
-    "window/geometry", "window/layout/whole", "window/layout/side", "window/layout/vector-columns", "window/welcome",
+    "window/geometry", "window/layout/whole", "window/layout/side", "window/layout/vector-columns",
     "appearance/theme", "appearance/motion", "files/recent", "files/trusted", "lessons/open", "lessons/step/05-lstm",
 )  # fmt: skip
 _TEXTS = (

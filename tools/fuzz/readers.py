@@ -161,7 +161,6 @@ def _open_settings(path: Path) -> None:
     assert settings.theme in THEME_CHOICES
     assert settings.motion in MOTION_CHOICES
     assert settings.lesson_step(settings.open_lesson) >= 0
-    assert settings.welcome in (True, False)
     ColumnMenuButton(settings).show_cell(CELLS["lstm"])
     files = RecentFiles(settings)
     assert files.paths() == []

@@ -1,6 +1,6 @@
 """Commands and their QActions, and keys that a focused control handles itself."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from PySide6.QtCore import QEvent, QObject, Qt
@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QApplication,
     QComboBox,
     QLineEdit,
-    QMenu,
     QPlainTextEdit,
     QScrollArea,
     QTabBar,
@@ -44,8 +43,29 @@ class Command(Generic[Host]):
     target: Callable[[Host], str] | None = None
 
 
-Menus: TypeAlias = Mapping[str, Sequence[Command[Any] | None]]
-"""Commands by menu; None is a separator."""
+@dataclass(frozen=True)
+class Submenu(Generic[Host]):
+    """A menu within a menu."""
+
+    title: str
+    commands: tuple[Command[Host], ...]
+
+
+Entry: TypeAlias = Command[Any] | Submenu[Any] | str | None
+"""A command, a submenu, the title of a submenu that the window makes, or a separator."""
+Menus: TypeAlias = Mapping[str, Sequence[Entry]]
+"""Entries by menu."""
+
+
+def commands_in(entries: Sequence[Entry]) -> tuple[Command[Any], ...]:
+    """The commands of a menu with those of its submenus."""
+    found: list[Command[Any]] = []
+    for entry in entries:
+        if isinstance(entry, Command):
+            found.append(entry)
+        elif isinstance(entry, Submenu):
+            found += entry.commands
+    return tuple(found)
 
 
 class Actions:
@@ -65,7 +85,6 @@ class Actions:
         self._host = host
         self._guard = _KeyGuard(window)
         self._icons: Icons | None = None
-        self._menus: set[QMenu] = set()
         self._playing = False
         self.refresh()
 
@@ -87,21 +106,12 @@ class Actions:
             self._actions["play"].setIcon(self._icons["pause" if playing else "play"])
 
     def apply_icons(self, icons: Icons) -> None:
-        """Draw the icons of buttons. Those of a menu are drawn when it opens."""
+        """Draw the icons of buttons; menus show none."""
         self._icons = icons
         for action in self._actions.values():
-            for place in action.associatedObjects():
-                if isinstance(place, QToolButton):
-                    self._draw_icons([action])
-                elif isinstance(place, QMenu) and place not in self._menus:
-                    self._menus.add(place)
-                    place.aboutToShow.connect(lambda menu=place: self._draw_icons(menu.actions()))
-
-    def _draw_icons(self, actions: Iterable[QAction]) -> None:
-        for action in actions:
             name = self._icon_names.get(action.objectName())
-            if name is not None and self._icons is not None:
-                action.setIcon(self._icons[name])
+            if name is not None and any(isinstance(place, QToolButton) for place in action.associatedObjects()):
+                action.setIcon(icons[name])
         self.show_playing(self._playing)
 
 

@@ -26,7 +26,7 @@ _LINE_ARGUMENTS: dict[str, tuple[str, ...]] = {
 
 _IN_TERMINAL = {"vi", "vim", "nvim", "nano", "micro", "joe", "ne", "hx", "helix"}
 _TERMINAL = "x-terminal-emulator"
-_NONE = "This network has no custom step and no custom cell. File > New custom step… creates one."
+_NONE = "This network has no custom step and no custom cell. File > Custom code > New custom step… creates one."
 _OPENING = "Opening {path} in {program}, at line {line}."
 _OPENING_WITHOUT_LINE = "Opening {path} in {program}. The line is {line}."
 _OPENED = "Opened {path} in the program for its type. The line is {line}."

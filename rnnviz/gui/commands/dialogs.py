@@ -64,6 +64,7 @@ CONFIGS = "Configs (*.toml)"
 STATES = "Initial states (*.npz)"
 RECURRENCES = "Custom steps (*.py)"
 CELLS = "Custom cells (*.py)"
+RECORDINGS = "Recorded outputs (*.npz)"
 ALL_FILES = "All files (*)"
 
 

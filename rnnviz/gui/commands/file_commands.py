@@ -14,6 +14,7 @@ from rnnviz.core.config import Compare, Config, InitialStateSource, ParameterSou
 from rnnviz.core.engine_spec import RecordingName, display_name
 from rnnviz.core.errors import InputError
 from rnnviz.core.npz import NpzFile
+from rnnviz.core.resources import resource_path
 from rnnviz.core.words import join_words
 from rnnviz.engines.registry import ENGINES, engines_of
 from rnnviz.gui.app_state import Session
@@ -26,7 +27,6 @@ from rnnviz.gui.commands.dialogs import (
     ask_new_file,
     ask_to_save,
     ask_to_save_over,
-    model_files,
     openable_files,
     show_error_dialog,
 )
@@ -115,7 +115,7 @@ def config_with(config: Config, path: Path) -> Config:
         if names and _is_for_the_network(names):
             return replace(config, parameters=replace(config.parameters, initializer="file", path=str(path)))
         if names & _RECORDED:
-            return _comparing(config, str(RecordingName(str(path))))
+            return comparing(config, str(RecordingName(str(path))))
         if len(names - {LENGTHS}) == 1:
             return replace(config, sequence=config.sequence.of_file(str(path)))
         held = join_words(sorted(names), most=4) or "no array"
@@ -141,7 +141,7 @@ def _is_addable(path: Path) -> bool:
 
 def comparing_own(config: Config, path: Path) -> Config:
     """The config with a custom step as a further candidate."""
-    return _comparing(config, str(path))
+    return comparing(config, str(path))
 
 
 def _declares_cell(path: Path) -> bool:
@@ -191,7 +191,8 @@ def left_out(before: Config, after: Config) -> str:
     return " ".join((*said, *map(str, missing.values())))
 
 
-def _comparing(config: Config, name: str) -> Config:
+def comparing(config: Config, name: str) -> Config:
+    """The config with an engine as a further candidate."""
     engines = engines_of(config)
     return config if name in engines else config.with_engines((*engines, name))
 
@@ -253,30 +254,24 @@ class FileCommands(QObject):
     def ask_open(self) -> None:
         ask_file(self._window, "Open", openable_files(), self.open)
 
-    def ask_open_config(self) -> None:
-        ask_file(self._window, "Open config", CONFIGS, self.open)
-
-    def ask_open_model(self) -> None:
-        ask_file(self._window, "Open model", model_files(), self.open)
-
-    def open(self, path: Path) -> None:
-        """Open a file. If it replaces unsaved changes, ask first."""
+    def open(self, path: Path, then: Callable[[], None] = lambda: None) -> None:
+        """Open a file. If it replaces unsaved changes, ask first. Call `then` once its network is there."""
         if is_of_sweep(path):
             self.sweep_requested.emit(path)
         elif is_task(path):
             self.task_requested.emit(path)
         else:
-            self.after_changes(partial(self._open, path))
+            self.after_changes(partial(self._open, path, then))
 
-    def _open(self, path: Path) -> None:
+    def _open(self, path: Path, then: Callable[[], None] = lambda: None) -> None:
         if is_session(path):
-            self._sessions.open(path, self._session.config)
+            self._sessions.open(path, self._session.config, then)
             return
         if is_model(path):
-            self._models.open(path, self._session.config)
+            self._models.open(path, self._session.config, then)
             return
         if not is_config(path) and _is_addable(path):
-            self._open_and_add((), [path])
+            self._add([path])
             return
         try:
             self._document.open(path)
@@ -284,9 +279,17 @@ class FileCommands(QObject):
             show_error_dialog(self._window, "Cannot open the config", error, "configs")
             return
         self.recent.add(path)
+        then()
 
     def close(self) -> None:
         self._models.close()
+
+    def new_network(self) -> None:
+        """Open a small LSTM whose settings can be changed."""
+        from rnnviz.io.config_toml import load_config
+
+        config = load_config(resource_path("examples", "small-lstm.toml"))
+        self.after_changes(partial(self._document.take, config, "Small LSTM"))
 
     def ask_open_recurrence(self) -> None:
         """Ask for a custom step and compare it."""
@@ -388,12 +391,16 @@ class FileCommands(QObject):
         if opened:
             self.after_changes(partial(self._open_and_add, opened, read))
         elif read:
-            self._open_and_add((), read)
+            self._add(read)
 
     def _open_and_add(self, opened: Sequence[Path], read: Sequence[Path]) -> None:
-        present = self._document.origin
-        for path in sorted(opened, key=is_config, reverse=True):
+        *others, last = sorted(opened, key=is_config, reverse=True)
+        for path in others:
             self._open(path)
+        self._open(last, partial(self._add, read, amend=True))
+
+    def _add(self, read: Sequence[Path], *, amend: bool = False) -> None:
+        """Add files to the config as one undo entry, or with `amend` as part of what was opened."""
         config = before = self._session.config
         try:
             for path in read:
@@ -402,7 +409,7 @@ class FileCommands(QObject):
             show_error_dialog(self._window, "Cannot use the file", error)
             return
         self._select_added(config)
-        if config != before and self._document.origin is not present:
+        if config != before and amend:
             self._document.amend(config)
         elif config != before:
             self._document.edit(config, f"dropping {', '.join(path.name for path in read)}")

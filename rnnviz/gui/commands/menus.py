@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from rnnviz.gui.commands.actions import Actions, Menus, shown_keys
+from rnnviz.gui.commands.actions import Actions, Command, Menus, commands_in, shown_keys
 from rnnviz.gui.commands.dialogs import RecentFiles
 from rnnviz.gui.export.outputs import MENU_OUTPUTS
 from rnnviz.gui.export.picture import SCALES
@@ -34,10 +34,6 @@ _MOTION_WORDS = {
     "full": ("&Full", "Highlights fade in. Playback is smooth."),
 }
 
-_DIMMING_WORDS = {
-    "on": ("&On", "Dim the panes that a step of a lesson does not name. Esc shows them."),
-    "off": ("O&ff", "Show every pane at full brightness."),
-}
 _NAMES_WORDS = {
     "file": ("&Model file", "Show the names of the framework that wrote the model file, or Gluon's without a file."),
     "gluon": ("&Gluon", "Show l0_i2h_weight, out and state, as Gluon names them."),
@@ -47,24 +43,37 @@ _NAMES_WORDS = {
 }
 
 
-def fill_menu_bar(
-    bar: QMenuBar, menus: Menus, actions: Actions, insertions: Mapping[tuple[str, int], tuple[QMenu, ...]]
-) -> None:
-    """Add a menu for each heading. `insertions` are submenus by heading and number of the group that they end."""
-    for heading, commands in menus.items():
-        menu = bar.addMenu(heading)
-        menu.setToolTipsVisible(True)
-        menu.setObjectName(heading.replace("&", "").lower())
-        group = 0
-        for place, command in enumerate((*commands, None)):
-            if command is not None:
-                menu.addAction(actions[command.id])
-                continue
-            for submenu in insertions.get((heading, group), ()):
-                menu.addMenu(submenu)
-            group += 1
-            if place < len(commands):
+OPEN_RECENT, EXPORT, NAMES, THEME, MOTION, LESSONS = (
+    "Open &recent",
+    "E&xport",
+    "Na&mes",
+    "T&heme",
+    "Mo&tion",
+    "&Lessons",
+)
+"""Titles of the submenus that have other entries than commands."""
+
+
+def fill_menu_bar(bar: QMenuBar, menus: Menus, actions: Actions, made: Mapping[str, QMenu]) -> None:
+    """Add a menu for each heading. `made` are submenus by title, which are complete."""
+    for heading, entries in menus.items():
+        menu = _new_menu(bar.addMenu(heading), heading)
+        for entry in entries:
+            if entry is None:
                 menu.addSeparator()
+            elif isinstance(entry, Command):
+                menu.addAction(actions[entry.id])
+            elif isinstance(entry, str) or entry.title in made:
+                menu.addMenu(made[entry if isinstance(entry, str) else entry.title])
+            else:
+                submenu = _new_menu(menu.addMenu(entry.title), entry.title)
+                submenu.addActions([actions[command.id] for command in entry.commands])
+
+
+def _new_menu(menu: QMenu, title: str) -> QMenu:
+    menu.setToolTipsVisible(True)
+    menu.setObjectName(title.replace("&", "").lower())
+    return menu
 
 
 class ChoiceMenu(QMenu):
@@ -103,37 +112,32 @@ class ChoiceMenu(QMenu):
 
 
 class Submenus:
-    """Submenus, whose entries are not in the table of commands."""
+    """The submenus that have other entries than commands."""
 
     def __init__(
         self,
         window: QWidget,
         recent: RecentFiles,
         lessons: Sequence[Lesson],
-        pictures: Sequence[QAction],
+        exports: Sequence[QAction],
         theme: str,
         settings: Settings,
     ) -> None:
-        """`pictures` are the commands that export a view; `theme` is one of THEME_CHOICES."""
+        """`exports` are the commands of the export menu; `theme` is one of THEME_CHOICES."""
         self.recent = RecentMenu(recent, window)
         self.lessons = LessonMenu(lesson_entries(), lessons, window)
-        self.exports = ExportMenu(pictures, window)
-        self.themes = ChoiceMenu("&Theme", "theme", _THEME_WORDS, settings, window, theme)
-        self.motions = ChoiceMenu("&Motion", "motion", _MOTION_WORDS, settings, window)
+        self.exports = ExportMenu(exports, window)
+        self.themes = ChoiceMenu(THEME, "theme", _THEME_WORDS, settings, window, theme)
+        self.motions = ChoiceMenu(MOTION, "motion", _MOTION_WORDS, settings, window)
         self.motions.chosen.connect(use_motion)
         use_motion(settings.motion)
-        self.dimmings = ChoiceMenu("Dimming in lessons", "dimming", _DIMMING_WORDS, settings, window)
-        self.names = ChoiceMenu("&Names", "names", _NAMES_WORDS, settings, window)
+        self.names = ChoiceMenu(NAMES, "names", _NAMES_WORDS, settings, window)
         self.names.chosen.connect(use_names)
 
     @property
-    def places(self) -> dict[tuple[str, int], tuple[QMenu, ...]]:
-        """Submenus by (heading, group), for `fill_menu_bar`."""
-        return {
-            ("&File", 0): (self.recent, self.lessons),
-            ("&File", 2): (self.exports,),
-            ("&View", 2): (self.names, self.themes, self.motions, self.dimmings),
-        }
+    def by_title(self) -> dict[str, QMenu]:
+        menus = self.recent, self.lessons, self.exports, self.themes, self.motions, self.names
+        return {menu.title(): menu for menu in menus}
 
 
 class RecentMenu(QMenu):
@@ -143,7 +147,7 @@ class RecentMenu(QMenu):
     """The `Path` of the chosen file."""
 
     def __init__(self, files: RecentFiles, parent: QWidget | None = None) -> None:
-        super().__init__("Open &recent", parent)
+        super().__init__(OPEN_RECENT, parent)
         self.setToolTipsVisible(True)
         self._files = files
         self.aboutToShow.connect(self._fill)
@@ -171,7 +175,7 @@ class LessonMenu(QMenu):
     def __init__(
         self, entries: Sequence[LessonEntry], lessons: Sequence[Lesson], parent: QWidget | None = None
     ) -> None:
-        super().__init__("&Lessons", parent)
+        super().__init__(LESSONS, parent)
         self.setToolTipsVisible(True)
         for entry in entries:
             digit = "&" if entry.number < 10 else ""
@@ -185,7 +189,7 @@ class LessonMenu(QMenu):
 
 
 class ExportMenu(QMenu):
-    """Report, numbers in each format, pictures and animations of a view, pictures of the window at each scale."""
+    """Pictures and handouts, report, numbers in each format, pictures of the window at each scale."""
 
     window_chosen = Signal(int)
     """The scale of a picture of the window."""
@@ -193,17 +197,18 @@ class ExportMenu(QMenu):
     """An `OutputEntry`."""
     report_chosen = Signal()
 
-    def __init__(self, pictures: Sequence[QAction], parent: QWidget | None = None) -> None:
-        """`pictures` are the commands that export a view."""
-        super().__init__("&Export", parent)
+    def __init__(self, commands: Sequence[QAction], parent: QWidget | None = None) -> None:
+        """`commands` are those of the table."""
+        super().__init__(EXPORT, parent)
         self.setToolTipsVisible(True)
+        self.addActions(commands)
+        self.addSeparator()
         why = "One HTML file with verdict, figures, checks, arithmetic and a picture."
         self._numbers = [_add(self, "export_report", "&Report…", why, self.report_chosen.emit)]
         for kind in MENU_OUTPUTS:
             chosen = partial(self.numbers_chosen.emit, kind)
             self._numbers.append(_add(self, f"export_{kind.key}", kind.title, kind.why, chosen))
         self.addSeparator()
-        self.addActions(pictures)
         menu = self.addMenu("Picture of the &window")
         menu.setToolTipsVisible(True)
         for scale in SCALES:
@@ -261,8 +266,8 @@ def _shortcuts(menus: Menus) -> QWidget:
         heading.setProperty("heading", True)
         heading.setContentsMargins(0, 8, 0, 0)
         grid.addWidget(heading, grid.rowCount(), 0, 1, 2)
-        for command in commands:
-            if command is None or not command.keys:
+        for command in commands_in(commands):
+            if not command.keys:
                 continue
             keys = QLabel(shown_keys(command))
             keys.setTextFormat(Qt.TextFormat.PlainText)

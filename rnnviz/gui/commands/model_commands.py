@@ -260,11 +260,11 @@ class ModelCommands(QObject):
         self._jobs.progressed.connect(self._on_progressed)
         self._jobs.busy_changed.connect(self._on_busy)
 
-    def open(self, path: Path, asked: Config) -> None:
+    def open(self, path: Path, asked: Config, then: Callable[[], None]) -> None:
         """Read a model file. Runs its only network, or asks which of several to run.
 
         The dialog also opens for a single network with assumptions, so that the user sees them. `asked` is the config
-        that may be lost without a question.
+        that may be lost without a question. `then` is called when the network runs.
         """
 
         def work(progress: Progress) -> str:
@@ -275,7 +275,7 @@ class ModelCommands(QObject):
             entries = call_in_subprocess(entries_of, path, what=what, notify=progress)
             if not entries:
                 raise nothing_recognized(path, call_in_subprocess(arrays_of, path, what=what, notify=progress))
-            self._read.emit(partial(self._choose, path, entries), asked)
+            self._read.emit(partial(self._choose, path, entries, then), asked)
             return ""
 
         self._waiting = self._waiting or self._make_waiting(path)
@@ -314,19 +314,18 @@ class ModelCommands(QObject):
             waiting.close()
             waiting.deleteLater()
 
-    def _choose(self, path: Path, entries: "Sequence[Entry]") -> None:
+    def _choose(self, path: Path, entries: "Sequence[Entry]", then: Callable[[], None]) -> None:
         first = entries[0]
         asks = first.cell is None or first.leaves_initial_state_open
         if len(entries) == 1 and not (first.supported and (asks or first.reason or first.assumptions)):
-            self._take(path, first, None, None)
+            self._take(path, then, first, None, None)
             return
 
-        def chosen(entry: "Entry", cell: str | None, initial_state: str | None) -> None:
-            self._take(path, entry, cell, initial_state)
+        ModelDialog(self._window, path.name, entries, partial(self._take, path, then)).open()
 
-        ModelDialog(self._window, path.name, entries, chosen).open()
-
-    def _take(self, path: Path, entry: "Entry", cell: str | None, initial_state: str | None) -> None:
+    def _take(
+        self, path: Path, then: Callable[[], None], entry: "Entry", cell: str | None, initial_state: str | None
+    ) -> None:
         from rnnviz.io.model_formats.load import config_of
 
         try:
@@ -337,3 +336,4 @@ class ModelCommands(QObject):
         self._document.take(config, f"{path.name}: {entry.name}")
         if path.is_file():
             self._recent.add(path)
+        then()

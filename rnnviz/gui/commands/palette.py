@@ -25,11 +25,12 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.frozen import dataclass
 from rnnviz.gui.app_state import Session
-from rnnviz.gui.commands.table import CommandHost
+from rnnviz.gui.commands.table import COMMANDS, CommandHost
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.scaling import scaled, space_dialog
 from rnnviz.gui.views.table import ROW_HEIGHT
 
+_COMMANDS = {command.id for command in COMMANDS}
 _MOST_RECENT = 8
 _WIDEST_GAPS = 6
 """Length of a match with gaps, relative to the query, above which it is chance."""
@@ -126,7 +127,7 @@ def _menu_entries(action: QAction, menus: dict[QAction, QMenu], *path: str) -> I
     elif action.objectName():
         shortcut = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
         why = " ".join(action.toolTip().split())
-        title = ": ".join((*path[1:], text))
+        title = text if action.objectName() in _COMMANDS else ": ".join((*path[1:], text))
         enabled = action.isEnabled()
         yield PaletteEntry(action.objectName(), title, path[0], action.trigger, shortcut, why, enabled=enabled)
 
@@ -138,7 +139,7 @@ def _plain(text: str) -> str:
 
 def _show_tab(window: CommandHost, title: str) -> None:
     window.presentation.leave()
-    window.welcome.leave()
+    window.first_screen.leave()
     window.main_layout.select_tab(title)
     window.main_layout.tabs.tabBar().setFocus(Qt.FocusReason.OtherFocusReason)
 

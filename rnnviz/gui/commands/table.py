@@ -1,15 +1,17 @@
 """The table of commands, from which menus, toolbar and the list of keys are built."""
 
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 
 from rnnviz.gui.app_state import Session
-from rnnviz.gui.commands.actions import Command
+from rnnviz.gui.commands.actions import Command, Menus, Submenu, commands_in
 from rnnviz.gui.commands.code_commands import CodeCommands
+from rnnviz.gui.commands.comparison import ComparisonCommands
 from rnnviz.gui.commands.file_commands import FileCommands
-from rnnviz.gui.commands.menus import ShortcutsDialog
+from rnnviz.gui.commands.menus import EXPORT, LESSONS, MOTION, NAMES, OPEN_RECENT, THEME, ShortcutsDialog
 from rnnviz.gui.commands.navigation import NavigationHistory
 from rnnviz.gui.commands.playback import Player
 from rnnviz.gui.commands.result_commands import ResultCommands
@@ -17,6 +19,7 @@ from rnnviz.gui.commands.selection import SelectionCommands
 from rnnviz.gui.commands.toolbar import ToolBar
 from rnnviz.gui.document import Document
 from rnnviz.gui.export.exporter import ExportCommands
+from rnnviz.gui.first_screen.controller import FirstScreenController
 from rnnviz.gui.generate.commands import GenerateCommands
 from rnnviz.gui.help.commands import HelpCommands
 from rnnviz.gui.jobs.lane_quantity import LaneQuantityFollower
@@ -32,7 +35,6 @@ from rnnviz.gui.sweep.commands import SweepCommands
 from rnnviz.gui.tab_order import move_to_part
 from rnnviz.gui.training.commands import TrainingCommands
 from rnnviz.gui.views.verdict_bar import VerdictBar
-from rnnviz.gui.welcome.commands import WelcomeController
 
 if TYPE_CHECKING:
     # Imported after the first paint.
@@ -46,6 +48,7 @@ class CommandHost(Protocol):
     """The window as the commands see it. Its lanes exist before any command can run."""
 
     code: CodeCommands
+    comparisons: ComparisonCommands
     control: RunControl
     document: Document
     exports: ExportCommands
@@ -70,7 +73,7 @@ class CommandHost(Protocol):
     toolbar: ToolBar
     trainings: TrainingCommands
     verdict: VerdictBar
-    welcome: WelcomeController
+    first_screen: FirstScreenController
 
     def stop(self) -> None:
         """Stop the run, or else the background tasks."""
@@ -107,22 +110,33 @@ def _move_to_pane(window: CommandHost, *, forward: bool) -> None:
 
 
 # fmt: off
-MENUS: dict[str, tuple[Command[CommandHost] | None, ...]] = {
+MENUS: Menus = {
     "&File": (
         Command("open", "&Open…", ("Ctrl+O",), "Open a config, a session or a model.",
             lambda w: w.files.ask_open(), icon="open"),
-        Command("open_recurrence", "Open c&ustom step…", ("Ctrl+Shift+O",),
-            "Compare a Python file that defines `step`, and rerun it on every save.",
-            lambda w: w.files.ask_open_recurrence()),
-        Command("new_recurrence", "&New custom step…", ("Ctrl+N",),
-            "Create an editable Python file that implements this cell, and compare it.",
-            lambda w: w.files.ask_new_recurrence()),
-        Command("new_cell", "New custom &cell…", ("Ctrl+Shift+N",),
-            "Create an editable Python file that declares a cell, and make it the network's cell.",
-            lambda w: w.files.ask_new_cell()),
-        Command("edit_code", "Open in e&ditor", ("Ctrl+E",),
-            "Open the custom step or cell at the line of its error, or at the first line that differs.",
-            lambda w: w.code.open(), icon="code"),
+        OPEN_RECENT,
+        Command("check_port", "Check a &port…", (), "Compare a model with the output that your code recorded.",
+            lambda w: w.comparisons.ask_port(), icon="code"),
+        Command("compare_files", "&Compare two files…", (),
+            "Compare two files of one network, such as checkpoints, on the same input.",
+            lambda w: w.comparisons.ask_two(), icon="compare"),
+        None,
+        Command("new_network", "&New network", (), "Start with a small LSTM, and change its settings.",
+            lambda w: w.files.new_network()),
+        Submenu("Custom co&de", (
+            Command("open_recurrence", "Open custom &step…", ("Ctrl+Shift+O",),
+                "Compare a Python file that defines `step`, and rerun it on every save.",
+                lambda w: w.files.ask_open_recurrence()),
+            Command("new_recurrence", "&New custom step…", ("Ctrl+N",),
+                "Create an editable Python file that implements this cell, and compare it.",
+                lambda w: w.files.ask_new_recurrence()),
+            Command("new_cell", "New custom &cell…", ("Ctrl+Shift+N",),
+                "Create an editable Python file that declares a cell, and make it the network's cell.",
+                lambda w: w.files.ask_new_cell()),
+            Command("edit_code", "Open in &editor", ("Ctrl+E",),
+                "Open the custom step or cell at the line of its error, or at the first line that differs.",
+                lambda w: w.code.open(), icon="code"),
+        )),
         Command("open_sweep", "Open s&weep…", ("Ctrl+Shift+W",), "Open a sweep (TOML) or its results (CSV, JSON).",
             lambda w: w.sweeps.ask_open()),
         None,
@@ -136,16 +150,18 @@ MENUS: dict[str, tuple[Command[CommandHost] | None, ...]] = {
             "Save config, selection and view with copies of the input files, to open on any machine.",
             lambda w: w.sessions.ask_save_with_files()),
         None,
-        Command("export_picture", "Export &picture…", ("Ctrl+Shift+P",),
-            "Export a view as PDF, SVG or PNG, with a chosen size, title and caption.",
-            lambda w: w.exports.ask_picture(), enabled=lambda w: w.session.result is not None, icon="picture"),
-        Command("export_animation", "Export ani&mation…", ("Ctrl+Shift+M",),
-            "Export playback as GIF, in stages or in time steps.",
-            lambda w: w.exports.ask_animation(w.lanes, w.player), icon="film",
-            enabled=lambda w: w.session.result is not None),
-        Command("export_handout", "Export &handout…", (),
-            "Export the open lesson as a page to print, with the answers on the last page.",
-            lambda w: w.guide.export_handout(), enabled=lambda w: w.guide.lesson is not None),
+        Submenu(EXPORT, (
+            Command("export_picture", "&Picture…", ("Ctrl+Shift+P",),
+                "Export a view as PDF, SVG or PNG, with a chosen size, title and caption.",
+                lambda w: w.exports.ask_picture(), enabled=lambda w: w.session.result is not None, icon="picture"),
+            Command("export_animation", "&Animation…", ("Ctrl+Shift+M",),
+                "Export playback as GIF, in stages or in time steps.",
+                lambda w: w.exports.ask_animation(w.lanes, w.player), icon="film",
+                enabled=lambda w: w.session.result is not None),
+            Command("export_handout", "&Handout…", (),
+                "Export the open lesson as a page to print, with the answers on the last page.",
+                lambda w: w.guide.export_handout(), enabled=lambda w: w.guide.lesson is not None),
+        )),
         None,
         Command("quit", "&Quit", ("Ctrl+Q",), "Close the window. A run in progress is stopped.", lambda w: w.close()),
     ),
@@ -193,19 +209,22 @@ MENUS: dict[str, tuple[Command[CommandHost] | None, ...]] = {
             lambda w: w.selection.go_to(0), icon="first"),
         Command("timestep_last", "&Last time step", ("End",), "Select t = T - 1.",
             lambda w: w.selection.go_to_end(), icon="last"),
-        Command("play", "&Play", ("Space",), "Play or pause.", lambda w: w.player.toggle(), icon="play"),
-        Command("play_backward", "Pla&y backward", ("Shift+Space",), "Play toward t = 0, or pause.",
-            lambda w: w.player.toggle(backward=True)),
-        Command("phase_next", "Ne&xt stage", (".",),
-            "Show the next stage of the step: input part, recurrent part, gates, state, output.",
-            lambda w: w.player.step(1)),
-        Command("phase_previous", "Prev&ious stage", (",",), "Show the previous stage.", lambda w: w.player.step(-1)),
-        Command("faster", "Faster", (">",), "Double the playback speed.", lambda w: w.player.change_speed(1)),
-        Command("slower", "Slower", ("<",), "Halve the playback speed.", lambda w: w.player.change_speed(-1)),
-        Command("loop", "Loop playbac&k", ("L",), "Repeat the selected range, or the whole sequence.",
-            lambda w: w.player.toggle_loop(), icon="loop"),
-        Command("reveal", "&Hide future", ("H",), "Hide values that are computed after the selected step.",
-            lambda w: w.player.toggle_reveal(), icon="eye"),
+        Submenu("Playbac&k", (
+            Command("play", "&Play", ("Space",), "Play or pause.", lambda w: w.player.toggle(), icon="play"),
+            Command("play_backward", "Pla&y backward", ("Shift+Space",), "Play toward t = 0, or pause.",
+                lambda w: w.player.toggle(backward=True)),
+            Command("phase_next", "Ne&xt stage", (".",),
+                "Show the next stage of the step: input part, recurrent part, gates, state, output.",
+                lambda w: w.player.step(1)),
+            Command("phase_previous", "Prev&ious stage", (",",), "Show the previous stage.",
+                lambda w: w.player.step(-1)),
+            Command("faster", "Faster", (">",), "Double the playback speed.", lambda w: w.player.change_speed(1)),
+            Command("slower", "Slower", ("<",), "Halve the playback speed.", lambda w: w.player.change_speed(-1)),
+            Command("loop", "Loop playbac&k", ("L",), "Repeat the selected range, or the whole sequence.",
+                lambda w: w.player.toggle_loop(), icon="loop"),
+            Command("reveal", "&Hide future", ("H",), "Hide values that are computed after the selected step.",
+                lambda w: w.player.toggle_reveal(), icon="eye"),
+        )),
         None,
         Command("unit_previous", "Unit &above", ("Up",), "Select the unit above.", lambda w: w.lanes.step_unit(-1)),
         Command("unit_next", "&Unit below", ("Down",), "Select the unit below.", lambda w: w.lanes.step_unit(1)),
@@ -249,24 +268,29 @@ MENUS: dict[str, tuple[Command[CommandHost] | None, ...]] = {
             lambda w: w.guide.leave(), enabled=lambda w: w.guide.lesson is not None),
     ),
     "&View": (
-        Command("quantity_next", "Next &quantity", ("Q",),
-            "Color the lanes by the next quantity: values, error ratio, gates, …",
-            lambda w: w.toolbar.colors.step(1)),
-        Command("quantity_previous", "Pre&vious quantity", ("Shift+Q",), "Color the lanes by the previous quantity.",
-            lambda w: w.toolbar.colors.step(-1)),
+        Submenu("&Colors", (
+            Command("quantity_next", "Next &quantity", ("Q",),
+                "Color the lanes by the next quantity: values, error ratio, gates, …",
+                lambda w: w.toolbar.colors.step(1)),
+            Command("quantity_previous", "Pre&vious quantity", ("Shift+Q",),
+                "Color the lanes by the previous quantity.",
+                lambda w: w.toolbar.colors.step(-1)),
+            Command("color_range", "Color ran&ge…", ("C",),
+                "Choose which values the colors cover: the visible ones, a lane, all, or a limit.",
+                lambda w: w.lanes.offer_color_range()),
+            Command("color_scale", "Logarithmic &color scale", ("Shift+C",),
+                "Switch between linear colors and colors that are logarithmic on both sides of 0.",
+                lambda w: w.lanes.toggle_logarithmic()),
+            Command("range_wider", "&Widen color range", ("W",),
+                "Move both ends of the color range away from 0.",
+                lambda w: w.lanes.scale_range(_RANGE_FACTOR)),
+            Command("range_narrower", "N&arrow color range", ("Shift+W",),
+                "Move both ends of the color range toward 0.",
+                lambda w: w.lanes.scale_range(1.0 / _RANGE_FACTOR)),
+        )),
         Command("order_next", "C&ycle unit order", ("O",),
             "Sort units by index, first principal component, or activity.",
             lambda w: w.session.cycle_order()),
-        Command("color_range", "Color ran&ge…", ("C",),
-            "Choose which values the colors cover: the visible ones, a lane, all, or a limit.",
-            lambda w: w.lanes.offer_color_range()),
-        Command("color_scale", "Logarithmic &color scale", ("Shift+C",),
-            "Switch between linear colors and colors that are logarithmic on both sides of 0.",
-            lambda w: w.lanes.toggle_logarithmic()),
-        Command("range_wider", "&Widen color range", ("W",), "Move both ends of the color range away from 0.",
-            lambda w: w.lanes.scale_range(_RANGE_FACTOR)),
-        Command("range_narrower", "N&arrow color range", ("Shift+W",), "Move both ends of the color range toward 0.",
-            lambda w: w.lanes.scale_range(1.0 / _RANGE_FACTOR)),
         Command("influence", "Show infl&uence", ("I",),
             "Show how strongly each hidden state and input influences the selected value.",
             lambda w: w.lane_quantity.toggle("influence"), enabled=lambda w: w.session.result is not None),
@@ -308,25 +332,30 @@ MENUS: dict[str, tuple[Command[CommandHost] | None, ...]] = {
             lambda w: w.step_text_size(-1)),
         Command("text_reset", "Reset text si&ze", ("Ctrl+Shift+0",), "Give texts the size of the system font.",
             lambda w: w.step_text_size(0)),
+        None,
+        NAMES,
+        THEME,
+        MOTION,
     ),
     "&Help": (
         Command("guide", "&Guide", ("F1",), "Open the guide at the page for the focused pane.",
             lambda w: w.help.open_for_focus(), icon="info"),
-        Command("welcome", "&Welcome", (), "Show lessons, recent files, and ways to open or create a network.",
-            lambda w: w.welcome.show(), icon="home"),
+        Command("first_screen", "&First screen", (), "Show ways to begin, recent files and the lessons.",
+            lambda w: w.first_screen.show(), icon="home"),
+        LESSONS,
         Command("course_map", "Course &map…", ("Ctrl+Shift+L",),
             "Show all lessons, the lessons that each needs, and your progress.", lambda w: w.guide.show_map()),
-        Command("find_command", "Find &command…", ("Ctrl+K",),
+        Command("find_command", "Find &anything…", ("Ctrl+K",),
             "Search commands, values, tabs, lessons, engines and settings.", lambda w: w.find_command()),
         Command("keys", "&Keys", ("?",), "List every keyboard shortcut.",
             lambda w: ShortcutsDialog(MENUS, w.help.window).open(), icon="keys"),
         None,
         Command("problem", "&Report a problem…", (), "Show the text for a bug report: versions, engines, log.",
             lambda w: w.help.report_problem(), icon="warning"),
-        Command("about", "&About rnnviz", (), "Show the version.", lambda w: w.help.show_about()),
+        Command("about", "A&bout rnnviz", (), "Show the version.", lambda w: w.help.show_about()),
     ),
 }
 # fmt: on
-"""Commands by menu; None is a separator. The order of the arguments is that of `Command`."""
+"""Commands and submenus by menu; None is a separator, a text the title of a menu that the window makes."""
 
-COMMANDS = tuple(command for commands in MENUS.values() for command in commands if command is not None)
+COMMANDS = tuple(chain.from_iterable(map(commands_in, MENUS.values())))

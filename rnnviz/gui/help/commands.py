@@ -18,7 +18,7 @@ _ABOUT = f"<b>rnnviz {rnnviz.__version__}</b><p>See and check every value in a r
 FIRST_STEPS = "first-steps"
 
 PAGES = {
-    "WelcomePage": FIRST_STEPS,
+    "FirstScreen": FIRST_STEPS,
     "LessonPane": "window#lessons",
     "ToolBar": "window#toolbar",
     "ConfigPanel": "configs",

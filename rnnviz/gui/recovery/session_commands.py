@@ -211,13 +211,13 @@ class SessionCommands(QObject):
         self._written.connect(self._on_written, queued)
         self._collected.connect(self._ask_where, queued)
 
-    def open(self, path: Path, asked: Config) -> None:
-        """Read a session and emit `read`. An invalid one opens a dialog and changes nothing."""
+    def open(self, path: Path, asked: Config, then: Callable[[], None]) -> None:
+        """Read a session and emit `read`, and call `then` when it is shown. An invalid one changes nothing."""
 
         def work(progress: Progress) -> str:
             from rnnviz.io.session import read_session
 
-            self.read.emit(partial(self._take, path, read_session(path, self.unpacks_to, progress)), asked)
+            self.read.emit(partial(self._take, path, read_session(path, self.unpacks_to, progress), then), asked)
             return f"Read {path}."
 
         self._window.jobs.start(BackgroundTask(f"opening {path.name}", work))
@@ -291,12 +291,13 @@ class SessionCommands(QObject):
         self._window.control.run()
         self.restored.emit()
 
-    def _take(self, path: Path, session: "SavedSession") -> None:
+    def _take(self, path: Path, session: "SavedSession", then: Callable[[], None]) -> None:
         if session.unpacked is not None:
             self._with_copies.add(path)
         layer = session.document.title if session.captured else ""
         self.show(session, lambda config: self._window.document.take_file(config, path, layer))
         self._recent.add(path)
+        then()
 
     def _ask_where(self, files: "list[NamedFile]", size: str) -> None:
         count = f"{len(files)} file{'' if len(files) == 1 else 's'}"

@@ -76,7 +76,7 @@ def test_no_text_of_any_window_is_cut_off(large_window, qtbot):
             tabs.setCurrentIndex(place)
             QTest.qWait(0)
             assert cut_texts(large_window) == [], tabs.tabText(place)
-    large_window.welcome.show()
+    large_window.first_screen.show()
     QTest.qWait(0)
     assert cut_texts(large_window) == []
     for made in (ShortcutsDialog(MENUS, large_window), GuideWindow(large_window)):

@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QMessageBox
 
 from rnnviz.core.config import Config
 from rnnviz.core.resources import resource_path
+from rnnviz.core.trace_index import Location
 from rnnviz.gui.commands.menus import RecentMenu
 from rnnviz.io.config_toml import load_config, save_config
 from rnnviz.io.session import SavedDocument, SavedSession, SavedViewState, write_session
@@ -144,9 +145,9 @@ def test_whatever_replaces_unsaved_changes_asks_first(qtbot, window, config_file
     write_session(SavedSession(CONFIG, SavedDocument("mine"), SavedViewState()), session)
     model = resource_path("models", "sample-lstm.safetensors")
     entry = lesson_entries()[2]
-    window.welcome.show()
-    page = window.welcome.page
-    window.welcome.leave()
+    window.first_screen.show()
+    screen = window.first_screen.screen
+    window.first_screen.leave()
     ways = {
         "config": lambda: window.files.open(config_file),
         "session": lambda: window.files.open(session),
@@ -154,10 +155,10 @@ def test_whatever_replaces_unsaved_changes_asks_first(qtbot, window, config_file
         "dropped config": lambda: window.files.drop([config_file]),
         "config of a lesson in the toolbar": lambda: window.toolbar.lesson_chosen.emit(lessons()[3]),
         "lesson in the toolbar": lambda: window.toolbar.lesson_chosen.emit(entry),
-        "lesson on the welcome page": lambda: page.lesson_chosen.emit(entry),
-        "sample model": page.sample_wanted.emit,
-        "small network": page.small_network_wanted.emit,
-        "recent file": lambda: page.recent_chosen.emit(config_file),
+        "lesson on the first screen": lambda: screen.lesson_chosen.emit(entry),
+        "sample model": lambda: screen.value_chosen.emit(Location()),
+        "new network": window.actions_["new_network"].trigger,
+        "recent file": lambda: screen.recent_chosen.emit(config_file),
     }
     window.document.edit(CHANGED)
     for name, replace in ways.items():
@@ -169,7 +170,7 @@ def test_whatever_replaces_unsaved_changes_asks_first(qtbot, window, config_file
         assert window.session.config == CHANGED, name
         assert "toolbar" not in name or window.toolbar.lesson.currentData().title == lessons()[0].title, name
         qtbot.waitUntil(lambda: not visible_of(window, QMessageBox))
-    ways["small network"]()
+    ways["new network"]()
     qtbot.answer(window, "Discard")
     assert window.document.origin.title == "Small LSTM"
     assert not window.document.history.can_undo

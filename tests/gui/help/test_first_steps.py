@@ -11,9 +11,9 @@ from PySide6.QtWidgets import QApplication, QMenu
 
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.export.figure import FigureDialog
+from rnnviz.gui.first_screen.screen import FirstScreen
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
-from rnnviz.gui.welcome.page import StartButton
 from rnnviz.io.resources import guide_pages
 
 pytestmark = pytest.mark.slow
@@ -29,8 +29,8 @@ class Reader:
         self.window, self.qtbot, self.folder = window, qtbot, folder
         self.page = guide_pages()["first-steps"].text
         self.sample = {
-            "Start rnnviz without a file. The welcome page opens.": self.start,
-            "Click *Open the sample model*. Two engines compute the network, and rnnviz compares every hidden value.": (
+            "Start rnnviz without a file. The first screen opens.": self.start,
+            "Click a number in the picture. The sample model opens at it, and two engines compute it.": (
                 self.open_sample
             ),
             "Read the banner above the picture. It shows the verdict and the largest difference.": self.read_banner,
@@ -40,7 +40,7 @@ class Reader:
             "Click a cell at the left edge of the picture, and press **Right** three times. "
             "The selection moves to t = 3.": self.go_right,
             "Press **E**. The *Arithmetic* tab shows how the selected value is computed, term by term.": self.explain,
-            "Choose *File > Export picture…*, set a title, and click *Save*. Name the file `sample.pdf`, and save.": (
+            "Choose *File > Export > Picture…*, set a title, and click *Save*. Name the file `sample.pdf`, and save.": (
                 self.export_picture
             ),
             "Choose *File > Export > Table (CSV)…*, name the file `sample.csv`, and save.": (
@@ -48,8 +48,8 @@ class Reader:
             ),
         }
         self.own = {
-            "Choose *Help > Welcome*. The welcome page opens.": self.return_to_welcome,
-            "Click *Open a model…*, choose `my-model.pt`, and click *Open*. The network runs.": (self.open_model),
+            "Choose *Help > First screen*. The first screen opens.": self.return_to_first_screen,
+            "Click *Open my model*, choose `my-model.pt`, and click *Open*. The network runs.": (self.open_model),
         }
 
     def steps(self, heading: str) -> list[str]:
@@ -64,25 +64,26 @@ class Reader:
         exec(compile(code, "first-steps.md", "exec"), {})
 
     def start(self) -> None:
-        self.window.welcome.show_on_startup()
+        self.window.first_screen.show_on_startup()
         self.window.begin(None)
-        assert self.window.welcome.page.isVisible()
+        assert self.screen.isVisible()
 
-    def return_to_welcome(self) -> None:
-        self.window.actions_["welcome"].trigger()
-        assert self.window.welcome.page.isVisible()
+    @property
+    def screen(self) -> FirstScreen:
+        return self.window.first_screen.screen
 
-    def click_entry(self, title: str) -> None:
-        [entry] = [entry for entry in self.window.welcome.page.findChildren(StartButton) if entry.text() == title]
-        QTest.mouseClick(entry, Qt.MouseButton.LeftButton)
+    def return_to_first_screen(self) -> None:
+        self.window.actions_["first_screen"].trigger()
+        assert self.screen.isVisible()
 
     def open_sample(self) -> None:
         with self.qtbot.finished(self.window):
-            self.click_entry("Open the sample model")
+            QTest.mouseClick(self.screen.picture, Qt.MouseButton.LeftButton)
         assert len(self.window.session.result.comparisons) == 1
 
     def open_model(self) -> None:
-        self.click_entry("Open a model…")
+        [door] = [door for door in self.screen.doors if door.text() == "Open my model"]
+        QTest.mouseClick(door, Qt.MouseButton.LeftButton)
         with self.qtbot.finished(self.window):
             self.answer("my-model.pt")
         assert self.window.session.result.config.network.hidden_size == 6

@@ -64,14 +64,14 @@ def test_every_lesson_is_reached_and_opened_by_keys(course, qtbot):
 
 @pytest.mark.slow
 def test_the_map_opens_a_lesson_and_closes(qtbot, window):
-    window.welcome.show()
+    window.first_screen.show()
     window.actions_["course_map"].trigger()
     dialog = next(widget for widget in QApplication.topLevelWidgets() if isinstance(widget, CourseMapDialog))
     assert dialog.isVisible()
     dialog.course.nodes["03-bidirectional"].click()
     qtbot.waitUntil(lambda: window.guide.lesson is not None)
     assert window.guide.lesson.name == "03-bidirectional"
-    assert not window.welcome.shown
+    assert not window.first_screen.shown
     qtbot.idle(window)
 
 

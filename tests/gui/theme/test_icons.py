@@ -6,7 +6,7 @@ import pytest
 from PySide6.QtGui import QImage
 
 from rnnviz.core.resources import resource_path
-from rnnviz.gui.commands.table import MENUS
+from rnnviz.gui.commands.table import COMMANDS
 from rnnviz.gui.theme.icons import IconButton
 from rnnviz.gui.theme.palettes import THEMES
 
@@ -27,8 +27,7 @@ def test_every_icon_is_a_line_drawing_on_one_grid():
 
 
 def test_every_icon_of_a_command_exists():
-    icons = {command.icon for rows in MENUS.values() for command in rows if command is not None and command.icon}
-    assert icons <= files().keys()
+    assert {command.icon for command in COMMANDS if command.icon} <= files().keys()
 
 
 def darkest(button: IconButton) -> int:

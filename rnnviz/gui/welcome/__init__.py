@@ -1,1 +1,0 @@
-"""The welcome page, shown by a start without a file."""
