@@ -370,8 +370,8 @@ class Gallery:
         self._keep("Main window", words, shown.grab().toImage())
         layout = window.main_layout
         if tabs:
-            before = layout.tab_in_front
-            for title in layout.visible_tabs:
+            before = layout.tabs.title_in_front
+            for title in layout.tabs.titles:
                 layout.select_tab(title)
                 finish_pending(_SETTLED_MS)
                 self._keep("Tabs", f"{title}: {words.lower()}", layout.tabs.grab().toImage())

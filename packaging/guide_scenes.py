@@ -207,7 +207,7 @@ def mismatch(window: MainWindow, _folder: Path) -> QWidget:
     window.document.take(parse_config(_MISMATCH, Path.cwd(), "mismatch"), "mismatch")
     wait(window.runner.finished)
     window.results.next_mismatch()
-    window.main_layout.select_tab("Mismatches")
+    window.main_layout.select_tab("Different values")
     return window
 
 

@@ -1,5 +1,7 @@
 """Rows of the step audit and of tolerances, as the audit's tab shows them."""
 
+import numpy as np
+
 from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
@@ -11,8 +13,8 @@ from rnnviz.text.verdict_details import covered, how_many, say
 from rnnviz.text.verdict_text import likely_cause, wrong_words
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import Comparison
-from rnnviz.verify.result import RunResult
-from rnnviz.verify.verdict import AuditVerdict, PassName
+from rnnviz.verify.result import RunResult, compared
+from rnnviz.verify.verdict import AuditVerdict, PassName, Verdict
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,31 @@ class AuditRow:
     def location(self) -> Location | None:
         """The place in a lane; None of a parameter."""
         return self.where.location if isinstance(self.where, Place) else self.where
+
+
+def problem_count(result: RunResult) -> str:
+    """The number of wrong lanes of all engines, "0" without errors; "" while the step audit has yet to say it.
+
+    Of an error outside the lanes it is the number of failed checks, or of gradients that differ.
+    """
+    lanes = sum(wrong_lanes(result, engine) for engine in result.traces)
+    failed = sum(check.fails for check in result.checks)
+    if not lanes and result.overall_verdict is not Verdict.DISAGREE:
+        return "0" if result.judgment is not None else ""
+    if not lanes and not failed:
+        lanes = max((int((c.lane_mismatched > 0).sum()) for c in result.comparisons), default=0)
+    if lanes or failed:
+        return plural(lanes, "lane") if lanes else plural(failed, "check")
+    gradients = [own for c in result.comparisons for own in compared(c, "backward") if own.mismatched]
+    return plural(len(gradients), "gradient")
+
+
+def wrong_lanes(result: RunResult, engine: str) -> int:
+    """The number of lanes of an engine in which the step audit found a wrong step, of either pass."""
+    ways: tuple[PassName, ...] = ("forward", "backward")
+    audits = [audit for way in ways if (audit := result.judged(way).audits.get(engine)) is not None]
+    wrong = [(audit.ratio_over_time > ALLOWED).any(axis=2) for audit in audits]
+    return int(np.logical_or.reduce(wrong).sum()) if wrong else 0
 
 
 def audit_rows(result: RunResult) -> list[AuditRow]:

@@ -1,11 +1,11 @@
 """Layout of the main window: settings panel or lesson, lanes, side views, tabs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from struct import Struct
 from struct import error as NotPackedError
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, QSize, Qt, Signal
+from PySide6.QtCore import QByteArray, QSize, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
@@ -14,13 +14,13 @@ from PySide6.QtWidgets import (
     QSizePolicy,
     QSplitter,
     QStackedWidget,
-    QTabWidget,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from rnnviz.gui.settings import Settings
+from rnnviz.gui.tabs import TABS, BottomTabs
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import ResultView
@@ -175,26 +175,14 @@ class PaneScrollArea(QScrollArea):
 
 
 class MainLayout(QWidget):
-    """The central widget. It reserves space for the lanes and a tab for each further view before they exist.
+    """The central widget. It reserves space for the lanes before they exist.
 
     Most of its methods fold, resize, choose and restore one of its panes each.
     """
 
-    tab_chosen = Signal(str)
-    """The title of the selected tab's view."""
-
-    view_added = Signal(object)
-    """A `ResultView` that was added to its tab."""
-
     def __init__(
-        self,
-        panel: QWidget,
-        verdict: ResultView,
-        side: Sequence[ResultView],
-        titles: Iterable[str],
-        parent: QWidget | None = None,
+        self, panel: QWidget, verdict: ResultView, side: Sequence[ResultView], parent: QWidget | None = None
     ) -> None:
-        """`titles` are the titles of the views that `set_tab_view` adds later."""
         super().__init__(parent)
         self._divided = self._restored = False
         self._narrowed: list[str] = []
@@ -244,15 +232,9 @@ class MainLayout(QWidget):
         self.middle.addWidget(self._side_scroll)
         for view in side:
             self.side.addWidget(view)
-        self.tabs = QTabWidget()
+        self.tabs = BottomTabs()
         self._drawer = PaneScrollArea(self.tabs)
         self.upper.addWidget(self._drawer)
-        self.tabs.setDocumentMode(True)
-        self.tabs.setAccessibleName("More views")
-        self.tabs.tabBar().setAccessibleName("More views")
-        self._titles = list(titles)
-        for title in self._titles:
-            self.tabs.addTab(QWidget(), title)
         self.tabs.currentChanged.connect(self._on_tab)
         self.tabs.tabBarClicked.connect(self._on_tab_clicked)
         self.tabs.setCornerWidget(self.handles["tabs"])
@@ -339,42 +321,14 @@ class MainLayout(QWidget):
         if focused:
             self.middle.widget(0).setFocus()
 
-    def set_tab_view(self, view: ResultView) -> None:
-        """Add a view to the tab of its title, whose text stays unchanged."""
-        place = self._titles.index(view.title)
-        kept, text, visible = self.tabs.widget(place), self.tabs.tabText(place), self.tabs.isTabVisible(place)
-        chosen = self.tabs.currentIndex()
-        before = self.tabs.blockSignals(True)
-        self.tabs.insertTab(place, view, text)
-        self.tabs.setTabVisible(place, visible)
-        self.tabs.removeTab(place + 1)
-        self.tabs.setCurrentIndex(chosen)
-        self.tabs.blockSignals(before)
-        kept.deleteLater()
-        self.view_added.emit(view)
-
-    def show_tab(self, title: str, *, present: bool) -> None:
-        self.tabs.setTabVisible(self._titles.index(title), present)
-
-    def set_tab_text(self, title: str, text: str) -> None:
-        place = self._titles.index(title)
-        # Qt lays out the tabs and the view below them again for the same text, too.
-        if text != self.tabs.tabText(place):
-            self.tabs.setTabText(place, text)
-
-    @property
-    def visible_tabs(self) -> list[str]:
-        """The titles of the views whose tabs are visible."""
-        return [title for place, title in enumerate(self._titles) if self.tabs.isTabVisible(place)]
-
     def select_tab(self, title: str) -> None:
-        """Select a view's tab, and unfold the tabs. The lanes get the keyboard of the page that is hidden."""
+        """Put a view in front of the tabs, and unfold them. The lanes get the keyboard of the page that is hidden."""
         self.fold("tabs", folded=False)
-        place = self._titles.index(title)
-        hidden = self.tabs.currentWidget()
-        if place != self.tabs.currentIndex() and hidden.isAncestorOf(self.window().focusWidget()):
+        focused = self.window().focusWidget()
+        inside = self.tabs.isAncestorOf(focused)
+        self.tabs.select(title)
+        if inside and not focused.isVisible():
             self.middle.widget(0).setFocus()
-        self.tabs.setCurrentIndex(place)
 
     @property
     def parts(self) -> list[QWidget]:
@@ -419,7 +373,9 @@ class MainLayout(QWidget):
         if pane == "tabs":
             self.rescale()
             if not folded:
-                self.set_tabs_height(self._heights.get(self.tab_in_front, self._usual_tabs_height(self.height())))
+                self.set_tabs_height(
+                    self._heights.get(TABS[self.tabs.currentIndex()], self._usual_tabs_height(self.height()))
+                )
 
     @property
     def folded(self) -> tuple[str, ...]:
@@ -506,11 +462,10 @@ class MainLayout(QWidget):
         self._side_before = 0
 
     def _on_tab(self, place: int) -> None:
-        self.tab_chosen.emit(self._titles[place])
         borrowed = self.upper in self._lent or self._before_enlarging or self.is_folded("tabs")
         if not borrowed:
             self._keep_height()
-            self.set_tabs_height(self._heights.get(self._titles[place], 0))
+            self.set_tabs_height(self._heights.get(TABS[place], 0))
         self._tab_before = place
 
     def _on_tab_clicked(self, place: int) -> None:
@@ -520,7 +475,7 @@ class MainLayout(QWidget):
     def _keep_height(self) -> None:
         height = self.upper.sizes()[1]
         if height and not self.is_folded("tabs"):
-            self._heights[self._titles[self._tab_before]] = height
+            self._heights[TABS[self._tab_before]] = height
 
     def set_tabs_height(self, height: int) -> None:
         room = sum(self.upper.sizes())
@@ -581,18 +536,10 @@ class MainLayout(QWidget):
         states = {name: settings.layout(name) for name in self._splitters}
         self._divided = all(divide_as(self._splitters[name], state) for name, state in states.items())
         self._restored = self._divided
-        self._heights = {title: height for title in self._titles if (height := settings.tab_height(title))}
+        self._heights = {title: height for title in TABS if (height := settings.tab_height(title))}
         for pane in settings.folded:
             if pane in self.handles:
                 self.fold(pane, folded=True)
-
-    @property
-    def tab_in_front(self) -> str:
-        return self._titles[self.tabs.currentIndex()]
-
-    def select_tab_if_visible(self, title: str) -> None:
-        if title in self._titles and self.tabs.isTabVisible(self._titles.index(title)):
-            self.tabs.setCurrentIndex(self._titles.index(title))
 
     def add_top_bar(self, bar: QWidget) -> None:
         """Add a bar above all panes, which is hidden during a presentation."""

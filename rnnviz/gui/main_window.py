@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from PySide6.QtCore import QEvent, QObject, QSize, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
@@ -44,6 +43,7 @@ from rnnviz.gui.settings import Settings
 from rnnviz.gui.settings_panel.config_panel import ConfigPanel
 from rnnviz.gui.sweep.commands import SweepCommands
 from rnnviz.gui.tab_order import move_focus
+from rnnviz.gui.tabs import ARITHMETIC, KNOWN_BUGS
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import TEXT_SIZES
@@ -51,20 +51,8 @@ from rnnviz.gui.theme.theme_manager import ThemeManager
 from rnnviz.gui.tool_window import ToolWindow
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.training.commands import TrainingCommands
-from rnnviz.gui.view_sync import (
-    ABSENT,
-    ARITHMETIC,
-    EAGER,
-    GRADIENT_FLOW,
-    KNOWN_BUGS,
-    MISMATCHES,
-    PARAMETERS,
-    TABS,
-    LazyViews,
-    ViewSynchronizer,
-    bind_player,
-)
-from rnnviz.gui.views.base import ResultView, counted
+from rnnviz.gui.view_sync import LazyViews, ViewSynchronizer, bind_player
+from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.output_map import OutputMap
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.gui.views.verdict_bar import VerdictBar
@@ -143,8 +131,9 @@ class MainWindow(QMainWindow):
         self.sweeps = SweepCommands(self, self.files, self.document, self.control, self.code_trust, self.jobs, recent)
         self.generating = GenerateCommands(self, self)
         self.trainings = TrainingCommands(self, self)
-        self.lazy_views = LazyViews(self.main_layout.tab_chosen, self)
-        self.lazy_views.made.connect(self._add_tab)
+        self.lazy_views = LazyViews(self)
+        self.lazy_views.made.connect(self._add_view)
+        self.main_layout.tabs.make_view = self.lazy_views.make
         self.lazy_views.completed.connect(self.completed)
         self.results = ResultCommands(self, self.session, self.document, self.control)
         self.exports = ExportCommands(
@@ -235,10 +224,9 @@ class MainWindow(QMainWindow):
         self.views: list[ResultView] = [self.verdict, *side]
         self._following = ViewSynchronizer(self.session, self)
         for view in self.views:
-            self._connect_view(view, eager=view is self.verdict)
-        self.main_layout = MainLayout(self.panel, self.verdict, side, TABS, self)
-        for title in ABSENT:
-            self.main_layout.show_tab(title, present=False)
+            self._connect_view(view)
+        self.main_layout = MainLayout(self.panel, self.verdict, side, self)
+        self.main_layout.tabs.follow(self.session)
         self.navigation.followed.connect(lambda: self.main_layout.select_tab(ARITHMETIC))
         self.setCentralWidget(self.main_layout)
 
@@ -261,37 +249,19 @@ class MainWindow(QMainWindow):
             self.lanes.setFocus()
             when_painted(self.lanes, self._on_lanes_painted)
 
-    def _add_view(self, view: ResultView, *, eager: bool = False) -> None:
+    def _add_view(self, view: ResultView) -> None:
         view.apply_theme(self.theme_manager.theme)
         self.views.append(view)
-        self._connect_view(view, eager=eager)
+        self._connect_view(view)
+        view.bind(self)
+        if view.group:
+            self.main_layout.tabs.add_view(view)
 
-    def _connect_view(self, view: ResultView, *, eager: bool) -> None:
+    def _connect_view(self, view: ResultView) -> None:
         view.setAccessibleName(view.accessibleName() or view.title)
         view.explanation_requested.connect(self.navigation.begin)
         view.state_changed.connect(self.view_decided)
-        self._following.add(view, eager=eager)
-
-    def _add_tab(self, view: Any) -> None:
-        """Connect a view, whose class is imported only with it, and show it in its tab."""
-        if view.title == ARITHMETIC:
-            self.navigation.bind(view)
-            self.verdict.explanation_wanted.connect(view.show_divergence)
-        elif view.title == KNOWN_BUGS:
-            view.bug_requested.connect(self.results.compute_bug)
-        elif view.title == GRADIENT_FLOW:
-            view.following_requested.connect(self.lane_quantity.show_influence)
-            self.lane_quantity.progressed.connect(view.show_progress)
-            self.lane_quantity.refused.connect(view.show_refusal)
-        elif view.title in ABSENT:
-            title = view.title
-            if title == PARAMETERS:
-                view.parameter_selected.connect(self.session.set_parameter)
-            view.presence_changed.connect(lambda present: self.main_layout.show_tab(title, present=present))
-        elif view.title in EAGER:
-            view.title_changed.connect(partial(self.main_layout.set_tab_text, view.title))
-        self._add_view(view, eager=view.title in EAGER)
-        self.main_layout.set_tab_view(view)
+        self._following.add(view)
 
     def _make_menus(self, recent: RecentFiles) -> None:
         exports = [self.actions_[name] for name in ("export_picture", "export_animation", "export_handout")]
@@ -339,11 +309,6 @@ class MainWindow(QMainWindow):
         control.stale_changed.connect(verdict.show_stale)
         control.stale_changed.connect(self.toolbar.mark_stale)
         self.progress.stage_shown.connect(verdict.show_running)
-        session.on_change(self._count_mismatches, "result", "candidate")
-        # After the lanes are painted: another text lays out the tabs and the view below them again.
-        self._counting = QTimer(self, interval=0, singleShot=True)
-        self._counting.timeout.connect(self._count_mismatches)
-        session.on_change(self._counting.start, "color_by")
         for changed in (
             self.runner.busy_changed,
             self.jobs.busy_changed,
@@ -411,13 +376,6 @@ class MainWindow(QMainWindow):
         if focused is None or not self.verdict.isAncestorOf(focused):
             self.lanes.setFocus()
 
-    def _count_mismatches(self) -> None:
-        # The list reads every value, so it stays empty until it is visible.
-        result, candidate = self.session.result, self.session.candidate
-        comparison = None if result is None or candidate is None else result.comparison(candidate)
-        shown = None if comparison is None else comparison.mismatching(self.session.array)
-        self.main_layout.set_tab_text(MISMATCHES, counted(MISMATCHES, shown))
-
     def _on_painted(self) -> None:
         self.first_painted.emit()
         if self.isVisible():
@@ -443,6 +401,7 @@ class MainWindow(QMainWindow):
         self.panel.apply_theme(theme)
         self.presentation.apply_theme(theme)
         self._following.apply_theme(theme)
+        self.main_layout.tabs.apply_theme(theme)
         self.sweeps.apply_theme(theme)
         self.trainings.apply_theme(theme)
         self.generating.apply_theme(theme)

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QEvent, QObject, QTimer, Signal, SignalInstance
+from PySide6.QtCore import QEvent, QObject, QTimer, Signal
 from PySide6.QtWidgets import QApplication
 
 from rnnviz.gui.app_state import Field, Session
@@ -36,7 +35,6 @@ class ViewSynchronizer(QObject):
         super().__init__(parent)
         self._session = session
         self._views: list[ResultView] = []
-        self._eager: set[ResultView] = set()
         self._behind_result: set[ResultView] = set()
         self._behind: dict[ResultView, None] = {}
         """In the order in which they became behind, so that none waits forever while the selection moves."""
@@ -47,11 +45,9 @@ class ViewSynchronizer(QObject):
         self._painted.timeout.connect(self._next.start)
         session.changed.connect(self._on_change)
 
-    def add(self, view: ResultView, *, eager: bool = False) -> None:
-        """Add a hidden, empty view. An `eager` one is updated while hidden, for the title of its tab."""
+    def add(self, view: ResultView) -> None:
+        """Add a hidden, empty view."""
         self._views.append(view)
-        if eager:
-            self._eager.add(view)
         view.location_requested.connect(self._session.set_location)
         view.highlight_requested.connect(self._session.set_highlight)
         view.installEventFilter(self)
@@ -61,7 +57,7 @@ class ViewSynchronizer(QObject):
             view.show_masked(self._session.masked)
         if self._session.result is not None:
             self._behind_result.add(view)
-            if eager:
+            if view.follows_hidden:
                 self.catch_up(view)
 
     def apply_theme(self, theme: Theme) -> None:
@@ -130,8 +126,8 @@ class ViewSynchronizer(QObject):
             self._painted.start()
 
     def _follows(self, view: ResultView) -> bool:
-        """Whether a view that is behind is to be updated: if it is visible, or eager with another result."""
-        return view.isVisible() or (view in self._eager and view in self._behind_result)
+        """Whether a view that is behind is to be updated: if it is visible, or follows every result."""
+        return view.isVisible() or (view.follows_hidden and view in self._behind_result)
 
     def _show_result(self, view: ResultView) -> None:
         self._behind_result.discard(view)
@@ -149,46 +145,37 @@ class ViewSynchronizer(QObject):
         view.show_location(self._session.location)
 
 
-ARITHMETIC, KNOWN_BUGS, MISMATCHES, OUTPUT = "Arithmetic", "Known bugs", "Mismatches", "Output"
-GRADIENT_FLOW, PARAMETERS = "Gradient flow", "Parameters"
-_CLASSES = {
-    ARITHMETIC: "arithmetic.view.ArithmeticView",
-    "Units over time": "units_plot.UnitsPlot",
-    "Error over time": "error_plot.ErrorPlot",
-    "Checks": "checks.ChecksTable",
-    MISMATCHES: "mismatch_list.MismatchList",
-    "Audit": "audit.AuditTable",
-    GRADIENT_FLOW: "gradient_plot.GradientFlowPlot",
-    "Error histogram": "error_histogram.ErrorHistogram",
-    KNOWN_BUGS: "known_bugs.KnownBugsView",
-    PARAMETERS: "parameter_gradients.ParameterGradients",
-    OUTPUT: "stdout_view.StdoutView",
-}
-"""Module and class of each view in a tab."""
-TABS = tuple(_CLASSES)
-"""The titles of the views, from left to right."""
-ABSENT = frozenset({OUTPUT, PARAMETERS})
-"""Views whose tabs are there only with a result that they show."""
-EAGER = frozenset({"Checks", "Audit"}) | ABSENT
-"""Views that follow a result while hidden, because their tab shows a part of it."""
+VIEWS = (
+    "arithmetic.view.ArithmeticView",
+    "units_plot.UnitsPlot",
+    "error_plot.ErrorPlot",
+    "gradient_plot.GradientFlowPlot",
+    "error_histogram.ErrorHistogram",
+    "mismatch_list.MismatchList",
+    "audit.AuditTable",
+    "checks.ChecksTable",
+    "known_bugs.KnownBugsView",
+    "stdout_view.StdoutView",
+    "parameter_gradients.ParameterGradients",
+)
+"""Module and class of the views in tabs, in order. Each class declares the rest."""
 
 
 class LazyViews(QObject):
-    """Creates each view in a tab in idle time, or when its tab is selected. Its module is imported only then."""
+    """Creates each view in a tab in idle time, or when it is requested. Its module is imported only then."""
 
     made = Signal(object)
     """A new `ResultView`, to be added to its tab, and to be connected."""
     completed = Signal()
     """All views exist."""
 
-    def __init__(self, tab_chosen: SignalInstance, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._left = dict(_CLASSES)
+        self._left = list(VIEWS)
         self._steps = self._in_small_steps()
         # Fires when no event is pending, so that no view is created between a key press and its effect.
         self._idle = QTimer(self, interval=0)
         self._idle.timeout.connect(self._next)
-        tab_chosen.connect(self.make)
 
     def begin(self) -> None:
         self._idle.start()
@@ -197,9 +184,16 @@ class LazyViews(QObject):
         self._idle.stop()
 
     def make(self, title: str) -> None:
-        name = self._left.pop(title, None)
-        if name is not None:
-            self.made.emit(getattr(_module(name), name.rpartition(".")[2])())
+        """Make the view of a title, if it is not made yet."""
+        for name in self._left:
+            if view_class(name).title == title:
+                self._make(name)
+                return
+
+    def _make(self, name: str) -> None:
+        if name in self._left:
+            self._left.remove(name)
+            self.made.emit(view_class(name)())
 
     def _next(self) -> None:
         step = next(self._steps, None)
@@ -211,15 +205,16 @@ class LazyViews(QObject):
 
     def _in_small_steps(self) -> Iterator[Callable[[], object]]:
         """Separate the import of a view's module from its creation: together they take longer than a frame."""
-        for title, name in _CLASSES.items():
-            if title in self._left:
-                yield partial(_module, name)
-            if title in self._left:
-                yield partial(self.make, title)
+        for name in VIEWS:
+            if name in self._left:
+                yield partial(view_class, name)
+                yield partial(self._make, name)
 
 
-def _module(name: str) -> ModuleType:
-    return import_module(f"rnnviz.gui.views.{name.rpartition('.')[0]}")
+def view_class(name: str) -> type[ResultView]:
+    module, _, title = name.rpartition(".")
+    found: type[ResultView] = getattr(import_module(f"rnnviz.gui.views.{module}"), title)
+    return found
 
 
 def bind_player(player: Player, lanes: "UnrolledView") -> None:

@@ -33,10 +33,10 @@ def synchronized(qtbot: Any, result: RunResult, *shown: ResultView) -> tuple[Any
 @pytest.mark.slow
 def test_no_view_keeps_an_earlier_result_and_its_files(qtbot, window, run_config, collector):
     tabs = window.main_layout.tabs
-    for place in range(tabs.count()):
-        tabs.setCurrentIndex(place)
+    for title in tabs.titles:
+        tabs.select(title)
         # A page that arrives after the next tab is chosen is not shown.
-        qtbot.waitUntil(lambda: not window.runner.busy and getattr(tabs.currentWidget(), "complete", True))
+        qtbot.waitUntil(lambda: not window.runner.busy and getattr(tabs.front, "complete", True))
     earlier, folder = weakref.ref(window.session.result), window.session.result.folder
     assert folder.is_dir()
     # Without the help of a search for garbage.

@@ -26,6 +26,7 @@ from rnnviz.gui.export import picture
 from rnnviz.gui.help.commands import PAGES
 from rnnviz.gui.help.window import KEYS
 from rnnviz.gui.jobs import run_control
+from rnnviz.gui.view_sync import VIEWS, view_class
 from rnnviz.io.export.notebook import WRITTEN_OUT
 from rnnviz.io.resources import anchor_of, find_in_guide, guide_groups, guide_pages
 from rnnviz.sweeps import grid
@@ -61,7 +62,7 @@ def test_every_link_leads_to_a_page_and_a_heading():
 
 
 def test_every_part_of_the_window_has_its_page():
-    for place in PAGES.values():
+    for place in (*PAGES.values(), *(view_class(name).help_page for name in VIEWS)):
         name, _, anchor = place.partition("#")
         assert not anchor or anchor in {section.anchor for section in guide_pages()[name].sections}, place
 

@@ -153,8 +153,7 @@ def _cursor(window: MainWindow, result: RunResult, count: int) -> list[Figure]:
 
 
 def _select_tab(window: MainWindow, title: str) -> None:
-    tabs = window.main_layout.tabs
-    tabs.setCurrentIndex([tabs.tabText(index) for index in range(tabs.count())].index(title))
+    window.main_layout.tabs.select(title)
     QApplication.processEvents()
 
 
@@ -191,10 +190,9 @@ def _gradients(window: MainWindow, result: RunResult, count: int) -> list[Figure
     ]
     session.set_color_by(first)
     window.navigation.explain(gradient=True)
-    for index in (index for index in range(tabs.count()) if tabs.isTabVisible(index)):
-        tabs.setCurrentIndex(index)
-        QApplication.processEvents()
-        found.append(_moves(window, f"cursor beside {tabs.tabText(index)}", places(result, count // 4, index)))
+    for seed, title in enumerate(tabs.titles):
+        _select_tab(window, title)
+        found.append(_moves(window, f"cursor beside {title}", places(result, count // 4, seed)))
     found += playing(window)
     window.navigation.explain(gradient=False)
     session.set_color_by("value")
@@ -207,13 +205,11 @@ def _gradients(window: MainWindow, result: RunResult, count: int) -> list[Figure
 
 def _tabs(window: MainWindow, result: RunResult, count: int) -> list[Figure]:
     tabs = window.main_layout.tabs
-    shown = [index for index in range(tabs.count()) if tabs.isTabVisible(index)]
-    turned = [lambda i=i: tabs.setCurrentIndex(i) for i in shown]
+    turned = [lambda title=title: tabs.select(title) for title in tabs.titles]
     found = [frames("first look at a tab", turned), frames("another tab", turned * 5)]
-    for index in shown:
-        tabs.setCurrentIndex(index)
-        QApplication.processEvents()
-        found.append(_moves(window, f"cursor beside {tabs.tabText(index)}", places(result, count, index)))
+    for seed, title in enumerate(tabs.titles):
+        _select_tab(window, title)
+        found.append(_moves(window, f"cursor beside {title}", places(result, count, seed)))
     return found
 
 

@@ -101,7 +101,7 @@ def entries_of(window: CommandHost, menu_bar: QMenuBar) -> Iterator[PaletteEntry
     for action in menu_bar.actions():
         yield from _menu_entries(action, menus)
     layout, colors, session = window.main_layout, window.toolbar.colors, window.session
-    for title in layout.visible_tabs:
+    for title in layout.tabs.titles:
         yield PaletteEntry(f"tab {title}", title, "Tab", partial(_show_tab, window, title))
     for place in colors.places():
         text, engine = colors.itemText(place), colors.itemData(place)[1]

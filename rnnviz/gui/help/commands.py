@@ -22,30 +22,15 @@ PAGES = {
     "LessonPane": "window#lessons",
     "ToolBar": "window#toolbar",
     "ConfigPanel": "configs",
-    "VerdictBar": "verdicts",
-    "UnrolledView": "window#lanes",
-    "VectorTable": "window#selected-hidden-state",
-    "OutputMap": "window#output-and-state",
-    "ArithmeticView": "window#arithmetic",
-    "UnitsPlot": "window#plots",
-    "ErrorPlot": "window#plots",
-    "GradientFlowPlot": "gradient-flow",
-    "ErrorHistogram": "window#plots",
-    "ChecksTable": "consistency-checks",
-    "MismatchList": "verdicts#mismatches",
-    "AuditTable": "step-audit",
-    "KnownBugsView": "known-bugs",
-    "ParameterGradients": "gradients",
-    "StdoutView": "custom-steps",
     "ModelDialog": "models",
     "SweepWindow": "sweeps",
     "TrainingWindow": "training",
     "GenerateWindow": "generate",
     "ShortcutsDialog": "keys",
 }
-"""Page, optionally with "#" and a heading, for widgets of a class and their children.
+"""Page, optionally with "#" and a heading, for widgets of a class that declares no `help_page`, and their children.
 
-Keys are class names, so that no view is imported for this table.
+Keys are class names, so that no widget is imported for this table.
 """
 
 
@@ -65,7 +50,7 @@ class HelpCommands(QObject):
         self.open(page_for(QApplication.focusWidget()))
 
     def open(self, where: str = FIRST_STEPS) -> None:
-        """Open the guide at an entry of `PAGES`: a page, or a heading on it."""
+        """Open the guide at a page, or with "#" at a heading on it."""
         if self.guide is None:
             from rnnviz.gui.help.window import GuideWindow
 
@@ -119,8 +104,8 @@ def child_beside(widget: QWidget | None, kind: type[Child]) -> Child | None:
 def page_for(widget: QWidget | None) -> str:
     """The page for a widget, or for its nearest ancestor that has one."""
     while widget is not None:
-        page = PAGES.get(type(widget).__name__)
-        if page is not None:
-            return page
+        page = getattr(widget, "help_page", "") or PAGES.get(type(widget).__name__, "")
+        if page:
+            return str(page)
         widget = widget.parentWidget()
     return FIRST_STEPS

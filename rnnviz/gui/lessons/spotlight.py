@@ -220,7 +220,7 @@ class Dimmer(QWidget):
         assert isinstance(application, QApplication)
         application.focusChanged.connect(self._later.start)
         tabs = window.main_layout.tabs
-        for used in (tabs.currentChanged, tabs.tabBarClicked, window.verdict.undetectable_requested):
+        for used in (tabs.view_chosen, tabs.tabBarClicked, window.verdict.undetectable_requested):
             used.connect(self._use_tabs)
 
     def name_parts(self, parts: Iterable[str]) -> None:
@@ -306,8 +306,8 @@ TAB_OF = {
     "units": "Units over time",
     "errors": "Error over time",
     "checks": "Checks",
-    "mismatches": "Mismatches",
-    "audit": "Audit",
+    "mismatches": "Different values",
+    "audit": "Step audit",
     "gradient-flow": "Gradient flow",
     "error-histogram": "Error histogram",
     "known-bugs": "Known bugs",

@@ -59,7 +59,7 @@ def view_state_of(window: SessionHost) -> "SavedViewState":
         session.engine,
         session.candidate,
         session.swiping,
-        tab=main_layout.tab_in_front,
+        tab=main_layout.tabs.title_in_front,
         width=whole.width(),
         height=whole.height(),
     )
@@ -127,7 +127,7 @@ class ViewStateRestorer(QObject):
         self._origin = window.document.origin
         window.session.on_change(self.restore_now, "result")
         window.document.changed.connect(self._cancel)
-        window.main_layout.view_added.connect(self._on_view)
+        window.main_layout.tabs.view_added.connect(self._on_view)
 
     def begin(self, state: "SavedViewState", choices: Mapping[str, tuple[str, ...]]) -> None:
         """Start to restore a view state and states of single views. Call it after setting the session's config."""
@@ -141,7 +141,7 @@ class ViewStateRestorer(QObject):
             self._window.main_layout.restore_folded(folded)
         self._window.main_layout.restore_shares(state)
         if state.tab is not None:
-            self._window.main_layout.select_tab_if_visible(state.tab)
+            self._window.main_layout.tabs.select_later(state.tab)
 
     def _cancel(self) -> None:
         # An edit, such as of the path of a missing file, leaves the same document open.

@@ -54,7 +54,7 @@ class Autosave(QObject):
         for signal in (
             window.view_decided,
             window.document.changed,
-            window.main_layout.tab_chosen,
+            window.main_layout.tabs.view_chosen,
             window.player.pace_changed,
         ):
             signal.connect(lambda _new=None: self._want(DELAY_MS))

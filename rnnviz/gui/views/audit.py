@@ -7,9 +7,9 @@ from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 
 from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core import number_format
-from rnnviz.gui.audit_rows import AuditRow, ToleranceRow, audit_rows, tolerance_remark, tolerance_rows
+from rnnviz.gui.audit_rows import AuditRow, ToleranceRow, audit_rows, tolerance_remark, tolerance_rows, wrong_lanes
 from rnnviz.gui.tooltips import wrapped
-from rnnviz.gui.views.base import ResultView, across, down, pages
+from rnnviz.gui.views.base import AGREES, NO_NOTE, Note, ResultView, across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.gui.views.table import NumberTable
 from rnnviz.gui.views.table_model import TableModel
@@ -65,9 +65,10 @@ _WIDEST_TOLERANCES = 320
 
 
 class AuditTable(ResultView):
-    """Engines at the left, tolerances at the right. `title_changed` has the new text of the tab."""
+    """Engines at the left, tolerances at the right."""
 
-    title = "Audit"
+    title, group = "Step audit", "Problems"
+    help_page = "step-audit"
     figure_width = 1000
     stacked_width = 640
 
@@ -108,17 +109,12 @@ class AuditTable(ResultView):
     def audits(self) -> Sequence[AuditRow]:
         return self.model.rows
 
-    @property
-    def tab_text(self) -> str:
-        """The title with a count of rows: "Audit  2 ✔", "Audit  ✘ 1 of 2" or "Audit  1 of 2 ✔"."""
-        verdicts = [row.verdict for row in self.audits]
-        wrong, right = map(verdicts.count, (AuditVerdict.WRONG, AuditVerdict.RIGHT))
-        count = len(verdicts)
-        if not count:
-            return self.title
-        if wrong:
-            return f"{self.title}  ✘ {wrong} of {count}"
-        return f"{self.title}  {count} ✔" if right == count else f"{self.title}  {right} of {count} ✔"
+    @classmethod
+    def tab_note(cls, result: RunResult, candidate: str | None, array: str) -> Note:
+        if result.judgment is None:
+            return NO_NOTE
+        wrong = sum(wrong_lanes(result, engine) for engine in result.traces)
+        return Note(number_format.count(wrong), "wrong") if wrong else AGREES
 
     def copy_text(self) -> str:
         if self._result is None:
@@ -128,13 +124,11 @@ class AuditTable(ResultView):
         return self.table.copy_text() + (f"{self.reasons.text()}\n" if self.reasons.text() else "")
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
-        before, known = self.tab_text, result is self._result
+        known = result is self._result
         self._result, self._candidate = result, candidate
         if not known:
             self._show_rows()
         self._refresh()
-        if self.tab_text != before:
-            self.title_changed.emit(self.tab_text)
 
     def _show_rows(self) -> None:
         rows = [] if self._result is None else audit_rows(self._result)

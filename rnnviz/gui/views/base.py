@@ -1,7 +1,7 @@
 """Base class of the views, and their layouts."""
 
 from collections.abc import Container, Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar
 
 from PySide6.QtCore import QEvent, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QKeyEvent
@@ -16,16 +16,16 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from rnnviz.core import number_format
 from rnnviz.core.gradients import OF_INPUT
 from rnnviz.core.masks import Mask
 from rnnviz.core.trace_index import Location
+from rnnviz.frozen import dataclass
 from rnnviz.gui.regions import Region
 from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.labels import muted_palette
-from rnnviz.verify.compare import ArrayComparison, Comparison, LaneComparison
+from rnnviz.verify.compare import Comparison, LaneComparison
 from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
@@ -50,11 +50,34 @@ class FollowsLanes(Protocol):
         """Select the array of the lanes, "h" or a gradient, if they show another one than before. Returns whether."""
 
 
+class ViewHost(Protocol):
+    """The parts of the window to which a view connects itself. Those that know views are Any, as imports go one way."""
+
+    session: Any
+    navigation: Any
+    results: Any
+    lane_quantity: Any
+    verdict: Any
+
+
+@dataclass(frozen=True)
+class Note:
+    """Remark at the name of a view in its tab: a count, or an icon."""
+
+    text: str = ""
+    role: str = "muted"
+    icon: str = ""
+
+
+NO_NOTE, AGREES = Note(), Note(role="right", icon="check")
+
+
 class ResultView(QWidget):
     """One view of a result at a location.
 
     A view computes nothing slow and has no selection. It shows a result and a location, and emits
-    `location_requested` (a `Location`) when the user selects another place.
+    `location_requested` (a `Location`) when the user selects another place. It declares its title, the tab that holds
+    it, its page of the guide, and connects itself to the window in `bind`.
     """
 
     location_requested = Signal(object)
@@ -65,14 +88,23 @@ class ResultView(QWidget):
     highlight_requested = Signal(object)
     """A tuple of `Region`: the regions that the pointer highlights, empty to clear them."""
 
-    title_changed = Signal(str)
-    """The text of the view's tab, where it shows a part of the result."""
-
     state_changed = Signal()
     """A part of `save_state` changed that is not in the application state."""
 
     title = ""
-    """Title of the view: text of its tab, accessible name, and file name of its picture."""
+    """Title of the view: its name in the list of commands, accessible name, and file name of its picture."""
+
+    group = ""
+    """Title of the tab that holds the view; empty if the view is in no tab."""
+
+    label = ""
+    """Name of the view in this tab, if it is shorter than the title."""
+
+    help_page = ""
+    """Page of the guide, optionally with "#" and a heading."""
+
+    follows_hidden = False
+    """Whether the view shows every result while it is hidden, not only when it appears."""
 
     figure_width = 480
     """Smallest width in pixels at which a figure shows the view. A smaller figure has smaller texts."""
@@ -91,6 +123,19 @@ class ResultView(QWidget):
 
     themed: tuple[Themed, ...] = ()
     """Parts that have the theme's colors."""
+
+    @classmethod
+    def has_content(cls, result: RunResult | None) -> bool:
+        """Whether the view exists for a result; None before the first run."""
+        return True
+
+    @classmethod
+    def tab_note(cls, result: RunResult, candidate: str | None, array: str) -> Note:
+        """The note at the view's name, from a result of which nothing large is read."""
+        return NO_NOTE
+
+    def bind(self, window: ViewHost) -> None:
+        """Connect the view to further parts of the window than the selection."""
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         """Show a finished run, with `candidate` compared with the reference; None clears the view."""
@@ -253,14 +298,6 @@ class ArrayCombo(ComboBox):
     def of(self, comparison: Comparison | None) -> LaneComparison | None:
         """The comparison of the selected array, from that of h."""
         return None if comparison is None else comparison.of(self.currentText())
-
-
-def counted(title: str, comparison: ArrayComparison | None) -> str:
-    """A title with the number of mismatches, and the array that has them if it is not h."""
-    if comparison is None:
-        return title
-    array = f"{comparison.name} " if comparison.mismatched and comparison.name != "h" else ""
-    return f"{title}  {array}{number_format.count(comparison.mismatched)}"
 
 
 def _filled(box: _Box, parts: Sequence[Part], margins: tuple[int, int, int, int], spacing: int) -> _Box:

@@ -2,7 +2,7 @@
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
-from rnnviz.gui.views.base import ResultView, across, down, pages
+from rnnviz.gui.views.base import AGREES, Note, ResultView, across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.gui.views.table import NumberTable
 from rnnviz.gui.views.table_model import TableModel
@@ -34,9 +34,10 @@ _ENGINES = (
 
 
 class ChecksTable(ResultView):
-    """Checks at the left, times and versions at the right. `title_changed` has the new text of the tab."""
+    """Checks at the left, times and versions at the right."""
 
-    title = "Checks"
+    title, group = "Checks", "Problems"
+    help_page = "consistency-checks"
     figure_width = 1000
     stacked_width = 640
 
@@ -54,19 +55,10 @@ class ChecksTable(ResultView):
         self.themed = self.table, self.engines
         self._refresh()
 
-    def badge(self) -> str:
-        """Count for the tab: "9 ✔" or "✘ 2 of 9"; empty without a result."""
-        if self._result is None:
-            return ""
-        checks = self._result.checks
-        failed = sum(check.fails for check in checks)
-        return (
-            f"✘ {number_format.count(failed)} of {number_format.count(len(checks))}" if failed else f"{len(checks)} ✔"
-        )
-
-    @property
-    def tab_text(self) -> str:
-        return f"{self.title}  {self.badge()}".rstrip()
+    @classmethod
+    def tab_note(cls, result: RunResult, candidate: str | None, array: str) -> Note:
+        failed = sum(check.fails for check in result.checks)
+        return Note(number_format.count(failed), "wrong") if failed else AGREES
 
     def copy_text(self) -> str:
         table = self.engines if self.engines.hasFocus() else self.table
@@ -75,11 +67,8 @@ class ChecksTable(ResultView):
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         if result is self._result:
             return
-        before = self.tab_text
         self._result = result
         self._refresh()
-        if self.tab_text != before:
-            self.title_changed.emit(self.tab_text)
 
     def _refresh(self) -> None:
         result = self._result

@@ -274,7 +274,8 @@ _QUANTITIES = (
 class ErrorHistogram(ResultView):
     """One bar for each power of two, from zero to the largest error. A bar leads to its first value."""
 
-    title = "Error histogram"
+    title, group = "Error histogram", "Over time"
+    help_page = "window#plots"
 
     def __init__(self) -> None:
         super().__init__()

@@ -89,7 +89,8 @@ class ErrorPlot(ResultView):
     If steps were audited, the error of single steps is drawn next to the accumulated error.
     """
 
-    title = "Error over time"
+    title, label, group = "Error over time", "Error", "Over time"
+    help_page = "window#plots"
     figure_width = 600
 
     def __init__(self) -> None:

@@ -34,7 +34,7 @@ from rnnviz.gui.theme.elided_combo import ElidedComboBox
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
-from rnnviz.gui.views.base import ResultView, across, choice, down, pages
+from rnnviz.gui.views.base import ResultView, ViewHost, across, choice, down, pages
 from rnnviz.gui.views.error_plot import LaneCurves
 from rnnviz.gui.views.labels import ElidedLabel, LegendKey, hint
 from rnnviz.gui.views.time_plot import LogTimePlot, cosmetic_pen
@@ -199,11 +199,17 @@ class GradientFlowPlot(ResultView):
     Its methods draw, read out and restore the two figures that share the plot: gradient norms and influence.
     """
 
-    title = "Gradient flow"
+    title, group = "Gradient flow", "Over time"
+    help_page = "gradient-flow"
     figure_width = 600
 
     following_requested = Signal(bool)
     """Whether the influence on the selected value is wanted."""
+
+    def bind(self, window: ViewHost) -> None:
+        self.following_requested.connect(window.lane_quantity.show_influence)
+        window.lane_quantity.progressed.connect(self.show_progress)
+        window.lane_quantity.refused.connect(self.show_refusal)
 
     def __init__(self) -> None:
         super().__init__()

@@ -21,7 +21,7 @@ from rnnviz.core.words import capital, plural
 from rnnviz.engines.registry import KnownBug, gradient_bugs_in, known_bugs_in
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.tooltips import wrapped
-from rnnviz.gui.views.base import ResultView, across, down, pages
+from rnnviz.gui.views.base import NO_NOTE, Note, ResultView, ViewHost, across, down, pages
 from rnnviz.gui.views.labels import LinkedText, hint
 from rnnviz.gui.views.pixels import pixel_maxima
 from rnnviz.gui.views.table import AnyIndex, NumberTable
@@ -120,7 +120,8 @@ class _SpreadStrip(QStyledItemDelegate):
 class KnownBugsView(ResultView):
     """A list of known bugs, with a description of the selected one and its errors by lane, if computed."""
 
-    title = "Known bugs"
+    title, group = "Known bugs", "Problems"
+    help_page = "known-bugs"
     figure_width = 1000
     stacked_width = 560
 
@@ -165,6 +166,19 @@ class KnownBugsView(ResultView):
         self.muted = empty, self._origin
         self.themed = self.table, self.lanes, self._strip, self._sentence
         self._refresh()
+
+    @classmethod
+    def tab_note(cls, result: RunResult, candidate: str | None, array: str) -> Note:
+        """How many known bugs fit the numbers of a wrong engine, else how many this run cannot detect."""
+        judgments = [result.judged("forward"), result.judged("backward")]
+        fitting = sum(len(judged.diagnoses) + sum(judged.ambiguous.values()) for judged in judgments)
+        if fitting:
+            return Note(plural(fitting, "fits", "fit"))
+        unseen = sum(len(judged.undetectable) for judged in judgments)
+        return Note(f"{unseen} undetectable", "doubtful") if unseen else NO_NOTE
+
+    def bind(self, window: ViewHost) -> None:
+        self.bug_requested.connect(window.results.compute_bug)
 
     @property
     def entries(self) -> list[KnownBug]:

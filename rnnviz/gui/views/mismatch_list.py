@@ -13,7 +13,7 @@ from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.explain.value_sources import quantity_place
 from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.tooltips import wrapped
-from rnnviz.gui.views.base import ArrayCombo, ResultView, across, counted, down, pages
+from rnnviz.gui.views.base import AGREES, NO_NOTE, ArrayCombo, Note, ResultView, across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.gui.views.table import NumberTable
 from rnnviz.gui.views.table_model import TableModel
@@ -25,9 +25,10 @@ from rnnviz.verify.result import RunResult
 
 
 class MismatchList(ResultView):
-    """Selecting a row moves the selection to its value. `title_changed` has the new text of the tab."""
+    """Selecting a row moves the selection to its value."""
 
-    title = "Mismatches"
+    title, group = "Different values", "Problems"
+    help_page = "verdicts#mismatches"
     figure_width = 800
 
     def __init__(self) -> None:
@@ -41,7 +42,7 @@ class MismatchList(ResultView):
         self.layers.currentIndexChanged.connect(self._gather)
         self.directions.currentIndexChanged.connect(self._gather)
         self.array: ArrayCombo = ArrayCombo()
-        self.array.currentIndexChanged.connect(self._on_array)
+        self.array.currentIndexChanged.connect(self._gather)
         self.model = TableModel()
         self.table = NumberTable(self.model, "Mismatches")
         self.table.sort_by_headings()
@@ -54,9 +55,15 @@ class MismatchList(ResultView):
         self.themed = (self.table,)
         self._refresh()
 
-    @property
-    def tab_text(self) -> str:
-        return counted(self.title, None if self._rows is None else self.array.of(self._of_hidden))
+    @classmethod
+    def tab_note(cls, result: RunResult, candidate: str | None, array: str) -> Note:
+        if candidate is None:
+            return NO_NOTE
+        found = result.comparison(candidate).mismatching(array)
+        if not found.mismatched:
+            return AGREES
+        array = "" if found.name == "h" else f"{found.name} "
+        return Note(f"{array}{number_format.count(found.mismatched)}", "wrong")
 
     def location(self, row: int) -> Location:
         """Location of the mismatch in a row of the table."""
@@ -74,7 +81,6 @@ class MismatchList(ResultView):
         self.directions.setVisible(directions == 2)
         self.array.offer(self._of_hidden, mismatching=True)
         self._gather()
-        self.title_changed.emit(self.tab_text)
 
     def show_location(self, location: Location) -> None:
         number = None if self._rows is None else self._rows.row_of(location)
@@ -91,10 +97,6 @@ class MismatchList(ResultView):
     @property
     def _of_hidden(self) -> Comparison | None:
         return None if self._result is None or self._candidate is None else self._result.comparison(self._candidate)
-
-    def _on_array(self) -> None:
-        self._gather()
-        self.title_changed.emit(self.tab_text)
 
     def _gather(self) -> None:
         self._rows = None

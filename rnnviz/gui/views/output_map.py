@@ -308,6 +308,7 @@ class OutputMap(ResultView):
     """
 
     title = "Output and state"
+    help_page = "window#output-and-state"
 
     def __init__(self) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.places import Place, entry_place
 from rnnviz.gui.kit.tasks import LatestTask
-from rnnviz.gui.views.base import ResultView, across, down, pages
+from rnnviz.gui.views.base import ResultView, ViewHost, across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.gui.views.table import NumberTable
 from rnnviz.gui.views.table_model import TableModel
@@ -69,11 +69,11 @@ _ARRAYS = (
 class ParameterGradients(ResultView):
     """Arrays at the left, the one with the largest error first; entries of the selected one at the right."""
 
-    title = "Parameters"
+    title = group = "Parameters"
+    help_page = "gradients"
     figure_width = 1000
     stacked_width = 640
 
-    presence_changed = Signal(bool)
     parameter_selected = Signal(object)
     """The `Place` of the selected entry."""
 
@@ -102,6 +102,9 @@ class ParameterGradients(ResultView):
         self.muted = empty, intro
         self.themed = self.table, self.entry_table
 
+    def bind(self, window: ViewHost) -> None:
+        self.parameter_selected.connect(window.session.set_parameter)
+
     def copy_text(self) -> str:
         table = self.entry_table if self.entry_table.hasFocus() else self.table
         return table.copy_text() if self.model.rows else ""
@@ -110,7 +113,6 @@ class ParameterGradients(ResultView):
         self._result, self._candidate = result, candidate
         rows = [] if result is None else array_rows(result, candidate)
         kept = None if self._row is None else self._row.name
-        self.presence_changed.emit(bool(rows))
         self._pages.setCurrentIndex(1 if rows else 0)
         self._row = None
         self._show_entries(None)

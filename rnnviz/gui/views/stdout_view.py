@@ -1,6 +1,5 @@
 """View of the standard output of custom steps."""
 
-from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QPlainTextEdit
 
 from rnnviz.core.engine_spec import display_name
@@ -11,11 +10,10 @@ from rnnviz.verify.result import RunResult
 
 
 class StdoutView(ResultView):
-    """The output of each engine under its name. `presence_changed` reports whether there is any."""
+    """The output of each engine under its name, if there is any."""
 
-    title = "Output"
-
-    presence_changed = Signal(bool)
+    title, group = "Printed", "Problems"
+    help_page = "custom-steps"
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,6 +25,10 @@ class StdoutView(ResultView):
         self.text.setPlaceholderText("No output yet. Text that a custom step prints is shown here.")
         self.setLayout(down(self.text, margins=(8, 4, 8, 4)))
 
+    @classmethod
+    def has_content(cls, result: RunResult | None) -> bool:
+        return result is not None and bool(result.printed)
+
     def copy_text(self) -> str:
         return self.text.toPlainText()
 
@@ -34,7 +36,6 @@ class StdoutView(ResultView):
         printed = {} if result is None else result.printed
         parts = [f"{display_name(engine)} printed:\n{text.rstrip()}\n" for engine, text in printed.items()]
         self.text.setPlainText("\n".join(parts))
-        self.presence_changed.emit(bool(parts))
 
     def apply_theme(self, theme: Theme) -> None:
         self.text.setPalette(theme.palette())

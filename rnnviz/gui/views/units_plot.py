@@ -137,7 +137,8 @@ class UnitsPlot(ResultView):
     Its methods draw the curves, read them out, and choose, pin and restore units.
     """
 
-    title = "Units over time"
+    title, label, group = "Units over time", "Units", "Over time"
+    help_page = "window#plots"
     figure_width = 600
 
     def __init__(self) -> None:

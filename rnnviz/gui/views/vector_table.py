@@ -64,6 +64,7 @@ class VectorTable(ResultView):
     """A heading with the selection, tabs for its vectors, and one vector as a table."""
 
     title = "Selected hidden state"
+    help_page = "window#selected-hidden-state"
 
     def __init__(self, settings: Settings | None = None) -> None:
         """`settings` store the added columns."""

@@ -122,6 +122,8 @@ class VerdictBar(ResultView):
     """
 
     title = "Verdict"
+    help_page = "verdicts"
+    follows_hidden = True
 
     next_requested = Signal()
     previous_requested = Signal()

@@ -146,8 +146,8 @@ def test_every_control_of_the_window_has_a_name_and_a_tooltip(run_config, window
     compare = {"reference": "manual", "candidates": ["bug:no-h2h-bias"]}
     run_config({"cell": "gru", "input_size": 2, "hidden_size": 3}, compare=compare, initial_state={"source": "normal"})
     tabs = window.main_layout.tabs
-    for place in range(tabs.count()):
-        tabs.setCurrentIndex(place)
+    for title in tabs.titles:
+        tabs.select(title)
         check_names(window)
         check_tooltips(window)
 

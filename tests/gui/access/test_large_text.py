@@ -71,11 +71,10 @@ def cut_texts(window: QWidget) -> list[tuple[str, str, tuple[int, int], tuple[in
 @pytest.mark.slow
 def test_no_text_of_any_window_is_cut_off(large_window, qtbot):
     tabs = large_window.main_layout.tabs
-    for place in range(tabs.count()):
-        if tabs.isTabVisible(place):
-            tabs.setCurrentIndex(place)
-            QTest.qWait(0)
-            assert cut_texts(large_window) == [], tabs.tabText(place)
+    for title in tabs.titles:
+        tabs.select(title)
+        QTest.qWait(0)
+        assert cut_texts(large_window) == [], title
     large_window.first_screen.show()
     QTest.qWait(0)
     assert cut_texts(large_window) == []

@@ -11,7 +11,6 @@ from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.navigation import NavigationHistory
-from rnnviz.gui.view_sync import ARITHMETIC, TABS
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.gui.views.mismatch_list import MismatchList
 from rnnviz.gui.views.units_plot import UnitsPlot
@@ -150,7 +149,7 @@ def test_a_double_click_on_a_number_of_another_view_brings_its_arithmetic_to_the
         sequence={"timesteps": 3},
         compare={"candidates": ["bug:no-h2h-bias"]},
     )
-    tabs, front = window.main_layout.tabs, TABS.index(ARITHMETIC)
+    tabs = window.main_layout.tabs
     vector = window.findChild(VectorTable)
     mismatches = window.findChild(MismatchList)
     units = window.findChild(UnitsPlot)
@@ -162,42 +161,42 @@ def test_a_double_click_on_a_number_of_another_view_brings_its_arithmetic_to_the
     def double_click_row(table, index):
         double_click(table.viewport(), table.visualRect(index).center())
 
-    tabs.setCurrentWidget(units)
+    tabs.select(units.title)
     double_click_row(vector.table, vector.model.index(2, 1))
-    assert (tabs.currentIndex(), window.session.location.unit) == (front, 2)
+    assert (tabs.front, window.session.location.unit) == (arithmetic, 2)
     vector.choose("input")
     double_click_row(vector.table, vector.model.index(1, 1))
     assert arithmetic.place == Place("input", (0, 0, 1))
 
-    tabs.setCurrentWidget(mismatches)
+    tabs.select(mismatches.title)
     double_click_row(mismatches.table, mismatches.model.index(4, 0))
-    assert tabs.currentIndex() == front
+    assert tabs.front is arithmetic
     assert arithmetic.place == hidden(mismatches.location(4))
 
-    tabs.setCurrentWidget(units)
+    tabs.select(units.title)
     ground = units.plot.view_box.sceneBoundingRect()
     at = units.plot.mapFromScene(ground.right() - 5, ground.center().y())
     double_click(units.plot.viewport(), at)
-    assert (tabs.currentIndex(), window.session.location.timestep) == (front, 2)
+    assert (tabs.front, window.session.location.timestep) == (arithmetic, 2)
 
-    tabs.setCurrentWidget(units)
+    tabs.select(units.title)
     geometry = window.lanes.geometry_in_view
     number = visible_numbers(window.lanes)[0]
     x, y, width, height = geometry.rect(number.cell)
     at = window.lanes.canvas.mapFromScene(window.lanes.box.mapToScene(x + width / 2, y + height / 2))
     double_click(window.lanes.canvas.viewport(), QPoint(at))
-    assert tabs.currentIndex() == front
+    assert tabs.front is arithmetic
 
-    tabs.setCurrentWidget(units)
+    tabs.select(units.title)
     window.lanes.setFocus()
     qtbot.keyClick(window.lanes, Qt.Key.Key_Return)
-    assert tabs.currentIndex() == front
+    assert tabs.front is arithmetic
 
-    tabs.setCurrentWidget(units)
+    tabs.select(units.title)
     arithmetic.choose_line("h")
     window.verdict.toggle_details()
     window.findChild(QPushButton, "show_me").click()
-    assert tabs.currentIndex() == front
+    assert tabs.front is arithmetic
     # To the line that differs, or to the likely cause.
     qtbot.waitUntil(lambda: any(card.hasFocus() for card in arithmetic.cards.cards))
     qtbot.waitUntil(lambda: arithmetic.complete)
@@ -236,7 +235,7 @@ def test_a_gates_number_in_any_view_leads_to_the_line_of_that_gate(qtbot, run_co
     column = [column.name for column in vector.model.columns].index(f"o {RECOMPUTED}")
     vector.table.activated.emit(vector.model.index(2, column))
     assert explained_line() == "o"
-    window.main_layout.tabs.setCurrentWidget(units)
+    window.main_layout.tabs.select(units.title)
     units.choice.choose("i")
     units.plot.explanation_requested.emit(1)
     assert explained_line() == "i"

@@ -65,7 +65,7 @@ def test_every_command_is_listed_with_its_menu_key_and_state(window, palette):
         assert bool(entry.shortcut) == bool(command.keys)
         assert entry.kind
         assert entry.why
-    others = {"theme_dark", "export_report", "tab Audit", "setting network.hidden_size", "color error ratio"}
+    others = {"theme_dark", "export_report", "tab Step audit", "setting network.hidden_size", "color error ratio"}
     assert others <= set(listed)
     assert {entry.kind for entry in found.entries} >= {"Engine", "Candidate", "Setting", "Tab", "File"}
     row = next(row for row, entry in enumerate(found.entries) if not entry.enabled)
@@ -114,8 +114,8 @@ def test_places_tabs_settings_and_engines_are_reached(qtbot, window, choose):
     assert place_in("u=99999", window.session).unit == window.session.result.shape[4] - 1
     assert place_in(str(Location(0, 0, 0, 2, 1)), window.session) == Location(0, 0, 0, 2, 1)
     assert place_in("t", window.session) is None
-    assert choose("audit") == "tab Audit"
-    assert window.main_layout.tab_in_front == "Audit"
+    assert choose("step audit") == "tab Step audit"
+    assert window.main_layout.tabs.title_in_front == "Step audit"
     window.main_layout.fold("settings", folded=True)
     assert choose("hidden_size") == "setting network.hidden_size"
     assert not window.main_layout.is_folded("settings")

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 def tab(window: MainWindow) -> KnownBugsView:
     view = window.findChild(KnownBugsView)
-    window.main_layout.tabs.setCurrentWidget(view)
+    window.main_layout.tabs.select(view.title)
     return view
 
 

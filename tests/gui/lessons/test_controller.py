@@ -54,7 +54,7 @@ def test_a_lesson_is_read_by_keys_alone_and_reopens_where_it_was_left(read, sett
     assert window.session.config.sequence.timesteps == 2
     assert window.session.location.timestep == 1
     assert window.session.color_by == "error_ratio"
-    assert window.main_layout.tabs.currentWidget().title == "Checks"
+    assert window.main_layout.tabs.front.title == "Checks"
     key(window, Qt.Key.Key_PageDown, CONTROL)
     read.finish_pending()
     assert window.session.engine == "onnx"
@@ -312,7 +312,7 @@ def test_every_part_is_highlighted_at_its_place(window, run_config):
         assert spotlight.target.title == title
     for part, title in TAB_OF.items():
         assert highlighted(window, spotlight, part) == place(window, window.main_layout.tabs)
-        assert window.main_layout.tabs.currentWidget().title == title
+        assert window.main_layout.tabs.front.title == title
         if title == "Arithmetic":
             assert window.navigation.place.is_gradient == (part == "gradient")
     for part, section in SECTION_OF.items():

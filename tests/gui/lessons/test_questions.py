@@ -220,7 +220,7 @@ def test_no_view_names_the_bug_of_a_quiz_before_the_answer(make):
     window, pane = reading.window, reading.pane
     result = window.session.result
     assert (result.verdict, result.judgment.diagnoses, pane.rows) == ("disagree", {}, [])
-    for title in window.main_layout.visible_tabs:
+    for title in window.main_layout.tabs.titles:
         window.main_layout.select_tab(title)
         QApplication.processEvents()
         assert naming(window) == [], title

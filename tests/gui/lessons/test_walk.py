@@ -76,7 +76,7 @@ def follow(reading: Read) -> None:
     if "Click this remark" in said:
         link = next(label for label in window.verdict.findChildren(QLabel) if "href" in label.text())
         link.linkActivated.emit("0")
-        assert window.main_layout.tabs.currentWidget().title == "Known bugs"
+        assert window.main_layout.tabs.front.title == "Known bugs"
     press_arrows(window, text)
     if "banner" in said:
         window.verdict.toggle_details()

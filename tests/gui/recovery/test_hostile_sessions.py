@@ -109,7 +109,7 @@ def restore(window: MainWindow, path: Path) -> bool:
         # The viewport follows in another turn of the event loop.
         QTest.qWait(0)
         window.lanes.grab()
-        window.main_layout.tabs.currentWidget().grab()
+        window.main_layout.tabs.front.grab()
     finally:
         restorer.deleteLater()
     return True

@@ -80,7 +80,7 @@ def customized(qtbot, window, press, tmp_path):
     window.findChild(VectorTable).columns.choose("f", wanted=True)
     # Wide enough for every column, or the fit depends on which scroll bar appeared first.
     window.main_layout.middle.setSizes([560, 440])
-    window.main_layout.upper.setSizes([400, 240])
+    window.main_layout.upper.setSizes([360, 280])
     window.findChild(VectorTable).choose("cell")
     window.lanes.zoom_time(3.0)
     press(Qt.Key.Key_Right, SHIFT)
@@ -96,7 +96,7 @@ def pictures(qtbot, window) -> list[bytes]:
     qtbot.waitUntil(lambda: picture_complete(window.lanes) and not computing(window.lanes))
     # The headers learn of that by an event.
     QApplication.processEvents()
-    views = (window.lanes, *window.views[1:3], window.main_layout.tabs.currentWidget())
+    views = (window.lanes, *window.views[1:3], window.main_layout.tabs.front)
     images = [view.grab().toImage() for view in views]
     return [bytes(image.constBits()) for image in images]
 

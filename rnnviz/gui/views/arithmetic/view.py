@@ -34,7 +34,7 @@ from rnnviz.gui.views.arithmetic.gradient_bars import GradientBarPlot
 from rnnviz.gui.views.arithmetic.header import Breadcrumbs, DivergenceLabel, KindSwitch, ListOptions
 from rnnviz.gui.views.arithmetic.page import Page, PageRequest, PageTask
 from rnnviz.gui.views.arithmetic.term_table import TermTableView
-from rnnviz.gui.views.base import ResultView, across, down, pages
+from rnnviz.gui.views.base import ResultView, ViewHost, across, down, pages
 from rnnviz.gui.views.labels import hint
 from rnnviz.verify.result import RunResult
 
@@ -156,7 +156,8 @@ class ArithmeticView(ResultView):
     computes at once, for example for a picture.
     """
 
-    title = "Arithmetic"
+    title = group = "Arithmetic"
+    help_page = "window#arithmetic"
     figure_width = 1000
     stacked_width = 640
 
@@ -232,6 +233,10 @@ class ArithmeticView(ResultView):
         """Select a line by its symbol: a gate's, "c" or "h"."""
         self._line = line
         self._ask()
+
+    def bind(self, window: ViewHost) -> None:
+        window.navigation.bind(self)
+        window.verdict.explanation_wanted.connect(self.show_divergence)
 
     def show_divergence(self) -> None:
         """Select the line in which the engines diverge, once the latest requested page is visible.

@@ -80,6 +80,7 @@ class UnrolledView(ResultView):
     """
 
     title = "lanes"
+    help_page = "window#lanes"
 
     range_chosen = Signal(object)
     """The user has chosen another range of the colors in place of a `Limit`."""
