@@ -2,7 +2,10 @@
 
 from argparse import Namespace
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 from unicodedata import category
 
@@ -12,16 +15,17 @@ from rnnviz.core.errors import InputError, printable
 from rnnviz.core.model_formats import written_endings
 from rnnviz.core.number_format import count, short
 from rnnviz.core.resources import resource_path
-from rnnviz.core.schema import LARGEST_SEED, FieldSpec
+from rnnviz.core.schema import LARGEST_SEED, FieldSpec, declarations
 from rnnviz.verify.verdict import Verdict
 
 if TYPE_CHECKING:
     from rnnviz.training.character_model import Generator
     from rnnviz.training.history import TrainingHistory
     from rnnviz.training.loop import Checkpoint
+    from rnnviz.training.problems import BatchSource
     from rnnviz.training.task import TrainingTask
 
-_POLL_SECONDS = 0.2
+_POLL_SECONDS, _KEEP_SECONDS = 0.2, 60.0
 
 
 def add_train_options(parser: Parser) -> None:
@@ -32,6 +36,9 @@ def add_train_options(parser: Parser) -> None:
     option(parser, "--example NAME", listed, nargs="?", const=Path("example"), choices=examples)
     library = "library that trains on the same batches, to be compared"
     option(parser, "--library", library, choices=("gluon", "torch"))
+    option(parser, "--resume FILE", "train on from a file of --checkpoint to the same numbers", type=Path)
+    option(parser, "--steps N", "number of training steps, in place of the task's")
+    option(parser, "--checkpoint PATH", "write an .npz file from which --resume trains on", type=Path)
     option(parser, "--json PATH", "write the losses as JSON; - writes them to standard output", type=str)
     option(
         parser,
@@ -43,35 +50,16 @@ def add_train_options(parser: Parser) -> None:
 
 
 def train(options: Namespace) -> Answer:
-    from rnnviz.io.model_formats.load import format_for
-    from rnnviz.io.outputs import check_outputs
-    from rnnviz.training.checkpoints import linear_file
-    from rnnviz.training.history import TrainingHistory, TrainingStart
-    from rnnviz.training.problems import batches_of
-    from rnnviz.training.task import load_task
-
     if options.example is not None:
         return AGREE, resource_path("training", f"{options.example}.toml").read_text(encoding="utf-8")
-    if options.task is None:
-        raise InputError("A training task is missing; see rnnviz train --help.")
-    task = load_task(options.task)
-    if options.library is not None:
-        task = task.with_library(options.library)
-    outputs = {"--json": options.json, "--weights": options.weights}
-    if options.weights is not None:
-        format_for(options.weights).check(task.network, options.weights)
-        if not _is_character_model(task, options.weights):
-            outputs["the linear layer"] = linear_file(options.weights)
-    text = {} if task.problem.path is None else {"problem.path": task.problem.path}
-    check_outputs(outputs, {"the task": options.task, **text})
-    source = batches_of(task)
-    task = task.with_input_size(source.input_size)
+    history, source, resume = _asked(options)
+    _check_files(history.start.task, options)
     # What was learned is kept: a signal ends the training, and not the writing of the files.
     with terminal.signals_raised(note_first=True) as signals:
-        history = TrainingHistory(TrainingStart(task, source.baseline, "".join(source.names)))
-        last = _train(history, options, signals)
+        keep = partial(_save_training, history, source, options)
+        last = _train(history, resume, options, signals, keep)
         lines = [*history.sentences]
-        written = terminal.all_written(_writers(history, options, last, lines))
+        written = terminal.all_written(_writers(history, options, last, lines, keep))
     code = 128 + signals[0] if signals else DISAGREE if history.verdict is Verdict.DISAGREE else AGREE
     code = code or (AGREE if written else WRONG_INPUT)
     if options.json == "-":
@@ -79,28 +67,103 @@ def train(options: Namespace) -> Answer:
     return code, terminal.in_lines(lines, options)
 
 
+def _asked(options: Namespace) -> "tuple[TrainingHistory, BatchSource, Checkpoint | None]":
+    """The training that the options ask for: a new one of a task, or one that goes on from a checkpoint."""
+    from rnnviz.training.history import TrainingHistory, TrainingStart
+    from rnnviz.training.problems import batches_of
+    from rnnviz.training.task import Training, load_task
+    from rnnviz.training.training_file import load_training
+
+    steps = declarations(Training)["steps"].check("--steps", options.steps) if options.steps is not None else None
+    if options.resume is None:
+        if options.task is None:
+            raise InputError("A training task is missing; see rnnviz train --help.")
+        task = load_task(options.task)
+        if options.library is not None:
+            task = task.with_library(options.library)
+        source = batches_of(task)
+        return TrainingHistory(TrainingStart.of(_with_steps(task, steps), source)), source, None
+    if options.task is not None or options.library is not None:
+        raise InputError("--resume reads the task from its file: leave out the task and --library.")
+    record = load_training(options.resume)
+    history, done = record.history, record.last.step
+    task = _with_steps(history.start.task, steps)
+    if task.training.steps <= done:
+        raise InputError(f"All {count(done)} training steps are done: give more by --steps.")
+    history.start = replace(history.start, task=task)
+    return history, record.source, record.last
+
+
+def _with_steps(task: "TrainingTask", steps: int | None) -> "TrainingTask":
+    return task if steps is None else replace(task, training=replace(task.training, steps=steps))
+
+
+def _check_files(task: "TrainingTask", options: Namespace) -> None:
+    """Refuse outputs that cannot be written, or are an input; a checkpoint may replace that of --resume."""
+    from rnnviz.io.model_formats.load import format_for
+    from rnnviz.io.outputs import check_outputs
+    from rnnviz.training.checkpoints import linear_file
+
+    outputs = {"--json": options.json, "--weights": options.weights}
+    if options.weights is not None:
+        format_for(options.weights).check(task.network, options.weights)
+        if not _is_character_model(task, options.weights):
+            outputs["the linear layer"] = linear_file(options.weights)
+    if options.checkpoint is not None and options.checkpoint.suffix != ".npz":
+        raise InputError(f"--checkpoint {options.checkpoint} must be an .npz file.")
+    named = {"the task": options.task, "problem.path": task.problem.path}
+    inputs = {name: path for name, path in named.items() if path is not None}
+    check_outputs({**outputs, "--checkpoint": options.checkpoint}, inputs)
+    if options.resume is not None:
+        check_outputs(outputs, {"--resume": options.resume})
+
+
+def _save_training(history: "TrainingHistory", source: "BatchSource", options: Namespace, last: "Checkpoint") -> None:
+    from rnnviz.training.training_file import save_training
+
+    save_training(options.checkpoint, history, last, source)
+
+
 def _writers(
-    history: "TrainingHistory", options: Namespace, last: "Checkpoint", lines: list[str]
+    history: "TrainingHistory",
+    options: Namespace,
+    last: "Checkpoint",
+    lines: list[str],
+    keep: "Callable[[Checkpoint], object]",
 ) -> Iterator[Callable[[], object]]:
     """Write each file that the options ask for; sentences about weights are added to `lines`."""
+    if options.checkpoint is not None:
+        yield lambda: keep(last)
     if options.json not in (None, "-"):
         yield lambda: terminal.answer_json(history.to_json(), options.json)
     if options.weights is not None:
         yield lambda: lines.extend(_write_weights(history.start.task, last, history.start.characters, options))
 
 
-def _train(history: "TrainingHistory", options: Namespace, signals: list[int]) -> "Checkpoint":
-    """Train, and return the parameters after the last step; one of `signals` stops the training."""
+def _train(
+    history: "TrainingHistory",
+    resume: "Checkpoint | None",
+    options: Namespace,
+    signals: list[int],
+    keep: "Callable[[Checkpoint], object]",
+) -> "Checkpoint":
+    """Train, and return the parameters after the last step; one of `signals` stops the training.
+
+    A long training is kept from time to time, as a computer may stop.
+    """
     from rnnviz.training.loop import MANUAL, TrainingProcess
 
-    steps = history.start.task.training.steps
-    with TrainingProcess(history.start.task) as process:
+    steps, kept = history.start.task.training.steps, monotonic()
+    with TrainingProcess(history.start.task, resume) as process:
         with terminal.progress_bar(options.quiet) as notify:
             while not (process.ended or signals):
                 history.add(process.events(_POLL_SECONDS))
                 if history.steps:
                     loss = short(float(history.column(f"{MANUAL}.loss")[-1]))
                     notify(f"{count(history.steps)} of {count(steps)} steps, loss {loss}", history.steps / steps)
+                if options.checkpoint is not None and history.checkpoints and monotonic() - kept > _KEEP_SECONDS:
+                    keep(history.checkpoints[-1])
+                    kept = monotonic()
         stopped = not process.ended
         last, rest = process.checkpoint()
     history.add(rest)

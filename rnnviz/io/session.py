@@ -106,6 +106,14 @@ class SavedSession:
     unpacked: Path | None = None
     captured: bool = False
     """Whether it is a capture, whose document has the title of the recorded layer."""
+    training: Path | None = None
+    """The file of a training that it holds."""
+
+    @property
+    def holds_inputs(self) -> bool:
+        """Whether it has copies of files that its config names."""
+        unpacked = self.unpacked
+        return unpacked is not None and any(Path(path).is_relative_to(unpacked) for path in paths_in(self.config))
 
 
 @dataclass(frozen=True)
@@ -124,9 +132,11 @@ class Manifest:
     files: tuple[StoredFile, ...]
     cell: CellSpec | None
     captured: bool
+    training: str | None = None
+    """The copy that is a training."""
 
 
-def dump_manifest(session: SavedSession, files: Iterable[StoredFile] = ()) -> str:
+def dump_manifest(session: SavedSession, files: Iterable[StoredFile] = (), training: str | None = None) -> str:
     """The manifest as JSON; keys that are None are left out."""
     cell = session.config.network.custom
     tables = {
@@ -136,6 +146,7 @@ def dump_manifest(session: SavedSession, files: Iterable[StoredFile] = ()) -> st
         "look": _given(session.look),
         "choices": {view: list(words) for view, words in session.choices.items()},
         "files": [_given(file) for file in files],
+        **({} if training is None else {"training": training}),
         **({} if cell is None else {"cell": json.loads(cell_to_json(cell))}),
     }
     return json.dumps(tables, indent=2, ensure_ascii=False)
@@ -156,7 +167,7 @@ def parse_manifest(text: str) -> Manifest:
             f"a newer rnnviz wrote it, in format {display_value(version)}, and this one reads format "
             f"{FORMAT}: update rnnviz."
         )
-    known = {"document", "look", "choices", "files", "cell"}
+    known = {"document", "look", "choices", "files", "cell", "training"}
     head = section_from_mapping(_Head, "manifest", {key: value for key, value in values.items() if key not in known})
     files, choices = values.get("files", []), values.get("choices", {})
     if not isinstance(files, list) or len(files) > _MOST_FILES:
@@ -178,6 +189,9 @@ def parse_manifest(text: str) -> Manifest:
                 f"choices.{display_key(view)} = {display_value(words)} must be a list of at most {_MOST_CHOICES} texts "
                 f"of at most {_LONGEST_CHOICE} characters."
             )
+    training = values.get("training")
+    if training is not None and training not in [file.get("path") for file in files if isinstance(file, dict)]:
+        raise InputError(f"training = {display_value(training)} must be one of its files.")
     return Manifest(
         section_from_mapping(SavedDocument, "document", values.get("document", {})),
         look,
@@ -185,6 +199,7 @@ def parse_manifest(text: str) -> Manifest:
         tuple(section_from_mapping(StoredFile, f"files[{place}]", file) for place, file in enumerate(files)),
         cell,
         head.program == "rnn_capture",
+        training,
     )
 
 
@@ -258,7 +273,8 @@ def read_session(path: Path, folder: Callable[[], Path], progress: Progress = la
         return str(beside.resolve() if os.path.exists(beside) or file.absolute is None else file.absolute)
 
     document, look, choices = manifest.document, manifest.look, manifest.choices
-    return SavedSession(with_paths(config, found), document, look, choices, unpacked, manifest.captured)
+    training = None if manifest.training is None or unpacked is None else unpacked / manifest.training
+    return SavedSession(with_paths(config, found), document, look, choices, unpacked, manifest.captured, training)
 
 
 def read_config(path: str | os.PathLike[str], folder: Callable[[], Path]) -> Config:
@@ -386,10 +402,14 @@ def write_session(
 ) -> int:
     """Write a session with `copies` of the files that its config names, or with references to them; return its bytes.
 
+    The file of its training is always copied.
+
     Copies are not compressed, so that nothing unpacks to more than the archive's size.
     """
     stored: dict[str, StoredFile] = {}
-    for place, file in enumerate(copies or ()):
+    training = None if session.training is None else _named(session.training)
+    copied = [*(copies or ()), *([training] if training is not None else ())]
+    for place, file in enumerate(copied):
         stored[str(file.path)] = StoredFile(f"files/{place}/{_safe(file, file.path.name)}", copied=True)
     for named in paths_in(session.config) if copies is None else ():
         try:
@@ -399,15 +419,16 @@ def write_session(
         stored[named] = StoredFile(Path(relative).as_posix(), absolute=named)
     config = with_paths(session.config, lambda named: stored[named].path)
     check_paths(config)
-    manifest = dump_manifest(session, stored.values())
+    held = None if training is None else stored[str(training.path)].path
+    manifest = dump_manifest(session, stored.values(), held)
     with atomic_write(path) as temporary, ZipFile(temporary, "w", allowZip64=True) as archive:
         for name, text in ((MANIFEST, manifest), (CONFIG, dump_config(config))):
             content = text.encode("utf-8")
             if len(content) > LARGEST_TEXT:
                 raise InputError(f"{path} cannot be written: the config's text has more than {LARGEST_TEXT:,} bytes.")
             archive.writestr(_info(name), content, ZIP_DEFLATED)
-        copy = _copier(size_of(copies or ()), progress)
-        for file in copies or ():
+        copy = _copier(size_of(copied), progress)
+        for file in copied:
             folder = stored[str(file.path)].path.rpartition("/")[0]
             for name, _ in file.parts:
                 source = file.path.parent / name

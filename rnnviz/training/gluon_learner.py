@@ -1,6 +1,7 @@
 """Training by Gluon: its layers, autograd and Trainer."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 # It prepares what the import of MXNet needs.
@@ -13,7 +14,7 @@ from mxnet import gluon
 from numpy.typing import NDArray
 
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.training.learner import Arrays, LibraryLearner
+from rnnviz.training.learner import Arrays, LearnerMemory, LibraryLearner
 from rnnviz.training.model import LINEAR_BIAS, LINEAR_WEIGHT, in_float32
 from rnnviz.training.task import TrainingTask
 
@@ -75,23 +76,36 @@ class GluonLearner(LibraryLearner):
         for name, parameter in self._parameters.items():
             parameter.set_data(self._library.constant(parameters[name]))
 
-    def memory(self) -> Any:
-        return super().memory(), self._trainer._updaters[0].get_states(dump_optimizer=False)
+    def memory(self) -> LearnerMemory:
+        sgd = self._task.training.optimizer == "sgd"
+        momentum = {name: to_numpy(array) for name, array in self._kept().items() if array is not None} if sgd else {}
+        return replace(super().memory(), momentum=momentum)
 
-    def recall(self, memory: Any) -> None:
-        own, states = memory
-        super().recall(own)
+    def recall(self, memory: LearnerMemory) -> None:
+        super().recall(memory)
         self._set_parameters(self.parameters)
         # `Trainer.load_states` reads a file, and the learning rate with it, which may be another one now.
-        self._trainer._updaters[0].set_states(states)
+        states: dict[int, Any] = {}
+        for place, name in enumerate(self._parameters) if memory.optimizer.count else ():
+            if self._task.training.optimizer == "sgd":
+                states[place] = self._library.constant(memory.momentum[name]) if name in memory.momentum else None
+            else:
+                moments = memory.optimizer.velocity[name], memory.optimizer.second[name]
+                states[place] = tuple(map(self._library.constant, moments))
+        updater = self._trainer._updaters[0]
+        updater.states, updater.states_synced = states, dict.fromkeys(states, False)
         optimizer, count = self._trainer._optimizer, self.optimizer.count
         optimizer.begin_num_update = optimizer.num_update = count
         optimizer._index_update_count = dict.fromkeys(range(len(self._parameters)), count)
 
-    def _moments(self) -> tuple[Arrays, Arrays]:
-        # The Trainer has no public way to read them but a file.
+    def _kept(self) -> dict[str, Any]:
+        """The state of the optimizer by parameter: None, an array, or two."""
+        # The Trainer has no public way to read it but a file.
         states: Mapping[int, Any] = self._trainer._updaters[0].states
-        kept = {name: states[place] for place, name in enumerate(self._parameters) if place in states}
+        return {name: states[place] for place, name in enumerate(self._parameters) if place in states}
+
+    def _moments(self) -> tuple[Arrays, Arrays]:
+        kept = self._kept()
         if self._task.training.optimizer == "sgd":
             # MXNet's momentum has the learning rate in it.
             rate = -in_float32(self._task.training.learning_rate)

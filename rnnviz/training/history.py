@@ -2,8 +2,9 @@
 
 import csv
 from collections.abc import Iterable, Iterator
+from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from rnnviz.frozen import dataclass
 from rnnviz.io.outputs import atomic_write
 from rnnviz.training.checkpoints import SavedCheckpoint
 from rnnviz.training.loop import MANUAL, Checkpoint, StepDone
+from rnnviz.training.problems import BatchSource
 from rnnviz.training.task import TrainingTask
 from rnnviz.verify.verdict import Verdict
 
@@ -32,6 +34,11 @@ class TrainingStart:
     task: TrainingTask
     baseline: float
     characters: str = ""
+
+    @classmethod
+    def of(cls, task: TrainingTask, source: BatchSource) -> Self:
+        characters = "".join(source.names) if task.problem.kind == "characters" else ""
+        return cls(task.with_input_size(source.input_size), source.baseline, characters)
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,21 @@ class TrainingHistory:
         Learners have loss, accuracy and norm, and two of them gradient_ratio and update_ratio, of the tolerance.
         """
         return self._values[self._columns.index(name), : self.steps + 1]
+
+    @property
+    def numbers(self) -> FloatArray:
+        """(C, S + 1): all columns, as they are saved."""
+        return self._values[:, : self.steps + 1]
+
+    def snapshot(self) -> "TrainingHistory":
+        """The training until now, which later steps do not change."""
+        found = copy(self)
+        found.checkpoints, found.wrong = list(self.checkpoints), dict(self.wrong)
+        return found
+
+    def restore(self, numbers: FloatArray, wrong: dict[str, WrongTrainingStep]) -> None:
+        """Take saved numbers and wrong steps."""
+        self._values, self.steps, self.wrong = numbers, numbers.shape[1] - 1, wrong
 
     def test_losses(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """(K,) and (K,): the steps of the checkpoints, and their losses on the test batch."""

@@ -2,8 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any, TypeAlias
+from dataclasses import field, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from rnnviz.core.trace import Trace, trace_in_memory
 from rnnviz.core.trace_index import Places
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import ENGINES
+from rnnviz.frozen import dataclass
 from rnnviz.training.model import OptimizerState, Prediction, clipped, global_norm, network_parameters, predict, update
 from rnnviz.training.problems import Batch
 from rnnviz.training.task import TrainingTask
@@ -60,6 +61,19 @@ class ManualGradients:
         return prediction, gradients | prediction.parameters, final
 
 
+@dataclass(frozen=True, eq=False)
+class LearnerMemory:
+    """Everything on which the next step of a learner depends, by name; `final` is the state after the last batch.
+
+    `momentum` is Gluon's of SGD, which has the learning rate in it.
+    """
+
+    parameters: Mapping[str, FloatArray]
+    optimizer: OptimizerState
+    final: State | None = None
+    momentum: Mapping[str, FloatArray] = field(default_factory=dict)
+
+
 class Learner(ABC):
     """A network that is trained, one batch after the other: its parameters by name, and the state of the optimizer."""
 
@@ -82,13 +96,12 @@ class Learner(ABC):
     def step(self, batch: Batch) -> Figures:
         """Compute gradients and update the parameters."""
 
-    def memory(self) -> Any:
-        """Everything on which the next step depends; it can be pickled."""
-        return self.parameters, self.optimizer, self._final
+    def memory(self) -> LearnerMemory:
+        return LearnerMemory(self.parameters, self.optimizer, self._final)
 
-    def recall(self, memory: Any) -> None:
+    def recall(self, memory: LearnerMemory) -> None:
         """Go on from the memory of a learner of the same kind."""
-        self.parameters, self.optimizer, self._final = memory
+        self.parameters, self.optimizer, self._final = memory.parameters, memory.optimizer, memory.final
 
 
 class ManualLearner(Learner):

@@ -18,7 +18,7 @@ from rnnviz.engines.registry import ENGINES, load_engine
 from rnnviz.execution.child_process import Child, ChildEndedError, errors_sent
 from rnnviz.frozen import dataclass
 from rnnviz.training import model
-from rnnviz.training.learner import Learner, ManualGradients, ManualLearner, zero_state
+from rnnviz.training.learner import Learner, LearnerMemory, ManualGradients, ManualLearner, zero_state
 from rnnviz.training.model import LINEAR_BIAS, LINEAR_WEIGHT, OptimizerState
 from rnnviz.training.problems import Batch, BatchSource, batches_of
 from rnnviz.training.task import LIBRARIES, TrainingTask
@@ -150,7 +150,7 @@ class Checkpoint:
     parameters: Mapping[str, FloatArray] = field(repr=False)
     loss: float
     accuracy: float
-    memories: Mapping[str, Any] = field(repr=False)
+    memories: Mapping[str, LearnerMemory] = field(repr=False)
     seconds: float
 
 

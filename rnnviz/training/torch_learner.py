@@ -1,8 +1,6 @@
 """Training by PyTorch: its modules, autograd and optimizers."""
 
 from collections.abc import Mapping
-from copy import deepcopy
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,10 +10,13 @@ from torch.nn.functional import cross_entropy, mse_loss
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import pytorch_name
 from rnnviz.engines.torch import threads_for, to_library, to_numpy, torch_module
-from rnnviz.training.learner import Arrays, Figures, LibraryLearner
+from rnnviz.training.learner import Arrays, Figures, LearnerMemory, LibraryLearner
 from rnnviz.training.model import LINEAR_BIAS, LINEAR_WEIGHT
 from rnnviz.training.problems import Batch
 from rnnviz.training.task import TrainingTask
+
+_MOMENTUM, _MOMENTS = "momentum_buffer", ("step", "exp_avg", "exp_avg_sq")
+"""Names in the state of PyTorch's SGD and Adam."""
 
 
 class TorchLearner(LibraryLearner):
@@ -65,28 +66,37 @@ class TorchLearner(LibraryLearner):
         if self._task.training.clip_norm > 0:
             torch.nn.utils.clip_grad_norm_(self._tensors.values(), self._task.training.clip_norm)
         self._optimizer.step()
-        first = "momentum_buffer" if self._task.training.optimizer == "sgd" else "exp_avg"
+        first = _MOMENTUM if self._task.training.optimizer == "sgd" else _MOMENTS[1]
         parameters = {name: array.copy() for name, array in self._arrays.items()}
-        return parameters, self._kept(first), self._kept("exp_avg_sq")
+        return parameters, self._kept(first), self._kept(_MOMENTS[2])
 
     def _set_parameters(self, parameters: Mapping[str, FloatArray]) -> None:
         with torch.no_grad():
             for name, tensor in self._tensors.items():
                 tensor.copy_(to_library(parameters[name]))
 
-    def memory(self) -> Any:
-        return super().memory(), deepcopy(self._optimizer.state_dict()["state"])
-
-    def recall(self, memory: Any) -> None:
-        own, optimizer = memory
-        super().recall(own)
+    def recall(self, memory: LearnerMemory) -> None:
+        super().recall(memory)
         self._set_parameters(self.parameters)
+        optimizer, states = memory.optimizer, dict[int, dict[str, torch.Tensor]]()
+        for place, name in enumerate(self._tensors):
+            if name in optimizer.second:
+                step = torch.tensor(float(optimizer.count))
+                moments = optimizer.velocity[name], optimizer.second[name]
+                states[place] = dict(zip(_MOMENTS, (step, *map(_owned, moments)), strict=True))
+            elif name in optimizer.velocity:
+                states[place] = {_MOMENTUM: _owned(optimizer.velocity[name])}
         # The groups have the learning rate, which may be another one now.
-        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": optimizer})
+        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": states})
 
     def _kept(self, key: str) -> Arrays:
         kept = {name: self._optimizer.state.get(tensor, {}).get(key) for name, tensor in self._tensors.items()}
         return {name: _copied(tensor) for name, tensor in kept.items() if tensor is not None}
+
+
+def _owned(array: FloatArray) -> torch.Tensor:
+    """A tensor that the optimizer may write to."""
+    return to_library(array).clone()
 
 
 def _copied(tensor: torch.Tensor) -> FloatArray:

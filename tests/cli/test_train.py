@@ -59,6 +59,25 @@ def test_losses_are_printed_and_written(tmp_path, rnnviz):
 
 
 @pytest.mark.slow
+def test_a_resumed_training_is_the_uninterrupted_one(tmp_path, rnnviz):
+    path, kept = _written(tmp_path), tmp_path / "run.npz"
+    rnnviz("train", path, "--json", tmp_path / "whole.json", "--weights", tmp_path / "whole.npz")
+    rnnviz("train", path, "--steps", "4", "--checkpoint", kept)
+    words = ("--steps", "7", "--json", tmp_path / "resumed.json", "--weights", tmp_path / "resumed.npz")
+    assert rnnviz("train", "--resume", kept, "--checkpoint", kept, *words).code == 0
+    whole, resumed = (json.loads((tmp_path / f"{name}.json").read_text("utf-8")) for name in ("whole", "resumed"))
+    for key in ("loss", "norm", "accuracy", "task", "sentences"):
+        assert resumed[key] == whole[key]
+    assert [test for test in resumed["test"] if test["step"] != 4] == whole["test"]
+    for name in ("npz", "linear"):
+        one, other = (tmp_path / f"{which}{'-linear' * (name == 'linear')}.npz" for which in ("whole", "resumed"))
+        with np.load(one) as expected, np.load(other) as found:
+            assert all(np.array_equal(expected[each], found[each]) for each in expected)
+    answer = rnnviz("train", "--resume", kept)
+    assert (answer.code, "All 7 training steps are done" in answer.err) == (2, True)
+
+
+@pytest.mark.slow
 def test_characters_become_a_model_that_generates(tmp_path, rnnviz):
     (tmp_path / "text.txt").write_text("abcdefgh " * 100, encoding="utf-8")
     path = _written(tmp_path, TASK.replace('kind = "parity"', 'kind = "characters"\npath = "text.txt"'))
@@ -77,6 +96,10 @@ def test_characters_become_a_model_that_generates(tmp_path, rnnviz):
         (["--example", "no"], "--example must be one of adding"),
         (["{task}", "--library", "onnx"], "--library must be one of gluon, torch"),
         (["{task}", "--weights", "a.bin"], "its ending is"),
+        (["{task}", "--checkpoint", "a.bin"], "--checkpoint a.bin must be an .npz file"),
+        (["{task}", "--resume", "run.npz"], "leave out the task"),
+        (["--resume", "{task}"], "task.toml"),
+        (["{task}", "--steps", "0"], "--steps = 0 is not allowed"),
         (["{task}", "--json", "{task}"], "it is read as the task"),
         (["{folder}/none.toml"], "does not exist"),
         (["{peephole}", "--library", "torch"], "--library torch cannot train LSTM with peepholes"),

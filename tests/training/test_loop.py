@@ -1,6 +1,5 @@
 """The training loop: checkpoints, runs of them, and a child process that trains."""
 
-import pickle
 from dataclasses import replace
 from itertools import islice
 
@@ -11,7 +10,9 @@ from rnnviz.core.errors import EngineError, InputError
 from rnnviz.engines.registry import load_engine
 from rnnviz.io.inputs import load_inputs
 from rnnviz.training.checkpoints import CheckpointFolder
+from rnnviz.training.history import TrainingHistory, TrainingStart
 from rnnviz.training.loop import Checkpoint, StepDone, TrainingLoop, TrainingProcess
+from rnnviz.training.training_file import load_training, save_training
 from tests.needs import need_engine
 from tests.oracles.computed import computed
 from tests.training.tasks import task_of
@@ -35,16 +36,21 @@ def test_the_loss_falls():
 @pytest.mark.parametrize(
     ("library", "optimizer"), [(None, "adam"), ("gluon", "sgd"), ("gluon", "adam"), ("torch", "adam"), ("torch", "sgd")]
 )
-def test_a_stopped_training_resumes_to_the_bit(library, optimizer):
+def test_a_stopped_training_resumes_from_its_file_to_the_bit(tmp_path, library, optimizer):
     if library is not None:
         need_engine(library)
     # The state passes from batch to batch.
     task = task_of("characters", library=library, optimizer=optimizer, checkpoint_every=100)
     loop = TrainingLoop(task)
-    *_, done = islice(loop, 4)
+    history = TrainingHistory(TrainingStart.of(task, loop.source))
+    history.add(islice(loop, 4))
     stopped = loop.checkpoint()
-    assert stopped.step == done.step == 3
-    resumed = list(TrainingLoop(task, resume=pickle.loads(pickle.dumps(stopped))))
+    assert stopped.step == history.steps == 3
+    save_training(tmp_path / "run.npz", history, stopped, loop.source)
+    record = load_training(tmp_path / "run.npz")
+    assert np.array_equal(record.history.numbers, history.numbers, equal_nan=True)
+    assert [checkpoint.step for checkpoint in record.history.checkpoints] == [0, 3]
+    resumed = list(TrainingLoop(record.history.start.task, record.last))
     whole = list(islice(TrainingLoop(task), 4, None))
     assert [type(event) for event in resumed] == [StepDone] * 3 + [Checkpoint]
     for one, other in zip(resumed, whole, strict=True):

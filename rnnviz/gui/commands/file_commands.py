@@ -438,7 +438,7 @@ class FileCommands(QObject):
         own = [Path(file).name for file in self._sessions.files_of_its_own(self._session.config)]
         if own:
             sentence = (
-                f"{path} would refer to {', '.join(own)}, which exists only inside the open session. "
+                f"{path} would refer to {', '.join(own)}, which is deleted with this window. "
                 "Save the session with files, or unzip the session and open its config.toml."
             )
             show_error_dialog(self._window, "Cannot save the config", sentence)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Protocol, Self, cast
 
 from PySide6.QtCore import QObject, QSize, Qt, QTimer, Signal
@@ -30,6 +31,19 @@ if TYPE_CHECKING:
     from rnnviz.io.session import NamedFile, SavedSession, SavedViewState
 
 
+class TrainingKeeper(Protocol):
+    """The training of the window, as sessions see it."""
+
+    def writer(self) -> Callable[[Path], None] | None:
+        """A function that writes the training as it is now, for any thread; None without one."""
+
+    def restore(self, path: Path, name: str) -> None:
+        """Show the training of a file."""
+
+    def show_saved(self, name: str) -> None:
+        """Show that a file of this name holds the training."""
+
+
 class SessionHost(Protocol):
     """The window as sessions see it. `lanes` exist once it is usable."""
 
@@ -39,6 +53,7 @@ class SessionHost(Protocol):
     jobs: TaskQueue
     control: RunControl
     player: Player
+    trainings: TrainingKeeper
     lanes: "UnrolledView"
 
 
@@ -245,13 +260,17 @@ class SessionCommands(QObject):
         session = self.present()
         with_copies = path in self._with_copies if copies is None else copies
         with_copies = with_copies or bool(self.files_of_its_own(session.config))
-        decisions = ViewDecisions.of(self._window)
+        decisions, write_training = ViewDecisions.of(self._window), self._window.trainings.writer()
 
         def work(progress: Progress) -> str:
             from rnnviz.io.session import write_session
 
             files = _collect(session.config)[0] if with_copies else None
-            written = write_session(session, path, files, progress)
+            with TemporaryDirectory(dir=_temporary()) as folder:
+                training = None if write_training is None else Path(folder) / "training.npz"
+                if training is not None and write_training is not None:
+                    write_training(training)
+                written = write_session(replace(session, training=training), path, files, progress)
             self._written.emit(path, session.config, decisions, then)
             held = "" if not files else f", with {len(files)} file{'' if len(files) == 1 else 's'}"
             return f"Saved {path}: {readable(written)}{held}."
@@ -263,11 +282,11 @@ class SessionCommands(QObject):
         self._window.jobs.start(BackgroundTask(f"saving {path.name}", work, writes=True))
 
     def files_of_its_own(self, config: Config) -> list[str]:
-        """Input files that were unpacked from a session and are deleted with the window."""
+        """Input files that are deleted with the window, as they were unpacked from a session, or are checkpoints."""
         from rnnviz.io.session import paths_in
 
-        folder = self.unpacks_to()
-        return [path for path in paths_in(config) if Path(path).is_relative_to(folder)]
+        folders = self.unpacks_to(), _temporary()
+        return [path for path in paths_in(config) if any(map(Path(path).is_relative_to, folders))]
 
     def present(self) -> "SavedSession":
         """The session of the window. It does not contain the path of the config."""
@@ -292,12 +311,14 @@ class SessionCommands(QObject):
         self.restored.emit()
 
     def _take(self, path: Path, session: "SavedSession", then: Callable[[], None]) -> None:
-        if session.unpacked is not None:
+        if session.holds_inputs:
             self._with_copies.add(path)
         layer = session.document.title if session.captured else ""
         self.show(session, lambda config: self._window.document.take_file(config, path, layer))
         self._recent.add(path)
         then()
+        if session.training is not None:
+            self._window.trainings.restore(session.training, path.stem)
 
     def _ask_where(self, files: "list[NamedFile]", size: str) -> None:
         count = f"{len(files)} file{'' if len(files) == 1 else 's'}"
@@ -328,6 +349,7 @@ class SessionCommands(QObject):
         self._stored[EditOrigin.of_file(path)] = decisions
         self._window.document.saved_as(path, config)
         self._recent.add(path)
+        self._window.trainings.show_saved(path.name)
         then()
 
 

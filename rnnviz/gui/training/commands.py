@@ -36,6 +36,20 @@ class TrainingCommands(QObject):
         self.open()
         self._made().open_task(path)
 
+    def restore(self, path: Path, name: str) -> None:
+        """Show the training of a file that a session holds."""
+        self.open()
+        self._made().restore(path, name)
+
+    def writer(self) -> Callable[[Path], None] | None:
+        """A function that writes the training as it is now, for any thread; None without one."""
+        return None if self.controller is None else self.controller.writer()
+
+    def show_saved(self, name: str) -> None:
+        """Show that a file of this name holds the training."""
+        if self.controller is not None:
+            self.controller.panel.show_saved(name)
+
     def ask_about_weights(self, discard: Callable[[], None]) -> bool:
         """Ask about trained weights that are in no file, then call `discard`. Returns False without any."""
         return self.controller is not None and self.controller.ask_about_weights(discard)

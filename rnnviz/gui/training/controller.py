@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Protocol
@@ -36,8 +37,10 @@ from rnnviz.training.character_model import save_character_model
 from rnnviz.training.checkpoints import SavedCheckpoint, write_trained
 from rnnviz.training.history import TrainingStart
 from rnnviz.training.task import TrainingTask, load_task, save_task
+from rnnviz.training.training_file import save_training
 
-TASKS = "Training tasks (*.toml)"
+TASKS, TRAININGS = "Training tasks (*.toml)", "Trainings (*.npz)"
+_OPENED = "Training tasks and trainings (*.toml *.npz)"
 _FOLLOW_SECONDS = 2.0
 """The shortest time between two checkpoints that the lanes show by themselves."""
 _SLIDE_MS = 60
@@ -71,6 +74,8 @@ class TrainingController(QObject):
         self._shown: Config | None = None
         """The checkpoint's config that the document shows, as far as the user has not changed it."""
         self._shown_at = 0.0
+        self._restored = ""
+        """The name of the training that is read from a file."""
         self._agreed: Config | None = None
         """The config that checkpoints may replace without a question."""
         self._next = QTimer(self, singleShot=True)
@@ -83,8 +88,11 @@ class TrainingController(QObject):
         self.open_task(ready[0])
 
     def open_task(self, path: Path) -> None:
-        """Read a task into the form, after a question if weights would be lost."""
+        """Read a task into the form, or a training, after a question if weights would be lost."""
         panel = self.panel
+        if path.suffix.lower() == ".npz":
+            self.restore(path, path.stem)
+            return
         try:
             task = load_task(path)
         except InputError as error:
@@ -106,6 +114,26 @@ class TrainingController(QObject):
         panel.show_ready()
         if panel.is_of(task) or not self.ask_about_weights(show):
             show()
+
+    def restore(self, path: Path, name: str) -> None:
+        """Show a training of a file in place of the current one, after a question if its weights would be lost."""
+        if self.runner.busy:
+            self.panel.say("Stop the training (Esc) before you open another one.")
+            return
+
+        def read() -> None:
+            self._wanted, self._restored = None, name
+            self.runner.restore(path)
+
+        if not self.ask_about_weights(read):
+            read()
+
+    def writer(self) -> Callable[[Path], None] | None:
+        """A function that writes the training as it is now, for any thread; None without one."""
+        history, last, source = self.panel.history, self.runner.last, self.runner.source
+        if history is None or last is None or source is None or not history.checkpoints:
+            return None
+        return partial(save_training, history=history.snapshot(), last=last, source=source)
 
     def ask_about_weights(self, discard: Callable[[], None]) -> bool:
         """Ask about trained weights that are in no file, then call `discard`. Returns False without any."""
@@ -129,14 +157,19 @@ class TrainingController(QObject):
         panel.stop_requested.connect(runner.stop)
         panel.ready_chosen.connect(self.open_task)
         panel.checkpoint_chosen.connect(self._want)
-        panel.open_action.triggered.connect(lambda: ask_file(self._front, "Open task", TASKS, self.open_task))
+        panel.open_action.triggered.connect(lambda: ask_file(self._front, "Open task", _OPENED, self.open_task))
         panel.save_action.triggered.connect(self._ask_save)
         panel.weights_action.triggered.connect(self._ask_weights)
         panel.model_action.triggered.connect(self._ask_model)
         panel.generate_action.triggered.connect(self._generate)
+        panel.training_action.triggered.connect(self._ask_training)
         panel.table_action.triggered.connect(self._ask_table)
         panel.picture_action.triggered.connect(self._ask_picture)
         runner.started.connect(self._on_started)
+        runner.restored.connect(lambda history: panel.show_history(history, self._restored))
+        runner.refused.connect(
+            lambda sentence: show_error_dialog(self._front, "The training cannot be opened", sentence)
+        )
         runner.received.connect(panel.take)
         runner.busy_changed.connect(panel.show_running)
         runner.failed.connect(self._on_failed)
@@ -282,6 +315,18 @@ class TrainingController(QObject):
 
         name = f"{self._stem} step {saved.step}"
         self._ask("Save character model", "Character models (*.safetensors)", "safetensors", name, write)
+
+    def _ask_training(self) -> None:
+        save = self.writer()
+        if save is None:
+            return
+
+        def write(path: Path, _progress: Progress) -> str:
+            save(path)
+            self.panel.saved_as = path.name
+            return "with its checkpoints"
+
+        self._ask("Save training", TRAININGS, "npz", self._stem, write)
 
     def _generate(self) -> None:
         """Open the chosen checkpoint in the panel that generates text."""

@@ -158,6 +158,15 @@ class TrainingPanel(Panel):
         self.history = TrainingHistory(start)
         self.refresh()
 
+    def show_history(self, history: TrainingHistory, name: str) -> None:
+        """Show a training of a file, at its last checkpoint."""
+        self._clear()
+        self.history, self.name, self._path, self.saved_as = history, name, None, name
+        self.form.show_task(history.start.task)
+        self.show_ready()
+        self.slider.show_steps([saved.step for saved in history.checkpoints], to_end=True)
+        self.refresh()
+
     def go_on(self, task: TrainingTask) -> None:
         """Show that the training goes on with another table `training`."""
         if self.history is not None:
@@ -285,7 +294,7 @@ class TrainingPanel(Panel):
             "You may change [training] first.",
             self.continue_requested.emit,
         )
-        self.open_action = make("&Open task…", "Ctrl+O", "Open a training task (TOML).")
+        self.open_action = make("&Open task…", "Ctrl+O", "Open a training task (TOML) or a saved training (NPZ).")
         self.save_action = make("Sa&ve task…", "Ctrl+S", "Write the task of the form as TOML.")
         self.linear_action = make("&Linear axis of the loss", "", "Show the loss on a linear axis.")
         self.linear_action.setCheckable(True)
@@ -295,6 +304,9 @@ class TrainingPanel(Panel):
             "Save character &model…", "", "Write the chosen checkpoint with its characters, to open it in Generate."
         )
         self.generate_action = make("&Generate text", "Ctrl+G", "Generate text with the chosen checkpoint.")
+        self.training_action = make(
+            "Save t&raining…", "", "Write the training with its checkpoints, to continue it here or by rnnviz train."
+        )
         self.table_action = make("Save &losses (CSV)…", "", "Write a row for each training step.")
         self.picture_action = make("Save &curves (PNG)…", "", "Write the curves as shown here.")
         self.previous_action = self.make_action(
@@ -307,6 +319,7 @@ class TrainingPanel(Panel):
             self.weights_action,
             self.model_action,
             self.generate_action,
+            self.training_action,
             self.table_action,
             self.picture_action,
         )

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, Signal
 
@@ -13,10 +12,9 @@ from rnnviz.gui.kit.tasks import Check, Report, StoppableTask
 from rnnviz.training.checkpoints import CheckpointFolder, SavedCheckpoint
 from rnnviz.training.history import TrainingStart
 from rnnviz.training.loop import Checkpoint, TrainingEvent, TrainingProcess
+from rnnviz.training.problems import BatchSource, batches_of
 from rnnviz.training.task import TrainingTask
-
-if TYPE_CHECKING:
-    from rnnviz.training.problems import BatchSource
+from rnnviz.training.training_file import TrainingRecord, load_training
 
 _INTERVAL = 0.1
 """Seconds between two signals with events."""
@@ -29,21 +27,28 @@ class TrainingRunner(StoppableTask):
 
     started = Signal(object)
     """The `TrainingStart`, unless a training resumes."""
+    restored = Signal(object)
+    """The `TrainingHistory` of a file."""
     received = Signal(object)
     """A list of events: `StepDone` or `SavedCheckpoint`."""
     failed = Signal(str, bool)
     """Sentence of an error, and whether the training had a checkpoint. Its checkpoints until then are kept."""
+    refused = Signal(str)
+    """Sentence of an error of a file."""
 
-    _prepared, _sent = Signal(object), Signal(object)
+    _prepared, _sent = Signal(object, object), Signal(object, object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__("training", parent)
         self.last: Checkpoint | None = None
-        """The checkpoint at which a training can resume."""
+        """The last checkpoint that was received, at which the training can resume."""
+        self.source: BatchSource | None = None
+        self._reached: Checkpoint | None = None
+        """The last one on the thread."""
         self._begun = False
         self._folder: CheckpointFolder | None = None
-        self._prepared.connect(self.started, Qt.ConnectionType.QueuedConnection)
-        self._sent.connect(self.received, Qt.ConnectionType.QueuedConnection)
+        self._prepared.connect(self._on_prepared, Qt.ConnectionType.QueuedConnection)
+        self._sent.connect(self._on_sent, Qt.ConnectionType.QueuedConnection)
 
     def train(self, task: TrainingTask) -> None:
         """Train from the first step."""
@@ -54,22 +59,37 @@ class TrainingRunner(StoppableTask):
         if self.last is not None:
             self._start(task, self.last)
 
+    def restore(self, path: Path) -> None:
+        """Read the file of a training, at whose last checkpoint it can resume."""
+        if not self.busy:
+            self._begin(partial(self._restore, path), self.refused.emit)
+
     def _start(self, task: TrainingTask, resume: Checkpoint | None) -> None:
         if not self.busy:
             self._begun = False
             self._begin(partial(self._train, task, resume), lambda sentence: self.failed.emit(sentence, self._begun))
 
+    def _on_prepared(self, start: TrainingStart, source: BatchSource) -> None:
+        self.last, self.source = None, source
+        self.started.emit(start)
+
+    def _on_sent(self, found: list[TrainingEvent | SavedCheckpoint], last: Checkpoint | None) -> None:
+        self.last = last
+        self.received.emit(found)
+
+    def _on_restored(self, record: TrainingRecord) -> None:
+        self.last, self.source = record.last, record.source
+        self.restored.emit(record.history)
+        self.ended.emit(False)
+
     # On the thread
 
     def _train(self, task: TrainingTask, resume: Checkpoint | None, check: Check) -> Report:
+        self._reached = resume
         if resume is None:
-            # The import of what makes batches is slow; on this thread it blocks no window.
-            from rnnviz.training.problems import batches_of
-
             source = batches_of(task)
-            self.last = None
             self._folder = CheckpointFolder(_new_folder(), task.with_input_size(source.input_size), source)
-            self._prepared.emit(_start(task, source))
+            self._prepared.emit(TrainingStart.of(task, source), source)
         self._begun = resume is not None
         with TrainingProcess(task, resume) as process:
             while not (process.ended or self._stopped):
@@ -78,7 +98,7 @@ class TrainingRunner(StoppableTask):
             if not process.ended:
                 checkpoint, events = process.checkpoint(check, _STOP_SECONDS)
                 self._send(events)
-                if self.last is None or self.last.step != checkpoint.step:
+                if self._reached is None or self._reached.step != checkpoint.step:
                     self._send([checkpoint])
         return self._end()
 
@@ -87,17 +107,22 @@ class TrainingRunner(StoppableTask):
         for event in events:
             if isinstance(event, Checkpoint):
                 assert self._folder is not None
-                self.last, self._begun = event, True
+                self._reached, self._begun = event, True
                 found.append(self._folder.save(event))
             else:
                 found.append(event)
         if found:
-            self._sent.emit(found)
+            self._sent.emit(found, self._reached)
 
-
-def _start(task: TrainingTask, source: "BatchSource") -> TrainingStart:
-    characters = "".join(source.names) if task.problem.kind == "characters" else ""
-    return TrainingStart(task.with_input_size(source.input_size), source.baseline, characters)
+    def _restore(self, path: Path, check: Check) -> Report:
+        record = load_training(path)
+        folder = CheckpointFolder(_new_folder(), record.history.start.task, record.source)
+        checkpoints = []
+        for checkpoint in record.history.checkpoints:
+            check()
+            checkpoints.append(folder.save(checkpoint))
+        record.history.checkpoints, self._folder = checkpoints, folder
+        return partial(self._on_restored, record)
 
 
 def _new_folder() -> Path:

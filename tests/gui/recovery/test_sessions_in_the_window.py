@@ -105,7 +105,7 @@ def assert_files_stay_with_the_session(window, qtbot, folder: Path) -> None:
     """A file that names what goes with the window would be worth nothing when it is closed."""
     window.actions_["save_as"].trigger()
     qtbot.choose_file(window, folder / "mine.toml")
-    assert "x.npy, which exists only inside the open session" in qtbot.acknowledge(window)
+    assert "x.npy, which is deleted with this window" in qtbot.acknowledge(window)
     assert not (folder / "mine.toml").exists()
     window.sessions.save(folder / "again.rnnviz", copies=False)
     qtbot.waitUntil(lambda: window.document.path == folder / "again.rnnviz")

@@ -146,6 +146,35 @@ def test_a_stopped_training_goes_on_to_the_same_weights(qtbot, window, tmp_path)
     assert np.isfinite(losses[1:]).all()
 
 
+def test_a_session_and_a_file_hold_the_training_with_its_checkpoints(qtbot, window, tmp_path):
+    training = opened(window, TASK, tmp_path)
+    controller = window.trainings.controller
+    with qtbot.waitSignal(controller.runner.ended):
+        training.train_action.trigger()
+    until(qtbot, window, 30)
+    numbers, chosen = training.history.numbers, training.checkpoint.parameters()
+    window.sessions.save(tmp_path / "mine.rnnviz")
+    qtbot.waitUntil(lambda: window.document.path == tmp_path / "mine.rnnviz" and not window.jobs.busy)
+    assert not training.unsaved
+    training.training_action.trigger()
+    qtbot.choose_file(training.window(), tmp_path / "run.npz")
+    qtbot.waitUntil(lambda: training.saved_as == "run.npz")
+    for name in ("mine.rnnviz", "run.npz"):
+        training.show_task(replace(TASK, network=replace(TASK.network, hidden_size=3)), "other", None)
+        assert training.history is None
+        window.files.open(tmp_path / name) if name == "mine.rnnviz" else controller.open_task(tmp_path / name)
+        qtbot.waitUntil(lambda: training.history is not None and not controller.runner.busy)
+        assert [saved.step for saved in training.history.checkpoints] == [0, 15, 30]
+        assert np.array_equal(training.history.numbers, numbers, equal_nan=True)
+        found = training.checkpoint.parameters()
+        assert all(np.array_equal(found[name], array) for name, array in chosen.items())
+        assert not training.unsaved
+    with qtbot.waitSignal(controller.runner.ended):
+        training.continue_action.trigger()
+    assert training.history.steps == 60
+    qtbot.idle(window)
+
+
 def test_closing_the_window_ends_the_training(qtbot, window, tmp_path):
     before = children()
     long = replace(TASK, training=replace(TASK.training, steps=1_000_000))
