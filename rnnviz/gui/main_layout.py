@@ -335,7 +335,7 @@ class MainLayout(QWidget):
         """The panes in reading order; some may be hidden."""
         column = [self.column.widget(place) for place in range(self.column.count())]
         if self._presenting:
-            return [self._verdict, self.middle.widget(0), self._caption]
+            return [self._verdict, self.middle.widget(0)]
         if self.covered:
             return [*column, self._verdict, self._pages.currentWidget()]
         side = [self.side.widget(place) for place in range(self.side.count())]
@@ -406,17 +406,6 @@ class MainLayout(QWidget):
         # A row of tabs has arrows for those without room; a scroll bar would cover it.
         self.tabs.setMinimumWidth(1 if self.is_folded("tabs") else 0)
 
-    def add_presentation(self, leave: QWidget, caption: QWidget) -> None:
-        """Add the button that leaves the presentation to the banner, and its caption below the lanes."""
-        layout = self._banner.layout()
-        assert layout is not None, "a row has one"
-        layout.addWidget(leave)
-        self._caption = caption
-        self._caption_row = _row(caption)
-        self._caption_row.setContentsMargins(12, 4, 12, 8)
-        self._caption_row.hide()
-        self._work_rows.addWidget(self._caption_row)
-
     def present(self, *, on: bool) -> None:
         """Show only the banner and the lanes, or the panes that are not folded again, in their sizes."""
         if on:
@@ -424,7 +413,6 @@ class MainLayout(QWidget):
         self._presenting = on
         for bar in self._top_bars:
             bar.setHidden(on)
-        self._caption_row.setVisible(on)
         self._banner.setContentsMargins(8 if on else 0, 0, 8, 0)
         self.column.show_panel(shown=not self.is_folded("settings"))
         self.column.setHidden(self.column.isHidden() or on)

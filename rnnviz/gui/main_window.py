@@ -146,11 +146,11 @@ class MainWindow(QMainWindow):
             lambda: self.control.outdated,
         )
         self.guide = LessonController(self, self, settings, theme_manager)
-        self.presentation = Presentation(self, self.main_layout, self.guide)
+        self.presentation = Presentation(self, self, self.guide, settings)
         self.help = HelpCommands(self, self.control, theme_manager)
         self.first_screen = FirstScreenController(self, self, settings, recent)
         self.actions_ = Actions(self, self, COMMANDS)
-        self.guide.bind(self.actions_["stop"])
+        self.guide.bind()
         self._make_menus(recent)
         self.toolbar = ToolBar(self.session, self.selection, self.player, self.actions_, lessons(), self._export_menu)
         self.addToolBar(self.toolbar)
@@ -411,8 +411,12 @@ class MainWindow(QMainWindow):
         place = TEXT_SIZES.index(self.settings.text_size if by else 100) + by
         percent = TEXT_SIZES[min(max(place, 0), len(TEXT_SIZES) - 1)]
         self.settings.text_size = percent
-        self.theme_manager.set_text_size(percent, self.toolbar.rescale, self.main_layout.fit_text_size)
+        self.apply_text_size(percent)
         self.show_message(f"Text size {percent}%")
+
+    def apply_text_size(self, percent: int) -> None:
+        """Show all texts in a size, in percent of the system font."""
+        self.theme_manager.set_text_size(percent, self.toolbar.rescale, self.main_layout.fit_text_size)
 
     def find_command(self) -> None:
         from rnnviz.gui.commands.palette import CommandPalette
@@ -433,7 +437,7 @@ class MainWindow(QMainWindow):
         self.files.drop([Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()])
 
     def focusNextPrevChild(self, forward: bool) -> bool:
-        return move_focus(self, forward=forward)
+        return move_focus(self.presentation.page or self, forward=forward)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if not self._leaving and (

@@ -14,14 +14,14 @@ from rnnviz.gui.theme.scaling import TEXT_SIZES
 
 THEME_CHOICES = ("desktop", "light", "dark")
 MOTION_CHOICES = ("desktop", "reduced", "full")
-DIMMING_CHOICES = ("on", "off")
 NAMES_CHOICES = ("file", *NAMES)
 _LAYOUT = "window/layout"
 _LOCK_MS = 500
 """The longest that a lock of another window is waited for; Qt would wait for half a minute."""
 _RETRY_MS = 100
 _STEP = re.compile(r"\d{1,4}", re.ASCII)
-_ANSWER = re.compile(rf"(?P<step>{_STEP.pattern}) (?P<number>-?\d+(\.\d+)?(e[-+]\d{{1,2}})?)?", re.ASCII)
+_NUMBER = r"-?\d+(?:\.\d+)?(?:e[-+]\d{1,2})?"
+_ANSWER = re.compile(rf"(?P<step>{_STEP.pattern})(?P<tries>(?: {_NUMBER}){{0,9}})(?P<shown> ?)", re.ASCII)
 
 Value = TypeVar("Value")
 
@@ -74,8 +74,6 @@ class Settings:
     """Names of the folded panes."""
     theme = _Setting("appearance/theme", _one_of(THEME_CHOICES))
     motion = _Setting("appearance/motion", _one_of(MOTION_CHOICES))
-    dimming = _Setting("appearance/dimming", _one_of(DIMMING_CHOICES))
-    """Whether a lesson dims the panes that its step does not name."""
     names = _Setting("appearance/names", _one_of(NAMES_CHOICES))
     text_size = _Setting("appearance/text size", lambda value: size if (size := _number(value)) in TEXT_SIZES else 100)
     """Text size in percent of the system font, one of TEXT_SIZES."""
@@ -144,16 +142,19 @@ class Settings:
     def set_lesson_step(self, name: str, step: int) -> None:
         self.set_value(f"lessons/step/{name}", step)
 
-    def lesson_answers(self, name: str) -> dict[int, float | None]:
-        """The answers to the questions of a lesson, by step: a choice or a number, or None for a shown answer."""
-        found: dict[int, float | None] = {}
+    def lesson_answers(self, name: str) -> dict[int, tuple[float | None, ...]]:
+        """The answers to the questions of a lesson, by step: choices or numbers, at last None for a shown answer."""
+        found: dict[int, tuple[float | None, ...]] = {}
         for text in _texts(self.value(f"lessons/answers/{name}")):
             if (answer := _ANSWER.fullmatch(text)) is not None:
-                found[int(answer["step"])] = float(answer["number"]) if answer["number"] else None
+                tries = tuple(map(float, answer["tries"].split()))
+                found[int(answer["step"])] = (*tries, None) if answer["shown"] or not tries else tries
         return found
 
-    def set_lesson_answers(self, name: str, answers: dict[int, float | None]) -> None:
-        texts = (f"{step} {'' if answer is None else repr(answer)}" for step, answer in answers.items())
+    def set_lesson_answers(self, name: str, answers: dict[int, tuple[float | None, ...]]) -> None:
+        texts = []
+        for step, tries in answers.items():
+            texts.append(" ".join((str(step), *("" if answer is None else repr(answer) for answer in tries))))
         self.set_value(f"lessons/answers/{name}", tuple(texts))
 
     def tasks_done(self, name: str) -> tuple[int, ...]:

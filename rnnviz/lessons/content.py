@@ -13,6 +13,7 @@ from typing import Any
 from rnnviz.cells import CELLS
 from rnnviz.core.config import SECTIONS, Config
 from rnnviz.core.errors import InputError
+from rnnviz.core.masks import Mask
 from rnnviz.core.schema import FieldSpec, display_key, display_value, dotted
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.core.words import unreadable
@@ -20,7 +21,8 @@ from rnnviz.engines.registry import find_engine, is_known_bug, unknown_engine
 from rnnviz.frozen import dataclass
 from rnnviz.io.config_toml import parse_toml, with_paths
 from rnnviz.lessons import index
-from rnnviz.lessons.index import HIDEABLE, LINK_SCHEME, PARTS, TEXT, LessonEntry
+from rnnviz.lessons.asked import asked_masks, read_asked
+from rnnviz.lessons.index import LINK_SCHEME, PARTS, TEXT, LessonEntry
 from rnnviz.lessons.statements import Statement, StatementResult, parse_statement
 from rnnviz.reading.quantities import gate_quantities, gradient_quantities
 
@@ -35,7 +37,8 @@ COLORS = (
 """Quantities that can color the lanes; a gate only where the cell has it."""
 
 _CHOICES = FieldSpec("texts", "")
-_MOST_CHOICES = 9
+LETTERS = "ABCDEFGHI"
+"""The letters of the choices of a question, of which there are at most as many."""
 _ASKED = {"question": TEXT, "choices": _CHOICES, "hint": TEXT, "reveal": TEXT}
 _KEYS: Mapping[str, Mapping[str, FieldSpec | None]] = {
     "step": {"config": TEXT, **dict.fromkeys(("set", "selection", "look", "statement", "predict", "quiz", "try"))},
@@ -50,7 +53,13 @@ _KEYS: Mapping[str, Mapping[str, FieldSpec | None]] = {
         "line": FieldSpec("choice", "", choices=tuple("ifgorznch")),
     },
     "statement": {"text": TEXT, "expression": TEXT},
-    "predict": {**_ASKED, "answer": None, "tolerance": FieldSpec("float", "", minimum=0.0), "hides": None},
+    "predict": {
+        **_ASKED,
+        "answer": None,
+        "tolerance": FieldSpec("float", "", minimum=0.0),
+        "asks": None,
+        "remarks": None,
+    },
     "quiz": {**_ASKED, "engine": TEXT},
     "try": {"task": TEXT, "check": TEXT, "hint": TEXT, "done": TEXT, "set": None, "selection": None},
 }
@@ -72,9 +81,9 @@ class StepView:
 class Question:
     """A question that is answered before a step goes on; `text`, `hint` and `reveal` are Markdown.
 
-    The answer is within `tolerance` of the value of `expression`, which `statement_of` compares it with. With `choices`
-    that value is the index of one; without an expression the index is `answer`. `hides` names the parts of the window
-    that are hidden before. A quiz also has `engine`, its known bug.
+    The answer is within `tolerance` of the value of `expression`. With `choices` that value is the index of one;
+    without an expression the index is `answer`. `masks` are the numbers that it asks for, `remarks` what an incorrect
+    answer is. A quiz also has `engine`, its known bug.
     """
 
     text: str
@@ -82,22 +91,29 @@ class Question:
     answer: int = 0
     expression: str = ""
     tolerance: float = 0.0
-    hides: tuple[str, ...] = ()
+    masks: tuple[Mask, ...] = ()
+    remarks: Mapping[float, str] = field(default_factory=dict)
     hint: str = ""
     reveal: str = ""
     engine: str = ""
 
-    def answer_of(self, finding: StatementResult) -> str:
-        """The answer as text: the choice, or the value of the expression."""
-        value = finding.pairs[0].left.shown
-        return self.choices[min(max(int(value), 0), len(self.choices) - 1)] if self.choices else value
+    @property
+    def statement(self) -> Statement:
+        """A statement that has the value of the expression on its left side."""
+        return parse_statement(self.text, f"equal({self.expression}, {self.expression})")
 
-    def statement_of(self, number: float | None) -> Statement:
-        """The statement that an answer is close enough to the value; with None the value equals itself."""
-        if number is None:
-            return parse_statement(self.text, f"equal({self.expression}, {self.expression})")
-        compared = f"close({self.expression}, {number!r}, atol={self.tolerance!r}, rtol=0)"
-        return parse_statement(self.text, compared)
+    def value_of(self, finding: StatementResult) -> float | None:
+        """The value of the expression, or the index of the correct choice, from the result of its statement."""
+        value = finding.pairs[0].left.number if finding.pairs else None
+        return value if value is None or not self.choices else min(max(value, 0.0), len(self.choices) - 1.0)
+
+    def is_correct(self, answer: float, value: float) -> bool:
+        return abs(answer - value) <= (0.0 if self.choices else self.tolerance)
+
+    def remark(self, answer: float) -> str:
+        """The remark of the lesson about an incorrect answer; "" without one."""
+        said = (text for number, text in self.remarks.items() if self.is_correct(answer, number))
+        return next(said, "")
 
 
 @dataclass(frozen=True)
@@ -201,7 +217,7 @@ def _step(title: str, body: str, before: Config | None, folder: Path) -> LessonS
     config = _config(values, before, folder)
     question, task = None, None
     if "predict" in values:
-        question = _prediction(values["predict"])
+        question = _prediction(values["predict"], config, _selection(values.get("selection", {})))
     elif "quiz" in values:
         question = _quiz(values["quiz"])
         config = _comparing(config, unknown_engine(question.engine))
@@ -267,16 +283,20 @@ def _statement(number: int, values: Any) -> Statement:
 
 
 def _check_choices(table: str, choices: tuple[str, ...]) -> None:
-    if not 2 <= len(choices) <= _MOST_CHOICES or len(set(choices)) < len(choices):
-        raise InputError(f"{table}.choices must list 2 to {_MOST_CHOICES} different texts.")
+    if not 2 <= len(choices) <= len(LETTERS) or len(set(choices)) < len(choices):
+        raise InputError(f"{table}.choices must list 2 to {len(LETTERS)} different texts.")
 
 
-def _prediction(values: Any) -> Question:
+def _prediction(values: Any, config: Config, selection: Mapping[str, int]) -> Question:
     given = _table("predict", values, "question")
-    hides, answer = given.pop("hides", list(HIDEABLE)), given.pop("answer", None)
-    if not isinstance(hides, list) or not set(hides) <= set(HIDEABLE):
-        raise InputError(f"predict.hides = {display_value(hides)} must be a list of some of {', '.join(HIDEABLE)}.")
-    question = Question(given.pop("question"), hides=tuple(hides), **given)
+    asks, answer, remarks = (given.pop(key, None) for key in ("asks", "answer", "remarks"))
+    question = Question(given.pop("question"), **given)
+    question = replace(question, remarks=_remarks(remarks or {}, question.choices))
+    if asks is not None:
+        try:
+            question = replace(question, masks=read_asked(asks, config, selection))
+        except InputError as error:
+            raise InputError(f"predict.asks: {error}") from error
     if question.choices:
         _check_choices("predict", question.choices)
         if type(answer) is int and answer in range(len(question.choices)):
@@ -288,10 +308,25 @@ def _prediction(values: Any) -> Question:
         )
     question = replace(question, expression=answer.strip())
     try:
-        question.statement_of(0.0)
+        question.statement  # noqa: B018 - it is checked when it is read
+        masks = asked_masks(question.expression, config, selection) if asks is None else question.masks
     except InputError as error:
         raise InputError(f"predict.answer: {error}") from error
-    return question
+    return replace(question, masks=masks)
+
+
+def _remarks(values: Any, choices: tuple[str, ...]) -> dict[float, str]:
+    """The remarks about incorrect answers, by the number, or by the index of the choice with the letter."""
+    if not isinstance(values, Mapping):
+        raise InputError('predict.remarks must be a table of texts by answers, such as { A = "It is larger." }.')
+    found = {}
+    for key, text in values.items():
+        answer = LETTERS.find(key) if choices and len(key) == 1 else None if choices else number_of(key)
+        if answer is None or (choices and answer not in range(len(choices))) or not isinstance(text, str):
+            allowed = "the letter of a choice" if choices else "a number"
+            raise InputError(f"predict.remarks.{display_key(key)} must be a text for {allowed}.")
+        found[float(answer)] = text
+    return found
 
 
 def _quiz(values: Any) -> Question:

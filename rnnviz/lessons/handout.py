@@ -59,11 +59,13 @@ def _answer(step: LessonStep, run: Callable[[Config], RunResult]) -> str:
         result = run(step.config)
     except (InputError, EngineError) as error:
         return f"{question.expression} (not computed here: {error})"
-    finding = check_statement(result, question.statement_of(None), step.location(Location()))
+    finding = check_statement(result, question.statement, step.location(Location()))
     if not finding.pairs:
         return f"{question.expression} (not computed here: {finding.reason})"
-    answer = question.answer_of(finding)
-    return answer if question.choices else f"{answer}, with a tolerance of {question.tolerance:g}"
+    value = question.value_of(finding)
+    if question.choices and value is not None:
+        return question.choices[int(value)]
+    return f"{finding.pairs[0].left.shown}, with a tolerance of {question.tolerance:g}"
 
 
 def _solution(task: Task | None) -> str:

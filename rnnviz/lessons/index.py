@@ -198,8 +198,5 @@ CHAPTERS: Mapping[str, str] = parse_toml(resource_path("chapters.toml").read_tex
 PARTS: Mapping[str, str] = parse_toml(resource_path("lesson-parts.toml").read_text(encoding="utf-8"), "lesson-parts")
 """The parts of the window that a lesson may point at, each with a noun phrase."""
 
-HIDEABLE = ("lanes", "vector", "state-map", "tabs", "verdict")
-"""Parts of the window that a prediction can hide."""
-
 LINK_SCHEME = "part"
 """Scheme of a link in a lesson's text: [the seed](part:panel.parameters)."""

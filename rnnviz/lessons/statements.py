@@ -304,12 +304,16 @@ def _whole_numbers(op: ast.operator, left: int, right: int) -> Value:
 
 @dataclass(frozen=True)
 class Operand:
-    """One operand of a comparison: its text, its numbers as the notebook prints them, and in full if they are few."""
+    """One operand of a comparison: its text, its numbers as the notebook prints them, and in full if they are few.
+
+    `number` is its value if that is one number.
+    """
 
     text: str
     shown: str
     full: str
     literal: bool = False
+    number: float | None = None
 
 
 @dataclass(frozen=True)
@@ -375,7 +379,8 @@ def _operand(node: ast.expr, value: Value) -> Operand:
     computed = any(isinstance(part, ast.Name | ast.BinOp | ast.Call) for part in ast.walk(node))
     many = isinstance(value, np.ndarray) and value.size > _LISTED
     full = "" if many else _text(value, number_format.full, number_format.full)
-    return Operand(ast.unparse(node), shown_value(value), full, literal=not computed)
+    number = float(value) if isinstance(value, float | int | np.number) else None
+    return Operand(ast.unparse(node), shown_value(value), full, literal=not computed, number=number)
 
 
 def shown_value(value: Value) -> str:

@@ -5,10 +5,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 
-from rnnviz.gui.lessons.spotlight import target_of
+from rnnviz.gui.lessons.parts import open_part
 from rnnviz.gui.main_layout import FoldHandle
 from rnnviz.gui.theme.scaling import set_text_size
-from rnnviz.lessons.index import lesson_entries
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +56,7 @@ def test_a_request_for_a_tab_or_a_pane_unfolds_it(window):
     assert layout.tabs.front.title == "Checks"
     assert layout.tabs.front.isVisible()
     for part in ("panel.network", "vector"):
-        target_of(window, part)
+        open_part(window, part)
     assert window.panel.isVisible()
     assert layout.side.isVisible()
 
@@ -75,33 +74,6 @@ def test_folded_panes_and_heights_are_restored_at_the_next_start(make_window):
     layout.select_tab("Error over time")
     QTest.qWait(0)
     assert abs(layout.tabs.height() - 290) < 3
-
-
-def test_a_presentation_shows_lanes_banner_and_caption_until_escape(window, qtbot):
-    with qtbot.finished(window):
-        window.guide.open(lesson_entries()[1])
-    panels = (window.toolbar, window.menuBar(), window.statusBar(), window.main_layout.column, window.main_layout.tabs)
-    before = [panel.isVisible() for panel in panels]
-    QTest.keyClick(window.lanes, Qt.Key.Key_F11)
-    assert window.isFullScreen()
-    assert not any(panel.isVisible() for panel in panels)
-    assert window.lanes.isVisible()
-    assert window.verdict.isVisible()
-    caption = window.presentation.caption
-    assert caption.isVisible()
-    first = caption.toPlainText()
-    QTest.keyClick(window.lanes, Qt.Key.Key_PageDown, Qt.KeyboardModifier.ControlModifier)
-    assert caption.toPlainText() != first
-    # A lesson that highlights a panel does not bring it back.
-    target_of(window, "vector")
-    assert not window.main_layout.side.isVisible()
-    qtbot.waitUntil(lambda: not window.runner.busy)
-    QTest.keyClick(window.lanes, Qt.Key.Key_Escape)
-    assert not window.isFullScreen()
-    assert [panel.isVisible() for panel in panels] == before
-    assert window.main_layout.side.isVisible()
-    assert not caption.isVisible()
-    window.guide.leave()
 
 
 def test_text_size_applies_to_every_view_at_once_and_is_saved(window, monkeypatch, qtbot):

@@ -113,15 +113,15 @@ def test_the_desktop_theme_is_followed_while_it_is_chosen(qtbot, qapp, monkeypat
 
 
 def test_answers_and_tasks_of_a_lesson_are_restored_and_invalid_ones_left_out(settings):
-    answers = {0: 1.0, 3: None, 4: -2.5e-07, 12: 1e22}
+    answers = {0: (1.0,), 3: (None,), 4: (-2.5e-07, 3.0), 12: (1e22, None)}
     settings.set_lesson_answers("one", answers)
     settings.finish_task("one", 3)
     settings.finish_task("one", 1)
     assert (settings.lesson_answers("one"), settings.tasks_done("one")) == (answers, (1, 3))
     assert (settings.lesson_answers("two"), settings.tasks_done("two")) == ({}, ())
-    settings.set_value("lessons/answers/one", ["x 1", "1 inf", "2 nan", "3", "4 1e999", "5 2.0", "-1 0.5", "6 "])
+    settings.set_value("lessons/answers/one", ["x 1", "1 inf", "2 nan", "4 1e999", "5 2.0", "-1 0.5", "6 "])
     settings.set_value("lessons/tasks/one", ["x", "-1", "9" * 5000, "2"])
-    assert (settings.lesson_answers("one"), settings.tasks_done("one")) == ({5: 2.0, 6: None}, (2,))
+    assert (settings.lesson_answers("one"), settings.tasks_done("one")) == ({5: (2.0,), 6: (None,)}, (2,))
 
 
 def test_lesson_progress_is_restored_and_invalid_values_count_as_the_start(settings):

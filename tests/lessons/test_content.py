@@ -4,12 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
+from rnnviz.core.masks import Mask
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.engines.registry import find_engine, unknown_engine
+from rnnviz.lessons.asked import asked_masks
 from rnnviz.lessons.content import GuidedLesson, Question, StepView, Task, number_of, parse_lesson, read_lesson
-from rnnviz.lessons.index import HIDEABLE, find_lesson, lesson_entries
+from rnnviz.lessons.index import find_lesson, lesson_entries
 from rnnviz.lessons.statements import check_statement
 from tests.cases import cases
 from tests.factories import make_result
@@ -95,18 +98,51 @@ def test_a_lesson_has_a_place_in_the_course():
 def test_a_prediction_has_choices_or_a_number():
     asked = question(CHOICES)
     assert (asked.text, asked.choices, asked.answer) == ("Is *h* larger?", ("Yes.", "No."), 1)
-    assert (asked.hint, asked.reveal, asked.hides) == ("Look.", "It is not.", HIDEABLE)
+    assert (asked.hint, asked.reveal, asked.masks) == ("Look.", "It is not.", ())
     number = question(NUMBER)
-    assert number.hides == ("vector", "tabs")
-    assert number.statement_of(0.25).expression == "close(h(0)[0][0][3], 0.25, atol=0.01, rtol=0)"
-    assert number.statement_of(None).expression == "equal(h(0)[0][0][3], h(0)[0][0][3])"
+    assert number.masks == (Mask("h", (range(1), range(1), range(1), range(1), range(3, 4))), Mask("verdict"))
+    assert [number.is_correct(answer, 0.25) for answer in (0.245, 0.265)] == [True, False]
+    assert [number.remark(answer) for answer in (-0.505, 0.5)] == ["-0.5 is the sum.", ""]
 
 
 def test_the_choice_of_a_run_is_the_answer():
     asked = question(CHOICES.replace("answer = 1", 'answer = "count(T == 2)"'))
-    assert asked.statement_of(1).expression == "close(count(T == 2), 1, atol=0.0, rtol=0)"
-    finding = check_statement(make_result(("gluon", "manual"), timesteps=2), asked.statement_of(1))
-    assert (finding.holds, asked.answer_of(finding)) == (True, "No.")
+    value = asked.value_of(check_statement(make_result(("gluon", "manual"), timesteps=2), asked.statement))
+    assert value == 1.0
+    assert asked.is_correct(1.0, value)
+
+
+@pytest.mark.parametrize(
+    ("expression", "array", "axes"),
+    [
+        ("h(0)[2][1][3]", "h", (0, 0, 2, 1, 3)),
+        ("c(L - 1, 'backward')[T - 1]", "c", (1, 1, 2)),
+        ("candidate.h(0)[1:, 0]", "h", (0, 0, (1, None), 0)),
+        ("gate('z', 0)[timestep][sample][unit]", "z", (0, 0, 1, 0, 4)),
+        ("out[1][2]", "h", (1, None, 2, 1, None)),
+        ("out[1][2][H:H + 2]", "h", (1, 1, 2, 1, (0, 2))),
+        ("gradient('h', 0)[2]", "grad.h", (0, 0, 2)),
+        ("gradient('input')[2, 0, 1]", "grad.input", (2, 0, 1)),
+        ("gradient('l0_i2h_weight')[0][1]", "grad.parameters.l0_i2h_weight", (0, 1)),
+        ("dat[1][2]", "input", (2, 1)),
+        ("l0_h2h_bias[3]", "parameters.l0_h2h_bias", (3,)),
+        ("count(first_mismatch[2] == 1)", "verdict", ()),
+        ("shape(l0_i2h_weight)[1]", "shape", ()),
+        ("difference", "difference", ()),
+    ],
+)
+def test_a_question_masks_the_numbers_that_its_expression_reads(expression, array, axes):
+    network = {"cell": "gru", "input_size": 3, "hidden_size": 5, "num_layers": 2, "bidirectional": True}
+    config = Config.from_mapping({"network": network, "sequence": {"timesteps": 3, "batch_size": 2}})
+    (mask,) = asked_masks(expression, config, {"timestep": 1, "unit": 4})
+    assert mask.array == array
+    whole = [axis if isinstance(axis, tuple) else None if axis is None else (axis, axis + 1) for axis in axes]
+    assert len(mask.axes) == len(whole)
+    for found, expected in zip(mask.axes, whole, strict=True):
+        if expected is None or found is None:
+            assert found is expected
+        else:
+            assert (found.start, found.stop if expected[1] is not None else None) == expected
 
 
 def test_a_text_with_a_block_of_code_is_indented():

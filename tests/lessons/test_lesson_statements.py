@@ -86,7 +86,7 @@ def test_statements_are_true_a_question_has_an_answer_and_the_solution_alone_mee
     assert untrue(run_once(step.named_config), step.statements, here) == []
     result = run_once(step.config)
     if question is not None and question.expression:
-        finding = check_statement(result, question.statement_of(None), here)
+        finding = check_statement(result, question.statement, here)
         assert finding.holds is True, finding.reason
         assert not question.choices or int(finding.pairs[0].left.shown) in range(len(question.choices))
     if question is not None and question.engine:

@@ -1,19 +1,15 @@
-"""Pane of a lesson: text and statements of one step, and navigation between steps."""
+"""Pane of a lesson: one step with its question, its task and its statements, and navigation between steps."""
 
-from collections.abc import Sequence
-
-from PySide6.QtCore import QEvent, QPoint, QPointF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleAnnouncementEvent,
-    QFontMetrics,
+    QFont,
     QHelpEvent,
     QKeyEvent,
     QMouseEvent,
     QPainter,
     QPaintEvent,
-    QPen,
-    QResizeEvent,
 )
 from PySide6.QtWidgets import (
     QApplication,
@@ -23,111 +19,45 @@ from PySide6.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSizePolicy,
-    QToolButton,
     QToolTip,
     QVBoxLayout,
     QWidget,
 )
 
-from rnnviz.gui.lessons.lesson_text import LessonText
-from rnnviz.gui.lessons.questions import QuestionBox, TaskBox
-from rnnviz.gui.lessons.statements import StatementCounter, StatementRow
-from rnnviz.gui.theme.icons import Icons
+from rnnviz.gui.lessons.cards import Card, NoticeCard, QuestionCard, StepState, TaskCard
+from rnnviz.gui.lessons.lesson_text import LessonText, set_size, text_label
+from rnnviz.gui.lessons.statements import StatementRow
+from rnnviz.gui.theme.icons import IconButton, Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
-from rnnviz.gui.views.labels import ElidedLabel
-from rnnviz.gui.views.verdict_bar import link_button
-from rnnviz.lessons.content import GuidedLesson, LessonStep
-from rnnviz.lessons.index import PARTS
-from rnnviz.lessons.statements import Statement, StatementResult
+from rnnviz.lessons.statements import StatementResult
 
-_KEPT_IN_SIGHT = 36
-"""Overlap in pixels of successive pages: about two lines."""
-_CLIPPED = 4
-"""Pixels of a widget's margin that may be hidden before it counts as below."""
-
-
-class ScrollHint(QToolButton):
-    """Names the hidden items. Its layout space stays reserved while it is hidden."""
-
-    def __init__(self, area: QScrollArea) -> None:
-        super().__init__()
-        self._area = area
-        self._text: QWidget | None = None
-        self._statements: Sequence[QWidget] = ()
-        self.setAutoRaise(True)
-        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.setToolTip("Scrolls down by a page. The arrow keys scroll, too.")
-        # What is read must not move because there is nothing more to come.
-        kept = self.sizePolicy()
-        kept.setRetainSizeWhenHidden(True)
-        self.setSizePolicy(kept)
-        self.clicked.connect(self._read_on)
-        bar = area.verticalScrollBar()
-        bar.valueChanged.connect(self._count)
-        bar.rangeChanged.connect(self._count)
-        self.apply_theme(LIGHT)
-        self._count()
-
-    def follow(self, text: QWidget, statements: Sequence[QWidget]) -> None:
-        self._text, self._statements = text, statements
-        self._count()
-
-    def apply_theme(self, theme: Theme) -> None:
-        self.setStyleSheet(
-            f"QToolButton {{ color: {theme.accent}; border: 1px solid {theme.window}; border-radius: 4px;"
-            f" padding: 1px 5px; }} QToolButton:focus {{ border-color: {theme.accent}; }}"
-        )
-
-    def _count(self) -> None:
-        bar = self._area.verticalScrollBar()
-        text = self._text is not None and self._is_below(self._text)
-        statements = sum(map(self._is_below, self._statements))
-        words = ["more text"] if text else []
-        if statements:
-            words.append(f"{statements} statement{'s' if statements > 1 else ''}")
-        below = " and ".join(words)
-        self.setText(f"\N{DOWNWARDS ARROW} {below} below")
-        self.setAccessibleName(f"More below: {below}")
-        seen = bool(words) and bar.value() < bar.maximum()
-        if self.hasFocus() and not seen:
-            # Tab continues from here, not from the widget that Qt would focus.
-            self.focusNextPrevChild(True)
-        self.setVisible(seen)
-
-    def _is_below(self, widget: QWidget) -> bool:
-        bottom = widget.mapTo(self._area.widget(), QPoint(0, widget.height())).y()
-        return bottom > self._area.verticalScrollBar().value() + self._area.viewport().height() + _CLIPPED
-
-    def _read_on(self) -> None:
-        bar, focused = self._area.verticalScrollBar(), self.hasFocus()
-        bar.setValue(bar.value() + max(bar.pageStep() - _KEPT_IN_SIGHT, bar.singleStep()))
-        if focused and not self.isVisible():
-            self._area.setFocus()
-
-
-_PITCH, _RADIUS = 16, 4.0
+_MARGIN = 16
+_NAMED = 3
+"""Maximum number of changed keys that are listed by name."""
+_SCROLLED = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}
+_SEMIBOLD = QFont.Weight.DemiBold
 
 
 class StepDots(QWidget):
-    """Filled up to the current step, which is larger. A click goes to a step; keys do so by commands."""
+    """A dot for each step, filled up to the current one, which is long. A click goes to a step; keys do by commands."""
 
     step_requested = Signal(int)
 
-    def __init__(self) -> None:
+    def __init__(self, size: float = 8.0) -> None:
         super().__init__()
         self._titles: tuple[str, ...] = ()
-        self._at = 0
+        self._at, self._done, self._size = 0, False, size
         self._theme = LIGHT
         self.setAccessibleName("Steps of the lesson")
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
 
-    def show_steps(self, titles: tuple[str, ...], at: int) -> None:
-        """Show the steps by their titles; `at` is the index of the current one."""
-        self._titles, self._at = titles, at
-        self.setAccessibleDescription(f"step {at + 1} of {len(titles)}")
+    def show_state(self, state: StepState) -> None:
+        self._titles, self._at = tuple(step.title for step in state.lesson.steps), state.number
+        self._done = state.step.task is not None and state.done
+        self.setAccessibleDescription(f"step {self._at + 1} of {len(self._titles)}")
         self.updateGeometry()
         self.update()
 
@@ -136,11 +66,13 @@ class StepDots(QWidget):
         self.update()
 
     def sizeHint(self) -> QSize:
-        return QSize(_PITCH * len(self._titles), _PITCH)
+        # The targets are larger than the dots.
+        return QSize(round(self._dot(len(self._titles)).left()), scaled(24))
 
     def step_at(self, position: QPoint) -> int | None:
-        step = position.x() // _PITCH
-        return step if 0 <= step < len(self._titles) else None
+        gap = self._unit * 0.3
+        dots = (self._dot(step).adjusted(-gap, 0.0, gap, 0.0) for step in range(len(self._titles)))
+        return next((step for step, dot in enumerate(dots) if dot.left() <= position.x() < dot.right()), None)
 
     def event(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
@@ -158,102 +90,96 @@ class StepDots(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
         for step in range(len(self._titles)):
-            reached = step <= self._at
-            painter.setPen(QPen(self._theme.color("accent" if reached else "muted"), 1.2))
-            painter.setBrush(self._theme.color("accent") if reached else Qt.BrushStyle.NoBrush)
-            radius = _RADIUS + (1.5 if step == self._at else 0.0)
-            painter.drawEllipse(QPointF((step + 0.5) * _PITCH, _PITCH / 2), radius, radius)
+            role = "border" if step > self._at else "right" if step == self._at and self._done else "accent"
+            painter.setBrush(self._theme.color(role))
+            painter.drawRoundedRect(self._dot(step), self._unit / 2.0, self._unit / 2.0)
         painter.end()
 
+    @property
+    def _unit(self) -> float:
+        return float(scaled(self._size))
 
-_MARGIN = 12
-_NAMED = 3
-"""Maximum number of changed keys that are listed by name."""
-_SCROLLED = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}
+    def _dot(self, step: int) -> QRectF:
+        left = step * 1.6 * self._unit + (1.75 * self._unit if step > self._at else 0.0)
+        width = 2.75 * self._unit if step == self._at else self._unit
+        return QRectF(left, (scaled(24) - self._unit) / 2.0, width, self._unit)
 
 
 class LessonPane(QWidget):
     """Shows a step and the results of its statements. The user's requests are signals."""
 
-    step_requested = Signal(int)
-    """Request to go to a step, by its index."""
-    highlight_requested = Signal()
-    """Request to highlight the widget that the step refers to."""
     part_requested = Signal(str)
-    """Request to highlight the widget of a link, one of `rnnviz.lessons.index.PARTS`."""
+    """Request to frame the part of a link, one of `rnnviz.lessons.index.PARTS`."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setAccessibleName("Lesson")
+        self.setObjectName("lesson")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._theme = LIGHT
         self.rows: list[StatementRow] = []
+        self._shown: StepState | None = None
         self.lesson_title = QLabel()
         self.lesson_title.setProperty("muted", True)
-        # A title is never cut.
-        self.lesson_title.setWordWrap(True)
-        self.dots = StepDots()
-        self.dots.step_requested.connect(self.step_requested)
-        self.place = QLabel()
-        self.place.setProperty("muted", True)
-        self.course_map = link_button("Course map", "Shows all lessons with your progress (Ctrl+Shift+L).")
-        self.close_button = QToolButton()
-        self.close_button.setAutoRaise(True)
-        self.close_button.setToolTip("Closes the lesson. It reopens at this step.")
-        self.close_button.setAccessibleName("Close the lesson")
-        self.step_title = QLabel()
-        self.step_title.setWordWrap(True)
-        self.look = link_button("", "Frames the element of the window that this step explains.")
-        self.look.clicked.connect(self.highlight_requested)
-        self.note = _note_label()
-        self.changed_note = _note_label()
+        self.close_button = IconButton("close", "Close the lesson", "Closes the lesson. It reopens at this step.")
+        self.dots, self.place = StepDots(), text_label(12.0, muted=True)
+        self.place.setWordWrap(False)
+        self.done_mark = QPushButton("Task done")
+        self.done_mark.setObjectName("done_mark")
+        self.done_mark.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.done_mark.clicked.connect(self.scroll_to_top)
+        self.step_title = text_label(20.0, _SEMIBOLD)
+        self.done = NoticeCard("Done", "right", "check", "right", 14.0)
+        self.prose = LessonText("Text of the step", 14.0)
+        self.note, self.score, self.changed_note = (text_label(13.0) for _ in range(3))
+        for label in (self.note, self.changed_note):
+            label.setProperty("card", "hint")
+        self.score.setProperty("card", "known")
+        self.question, self.task = QuestionCard(), TaskCard()
+        self.statements_title = text_label(14.0, _SEMIBOLD)
+        self.statements_title.setText("True of your network")
         self.again = QPushButton("Reset this step")
-        self.again.setToolTip("Restores this step's config. Undo brings your changes back.")
-        self.back = QPushButton("Back")
+        self.again.setProperty("flat", True)
+        self.again.setToolTip("Restores this step's config (Ctrl+Home). Undo brings your changes back.")
+        self.back, self.all_lessons, self.next = (
+            QPushButton("Back"),
+            QPushButton("All lessons"),
+            QPushButton("Next step"),
+        )
         self.back.setToolTip("Returns to the previous step of the lesson (Ctrl+PgUp).")
-        self.next = QPushButton("Next")
-        for button in (self.again, self.back, self.next):
+        self.all_lessons.setProperty("flat", True)
+        self.all_lessons.setToolTip("Shows the course map with your progress (Ctrl+Shift+L).")
+        # The arrow is at the right of the text.
+        self.next.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
+        for button in (self.again, self.back, self.all_lessons, self.next):
             # After a click, the keys that a step asks for go to the lanes, and the space bar is not this button's.
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.counter = StatementCounter()
-        self.counter.clicked.connect(self._reveal_statement)
-        self.prose = LessonText()
-        self.prose.part_requested.connect(self.part_requested)
-        self.question, self.task = QuestionBox(), TaskBox()
-        self.score = _note_label()
-        for text in (*self.question.texts, *self.task.texts):
-            text.part_requested.connect(self.part_requested)
-        self._statements = QVBoxLayout()
-        self._statements.setSpacing(8)
-        self.scroll_area = self._make_scroll()
-        self.more = ScrollHint(self.scroll_area)
         self._lay_out()
+        for text in self.findChildren(LessonText):
+            text.part_requested.connect(self.part_requested)
         self.apply_theme(LIGHT)
 
-    def show_step(self, lesson: GuidedLesson, number: int, note: str, last: str, *, asking: bool = False) -> None:
-        """Show a step by its index. `note` is a remark; `last` labels the Next button of the last step.
-
-        While the pane is `asking` the step's question, its statements, its task and the link to its part are hidden.
-        """
-        step, count = lesson.steps[number], len(lesson.steps)
-        self.lesson_title.setText(lesson.title)
-        self.lesson_title.setToolTip(wrapped(lesson.summary))
+    def show_step(self, state: StepState, last: str) -> None:
+        """Show a step from its beginning; `last` labels the Next button of the last step."""
+        lesson, step, number = state.lesson, state.step, state.number
+        count = len(lesson.steps)
+        chapter = lesson.chapter or "Lessons"
+        self.lesson_title.setText(f"{chapter} · lesson {lesson.number}" if lesson.number else chapter)
+        self.lesson_title.setToolTip(wrapped(f"{lesson.title}\n{lesson.summary}"))
         self.place.setText(f"step {number + 1} of {count}")
-        self.dots.show_steps(tuple(each.title for each in lesson.steps), number)
         self.step_title.setText(step.title)
         self.prose.show_markdown(step.prose)
-        self.question.setVisible(step.question is not None)
-        if step.question is not None:
-            self.question.ask(step.question)
-        self.show_note(note)
         self.back.setEnabled(number > 0)
         finished = number + 1 == count
-        self.next.setText(last if finished else "Next")
+        self.next.setText(last if finished else "Next step")
         self.next.setToolTip(
             wrapped("Finish this lesson." if finished else "Continues with the next step (Ctrl+PgDown).")
         )
-        self._show_rest(step, asking=asking)
-        self.scroll_area.verticalScrollBar().setValue(0)
+        self._shown = None
+        self.show_state(state)
+        self.scroll_to_top()
         text = f"{lesson.title}, {self.place.text()}: {step.title}"
         self.setAccessibleDescription(text)
         self.scroll_area.setAccessibleDescription(f"{step.title}. {self.prose.toPlainText()}")
@@ -263,33 +189,34 @@ class LessonPane(QWidget):
             self.scroll_area.setFocus()
         QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, text))
 
-    def show_answered(self, step: LessonStep, answer: float | None) -> None:
-        """Show the answer to the question of a step, and the parts that were hidden before."""
-        self.question.show_answered(answer)
-        self._show_rest(step, asking=False)
-
-    def show_task(self, step: LessonStep, *, done: bool) -> None:
-        """Show the task of a step; `done` says that an earlier run met it."""
+    def show_state(self, state: StepState) -> None:
+        """Show what the reader has answered and done in the step."""
+        before, self._shown = self._shown, state
+        step, done = state.step, state.done and state.step.task is not None
+        self.dots.show_state(state)
+        self.question.show_state(state)
+        self.task.show_state(state)
+        self.done_mark.setVisible(done)
         if step.task is not None:
-            self.task.show_task(step.task, done=done)
+            self.done.show_text("Done" if done else "", step.task.done if done else "")
+        self.done.setVisible(done)
+        # Qt draws the main button of a view by this property.
+        self.next.setDefault(state.finished)
+        self._draw_next()
+        statements = () if state.asking else step.statements
+        if before is None or tuple(row.statement for row in self.rows) != statements:
+            self._make_rows(state)
+        if before is not None and done and not before.done:
+            self.scroll_to_top()
+            self.done.announce(f"Task done. {self.done.text.toPlainText()}")
 
     def show_score(self, text: str) -> None:
         """Show the score of a quiz, or nothing."""
         self.score.setText(text)
         self.score.setVisible(bool(text))
 
-    def _show_rest(self, step: LessonStep, *, asking: bool) -> None:
-        part = None if asking and step.question is not None and step.question.hides else step.look.part
-        self.look.setVisible(part is not None)
-        if part is not None:
-            self.look.setAccessibleName(f"Look at {PARTS[part]}")
-            self._break_look()
-        self.task.setVisible(step.task is not None and not asking)
-        self._make_rows(() if asking else step.statements)
-        self._count()
-        self.more.follow(self.prose, self.rows)
-
     def show_note(self, note: str) -> None:
+        """Show a remark about the engines of the step, or nothing."""
         self.note.setText(note)
         self.note.setVisible(bool(note))
 
@@ -299,68 +226,51 @@ class LessonPane(QWidget):
         further = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
         self.changed_note.setText(f"You have changed {named}{further}." if keys else "")
         self.changed_note.setToolTip(wrapped("\n".join(keys)))
-        self.changed_note.setVisible(bool(keys))
+        self.changed_note.setVisible(bool(keys) and self.done.isHidden())
         self.again.setVisible(bool(keys))
 
     def show_waiting(self, why: str) -> None:
         for row in self.rows:
             row.show_waiting(why)
-        if not self.task.isHidden():
-            self.task.show_waiting()
-        self._count()
 
-    def show_findings(self, findings: tuple[StatementResult, ...], *, own: bool) -> None:
-        """Show the results of the statements. `own` marks results for a changed config."""
+    def show_findings(self, findings: tuple[StatementResult, ...]) -> None:
+        """Show the results of the statements. Of a changed config, a false one is not about this network."""
+        changes = "" if self.again.isHidden() else f"It is about the settings of this step. {self.changed_note.text()}"
         for row, finding in zip(self.rows, findings, strict=True):
-            row.show_finding(finding, own=own)
-        self._count()
+            row.show_finding(finding, changes)
+
+    def scroll_to_top(self) -> None:
+        bar = self.scroll_area.verticalScrollBar()
+        bar.setValue(0)
+        # After the layout has the texts that are new.
+        QTimer.singleShot(0, self, lambda: bar.setValue(0))
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
         icons = Icons(theme)
-        self.close_button.setIcon(icons["close"])
         self.back.setIcon(icons["previous"])
-        self.next.setIcon(icons["next"])
         self.again.setIcon(icons["undo"])
-        self.counter.apply_theme(theme)
+        self.done_mark.setIcon(icons.colored("check", "right"))
+        self._draw_next()
         self.dots.apply_theme(theme)
-        self.more.apply_theme(theme)
         self.prose.apply_theme(theme)
-        self.question.apply_theme(theme)
-        self.task.apply_theme(theme)
+        for card in self.findChildren(Card):
+            card.apply_theme(theme)
         for row in self.rows:
             row.apply_theme(theme)
-        # Qt centers the text with a space on either side.
-        space = self.look.fontMetrics().horizontalAdvance(" ")
-        plain = f"color: {theme.accent}; padding: 1px 0; margin-left: -{space}px;"
-        line = f"border: none; border-bottom: 1px solid {theme.window};"
-        for link in (self.look, self.course_map):
-            link.setStyleSheet(
-                f"QToolButton {{ {plain} {line} }} QToolButton:focus {{ border-bottom-color: {theme.accent}; }}"
-            )
-        self.score.setStyleSheet(
-            f"background: {theme.raised}; color: {theme.text}; border-radius: 4px; padding: 6px 8px; font-weight: 600;"
-        )
-        for label in (self.note, self.changed_note):
-            label.setStyleSheet(
-                f"background: {theme.doubtful_surface}; color: {theme.doubtful}; border-radius: 4px; padding: 6px 8px;"
-            )
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._break_look()
+    def _draw_next(self) -> None:
+        self.next.setIcon(Icons(self._theme).colored("next", "on_accent" if self.next.isDefault() else "text"))
 
-    def _break_look(self) -> None:
-        """Break the text of the link where the pane is narrower, into lines of similar lengths."""
-        text, metrics = self.look.accessibleName(), self.look.fontMetrics()
-        # As Qt asks for it, with a space on either side.
-        room = self.width() - 2 * _MARGIN - 2 * metrics.horizontalAdvance(" ")
-        # A pane that opens is narrow for a moment, and the window would grow for a line of each word, and stay so.
-        room = max(room, metrics.horizontalAdvance(text) // 2)
-        ways = [_broken(text, metrics, share * room) for share in (1.0, 0.6, 0.7, 0.8, 0.9)]
-        self.look.setText("\n".join(next(way for way in (*ways[1:], ways[0]) if len(way) == len(ways[0]))))
+    def event(self, event: QEvent) -> bool:
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.ShortcutOverride:
+            # The keys of the choices come before the window's shortcuts.
+            return self.question.take_key(event) or super().event(event)
+        return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
+        if self.question.take_key(event):
+            return
         lines = _SCROLLED.get(Qt.Key(event.key()))
         if lines is None:
             super().keyPressEvent(event)
@@ -368,116 +278,72 @@ class LessonPane(QWidget):
         bar = self.scroll_area.verticalScrollBar()
         bar.setValue(bar.value() + lines * bar.singleStep())
 
-    def _count(self) -> None:
-        self.counter.show_findings(tuple(row.finding for row in self.rows), own=any(row.own for row in self.rows))
-
-    def _reveal_statement(self) -> None:
-        """Scroll to the first statement that is false or not checked, else to the first."""
-        doubtful = (row for row in self.rows if row.finding is None or not row.finding.holds)
-        row = next(doubtful, self.rows[0])
-        self.scroll_area.verticalScrollBar().setValue(row.mapTo(self.scroll_area.widget(), QPoint()).y())
-        row.setFocus()
-
-    def _make_rows(self, statements: tuple[Statement, ...]) -> None:
+    def _make_rows(self, state: StepState) -> None:
         for row in self.rows:
             self._statements.removeWidget(row)
             row.hide()
             row.deleteLater()
-        self.rows = [StatementRow(statement, self._theme) for statement in statements]
+        self.rows = [
+            StatementRow(statement, self._theme) for statement in (() if state.asking else state.step.statements)
+        ]
+        self.statements_title.setVisible(bool(self.rows))
         for row in self.rows:
             self._statements.addWidget(row)
 
-    def _make_scroll(self) -> QScrollArea:
+    def _lay_out(self) -> None:
+        margin = scaled(_MARGIN)
         content = QWidget()
         column = QVBoxLayout(content)
-        column.setContentsMargins(_MARGIN, 0, _MARGIN, 4)
-        column.setSpacing(8)
-        column.addWidget(self.prose)
-        column.addWidget(self.question)
-        column.addWidget(self.score)
+        column.setContentsMargins(margin, margin, margin, margin)
+        column.setSpacing(scaled(8))
+        self._statements = QVBoxLayout()
+        self._statements.setSpacing(0)
+        for widget in (self.step_title, self.done, self.prose, self.note, self.question, self.score, self.task):
+            column.addWidget(widget)
+        column.addSpacing(scaled(8))
+        column.addWidget(self.statements_title)
         column.addLayout(self._statements)
-        column.addWidget(self.task)
+        column.addWidget(self.changed_note)
+        column.addWidget(self.again, 0, Qt.AlignmentFlag.AlignLeft)
         column.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setObjectName("panel_scroll")
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidgetResizable(True)
-        scroll.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        scroll.setAccessibleName("Text and statements of the step")
-        scroll.setWidget(content)
-        return scroll
-
-    def _lay_out(self) -> None:
-        font = self.step_title.font()
-        font.setPointSizeF(font.pointSizeF() * 1.2)
-        font.setWeight(font.Weight.DemiBold)
-        self.step_title.setFont(font)
-        header = _line(self.lesson_title, self.close_button)
-        header.setStretch(0, 1)
-        header.setAlignment(self.close_button, Qt.AlignmentFlag.AlignTop)
+        self.scroll_area = QScrollArea()
+        self.scroll_area.setObjectName("lesson_scroll")
+        self.scroll_area.setFrameShape(QFrame.Shape.NoFrame)
+        self.scroll_area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.scroll_area.setWidgetResizable(True)
+        self.scroll_area.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.scroll_area.setAccessibleName("Text and statements of the step")
+        self.scroll_area.setWidget(content)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 8, 0, 8)
-        layout.setSpacing(8)
-        layout.addLayout(header)
-        layout.addLayout(_line(self.dots, self.place, None, self.course_map))
-        # At the top they stay in place when the settings unfold below the pane.
-        layout.addLayout(_line(self.back, None, self.counter, None, self.next))
-        layout.addLayout(_line(self.step_title))
-        layout.addLayout(_line(self.look, None))
-        layout.addLayout(_line(self.note))
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        top, progress, foot = QWidget(), QWidget(), QWidget()
+        for line, items, margins in (
+            (top, (self.lesson_title, None, self.close_button), (_MARGIN, 10, 6, 0)),
+            (progress, (self.dots, self.place, None, self.done_mark), (_MARGIN, 0, _MARGIN, 10)),
+            (foot, (self.back, self.all_lessons, None, self.next), (_MARGIN, 12, _MARGIN, 12)),
+        ):
+            row = QHBoxLayout(line)
+            row.setContentsMargins(*map(scaled, margins))
+            row.setSpacing(scaled(8))
+            for item in items:
+                if item is None:
+                    row.addStretch(1)
+                else:
+                    row.addWidget(item)
+        layout.addWidget(top)
+        layout.addWidget(progress)
+        layout.addWidget(_divider())
         layout.addWidget(self.scroll_area, 1)
-        layout.addLayout(_line(None, self.more, None))
-        layout.addLayout(_line(self.changed_note))
-        layout.addLayout(_line(self.again))
+        layout.addWidget(_divider())
+        layout.addWidget(foot)
+        for button in (self.back, self.all_lessons, self.next):
+            button.setMinimumHeight(scaled(32))
+        set_size(self.done_mark, 13.0, _SEMIBOLD)
 
 
-class FoldedLesson(QWidget):
-    """One line with the title of a lesson while another document is open, and a button that resumes the lesson."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setAccessibleName("Folded lesson")
-        self.title = ElidedLabel()
-        self.resume = link_button("Resume", "Opens this step again. Unsaved changes are asked about first.")
-        self.close_button = QToolButton()
-        self.close_button.setAutoRaise(True)
-        self.close_button.setToolTip("Closes the lesson. It reopens at this step.")
-        self.close_button.setAccessibleName("Close the folded lesson")
-        line = _line(self.title, self.resume, self.close_button)
-        line.setStretch(0, 1)
-        self.setLayout(line)
-        self.hide()
-
-
-def _broken(text: str, metrics: QFontMetrics, room: float) -> list[str]:
-    """The lines of a text that is broken between words."""
-    lines = [""]
-    for word in text.split():
-        line = f"{lines[-1]} {word}".lstrip()
-        if lines[-1] and metrics.horizontalAdvance(line) > room:
-            lines.append(word)
-        else:
-            lines[-1] = line
-    return lines
-
-
-def _line(*items: QWidget | None) -> QHBoxLayout:
-    """A line with the pane's horizontal margins, which the scroll area lacks. None stretches."""
-    line = QHBoxLayout()
-    line.setContentsMargins(_MARGIN, 0, _MARGIN, 0)
-    line.setSpacing(8)
-    for item in items:
-        if item is None:
-            line.addStretch(1)
-        else:
-            line.addWidget(item)
+def _divider() -> QFrame:
+    line = QFrame()
+    line.setObjectName("divider")
+    line.setFixedHeight(1)
     return line
-
-
-def _note_label() -> QLabel:
-    label = QLabel()
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setWordWrap(True)
-    label.hide()
-    return label

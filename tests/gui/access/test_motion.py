@@ -1,12 +1,10 @@
 """Less motion for those who ask for it: nothing fades, and what plays moves at most three times a second."""
 
 import pytest
-from PySide6.QtCore import QVariantAnimation
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication, QProxyStyle, QStyle
 
 from rnnviz.gui.theme.scaling import motion_reduced, use_motion
-from rnnviz.lessons.index import lesson_entries
 
 
 @pytest.fixture(autouse=True)
@@ -40,9 +38,6 @@ def test_reduced_motion_is_chosen_in_the_menu_and_remembered(run_config, window,
     # The pace is held: fewer and larger steps.
     qtbot.waitUntil(lambda: window.session.location.timestep >= 10)
     window.player.pause()
-    window.guide.open(lesson_entries()[0])
-    qtbot.waitUntil(lambda: window.guide.spotlight.target is not None)
-    assert window.guide.spotlight.fade.state() != QVariantAnimation.State.Running
     window.findChild(QAction, "motion_full").trigger()
     assert not motion_reduced()
 

@@ -77,12 +77,12 @@ class Read:
         return self.window.guide.pane
 
     @property
-    def marks(self) -> list[str]:
-        return [row.mark.text() for row in self.pane.rows]
+    def states(self) -> list[str]:
+        return [row.state for row in self.pane.rows]
 
     @property
-    def highlighted(self) -> Any:
-        return self.window.guide.spotlight.target
+    def framed(self) -> Any:
+        return self.window.guide.frame.target
 
     def finish_pending(self) -> None:
         """Wait until the requested run is shown and audited, and every statement is checked on it."""
@@ -90,7 +90,9 @@ class Read:
         def settled() -> bool:
             result, control = self.window.session.result, self.window.control
             current = result is not None and result.judgment is not None and not control.auto_run.stale
-            return current and not self.window.runner.busy and all(row.finding for row in self.pane.rows)
+            guide = self.window.guide
+            known = not guide.asking or guide.state.value is not None
+            return current and known and not self.window.runner.busy and all(row.finding for row in self.pane.rows)
 
         self.qtbot.waitUntil(settled)
 

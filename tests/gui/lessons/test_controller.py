@@ -1,4 +1,4 @@
-"""A lesson: each step set up, its statements checked on the shown numbers, its parts highlighted, and changes."""
+"""A lesson: each step set up, its statements checked on the shown numbers, its parts framed, and changes."""
 
 from dataclasses import replace
 from importlib.util import find_spec
@@ -11,8 +11,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from rnnviz.core.trace_index import Location
-from rnnviz.gui.lessons.pane import FoldedLesson
-from rnnviz.gui.lessons.spotlight import SECTION_OF, TAB_OF, VIEW_OF, Spotlight, target_of
+from rnnviz.gui.lessons.parts import SECTION_OF, TAB_OF, PartFrame, open_part
 from rnnviz.gui.settings_panel.fields import SECTION_TITLES
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.lessons.index import PARTS, find_entry, find_lesson, lesson_entries
@@ -30,19 +29,24 @@ def key(window, pressed, modifiers=Qt.KeyboardModifier.NoModifier):
 def test_a_lesson_is_set_up_and_checked_when_it_is_opened(read):
     window, pane = read.window, read.pane
     assert pane.isVisible()
-    assert (pane.lesson_title.text(), pane.place.text()) == ("A lesson of the tests", "step 1 of 3")
+    assert pane.lesson_title.text().endswith("lesson 1")
+    assert pane.place.text() == "step 1 of 3"
     assert pane.step_title.text() == "The first step"
     assert pane.prose.toPlainText() == "After one step out is state."
     assert window.session.config == find_lesson("vanilla-t1").config
     assert window.session.location == Location(unit=3, sample=2)
     assert window.windowTitle() == "Lesson: A lesson of the tests[*]"
     assert not window.isWindowModified()
-    assert read.marks == ["True", "True"]
-    assert read.highlighted.title == "Selected hidden state"
+    assert read.states == ["true", "true"]
+    assert read.framed.title == "Selected hidden state"
     vector = window.session.result.reference.output[0, 0]
-    assert pane.rows[0].shown_numbers[1] == "[" + " ".join(f"{value:.3f}" for value in vector) + "]"
-    assert pane.rows[1].shown_numbers == ("T = 1",)
+    assert not pane.rows[0].numbers.isVisible()
+    read.qtbot.mouseClick(pane.rows[0].arrow, Qt.MouseButton.LeftButton)
+    assert pane.rows[0].numbers.isVisible()
+    for shown in ("all(out[0][0] == state[0][0][0])", "[" + " ".join(f"{value:.3f}" for value in vector) + "]"):
+        assert shown in pane.rows[0].numbers.text()
     assert pane.rows[0].accessibleName() == "True: The output is the state."
+    assert pane.next.isDefault(), "nothing is left to do"
 
 
 def test_a_lesson_is_read_by_keys_alone_and_reopens_where_it_was_left(read, settings):
@@ -58,7 +62,7 @@ def test_a_lesson_is_read_by_keys_alone_and_reopens_where_it_was_left(read, sett
     key(window, Qt.Key.Key_PageDown, CONTROL)
     read.finish_pending()
     assert window.session.engine == "onnx"
-    assert read.highlighted is None
+    assert read.framed is None
     key(window, Qt.Key.Key_PageUp, CONTROL)
     read.finish_pending()
     assert pane.step_title.text() == "The second step"
@@ -73,12 +77,12 @@ def test_a_lesson_is_read_by_keys_alone_and_reopens_where_it_was_left(read, sett
 
 def test_after_the_last_step_next_opens_the_next_lesson_and_then_finishes(read, entries, settings):
     window, pane = read.window, read.pane
-    for label in ("Next", "Next", "Next lesson"):
+    for label in ("Next step", "Next step", "Next lesson"):
         assert pane.next.text() == label
         pane.next.click()
     read.finish_pending()
-    assert (pane.lesson_title.text(), pane.place.text()) == ("Another of the tests", "step 1 of 3")
-    for label in ("Next", "Next", "Finish"):
+    assert (window.guide.lesson.title, pane.place.text()) == ("Another of the tests", "step 1 of 3")
+    for label in ("Next step", "Next step", "Finish"):
         assert pane.next.text() == label
         pane.next.click()
     assert not pane.isVisible()
@@ -94,17 +98,15 @@ def test_a_changed_config_has_its_statements_checked_and_is_restored(read):
     window.document.edit(own)
     assert pane.again.isVisible()
     assert pane.changed_note.text() == "You have changed sequence.timesteps."
-    assert read.marks[0] == "Not checked yet: the run has not finished."
+    assert read.states == ["waiting", "waiting"]
     read.finish_pending()
-    assert read.marks == ["False for your config", "False for your config"]
-    assert pane.counter.text() == "0 of 2 still true"
-    marked = [pane.counter, *(row.mark for row in pane.rows)]
-    assert [label for label in marked if window.theme_manager.theme.color("wrong").name() in label.styleSheet()] == []
-    assert pane.rows[1].shown_numbers == ("T = 3",)
+    assert read.states == ["unchecked", "unchecked"], "they are about the settings of the step"
+    assert "sequence.timesteps" in pane.rows[0].reason.text()
+    assert "T = 3" in pane.rows[1].numbers.text()
     window.session.set_location(Location(timestep=2))
     pane.again.click()
     read.finish_pending()
-    assert read.marks == ["True", "True"]
+    assert read.states == ["true", "true"]
     assert not pane.again.isVisible()
     assert not pane.changed_note.isVisible()
     assert window.session.location == Location(unit=3, sample=2)
@@ -113,25 +115,20 @@ def test_a_changed_config_has_its_statements_checked_and_is_restored(read):
     read.finish_pending()
 
 
-def test_another_document_folds_the_lesson_to_a_line_that_resumes_it(read):
+def test_another_document_hides_the_lesson_until_it_is_resumed(read):
     window, pane = read.window, read.pane
     other = changed(find_lesson("gru").config, timesteps=3)
     window.document.take(other, "model.onnx: encoder")
     read.qtbot.idle(window)
-    line = window.main_layout.findChild(FoldedLesson)
     assert not pane.isVisible()
-    assert line.isVisible()
-    assert line.title.text() == f"Lesson: {pane.lesson_title.text()}, step 1 of 3"
-    assert not window.main_layout.is_folded("settings")
-    assert read.highlighted is None
-    assert window.guide.step is None
+    assert read.framed is None
+    assert (window.guide.step, window.guide.state) == (None, None)
     window.document.undo()
-    assert not pane.prose.isVisible()
-    read.qtbot.mouseClick(line.resume, Qt.MouseButton.LeftButton)
+    assert not pane.isVisible()
+    window.guide.again()
     read.finish_pending()
-    assert pane.prose.isVisible()
-    assert not line.isVisible()
-    assert read.marks == ["True", "True"]
+    assert pane.isVisible()
+    assert read.states == ["true", "true"]
     assert window.document.origin.title == read.entry.heading
 
 
@@ -143,18 +140,7 @@ def test_an_invalid_field_is_reset_when_the_step_is_set_up_again(read):
     key(read.window, Qt.Key.Key_Home, CONTROL)
     read.finish_pending()
     assert not read.window.panel.errors
-    assert read.marks == ["True", "True"]
-
-
-def test_escape_puts_the_light_out_and_the_link_puts_it_on(read):
-    spotlight = read.window.guide.spotlight
-    assert spotlight.isVisible()
-    key(read.window, Qt.Key.Key_Escape)
-    assert read.highlighted is None
-    assert not spotlight.isVisible()
-    assert read.pane.look.text() == "Look at the selected vector"
-    read.pane.look.click()
-    assert spotlight.isVisible()
+    assert read.states == ["true", "true"]
 
 
 def test_a_step_shows_the_line_of_the_arithmetic_that_it_computes(qtbot, window, settings, open_lesson):
@@ -179,12 +165,12 @@ def test_the_included_lessons_are_in_the_menu_and_the_toolbar(qtbot, window):
     action = window.findChild(QAction, f"guided_{entry.name}")
     assert entry.title in action.text()
     action.trigger()
-    assert window.guide.pane.lesson_title.text() == entry.title
+    assert window.guide.lesson.title == entry.title
     assert window.toolbar.lesson.currentData() == entry
     box = window.toolbar.lesson
     box.setFocus()
     QTest.keyClick(box, Qt.Key.Key_Down)
-    assert window.guide.pane.lesson_title.text() == lesson_entries()[1].title
+    assert window.guide.lesson.title == lesson_entries()[1].title
     qtbot.idle(window)
 
 
@@ -199,21 +185,21 @@ def test_the_numbers_of_a_statement_are_copied_in_full(read, clipboard):
 LINKED = LESSON.replace("is `state`.", "is `state`; [the seed](part:panel.parameters) makes it.")
 
 
-def test_a_link_in_the_text_highlights_the_part_that_it_names_by_mouse_and_keys(window, make_entry, open_lesson):
+def test_a_link_in_the_text_frames_the_part_that_it_names_by_mouse_and_keys(window, make_entry, open_lesson):
     linked = open_lesson(make_entry(LINKED))
     prose, target = linked.pane.prose, window.panel.reveal_section("parameters")
     cursor = prose.document().find("the seed", 0)
     cursor.setPosition(cursor.selectionStart() + 2, QTextCursor.MoveMode.MoveAnchor)
     QTest.mouseClick(prose.viewport(), Qt.MouseButton.LeftButton, pos=prose.cursorRect(cursor).center())
-    assert linked.highlighted is target
-    linked.qtbot.waitUntil(lambda: not window.guide.spotlight.highlighted.isEmpty())
-    key(window, Qt.Key.Key_Escape)
+    assert linked.framed is target
+    linked.qtbot.waitUntil(lambda: not window.guide.frame.framed.isEmpty())
+    window.guide.frame.show_around(None)
     linked.pane.scroll_area.setFocus()
     for pressed in (Qt.Key.Key_Tab, Qt.Key.Key_Tab, Qt.Key.Key_Return):
         key(window, pressed)
-        if linked.highlighted is target:
+        if linked.framed is target:
             break
-    assert linked.highlighted is target
+    assert linked.framed is target
 
 
 FOLLOWING = '''# A lesson that follows
@@ -238,12 +224,12 @@ expression = "timestep == 0"
 def test_a_statement_about_the_selected_value_follows_the_selection(qtbot, window, make_entry, open_lesson):
     reading = open_lesson(make_entry(FOLLOWING))
     hidden = window.session.result.reference.hidden
-    for where, second in ((Location(timestep=2, sample=5, unit=3), "False"), (Location(unit=9), "True")):
+    for where, second in ((Location(timestep=2, sample=5, unit=3), "false"), (Location(unit=9), "true")):
         window.session.set_location(where)
-        shown = f"{hidden[where.index]:.3f}"
+        shown = f" = {hidden[where.index]:.3f}"
         qtbot.waitUntil(
-            lambda shown=shown, marks=["True", second]: (
-                reading.pane.rows[0].shown_numbers[1] == shown and reading.marks == marks
+            lambda shown=shown, states=["true", second]: (
+                shown in reading.pane.rows[0].numbers.text() and reading.states == states
             )
         )
 
@@ -253,18 +239,19 @@ def test_the_first_lesson_ends_with_any_number_of_the_users_network(qtbot, windo
     entry = lesson_entries()[0]
     settings.set_lesson_step(entry.name, 3)
     reading = open_lesson(entry)
-    assert (reading.pane.place.text(), reading.marks) == ("step 4 of 4", ["True"] * 3)
+    assert (reading.pane.place.text(), reading.states) == ("step 4 of 4", ["true"] * 3)
     own = changed(window.session.config, timesteps=4)
     own = replace(own, parameters=replace(own.parameters, seed=99), network=replace(own.network, num_layers=layers))
     window.document.edit(own)
     reading.finish_pending()
     hidden = window.session.result.reference.hidden
-    of_own = [f"{mark} for your config" for mark in ("True", "True", "False")]
+    of_own = ["true", "true", "unchecked"]
     for place in np.argwhere(hidden > 0)[::23].tolist():
         where = Location(*place)
         window.session.set_location(where)
-        shown = f"{hidden[where.index]:.3f}"
-        qtbot.waitUntil(lambda shown=shown: reading.pane.rows[0].shown_numbers[1] == shown and reading.marks == of_own)
+        shown = f" = {hidden[where.index]:.3f}"
+        rows = reading.pane.rows
+        qtbot.waitUntil(lambda shown=shown, rows=rows: shown in rows[0].numbers.text() and reading.states == of_own)
 
 
 def test_a_lesson_says_which_missing_engine_it_needs_or_runs_without_it(qtbot, window, entries, monkeypatch):
@@ -283,48 +270,27 @@ def place(window, widget):
     return QRect(widget.mapTo(window, QPoint()), widget.size())
 
 
-def highlighted(window, spotlight, part):
-    target = target_of(window, part)
-    spotlight.highlight(target.widget, target.area)
-    return spotlight.highlighted
-
-
-def test_every_part_is_highlighted_at_its_place(window, run_config):
+def test_every_part_is_framed_at_its_place(window, run_config):
     run_config({"cell": "lstm", "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True})
-    spotlight = Spotlight(window)
-    simple = {
-        "lanes": window.lanes,
-        "panel": window.panel,
-        "run": window.toolbar.run_button,
-        "transport": window.toolbar.transport,
-        "sample": window.toolbar.sample,
-        "colors": window.toolbar.colors,
-        "lesson-box": window.toolbar.lesson,
-        "export": window.toolbar.export,
-    }
-    assert set(PARTS) == {*simple, "lane", "panel.shapes", *TAB_OF, *VIEW_OF, *SECTION_OF}
-    for part, widget in simple.items():
-        assert highlighted(window, spotlight, part) == place(window, widget)
-    for part, title in VIEW_OF.items():
-        area = highlighted(window, spotlight, part)
-        # As far as the scroll area of the side views shows it.
-        assert area.size() == spotlight.target.visibleRegion().boundingRect().size()
-        assert spotlight.target.title == title
-    for part, title in TAB_OF.items():
-        assert highlighted(window, spotlight, part) == place(window, window.main_layout.tabs)
-        assert window.main_layout.tabs.front.title == title
-        if title == "Arithmetic":
+    frame = PartFrame(window)
+    for part in PARTS:
+        frame.show_around(*open_part(window, part))
+        area = frame.framed
+        assert area.height() >= 16, part
+        assert window.rect().contains(area), part
+        assert frame.geometry().contains(area), part
+        if part in TAB_OF:
+            assert area == place(window, window.main_layout.tabs)
+            assert window.main_layout.tabs.front.title == TAB_OF[part]
+        if part in SECTION_OF:
+            assert frame.target.accessibleName() == SECTION_TITLES[SECTION_OF[part]]
+            assert place(window, window.panel).contains(area)
+        if part in ("arithmetic", "gradient"):
             assert window.navigation.place.is_gradient == (part == "gradient")
-    for part, section in SECTION_OF.items():
-        area = highlighted(window, spotlight, part)
-        assert spotlight.target.accessibleName() == SECTION_TITLES[section]
-        assert place(window, window.panel).contains(area)
-        assert area.height() > 30
-    window.resize(window.width(), 620)
-    area = highlighted(window, spotlight, "panel.shapes")
-    shapes = window.panel.summary.shapes
-    assert shapes.isVisible()
-    assert area.contains(place(window, shapes))
-    assert place(window, window.panel).contains(area)
-    spotlight.clear()
-    spotlight.deleteLater()
+    frame.show_around(window.lanes)
+    window.lanes.hide()
+    assert not frame.isVisible()
+    window.lanes.show()
+    assert frame.framed == place(window, window.lanes)
+    frame.show_around(None)
+    frame.deleteLater()

@@ -1,4 +1,4 @@
-"""Predictions, tasks and quizzes in the window: hidden before the answer, compared with the run, remembered."""
+"""Predictions, tasks and quizzes in the window: asked numbers are masked, two tries, answers are remembered."""
 
 from collections.abc import Iterator
 
@@ -7,6 +7,7 @@ from PySide6.QtCore import QAbstractTableModel, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractItemView, QApplication, QWidget
 
+from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.gui.main_window import MainWindow
@@ -36,6 +37,8 @@ expression = "T == 1"
 question = "How many steps are there?"
 choices = ["Two.", "One."]
 answer = "count(T == 1)"
+asks = ["h(0)[0][0][1]"]
+remarks = { A = "That is the next lesson." }
 hint = "Fewer than two."
 reveal = "T is 1."
 [try]
@@ -55,7 +58,7 @@ expression = "T == 1"
 question = "How large is the first value?"
 answer = "T + unit"
 tolerance = 0.5
-hides = ["tabs"]
+hint = "Add."
 ```
 """
 
@@ -74,88 +77,105 @@ def make(settings, make_entry, open_lesson, monkeypatch):
     return begin
 
 
-def covered(window: MainWindow) -> set[str]:
-    parts = window.guide.highlighter.covers.covered
-    return {getattr(part, "title", "tabs") for part in parts if part.parent() is not window}
-
-
-def test_a_prediction_hides_the_parts_until_it_is_answered(make, settings):
+def test_a_prediction_masks_the_asked_numbers_alone_and_has_two_tries(make, settings):
     reading = make()
     window, pane = reading.window, reading.pane
     asked = pane.question
-    assert covered(window) == {"lanes", "Selected hidden state", "Output and state", "Verdict", "tabs"}
-    for part in window.guide.highlighter.covers.covered:
-        assert not part.isEnabled()
-    window.lanes.setFocus()
-    assert QApplication.focusWidget() is pane.scroll_area
+    masked = Place.at("h", Location(unit=1))
+    assert window.session.is_masked(masked)
+    assert not window.session.is_masked(Place.at("h", Location(unit=3)))
+    assert all(view.isEnabled() for view in window.views)
     assert window.session.location == Location(unit=3, sample=2), "the selection is made"
+    assert reading.framed.title == "Selected hidden state"
     assert pane.rows == []
-    assert not any(part.isVisible() for part in (pane.look, pane.task, pane.counter))
-    assert reading.highlighted is None
+    assert not pane.task.isVisible()
+    assert not pane.next.isDefault()
     assert not asked.answer_button.isEnabled()
-    assert not asked.hint.isVisible()
-    asked.hint_button.click()
-    assert asked.hint.toPlainText() == "Hint: Fewer than two."
-    reading.qtbot.waitUntil(asked.buttons[0].isVisible)
-    before = asked.grab().toImage()
-    asked.buttons[1].setFocus()
-    assert asked.grab().toImage() != before, "the keyboard is seen"
-    QTest.mouseClick(asked.buttons[0], Qt.MouseButton.LeftButton)
-    asked.answer_button.click()
+    pane.scroll_area.setFocus()
+    QTest.keyClick(pane.scroll_area, Qt.Key.Key_A)
+    assert asked.choices[0].isChecked()
+    QTest.keyClick(asked.choices[0], Qt.Key.Key_Return)
+    assert window.guide.asking
+    assert asked.hint.text.toPlainText() == "That is the next lesson. Fewer than two."
+    assert (asked.choices[0].mark, asked.choices[0].is_open) == ("wrong", False)
+    assert window.session.is_masked(masked)
+    QTest.keyClick(pane.scroll_area, Qt.Key.Key_1)
+    assert not asked.choices[0].isChecked(), "an answer is tried once"
+    QTest.keyClick(pane.scroll_area, Qt.Key.Key_2)
+    QTest.keyClick(asked.choices[1], Qt.Key.Key_Return)
     reading.finish_pending()
-    assert covered(window) == set()
-    assert asked.state is False
-    assert "One." in asked.outcome.text()
+    assert window.session.masked == ()
+    assert (asked.look, [choice.mark for choice in asked.choices]) == ("right", ["wrong", "right"])
     assert asked.reason.toPlainText() == "T is 1."
-    assert reading.marks == ["True"]
-    assert reading.highlighted.title == "Selected hidden state"
+    assert reading.states == ["true"]
     assert pane.task.isVisible()
-    assert settings.lesson_answers(reading.entry.name) == {0: 0.0}
+    assert settings.lesson_answers(reading.entry.name) == {0: (0.0, 1.0)}
     window.guide.leave()
     reading.open()
-    assert (covered(window), asked.state, asked.buttons[0].isChecked()) == (set(), False, True)
+    assert (asked.look, window.session.masked) == ("right", ())
 
 
-def test_an_answer_in_numbers_is_compared_with_the_run(make):
+def test_a_number_is_compared_with_the_run_and_shown_after_the_second_try(make):
     reading = make()
-    window, pane = reading.window, reading.pane
+    window, asked = reading.window, reading.pane.question
     window.guide.answer(None)
     reading.finish_pending()
-    assert pane.question.state is None
-    assert "One." in pane.question.outcome.text()
+    assert asked.look == "known", "an answer that is shown is neither correct nor not"
     window.guide.next()
     reading.finish_pending()
-    assert covered(window) == {"tabs"}
-    pane.question.number.setFocus()
-    QTest.keyClicks(pane.question.number, "much")
-    assert not pane.question.answer_button.isEnabled()
-    pane.question.number.clear()
-    QTest.keyClicks(pane.question.number, "2,25")
-    QTest.keyClick(pane.question.number, Qt.Key.Key_Return)
+    asked.number.setFocus()
+    QTest.keyClicks(asked.number, "much")
+    assert not asked.answer_button.isEnabled()
+    for text in ("7", "9,5"):
+        asked.number.clear()
+        QTest.keyClicks(asked.number, text)
+        QTest.keyClick(asked.number, Qt.Key.Key_Return)
     reading.finish_pending()
-    reading.qtbot.waitUntil(lambda: pane.question.state is True)
-    assert "2" in pane.question.outcome.text()
-    window.session.set_location(Location(unit=3))
-    reading.qtbot.waitUntil(lambda: pane.question.state is False)
-    window.guide.back()
+    state = window.guide.state
+    assert (state.asking, state.tries, state.value, state.correct) == (False, (7.0, 9.5), 2.0, False)
+    for number in ("2", "7", "9.5"):
+        assert number in asked.outcome.text()
+    window.session.set_location(Location(unit=8))
+    reading.qtbot.waitUntil(lambda: window.guide.state.correct is True)
+    assert asked.look == "right"
+
+
+def test_an_answer_waits_for_the_run(make):
+    reading = make()
+    window = reading.window
+    window.guide.answer(None)
     reading.finish_pending()
-    assert pane.question.state is None
+    window.guide.next()
+    window.document.edit(changed(window.session.config, timesteps=2))
+    window.guide._value = None
+    window.guide.answer(3.0)
+    assert window.guide.state.tries == ()
+    window.control.run()
+    reading.qtbot.waitUntil(lambda: window.guide.state.correct is True)
+    reading.finish_pending()
+    window.document.undo()
+    reading.finish_pending()
 
 
 def test_a_task_is_done_once_a_run_meets_it_and_remembered(make, settings):
     reading = make()
-    window, task = reading.window, reading.pane.task
+    window, pane = reading.window, reading.pane
     window.guide.answer(1.0)
     reading.finish_pending()
-    assert (task.state, task.outcome.text(), task.reason.isVisible()) == (None, "Not yet", False)
+    assert (pane.task.look, pane.done.isVisible(), pane.done_mark.isVisible()) == ("open", False, False)
+    bar = pane.scroll_area.verticalScrollBar()
+    bar.setValue(bar.maximum())
     window.document.edit(changed(window.session.config, timesteps=3))
     reading.finish_pending()
-    assert (task.state, task.outcome.text()) == (True, "Done")
-    assert task.reason.toPlainText() == "There are three."
+    assert (pane.task.look, pane.done.isVisible(), pane.done_mark.isVisible()) == ("plain", True, True)
+    assert pane.done.text.toPlainText() == "There are three."
+    assert pane.next.isDefault()
+    reading.qtbot.waitUntil(lambda: bar.value() == 0)
     assert settings.tasks_done(reading.entry.name) == (0,)
+    assert reading.states == ["unchecked"]
     window.guide.again()
     reading.finish_pending()
-    assert (task.state, task.outcome.text()) == (True, "Done in an earlier run")
+    assert pane.done.isVisible(), "it was done in an earlier run"
     window.document.undo()
     reading.finish_pending()
 
@@ -224,17 +244,18 @@ def test_no_view_names_the_bug_of_a_quiz_before_the_answer(make):
         window.main_layout.select_tab(title)
         QApplication.processEvents()
         assert naming(window) == [], title
-    pane.question.buttons[1].click()
+    pane.question.choices[1].click()
     pane.question.answer_button.click()
     reading.finish_pending()
-    assert pane.question.state is True
+    assert window.guide.state.correct is True
     assert window.session.config.compare.candidates == ("bug:forget-bias-one",)
     assert not window.isWindowModified()
-    reading.qtbot.waitUntil(lambda: reading.marks == ["True"])
+    reading.qtbot.waitUntil(lambda: reading.states == ["true"])
     assert pane.score.text() == "Score so far: 1 of 1 found, 2 in all."
     assert naming(window)
     window.guide.next()
     reading.finish_pending()
-    window.guide.answer(1.0)
+    for answer in (1.0, None):
+        window.guide.answer(answer)
     reading.finish_pending()
     assert pane.score.text() == "Score: 1 of 2 bugs found."
