@@ -17,6 +17,7 @@ from rnnviz.gui.commands.dialogs import RecentFiles
 from rnnviz.gui.commands.file_commands import FileCommands
 from rnnviz.gui.commands.menus import ExportMenu, Submenus, fill_menu_bar
 from rnnviz.gui.commands.navigation import NavigationHistory
+from rnnviz.gui.commands.palette import CommandPalette
 from rnnviz.gui.commands.playback import Player
 from rnnviz.gui.commands.result_commands import ResultCommands
 from rnnviz.gui.commands.selection import SelectionCommands
@@ -275,6 +276,8 @@ class MainWindow(QMainWindow):
         menus.themes.chosen.connect(self.theme_manager.choose)
         self._export_menu: ExportMenu = menus.exports
         fill_menu_bar(self.menuBar(), MENUS, self.actions_, menus.by_title)
+        self.palette_ = CommandPalette(self, self, self.settings)
+        self.menuBar().setCornerWidget(self.palette_.corner)
 
     def _connect(self) -> None:
         session, control, panel, verdict = self.session, self.control, self.panel, self.verdict
@@ -398,6 +401,7 @@ class MainWindow(QMainWindow):
         icons = Icons(theme)
         self.actions_.apply_icons(icons)
         self.toolbar.apply_icons(icons)
+        self.palette_.apply_theme(theme)
         self.panel.apply_theme(theme)
         self.presentation.apply_theme(theme)
         self._following.apply_theme(theme)
@@ -419,9 +423,7 @@ class MainWindow(QMainWindow):
         self.theme_manager.set_text_size(percent, self.toolbar.rescale, self.main_layout.fit_text_size)
 
     def find_command(self) -> None:
-        from rnnviz.gui.commands.palette import CommandPalette
-
-        CommandPalette(self, self, self.menuBar(), self.settings).open()
+        self.palette_.open()
 
     def _on_names(self) -> None:
         self.panel.refresh_names()

@@ -1,18 +1,20 @@
-"""The command palette: a search over commands, values, tabs, quantities, engines and settings."""
+"""The command palette: the search field of the menu bar, and the sheet below it with what matches."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer
-from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
+from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtGui import QAction, QFocusEvent, QKeyEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
-    QDialog,
+    QFrame,
+    QHBoxLayout,
     QHeaderView,
     QLabel,
     QLineEdit,
+    QMainWindow,
     QMenu,
     QMenuBar,
     QTreeWidget,
@@ -25,19 +27,52 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.frozen import dataclass
 from rnnviz.gui.app_state import Session
-from rnnviz.gui.commands.table import COMMANDS, CommandHost
+from rnnviz.gui.commands.table import CommandHost
 from rnnviz.gui.settings import Settings
-from rnnviz.gui.theme.scaling import scaled, space_dialog
-from rnnviz.gui.views.table import ROW_HEIGHT
+from rnnviz.gui.theme.fonts import code_font
+from rnnviz.gui.theme.icons import Icons
+from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.tooltips import wrapped
 
-_COMMANDS = {command.id for command in COMMANDS}
 _MOST_RECENT = 8
-_WIDEST_GAPS = 6
+_WIDEST_GAPS = 2
 """Length of a match with gaps, relative to the query, above which it is chance."""
-_WIDTH, _HEIGHT, _AROUND = 620, 420, 32
+_FIELD_WIDTH, _WIDTH, _HEIGHT, _ROW, _AROUND = 220, 620, 420, 28, 8
+_MOVES = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1, Qt.Key.Key_PageUp: -10, Qt.Key.Key_PageDown: 10}
+_NAME = "Find anything"
 _HINT = "Command, setting, tab, lesson, engine, or a place such as t 12 unit 3"
-_NOTHING = "Nothing matches."
+_NOTHING = "No matching command"
 _UNAVAILABLE = "Not available now."
+SYNONYMS: Mapping[str, str] = {
+    "open": "load checkpoint weights pytorch keras onnx safetensors pt h5 capture",
+    "check_port": "verify implementation c code embedded recording golden",
+    "compare_files": "diff checkpoint weights two models",
+    "new_network": "create blank small lstm",
+    "export_picture": "figure plot image pdf svg png paper publication",
+    "export_animation": "gif video movie",
+    "export_handout": "print worksheet",
+    "export_report": "html summary",
+    "export_csv": "pandas polars dataframe spreadsheet excel numbers",
+    "export_npz": "numpy arrays checkpoint numbers",
+    "export_weights": "checkpoint save model state_dict safetensors",
+    "save": "write store config toml",
+    "save_session": "workspace project",
+    "train": "fit learn optimize loss checkpoint",
+    "generate": "sample write language model characters",
+    "compute_gradients": "backward pass backpropagation bptt autograd",
+    "influence": "saliency attribution",
+    "mismatch_next": "difference error wrong",
+    "find_command": "search palette",
+    "keys": "shortcuts keyboard hotkeys",
+    "guide": "help manual documentation docs",
+    "present": "full screen slides projector",
+    "theme_dark": "night mode appearance",
+    "theme_light": "appearance",
+    "text_larger": "font size zoom bigger",
+    "problem": "bug issue feedback",
+}
+"""Other words for an entry by its key."""
 
 _INDEX = r"(layer|l|time ?step|t|sample|n|unit|u)\s*=?\s*(\d{1,9})"
 _DIRECTION = r"(forward|backward|→|←)"
@@ -49,7 +84,8 @@ _FIELDS = {"l": "layer", "t": "timestep", "s": "sample", "n": "sample", "u": "un
 class PaletteEntry:
     """A row of the palette.
 
-    `key` identifies the entry in the settings, `kind` is its menu or kind, and `also` are further words to match.
+    `key` identifies the entry in the settings, `kind` is its kind or the way to it in the menus, and `also` are further
+    words to match.
     """
 
     key: str
@@ -61,12 +97,21 @@ class PaletteEntry:
     also: str = ""
     enabled: bool = True
 
+    def rank(self, query: str) -> tuple[int, int, int] | None:
+        """Rank of a match, best first: how it matches, 0 in the title and 1 in other words, and its length."""
+        words = f"{self.kind} {self.title} {self.also} {SYNONYMS.get(self.key, '')}"
+        found = [(m[0], place, m[1]) for place, text in enumerate((self.title, words)) if (m := match(query, text))]
+        return min((rank for rank in found if rank[0] < _GAPS or rank[1] == 0), default=None)
+
+
+_GAPS = 3
+
 
 def match(query: str, text: str) -> tuple[int, int] | None:
-    """Rank of a match of the query as a subsequence, best first; None without a match.
+    """Rank of a match of the query in a text, best first; None without a match.
 
-    The first number is 0 at the start of the text, 1 at the start of a word, 2 inside a word, and 3 with gaps. The
-    second is the length of the matched part.
+    The first number is 0 at the start of the text, 1 at the start of a word, 2 inside a word, and 3 with short gaps.
+    The second is the length of the matched part.
     """
     query, text = query.lower().strip(), text.lower()
     found = text.find(query)
@@ -79,7 +124,7 @@ def match(query: str, text: str) -> tuple[int, int] | None:
         if end < 0:
             return None
         start = end if start < 0 else start
-    return (3, end - start) if end - start <= _WIDEST_GAPS * len(query) else None
+    return (_GAPS, end - start) if end - start <= _WIDEST_GAPS * len(query) else None
 
 
 def place_in(query: str, session: Session) -> Location | None:
@@ -118,7 +163,8 @@ def entries_of(window: CommandHost, menu_bar: QMenuBar) -> Iterator[PaletteEntry
 def _menu_entries(action: QAction, menus: dict[QAction, QMenu], *path: str) -> Iterator[PaletteEntry]:
     """Entries of a menu with those of its submenus, or one entry; `path` are the titles of the menus above it."""
     menu = menus.get(action)
-    text = _plain(action.text()).rstrip("…")
+    # The text of a menu entry without its mnemonic.
+    text = re.sub("&(.)", r"\1", action.text()).rstrip("…")
     if menu is not None:
         # Some menus list their entries when they open.
         menu.aboutToShow.emit()
@@ -127,14 +173,8 @@ def _menu_entries(action: QAction, menus: dict[QAction, QMenu], *path: str) -> I
     elif action.objectName():
         shortcut = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
         why = " ".join(action.toolTip().split())
-        title = text if action.objectName() in _COMMANDS else ": ".join((*path[1:], text))
-        enabled = action.isEnabled()
-        yield PaletteEntry(action.objectName(), title, path[0], action.trigger, shortcut, why, enabled=enabled)
-
-
-def _plain(text: str) -> str:
-    """The text of a menu entry without its mnemonic."""
-    return re.sub("&(.)", r"\1", text)
+        kind, enabled = " › ".join(path), action.isEnabled()
+        yield PaletteEntry(action.objectName(), text, kind, action.trigger, shortcut, why, enabled=enabled)
 
 
 def _show_tab(window: CommandHost, title: str) -> None:
@@ -150,32 +190,31 @@ def _show_field(window: CommandHost, key: str) -> None:
     window.panel.reveal_field(key)
 
 
-class CommandPalette(QDialog):
-    """A line to search, and the matching entries: recently used ones first among equal matches."""
+class CommandPalette(QLineEdit):
+    """The search field. While it has the keyboard, a sheet below it lists the matches, recently used ones first."""
 
-    def __init__(self, window: CommandHost, parent: QWidget, menu_bar: QMenuBar, settings: Settings) -> None:
-        super().__init__(parent)
-        self.setWindowTitle("Find command")
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self._session, self._settings = window.session, settings
-        entries: dict[str, PaletteEntry] = {}
-        for entry in entries_of(window, menu_bar):
-            # A command of a submenu may be in the menu, too.
-            if entry.key not in entries or len(entry.title) < len(entries[entry.key].title):
-                entries[entry.key] = entry
-        self._entries = tuple(entries.values())
+    def __init__(self, window: CommandHost, parent: QMainWindow, settings: Settings) -> None:
+        super().__init__(parent.menuBar())
+        self._window, self._main, self._settings = window, parent, settings
+        self._entries: Sequence[PaletteEntry] = ()
         self._shown: Sequence[PaletteEntry] = ()
-        self.search = QLineEdit()
-        self.search.setPlaceholderText(_HINT)
-        self.search.setAccessibleName("Search")
-        self.search.setAccessibleDescription(_HINT)
-        self.search.setToolTip("Fuzzy search: nxm finds Next mismatch.")
-        self.search.setClearButtonEnabled(True)
-        self.search.installEventFilter(self)
-        self.search.textChanged.connect(self._list)
+        self._before: QWidget | None = None
+        self.setObjectName("find_anything")
+        self.setPlaceholderText(_NAME)
+        self.setAccessibleName(_NAME)
+        self.setAccessibleDescription(_HINT)
+        self.setToolTip(wrapped(f"{_HINT} (Ctrl+K)"))
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self._key = QLabel("Ctrl K", self)
+        self._key.setObjectName("key")
+        self._icon = self.addAction(self._main.windowIcon(), QLineEdit.ActionPosition.LeadingPosition)
+        self.textChanged.connect(self._list)
+        application = QApplication.instance()
+        assert isinstance(application, QApplication)
+        application.focusChanged.connect(self._remember)
         self.list = QTreeWidget()
         self.list.setAccessibleName("Commands, values and settings")
-        self.list.setToolTip("Enter runs the selected entry.")
+        self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.list.setColumnCount(3)
         self.list.setHeaderHidden(True)
         self.list.setRootIsDecorated(False)
@@ -190,39 +229,110 @@ class CommandPalette(QDialog):
         self.note.setTextFormat(Qt.TextFormat.PlainText)
         self.note.setProperty("muted", True)
         self.note.setWordWrap(True)
-        layout = QVBoxLayout(self)
-        space_dialog(layout)
-        for widget in (self.search, self.list, self.note):
-            layout.addWidget(widget, int(widget is self.list))
-        room = parent.window().size().boundedTo(self.screen().availableSize()) - QSize(_AROUND, _AROUND)
-        self.resize(QSize(scaled(_WIDTH), scaled(_HEIGHT)).boundedTo(room))
-        self._list()
+        self.sheet = QFrame(parent)
+        self.sheet.setObjectName("sheet")
+        self.sheet.setAccessibleName(_NAME)
+        layout = QVBoxLayout(self.sheet)
+        layout.setContentsMargins(8, 8, 8, 8)
+        layout.addWidget(self.list, 1)
+        layout.addWidget(self.note)
+        self.sheet.hide()
+        self.corner = QWidget(parent.menuBar())
+        """The widget at the end of the menu bar."""
+        around = QHBoxLayout(self.corner)
+        around.setContentsMargins(8, 2, 8, 2)
+        around.addWidget(self)
 
     @property
     def entries(self) -> Sequence[PaletteEntry]:
         """The listed entries."""
         return self._shown
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Move in the list by keys while the search line has the focus."""
-        moves = (Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown)
-        if event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent) and event.key() in moves:
-            QApplication.sendEvent(self.list, event)
-            return True
-        return False
+    def apply_theme(self, theme: Theme) -> None:
+        self._icon.setIcon(Icons(theme).colored("search", "muted"))
+        self._key.setFont(code_font(11))
+        self.updateGeometry()
+
+    def sizeHint(self) -> QSize:
+        return QSize(scaled(_FIELD_WIDTH), scaled(24))
+
+    def open(self) -> None:
+        """Give the keyboard to the search field."""
+        self.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.selectAll()
+
+    def close_sheet(self) -> None:
+        """Close the sheet, and return the keyboard."""
+        if self.hasFocus() and self._before is not None:
+            self._before.setFocus()
+        elif self.hasFocus():
+            self.clearFocus()
+        self._hide()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        key = self._key.sizeHint()
+        self._key.resize(key)
+        self._key.move(self.width() - key.width() - 5, (self.height() - key.height()) // 2)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        if not self.sheet.isVisible():
+            self._show()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        if event.reason() not in (Qt.FocusReason.PopupFocusReason, Qt.FocusReason.ActiveWindowFocusReason):
+            self._hide()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+        key = event.key()
+        if key in _MOVES:
+            self._move(_MOVES[Qt.Key(key)])
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self._run()
+        elif key == Qt.Key.Key_Escape:
+            self.close_sheet()
         else:
             super().keyPressEvent(event)
 
+    def _remember(self, old: QWidget | None, new: QWidget | None) -> None:
+        """Remember the control to which the keyboard returns."""
+        if new is self:
+            self._before = old
+
+    def _show(self) -> None:
+        entries: dict[str, PaletteEntry] = {}
+        for entry in entries_of(self._window, self._main.menuBar()):
+            entries.setdefault(entry.key, entry)
+        self._entries = tuple(entries.values())
+        self._key.hide()
+        self._list()
+        self.sheet.show()
+        self.sheet.raise_()
+
+    def _fit(self) -> None:
+        """Place the sheet below the field, as high as its rows."""
+        self.list.setVisible(bool(self._shown))
+        top = self._main.menuBar().geometry().bottom() + 4
+        width = min(scaled(_WIDTH), self._main.width() - 2 * _AROUND)
+        rows = len(self._shown) * scaled(_ROW) + 2 * self.list.frameWidth() + scaled(4)
+        self.list.setFixedHeight(min(rows, scaled(_HEIGHT), self._main.height() - top - scaled(64)))
+        self.sheet.setFixedWidth(width)
+        self.sheet.adjustSize()
+        self.sheet.move(self._main.width() - width - _AROUND, top)
+
+    def _hide(self) -> None:
+        self.sheet.hide()
+        self._key.show()
+        self.clear()
+
     def _list(self) -> None:
-        query = self.search.text()
-        place = place_in(query, self._session)
+        query = self.text()
+        place = place_in(query, self._window.session)
         self._shown = self._found(query)
         if place is not None:
-            run, why = partial(self._session.set_location, place), "Select this value."
+            run, why = partial(self._window.session.set_location, place), "Select this value."
             self._shown = [PaletteEntry("", f"Go to {place}", "Place", run, why=why), *self._shown]
         self.list.clear()
         items = [self._item(entry) for entry in self._shown]
@@ -231,28 +341,19 @@ class CommandPalette(QDialog):
         if first is not None:
             self.list.setCurrentItem(first)
         self._describe()
+        self._fit()
 
     def _found(self, query: str) -> list[PaletteEntry]:
         recent = self._settings.recent_commands
-        ranked = []
-        for number, entry in enumerate(self._entries):
-            # A match of the title comes before one of the menu.
-            ranks = (match(query, entry.title), match(query, f"{entry.kind} {entry.title} {entry.also}"))
-            found = [(rank[0], place, rank[1]) for place, rank in enumerate(ranks) if rank is not None]
-            if found:
-                kind, place, length = min(found)
-                used = recent.index(entry.key) if entry.key in recent else len(recent)
-                ranked.append((kind, place if query else 0, used, length, number, entry))
-        return [entry for *_, entry in sorted(ranked, key=lambda row: row[:-1])]
 
-    def _item(self, entry: PaletteEntry) -> QTreeWidgetItem:
-        item = QTreeWidgetItem([entry.title, entry.kind, entry.shortcut])
-        item.setSizeHint(0, QSize(0, scaled(ROW_HEIGHT)))
-        words = [entry.title, entry.kind, entry.shortcut, "" if entry.enabled else _UNAVAILABLE]
-        item.setData(0, Qt.ItemDataRole.AccessibleTextRole, ", ".join(filter(None, words)))
-        if not entry.enabled:
-            item.setFlags(Qt.ItemFlag.NoItemFlags)
-        return item
+        def order(number: int, entry: PaletteEntry) -> tuple[int, ...] | None:
+            rank = entry.rank(query) if query.strip() else (0, 0, 0)
+            used = recent.index(entry.key) if entry.key in recent else len(recent)
+            return None if rank is None else (*rank[:2], used, rank[2], number)
+
+        ranked = [(order(number, entry), entry) for number, entry in enumerate(self._entries)]
+        found = [(rank, entry) for rank, entry in ranked if rank is not None]
+        return [entry for _, entry in sorted(found, key=lambda row: row[0])]
 
     def _describe(self, *_items: Any) -> None:
         entry = self._selected()
@@ -262,6 +363,13 @@ class CommandPalette(QDialog):
         row = self.list.currentIndex().row()
         return self._shown[row] if row >= 0 else None
 
+    def _move(self, by: int) -> None:
+        """Select another entry that is available."""
+        rows = [row for row, entry in enumerate(self._shown) if entry.enabled]
+        if rows:
+            place = rows.index(self.list.currentIndex().row()) + by
+            self.list.setCurrentIndex(self.list.model().index(rows[min(max(place, 0), len(rows) - 1)], 0))
+
     def _run(self, *_item: Any) -> None:
         entry = self._selected()
         if entry is None or not entry.enabled:
@@ -269,6 +377,17 @@ class CommandPalette(QDialog):
         if entry.key:
             others = [key for key in self._settings.recent_commands if key != entry.key]
             self._settings.recent_commands = (entry.key, *others)[:_MOST_RECENT]
-        # After the dialog has returned the focus, on which some commands depend.
-        QTimer.singleShot(0, self.parent(), entry.run)
-        self.accept()
+        # After the keyboard has returned, on which some commands depend.
+        QTimer.singleShot(0, self._main, entry.run)
+        self.close_sheet()
+
+    def _item(self, entry: PaletteEntry) -> QTreeWidgetItem:
+        item = QTreeWidgetItem([entry.title, f"{entry.kind}  ", entry.shortcut])
+        item.setSizeHint(0, QSize(0, scaled(_ROW)))
+        for column in (1, 2):
+            item.setForeground(column, self.palette().placeholderText())
+        words = [entry.title, entry.kind, entry.shortcut, "" if entry.enabled else _UNAVAILABLE]
+        item.setData(0, Qt.ItemDataRole.AccessibleTextRole, ", ".join(filter(None, words)))
+        if not entry.enabled:
+            item.setFlags(Qt.ItemFlag.NoItemFlags)
+        return item

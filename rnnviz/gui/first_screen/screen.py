@@ -176,6 +176,7 @@ class FirstScreen(QScrollArea):
         self._grid.setVerticalSpacing(_GAP)
         self.setWidget(content)
         self._set_sizes()
+        self._place()
 
     def _set_sizes(self) -> None:
         """Sizes of the texts and the picture, which grow with the text."""

@@ -230,7 +230,7 @@ def test_every_control_of_the_dialogs_of_commands_has_a_name_and_is_reached(wind
     def ask_for_range():
         RangeDialog(window.session.limit, window.lanes).open()
 
-    commands = ("find_command", "go_to", "export_animation", "export_picture")
+    commands = ("go_to", "export_animation", "export_picture")
     for ask in (*(window.actions_[name].trigger for name in commands), ask_for_range):
         ask()
         dialog = qtbot.shown(window, QDialog)

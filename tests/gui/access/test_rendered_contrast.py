@@ -35,7 +35,7 @@ SEEN = {"focus": (MARK, 24), "hover": (1.1, 4), "pressed": (1.1, 4), "disabled":
 INSIDE = 4
 """Pixels at the edge of a control that may be its frame."""
 THEMES = "light", "dark"
-DIALOGS = "find_command", "go_to", "export_picture", "open", "keys", "problem", "course_map"
+DIALOGS = "go_to", "export_picture", "open", "keys", "problem", "course_map"
 """Commands that open one."""
 TEXTLESS = "disabled", "empty"
 WITH_TEXT = QAbstractButton | QComboBox | QLabel | QLineEdit | QTabBar

@@ -9,10 +9,8 @@ from PySide6.QtWidgets import QApplication
 
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.commands.menus import ExportMenu
-from rnnviz.gui.commands.palette import CommandPalette, match, place_in
+from rnnviz.gui.commands.palette import SYNONYMS, PaletteEntry, match, place_in
 from rnnviz.gui.commands.table import COMMANDS
-from rnnviz.gui.theme.scaling import scaled
-from rnnviz.gui.views.table import ROW_HEIGHT
 
 CONTROL = Qt.KeyboardModifier.ControlModifier
 
@@ -24,11 +22,12 @@ def palette(qtbot, window):
     def palette(query=""):
         qtbot.activate(window)
         QTest.keyClick(window, Qt.Key.Key_K, CONTROL)
-        found = qtbot.shown(window, CommandPalette)
-        QTest.keyClicks(found.search, query)
-        return found
+        assert window.palette_.sheet.isVisible()
+        QTest.keyClicks(window.palette_, query)
+        return window.palette_
 
-    return palette
+    yield palette
+    window.palette_.close_sheet()
 
 
 @pytest.fixture
@@ -38,9 +37,9 @@ def choose(qtbot, window, palette):
     def choose(query):
         found = palette(query)
         key = found.entries[0].key
-        QTest.keyClick(found.search, Qt.Key.Key_Return)
-        qtbot.waitUntil(lambda: not any(p.isVisible() for p in window.findChildren(CommandPalette)))
-        # The command runs after the dialog has closed.
+        QTest.keyClick(found, Qt.Key.Key_Return)
+        assert not found.sheet.isVisible()
+        # The command runs after the keyboard has returned.
         QTest.qWait(0)
         qtbot.activate(window)
         return key
@@ -49,8 +48,13 @@ def choose(qtbot, window, palette):
 
 
 def test_matches_are_ranked_from_the_start_of_the_text_to_gaps():
-    ranks = [match(query, "Next mismatch") for query in ("next", "mis", "smat", "nxm", "nxq")]
-    assert ranks == [(0, 4), (1, 3), (2, 4), (3, 5), None]
+    ranks = [match(query, "Next mismatch") for query in ("next", "mis", "smat", "nxm", "nxq", "nh")]
+    assert ranks == [(0, 4), (1, 3), (2, 4), (3, 5), None, None]
+    picture = PaletteEntry("export_picture", "Picture", "File › Export", lambda: None)
+    assert picture.rank("figure") == (1, 1, 6)
+    # Letters here and there match a title only, never other words.
+    assert PaletteEntry("", "Padding", "Help › Lessons", lambda: None).rank("pdf") is None
+    assert PaletteEntry("", "Padding", "Help › Lessons", lambda: None).rank("hlp") is None
 
 
 @pytest.mark.slow
@@ -58,6 +62,7 @@ def test_every_command_is_listed_with_its_menu_key_and_state(window, palette):
     found = palette()
     listed = {entry.key: entry for entry in found.entries}
     assert {command.id for command in COMMANDS} <= set(listed)
+    assert set(SYNONYMS) <= set(listed)
     for command in COMMANDS:
         action, entry = window.actions_[command.id], listed[command.id]
         assert entry.title == action.text().replace("&", "").rstrip("…")
@@ -67,48 +72,56 @@ def test_every_command_is_listed_with_its_menu_key_and_state(window, palette):
         assert entry.why
     others = {"theme_dark", "export_report", "tab Step audit", "setting network.hidden_size", "color error ratio"}
     assert others <= set(listed)
-    assert {entry.kind for entry in found.entries} >= {"Engine", "Candidate", "Setting", "Tab", "File"}
+    assert {entry.kind for entry in found.entries} >= {"Engine", "Candidate", "Setting", "Tab", "File", "View › Theme"}
     row = next(row for row, entry in enumerate(found.entries) if not entry.enabled)
     item = found.list.topLevelItem(row)
     assert not item.flags() & Qt.ItemFlag.ItemIsEnabled
     assert "Not available now." in item.data(0, Qt.ItemDataRole.AccessibleTextRole)
-    assert found.list.visualItemRect(item).height() >= scaled(ROW_HEIGHT)
-    assert found.search.accessibleName()
+    assert found.accessibleName()
     assert found.list.accessibleName()
     before = window.session.state
-    QTest.keyClick(found.search, Qt.Key.Key_Escape)
-    assert not found.isVisible()
+    QTest.keyClick(found, Qt.Key.Key_Escape)
+    assert not found.sheet.isVisible()
+    assert QApplication.focusWidget() is window.lanes
     assert window.session.state is before
-    # The menus outlive the palette that listed them.
-    del found, listed, item
+    # The menus outlive the list that named them.
+    del listed, item
     gc.collect()
     QTest.qWait(0)
     window.findChild(ExportMenu).set_result_present(True)
     assert [entry.key for entry in palette().entries if entry.key.startswith("export_")]
-    window.findChild(CommandPalette).reject()
 
 
 @pytest.mark.slow
 def test_an_entry_is_chosen_by_letters_and_arrows_and_comes_first_later(qtbot, window, palette, choose):
-    assert choose("nxsamp") == "sample_next"
+    assert choose("nxsam") == "sample_next"
     assert window.session.location.sample == 1
     assert choose("unit below") == "unit_next"
     found = palette()
     assert [entry.key for entry in found.entries[:2]] == ["unit_next", "sample_next"]
-    QTest.keyClick(found.search, Qt.Key.Key_Down)
+    QTest.keyClick(found, Qt.Key.Key_Down)
     assert found.list.currentIndex().row() == 1
     assert found.note.text().startswith("Select the next sample")
-    QTest.keyClick(found.search, Qt.Key.Key_Return)
+    QTest.keyClick(found, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: window.session.location.sample == 2)
     found = palette("zzzz")
     assert not found.entries
-    QTest.keyClick(found.search, Qt.Key.Key_Return)
-    assert found.isVisible()
-    QTest.keyClick(found.search, Qt.Key.Key_Escape)
+    assert found.note.text() == "No matching command"
+    QTest.keyClick(found, Qt.Key.Key_Return)
+    assert found.sheet.isVisible()
 
 
 @pytest.mark.slow
-def test_places_tabs_settings_and_engines_are_reached(qtbot, window, choose):
+@pytest.mark.parametrize(
+    ("word", "key"),
+    [("figure", "export_picture"), ("pdf", "export_picture"), ("pandas", "export_csv"), ("checkpoint", "open")],
+)
+def test_other_words_find_a_command(palette, word, key):
+    assert palette(word).entries[0].key == key
+
+
+@pytest.mark.slow
+def test_places_tabs_settings_and_engines_are_reached(qtbot, window, palette, choose):
     choose("t 0 unit 2, sample 1")
     assert window.session.location == Location(0, 0, 0, 1, 2)
     assert place_in("u=99999", window.session).unit == window.session.result.shape[4] - 1
@@ -126,8 +139,6 @@ def test_places_tabs_settings_and_engines_are_reached(qtbot, window, choose):
     # A line edit would delete up to the end of the line.
     window.panel.reveal_field("network.hidden_size")
     before = window.session.config
-    focused = QApplication.focusWidget()
-    QTest.keyClick(focused, Qt.Key.Key_K, CONTROL)
-    found = qtbot.shown(window, CommandPalette)
+    QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_K, CONTROL)
+    assert window.palette_.sheet.isVisible()
     assert window.session.config == before
-    found.reject()
