@@ -26,7 +26,7 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.gui.app_state import Session
-from rnnviz.gui.audit_rows import problem_count
+from rnnviz.gui.lane_audits import problem_count
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
@@ -98,7 +98,7 @@ class _ViewList(QListWidget):
         self.setItemDelegate(self._delegate)
         self.currentRowChanged.connect(self.chosen)
 
-    def add(self, label: str) -> None:
+    def add(self, label: str, why: str) -> None:
         self.addItem(QListWidgetItem(label))
 
     def choose(self, place: int) -> None:
@@ -147,9 +147,11 @@ class Segments(QFrame):
         self._row.setContentsMargins(2, 2, 2, 2)
         self._row.setSpacing(0)
 
-    def add(self, label: str) -> None:
+    def add(self, label: str, why: str) -> None:
         button = QToolButton()
         button.setText(label)
+        button.setAccessibleName(label)
+        button.setToolTip(why)
         button.setCheckable(True)
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._group.addButton(button, len(self._buttons))
@@ -180,6 +182,7 @@ class TabGroup(QWidget):
         self.views: list[ResultView] = []
         self._present: list[bool] = []
         self._stack = QStackedWidget()
+        self._stack.setObjectName("views")
         self.chooser = Segments(f"Views: {title}") if title == OVER_TIME else _ViewList(f"Views: {title}")
         self.chooser.chosen.connect(self._on_chosen)
         self.chooser.hide()
@@ -210,7 +213,7 @@ class TabGroup(QWidget):
     def add(self, view: ResultView, *, present: bool) -> None:
         self.views.append(view)
         self._present.append(present)
-        self.chooser.add(view.label or view.title)
+        self.chooser.add(view.label or view.title, view.title)
         self._stack.addWidget(view)
         self.offer(view, present=present)
         if len(self.views) == 1:

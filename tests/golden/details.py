@@ -8,7 +8,7 @@ from typing import Any
 
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
-from rnnviz.gui.audit_rows import audit_rows, tolerance_remark
+from rnnviz.gui.lane_audits import reasons
 from rnnviz.text import verdict_details
 from rnnviz.text.verdict_text import comparison_in_words
 from rnnviz.verify.audit import WrongValue
@@ -24,7 +24,6 @@ PLACE = Place.at("h", Location())
 
 OTHERS: dict[str, Callable[[Comparison], Any]] = {
     "first_values": lambda comparison: verdict_details.first_values(comparison, comparison.first_mismatch),
-    "tolerance_remark": tolerance_remark,
     "comparison_in_words": comparison_in_words,
 }
 """Functions that are not in `verdict_details`, or take more than a comparison."""
@@ -78,9 +77,9 @@ def of_audits(result: RunResult) -> Iterator[str]:
     assert step.judgment is not None
     audits = list(step.judgment.audits.values())
     yield f"first_wrong_values: {said(verdict_details.first_wrong_values(audits))}"
-    yield f"audit_rows: {[row.reason for row in audit_rows(step)]}"
+    yield f"reasons: {reasons(step)}"
     both = replace(step, judgment=replace(step.judgment, diagnoses={MINE: (("no-h2h-bias", "unknown"),)}))
-    yield f"audit_rows: {[row.reason for row in audit_rows(both)]}"
+    yield f"reasons: {reasons(both)}"
     more = replace(result.config, sequence=replace(result.config.sequence, timesteps=9))
     for remedy in (None, more):
         blind = replace(result, judgment=Judgment(undetectable=("a", "b"), remedy=remedy))

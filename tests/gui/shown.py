@@ -3,8 +3,8 @@
 from PySide6.QtGui import QTextDocument
 from PySide6.QtWidgets import QLabel, QWidget
 
+from rnnviz.gui.kit.table import TableModel
 from rnnviz.gui.views.output_map import OutputMapChart
-from rnnviz.gui.views.table_model import TableModel
 from rnnviz.gui.views.verdict_bar import VerdictBar
 
 

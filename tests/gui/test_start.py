@@ -13,7 +13,7 @@ from tests.programs import python
 HEAVY = """
 importlib.metadata jinja2 logging.handlers matplotlib multiprocessing.spawn mxnet onnx onnxruntime pandas platformdirs
 psutil pyqtgraph scipy torch tqdm rnnviz.execution.child_process rnnviz.execution.supervisor rnnviz.io.inputs
-rnnviz.io.model_formats.formats rnnviz.io.session rnnviz.gui.views.checks rnnviz.gui.views.mismatch_list
+rnnviz.io.model_formats.formats rnnviz.io.session rnnviz.gui.views.checks rnnviz.gui.views.different_values
 rnnviz.gui.views.unrolled.view rnnviz.sweeps.grid
 """
 

@@ -5,12 +5,12 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from rnnviz.gui.app_state import Session
-from rnnviz.gui.audit_rows import problem_count
+from rnnviz.gui.lane_audits import problem_count
 from rnnviz.gui.tabs import OVER_TIME, PROBLEMS, TABS, BottomTabs
 from rnnviz.gui.view_sync import VIEWS, view_class
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.checks import ChecksTable
-from rnnviz.gui.views.mismatch_list import MismatchList
+from rnnviz.gui.views.different_values import DifferentValues
 from rnnviz.gui.views.stdout_view import StdoutView
 from rnnviz.verify.result import RunResult
 from tests.factories import adding, make_result, with_judgment
@@ -28,7 +28,7 @@ def tabs(qtbot, result):
     session = Session(result.config)
     tabs = BottomTabs()
     tabs.follow(session)
-    for view in (MismatchList(), ChecksTable(), StdoutView()):
+    for view in (DifferentValues(), ChecksTable(), StdoutView()):
         tabs.add_view(view)
     session.set_result(result, result.config)
     qtbot.on_screen(tabs, 900, 240)
@@ -51,7 +51,7 @@ def test_a_view_is_selected_by_its_title_also_by_that_of_an_earlier_version(tabs
     assert tabs.title_in_front == TABS[0]
     tabs.select(title)
     assert tabs.tabText(tabs.currentIndex()) == PROBLEMS
-    assert isinstance(tabs.front, ChecksTable if title == "Checks" else MismatchList)
+    assert isinstance(tabs.front, ChecksTable if title == "Checks" else DifferentValues)
     assert tabs.front.isVisible()
 
 
@@ -74,7 +74,7 @@ def test_a_view_that_is_not_made_yet_is_made_or_waited_for(qtbot, result):
     tabs.select_later("Different values")
     tabs.add_view(ChecksTable())
     assert tabs.tabText(tabs.currentIndex()) != PROBLEMS
-    tabs.add_view(MismatchList())
+    tabs.add_view(DifferentValues())
     assert tabs.title_in_front == "Different values"
 
 

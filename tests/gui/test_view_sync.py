@@ -11,8 +11,8 @@ from rnnviz.dependence.influence import influence
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.view_sync import ViewSynchronizer
 from rnnviz.gui.views.base import ResultView
+from rnnviz.gui.views.different_values import DifferentValues
 from rnnviz.gui.views.gradient_plot import GradientFlowPlot
-from rnnviz.gui.views.mismatch_list import MismatchList
 from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.verify.result import RunResult
@@ -85,7 +85,7 @@ def test_a_hidden_view_that_lacks_another_candidate_is_emptied_by_the_next_resul
 
 def test_views_of_errors_follow_the_gradient_of_the_lanes_until_another_array_is_selected(qtbot):
     result = make_result(gradients=("gluon", "manual"))
-    session, view = synchronized(qtbot, result, MismatchList())
+    session, view = synchronized(qtbot, result, DifferentValues())
     session.set_result(result)
     assert view.array.currentText() == "h"
     session.set_color_by("grad.h")

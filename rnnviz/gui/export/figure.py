@@ -44,6 +44,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.frozen import dataclass
 from rnnviz.gui.app_state import Field, Session
 from rnnviz.gui.export.picture import IncrementalGrab, flush_scene_updates
+from rnnviz.gui.kit.table import Table
 from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.palettes import THEMES, Theme, ThemeName
 from rnnviz.gui.theme.scaling import DialogScrollArea, chosen_text_scale, scaled, space_dialog
@@ -279,7 +280,7 @@ class Figure(QWidget):
                 label.hide()
         for table in self.copy.findChildren(QAbstractItemView):
             table.clearSelection()
-            if isinstance(table, NumberTable):
+            if isinstance(table, (NumberTable, Table)):
                 table.whole_rows = True
         for part in self.copy.findChildren(QAbstractScrollArea):
             part.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

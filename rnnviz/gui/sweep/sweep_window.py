@@ -10,13 +10,12 @@ from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QSplitter, QVBoxLayout,
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
+from rnnviz.gui.kit.table import Table, TableModel
 from rnnviz.gui.sweep.heatmap_panel import HeatmapPanel
 from rnnviz.gui.sweep.runner import OpenedSweep
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.tool_window import ToolWindow, toolbar
 from rnnviz.gui.views.labels import ElidedLabel
-from rnnviz.gui.views.table import NumberTable
-from rnnviz.gui.views.table_model import TableModel
 from rnnviz.results.columns import Column, Look
 from rnnviz.sweeps.results import (
     QUANTITIES,
@@ -72,7 +71,7 @@ class SweepWindow(ToolWindow):
             "Sa&ve table…", "save", "Ctrl+S", "Write the rows as CSV or JSON.", self.save_requested.emit
         )
         self.model = TableModel()
-        self.table = NumberTable(self.model, "Rows of the sweep; Enter opens the run of a row")
+        self.table = Table(self.model, "Rows of the sweep; Enter opens the run of a row")
         self.table.sort_by_headings()
         self.table.clicked.connect(self._open_index)
         for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):

@@ -2,10 +2,9 @@
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
+from rnnviz.gui.kit.table import Table, TableModel
 from rnnviz.gui.views.base import AGREES, Note, ResultView, across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
-from rnnviz.gui.views.table import NumberTable
-from rnnviz.gui.views.table_model import TableModel
 from rnnviz.results.columns import Column, Look
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import CheckOutcome
@@ -47,8 +46,8 @@ class ChecksTable(ResultView):
         empty = hint("A run (F5) checks that output, final state and hidden states are consistent.")
         intro = ElidedLabel(_INTRO)
         self.model, self.engines_model = TableModel(_CHECKS), TableModel(_ENGINES)
-        self.table = NumberTable(self.model, "Checks")
-        self.engines = NumberTable(self.engines_model, "Times and versions")
+        self.table = Table(self.model, "Checks")
+        self.engines = Table(self.engines_model, "Times and versions")
         self.panes = across((self.table, 5), (down((self.engines, 1), None), 2), spacing=8)
         self._pages = pages(self, empty, down(intro, (self.panes, 1), margins=(8, 4, 8, 4), spacing=4))
         self.muted = empty, intro

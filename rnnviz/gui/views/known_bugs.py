@@ -19,13 +19,12 @@ from rnnviz.core import number_format
 from rnnviz.core.gradients import gradient
 from rnnviz.core.words import capital, plural
 from rnnviz.engines.registry import KnownBug, gradient_bugs_in, known_bugs_in
+from rnnviz.gui.kit.table import AnyIndex, Table, TableModel
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import NO_NOTE, Note, ResultView, ViewHost, across, down, pages
 from rnnviz.gui.views.labels import LinkedText, hint
 from rnnviz.gui.views.pixels import pixel_maxima
-from rnnviz.gui.views.table import AnyIndex, NumberTable
-from rnnviz.gui.views.table_model import TableModel
 from rnnviz.results.columns import Column, Look
 from rnnviz.series.errors import LaneSpread, spread, spread_sentence
 from rnnviz.verify.result import RunResult
@@ -38,9 +37,13 @@ class Detection(StrEnum):
     UNDETECTABLE = "undetectable"
     DETECTABLE = "detectable"
     UNKNOWN = "unknown"
+    FITS = "fits"
 
 
 def detection(result: RunResult, entry: KnownBug) -> Detection:
+    judged = result.judged("backward" if entry.of_gradients else "forward")
+    if any(entry.name in causes for found in judged.diagnoses.values() for causes in found):
+        return Detection.FITS
     if entry.engine in result.traces:
         return Detection.COMPUTED
     if result.judgment is None:
@@ -51,6 +54,7 @@ def detection(result: RunResult, entry: KnownBug) -> Detection:
 
 
 _LOOKS = {
+    Detection.FITS: Look("wrong", bold=True, icon="target"),
     Detection.COMPUTED: Look("accent", icon="pin"),
     Detection.UNDETECTABLE: Look("doubtful", bold=True, icon="warning"),
     Detection.DETECTABLE: Look("right", icon="check"),
@@ -60,6 +64,7 @@ _DETECTIONS = {
     Detection.UNDETECTABLE: "Undetectable: it changes no value in this run.",
     Detection.DETECTABLE: "Detectable: this run detects an engine with this bug.",
     Detection.UNKNOWN: "Unknown until the step audit is done.",
+    Detection.FITS: "This bug gives the numbers of the wrong engine.",
     Detection.COMPUTED: "This engine is the reference of the run.",
 }
 _NO_GRADIENTS = "Not compared: the reference has no gradients."
@@ -135,7 +140,7 @@ class KnownBugsView(ResultView):
         self._refreshing = False
         empty = hint("A run (F5) shows which known bugs this run detects, and how their errors spread.")
         self.model = TableModel(_BUGS)
-        self.table = NumberTable(self.model, "Known bugs; Enter computes the selected one")
+        self.table = Table(self.model, "Known bugs; Enter computes the selected one")
         self.table.selectionModel().currentRowChanged.connect(self._on_row)
         self.table.activated.connect(self._ask)
         self._phrase, self._origin, self._detection = QLabel(), QLabel(), QLabel()
@@ -152,7 +157,7 @@ class KnownBugsView(ResultView):
         self._sentence = LinkedText()
         self._sentence.location_requested.connect(self.location_requested)
         self.spread_model = TableModel(_LANES)
-        self.lanes = NumberTable(self.spread_model, "Errors by lane; a row selects the first mismatch of its lane")
+        self.lanes = Table(self.spread_model, "Errors by lane; a row selects the first mismatch of its lane")
         self._strip = _SpreadStrip(self.spread_model, self.lanes)
         self.lanes.setItemDelegateForColumn(1, self._strip)
         self.lanes.pictures = frozenset({1})
@@ -210,8 +215,8 @@ class KnownBugsView(ResultView):
         result = self._result
         entries = [] if result is None else [*known_bugs_in(result.inputs), *gradient_bugs_in(result.inputs)]
         found = [] if result is None else [(e, detection(result, e)) for e in entries]
-        # Undetectable bugs first: the banner leads here.
-        found.sort(key=lambda row: row[1] is not Detection.UNDETECTABLE)
+        # A bug that fits first, then undetectable ones: the verdict leads here.
+        found.sort(key=lambda row: (row[1] is not Detection.FITS, row[1] is not Detection.UNDETECTABLE))
         self._pages.setCurrentIndex(1 if found else 0)
         self._refreshing = True
         self.model.show_rows(found)

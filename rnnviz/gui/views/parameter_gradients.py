@@ -11,11 +11,10 @@ from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.places import Place, entry_place
+from rnnviz.gui.kit.table import Table, TableModel
 from rnnviz.gui.kit.tasks import LatestTask
 from rnnviz.gui.views.base import ResultView, ViewHost, across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
-from rnnviz.gui.views.table import NumberTable
-from rnnviz.gui.views.table_model import TableModel
 from rnnviz.reading.parameter_gradients import LISTED, ArrayRow, Entries, array_rows, entries_of
 from rnnviz.results.columns import PLAIN, Column, Look
 from rnnviz.verify.result import RunResult
@@ -87,10 +86,9 @@ class ParameterGradients(ResultView):
         intro = ElidedLabel("Sums over all time steps and samples. The largest error ratio comes first.")
         self.heading = ElidedLabel(bold=True)
         self.model, self.entry_model = TableModel(_ARRAYS), TableModel()
-        self.table = NumberTable(self.model, "Gradients of the parameters and initial states")
+        self.table = Table(self.model, "Gradients of the parameters and initial states")
         self.table.selectionModel().currentRowChanged.connect(self._on_row)
-        self.entry_table = NumberTable(self.entry_model, "Entries of the selected gradient")
-        self.entry_table.breaks_titles = True
+        self.entry_table = Table(self.entry_model, "Entries of the selected gradient")
         self.entry_table.activated.connect(self._on_activated)
         self.entry_table.selectionModel().currentRowChanged.connect(self._on_entry)
         self._task = LatestTask("parameters", self)

@@ -12,7 +12,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.navigation import NavigationHistory
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
-from rnnviz.gui.views.mismatch_list import MismatchList
+from rnnviz.gui.views.different_values import DifferentValues
 from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.reading.quantities import RECOMPUTED
@@ -151,7 +151,7 @@ def test_a_double_click_on_a_number_of_another_view_brings_its_arithmetic_to_the
     )
     tabs = window.main_layout.tabs
     vector = window.findChild(VectorTable)
-    mismatches = window.findChild(MismatchList)
+    mismatches = window.findChild(DifferentValues)
     units = window.findChild(UnitsPlot)
 
     def double_click(viewport, at):
@@ -159,6 +159,7 @@ def test_a_double_click_on_a_number_of_another_view_brings_its_arithmetic_to_the
             act(viewport, Qt.MouseButton.LeftButton, pos=at)
 
     def double_click_row(table, index):
+        table.scrollTo(index)
         double_click(table.viewport(), table.visualRect(index).center())
 
     tabs.select(units.title)

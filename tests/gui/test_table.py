@@ -5,9 +5,8 @@ import pytest
 from PySide6.QtCore import Qt
 
 from rnnviz.core import number_format
+from rnnviz.gui.kit.table import Table, TableModel
 from rnnviz.gui.theme.palettes import DARK, LIGHT
-from rnnviz.gui.views.table import NumberTable
-from rnnviz.gui.views.table_model import TableModel
 from rnnviz.results.columns import Column, Look
 from tests.gui.shown import texts
 
@@ -43,7 +42,7 @@ def order(model: TableModel) -> list[int]:
 def test_numbers_are_shown_with_true_minus_signs_and_copied_with_hyphens(qtbot, model):
     assert texts(model)[0] == ("u-0", "−0.500")
     assert model.index(0, 1).data() == "−0.500"
-    table = NumberTable(model, "Values")
+    table = Table(model, "Values")
     qtbot.addWidget(table)
     assert table.copy_text().splitlines()[:2] == ["unit\tvalue of h", "u-0\t-0.5"]
     assert model.cell(1, 1).color == LIGHT.color("nan")

@@ -1,13 +1,15 @@
-"""The mismatch list: one row for each value outside the tolerance, sorted, narrowed down, visited."""
+"""Different values: one row for each value outside the tolerance, sorted, narrowed down, visited."""
 
+import numpy as np
 import pytest
 from PySide6.QtCore import Qt
 
+from rnnviz.core import number_format
 from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.base import Note
-from rnnviz.gui.views.mismatch_list import MismatchList
+from rnnviz.gui.views.different_values import DifferentValues
 from tests.factories import adding, make_result
 
 PLACES = {
@@ -25,7 +27,7 @@ def perturb(trace: Trace) -> None:
 
 @pytest.fixture
 def view(qtbot):
-    return qtbot.on_screen(MismatchList(), 900, 220)
+    return qtbot.on_screen(DifferentValues(), 900, 220)
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def shown(view):
     return view
 
 
-def listed(view: MismatchList) -> list[Location]:
+def listed(view: DifferentValues) -> list[Location]:
     return [view.location(row) for row in range(view.model.rowCount())]
 
 
@@ -105,3 +107,22 @@ def test_the_mismatches_of_another_array_are_listed_when_it_is_selected(view):
     assert asked == [Place.at("grad.h", Location(0, 0, 2, 1, 3))]
     view.show_result(make_result(), "manual")
     assert not view.array.isVisible()
+
+
+def test_the_smallest_tolerance_that_passes_can_be_copied_and_does_pass(qtbot, view, clipboard):
+    edits = {"manual": adding(0.0123456, 0, 0, 3, 1, 2)}
+    view.show_result(make_result(edits=edits), "manual")
+    qtbot.mouseClick(view.copy_button, Qt.MouseButton.LeftButton)
+    limits = {name: float(value) for name, value in (part.split("=") for part in clipboard().split(", "))}
+    assert make_result(edits=edits, compare_with=limits).verdict == "agree"
+    assert number_format.format_ceil(limits["atol"]) in view.description.text()
+    limits["atol"] = np.nextafter(limits["atol"], 0.0)
+    assert make_result(edits=edits, compare_with=limits).verdict == "disagree"
+
+
+def test_without_a_difference_only_the_tolerance_is_shown(view):
+    view.show_result(make_result(), "manual")
+    assert not view.table.isVisible()
+    assert not view.layers.isVisible()
+    assert view.copy_button.isVisible()
+    assert view.copy_text() == ""

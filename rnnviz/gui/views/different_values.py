@@ -1,30 +1,30 @@
-"""Table of mismatches that can be sorted and filtered."""
+"""Table of the values that differ by more than the tolerance, sorted and filtered, and tolerances that would pass."""
 
 from collections.abc import Callable
 
 import numpy as np
 from PySide6.QtCore import QModelIndex, QSignalBlocker
-from PySide6.QtWidgets import QComboBox
+from PySide6.QtWidgets import QApplication, QComboBox, QPushButton, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import DIRECTIONS, Location
+from rnnviz.core.words import plural
 from rnnviz.explain.value_sources import quantity_place
+from rnnviz.gui.kit.table import Table, TableModel
 from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import AGREES, NO_NOTE, ArrayCombo, Note, ResultView, across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
-from rnnviz.gui.views.table import NumberTable
-from rnnviz.gui.views.table_model import TableModel
 from rnnviz.results.columns import Column
 from rnnviz.text.verdict_details import arrays
-from rnnviz.verify.compare import Comparison
+from rnnviz.verify.compare import ArrayComparison, Comparison
 from rnnviz.verify.mismatches import MismatchRows, mismatch_rows
 from rnnviz.verify.result import RunResult
 
 
-class MismatchList(ResultView):
+class DifferentValues(ResultView):
     """Selecting a row moves the selection to its value."""
 
     title, group = "Different values", "Problems"
@@ -37,6 +37,8 @@ class MismatchList(ResultView):
         self._candidate: str | None = None
         self._rows: MismatchRows | None = None
         self._empty, self.description = hint(), ElidedLabel()
+        self.copy_button = QPushButton("Copy tolerance")
+        self.copy_button.clicked.connect(self._copy_tolerance)
         self.layers = _filter("Only this layer", "Lists the mismatches of one layer or of all.")
         self.directions = _filter("Only this direction", "Lists the mismatches of one direction or of both.")
         self.layers.currentIndexChanged.connect(self._gather)
@@ -44,13 +46,19 @@ class MismatchList(ResultView):
         self.array: ArrayCombo = ArrayCombo()
         self.array.currentIndexChanged.connect(self._gather)
         self.model = TableModel()
-        self.table = NumberTable(self.model, "Mismatches")
+        self.table = Table(self.model, "Different values")
         self.table.sort_by_headings()
         self.table.selectionModel().currentRowChanged.connect(self._on_row)
         self.table.activated.connect(self._on_activated)
         self._following = False
-        bar = across((self.description, 1), self.array, self.layers, self.directions)
-        self._pages = pages(self, self._empty, down(bar, (self.table, 1), margins=(8, 4, 8, 4), spacing=4))
+        filters = across(self.array, self.layers, self.directions)
+        self._filters = QWidget()
+        self._filters.setLayout(filters)
+        self._bar = QWidget()
+        self._bar.setLayout(across((self.description, 1), self._filters, self.copy_button, margins=(12, 4, 8, 4)))
+        content = QWidget()
+        self._pages = pages(content, self._empty, self.table)
+        self.setLayout(down(self._bar, (content, 1), spacing=0))
         self.muted = self._empty, self.description
         self.themed = (self.table,)
         self._refresh()
@@ -111,34 +119,34 @@ class MismatchList(ResultView):
         self._refresh()
 
     def _refresh(self) -> None:
-        result, rows = self._result, self._rows
-        # With another array to select, the controls stay.
-        self._pages.setCurrentIndex(0 if rows is None or not (self._total() or self.array.count() > 1) else 1)
-        # The rows are of one array; the others have a line each.
-        comparison, shown = self._of_hidden, self.array.currentText()
-        others: tuple[str, ...] = ()
-        if comparison is not None and shown == "h":
-            others = arrays([*comparison.arrays.values(), *comparison.gradients_over_time.values()])
-        none = f"No mismatches in {shown} of {self._candidate}."
-        self._empty.setText(
-            "A run (F5) lists the values that differ by more than the tolerance."
-            if result is None
-            else "\n".join((none, *others))
-        )
-        if result is None or rows is None:
+        result, rows, comparison = self._result, self._rows, self._of_hidden
+        self._bar.setVisible(result is not None and comparison is not None)
+        self._filters.setVisible(bool(self._total()) or self.array.count() > 1)
+        self._pages.setCurrentIndex(1 if rows is not None and len(rows) else 0)
+        if result is None or rows is None or comparison is None:
+            self._empty.setText("A run (F5) lists the values that differ by more than the tolerance.")
             self.model.show_rows(())
             return
-        self.model.show_rows(range(len(rows)), _columns(rows, result.reference.engine, str(self._candidate)))
-        listed = f"{number_format.count(len(rows))} mismatches"
-        if len(rows) < rows.total:
-            listed = f"The first {number_format.count(len(rows))} of {number_format.count(rows.total)} mismatches"
-        listed = f"{listed}, in the order of computation; click a heading to sort them." if rows.total else none
-        self.description.setText("  ".join((listed, *others)))
+        shown, own = self.array.currentText(), self.array.of(comparison)
+        assert own is not None, "it is of the comparison"
+        self._empty.setText(f"No value of {shown} in {display_name(comparison.candidate)} differs by more.")
+        self.model.show_rows(range(len(rows)), _columns(rows, result.reference.engine, comparison.candidate))
+        # The rows are of one array; the others have a line each.
+        others = arrays([*comparison.arrays.values(), *comparison.gradients_over_time.values()]) if shown == "h" else ()
+        self.description.setText("  ".join((_described(rows, own), *others)))
+        tolerance = _tolerance(own)
+        self.copy_button.setToolTip(wrapped(f"Copies {tolerance}: the smallest atol that passes with this rtol."))
+        self.copy_button.setAccessibleDescription(self.copy_button.toolTip())
         self.table.fit()
 
     def _total(self) -> int:
         comparison = self.array.of(self._of_hidden)
         return 0 if comparison is None else comparison.mismatched
+
+    def _copy_tolerance(self) -> None:
+        comparison = self.array.of(self._of_hidden)
+        if comparison is not None:
+            QApplication.clipboard().setText(_tolerance(comparison))
 
     def _on_activated(self, index: QModelIndex) -> None:
         self.explanation_requested.emit(quantity_place(self.location(index.row()), self.array.currentText()))
@@ -146,6 +154,31 @@ class MismatchList(ResultView):
     def _on_row(self, current: QModelIndex, _previous: QModelIndex) -> None:
         if current.isValid() and not self._following:
             self.location_requested.emit(self.location(current.row()))
+
+
+def _described(rows: MismatchRows, own: ArrayComparison) -> str:
+    """How many values differ by more than the tolerance, and what the smallest atol is that would pass."""
+    count, listed = number_format.count, len(rows)
+    differ = f"{plural(rows.total, 'value differs', 'values differ')} by more than"
+    first = f"The first {count(listed)} of {count(rows.total)} values that differ by more than"
+    limits = f"rtol {number_format.full(own.rtol)}, atol {number_format.full(own.atol)}."
+    return f"{first if listed < rows.total else differ} {limits} {tolerance_remark(own)}"
+
+
+def tolerance_remark(own: ArrayComparison) -> str:
+    """The smallest atol with which all finite values pass, rounded up; values that no tolerance accepts."""
+    apart, smallest = own.nonfinite_apart, own.smallest_passing_atol
+    if apart == 1:
+        return "No tolerance accepts the value that is NaN or infinite in one engine only."
+    if apart:
+        return f"No tolerance accepts the {apart:,} values that are NaN or infinite in one engine only."
+    if smallest == 0.0:
+        return "Every value passes with atol = 0."
+    return f"The smallest atol that passes is {number_format.format_ceil(smallest)}."
+
+
+def _tolerance(own: ArrayComparison) -> str:
+    return f"rtol={own.rtol!r}, atol={own.smallest_passing_atol!r}"
 
 
 def _columns(rows: MismatchRows, reference: str, candidate: str) -> tuple[Column, ...]:
