@@ -30,7 +30,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.application import make_application, make_window
 from rnnviz.gui.commands import dialogs
 from rnnviz.gui.commands.table import COMMANDS
-from rnnviz.gui.export.offscreen_render import print_message
+from rnnviz.gui.export.sheet import print_message
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.recovery.report_dialogs import CrashDialog
 from rnnviz.gui.recovery.session_recovery import RestoreBar

@@ -24,7 +24,7 @@ _ENVIRONMENT = {
 }
 
 _EXAMPLES = {
-    "rnnviz config lstm > lstm.toml && rnnviz run lstm.toml --csv values.csv --png picture.png": (
+    "rnnviz config lstm > lstm.toml && rnnviz run lstm.toml --csv values.csv --picture picture.png": (
         "Run the config of a lesson, compare its engines, and write the results."
     ),
     "rnnviz explain lstm.toml --layer 0 --timestep 1 --unit 3": "Print the arithmetic of one hidden value.",

@@ -15,7 +15,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.schema import declarations, display_value
 from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.gui.export.outputs import RUN_OUTPUTS, OutputEntry, named_function
-from rnnviz.io.export.paper import PAPERS, VIEWS
+from rnnviz.io.export.paper import ENDINGS, PAPERS, VIEWS
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import Verdict
 
@@ -36,7 +36,8 @@ def add_run_options(parser: Parser) -> None:
     output = parser.add_argument_group("output")
     for entry in RUN_OUTPUTS:
         # "-" is standard output.
-        option(output, f"--{entry.key} PATH", entry.option, type=str if entry.key == "json" else Path)
+        names = " ".join(f"--{name}" for name in (entry.key, entry.alias) if name)
+        option(output, f"{names} PATH", entry.option, type=str if entry.key == "json" else Path)
     option(
         output,
         "--gates",
@@ -51,8 +52,8 @@ def run(options: Namespace) -> Answer:
     outputs = [(entry, Path(path)) for entry in RUN_OUTPUTS if (path := asked[entry.key]) not in (None, "-")]
     if options.gates and options.csv is None and options.npz is None:
         raise InputError("--gates needs --csv or --npz.")
-    if options.png is not None and options.png.suffix.lower() != ".png":
-        raise InputError(f"--png must end in .png (got {display_value(str(options.png))}).")
+    if options.picture is not None and options.picture.suffix.lower() not in ENDINGS:
+        raise InputError(f"--picture must end in .pdf, .svg or .png (got {display_value(str(options.picture))}).")
     drawn = next((f"--{entry.key}" for entry, _ in outputs if entry.drawn), "")
     terminal.check_files(config, options, {f"--{entry.key}": path for entry, path in outputs}, drawn)
     reading = None

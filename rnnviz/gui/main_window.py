@@ -207,7 +207,6 @@ class MainWindow(QMainWindow):
             self.sweeps,
             self.trainings,
             self.generating,
-            self.exports,
             self.jobs,
             self.lane_quantity,
             self.files,
@@ -271,7 +270,7 @@ class MainWindow(QMainWindow):
         menus.lessons.chosen.connect(self._open_lesson)
         menus.exports.window_chosen.connect(self.exports.export_window)
         menus.exports.numbers_chosen.connect(self.exports.export_numbers)
-        menus.exports.report_chosen.connect(lambda: self.exports.export_report(self.lanes))
+        menus.exports.report_chosen.connect(self.exports.export_report)
         menus.names.chosen.connect(self._on_names)
         menus.themes.chosen.connect(self.theme_manager.choose)
         self._export_menu: ExportMenu = menus.exports

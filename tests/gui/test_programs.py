@@ -37,10 +37,10 @@ import sys
 from pathlib import Path
 
 import rnnviz
-from rnnviz.gui.export.offscreen_render import save_png
+from rnnviz.gui.export.paper import save_picture
 
 if __name__ == "__main__":
-    save_png(rnnviz.run(rnnviz.load_config(sys.argv[1])), Path(sys.argv[2]))
+    save_picture(rnnviz.run(rnnviz.load_config(sys.argv[1])), Path(sys.argv[2]))
     print("done")
 """
 

@@ -1,80 +1,79 @@
-"""Animations of playback: the lanes step by step, drawn without the window, as GIF."""
+"""Animations of playback: the lanes step by step or stage by stage, as GIF."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import chain
 from math import ceil
 from pathlib import Path
-from queue import Empty, Queue
-from threading import Event
 from typing import ClassVar
 
-from PySide6.QtCore import QObject, QSize, QTimer
-from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QLabel, QWidget
+from PySide6.QtCore import QPoint, QRectF, Qt
+from PySide6.QtGui import QImage, QPainter
+from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLabel, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.core.errors import InputError
-from rnnviz.core.trace_index import Location
+from rnnviz.core.trace_index import Lane, Location
 from rnnviz.frozen import dataclass
 from rnnviz.gui.app_state import Session
-from rnnviz.gui.commands.playback import FACTORS, ORDERS, STAGE_MS, Player, factor_text, speed
-from rnnviz.gui.export.figure import ExportDialog, ExportOptions, Figure, check_box, choice_box, number_box
-from rnnviz.gui.export.picture import IncrementalGrab, pixels_of
-from rnnviz.gui.kit.tasks import Progress
+from rnnviz.gui.commands.playback import ORDERS, STAGE_MS, Player, speed
+from rnnviz.gui.export.figure import ExportDialog, ExportOptions, check_box, choice_box, named, number_box, text_line
+from rnnviz.gui.export.lanes_figure import LanesFigure
+from rnnviz.gui.export.paper import Layout
+from rnnviz.gui.export.picture import pixels_of
+from rnnviz.gui.export.sheet import EM, PAPERS, PER_INCH, POINT, Sheet, elided
 from rnnviz.gui.regions import Order, Region, Stage, Traversal, stage_regions, stage_text
 from rnnviz.gui.theme.palettes import THEMES, ThemeName
-from rnnviz.gui.views.unrolled.view import UnrolledView
+from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.views.unrolled.render_state import RenderState
+from rnnviz.io.export.paper import PaperFigure
 from rnnviz.io.export.pictures import Frame, write_gif
+from rnnviz.io.outputs import Progress
 from rnnviz.verify.result import RunResult
 
-SIDES, SCALES = (160, 3840), (1, 2)
-"""Smallest and largest width or height in pixels; pixels for each pixel of the screen."""
+SIDES, SCALES, SECONDS = (160, 3840), (1, 2), (0.5, 600.0)
+"""Smallest and largest width or height in pixels; pixels for each pixel of the screen; durations."""
 _FRAMES_PER_SECOND = 25.0
+_USUAL_SECONDS = 10.0
+"""Longest duration of an animation of which no duration was chosen."""
 _SAMPLES = 8
 """Frames that give a GIF its colors."""
+_TEXT_PIXELS = 13
+"""Height of the text at scale 1."""
+_PARTS = {"read": ("accent", ()), "carried": ("accent", (3, 2)), "next": ("accent", (3, 2))}
+"""Color and dashes of the frame of a region; of what is computed those of the text."""
 
 
 @dataclass(frozen=True)
 class AnimationOptions(ExportOptions):
-    """Choices for an animation: width and height in pixels; `factor` is a speed of playback."""
+    """Choices for an animation that are kept: width and height in pixels, scale of the text, colors."""
 
-    CHOICES: ClassVar = {
-        "stages": (True, False),
-        "factor": FACTORS,
-        "scale": SCALES,
-        "theme": tuple(THEMES),
-        "legend": (True, False),
-    }
+    CHOICES: ClassVar = {"scale": SCALES, "theme": tuple(THEMES)}
     LIMITS: ClassVar = {"width": SIDES, "height": SIDES}
 
-    stages: bool = True
-    factor: float = 1.0
     width: int = 960
     height: int = 600
     scale: int = 1
     theme: ThemeName = "light"
-    legend: bool = True
-
-    @property
-    def size(self) -> QSize:
-        """Size before it is scaled."""
-        return QSize(self.width // self.scale, self.height // self.scale)
 
 
 class FrameSequence:
     """The step of each frame, in the order of computation, and its stage, or None for a whole step."""
 
-    def __init__(self, walk: Traversal, times: range, here: Location, factor: float, *, stages: bool) -> None:
-        """`times` are the time steps of each lane; `here` gives the lane, if there is only one."""
+    def __init__(
+        self, walk: Traversal, times: range, here: Location, *, stages: bool, seconds: float | None = None
+    ) -> None:
+        """`times` are the time steps of each lane; `here` gives the lane, if there is only one.
+
+        `seconds` are those of all frames; by default a stage has time to be read, and steps that of playback.
+        """
         self._walk, self._first, self._here = replace(walk, timesteps=len(times)), times.start, here
         self._stages: tuple[Stage | None, ...] = walk.stages if stages else (None,)
         count = self._walk.count()
-        rate = speed(count) * factor
-        # As in playback, a fast animation skips steps.
-        self._stride = 1 if stages else ceil(rate / _FRAMES_PER_SECOND)
-        self.seconds = STAGE_MS / 1000.0 / factor if stages else self._stride / rate
-        """Duration of a frame."""
+        usual = count * len(self._stages) * STAGE_MS / 1000.0 if stages else min(count / speed(count), _USUAL_SECONDS)
+        self.seconds = usual if seconds is None else seconds
+        """Duration of the animation."""
+        # A fast animation skips steps.
+        self._stride = 1 if stages else max(1, ceil(count / (self.seconds * _FRAMES_PER_SECOND)))
         self._steps = 1 + ceil((count - 1) / self._stride)
 
     @property
@@ -91,215 +90,244 @@ class FrameSequence:
         return where.moved(timestep=self._first + where.timestep), self._stages[stage]
 
 
-@dataclass(frozen=True)
+def reads_stages(walk: Traversal, times: range) -> bool:
+    """Whether an animation in stages is short enough for each to be read."""
+    return replace(walk, timesteps=len(times)).count() * len(walk.stages) * STAGE_MS / 1000.0 <= _USUAL_SECONDS
+
+
 class Animation:
-    """A figure of the lanes that shows one frame of a sequence after the other."""
+    """Draws one frame of a sequence after the other on a picture of the lanes, on any thread."""
 
-    figure: Figure
-    frames: FrameSequence
-    result: RunResult
-    options: AnimationOptions
+    def __init__(
+        self,
+        result: RunResult,
+        shown: RenderState,
+        frames: FrameSequence,
+        options: AnimationOptions,
+        title: str = "",
+        hide_future: Order | None = None,
+    ) -> None:
+        """With `hide_future` values that are computed later than the step of a frame in this order are hidden."""
+        self.frames, self.options = frames, options
+        self._result, self._hide_future = result, hide_future
+        unit = EM / _TEXT_PIXELS / options.scale
+        self._theme = PAPERS[options.theme]
+        self._caption_height = 2.0 * EM
+        height = options.height * unit - self._caption_height
+        figure = PaperFigure(width=options.width * unit, height=height, theme=options.theme, title=title)
+        self._lanes = LanesFigure(result, figure, self._theme, shown)
+        self._layout = Layout.of(figure, self._lanes)
+        self._unit = unit
+        self._base: QImage | None = None
 
-    def show(self, number: int) -> None:
-        """Select the step of a frame, and highlight and describe its stage."""
-        lanes = self.figure.copy
-        assert isinstance(lanes, UnrolledView)
-        (where, stage), gradients = self.frames[number], self.frames.gradients
-        network, length = self.result.inputs.network, self.result.inputs.length(where.sample)
-        lanes.show_location(where)
-        regions: tuple[Region, ...] = ()
-        caption = ""
+    def draw(self, number: int) -> QImage:
+        """A frame."""
+        (where, stage), base = self.frames[number], self._picture()
+        image = base.copy()
+        painter = QPainter(image)
+        painter.scale(1.0 / self._unit, 1.0 / self._unit)
+        sheet = Sheet(painter, self._theme, image.width() * self._unit, image.height() * self._unit)
+        network, length = self._result.inputs.network, self._result.inputs.length(where.sample)
+        gradients = self.frames.gradients
+        if self._hide_future is not None:
+            self._cover(sheet, where)
+        step = range(where.timestep, where.timestep + 1)
+        regions: tuple[Region, ...] = (Region(Lane(where.layer, where.direction), step, range(network.output_size)),)
         if stage is not None:
             regions = stage_regions(network, where, length, stage, gradients=gradients)
-            caption = stage_text(network, where, length, stage, gradients=gradients)
-        lanes.show_highlight(regions)
-        lanes.show_caption(caption)
+            text = stage_text(network, where, length, stage, gradients=gradients)
+            sheet.text(sheet.width / 2.0, sheet.height - 0.7 * EM, elided(text, sheet.width), at=0.5)
+        for region in regions:
+            place = self._lanes.place_of(region.lane, region.times, region.units)
+            if place is not None:
+                color, dashes = _PARTS.get(region.part, ("text", ()))
+                _frame(sheet, place, color, dashes)
+        painter.end()
+        return image
+
+    def place_of(self, lane: Lane, times: range) -> QPoint:
+        """The middle of some time steps of a lane, in pixels of a frame that was drawn."""
+        place = self._lanes.place_of(lane, times, range(self._result.shape[4]))
+        assert place is not None
+        return QPoint(round(place.center().x() / self._unit), round(place.center().y() / self._unit))
+
+    def _picture(self) -> QImage:
+        """The lanes without marks, with room for a line of text."""
+        if self._base is None:
+            options = self.options
+            base = QImage(options.width, options.height, QImage.Format.Format_RGB32)
+            base.fill(self._theme.color("base"))
+            painter = QPainter(base)
+            painter.scale(1.0 / self._unit, 1.0 / self._unit)
+            self._layout.draw(Sheet(painter, self._theme, self._layout.figure.width, self._layout.height))
+            painter.end()
+            self._base = base
+        return self._base
+
+    def _cover(self, sheet: Sheet, where: Location) -> None:
+        """Hide what is computed after the step of a frame."""
+        network, length = self._result.inputs.network, self._result.inputs.length(where.sample)
+        walk = Traversal(network, length, "layers", self.frames.gradients)
+        by_layer = self._hide_future == "layers" or network.bidirectional
+        now = walk.index_of(where)
+        for lane in self._lanes.lanes:
+            if lane.layer is None:
+                continue
+            here = where.moved(layer=lane.layer, direction=lane.direction)
+            last = now if by_layer else walk.index_of(here)
+            if network.bidirectional and self._hide_future == "lane" and lane.layer == where.layer:
+                # Both directions of a layer are computed at once.
+                done = walk.index_of(where) % length
+                last = walk.index_of(here.moved(timestep=0)) // length * length + done
+            hidden = [t for t in range(length) if walk.index_of(here.moved(timestep=t)) > last]
+            if hidden:
+                place = self._lanes.place_of(lane, range(hidden[0], hidden[-1] + 1), range(network.output_size))
+                if place is not None:
+                    sheet.box(place, self._theme.color("raised"))
+
+
+def _frame(sheet: Sheet, place: QRectF, color: str, dashes: Sequence[float]) -> None:
+    corners = [place.topLeft(), place.topRight(), place.bottomRight(), place.bottomLeft(), place.topLeft()]
+    points = [(corner.x(), corner.y()) for corner in corners]
+    sheet.line(*points, color="base", width=3.4 * POINT)
+    sheet.line(*points, color=color, width=1.6 * POINT, dash=dashes)
+
+
+def write_animation(animation: Animation, path: Path, progress: Progress) -> str:
+    """Write an animation as GIF, and return a summary. `progress` may raise to cancel."""
+    frames = animation.frames
+    samples = sorted({round(part * (len(frames) - 1) / (_SAMPLES - 1)) for part in range(_SAMPLES)})
+
+    def drawn() -> Iterator[Frame]:
+        for number in range(len(frames)):
+            progress(number / len(frames))
+            yield pixels_of(animation.draw(number))
+
+    write_gif(drawn(), [pixels_of(animation.draw(number)) for number in samples], frames.seconds / len(frames), path)
+    return f"{number_format.count(len(frames))} frames, {frames.seconds:.1f} s"
 
 
 class AnimationDialog(ExportDialog):
-    """Asks for the time steps, stages, speed, format, size, colors and texts of an animation."""
+    """Asks for the time steps, stages, duration, size, colors and title of an animation."""
 
     def __init__(
         self,
         parent: QWidget,
         session: Session,
-        lanes: UnrolledView,
+        shown: RenderState,
         player: Player,
         options: AnimationOptions,
         save: Callable[[Animation], object],
     ) -> None:
-        """`save` receives the animation, and closes its figure at the end."""
-        super().__init__(parent, "Export animation", session, options.theme, legend=options.legend)
-        result = session.result
-        assert result is not None
-        self._result, self._player, self._save = result, player, save
-        length = session.length
-        last, times = length - 1, player.loop_range() or range(length)
+        """`shown` are the lanes as the window has them; `save` receives the animation."""
+        super().__init__(parent, "Export animation", session)
+        assert session.result is not None
+        self._result, self._shown, self._save = session.result, shown, save
+        last, times = session.length - 1, player.loop_range() or range(session.length)
         self.first = number_box("First time step", "The first time step of each lane.", (0, last), times.start)
         self.last = number_box("Last time step", "The last time step of each lane.", (0, last), times.stop - 1)
-        self.order = choice_box(
-            "Lanes",
-            "Lanes to animate: the selected one, or all, layer by layer.",
-            [(text.replace("&", ""), order) for order, (text, _) in ORDERS.items()],
-        )
-        self.order.setCurrentIndex(self.order.findData(player.order))
-        self.stages = choice_box("Frames", "Each frame shows a stage of a step, or a whole time step.", _FRAME_CHOICES)
-        self.stages.setCurrentIndex(self.stages.findData(options.stages))
-        self.factor = choice_box(
-            "Speed", "The speed of playback. A fast animation skips time steps.", [(factor_text(f), f) for f in FACTORS]
-        )
-        self.factor.setCurrentIndex(FACTORS.index(options.factor))
-        self.hide_future = check_box(
-            "&Hide future", "Hide values that are computed after the selected step.", on=player.revealing
-        )
+        orders = [(text.replace("&", ""), order) for order, (text, _) in ORDERS.items()]
+        why = "Lanes to animate: the selected one, or all, layer by layer."
+        self.order = choice_box("Lanes", why, orders, player.order)
+        why = "Each frame shows a stage of a step, or a whole time step."
+        self.stages = choice_box("Frames", why, _FRAME_CHOICES)
+        self.duration = named(QDoubleSpinBox(), "Duration", "Seconds from the first frame to the last.")
+        self.duration.setDecimals(1)
+        self.duration.setRange(*SECONDS)
+        self.duration.setSuffix(" s")
+        why = "Hide values that are computed after the selected step."
+        self.hide_future = check_box("&Hide future", why, on=player.revealing)
         self.width_ = number_box("Width", "Width in pixels.", SIDES, options.width, " px")
         self.height_ = number_box("Height", "Height in pixels.", SIDES, options.height, " px")
-        for side in (self.width_, self.height_):
-            side.setSingleStep(4)
-        self.scale = choice_box(
-            "Scale",
-            "Scale of texts and lines.",
-            [(f"{scale}×", scale) for scale in SCALES],
+        self.scale = choice_box("Text size", "Scale of texts and lines.", [(f"{s}×", s) for s in SCALES], options.scale)
+        self.theme = choice_box(
+            "Colors", "The colors of the lanes.", [(t.capitalize(), t) for t in THEMES], options.theme
         )
-        self.scale.setCurrentIndex(SCALES.index(options.scale))
+        self.title = text_line("Title", "A line above the lanes; may be empty.")
         self.summary = QLabel()
         self.summary.setAccessibleName("Frames and duration")
-        self._add_rows(
-            ("F&irst t", self.first),
-            ("L&ast t", self.last),
-            ("La&nes", self.order),
+        self._take_usual_frames()
+        self._lay_out(
+            ("&Time steps", _pair(self.first, self.last)),
+            ("&Lanes", self.order),
             ("F&rames", self.stages),
-            ("&Speed", self.factor),
+            ("&Duration", self.duration),
             ("", self.hide_future),
-            ("&Width", self.width_),
-            ("H&eight", self.height_),
-            ("Sc&ale", self.scale),
+            ("Si&ze", _pair(self.width_, self.height_)),
+            ("Text &size", self.scale),
+            ("&Colors", self.theme),
+            ("T&itle", self.title),
+            ("", self.summary),
         )
-        self._form.addRow("", self.summary)
-        self._show_figure(lanes)
+        for box in (self.first, self.last, self.width_, self.height_):
+            box.valueChanged.connect(self._looks.start)
+        for box in (self.first, self.last):
+            box.valueChanged.connect(self._take_usual_frames)
+        self.order.currentIndexChanged.connect(self._take_usual_frames)
+        self.stages.currentIndexChanged.connect(self._take_usual_duration)
+        self.duration.valueChanged.connect(self._looks.start)
 
     @property
     def options(self) -> AnimationOptions:
-        return AnimationOptions(
-            self.stages.currentData(),
-            self.factor.currentData(),
-            self.width_.value(),
-            self.height_.value(),
-            self.scale.currentData(),
-            self.theme.currentData(),
-            self.legend.isChecked(),
-        )
+        sizes = self.width_.value(), self.height_.value()
+        return AnimationOptions(*sizes, self.scale.currentData(), self.theme.currentData())
+
+    @property
+    def _walk(self) -> tuple[Traversal, range]:
+        session, (first, last) = self._session, sorted((self.first.value(), self.last.value()))
+        order: Order = self.order.currentData()
+        walk = Traversal(self._result.inputs.network, session.length, order, session.in_backward_pass)
+        return walk, range(first, last + 1)
+
+    def _frames(self, seconds: float | None) -> FrameSequence:
+        return FrameSequence(*self._walk, self._session.location, stages=self.stages.currentData(), seconds=seconds)
 
     @property
     def animation(self) -> Animation:
-        """The animation of the current choices."""
-        assert self.figure is not None
-        options, session = self.options, self._session
-        walk = Traversal(
-            self._result.inputs.network, session.length, self.order.currentData(), session.in_backward_pass
-        )
-        first, last = sorted((self.first.value(), self.last.value()))
-        frames = FrameSequence(walk, range(first, last + 1), session.location, options.factor, stages=options.stages)
-        return Animation(self.figure, frames, self._result, options)
+        """The animation of the present choices. Raises InputError if it is too small."""
+        order = self.order.currentData() if self.hide_future.isChecked() else None
+        frames = self._frames(self.duration.value())
+        return Animation(self._result, self._shown, frames, self.options, self.title.text(), order)
+
+    def _take_usual_frames(self) -> None:
+        """Show stages where there is time to read each."""
+        self.stages.setCurrentIndex(0 if reads_stages(*self._walk) else 1)
+        self._take_usual_duration()
+
+    def _take_usual_duration(self) -> None:
+        self.duration.setValue(self._frames(None).seconds)
 
     def accept(self) -> None:
-        self.update_figure()
-        animation = self.animation
-        self._take_figure()
+        try:
+            animation = self.animation
+        except InputError as error:
+            self._show(str(error))
+            return
         super().accept()
         self._save(animation)
 
-    def update_figure(self) -> None:
-        animation, options = self.animation, self.options
-        lanes, frames = animation.figure.copy, animation.frames
-        assert isinstance(lanes, UnrolledView)
-        animation.figure.arrange(options.size, options.theme, options.legend, self.title.text(), self.caption.text())
-        order: Order = self.order.currentData()
-        lanes.begin_animation(order if self.hide_future.isChecked() else None)
-        animation.show(len(frames) // 2)
-        size = options.size * options.scale
-        self.summary.setText(
-            f"{number_format.count(len(frames))} frames, {len(frames) * frames.seconds:.1f} s, "
-            f"{size.width()} × {size.height()} pixels"
-        )
+    def look(self) -> None:
+        frames, options = self._frames(self.duration.value()), self.options
+        self.summary.setText(f"{number_format.count(len(frames))} frames, {options.width} × {options.height} pixels")
+        try:
+            image = self.animation.draw(len(frames) // 2)
+        except InputError as error:
+            self._show(str(error))
+            return
+        fitting = self._resolution(image.width(), image.height()) / PER_INCH
+        self._show(image.scaledToWidth(round(image.width() * fitting), Qt.TransformationMode.SmoothTransformation))
 
 
 _FRAME_CHOICES = (("Stages", True), ("Time steps", False))
 
-_WAITING = 2
-"""Frames that are drawn before they are encoded."""
-_POLL_MS = 10
-_POLL_SECONDS = 0.05
 
-
-class AnimationExport(QObject):
-    """Draws the frames in turns of the event loop, while `write` encodes them on a thread."""
-
-    def __init__(self, animation: Animation, writing: Callable[[], bool], parent: QObject) -> None:
-        """`writing` says whether the thread still works."""
-        super().__init__(parent)
-        self._animation, self._writing = animation, writing
-        count = len(animation.frames)
-        samples = sorted({round(part * (count - 1) / (_SAMPLES - 1)) for part in range(_SAMPLES)})
-        self._samples = len(samples)
-        self._total = self._samples + count
-        self._numbers = chain(samples, range(count))
-        self._drawn: Queue[QImage | InputError] = Queue(_WAITING)
-        self._over = Event()
-        self._closed = False
-        self._turns = QTimer(self, singleShot=True, interval=0)
-        self._turns.timeout.connect(self._draw)
-
-    def start(self) -> None:
-        self._turns.start()
-
-    def close(self) -> None:
-        """End, and delete the figure."""
-        if not self._closed:
-            self._closed = True
-            self._turns.stop()
-            self._animation.figure.close()
-            self.deleteLater()
-
-    def write(self, path: Path, progress: Progress) -> str:
-        """Encode the frames as they come, on the thread of exports. `progress` may raise to cancel."""
-        frames = self._animation.frames
-        try:
-            come = self._frames(progress)
-            write_gif(come, [next(come) for _ in range(self._samples)], frames.seconds, path)
-        finally:
-            self._over.set()
-        return f"{number_format.count(len(frames))} frames, {len(frames) * frames.seconds:.1f} s"
-
-    def _frames(self, progress: Progress) -> Iterator[Frame]:
-        for number in range(self._total):
-            drawn = None
-            while drawn is None:
-                progress(number / self._total)
-                try:
-                    drawn = self._drawn.get(timeout=_POLL_SECONDS)
-                except Empty:
-                    continue
-            if isinstance(drawn, InputError):
-                raise drawn
-            yield pixels_of(drawn)
-
-    def _draw(self) -> None:
-        if self._over.is_set() or not self._writing():
-            self.close()
-            return
-        number = None if self._drawn.full() else next(self._numbers, None)
-        if number is None:
-            self._turns.start(_POLL_MS)
-            return
-        self._animation.show(number)
-        try:
-            IncrementalGrab(
-                self._animation.figure, self._animation.options.scale, lambda: None, self._take, lambda: None
-            )
-        except InputError as error:
-            self._take(error)
-
-    def _take(self, drawn: QImage | InputError) -> None:
-        self._drawn.put_nowait(drawn)
-        self._turns.start(0)
+def _pair(*fields: QWidget) -> QWidget:
+    """Two fields in one row, of which the first has the label's key."""
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(scaled(8))
+    for field in fields:
+        layout.addWidget(field, 1)
+    row.setFocusProxy(fields[0])
+    return row

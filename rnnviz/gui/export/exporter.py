@@ -16,7 +16,7 @@ from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import ask_new_file, ask_to_finish, show_error_dialog, suffix_of
 from rnnviz.gui.document import Document
 from rnnviz.gui.export.outputs import OUTPUTS, OutputEntry
-from rnnviz.gui.export.picture import IncrementalGrab, png_of, write_picture
+from rnnviz.gui.export.picture import IncrementalGrab, write_picture
 from rnnviz.gui.jobs.lane_quantity import without_parameter
 from rnnviz.gui.jobs.progress import SHOW_AFTER_MS, ProgressRow
 from rnnviz.gui.kit.tasks import Progress, TaskQueue
@@ -24,6 +24,7 @@ from rnnviz.gui.settings import Settings
 from rnnviz.gui.view_sync import ViewSynchronizer
 from rnnviz.gui.views.base import ResultView
 from rnnviz.io.config_toml import files_read
+from rnnviz.io.export.paper import MM
 from rnnviz.io.outputs import atomic_write, check_outputs
 from rnnviz.verify.result import RunResult
 
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     # Imported with the dialogs, or after the first paint.
     from rnnviz.gui.commands.playback import Player
     from rnnviz.gui.export.animation import Animation
-    from rnnviz.gui.export.figure import Figure, FigureOptions
+    from rnnviz.gui.export.figure import FigureOptions
+    from rnnviz.gui.export.paper import Layout
     from rnnviz.gui.views.unrolled.view import UnrolledView
     from rnnviz.lessons.content import GuidedLesson
 
@@ -88,7 +90,6 @@ class ExportCommands(QObject):
 
     message = Signal(str)
     """A text for the status bar."""
-    _closing = Signal()
 
     def __init__(
         self,
@@ -131,26 +132,17 @@ class ExportCommands(QObject):
             lambda path, progress: kind.written(result, path, progress=progress, **given),
         )
 
-    def export_report(self, lanes: ResultView) -> None:
+    def export_report(self) -> None:
         """Export a report of the result, with a picture of the lanes over the whole sequence."""
-        from rnnviz.gui.export.figure import REPORT, SCREEN_DPI, Figure, FigureOptions
-
-        session, result = self._session, self._session.result
+        result, outdated = self._session.result, self._outdated()
         if result is None:
             return
-        figure = Figure(lanes, result, session.candidate, session.location, whole=True)
-        figure.arrange(FigureOptions(width=REPORT[0], height=REPORT[1]).size, "light", True, "", "", shrink=True)
-        # Drawn before the file dialog opens, and before the lanes change.
-        image = figure.image(SCREEN_DPI)
-        outdated = self._outdated()
-        caption = f"Lanes. {lanes.accessibleDescription()}"
-        figure.close()
 
         def write(path: Path, progress: Progress) -> str:
-            from rnnviz.io.export.pictures import LANES_IN_WORDS, ReportPicture
+            from rnnviz.gui.export.paper import report_picture
             from rnnviz.io.export.report import write_report
 
-            picture = ReportPicture(caption, LANES_IN_WORDS, image.width(), png_of(image))
+            picture = report_picture(result)
             progress(0.5)
             return f"{write_report(result, path, [picture], outdated=outdated):,} bytes"
 
@@ -174,52 +166,37 @@ class ExportCommands(QObject):
     def ask_picture(self) -> None:
         from rnnviz.gui.export.figure import FigureDialog, FigureOptions
 
-        if self._session.result is None:
-            return
-        views = self._window.findChildren(ResultView)[::-1]
-        views.sort(key=lambda view: not hasattr(view, "canvas"))
-        options = FigureOptions.of(self._settings.picture)
-        FigureDialog(self._window, self._session, views, options, self._export_figure).open()
+        if self._session.result is not None:
+            views = self._window.findChildren(ResultView)[::-1]
+            options = FigureOptions.of(self._settings.picture)
+            FigureDialog(self._window, self._session, views, options, self._export_figure).open()
 
-    def _export_figure(self, figure: "Figure", options: "FigureOptions", title: str) -> None:
+    def _export_figure(self, layout: "Layout", options: "FigureOptions", title: str) -> None:
+        from rnnviz.gui.export.figure import ScreenContent
+
         self._settings.picture = options.texts()
         kind, name = options.format, f"{self.stem} {title.lower()}"
-        try:
-            drawn = figure.image(options.resolution) if kind == "png" else figure.vector(kind)
-        except InputError as error:
-            show_error_dialog(self._window, "Export picture", error)
-            return
-        if isinstance(drawn, QImage):
-            self._ask_image(drawn, name)
-            return
+        # A view of the window is drawn in its thread.
+        drawn = layout.encoded(f".{kind}") if isinstance(layout.content, ScreenContent) else None
 
         def write(path: Path, _progress: Progress) -> str:
-            with atomic_write(path) as temporary:
-                temporary.write_bytes(drawn)
-            return f"{options.width} × {options.height} mm"
+            layout.save(path, drawn)
+            return f"{layout.figure.width / MM:.0f} × {layout.height / MM:.0f} mm"
 
         self._ask("Export picture", f"Pictures (*.{kind})", kind, name, write)
 
     def ask_animation(self, lanes: "UnrolledView", player: "Player") -> None:
         from rnnviz.gui.export.animation import AnimationDialog, AnimationOptions
 
-        if self._session.result is not None:
+        if lanes.shown is not None:
             options = AnimationOptions.of(self._settings.animation)
-            AnimationDialog(self._window, self._session, lanes, player, options, self._export_animation).open()
+            AnimationDialog(self._window, self._session, lanes.shown, player, options, self._export_animation).open()
 
     def _export_animation(self, animation: "Animation") -> None:
-        from rnnviz.gui.export.animation import AnimationExport
+        from rnnviz.gui.export.animation import write_animation
 
         self._settings.animation = animation.options.texts()
-        export = AnimationExport(animation, lambda: self._jobs.busy, self)
-        self._closing.connect(export.close)
-        dialog = self._ask("Export animation", "Animations (*.gif)", "gif", self.stem, export.write)
-        dialog.accepted.connect(export.start)
-        dialog.rejected.connect(export.close)
-
-    def close(self) -> None:
-        """Draw no more frames."""
-        self._closing.emit()
+        self._ask("Export animation", "Animations (*.gif)", "gif", self.stem, partial(write_animation, animation))
 
     def ask_about_writing(self, leave: Callable[[], object]) -> bool:
         """Ask whether to finish the files that are being written, then call `leave`. Returns False if there are none.

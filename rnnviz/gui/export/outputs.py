@@ -23,7 +23,7 @@ class OutputEntry:
     names; `fixed` are values of some. `option` is the help of the option of this `key`, and `title` the entry in the
     menu, with `why` as its tooltip; "" if there is none. `kind` names such files in a dialog, and `summary` is a
     template of what was written. `check` names the function of a config, T and N that refuses a run that is too large
-    for it. `drawn` is whether Qt draws a picture for it.
+    for it. `drawn` is whether Qt draws a picture for it. `alias` is another name of the option.
     """
 
     key: str
@@ -38,6 +38,7 @@ class OutputEntry:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     check: str = ""
     drawn: bool = False
+    alias: str = ""
 
     def written(self, result: RunResult, path: Path, **given: Any) -> str:
         """Write the run, and return a summary of the file; arguments that the writer does not take are left out."""
@@ -144,8 +145,15 @@ OUTPUTS = (
         "verdict and figures",
         ("commands",),
     ),
-    OutputEntry("png", "gui.export.offscreen_render:save_png", "png", "draw the lanes", drawn=True),
-    OutputEntry("report", "gui.export.offscreen_render:save_report", "html", "write an HTML report", drawn=True),
+    OutputEntry(
+        "picture",
+        "gui.export.paper:save_picture",
+        "png",
+        "draw the lanes, as .png, .svg or .pdf",
+        alias="png",
+        drawn=True,
+    ),
+    OutputEntry("report", "gui.export.paper:save_report", "html", "write an HTML report", drawn=True),
     OutputEntry(
         "weights",
         "gui.export.exporter:write_weights",

@@ -127,13 +127,11 @@ class IncrementalGrab(QObject):
         make_ready: Callable[[], object],
         taken: Callable[[QImage], object],
         disturbed: Callable[[], object],
-        pixels: int | None = None,
     ) -> None:
         """Start. `taken` receives the picture at `scale` times the widget's resolution.
 
         A small picture is drawn before this returns. `make_ready` is called before drawing. `disturbed` is called
-        instead of `taken` if the widget is resized; the picture must then be started again. `pixels` is the
-        largest number of them in a turn, by default AT_ONCE.
+        instead of `taken` if the widget is resized; the picture must then be started again.
 
         Raises InputError if the picture is too large.
         """
@@ -142,7 +140,7 @@ class IncrementalGrab(QObject):
         self._widget, self._scale, self._taken, self._disturbed = widget, scale, taken, disturbed
         self._image = allocate_image(widget, scale)
         self._changed = QRegion()
-        self._rounds, self._pixels = 0, pixels or AT_ONCE
+        self._rounds = 0
         self._parts = self._parts_of(QRegion(widget.rect()))
         self._turns = QTimer(self, interval=0)
         self._turns.timeout.connect(self._go_on)
@@ -217,7 +215,7 @@ class IncrementalGrab(QObject):
     def _parts_of(self, region: QRegion) -> list[QRegion]:
         """Split a region into strips of one turn each, from top to bottom."""
         around = region.boundingRect()
-        rows = max(1, self._pixels // (max(around.width(), 1) * self._scale**2))
+        rows = max(1, AT_ONCE // (max(around.width(), 1) * self._scale**2))
         strips = (
             region & QRegion(QRect(around.left(), top, around.width(), rows))
             for top in range(around.top(), around.top() + around.height(), rows)

@@ -1,27 +1,42 @@
-"""A sheet of paper: axes, legends and text of a figure, written as PDF, SVG or PNG without a window.
+"""A sheet of paper: lines, boxes and text of a figure, written as PDF, SVG or PNG without a window.
 
-Lengths are tenths of a point. Text has one size, whatever the width of the figure is.
+Lengths are tenths of a point. All text has one size, whatever the width of the figure is.
 """
 
 import re
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from html import unescape
-from pathlib import Path
 
-from PySide6.QtCore import QBuffer, QIODevice, QMarginsF, QPointF, QRect, QRectF, QSizeF, Qt
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import (
+    QBuffer,
+    QIODevice,
+    QMarginsF,
+    QMessageLogContext,
+    QPointF,
+    QRect,
+    QRectF,
+    QSizeF,
+    Qt,
+    QtMsgType,
+    qInstallMessageHandler,
+)
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPageSize, QPainter, QPdfWriter, QPen, QPolygonF
+from PySide6.QtWidgets import QApplication
 
 from rnnviz.core.errors import InputError
-from rnnviz.gui.export.picture import write_picture
+from rnnviz.gui.export.picture import png_of
+from rnnviz.gui.theme.fonts import code_font, use_fonts
 from rnnviz.gui.theme.palettes import LIGHT, THEMES, Theme
-from rnnviz.io.outputs import atomic_write
 
 POINT = 10.0
 """Length of a point on the sheet."""
 PER_INCH = 72 * POINT
-_SMALL, _LARGE, WIDE = 7 * POINT, 8 * POINT, 120 / 25.4 * PER_INCH
-"""Height of the text, and the width from which on it is the large one."""
+EM = 7 * POINT
+"""Height of the text."""
 LINE = 0.5 * POINT
 TICK = 2.5 * POINT
 _DASHES: tuple[tuple[float, ...], ...] = ((), (4, 2), (1.2, 1.6), (6, 2, 1.2, 2))
@@ -39,26 +54,28 @@ class Sheet:
 
     def __init__(self, painter: QPainter, theme: Theme, width: float, height: float) -> None:
         self.painter, self.theme, self.width, self.height = painter, theme, width, height
-        self.em = text_size(width)
         self.written: dict[str, float] = {}
         """Widths of the texts."""
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
 
-    def font(self, *, bold: bool = False) -> QFont:
-        return text_font(self.em, bold=bold)
-
-    def text(self, x: float, y: float, text: str, *, at: float = 0.0, bold: bool = False, color: str = "text") -> float:
+    def text(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        *,
+        at: float = 0.0,
+        bold: bool = False,
+        code: bool = False,
+        color: str | QColor = "text",
+    ) -> float:
         """Write a line with its baseline at y, of whose width the share `at` is left of x; returns its width."""
-        font = self.font(bold=bold)
+        font = text_font(bold=bold, code=code)
         wide = self.written[text] = QFontMetricsF(font).horizontalAdvance(text)
         self.painter.setFont(font)
-        self.painter.setPen(self.theme.color(color))
+        self.painter.setPen(self.theme.color(color) if isinstance(color, str) else color)
         self.painter.drawText(QPointF(x - at * wide, y), text)
         return wide
-
-    def advance(self, text: str, *, bold: bool = False) -> float:
-        """The width of a text."""
-        return QFontMetricsF(self.font(bold=bold)).horizontalAdvance(text)
 
     def upright(self, x: float, y: float, text: str) -> None:
         """Write a line from the bottom to the top, its middle at y and its baseline at x."""
@@ -96,37 +113,64 @@ class Sheet:
         self.painter.setBrush(Qt.BrushStyle.NoBrush if fill is None else fill)
         self.painter.drawRect(box)
 
+    def frame(self, box: QRectF) -> None:
+        """Draw the frame of a value, which is visible on every color."""
+        self.painter.setBrush(Qt.BrushStyle.NoBrush)
+        for color, width in (("base", 2.2 * POINT), ("text", POINT)):
+            pen = QPen(self.theme.color(color), width)
+            pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
+            self.painter.setPen(pen)
+            self.painter.drawRect(box)
+
+    def pixels(self, box: QRectF, pixels: NDArray[np.uint32]) -> None:
+        """Fill a box with pixels (height, width) as 0xffRRGGBB."""
+        pixels = np.ascontiguousarray(pixels)
+        height, width = pixels.shape
+        self.painter.drawImage(box, QImage(pixels.tobytes(), width, height, 4 * width, QImage.Format.Format_RGB32))
+
 
 Draw = Callable[[Sheet], None]
 
 
-def text_size(width: float) -> float:
-    """The height of the text of a figure of this width."""
-    return _LARGE if width >= WIDE else _SMALL
-
-
-def text_font(size: float, *, bold: bool = False) -> QFont:
-    """The font of the text of a figure."""
-    from PySide6.QtWidgets import QApplication
-
-    font = QFont(QApplication.font())
-    font.setPixelSize(round(size))
+def text_font(*, bold: bool = False, code: bool = False) -> QFont:
+    """The font of the text of a figure, or of its numbers in boxes."""
+    font = code_font() if code else QFont(QApplication.font())
+    font.setPixelSize(round(EM))
     font.setHintingPreference(QFont.HintingPreference.PreferNoHinting)
     font.setWeight(QFont.Weight.DemiBold if bold else QFont.Weight.Normal)
     return font
 
 
-def save(path: Path, draw: Draw, theme: Theme, width: float, height: float, resolution: int, title: str) -> None:
-    """Write a figure in the format of the path's ending; `resolution` in dots per inch is that of a PNG.
+def advance(text: str, *, code: bool = False) -> float:
+    """The width of a line of text."""
+    return QFontMetricsF(text_font(code=code)).horizontalAdvance(text)
 
-    Raises InputError if the picture is too large, or the file cannot be written.
+
+def elided(text: str, width: float) -> str:
+    return QFontMetricsF(text_font()).elidedText(text, Qt.TextElideMode.ElideRight, width)
+
+
+def wrapped_lines(text: str, width: float) -> Iterator[str]:
+    """The lines of a text of at most `width`, unless a word is wider."""
+    line = ""
+    for word in text.split():
+        longer = f"{line} {word}".lstrip()
+        if line and advance(longer) > width:
+            yield line
+            longer = word
+        line = longer
+    if line:
+        yield line
+
+
+def encoded(ending: str, draw: Draw, theme: Theme, width: float, height: float, resolution: int, title: str) -> bytes:
+    """A figure as a file of ".pdf", ".svg" or ".png"; `resolution` in dots per inch is that of a PNG.
+
+    Raises InputError if the picture is too large.
     """
-    if path.suffix.lower() == ".png":
-        write_picture(_image(draw, theme, width, height, resolution), path)
-        return
-    content = (_pdf if path.suffix.lower() == ".pdf" else _svg)(draw, theme, width, height, title)
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(content)
+    if ending.lower() == ".png":
+        return png_of(image_of(draw, theme, width, height, resolution))
+    return (_pdf if ending.lower() == ".pdf" else _svg)(draw, theme, width, height, title)
 
 
 def _paint(painter: QPainter, draw: Draw, theme: Theme, width: float, height: float) -> Sheet:
@@ -137,7 +181,8 @@ def _paint(painter: QPainter, draw: Draw, theme: Theme, width: float, height: fl
     return sheet
 
 
-def _image(draw: Draw, theme: Theme, width: float, height: float, resolution: int) -> QImage:
+def image_of(draw: Draw, theme: Theme, width: float, height: float, resolution: int) -> QImage:
+    """A figure as pixels. Raises InputError if there are too many."""
     scale = resolution / PER_INCH
     across, down = round(width * scale), round(height * scale)
     made = QImage(across, down, QImage.Format.Format_RGB32) if across * down <= _MOST_PIXELS else QImage()
@@ -193,3 +238,20 @@ def _open_buffer() -> QBuffer:
     made = QBuffer()
     made.open(QIODevice.OpenModeFlag.WriteOnly)
     return made
+
+
+def application() -> QApplication:
+    """The running application, or a new one without a display, which the caller keeps while it draws."""
+    running = QApplication.instance()
+    if isinstance(running, QApplication):
+        return running
+    qInstallMessageHandler(print_message)
+    application = QApplication([sys.argv[0] or "rnnviz", "-platform", "offscreen"])
+    use_fonts(application)
+    return application
+
+
+def print_message(_kind: QtMsgType, _context: QMessageLogContext, message: str) -> None:
+    """Print Qt's messages, except those that the offscreen platform prints for every window."""
+    if not message.startswith("This plugin does not support"):
+        print(message, file=sys.stderr)

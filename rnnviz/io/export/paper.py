@@ -27,7 +27,10 @@ _LENGTH = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]+)\s*")
 
 @dataclass(frozen=True)
 class PaperFigure:
-    """Content and size of a figure, in tenths of a point; `dashes` come before an option in sentences about it."""
+    """Content and size of a figure, in tenths of a point.
+
+    `times` are the shown time steps, None for all. `dashes` come before an option in sentences about it.
+    """
 
     view: str = "lanes"
     width: float = 85 * MM
@@ -37,6 +40,9 @@ class PaperFigure:
     theme: str = "print"
     resolution: int = 300
     title: str = ""
+    caption: str = ""
+    legend: bool = True
+    times: range | None = None
     where: Location | None = None
     dashes: str = ""
 

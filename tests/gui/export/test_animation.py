@@ -1,6 +1,5 @@
-"""Animations: their steps, their frames as the window shows them, and exports that fail or are stopped."""
+"""Animations: their steps, their frames, and exports that fail or are stopped."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from time import sleep
@@ -8,16 +7,17 @@ from time import sleep
 import numpy as np
 import pytest
 from PIL import Image
-from PySide6.QtCore import QPointF
 from PySide6.QtWidgets import QMessageBox
 
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import Lane, Location
-from rnnviz.gui.export.animation import AnimationDialog, AnimationExport, AnimationOptions, FrameSequence
+from rnnviz.gui.export.animation import Animation, AnimationDialog, AnimationOptions, FrameSequence, reads_stages
+from rnnviz.gui.export.lanes_figure import state_of
 from rnnviz.gui.regions import STAGES, Traversal
-from rnnviz.gui.views.unrolled.geometry import CellGeometry
-from rnnviz.gui.views.unrolled.view import UnrolledView
+from rnnviz.gui.theme.palettes import LIGHT
+from rnnviz.io.export.paper import PaperFigure
+from tests.factories import make_result
 
 
 @pytest.fixture
@@ -45,45 +45,41 @@ BOTH = Network("gru", 2, 3, num_layers=2, bidirectional=True)
 
 def test_frames_follow_the_order_of_computation_within_the_range():
     walk = Traversal(BOTH, 6, "lane")
-    backward = FrameSequence(walk, range(1, 4), Location(1, 1, 0, 0, 2), 1.0, stages=True)
+    backward = FrameSequence(walk, range(1, 4), Location(1, 1, 0, 0, 2), stages=True)
     assert [backward[n] for n in range(len(backward))] == [
         (Location(1, 1, t, 0, 2), stage) for t in (3, 2, 1) for stage in STAGES
     ]
-    assert backward.seconds == 0.8
-    gradients = FrameSequence(replace(walk, gradients=True), range(1, 4), Location(1, 0, 0, 0, 2), 1.0, stages=True)
+    assert backward.seconds == pytest.approx(0.8 * 15)
+    gradients = FrameSequence(replace(walk, gradients=True), range(1, 4), Location(1, 0, 0, 0, 2), stages=True)
     assert [gradients[number][0].timestep for number in range(0, len(gradients), len(STAGES))] == [3, 2, 1]
     assert [gradients[number][1] for number in range(len(STAGES))] == list(STAGES[::-1])
-    every = FrameSequence(Traversal(BOTH, 6, "layers"), range(1, 3), Location(), 2.0, stages=False)
+    every = FrameSequence(Traversal(BOTH, 6, "layers"), range(1, 3), Location(), stages=False)
     places = [(every[n][0].layer, every[n][0].direction, every[n][0].timestep) for n in range(len(every))]
     assert places == [(0, 0, 1), (0, 0, 2), (0, 1, 2), (0, 1, 1), (1, 0, 1), (1, 0, 2), (1, 1, 2), (1, 1, 1)]
     assert every[0][1] is None
 
 
-def color_at(view: UnrolledView, picture: Callable[[int, int], tuple[int, ...]], cell: CellGeometry) -> tuple[int, ...]:
-    """The color of a value in a picture of the window that the lanes are in."""
-    x, y, width, _ = view.geometry_in_view.rect(cell)
-    place = view.canvas.mapFromScene(view.box.mapToScene(QPointF(x + width / 2.0, y + 2.0)))
-    within = view.canvas.mapTo(view.window(), place)
-    return picture(within.x(), within.y())
+@pytest.mark.parametrize(("timesteps", "stages"), [(2, True), (3, False), (30, False), (10_000, False)])
+def test_an_animation_lasts_ten_seconds_at_most_and_shows_stages_only_if_they_can_be_read(timesteps, stages):
+    walk, times = Traversal(BOTH, timesteps, "lane"), range(timesteps)
+    assert reads_stages(walk, times) == stages
+    frames = FrameSequence(walk, times, Location(), stages=stages)
+    assert frames.seconds <= 10.0
+    assert len(frames) == (10 if stages else min(timesteps, 251))
 
 
 @pytest.mark.slow
-def test_a_gif_shows_each_stage_in_the_colors_of_the_lanes(qtbot, window, tmp_path):
+def test_a_gif_shows_each_stage_on_the_values_of_the_lanes(qtbot, window, tmp_path):
     window.session.set_location(Location(timestep=3, unit=1))
     dialog = opened(qtbot, window)
     assert dialog.options == AnimationOptions(width=480, height=400)
-    assert (dialog.first.value(), dialog.last.value()) == (0, window.session.result.shape[2] - 1)
+    assert (dialog.first.value(), dialog.last.value(), dialog.stages.currentData()) == (0, 3, False)
     dialog.last.setValue(1)
-    dialog.factor.setCurrentIndex(dialog.factor.findData(4.0))
+    assert dialog.stages.currentData()
+    dialog.duration.setValue(2.0)
     dialog.title.setText("Two steps")
-    dialog.update_figure()
-    assert "10 frames, 2.0 s, 480 × 400 pixels" in dialog.summary.text()
-    animation, shown = dialog.animation, window.grab().toImage()
-    lanes = animation.figure.copy
-    cells = [CellGeometry(Lane(0, 0), timestep, unit) for timestep in (0, 1) for unit in (0, 1)]
-    places: list[tuple[int, int]] = []
-    for cell in cells:
-        color_at(lanes, lambda x, y: places.append((x, y)) or (), cell)
+    dialog.look()
+    assert "10 frames, 480 × 400 pixels" in dialog.summary.text()
     with qtbot.waitSignal(window.jobs.done):
         dialog.accept()
         qtbot.choose_file(window, tmp_path / "a.gif")
@@ -95,17 +91,27 @@ def test_a_gif_shows_each_stage_in_the_colors_of_the_lanes(qtbot, window, tmp_pa
             durations.append(image.info["duration"])
             pictures.append(np.asarray(image.convert("RGB")))
     assert sum(durations) == 2000
-    for number, picture in enumerate(pictures):
-        assert tuple(picture[1, 1]) == (255, 255, 255)
-        for (x, y), cell in zip(places, cells, strict=True):
-            if cell.timestep == number // len(STAGES):
-                continue  # tinted as the selected time step
-            expected = color_at(window.lanes, lambda x, y: shown.pixelColor(x, y).getRgb()[:3], cell)
-            assert tuple(picture[y, x]) == expected
+    assert all(tuple(picture[1, 1]) == (255, 255, 255) for picture in pictures)
     assert all((one != other).any() for one, other in pairwise(pictures))
     assert window.session.location == Location(timestep=3, unit=1), "the window stays where it is"
     assert AnimationOptions.of(window.settings.animation).height == 400
-    qtbot.waitUntil(lambda: not window.exports.findChildren(AnimationExport))
+
+
+def test_the_future_of_a_frame_is_hidden(qapp):
+    result = make_result(timesteps=4, num_layers=2)
+    walk = Traversal(result.inputs.network, 4, "lane")
+    frames = FrameSequence(walk, range(4), Location(), stages=False)
+    shown = state_of(result, PaperFigure(), LIGHT)
+    options = AnimationOptions(width=400, height=400)
+    hidden = [Animation(result, shown, frames, options, hide_future=order) for order in (None, "lane", "layers")]
+    for step in range(4):
+        pictures = [animation.draw(step) for animation in hidden]
+        place = hidden[0].place_of(Lane(0), range(3, 4))
+        colors = [picture.pixelColor(place) for picture in pictures]
+        assert (colors[0] == colors[1], colors[0] == colors[2]) == (step == 3, step == 3)
+        place = hidden[0].place_of(Lane(1), range(1))
+        colors = [picture.pixelColor(place) for picture in pictures]
+        assert colors[0] == colors[1] != colors[2]
 
 
 @pytest.mark.slow
@@ -118,7 +124,7 @@ def test_the_range_and_order_of_playback_are_offered(qtbot, window, monkeypatch)
 
 
 @pytest.mark.slow
-def test_an_animation_that_fails_or_is_stopped_leaves_no_file_and_no_figure(qtbot, window, monkeypatch, tmp_path):
+def test_an_animation_that_fails_or_is_stopped_leaves_no_file(qtbot, window, monkeypatch, tmp_path):
     (tmp_path / "out").mkdir()
 
     def write(frames, _samples, _seconds, _path):
@@ -136,7 +142,6 @@ def test_an_animation_that_fails_or_is_stopped_leaves_no_file_and_no_figure(qtbo
             if ended == "stopped":
                 qtbot.waitUntil(lambda: window.exporting.text != "")
                 window.stop()
-        qtbot.waitUntil(lambda: not window.exports.findChildren(AnimationExport))
         assert list((tmp_path / "out").iterdir()) == []
         for box in window.findChildren(QMessageBox):
             assert "No palette" in box.text()

@@ -10,16 +10,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QAction, QColor, QImage
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QAction, QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QComboBox, QFileDialog, QLabel, QPushButton, QTableView
+from PySide6.QtWidgets import QDialogButtonBox, QFileDialog, QPushButton, QTableView
 from shiboken6 import isValid
 
+from rnnviz.core import number_format
+from rnnviz.core.masks import Mask
 from rnnviz.core.places import parameter_place
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.export.figure import FigureDialog, FigureOptions
-from rnnviz.gui.export.offscreen_render import save_png
 from rnnviz.gui.kit.tasks import BackgroundTask
 from rnnviz.io.export import data as csv_table
 from rnnviz.io.model_formats.load import entries_of
@@ -63,48 +64,68 @@ def figure(qtbot, window):
 
 
 def test_a_picture_has_the_chosen_size_in_each_format_and_the_choice_is_remembered(qtbot, window, figure, tmp_path):
-    dialog = figure("lanes")
-    assert dialog.caption.text() == "The values of manual."
-    dialog.title.setText("An <LSTM>")
+    dialog = figure("Lanes")
+    assert (dialog.width_.value(), dialog.height_.text(), dialog.captioned.isChecked()) == (85, "as needed", False)
+    dialog.preset.setCurrentIndex(1)
+    assert dialog.width_.value() == 180
     dialog.width_.setValue(100)
+    assert dialog.preset.currentText() == "Other width"
+    dialog.title.setText("An <RNN>")
     dialog.height_.setValue(80)
-    dialog.update_figure()
-    pdf, svg = dialog.figure.vector("pdf"), dialog.figure.vector("svg").decode()
+    dialog.captioned.setChecked(True)
+    assert dialog.caption.toPlainText().startswith("Hidden state h of a")
+    dialog.caption.setPlainText("My own words.")
+    layout = dialog.layout_of(dialog.figure)
+    pdf, svg = layout.encoded(".pdf"), layout.encoded(".svg").decode()
     width, height = map(float, re.search(rb"/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", pdf).groups())
     assert (width * 25.4 / 72, height * 25.4 / 72) == pytest.approx((100, 80), abs=0.3)
     width, height = map(float, re.search(r'<svg width="([\d.]+)mm" height="([\d.]+)mm"', svg).groups())
     assert (width, height) == pytest.approx((100, 80), abs=0.3)
-    assert {"An &lt;LSTM&gt;", "The values of manual.", "time step"} <= set(re.findall(r">\s*([^<>]+?)\s*<", svg))
-    assert dialog.figure.image(192).width() == 2 * round(100 / 25.4 * 96)
+    assert {"An &lt;RNN&gt;", "My own words.", "time step"} <= set(re.findall(r">\s*([^<>]+?)\s*<", svg))
     dialog.format.setCurrentText("PNG")
-    dialog.resolution.setValue(192)
+    dialog.resolution.setValue(254)
     dialog.legend.setChecked(False)
     dialog.accept()
     with qtbot.waitSignal(window.jobs.done):
         qtbot.choose_file(window, tmp_path / "lanes.png")
-    assert QImage(str(tmp_path / "lanes.png")).width() == round(100 / 25.4 * 96) * 2
-    assert figure("lanes").options == FigureOptions("png", 100, 80, 192, "light", legend=False)
+    assert QImage(str(tmp_path / "lanes.png")).size() == QSize(1000, 800)
+    assert figure("Lanes").options == FigureOptions("png", 100, 80, 254, "print", legend=False)
 
 
-def test_a_picture_has_neither_selection_nor_controls_and_its_legend_can_be_left_out(window, figure):
-    dialog = figure("lanes")
+def test_a_figure_has_no_selection_and_its_legend_can_be_left_out(window, figure):
+    dialog = figure("Lanes")
     drawn = []
-    for place, legend in ((Location(), True), (Location(timestep=2, unit=1), True), (Location(), False)):
-        if place == Location(timestep=2, unit=1):
-            window.lanes.ranges.choose(0, 0, range(1))
-            assert window.lanes.ranges.query is not None
+    for place, legend in ((Location(), True), (Location(unit=1), True), (Location(), False)):
         dialog.legend.setChecked(legend)
         window.session.set_location(place)
-        dialog.change_view()
-        dialog.update_figure()
-        drawn.append(dialog.figure.image(96))
-    window.lanes.ranges.clear()
+        drawn.append(dialog.layout_of(dialog.figure).image(96))
     assert drawn[0] == drawn[1] != drawn[2]
-    assert drawn[0].pixelColor(2, 2) == QColor("white")
-    dialog.view.setCurrentText("Error over time")
-    dialog.update_figure()
-    assert not any(part.isVisible() for part in dialog.figure.findChildren(QComboBox))
-    assert "max error ratio" in {label.text() for label in dialog.figure.findChildren(QLabel)}
+
+
+def test_a_figure_of_a_view_is_what_the_screen_shows(qtbot, window, figure, tmp_path):
+    dialog = figure("Lanes, as on the screen")
+    layout = dialog.layout_of(dialog.figure)
+    assert layout.height / layout.figure.width == pytest.approx(window.lanes.height() / window.lanes.width())
+    shown = window.lanes.grab().toImage()
+    image = layout.image(round(720 * shown.width() / layout.figure.width))
+    assert image.pixelColor(image.rect().center()) == shown.pixelColor(shown.rect().center())
+
+
+def test_a_figure_that_cannot_be_drawn_says_why_and_shows_no_masked_number(qtbot, window, figure):
+    dialog = figure("Gradient flow")
+    save = dialog.buttons.button(QDialogButtonBox.StandardButton.Save)
+    qtbot.waitUntil(lambda: "backward.enabled" in dialog.preview.text())
+    assert not save.isEnabled()
+    dialog.view.setCurrentText("Lanes")
+    qtbot.waitUntil(save.isEnabled)
+    window.session.set_masked((Mask("h"),))
+    svg = dialog.layout_of(dialog.figure).encoded(".svg").decode()
+    value = number_format.short(abs(window.session.result["manual"].hidden[0, 0, 0, 0, 0]))
+    assert ">?<" in re.sub(r"\s", "", svg)
+    assert value not in svg
+    dialog.view.setCurrentText("Unit over time")
+    qtbot.waitUntil(lambda: "question" in dialog.preview.text())
+    window.session.set_masked(())
 
 
 def test_the_numbers_are_exported_as_a_table_arrays_a_summary_and_a_notebook(window, export, tmp_path):
@@ -162,14 +183,12 @@ def test_weights_are_exported_and_verified(window, export, tmp_path, ending):
 
 def test_a_report_has_the_lanes_over_the_whole_sequence(window, export, tmp_path):
     path = tmp_path / "run.html"
-    window.lanes.zoom_time(4.0)
     export("report", path)
     text = path.read_text(encoding="utf-8")
-    (picture,) = re.findall(r'<img src="data:image/png;base64,([^"]+)" width="(\d+)"', text)
-    image = QImage.fromData(b64decode(picture[0]))
-    assert image.width() == int(picture[1]) > 1500
-    assert "Lanes. The values of manual." in text
-    window.lanes.fit()
+    pictures = re.findall(r'<img class="for-\w+" src="data:image/png;base64,([^"]+)" width="(\d+)"', text)
+    assert len(set(pictures)) == 2
+    for content, width in pictures:
+        assert QImage.fromData(b64decode(content)).width() == pytest.approx(2 * int(width), abs=1)
     assert str(verdict_sentence(window.session.result, window.session.candidate)) in html.unescape(text)
     assert window.statusBar().currentMessage() == f"Saved {path} ({path.stat().st_size:,} bytes)."
 
@@ -286,15 +305,6 @@ def test_closing_the_window_asks_about_an_export_and_finishes_or_cancels_it(qtbo
     go.set()
     qtbot.waitUntil(lambda: not window.isVisible())
     assert path.read_text() == "whole"
-
-
-def test_a_snapshot_needs_no_window(tmp_path, qapp):
-    for theme, scale in (("light", 1), ("dark", 2)):
-        save_png(make_result(), tmp_path / f"{theme}.png", theme, 900, 600, scale)
-        image = QImage(str(tmp_path / f"{theme}.png"))
-        assert (image.width(), image.height()) == (900 * scale, 600 * scale)
-    light, dark = (QImage(str(tmp_path / f"{theme}.png")).pixelColor(2, 2).lightness() for theme in ("light", "dark"))
-    assert light > 200 > 60 > dark
 
 
 def test_copying_copies_the_focused_view(window, press, clipboard):

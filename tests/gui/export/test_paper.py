@@ -91,7 +91,7 @@ def test_values_are_drawn_in_their_places(tmp_path):
             trace.hidden[0, 0, 4, 0, 3] = value
 
         run = make_result(edits={"gluon": edit, "manual": edit})
-        write_figure(run, tmp_path / "one.png", PaperFigure(width=60 * MM))
+        write_figure(run, tmp_path / "one.png", PaperFigure(width=110 * MM))
         image = QImage(str(tmp_path / "one.png"))
         pictures.append(
             np.frombuffer(image.constBits(), np.uint32).reshape(image.height(), -1)[:, : image.width()].copy()

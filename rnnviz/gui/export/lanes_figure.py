@@ -1,0 +1,475 @@
+"""The lanes of a run as a figure: heat maps, or numbers in boxes, with a scale of each color."""
+
+from collections.abc import Sequence
+from math import isfinite
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QRectF
+from PySide6.QtGui import QColor
+
+from rnnviz.core import number_format
+from rnnviz.core.engine_spec import display_name
+from rnnviz.core.masks import DIFFERENCE, Mask, masked_in_lane, masks_any
+from rnnviz.core.places import INPUT_VALUES
+from rnnviz.core.trace_index import Lane, Location, lanes_of
+from rnnviz.core.words import capital, plural
+from rnnviz.dependence.influence import Influence
+from rnnviz.explain.value_sources import quantity_place
+from rnnviz.gui.export.plot_figures import Content, axis_height, candidate_of, draw_time_axis, engine_of, quantity_title
+from rnnviz.gui.export.sheet import EM, LINE, PER_INCH, POINT, Sheet, advance, elided
+from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.views.unrolled.colormap import (
+    MISSING,
+    NAN,
+    PADDING,
+    SPECIAL_WORDS,
+    STEPS,
+    ColorScale,
+    IndexArray,
+    color_table,
+    hatch,
+    on,
+    rounded_up,
+)
+from rnnviz.gui.views.unrolled.render_state import LaneCaches, RenderState, render_state_of
+from rnnviz.io.export.paper import PaperFigure
+from rnnviz.reading.level_of_detail import Bins
+from rnnviz.reading.quantities import color_names, gradients_of, quantity_for
+from rnnviz.reading.units import ORDERS
+from rnnviz.verify.result import RunResult
+
+_IMAGE_DPI = 600
+"""Resolution of a color map in a vector format."""
+_BAR, _BAR_HEIGHT = 36 * POINT, 0.75 * EM
+_ENDS = 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8
+"""Factors of the ends of a color scale."""
+_TITLE, _BELOW = 1.4 * EM, 0.45 * EM
+"""Height of the title of a lane, and of the gap below it."""
+_STRIP, _STRIP_GAP = 6 * POINT, 3 * POINT
+"""Height of the influence below a lane, and of the gap above it."""
+_LEAST_ROW, _ROW_WITH_NUMBERS = 1.2 * EM, 1.7 * EM
+_FREE = 3 * POINT
+"""Room at each side of a number in a box."""
+_LETTERS = 6
+"""Characters of the widest number in a box: −0.254."""
+
+
+class LanesFigure(Content):
+    """Every lane of one sample, the first layer at the bottom, with the scales of the colors."""
+
+    def __init__(
+        self,
+        result: RunResult,
+        figure: PaperFigure,
+        theme: Theme,
+        shown: RenderState | None = None,
+        influence: Influence | None = None,
+        masks: Sequence[Mask] = (),
+    ) -> None:
+        """`shown` are the lanes as the window has them; `masks` are numbers that an open question asks for."""
+        self.shown = state_of(result, figure, theme) if shown is None else shown
+        self.result, self.theme, self.figure = result, theme, figure
+        self.influence, self._masks = influence, masks
+        self.times = figure.times or range(result.shape[2])
+        sequence = result.inputs.sequence[: result.inputs.length(self.shown.sample), self.shown.sample]
+        self._names = result.inputs.names.of_sample(self.shown.sample).timesteps
+        # The axis names a feature that is 1 while the others are 0.
+        one_hot = bool(self._names) and bool(((sequence == 0.0) | (sequence == 1.0)).all())
+        without_input = one_hot or self.shown.quantity in ("difference", "error_ratio")
+        self.lanes = [lane for lane in lanes_of(result.config.network) if lane.layer is not None or not without_input]
+        self.boxes: dict[Lane, QRectF] = {}
+        """The places of the lanes, once they are drawn."""
+        self._dpi = max(figure.resolution, _IMAGE_DPI)
+
+    def caption(self) -> str:
+        network, shown = self.result.config.network, self.shown
+        article = "an" if network.kind.title[:1] in "ALR" else "a"
+        text = f"{capital(self._quantity_title())} of {article} {network.kind.title}"
+        text += f" over {plural(len(self.times), 'time step')}."
+        found = self.influence
+        if found is not None:
+            at = f"layer {found.where.layer}, unit {found.where.unit} at t = {found.where.timestep}"
+            text += f" Purple: influence of each time step on {at} (frame)."
+        if shown.orders is not None:
+            text += f" Units are sorted by {ORDERS[shown.orders.key.name][0]}."
+        return text
+
+    # Sizes
+
+    def heights(self, width: float) -> tuple[float, float]:
+        rows = [self.shown.rows(lane) for lane in self.lanes if lane.layer is not None]
+        least, natural = 1.5 * EM, min(0.3 * width, max(0.9 * width / len(rows), 3.5 * EM))
+        if rows[0] == 1:
+            natural = least
+        elif self._room(width - self._left() - 0.3 * EM) and len(rows) * rows[0] * _ROW_WITH_NUMBERS < 1.2 * width:
+            natural = rows[0] * _ROW_WITH_NUMBERS
+        rest = len(self.lanes) * (_TITLE + _BELOW) + self._strips() + self._below(width)
+        return rest + self._maps(least), rest + self._maps(natural)
+
+    def _maps(self, hidden: float) -> float:
+        return sum(self._map_height(lane, hidden) for lane in self.lanes)
+
+    def _map_height(self, lane: Lane, hidden: float) -> float:
+        if lane.layer is not None:
+            return hidden
+        share = self.shown.rows(lane) / max(self.shown.rows(self.lanes[0]), 1)
+        return min(hidden, max(1.5 * EM, share * hidden))
+
+    def _strips(self) -> float:
+        return sum(_STRIP + _STRIP_GAP for lane in self.lanes if self._influenced(lane))
+
+    def _below(self, width: float) -> float:
+        rows = len(self._legend_rows(width)) + (1 if self._special() else 0) if self.figure.legend else 0
+        return axis_height(self._names) + rows * 1.6 * EM + (0.6 * EM if rows else 0.0)
+
+    def _left(self) -> float:
+        """The width of the labels at the left of the maps."""
+        units = max(self.shown.rows(lane) for lane in self.lanes)
+        return (1.3 * EM if units > 1 else 0.0) + advance(f"{units - 1:,}") + 0.5 * EM
+
+    def _room(self, width: float) -> int:
+        """The characters of a number in a box, 0 where there is no room for two digits."""
+        room = int((width / len(self.times) - 2 * _FREE) / advance("0", code=True))
+        return min(room, _LETTERS) if room >= 4 else 0
+
+    # Drawing
+
+    def draw(self, sheet: Sheet, top: float) -> None:
+        left, right = self._left(), sheet.width - 0.3 * EM
+        free = sheet.height - top - len(self.lanes) * (_TITLE + _BELOW) - self._strips() - self._below(sheet.width)
+        hidden = self._fitted(free)
+        for lane in self.lanes:
+            sheet.text(left, top + EM, self._lane_title(lane), bold=True)
+            top += _TITLE
+            box = self.boxes[lane] = QRectF(left, top, right - left, self._map_height(lane, hidden))
+            self._draw_map(sheet, lane, box)
+            top = box.bottom()
+            if self._influenced(lane):
+                top += _STRIP_GAP
+                self._draw_influence(sheet, lane, QRectF(left, top, box.width(), _STRIP))
+                top += _STRIP
+            top += _BELOW
+        draw_time_axis(sheet, left, right, top, self.times, self._names)
+        if self.figure.legend:
+            self._draw_legend(sheet, left, top + axis_height(self._names) + 1.7 * EM)
+
+    def place_of(self, lane: Lane, times: range, units: range) -> QRectF | None:
+        """The place of some cells of a lane that is drawn, None outside the shown time steps."""
+        box, first, stop = self.boxes.get(lane), max(times.start, self.times.start), min(times.stop, self.times.stop)
+        if box is None or first >= stop:
+            return None
+        rows = self.shown.rows(lane)
+        places = [self._row(lane, unit) for unit in units[:rows]]
+        wide, high = box.width() / len(self.times), box.height() / rows
+        top = box.top() + min(places) * high
+        return QRectF(box.left() + (first - self.times.start) * wide, top, (stop - first) * wide, len(places) * high)
+
+    def _row(self, lane: Lane, unit: int) -> int:
+        orders = self.shown.orders
+        order = None if orders is None or lane.layer is None else orders.of(lane.layer, lane.direction)
+        return unit if order is None else int(order.rows[unit])
+
+    def _fitted(self, free: float) -> float:
+        """The height of a hidden lane with which all maps fill the free height."""
+        low, high = 0.0, free
+        for _ in range(40):
+            middle = (low + high) / 2.0
+            low, high = (middle, high) if self._maps(middle) <= free else (low, middle)
+        return low
+
+    def _lane_title(self, lane: Lane) -> str:
+        if lane.layer is None:
+            return f"input, {plural(self.shown.rows(lane), 'feature')}"
+        network = self.result.config.network
+        both = network.bidirectional or network.reverse
+        way = f", {'backward' if lane.backward else 'forward'}" if both else ""
+        rows = self.shown.rows(lane)
+        return f"layer {lane.layer}{way}" + (f", {plural(rows, 'unit')}" if self.shown.per_unit else "")
+
+    def _draw_map(self, sheet: Sheet, lane: Lane, box: QRectF) -> None:
+        rows = self.shown.rows(lane)
+        room = self._room(box.width()) if box.height() / rows >= _LEAST_ROW else 0
+        if room:
+            self._draw_numbers(sheet, lane, box, room)
+        else:
+            across, down = (max(1, round(side * self._dpi / PER_INCH)) for side in (box.width(), box.height()))
+            sheet.pixels(box, self._pixels(self._read(lane, across, down)[1], lane))
+            sheet.box(box)
+        self._draw_rows(sheet, lane, box, rows)
+
+    def _draw_rows(self, sheet: Sheet, lane: Lane, box: QRectF, rows: int) -> None:
+        """Number the rows at the left of a lane."""
+        if rows < 2:
+            return
+        cell, x = box.height() / rows, box.left() - 0.3 * EM
+        first, last = box.top() + cell / 2.0, box.bottom() - cell / 2.0
+        if box.height() >= 1.9 * EM:
+            sheet.text(x, max(first, box.top() + 0.35 * EM) + 0.35 * EM, "0", at=1.0)
+            sheet.text(x, min(last, box.bottom() - 0.35 * EM) + 0.35 * EM, f"{rows - 1:,}", at=1.0)
+        word = "unit" if lane.layer is not None else "feature"
+        if box.height() > advance(word):
+            sheet.upright(EM, box.center().y(), word)
+
+    def _draw_numbers(self, sheet: Sheet, lane: Lane, box: QRectF, room: int) -> None:
+        """Draw each value as a box with its number, all in the same form."""
+        rows, gap = self.shown.rows(lane), 0.5 * POINT
+        values, indices, asked = self._read(lane, len(self.times), rows)
+        texts = box_texts(values, room)
+        table = color_table(self.theme, self._scale(lane))
+        wide, high = box.width() / len(self.times), box.height() / rows
+        for row, column in np.ndindex(values.shape):
+            cell = QRectF(box.left() + column * wide, box.top() + row * high, wide, high)
+            cell.adjust(gap, gap, -gap, -gap)
+            index = int(indices[row, column])
+            if index >= STEPS + 2:
+                across, down = (max(1, round(side * self._dpi / PER_INCH)) for side in (cell.width(), cell.height()))
+                sheet.pixels(cell, self._pixels(np.full((down, across), index, np.uint8), lane))
+            else:
+                sheet.box(cell, QColor.fromRgb(int(table[index])))
+            text = "?" if asked[row, column] else "" if index in (MISSING, PADDING) else texts[row][column]
+            ink = on(int(table[index]), self.theme)
+            sheet.text(cell.center().x(), cell.center().y() + 0.35 * EM, text, at=0.5, code=True, color=ink)
+
+    def _draw_influence(self, sheet: Sheet, lane: Lane, box: QRectF) -> None:
+        """Draw how strongly each time step of a lane influences the selected value, as far as it reaches."""
+        found, wide = self.influence, box.width() / len(self.times)
+        assert found is not None
+        reach = self._influenced(lane)
+        first, stop = max(reach.start, self.times.start), min(reach.stop, self.times.stop)
+        if first >= stop:
+            return
+        strip = QRectF(box.left() + (first - self.times.start) * wide, box.top(), (stop - first) * wide, box.height())
+        norms = found.inputs if lane.layer is None else found.hidden[lane.layer, lane.direction]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            shares = np.clip(1.0 + np.log10(norms[first:stop] / found.largest) / found.decades, 0.0, 1.0)
+        sheet.pixels(strip, self._purple(np.nan_to_num(shares, nan=1.0))[None])
+        sheet.box(strip)
+        if lane != found.where.lane:
+            return
+        value = self.place_of(lane, range(found.where.timestep, found.where.timestep + 1), _one(found.where.unit))
+        if value is not None:
+            least = 4 * POINT
+            value.adjust(*(side / 2.0 for side in _wider(value, least)))
+            x = value.center().x()
+            sheet.line((x, value.bottom()), (x, box.top()), color="text", width=LINE, dash=(3, 3))
+            sheet.frame(value)
+
+    def _influenced(self, lane: Lane) -> range:
+        """The time steps of a lane that can influence the selected value."""
+        found = self.influence
+        if found is None:
+            return range(0)
+        norms = found.inputs if lane.layer is None else found.hidden[lane.layer, lane.direction]
+        reached = np.flatnonzero(norms)
+        if not len(reached):
+            return range(0)
+        if lane.layer is not None and lane.backward:
+            return range(int(reached[0]), self.shown.length)
+        return range(int(reached[-1]) + 1)
+
+    def _purple(self, shares: NDArray[np.float64]) -> NDArray[np.uint32]:
+        ends = [QColor(color) for color in (self.theme.base, self.theme.series[4])]
+        low, high = np.array([[end.red(), end.green(), end.blue()] for end in ends])
+        rgb = np.round(low + shares[:, None] * (high - low)).astype(np.uint32)
+        return np.asarray(0xFF000000 | rgb[:, 0] << 16 | rgb[:, 1] << 8 | rgb[:, 2], np.uint32)
+
+    # Values
+
+    def _scale(self, lane: Lane) -> ColorScale:
+        paint = self.shown.paint
+        return (paint.input if lane.layer is None else paint.hidden).scale
+
+    def _read(self, lane: Lane, across: int, down: int) -> tuple[NDArray[np.float64], IndexArray, NDArray[np.bool_]]:
+        """Extreme values, color indices and masks (down, across) of a lane at a resolution."""
+        shown, rows = self.shown, self.shown.rows(lane)
+        starts = self.times.start + np.arange(across) * len(self.times) // across
+        units = np.arange(down) * rows // down
+        values = np.full((down, across), np.nan)
+        indices = np.full((down, across), PADDING, np.uint8)
+        for side, part in shown.parts(lane, range(self.times.start, min(self.times.stop, shown.length))):
+            columns = (starts >= part.start) & (starts < part.stop)
+            if not columns.any():
+                continue
+            read = side.colors.read(lane, Bins(starts[columns], part.stop), Bins(units, rows))
+            values[:, columns] = read.values
+            indices[:, columns] = self._scale(lane).indices(read.values)
+            recorded = side.colors.recorded(lane)
+            indices[:, columns & ((starts < recorded.start) | (starts >= recorded.stop))] = MISSING
+        asked = self._masked(lane)[:, starts - self.times.start][self._units_of(lane, units)]
+        indices[asked] = MISSING
+        return values, indices, asked
+
+    def _units_of(self, lane: Lane, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        """The unit in each row."""
+        orders = self.shown.orders
+        order = None if orders is None or lane.layer is None else orders.of(lane.layer, lane.direction)
+        return rows if order is None else np.asarray(order.units)[rows]
+
+    def _masked(self, lane: Lane) -> NDArray[np.bool_]:
+        """(units, time steps): the numbers that an open question asks for."""
+        units = range(self.shown.rows(lane))
+        compared = self.shown.quantity in ("difference", "error_ratio") and masks_any(self._masks, DIFFERENCE)
+        array = INPUT_VALUES if lane.layer is None else quantity_place(Location(), self.shown.quantity).array
+        found = masked_in_lane(self._masks, array, lane, self.times, self.shown.sample, units)
+        if found is None:
+            return np.full((len(units), len(self.times)), compared)
+        return found.T
+
+    def _pixels(self, indices: IndexArray, lane: Lane) -> NDArray[np.uint32]:
+        pixels = color_table(self.theme, self._scale(lane))[indices]
+        hatch(pixels, indices, 0, 0, self.theme, max(1, self._dpi // 150))
+        return pixels
+
+    # Legend
+
+    def _scales(self) -> list[tuple[str, str, NDArray[np.uint32], str, float | None]]:
+        """Name, low end, colors, high end of each scale, and the share at which it has a mark."""
+        shown, found = self.shown, []
+        scales = [(self._quantity_title(), shown.paint.hidden.scale)]
+        if self.lanes[-1].layer is None:
+            of = "gradient of the input x" if shown.input_gradient is not None else "input x"
+            scales.append((of, shown.paint.input.scale))
+        for title, scale in scales:
+            mark = scale.share(1.0) if scale.error_ratio else None
+            found.append((title, _end(scale.low), color_table(self.theme, scale)[:STEPS], _end(scale.high), mark))
+        if self.influence is not None:
+            low = self.influence.largest * 10.0**-self.influence.decades
+            colors = self._purple(np.linspace(0.0, 1.0, STEPS))
+            found.append(("influence on □", _end(low), colors, _end(self.influence.largest), None))
+        return found
+
+    def _quantity_title(self) -> str:
+        result, shown = self.result, self.shown
+        if shown.quantity == "difference":
+            candidate, reference = shown.subtraction()
+            return f"difference {candidate} {reference}"
+        if shown.quantity == "error_ratio":
+            return "error ratio (1 is the limit)"
+        if shown.contributions is not None:
+            return f"contributions to {shown.quantity}"
+        title = quantity_title(result, shown.quantity)
+        if shown.right is not None:
+            return f"{title} of {display_name(shown.engine)}, then {display_name(shown.right.engine)}"
+        several = any(c.mismatched for c in result.comparisons) or len(result.traces) < 2
+        return f"{title} of {display_name(shown.engine)}" if several else title
+
+    def _special(self) -> list[int]:
+        """The special colors that the figure may show: padding, values that are missing or not finite."""
+        length, result = self.shown.length, self.result
+        found = [PADDING] if length < self.times.stop else []
+        hidden = [lane for lane in self.lanes if lane.layer is not None]
+        if any(len(self.shown.left.colors.recorded(lane)) < result.shape[2] for lane in hidden) or self._masks:
+            found.append(MISSING)
+        compared = any(c.nonfinite_reference or c.nonfinite_candidate for c in result.comparisons)
+        if compared or not all(map(isfinite, result.extents.values())):
+            found.append(NAN)
+        return found
+
+    def _legend_rows(self, width: float) -> list[list[float]]:
+        """The positions of the scales, from the left of the maps, in rows."""
+        rows: list[list[float]] = [[]]
+        x, room = 0.0, width - self._left()
+        for title, low, _, high, _ in self._scales():
+            wide = sum(map(advance, (title, low, high))) + _BAR + 1.8 * EM
+            if rows[-1] and x + wide > room:
+                rows.append([])
+                x = 0.0
+            rows[-1].append(x)
+            x += wide + 2.0 * EM
+        return rows
+
+    def _draw_legend(self, sheet: Sheet, left: float, y: float) -> None:
+        scales = iter(self._scales())
+        for row in self._legend_rows(sheet.width):
+            for x in row:
+                self._draw_scale(sheet, left + x, y, *next(scales))
+            y += 1.6 * EM
+        x = left
+        for index in self._special():
+            box = QRectF(x, y - _BAR_HEIGHT, 1.6 * EM, _BAR_HEIGHT)
+            across, down = (round(side * self._dpi / PER_INCH) for side in (box.width(), box.height()))
+            sheet.pixels(box, self._pixels(np.full((down, across), index, np.uint8), self.lanes[0]))
+            sheet.box(box)
+            x = box.right() + 0.4 * EM
+            x += sheet.text(x, y, SPECIAL_WORDS[index]) + 1.2 * EM
+
+    def _draw_scale(
+        self,
+        sheet: Sheet,
+        x: float,
+        y: float,
+        title: str,
+        low: str,
+        colors: NDArray[np.uint32],
+        high: str,
+        mark: float | None,
+    ) -> None:
+        room = sheet.width - x - _BAR - 2.0 * EM - advance(low) - advance(high)
+        x += sheet.text(x, y, elided(title, room)) + EM
+        x += sheet.text(x, y, low) + 0.4 * EM
+        box = QRectF(x, y - _BAR_HEIGHT, _BAR, _BAR_HEIGHT)
+        sheet.pixels(box, colors[None])
+        sheet.box(box)
+        if mark is not None:
+            at = box.left() + mark * _BAR
+            sheet.line((at, box.top() - 0.15 * EM), (at, box.bottom() + 0.15 * EM), color="text", width=2 * LINE)
+        sheet.text(box.right() + 0.4 * EM, y, high)
+
+
+def state_of(result: RunResult, figure: PaperFigure, theme: Theme) -> RenderState:
+    """The lanes that the options of a figure describe."""
+    quantity = _quantity(result, figure)
+    engine, candidate = engine_of(result, figure), candidate_of(result, figure)
+    where, reach = figure.where or Location(), None
+    if quantity == "value" and result.extents[engine] > 0.0:
+        # The lanes of the window always reach from -1 to 1, for runs to be compared by eye.
+        end = rounded_up(result.extents[engine], _ENDS)
+        reach = -end, end
+    caches = LaneCaches(result, 0)
+    return render_state_of(result, engine, None, candidate, where.sample, quantity, theme, caches, reach=reach)
+
+
+def _quantity(result: RunResult, figure: PaperFigure) -> str:
+    """The quantity of a figure; the lanes call h "value"."""
+    name = figure.quantity or "h"
+    kind, wanted = result.config.network.kind, "value" if name == "h" else name
+    gradients = gradients_of(result.traces.values(), kind)
+    if quantity_for(wanted, kind, compared=True, gradients=gradients) == wanted:
+        return wanted
+    custom = kind if result.config.network.custom else None
+    known = [n for n in color_names(custom) if quantity_for(n, kind, compared=True, gradients=gradients) == n]
+    figure.chosen("quantity", ("h", *known[1:]), name)
+    return wanted
+
+
+def box_texts(values: NDArray[np.float64], room: int) -> list[list[str]]:
+    """Numbers in at most `room` characters each, all in the same form: −0.254, −.254, −.25, and as many as fit."""
+    forms = ("{:z.3f}", True), ("{:z.3f}", False), ("{:z.2f}", False), ("{:z.1f}", False), ("{:.0e}", True)
+
+    def text(value: float, form: str, zero: bool) -> str:
+        if value == 0.0 or not isfinite(value):
+            return number_format.short(value) if value else "0"
+        written = form.format(value)
+        return number_format.true_minus(written if zero else written.replace("0.", ".", 1))
+
+    for form, zero in forms:
+        texts = [[text(float(value), form, zero) for value in row] for row in values]
+        lost = any(value and float(form.format(value)) == 0.0 for value in values.flat if isfinite(value))
+        if not lost and max(len(text) for row in texts for text in row) <= room:
+            return texts
+    return [["" if len(text) > room else text for text in row] for row in texts]
+
+
+def _end(value: float) -> str:
+    return number_format.true_minus(number_format.error(value)) if value else "0"
+
+
+def _one(index: int) -> range:
+    return range(index, index + 1)
+
+
+def _wider(box: QRectF, least: float) -> tuple[float, float, float, float]:
+    """Changes of the edges of a box, twice, up to a least size."""
+    across, down = max(0.0, least - box.width()), max(0.0, least - box.height())
+    return -across, -down, across, down

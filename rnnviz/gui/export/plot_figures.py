@@ -1,0 +1,385 @@
+"""Curves and histograms of a run as figures, and the axes that all figures have."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import ceil, floor
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QRectF
+
+from rnnviz.core import number_format
+from rnnviz.core.engine_spec import display_name
+from rnnviz.core.errors import InputError
+from rnnviz.core.sequence import visible
+from rnnviz.core.trace_index import Location
+from rnnviz.core.words import capital, join_words
+from rnnviz.dependence.gradient_flow import gradient_flow, norm_of
+from rnnviz.frozen import dataclass
+from rnnviz.gui.export.sheet import EM, LINE, PER_INCH, TICK, Sheet, advance, elided
+from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.views.histogram_bars import error_ratio_bars
+from rnnviz.gui.views.unrolled.colormap import rounded_up
+from rnnviz.io.export.paper import PaperFigure
+from rnnviz.reading.quantities import heading_of, is_gradient
+from rnnviz.series.errors import QUANTITIES, error_series
+from rnnviz.series.outlines import finite_range, log_scale, outline_of
+from rnnviz.verify.result import RunResult
+
+_MOST_LINES = 8
+_ROW = 1.5 * EM
+"""Height of a row of the legend."""
+_KEY = 2.4 * EM, 0.4 * EM, 1.4 * EM
+"""Length of the line of a curve in the legend, and the gaps after it and after the name."""
+
+
+class Content:
+    """The part of a figure between its title and its caption."""
+
+    def heights(self, width: float) -> tuple[float, float]:
+        """The smallest and the natural height."""
+        raise NotImplementedError
+
+    def draw(self, sheet: Sheet, top: float) -> None:
+        """Draw from `top` to the bottom of the sheet."""
+        raise NotImplementedError
+
+    def caption(self) -> str:
+        """Sentences that explain the figure without the window."""
+        raise NotImplementedError
+
+
+def draw_time_axis(sheet: Sheet, left: float, right: float, y: float, times: range, names: Sequence[str] = ()) -> None:
+    """Draw ticks, numbers, the names of time steps where they are single characters, and the label."""
+    pitch = (right - left) / len(times)
+
+    def x(timestep: int) -> float:
+        return left + (timestep - times.start + 0.5) * pitch
+
+    def shown(room: float) -> range:
+        step = round(rounded_up(max(1.0, room / pitch)))
+        return range(ceil(times.start / step) * step, times.stop, step)
+
+    sheet.line((left, y), (right, y))
+    label, base = "time step", y + TICK + EM
+    if _are_characters(names):
+        steps = shown(EM)
+        for timestep in steps:
+            sheet.line((x(timestep), y), (x(timestep), y + TICK))
+            sheet.text(x(timestep), base, visible(names[timestep]), at=0.5, code=True)
+        base += 1.25 * EM
+        label += f", with every {_ordinal(steps.step)} character" if steps.step > 1 else ", with its character"
+    for timestep in shown(1.7 * advance(f"{times.stop - 1:,}")):
+        sheet.line((x(timestep), y), (x(timestep), y + TICK))
+        text = f"{timestep:,}"
+        half = advance(text) / 2.0
+        sheet.text(min(max(x(timestep), half), sheet.width - half), base, text, at=0.5)
+    sheet.text((left + right) / 2.0, base + 1.3 * EM, label, at=0.5)
+
+
+def axis_height(names: Sequence[str] = ()) -> float:
+    return TICK + (2.6 + (1.25 if _are_characters(names) else 0.0)) * EM
+
+
+def _are_characters(names: Sequence[str]) -> bool:
+    return bool(names) and max(map(len, names)) == 1
+
+
+def _ordinal(number: int) -> str:
+    return f"{number}{'nd' if number == 2 else 'th'}"
+
+
+def quantity_title(result: RunResult, quantity: str) -> str:
+    """The name of a quantity of the lanes or of a curve, as an axis has it."""
+    kind = result.config.network.kind
+    if quantity in ("value", "h"):
+        return "hidden state h"
+    if is_gradient(quantity):
+        return f"gradient of {quantity.removeprefix('grad.')}"
+    if quantity.startswith("pre_"):
+        return f"pre-activation of {quantity.removeprefix('pre_')}"
+    symbol, title = (*heading_of(quantity, kind), "")[:2]
+    if quantity in ("change", "norm"):
+        return "change of h from the previous step" if quantity == "change" else "norm of h"
+    return f"{title} {symbol}"
+
+
+def engine_of(result: RunResult, figure: PaperFigure) -> str:
+    """The named engine, else the reference."""
+    engine = figure.engine or result.reference.engine
+    figure.chosen("engine", tuple(result.traces), engine)
+    return engine
+
+
+def candidate_of(result: RunResult, figure: PaperFigure) -> str:
+    """The named engine if it is a candidate, else the candidate with the worst verdict."""
+    engine = engine_of(result, figure)
+    return engine if engine != result.reference.engine else result.by_importance[0].candidate
+
+
+@dataclass(frozen=True, eq=False)
+class _Curve:
+    """A line over time: its name in the legend, "" without one, and its positions (T,) on the vertical axis."""
+
+    name: str
+    values: NDArray[np.float64]
+
+
+class Plot(Content):
+    """Curves or bars with a vertical axis, and a legend above."""
+
+    label = ""
+    """Label of the vertical axis."""
+    heading = ""
+    """Words that apply to all curves."""
+    limit: tuple[float, str] | None = None
+    names: Sequence[str] = ()
+    """The names of the time steps."""
+
+    def __init__(self, result: RunResult, figure: PaperFigure) -> None:
+        self.result, self.figure = result, figure
+        self.times = figure.times or range(result.shape[2])
+        self.curves: list[_Curve] = []
+        self.ticks: list[tuple[float, str]] = []
+        self.range = 0.0, 1.0
+
+    def caption(self) -> str:
+        about = f" ({self.heading})" if self.heading else ""
+        return f"{capital(self.label)}{about} over {len(self.times):,} time steps."
+
+    def heights(self, width: float) -> tuple[float, float]:
+        rest = self._top(width) + axis_height(self.names) + 0.4 * EM
+        return rest + 5 * EM, rest + 0.42 * width
+
+    def _top(self, width: float) -> float:
+        """The height of heading and legend."""
+        return (bool(self.heading) + len(self._keys(width))) * _ROW + 0.4 * EM
+
+    def _keys(self, width: float) -> list[list[tuple[int, float]]]:
+        """The rows of the legend: the curves, and where each begins right of the axis."""
+        rows: list[list[tuple[int, float]]] = []
+        x, room = width, width - self._left()
+        named = self.curves and self.curves[0].name and self.figure.legend
+        for place, curve in enumerate(self.curves if named else ()):
+            wide = advance(curve.name) + sum(_KEY)
+            if x + wide > room:
+                rows.append([])
+                x = 0.0
+            rows[-1].append((place, x))
+            x += wide
+        return rows
+
+    def _left(self) -> float:
+        return max((advance(text) for _, text in self.ticks), default=0.0) + 2.0 * EM
+
+    def draw(self, sheet: Sheet, top: float) -> None:
+        left, right = self._left(), sheet.width - 0.6 * EM
+        y = top + EM
+        if self.heading:
+            sheet.text(left, y, self.heading, bold=True)
+            y += _ROW
+        for row in self._keys(sheet.width):
+            for place, x in row:
+                sheet.curve([(left + x, y - 0.3 * EM), (left + x + _KEY[0], y - 0.3 * EM)], place)
+                sheet.text(left + x + _KEY[0] + _KEY[1], y, self.curves[place].name)
+            y += _ROW
+        top += self._top(sheet.width)
+        bottom = sheet.height - axis_height(self.names) - 0.4 * EM
+        low, high = self.range
+
+        def at(value: float) -> float:
+            return bottom - (value - low) / (high - low) * (bottom - top)
+
+        last = float("inf")
+        for value, text in self.ticks:
+            if not low <= value <= high:
+                continue
+            sheet.line((left, at(value)), (right, at(value)), color="grid")
+            if last - at(value) >= 1.2 * EM:
+                sheet.text(left - 0.4 * EM, at(value) + 0.35 * EM, text, at=1.0)
+                last = at(value)
+        sheet.upright(EM, (top + bottom) / 2.0, elided(self.label, bottom - top))
+        if self.limit is not None and low <= self.limit[0] <= high:
+            edge = at(self.limit[0])
+            sheet.line((left, edge), (right, edge), color="wrong", width=1.5 * LINE, dash=(4, 3))
+            sheet.text(right, edge - 0.3 * EM, self.limit[1], at=1.0, color="wrong")
+        self._draw_marks(sheet, left, right, at)
+        self._draw_axis(sheet, left, right, bottom)
+
+    def _draw_axis(self, sheet: Sheet, left: float, right: float, y: float) -> None:
+        draw_time_axis(sheet, left, right, y, self.times, self.names)
+
+    def _draw_marks(self, sheet: Sheet, left: float, right: float, y: Callable[[float], float]) -> None:
+        pitch = (right - left) / len(self.times)
+        pixels = round((right - left) / PER_INCH * 300)
+        for place, curve in reversed(list(enumerate(self.curves))):
+            times, values = outline_of(curve.values, self.times, pixels).points()
+            edges = np.flatnonzero(np.diff(np.isfinite(values), prepend=False, append=False))
+            for first, stop in zip(edges[::2], edges[1::2], strict=True):
+                steps = times[first:stop] - self.times.start + 0.5
+                points = [(left + t * pitch, y(float(v))) for t, v in zip(steps, values[first:stop], strict=True)]
+                if len(points) == 1:
+                    points = [(points[0][0] + by, points[0][1]) for by in (-TICK / 2, TICK / 2)]
+                sheet.curve(points, place)
+
+
+def _linear_ticks(low: float, high: float) -> list[tuple[float, str]]:
+    step = rounded_up((high - low) / 5.0)
+    digits = max(0, -floor(np.log10(step)))
+    inside = range(ceil(low / step - 1e-9), floor(high / step + 1e-9) + 1)
+    wide = 1e-4 <= step <= 1e5
+    return [
+        (k * step, number_format.true_minus(f"{k * step:,.{digits}f}" if wide else f"{k * step:.3g}")) for k in inside
+    ]
+
+
+class Units(Plot):
+    """A unit over time, by every engine."""
+
+    def __init__(self, result: RunResult, figure: PaperFigure, _theme: Theme) -> None:
+        super().__init__(result, figure)
+        where, name = figure.where or Location(), figure.quantity or "h"
+        held = {trace.engine: set(trace) - trace.missing for trace in result.traces.values()}
+        own = [trace for trace in result.traces.values() if name in held[trace.engine]]
+        known = sorted(
+            {n for t in result.traces.values() for n in held[t.engine] if t[n].shape[:-1] == result.shape[:-1]}
+        )
+        figure.chosen("quantity", tuple(known), name)
+        where = replace(where, unit=min(where.unit, own[0][name].shape[-1] - 1))
+        length = result.inputs.length(where.sample)
+        for trace in own:
+            values = np.full(result.shape[2], np.nan)
+            values[:length] = trace[name][where.layer, where.direction, :length, where.sample, where.unit]
+            self.curves.append(_Curve(display_name(trace.engine), values))
+        self.range = finite_range([curve.values[self.times.start : self.times.stop] for curve in self.curves])
+        self.ticks = _linear_ticks(*self.range)
+        self.label = quantity_title(result, name)
+        self.heading = _place_title(result, where, unit=True)
+        self.names = result.inputs.names.of_sample(where.sample).timesteps
+
+    def caption(self) -> str:
+        engines = join_words([curve.name for curve in self.curves], "and")
+        return f"{super().caption().removesuffix('.')}, by {engines}."
+
+
+class _LogPlot(Plot):
+    """Curves on a logarithmic axis."""
+
+    def scale(self, curves: Sequence[tuple[str, NDArray[np.float64]]], limit: tuple[float, str] | None) -> None:
+        """Put curves on a logarithmic axis."""
+        scale = log_scale((values for _, values in curves), *(() if limit is None else (limit[0],)))
+        zeros = any((values == 0.0).any() for _, values in curves)
+        self.curves = [_Curve(name, scale.positions(np.asarray(values, np.float64))) for name, values in curves]
+        infinite = any(np.isposinf(values).any() for _, values in curves)
+        self.range = scale.zero if zeros else scale.lowest, scale.infinity if infinite else float(scale.highest)
+        step = max(1, ceil((self.range[1] - self.range[0]) / 6.0))
+        places = [scale.zero] * zeros + [float(k) for k in range(scale.lowest, scale.highest + 1, step)]
+        places += [scale.infinity] * infinite
+        self.ticks = [(place, scale.text(place)) for place in places]
+        if limit is not None:
+            # Its line is not drawn on the time axis.
+            self.limit = float(np.log10(limit[0])), limit[1]
+            self.range = min(self.range[0], self.limit[0] - 0.3), max(self.range[1], self.limit[0] + 0.7)
+
+
+class Error(_LogPlot):
+    """The error of each lane over time."""
+
+    def __init__(self, result: RunResult, figure: PaperFigure, _theme: Theme) -> None:
+        super().__init__(result, figure)
+        names = [quantity.name for quantity in QUANTITIES]
+        name = figure.quantity or "error_ratio"
+        figure.chosen("quantity", tuple(names), name)
+        quantity = QUANTITIES[names.index(name)]
+        candidate = candidate_of(result, figure)
+        series = error_series(result, result.comparison(candidate), quantity)
+        if series is None:
+            raise InputError("The run has no step audit: choose another quantity, or run it with the audit.")
+        self.scale(_lanes_of(result, series.main.values), series.limit)
+        reference = display_name(result.reference.engine)
+        self.label = quantity.title
+        self.heading = f"{display_name(candidate)} and {reference}"
+
+
+class GradientFlow(_LogPlot):
+    """The norm of the gradient of a state over time, by lane."""
+
+    def __init__(self, result: RunResult, figure: PaperFigure, _theme: Theme) -> None:
+        super().__init__(result, figure)
+        flow = gradient_flow(result, figure.engine)
+        if flow is None:
+            raise InputError("The run has no gradients of the hidden states: set backward.enabled = true.")
+        symbol = (figure.quantity or "h").removeprefix("grad.")
+        figure.chosen("quantity", tuple(flow.norms), symbol)
+        norms = flow.norms[symbol]
+        values = norm_of(norms) if figure.where is None else norms[..., figure.where.sample]
+        self.scale(_lanes_of(result, values), None)
+        self.label = f"norm of the gradient of {symbol}"
+
+
+def _lanes_of(result: RunResult, values: NDArray[np.float64]) -> list[tuple[str, NDArray[np.float64]]]:
+    """The curves (T,) of lanes (L, D, T); of very many lanes, the largest value of them."""
+    lanes = list(np.ndindex(values.shape[:2]))
+    if len(lanes) > _MOST_LINES:
+        return [("largest of all lanes", np.fmax.reduce(values.reshape(-1, values.shape[-1])))]
+    reverse = result.config.network.reverse
+    if len(lanes) == 1:
+        return [("", values[0, 0])]
+    return [(_place_title(result, Location(*lane, reverse=reverse)), values[lane]) for lane in lanes]
+
+
+def _place_title(result: RunResult, where: Location, *, unit: bool = False) -> str:
+    network = result.config.network
+    both = network.bidirectional or network.reverse
+    words = [f"unit {where.unit}"] if unit else []
+    words += [f"layer {where.layer}"]
+    words += ["backward" if where.backward else "forward"] if both else []
+    words += [f"sample {where.sample}"] if unit and result.inputs.batch_size > 1 else []
+    return ", ".join(words)
+
+
+class Histogram(_LogPlot):
+    """How many values have which error ratio."""
+
+    def __init__(self, result: RunResult, figure: PaperFigure, _theme: Theme) -> None:
+        super().__init__(result, figure)
+        candidate = candidate_of(result, figure)
+        self.bars = error_ratio_bars(result.comparison(candidate))
+        counts = np.array([bar.count for bar in self.bars.bars], np.float64)
+        self.scale([("", counts[counts > 0])], None)
+        self.curves = []
+        low, high = self.range
+        self.range = low - 0.3, high
+        self.label = "values"
+        self.heading = f"{display_name(candidate)} and {display_name(result.reference.engine)}"
+
+    def caption(self) -> str:
+        return f"Number of values by error ratio, difference ÷ tolerance ({self.heading}); 1 is the limit."
+
+    def _x(self, left: float, right: float) -> Callable[[float], float]:
+        return lambda place: left + place / self.bars.width * (right - left)
+
+    def _draw_marks(self, sheet: Sheet, left: float, right: float, y: Callable[[float], float]) -> None:
+        x, theme, floor_ = self._x(left, right), sheet.theme, y(self.range[0])
+        for bar in self.bars.bars:
+            if bar.count:
+                top = y(float(np.log10(bar.count)))
+                wide = 0.84 * (x(1.0) - x(0.0))
+                color = theme.color("wrong" if bar.outside else "accent")
+                sheet.box(QRectF(x(bar.x + 0.08), top, wide, floor_ - top), color)
+        if self.bars.limit is not None:
+            at, top = x(self.bars.limit), y(self.range[1])
+            sheet.line((at, top), (at, floor_), color="text", width=1.5 * LINE, dash=(4, 3))
+            sheet.text(at + 0.3 * EM, top + 0.9 * EM, "tolerance")
+
+    def _draw_axis(self, sheet: Sheet, left: float, right: float, y: float) -> None:
+        x = self._x(left, right)
+        sheet.line((left, y), (right, y))
+        taken = -float("inf")
+        for place, text in sorted(self.bars.ticks):
+            half = advance(text) / 2.0
+            sheet.line((x(place), y), (x(place), y + TICK))
+            if x(place) - half >= taken:
+                sheet.text(min(x(place), sheet.width - half), y + TICK + EM, text, at=0.5)
+                taken = x(place) + half + 0.6 * EM
+        sheet.text((left + right) / 2.0, y + TICK + 2.3 * EM, "error ratio: difference / tolerance", at=0.5)
