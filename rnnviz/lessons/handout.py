@@ -1,14 +1,20 @@
 """A lesson as a page to print: goal, time, text, questions with blanks, and the answers on the last page."""
 
+from base64 import b64encode
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from rnnviz import __version__
 from rnnviz.core.config import Config
 from rnnviz.core.errors import EngineError, InputError
+from rnnviz.core.masks import Mask
 from rnnviz.core.schema import display_value
 from rnnviz.core.trace_index import DIRECTIONS, Location
+from rnnviz.frozen import dataclass
+from rnnviz.io.export.paper import MM, PaperFigure
+from rnnviz.io.export.pictures import LANES_IN_WORDS
 from rnnviz.io.export.report import html_environment
 from rnnviz.io.outputs import atomic_write
 from rnnviz.lessons.content import GuidedLesson, LessonStep, Task
@@ -17,22 +23,60 @@ from rnnviz.lessons.markdown_html import inline_html, to_html
 from rnnviz.lessons.statements import check_statement
 from rnnviz.verify.result import RunResult
 
+Draw: TypeAlias = Callable[[RunResult, PaperFigure, tuple[Mask, ...]], bytes]
+"""Draws a figure of a run as SVG, in which some numbers are masked."""
+_WIDTH = 174 * MM
 
-def write_handout(lesson: GuidedLesson, path: Path, run: Callable[[Config], RunResult]) -> int:
-    """Write the handout of a lesson, and return the size of the file in bytes; `run` computes answers in numbers."""
-    content = handout_html(lesson, run).encode("utf-8")
+
+@dataclass(frozen=True)
+class StepOnPaper:
+    """A step with the figure of its lanes, as the address of a picture; "" if the step before has the same."""
+
+    step: LessonStep
+    figure: str
+    description: str
+
+
+def write_handout(
+    lesson: GuidedLesson, path: Path, run: Callable[[Config], RunResult], draw: Draw | None = None
+) -> int:
+    """Write the handout of a lesson, and return the size of the file in bytes.
+
+    `run` computes answers in numbers, and what `draw` draws; with None there are no figures.
+    """
+    content = handout_html(lesson, run, draw).encode("utf-8")
     with atomic_write(path) as temporary:
         temporary.write_bytes(content)
     return len(content)
 
 
-def handout_html(lesson: GuidedLesson, run: Callable[[Config], RunResult]) -> str:
+def handout_html(lesson: GuidedLesson, run: Callable[[Config], RunResult], draw: Draw | None = None) -> str:
+    """The page as HTML. The lanes of a question are without the numbers that it asks for."""
     needs = [find_entry(name, lesson_entries()).title for name in lesson.needs]
     environment = html_environment("handout")
     environment.filters.update(html=to_html, inline=inline_html)
+    run = cache(run)
+    steps = [StepOnPaper(step, "", "") for step in lesson.steps] if draw is None else [*_drawn(lesson, run, draw)]
     return environment.get_template("handout.html").render(
-        lesson=lesson, needs=needs, answers=[*_answers(lesson, run)], version=__version__
+        lesson=lesson, steps=steps, needs=needs, answers=[*_answers(lesson, run)], version=__version__
     )
+
+
+def _drawn(lesson: GuidedLesson, run: Callable[[Config], RunResult], draw: Draw) -> Iterator[StepOnPaper]:
+    """The steps with figures: a step has one if it shows something else than the step before."""
+    colors, before = None, b""
+    for step in lesson.steps:
+        # As in the window, the quantity stays until a step names another one.
+        colors = step.look.colors or colors
+        masks = () if step.question is None else step.question.masks
+        figure = PaperFigure(width=_WIDTH, quantity=colors, engine=step.look.engine, where=step.location(Location()))
+        try:
+            drawn = draw(run(step.config), figure, masks)
+        except (InputError, EngineError):
+            drawn = b""
+        new, before = drawn if drawn != before else b"", drawn
+        source = f"data:image/svg+xml;base64,{b64encode(new).decode('ascii')}" if new else ""
+        yield StepOnPaper(step, source, LANES_IN_WORDS)
 
 
 def _answers(lesson: GuidedLesson, run: Callable[[Config], RunResult]) -> Iterator[dict[str, Any]]:

@@ -10,6 +10,8 @@ import pytest
 from rnnviz.cli import main
 from rnnviz.core.config import Config
 from rnnviz.core.errors import EngineError
+from rnnviz.core.masks import Mask
+from rnnviz.io.export.paper import PaperFigure
 from rnnviz.lessons.content import GuidedLesson, parse_lesson, read_lesson
 from rnnviz.lessons.handout import handout_html
 from rnnviz.lessons.index import lesson_entries
@@ -51,6 +53,23 @@ def test_a_handout_asks_first_and_answers_on_the_last_page():
     for hidden in ("It is on the right side.", number, "It is long.", solved, "There are two."):
         assert hidden in answers
         assert hidden not in main_part
+
+
+def test_a_handout_has_the_lanes_of_each_new_picture_without_the_asked_numbers():
+    lesson = read_lesson(lesson_entries()[1].path)
+    asked = []
+
+    def draw(_result: RunResult, figure: PaperFigure, masks: tuple[Mask, ...]) -> bytes:
+        asked.append(masks)
+        return f"<svg>{figure.where}</svg>".encode() if len(asked) != 3 else b"<svg/>"
+
+    html = handout_html(lesson, lambda _: make_result(("gluon", "manual"), timesteps=2), draw)
+    page = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(html)
+    steps = page.findall("body/main/section")
+    assert asked == [() if step.question is None else step.question.masks for step in lesson.steps]
+    assert [len(step.findall("figure/img")) for step in steps] == [1, 1, 1, 1]
+    same = handout_html(lesson, lambda _: make_result(("gluon", "manual"), timesteps=2), lambda *_: b"<svg/>")
+    assert same.count("<img") == 1
 
 
 def test_a_handout_is_written_where_no_engine_runs():

@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
     QSizePolicy,
     QToolButton,
     QVBoxLayout,
-    QWidget,
 )
 
 from rnnviz.core import number_format
@@ -231,34 +230,6 @@ class Choice(QAbstractButton):
         painter.end()
 
 
-class _TryDots(QWidget):
-    """A dot for each try: filled once it is used."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._theme, self._used = LIGHT, 0
-        self.setFixedSize(scaled(12) * TRIES, scaled(10))
-
-    def show_used(self, used: int) -> None:
-        self._used = used
-        self.update()
-
-    def apply_theme(self, theme: Theme) -> None:
-        self._theme = theme
-        self.update()
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        pitch, size = self.width() / TRIES, self.height() - 2.0
-        for place in range(TRIES):
-            used = place < self._used
-            painter.setPen(QPen(self._theme.color("doubtful" if used else "accent"), 2.0))
-            painter.setBrush(self._theme.color("doubtful") if used else Qt.BrushStyle.NoBrush)
-            painter.drawEllipse(QRectF(place * pitch + 2.0, 1.0, size - 2.0, size - 2.0))
-        painter.end()
-
-
 class QuestionCard(Card):
     """Asks for a choice or a number, in two tries with a hint between them, and then shows the answer."""
 
@@ -268,7 +239,7 @@ class QuestionCard(Card):
     def __init__(self, *, text: float = 15.0, body: float = 13.0, choice: float = 14.0) -> None:
         super().__init__("Question")
         self._choice_size = choice
-        self._question = Question("")
+        self._question, self._used = Question(""), 0
         self.choices: list[Choice] = []
         self._group = QButtonGroup(self)
         self._group.idClicked.connect(self._enable)
@@ -276,7 +247,6 @@ class QuestionCard(Card):
         self.kind.setObjectName("question_kind")
         self.tries = text_label(body, muted=True)
         self.tries.setWordWrap(False)
-        self.dots = _TryDots()
         self.text = LessonText("Question", text, _SEMIBOLD)
         self.hint = NoticeCard("Hint", "hint", "bulb", "doubtful", body)
         self.number = QLineEdit()
@@ -308,9 +278,9 @@ class QuestionCard(Card):
         if question is not self._question:
             self._ask(question)
         asking, wrong = state.asking, [answer for answer in state.tries if answer is not None]
-        self.tries.setText(f"try {min(len(wrong) + 1, TRIES)} of {TRIES}" if wrong else f"{TRIES} tries")
-        self.dots.show_used(len(wrong))
-        for widget in (self.tries, self.dots, self.answer_button, self.show_button):
+        self._used = len(wrong)
+        self._write_tries()
+        for widget in (self.tries, self.answer_button, self.show_button):
             widget.setVisible(asking)
         self.number.setVisible(asking and not question.choices)
         self.tolerance.setVisible(asking and not question.choices)
@@ -357,10 +327,19 @@ class QuestionCard(Card):
 
     def apply_theme(self, theme: Theme) -> None:
         super().apply_theme(theme)
-        self.dots.apply_theme(theme)
+        self._write_tries()
         self.hint.apply_theme(theme)
         for choice in self.choices:
             choice.apply_theme(theme)
+
+    def _write_tries(self) -> None:
+        """Write which try it is, with a filled dot for each one that is used."""
+        counts = ("\N{BLACK CIRCLE}", "doubtful", self._used), ("\N{WHITE CIRCLE}", "accent", TRIES - self._used)
+        dots = (
+            f'<span style="color: {getattr(self._theme, role)};">{dot * count}</span>' for dot, role, count in counts
+        )
+        words = f"try {self._used + 1} of {TRIES}" if self._used else f"{TRIES} tries"
+        self.tries.setText(f"{words}&nbsp; {''.join(dots)}")
 
     def _show_hint(self, question: Question, wrong: list[float]) -> None:
         if not wrong:
@@ -421,7 +400,6 @@ class QuestionCard(Card):
             line.setSpacing(scaled(8))
         head.addWidget(self.kind, 1)
         head.addWidget(self.tries)
-        head.addWidget(self.dots)
         entry.addWidget(self.number, 1)
         entry.addWidget(self.answer_button)
         entry.addStretch()
@@ -455,8 +433,11 @@ def _outcome(question: Question, state: StepState) -> str:
         if 0.0 < abs(state.value) < 0.01:
             shown = number_format.error(state.value)
         text = f"Correct: the value is {shown}." if state.correct else f"The value is {shown}."
-    incorrect = words[:-1] if state.correct else words
-    return true_minus_in(f"{text} You answered {join_words(incorrect, 'and')}." if incorrect else text)
+    if state.correct and len(words) > 1:
+        text += f" Your first answer was {words[0]}."
+    elif words and not state.correct:
+        text += f" You answered {join_words(words, 'and')}."
+    return true_minus_in(text)
 
 
 class TaskCard(Card):

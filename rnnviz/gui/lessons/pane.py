@@ -142,7 +142,7 @@ class LessonPane(QWidget):
         self.statements_title.setText("True of your network")
         self.again = QPushButton("Reset this step")
         self.again.setProperty("flat", True)
-        self.again.setToolTip("Restores this step's config (Ctrl+Home). Undo brings your changes back.")
+        self.again.setToolTip("Restores this step's config (Ctrl+Home).")
         self.back, self.all_lessons, self.next = (
             QPushButton("Back"),
             QPushButton("All lessons"),

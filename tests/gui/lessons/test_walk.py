@@ -72,7 +72,7 @@ def follow(reading: Read) -> None:
 
 
 def walk_to(reading: Read, number: int) -> None:
-    reading.pane.step_requested.emit(number)
+    reading.window.guide.go_to(number)
     reading.finish_pending()
     if reading.window.guide.asking:
         reading.window.guide.answer(None)
