@@ -149,6 +149,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(qtbot, window, tmp_path)
 def test_a_session_and_a_file_hold_the_training_with_its_checkpoints(qtbot, window, tmp_path):
     training = opened(window, TASK, tmp_path)
     controller = window.trainings.controller
+    training.follow.setChecked(True)
     with qtbot.waitSignal(controller.runner.ended):
         training.train_action.trigger()
     until(qtbot, window, 30)
