@@ -129,7 +129,7 @@ class MainWindow(QMainWindow):
         self.code_trust = CodeTrust(self, settings)
         self.control = RunControl(self.session, self.runner, self.progress, self.panel, self.code_trust, self)
         self.code = CodeCommands(self.session, self.control, self)
-        self.sweeps = SweepCommands(self, self.files, self.document, self.control, self.code_trust, self.jobs, recent)
+        self.sweeps = SweepCommands(self, self)
         self.generating = GenerateCommands(self, self)
         self.trainings = TrainingCommands(self, self)
         self.lazy_views = LazyViews(self)

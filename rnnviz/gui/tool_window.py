@@ -1,10 +1,8 @@
 """Tool window: a window next to the main window, with a toolbar of its commands."""
 
-from collections.abc import Sequence
-
 from PySide6.QtCore import QPoint, QRect, QSize, Qt
-from PySide6.QtGui import QAction, QCloseEvent
-from PySide6.QtWidgets import QToolBar, QVBoxLayout, QWidget
+from PySide6.QtGui import QCloseEvent
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from rnnviz.gui.kit.panel import Panel
 from rnnviz.gui.theme.scaling import scaled
@@ -66,18 +64,6 @@ class ToolWindow(Panel):
     def closeEvent(self, event: QCloseEvent) -> None:
         super().closeEvent(event)
         (self._panel or self).leave()
-
-
-def toolbar(*groups: Sequence[QAction]) -> QToolBar:
-    """A toolbar with a separator between groups."""
-    bar = QToolBar()
-    bar.setMovable(False)
-    bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-    for group in groups:
-        if bar.actions():
-            bar.addSeparator()
-        bar.addActions(group)
-    return bar
 
 
 def front_window(window: ToolWindow | None, main: QWidget) -> QWidget:

@@ -21,7 +21,7 @@ from rnnviz.core.errors import InputError, check_regular, in_short
 from rnnviz.core.number_format import json_number
 from rnnviz.core.schema import FieldSpec
 from rnnviz.core.trace_index import DIRECTIONS, Location
-from rnnviz.core.words import unreadable
+from rnnviz.core.words import plural, unreadable
 from rnnviz.frozen import dataclass
 from rnnviz.io.outputs import atomic_write, write_text
 from rnnviz.sweeps.grid import Point, key_spec
@@ -276,16 +276,21 @@ def short_key(key: str, keys: Sequence[str]) -> str:
 
 
 def report(keys: Sequence[str], rows: Sequence[SweepRow]) -> str:
-    """The counts, and a line for each of the rows that are not right, the worst first; for a terminal."""
+    """The counts, and the rows that are not right, the worst first, for a terminal: equal sentences once."""
     found = [(row.point, row.finding) for row in rows if row.finding is not None]
     bad = [(point, finding) for point, finding in found if finding.verdict != "agree"]
     order = ("disagree", "failed", "refused", "drift")
     bad.sort(key=lambda pair: (order.index(pair[1].verdict), -_error_ratio(pair[1]), pair[0].index))
     lines = [counted(Counter(finding.verdict for _, finding in found))]
-    for point, finding in bad[:_MOST_LISTED]:
-        lines.append(f"  {ROW_MARKS[finding.verdict]} {called(keys, point.values)}: {finding.reason}")
-    if len(bad) > _MOST_LISTED:
-        lines.append(f"  and {number_format.count(len(bad) - _MOST_LISTED)} more")
+    alike: dict[tuple[str, str], list[str]] = {}
+    for point, finding in bad:
+        alike.setdefault((finding.verdict, finding.reason), []).append(called(keys, point.values))
+    for (verdict, reason), names in list(alike.items())[:_MOST_LISTED]:
+        others = f" and {plural(len(names) - 1, 'other row')}" if len(names) > 1 else ""
+        lines.append(f"  {ROW_MARKS[verdict]} {names[0]}{others}: {reason}")
+    left = sum(map(len, list(alike.values())[_MOST_LISTED:]))
+    if left:
+        lines.append(f"  and {number_format.count(left)} more")
     assumed = dict.fromkeys(clause for _, finding in found for clause in finding.assumptions)
     return "\n".join([*lines, *(f"  Assumption: {clause}." for clause in assumed)])
 

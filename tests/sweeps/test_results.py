@@ -119,6 +119,10 @@ def test_the_report_starts_with_the_counts_and_ends_with_the_rows_left_out():
     assert [line.rpartition(" ")[2] for line in lines[1:11]] == [f"{n}." for n in (3, 7, 11, 2, 6, 10, 1, 5, 9, 0)]
     assert lines[11:] == ["  and 3 more"]
     assert "more" not in report(KEYS, failing[:10])
+    alike = [row(index, SweepResult("failed", "No memory.")) for index in range(13)]
+    assert report(KEYS, alike).split("\n")[1:] == [
+        "  ! seed 0, bidirectional false, engine mine.py and 12 other rows: No memory."
+    ]
 
 
 def test_each_quantity_reads_its_own_figure_and_nothing_of_a_row_that_waits():

@@ -1,7 +1,7 @@
 """Commands of sweeps: open, run, and show a row in the main window."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
@@ -25,31 +25,27 @@ SWEEPS = "Sweeps and their results (*.toml *.csv *.json)"
 TABLES = "Tables (*.csv *.json)"
 
 
+class SweepHost(Protocol):
+    """The window as sweeps see it."""
+
+    files: FileCommands
+    document: Document
+    control: RunControl
+    code_trust: CodeTrust
+    jobs: TaskQueue
+    recent: RecentFiles
+
+
 class SweepCommands(QObject):
     """Handles one sweep at a time. Its window is created on first use."""
 
     message = Signal(str)
     """A text for the status bar."""
 
-    def __init__(
-        self,
-        window: QWidget,
-        files: FileCommands,
-        document: Document,
-        control: RunControl,
-        own: CodeTrust,
-        jobs: TaskQueue,
-        recent: RecentFiles,
-    ) -> None:
-        super().__init__(window)
-        self._main = window
-        self._files = files
-        self._document = document
-        self._control = control
-        self._own = own
-        self._jobs = jobs
-        jobs.done.connect(self._on_written)
-        self._recent = recent
+    def __init__(self, window: SweepHost, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._host, self._main = window, parent
+        window.jobs.done.connect(self._on_written)
         self._theme = LIGHT
         self.window: SweepWindow | None = None
         self.runner: SweepRunner | None = None
@@ -69,9 +65,9 @@ class SweepCommands(QObject):
             return
         configs = (row.point.config for row in opened.figures.rows)
         files = dict.fromkeys(path for config in configs if config is not None for path in config.code_files)
-        untrusted = [path for path in files if path not in self._own.trusted]
+        untrusted = [path for path in files if path not in self._host.code_trust.trusted]
         if untrusted:
-            self._own.ask(
+            self._host.code_trust.ask(
                 untrusted,
                 self.run,
                 lambda: self._show_message("Not run: you declined to run code from the sweep."),
@@ -79,7 +75,7 @@ class SweepCommands(QObject):
                 front_window(self.window, self._main),
             )
         else:
-            self._runner.run(opened, self._own.trusted)
+            self._runner.run(opened, self._host.code_trust.trusted)
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
@@ -121,7 +117,7 @@ class SweepCommands(QObject):
             self.window = self._make_window()
         self.window.show_sweep(opened)
         self.window.bring_to_front()
-        self._recent.add(opened.path)
+        self._host.recent.add(opened.path)
         self.message.emit("")
 
     def _on_ended(self, stopped: bool) -> None:
@@ -143,10 +139,10 @@ class SweepCommands(QObject):
             return
 
         def show() -> None:
-            self._document.take(config, title)
-            self._control.run()
+            self._host.document.take(config, title)
+            self._host.control.run()
 
-        self._files.after_changes(show)
+        self._host.files.after_changes(show)
 
     def _ask_save(self) -> None:
         if self.window is not None and self.window.opened is not None:
@@ -158,7 +154,9 @@ class SweepCommands(QObject):
                 (write_sweep_json if path.suffix.lower() == ".json" else write_sweep_csv)(table, path)
                 return plural(len(table.rows), "row")
 
-            ask_new_file(self.window, "Save table", TABLES, "csv", name, lambda path: self._jobs.write(path, write))
+            ask_new_file(
+                self.window, "Save table", TABLES, "csv", name, lambda path: self._host.jobs.write(path, write)
+            )
 
     def _show_message(self, text: str) -> None:
         if self.window is not None:

@@ -51,7 +51,7 @@ class SweepRunner(StoppableTask):
         """Read a sweep or its results. Stops a running sweep first."""
         if self.busy:
             self.stop()
-            self._finish(self._end())
+            self._set_busy(False)
 
         def read(check: Check) -> Report:
             return partial(self.opened.emit, _read(path, check))

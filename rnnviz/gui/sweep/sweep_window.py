@@ -5,16 +5,19 @@ from dataclasses import replace
 
 import numpy as np
 from PySide6.QtCore import QModelIndex, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QKeySequence, QShortcut
-from PySide6.QtWidgets import QHBoxLayout, QProgressBar, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtWidgets import QProgressBar, QSplitter, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
+from rnnviz.gui.kit.panel import action_button
 from rnnviz.gui.kit.table import Table, TableModel
 from rnnviz.gui.sweep.heatmap_panel import HeatmapPanel
 from rnnviz.gui.sweep.runner import OpenedSweep
 from rnnviz.gui.theme.palettes import Theme
-from rnnviz.gui.tool_window import ToolWindow, toolbar
+from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.tool_window import ToolWindow
+from rnnviz.gui.views.base import across, down
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.results.columns import Column, Look
 from rnnviz.sweeps.results import (
@@ -64,9 +67,7 @@ class SweepWindow(ToolWindow):
         self._running = False
         make = self.make_action
         self.run_action = make("&Run", "run", "F5", "Computes the missing rows on all cores.", self.run_requested.emit)
-        self.stop_action = make(
-            "&Stop", "stop", "Esc", "Stops the sweep. Finished rows are kept.", self.stop_requested.emit
-        )
+        self.stop_action = make("&Stop", "stop", "Esc", "Stops the sweep. Finished rows are kept.", self._on_stop)
         self.save_action = make(
             "Sa&ve table…", "save", "Ctrl+S", "Write the rows as CSV or JSON.", self.save_requested.emit
         )
@@ -84,10 +85,10 @@ class SweepWindow(ToolWindow):
         self.counts = ElidedLabel(bold=True)
         self.reason = ElidedLabel(selectable=True)
         self.reason.setAccessibleName("Result of the selected row")
-        self._bar = QProgressBar()
-        self._bar.setFixedWidth(160)
-        self._bar.setAccessibleName("Rows that are done")
-        self._bar.setToolTip("How many of the rows are done.")
+        self.bar = QProgressBar()
+        self.bar.setFixedWidth(160)
+        self.bar.setAccessibleName("Rows that are done")
+        self.bar.setToolTip("How many of the rows are done.")
         self._later = QTimer(self, singleShot=True, interval=_REFRESH_MS)
         self._later.timeout.connect(self._refresh)
         self._lay_out()
@@ -102,7 +103,7 @@ class SweepWindow(ToolWindow):
         self.model.show_rows(range(len(self.figures.rows)), sweep_columns(self.figures))
         self.table.fit()
         self.heat.show_figures(self.figures)
-        self._bar.setRange(0, max(1, len(self.figures.rows)))
+        self.bar.setRange(0, max(1, len(self.figures.rows)))
         self._show_reason()
         self._refresh()
         self.show_running(self._running)
@@ -121,7 +122,7 @@ class SweepWindow(ToolWindow):
         can_run = self.opened is not None and self.opened.sweep is not None
         self.run_action.setEnabled(can_run and not running)
         self.stop_action.setEnabled(running)
-        self._bar.setVisible(running)
+        self.bar.setVisible(running)
         self._refresh()
 
     def say(self, text: str) -> None:
@@ -136,37 +137,31 @@ class SweepWindow(ToolWindow):
         self.table.apply_theme(theme)
         self.heat.apply_theme(theme)
 
-    def closeEvent(self, event: QCloseEvent) -> None:
+    def leave(self) -> None:
         """Stop the sweep. Finished rows are kept."""
         self.stop_requested.emit()
-        super().closeEvent(event)
 
     def _lay_out(self) -> None:
-        head = QHBoxLayout()
-        head.setContentsMargins(0, 0, 8, 0)
-        head.addWidget(toolbar([self.run_action, self.stop_action], [self.save_action]))
-        head.addWidget(self.counts, 1)
-        head.addWidget(self._bar)
+        self.bar.setFixedWidth(scaled(160))
+        buttons = map(action_button, (self.run_action, self.stop_action, self.save_action))
         parts = QSplitter(Qt.Orientation.Horizontal)
         parts.addWidget(self.table)
         parts.addWidget(self.heat)
         parts.setChildrenCollapsible(False)
         parts.setSizes([640, 480])
-        foot = QHBoxLayout()
-        foot.setContentsMargins(8, 4, 8, 8)
-        foot.addWidget(self.reason)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        layout.addLayout(head)
-        layout.addWidget(parts, 1)
-        layout.addLayout(foot)
+        head = across(*buttons, (self.counts, 1), self.bar)
+        self.setLayout(down(head, (parts, 1), self.reason, margins=(8, 8, 8, 8)))
+
+    def _on_stop(self) -> None:
+        self.stop_action.setEnabled(False)
+        self.say("Stopping…")
+        self.stop_requested.emit()
 
     def _refresh(self) -> None:
         figures = self.figures
         self.model.refresh()
         self.heat.refresh()
-        self._bar.setValue(figures.done)
+        self.bar.setValue(figures.done)
         waiting = len(figures.rows) - figures.done
         text = counted(figures.counts)
         self.counts.setText(f"{text} · {number_format.count(waiting)} waiting" if waiting else text)
@@ -255,7 +250,7 @@ def sweep_columns(figures: SweepFigures) -> tuple[Column, ...]:
         verdict,
         *map(number, QUANTITIES),
         words("first wrong", _first_wrong, "First wrong step and its engine, by the step audit.", wrong_sample),
-        words("result", _reason, "The verdict in one sentence.", "", grows=True),
+        words("result", _reason, "The verdict in one sentence, if the engines do not agree.", "", grows=True),
     )
 
 
@@ -273,4 +268,5 @@ def _first_wrong(row: SweepRow) -> str:
 
 
 def _reason(row: SweepRow) -> str:
-    return "" if row.finding is None else row.finding.reason
+    """The verdict in a sentence, for those that do not agree: of the others it would be the same many times."""
+    return "" if row.finding is None or row.finding.verdict == "agree" else row.finding.reason

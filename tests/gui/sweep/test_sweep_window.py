@@ -193,6 +193,7 @@ def test_stop_keeps_the_rows_that_are_done(qtbot, window, opened, tmp_path):
     qtbot.waitUntil(lambda: 0 < shown.figures.done < 800)
     with qtbot.waitSignal(runner.ended) as ended:
         QTest.keyClick(shown, Qt.Key.Key_Escape)
+        assert shown.reason.text() == "Stopping…"
     assert ended.args == [True]
     assert shown.reason.text().startswith("Stopped. Finished rows are kept")
     shown.run_action.trigger()
@@ -205,6 +206,18 @@ def test_stop_keeps_the_rows_that_are_done(qtbot, window, opened, tmp_path):
     qtbot.waitUntil(lambda: shown.figures.done > len(lines))
     window.close()
     assert not shown.isVisible(), "the main window ends a sweep"
+
+
+def test_its_buttons_are_reached_by_tab_and_a_key_closes_it(qtbot, shown):
+    qtbot.activate(shown)
+    shown.table.setFocus()
+    reached = set()
+    for _ in range(20):
+        QTest.keyClick(shown, Qt.Key.Key_Tab)
+        reached.add(getattr(shown.focusWidget(), "text", str)())
+    assert "Save table…" in {text.replace("&", "") for text in reached}
+    QTest.keyClick(shown, Qt.Key.Key_W, Qt.KeyboardModifier.ControlModifier)
+    assert not shown.isVisible()
 
 
 def test_a_sweep_that_is_dropped_is_opened(qtbot, window, results, tmp_path):
