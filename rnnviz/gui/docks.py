@@ -1,11 +1,22 @@
 """Docks of the main window: panes around the lanes that can be closed, floated, nested and put back."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 
-from PySide6.QtCore import QByteArray, QObject, QSize, Qt, Signal
+from PySide6.QtCore import QByteArray, QObject, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QCloseEvent
-from PySide6.QtWidgets import QDockWidget, QFrame, QHBoxLayout, QLabel, QMainWindow, QScrollArea, QTabWidget, QWidget
+from PySide6.QtWidgets import (
+    QAbstractScrollArea,
+    QDockWidget,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QScrollArea,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from rnnviz.gui.theme.icons import IconButton
 from rnnviz.gui.theme.scaling import scaled
@@ -18,16 +29,12 @@ _NARROWEST = 440
 class PaneScrollArea(QScrollArea):
     """Scrolls a pane whose content would make the minimum size of the window too large."""
 
-    def __init__(self, pane: QWidget, width: int) -> None:
+    def __init__(self, pane: QWidget) -> None:
         super().__init__()
-        self._width = width
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setWidgetResizable(True)
         self.setWidget(pane)
-
-    def sizeHint(self) -> QSize:
-        return QSize(scaled(self._width), super().sizeHint().height())
 
     def minimumSizeHint(self) -> QSize:
         width = min(self.widget().minimumSizeHint().width(), scaled(_NARROWEST))
@@ -37,9 +44,10 @@ class PaneScrollArea(QScrollArea):
 class _TitleBar(QWidget):
     """Title of a dock, and the buttons that float and close it. Qt moves the dock when it is dragged."""
 
-    def __init__(self, dock: QDockWidget) -> None:
+    def __init__(self, dock: "Dock", *, floats: bool = True) -> None:
         super().__init__(dock)
         self.setObjectName("dock_title")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         title = QLabel(dock.windowTitle())
         title.setProperty("heading", True)
         self.floating = IconButton(
@@ -49,7 +57,8 @@ class _TitleBar(QWidget):
         self.closing = IconButton(
             "close", f"Close {dock.windowTitle()}", "Close this pane. The View menu shows it again."
         )
-        self.closing.clicked.connect(dock.close)
+        self.closing.clicked.connect(dock.close_pane)
+        self.floating.setVisible(floats)
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 2, 4, 2)
         row.setSpacing(2)
@@ -58,20 +67,39 @@ class _TitleBar(QWidget):
         row.addWidget(self.closing)
 
 
+class _Overlay(QFrame):
+    """A pane that lies over others where there is no room for a dock."""
+
+    def __init__(self, title: QWidget, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setObjectName("overlay")
+        self.column = QVBoxLayout(self)
+        self.column.setContentsMargins(1, 1, 1, 1)
+        self.column.setSpacing(0)
+        self.column.addWidget(title)
+
+
 class Dock(QDockWidget):
-    """A pane with a title. `wanted` is whether it is open, also while a page covers the window's work."""
+    """A pane with a title. `wanted` is whether it is open, also while a page covers the window's work.
+
+    In a narrow window it can lie over the lanes instead.
+    """
 
     closed = Signal()
     """The user has closed it."""
 
-    def __init__(self, title: str, content: QWidget, width: int, window: QMainWindow) -> None:
+    def __init__(self, title: str, content: QWidget, width: int, window: QMainWindow, *, titled: bool) -> None:
         super().__init__(title, window)
         self.setObjectName(title)
         self.setAccessibleName(title)
         self.wanted = False
         self.content = content
-        self.setTitleBarWidget(_TitleBar(self))
-        self.setWidget(PaneScrollArea(content, width))
+        self.setTitleBarWidget(_TitleBar(self) if titled else QWidget())
+        self.width_wanted = width
+        self._overlay: _Overlay | None = None
+        self._pane = content if isinstance(content, QAbstractScrollArea) else PaneScrollArea(content)
+        self._pane.setProperty("pane", True)
+        self.setWidget(self._pane)
         self.setFeatures(
             QDockWidget.DockWidgetFeature.DockWidgetClosable
             | QDockWidget.DockWidgetFeature.DockWidgetMovable
@@ -80,6 +108,45 @@ class Dock(QDockWidget):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         super().closeEvent(event)
+        self._close()
+
+    def show_open(self, *, shown: bool) -> None:
+        """Show or hide the pane, in its dock or over the lanes."""
+        if self._overlay is not None:
+            self._overlay.setVisible(shown)
+            self._overlay.raise_()
+        self.setVisible(shown and self._overlay is None)
+        if shown:
+            self.raise_()
+
+    def lie_over(self, parent: QWidget | None) -> None:
+        """Put the pane over `parent`, or back into the dock."""
+        if parent is None and self._overlay is not None:
+            self.setWidget(self._pane)
+            self._overlay.deleteLater()
+            self._overlay = None
+        elif parent is not None and self._overlay is None:
+            self._overlay = _Overlay(_TitleBar(self, floats=False), parent)
+            self._overlay.column.addWidget(self._pane, 1)
+        self.show_open(shown=self.wanted)
+
+    def place_over(self, area: QRect, kept: QRect) -> None:
+        """Place the pane in `area`, at the side of `kept` that has more room."""
+        if self._overlay is not None:
+            width = min(scaled(self.width_wanted), area.width() * 2 // 3)
+            at_left = kept.left() - area.left() > area.right() - kept.right()
+            left = area.left() if at_left else area.right() + 1 - width
+            self._overlay.setGeometry(left, area.top(), width, area.height())
+            self._overlay.raise_()
+
+    def close_pane(self) -> None:
+        if self._overlay is not None:
+            self._overlay.hide()
+            self._close()
+        else:
+            self.close()
+
+    def _close(self) -> None:
         self.wanted = False
         self.closed.emit()
 
@@ -121,9 +188,9 @@ class Docks(QObject):
     def __getitem__(self, title: str) -> Dock:
         return self._docks[title]
 
-    def add(self, title: str, content: QWidget, width: int, *, left: bool = False) -> Dock:
-        """Add a closed dock at the right, or at the left."""
-        dock = self._docks[title] = Dock(title, content, width, self._window)
+    def add(self, title: str, content: QWidget, width: int, *, left: bool = False, titled: bool = True) -> Dock:
+        """Add a closed dock at the right, or at the left; `titled` is whether it has a bar with its title."""
+        dock = self._docks[title] = Dock(title, content, width, self._window, titled=titled)
         area = Qt.DockWidgetArea.LeftDockWidgetArea if left else Qt.DockWidgetArea.RightDockWidgetArea
         if not self._window.restoreDockWidget(dock):
             self._window.addDockWidget(area, dock)
@@ -139,15 +206,16 @@ class Docks(QObject):
         dock = self[title]
         new, dock.wanted = not dock.wanted, True
         if not self._hidden:
-            dock.show()
-            dock.raise_()
+            dock.show_open(shown=True)
+            if new:
+                self._window.resizeDocks([dock], [scaled(dock.width_wanted)], Qt.Orientation.Horizontal)
         if new:
             self.changed.emit(title)
 
     def close(self, title: str) -> None:
         """Close a dock. The lanes get the keyboard of what is hidden."""
         if title in self and self[title].wanted:
-            self[title].close()
+            self[title].close_pane()
 
     def toggle(self, title: str) -> None:
         """Open a dock, bring it to the front, or close it if it is there."""
@@ -161,13 +229,13 @@ class Docks(QObject):
 
     def in_front(self, title: str) -> bool:
         """Whether a dock is open and no other one covers it."""
-        return self.is_open(title) and not self[title].visibleRegion().isEmpty()
+        return self.is_open(title) and not self[title].content.visibleRegion().isEmpty()
 
     def hide_all(self, *, hidden: bool) -> None:
         """Hide the open docks, as while a page covers the window's work, or show them again."""
         self._hidden = hidden
         for dock in self:
-            dock.setVisible(dock.wanted and not hidden)
+            dock.show_open(shown=dock.wanted and not hidden)
 
     @property
     def open_titles(self) -> tuple[str, ...]:
@@ -176,9 +244,8 @@ class Docks(QObject):
     def save(self) -> QByteArray:
         return self._window.saveState(_STATE_VERSION)
 
-    def restore(self, state: QByteArray, titles: Sequence[str]) -> None:
-        """Put the docks where `save` found them, and open those with these titles. Invalid data change nothing."""
-        self._window.restoreState(state, _STATE_VERSION)
-        for dock in self:
-            dock.wanted = dock.objectName() in titles
+    def restore(self, state: QByteArray) -> bool:
+        """Put the docks where `save` found them, without opening any. Returns False if the data are invalid."""
+        restored = self._window.restoreState(state, _STATE_VERSION)
         self.hide_all(hidden=self._hidden)
+        return restored

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QObject, QSize, QTimer, Signal
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QApplication, QMainWindow, QWidget
+from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QSplitter, QWidget
 
 from rnnviz.gui.access import Announcer
 from rnnviz.gui.app_state import Session
@@ -22,7 +22,8 @@ from rnnviz.gui.commands.playback import Player
 from rnnviz.gui.commands.result_commands import ResultCommands
 from rnnviz.gui.commands.selection import SelectionCommands
 from rnnviz.gui.commands.table import COMMANDS, MENUS
-from rnnviz.gui.commands.toolbar import ToolBar
+from rnnviz.gui.commands.toolbar import Controls
+from rnnviz.gui.commands.top_line import TopLine
 from rnnviz.gui.document import Document
 from rnnviz.gui.export.exporter import ExportCommands, ExportProgress
 from rnnviz.gui.first_screen.controller import FirstScreenController
@@ -36,7 +37,7 @@ from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.kit.panel import Panel
 from rnnviz.gui.kit.tasks import TaskQueue
 from rnnviz.gui.lessons.controller import LessonController
-from rnnviz.gui.main_layout import MainLayout
+from rnnviz.gui.main_layout import SETTINGS, VALUE, MainLayout
 from rnnviz.gui.naming import use_file, use_names
 from rnnviz.gui.presentation import Presentation
 from rnnviz.gui.recovery.session_commands import SessionCommands
@@ -44,12 +45,11 @@ from rnnviz.gui.settings import Settings
 from rnnviz.gui.settings_panel.config_panel import ConfigPanel
 from rnnviz.gui.sweep.commands import SweepCommands
 from rnnviz.gui.tab_order import move_focus
-from rnnviz.gui.tabs import ARITHMETIC, KNOWN_BUGS
+from rnnviz.gui.tabs import ARITHMETIC, KNOWN_BUGS, BottomTabs
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import TEXT_SIZES
 from rnnviz.gui.theme.theme_manager import ThemeManager
-from rnnviz.gui.tool_window import ToolWindow
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.training.commands import TrainingCommands
 from rnnviz.gui.view_sync import LazyViews, ViewSynchronizer, bind_player
@@ -81,6 +81,7 @@ class _PaintWatcher(QObject):
 
 
 _MESSAGE_MS = 10_000
+_PANEL_WIDTH = 540
 _SIZE = QSize(1280, 800)
 _FRAME = QSize(16, 48)
 """Space for the frame and the title bar of a window, whose size Qt learns only after it is shown."""
@@ -153,8 +154,10 @@ class MainWindow(QMainWindow):
         self.actions_ = Actions(self, self, COMMANDS)
         self.guide.bind()
         self._make_menus(recent)
-        self.toolbar = ToolBar(self.session, self.selection, self.player, self.actions_, lessons(), self._export_menu)
-        self.addToolBar(self.toolbar)
+        self.controls = Controls(self.session, self.selection, self.player, self.actions_)
+        self.main_layout.add_bar(self.controls)
+        self.top_line = TopLine(self.session, self.selection, self.actions_, self._document_menu, self._export_menu)
+        self.main_layout.add_bar(self.top_line)
         self.exporting = ExportProgress(self.jobs)
         self.statusBar().addPermanentWidget(self.exporting)
         self.statusBar().addPermanentWidget(self.progress)
@@ -200,8 +203,6 @@ class MainWindow(QMainWindow):
         """Stop all threads and processes. A second call has no effect."""
         self.player.pause()
         self.lazy_views.stop()
-        for shown in self._panels.values():
-            shown.close()
         for part in (
             self.runner,
             self.sweeps,
@@ -221,14 +222,20 @@ class MainWindow(QMainWindow):
         self.verdict = VerdictBar()
         self.output_map = OutputMap()
         side = (VectorTable(self.settings), self.output_map)
+        value = QSplitter(Qt.Orientation.Vertical)
         self.views: list[ResultView] = [self.verdict, *side]
         self._following = ViewSynchronizer(self.session, self)
         for view in self.views:
             self._connect_view(view)
-        self.main_layout = MainLayout(self.panel, self.verdict, side, self)
-        self.main_layout.tabs.follow(self.session)
+        for view in side:
+            value.addWidget(view)
+        tabs = BottomTabs()
+        tabs.follow(self.session)
+        self.main_layout = MainLayout(self, self.verdict, tabs)
+        self.main_layout.docks.add(VALUE, value, 362)
+        self.main_layout.docks.add(SETTINGS, self.panel, 362)
+        self.main_layout.docks.changed.connect(self._on_dock)
         self.navigation.followed.connect(lambda: self.main_layout.select_tab(ARITHMETIC))
-        self.setCentralWidget(self.main_layout)
 
     def _make_lanes(self) -> None:
         """Create the lanes after the first paint: the import of pyqtgraph takes a third of the start."""
@@ -241,6 +248,8 @@ class MainWindow(QMainWindow):
         bind_player(self.player, self.lanes)
         self._add_view(self.lanes)
         self.main_layout.set_lanes(self.lanes)
+        self.main_layout.kept_in_view = lambda: self.lanes.selection_area
+        self.session.on_change(self.main_layout.place_value, "location")
         self.panel.set_engines({entry.name: entry.unavailable for entry in ENGINES.values()})
         if self.main_layout.covered:
             QTimer.singleShot(0, self._on_lanes_painted)
@@ -274,6 +283,7 @@ class MainWindow(QMainWindow):
         menus.names.chosen.connect(self._on_names)
         menus.themes.chosen.connect(self.theme_manager.choose)
         self._export_menu: ExportMenu = menus.exports
+        self._document_menu: QMenu = menus.recent
         fill_menu_bar(self.menuBar(), MENUS, self.actions_, menus.by_title)
         self.palette_ = CommandPalette(self, self, self.settings)
         self.menuBar().setCornerWidget(self.palette_.corner)
@@ -285,6 +295,7 @@ class MainWindow(QMainWindow):
         panel.config_invalid.connect(control.set_invalid)
         panel.run_requested.connect(control.run)
         panel.selected_value = lambda: session.location.index
+        self.top_line.settings.field_requested.connect(self.show_setting)
         session.on_change(lambda: panel.show_config(session.config), "config")
         session.on_change(lambda: self._export_menu.set_result_present(session.result is not None), "result")
         session.on_change(lambda: panel.show_result(session.result), "result")
@@ -309,7 +320,7 @@ class MainWindow(QMainWindow):
         control.engine_failed.connect(verdict.show_failed_engine)
         control.sizes_found.connect(verdict.offer_sizes)
         control.stale_changed.connect(verdict.show_stale)
-        control.stale_changed.connect(self.toolbar.mark_stale)
+        control.stale_changed.connect(self.top_line.mark_stale)
         self.progress.stage_shown.connect(verdict.show_running)
         for changed in (
             self.runner.busy_changed,
@@ -342,18 +353,19 @@ class MainWindow(QMainWindow):
         self.files.written.connect(self.code_trust.trust)
         self.files.sweep_requested.connect(self.sweeps.open)
         self.files.task_requested.connect(self.trainings.open_task)
-        self._panels: dict[Panel, ToolWindow] = {}
         self.trainings.panel_wanted.connect(self._show_panel)
         self.generating.panel_wanted.connect(self._show_panel)
-        self.toolbar.lesson_chosen.connect(self._open_lesson)
         self.player.playing_changed.connect(self.actions_.show_playing)
         self.theme_manager.add(self._apply_theme)
 
     def _show_panel(self, panel: Panel) -> None:
-        """Show a panel in a window in front of this one."""
-        if panel not in self._panels:
-            self._panels[panel] = ToolWindow(self, panel)
-        self._panels[panel].bring_to_front()
+        """Show a panel in a dock, which stops it when the user closes it."""
+        docks, title = self.main_layout.docks, panel.accessibleName()
+        if title not in docks:
+            docks.add(title, panel, _PANEL_WIDTH).closed.connect(panel.leave)
+        self.first_screen.leave()
+        docks.open(title)
+        panel.setFocus()
 
     def show_message(self, text: str) -> None:
         """Show a text in the status bar for a few seconds."""
@@ -369,8 +381,6 @@ class MainWindow(QMainWindow):
             self.files.open_lesson(lesson)
         else:
             self.files.after_changes(partial(self.guide.open, lesson))
-        # A lesson that waits for an answer is not open yet.
-        self.toolbar.show_lesson(self.document.origin.title)
 
     def _focus_lanes(self) -> None:
         """Give the lanes the keyboard after a click in the banner. A banner that is used by keys keeps it."""
@@ -394,13 +404,13 @@ class MainWindow(QMainWindow):
             self._on_names()
         self.setWindowTitle(f"{document.origin.title}[*]")
         self.setWindowModified(document.modified)
-        self.toolbar.show_lesson(document.origin.title)
+        self.top_line.show_document(document.origin.title, modified=document.modified)
 
     def _apply_theme(self, theme: Theme) -> None:
         icons = Icons(theme)
         self.actions_.apply_icons(icons)
-        self.toolbar.apply_icons(icons)
         self.palette_.apply_theme(theme)
+        self.top_line.apply_icons(icons)
         self.panel.apply_theme(theme)
         self.presentation.apply_theme(theme)
         self._following.apply_theme(theme)
@@ -419,7 +429,23 @@ class MainWindow(QMainWindow):
 
     def apply_text_size(self, percent: int) -> None:
         """Show all texts in a size, in percent of the system font."""
-        self.theme_manager.set_text_size(percent, self.toolbar.rescale, self.main_layout.fit_text_size)
+        self.theme_manager.set_text_size(
+            percent, self.top_line.rescale, self.controls.rescale, self.main_layout.fit_text_size
+        )
+
+    def show_setting(self, key: str) -> None:
+        """Open the settings at the field of a key; without a key, open or close them."""
+        docks = self.main_layout.docks
+        if not key:
+            docks.toggle(SETTINGS)
+            return
+        docks.open(SETTINGS)
+        self.panel.reveal_field(key)
+        self.top_line.settings.mark(key)
+
+    def _on_dock(self, title: str) -> None:
+        if title == SETTINGS and not self.main_layout.docks.is_open(SETTINGS):
+            self.top_line.settings.mark("")
 
     def find_command(self) -> None:
         self.palette_.open()

@@ -6,7 +6,6 @@ from typing import Protocol
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QFont, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import (
-    QDockWidget,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -14,8 +13,6 @@ from PySide6.QtWidgets import (
     QPushButton,
     QScrollArea,
     QSizePolicy,
-    QSplitter,
-    QToolBar,
     QVBoxLayout,
     QWidget,
 )
@@ -290,36 +287,6 @@ def _height(widget: QWidget, width: int) -> int:
     return widget.heightForWidth(width) if widget.hasHeightForWidth() else widget.sizeHint().height()
 
 
-class _Borrowed:
-    """A widget of a splitter or a layout that is shown elsewhere for a while; a placeholder keeps its place."""
-
-    def __init__(self, widget: QWidget, target: QWidget) -> None:
-        self._widget, self._placeholder = widget, QWidget()
-        self._parent, self._shown = widget.parentWidget(), not widget.isHidden()
-        inside = target.layout()
-        assert inside is not None
-        if isinstance(self._parent, QSplitter):
-            self._place, self._sizes = self._parent.indexOf(widget), self._parent.sizes()
-            inside.addWidget(widget)
-            self._parent.insertWidget(self._place, self._placeholder)
-        elif self._parent is not None and (layout := self._parent.layout()) is not None:
-            layout.replaceWidget(widget, self._placeholder)
-            inside.addWidget(widget)
-        widget.show()
-
-    def give_back(self) -> None:
-        if isinstance(self._parent, QSplitter):
-            self._placeholder.hide()
-            self._placeholder.setParent(None)
-            self._parent.insertWidget(self._place, self._widget)
-            self._parent.setSizes(self._sizes)
-        elif self._parent is not None and (layout := self._parent.layout()) is not None:
-            layout.replaceWidget(self._placeholder, self._widget)
-            self._placeholder.setParent(None)
-        self._placeholder.deleteLater()
-        self._widget.setVisible(self._shown)
-
-
 class Presentation(QObject):
     """Shows the step of a lesson, or else the lanes, on the full screen, and afterwards the window as it was."""
 
@@ -331,8 +298,8 @@ class Presentation(QObject):
         self._host, self._window, self._guide, self._settings = host, window, guide, settings
         self._theme = LIGHT
         self._state_before: Qt.WindowState | None = None
-        self._hidden: list[QWidget] = []
-        self._borrowed: _Borrowed | None = None
+        self._borrowed = False
+        """Whether the page has the lanes."""
         self.page: PresentationPage | None = None
         self._later = QTimer(self, interval=0, singleShot=True)
         self._later.timeout.connect(self._arrange)
@@ -349,10 +316,7 @@ class Presentation(QObject):
             self.leave()
         else:
             self._state_before = self._window.windowState()
-            bars = (self._window.menuBar(), self._window.statusBar(), *self._window.findChildren(QToolBar))
-            panes = [dock for dock in self._window.findChildren(QDockWidget) if dock.objectName() != "Value"]
-            self._hidden = [bar for bar in (*bars, *panes) if not bar.isHidden()]
-            for bar in self._hidden:
+            for bar in (self._window.menuBar(), self._window.statusBar()):
                 bar.hide()
             self._host.main_layout.present(on=True)
             self._host.apply_text_size(max(_TEXT_SIZE, self._settings.text_size))
@@ -365,9 +329,8 @@ class Presentation(QObject):
             return
         state, self._state_before = self._state_before, None
         self._drop_page()
-        for bar in self._hidden:
+        for bar in (self._window.menuBar(), self._window.statusBar()):
             bar.show()
-        self._hidden = []
         self._host.main_layout.present(on=False)
         self._host.apply_text_size(self._settings.text_size)
         self._window.setWindowState(state)
@@ -407,15 +370,18 @@ class Presentation(QObject):
             self._guide.frame.show_around(None)
         self.page = PresentationPage(self._window, self._guide, self._theme)
         self.page.leave_button.clicked.connect(self.leave)
-        self._borrowed = _Borrowed(self._host.lanes, self.page.picture)
+        inside = self.page.picture.layout()
+        assert inside is not None
+        inside.addWidget(self._host.main_layout.lend_lanes())
+        self._borrowed = True
         self.page.show()
         self.page.raise_()
         self.page.setFocus()
 
     def _drop_page(self) -> None:
-        if self._borrowed is not None:
-            self._borrowed.give_back()
-            self._borrowed = None
+        if self._borrowed:
+            self._host.main_layout.set_lanes(self._host.lanes)
+            self._borrowed = False
         self._guide.presenting = False
         if self.page is not None:
             self.page.hide()

@@ -70,8 +70,8 @@ class Settings:
 
     geometry = _Setting("window/geometry", _bytes)
     """Window geometry as saved by Qt; empty if unknown."""
-    folded = _Setting("window/folded", _texts)
-    """Names of the folded panes."""
+    panes = _Setting("window/panes", _texts)
+    """Names of the open panes."""
     theme = _Setting("appearance/theme", _one_of(THEME_CHOICES))
     motion = _Setting("appearance/motion", _one_of(MOTION_CHOICES))
     names = _Setting("appearance/names", _one_of(NAMES_CHOICES))

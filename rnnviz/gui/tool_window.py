@@ -2,10 +2,9 @@
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt
 from PySide6.QtGui import QCloseEvent
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QWidget
 
 from rnnviz.gui.kit.panel import Panel
-from rnnviz.gui.theme.scaling import scaled
 
 _FRAME = QSize(16, 48)
 """Space for the frame and the title bar of a window, whose size Qt learns only after it is shown."""
@@ -34,19 +33,11 @@ def _area(rect: QRect) -> int:
 class ToolWindow(Panel):
     """Belongs to the main window, whose key opens the guide here as well. Ctrl+W closes it."""
 
-    def __init__(self, parent: QWidget, panel: Panel | None = None) -> None:
-        """With a `panel`, the window shows it alone."""
+    def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowFlag(Qt.WindowType.Window)
         self.addActions([action for action in parent.actions() if action.objectName() == "guide"])
         self.make_action("&Close", "", "Ctrl+W", "Close this window.", self.close)
-        self._panel = panel
-        if panel is not None:
-            self.setWindowTitle(panel.accessibleName())
-            layout = QVBoxLayout(self)
-            layout.setContentsMargins(0, 0, 0, 0)
-            layout.addWidget(panel)
-            self.resize(panel.sizeHint().expandedTo(QSize(scaled(540), scaled(720))))
 
     def bring_to_front(self) -> None:
         main = self.parentWidget()
@@ -58,12 +49,10 @@ class ToolWindow(Panel):
         self.show()
         self.raise_()
         self.activateWindow()
-        if self._panel is not None:
-            self._panel.setFocus()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         super().closeEvent(event)
-        (self._panel or self).leave()
+        self.leave()
 
 
 def front_window(window: ToolWindow | None, main: QWidget) -> QWidget:

@@ -19,10 +19,13 @@ from rnnviz.text.verdict_text import (
     likely_cause,
     plain,
     verdict_sentence,
+    wrong_engines,
 )
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import Verdict
+
+_NO_CAUSE = "No known bug gives these values. Open the first difference and compare its terms."
 
 
 def both_passes(forward: VerdictWords, gradients: VerdictWords | None) -> VerdictWords:
@@ -77,6 +80,34 @@ def verdict_facts(result: RunResult, candidate: str | None) -> tuple[tuple[str, 
     shown = details.undetectable_bugs(result) if words.blind else ()
     facts.append(("Details", tuple(TextPart(f"{note}\n") for note in words.notes if note not in shown)))
     return tuple(facts)
+
+
+def wrong_facts(
+    result: RunResult, candidate: str | None, words: VerdictWords
+) -> tuple[Text, tuple[tuple[str, Text], ...]]:
+    """The sentence on a difference without its cause, and rows of its pattern, its cause and the proof of that."""
+    judgment, pair = result.judgment, (result.reference.engine, candidate)
+    wrong = [engine for engine in pair if engine is not None and judgment is not None and result.wrong(engine)]
+    comparison = None if candidate is None else result.comparison(candidate)
+    rows = []
+    since = () if comparison is None or not comparison.mismatched else _since(result, comparison)
+    if since:
+        rows.append(("Pattern", since))
+    if judgment is None or not wrong or words.first_mismatch is None:
+        return words.sentence, tuple(rows)
+    if any(map(is_unknown, wrong)):
+        rows.append(("Cause", (TextPart("Not shown before the question of the quiz is answered."),)))
+        return wrong_engines(result, wrong, causes=False), tuple(rows)
+    causes = {engine: cause for engine in wrong if (cause := likely_cause(judgment, engine))}
+    alike = [text for engine in wrong if (text := causes_alike(judgment, engine))]
+    for engine, cause in causes.items():
+        rows.append(("Cause", (TextPart(f"{capital(cause)}.", strong=True),)))
+        values = result.traces[engine].hidden.size
+        proof = "Recomputed with this bug, all *{values:,}* hidden values equal {engine:name}'s within rounding."
+        rows.append(("Proof", fill(proof, values=values, engine=engine)))
+    if not causes:
+        rows.append(("Cause", (TextPart(" ".join(alike) or _NO_CAUSE),)))
+    return wrong_engines(result, wrong, causes=False), tuple(rows)
 
 
 def gradient_facts(result: RunResult, candidate: str | None) -> tuple[tuple[str, Text], ...]:

@@ -309,8 +309,8 @@ def wrong_words(engine: str, way: PassName = "forward") -> str:
     return given if is_recording(engine) else f"{words['are']} wrong"
 
 
-def wrong_engines(result: RunResult, engines: Iterable[str], way: PassName = "forward") -> Text:
-    """Name each engine that is wrong in a pass, its first wrong value and its likely cause."""
+def wrong_engines(result: RunResult, engines: Iterable[str], way: PassName = "forward", *, causes: bool = True) -> Text:
+    """Name each engine that is wrong in a pass, its first wrong value and, with `causes`, its likely cause."""
     text: list[TextPart] = []
     for engine in engines:
         audit, checks = result.judged(way).audits.get(engine), result.failed_checks(engine, way=way)
@@ -326,7 +326,7 @@ def wrong_engines(result: RunResult, engines: Iterable[str], way: PassName = "fo
             number = details.first_line_in_source(result, audit)
             file = "" if number is None else f", in line {number} of the file"
             text += fill(" First line that differs: *{line}*{file}.", line=audit.first_line.name, file=file)
-        text += cause_text(result.judged(way), engine)
+        text += cause_text(result.judged(way), engine) if causes else ()
     return tuple(text)
 
 

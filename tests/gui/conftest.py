@@ -11,7 +11,7 @@ import pytest
 from PySide6.QtCore import QByteArray, QMimeData, QModelIndex, QPoint, QPointF, QSettings, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QSignalSpy, QTest
-from PySide6.QtWidgets import QAbstractItemView, QApplication, QFileDialog, QLineEdit, QMessageBox, QSplitter, QWidget
+from PySide6.QtWidgets import QAbstractItemView, QApplication, QFileDialog, QLineEdit, QMessageBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from rnnviz.core.config import Config
@@ -247,7 +247,7 @@ def window(qtbot, tmp_path, supervisor, shared_windows):
         window = opened(supervisor, Settings(file))
         with qtbot.finished(window):
             window.begin(None)
-        layout = [splitter.saveState() for splitter in window.main_layout.findChildren(QSplitter)]
+        layout = window.main_layout.docks.save()
         shared_windows.append((window, window.session.config, layout))
     ((window, config, layout),) = shared_windows
     window.settings.__init__(file)
@@ -264,11 +264,9 @@ def window(qtbot, tmp_path, supervisor, shared_windows):
     window.session.set_color_by("value")
     window.theme_manager.choose("light")
     window.main_layout.tabs.setCurrentIndex(0)
-    for pane in ("settings", "side", "tabs"):
-        window.main_layout.fold(pane, folded=False)
     window.resize(1280, 800)
-    for splitter, state in zip(window.main_layout.findChildren(QSplitter), layout, strict=True):
-        splitter.restoreState(state)
+    window.main_layout.docks.restore(layout)
+    window.main_layout.open_only(("Value", "tabs"))
     window.lanes.fit()
     window.statusBar().clearMessage()
     qtbot.activate(window)

@@ -1,6 +1,5 @@
 """Texts that parts of the window show."""
 
-from PySide6.QtGui import QTextDocument
 from PySide6.QtWidgets import QLabel, QWidget
 
 from rnnviz.gui.kit.table import TableModel
@@ -21,11 +20,7 @@ def texts(model: TableModel) -> list[tuple[str, ...]]:
 
 def details(bar: VerdictBar) -> str:
     """The text below the banner, "" while it is folded."""
-    if bar.details.isHidden():
-        return ""
-    document = QTextDocument()
-    document.setHtml(bar.facts.text())
-    return document.toPlainText()
+    return "" if bar.details.isHidden() else bar.facts.text
 
 
 def highlighted_parts(chart: OutputMapChart) -> list[str]:

@@ -1,103 +1,112 @@
-"""Layout of the main window: folded panes, the drawer of the tabs, and what a small window shows."""
+"""Layout of the main window: docks, the tabs under the lanes, and what a small window shows."""
 
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QToolButton
 
-from rnnviz.gui.lessons.parts import open_part
-from rnnviz.gui.main_layout import FoldHandle
+from rnnviz.gui.main_layout import SETTINGS, VALUE
 from rnnviz.gui.theme.scaling import set_text_size
 
 pytestmark = pytest.mark.slow
 
 F9 = Qt.Key.Key_F9
-PANES = ("settings", "side", "tabs")
+BOTH = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
 
 
-@pytest.fixture
-def window(window):
-    yield window
-    for pane in PANES:
-        window.main_layout.fold(pane, folded=False)
-
-
-def click(handle: FoldHandle) -> None:
-    QTest.mouseClick(handle, Qt.MouseButton.LeftButton)
+def click(button: QToolButton) -> None:
+    QTest.mouseClick(button, Qt.MouseButton.LeftButton)
     QTest.qWait(0)
 
 
-def test_keys_fold_panes_and_handles_bring_them_back(window):
+def test_keys_close_panes_and_open_them_where_they_were(window):
     layout, lanes = window.main_layout, window.lanes
     size = lanes.size()
-    for modifier in ("NoModifier", "ShiftModifier", "ControlModifier"):
+    for modifier in ("ShiftModifier", "ControlModifier"):
         QTest.keyClick(lanes, F9, Qt.KeyboardModifier[modifier])
     QTest.qWait(0)
-    assert [layout.is_folded(pane) for pane in PANES] == [True] * 3
+    assert layout.open_panes == ()
     assert layout.tabs.tabBar().isVisible()
     assert lanes.width() > size.width()
     assert lanes.height() > size.height()
-    for handle in layout.handles.values():
-        assert handle.accessibleName()
-        click(handle)
-    assert not any(layout.is_folded(pane) for pane in PANES)
+    for modifier in ("ShiftModifier", "ControlModifier"):
+        QTest.keyClick(lanes, F9, Qt.KeyboardModifier[modifier])
+    QTest.qWait(0)
+    assert layout.open_panes == (VALUE, "tabs")
     assert lanes.size() == size
 
 
-def test_a_request_for_a_tab_or_a_pane_unfolds_it(window):
-    layout = window.main_layout
-    for pane in PANES:
-        layout.fold(pane, folded=True)
-    QTest.mouseClick(layout.tabs.tabBar(), Qt.MouseButton.LeftButton, pos=layout.tabs.tabBar().tabRect(1).center())
+def test_a_setting_opens_its_field_in_the_place_of_the_value(window):
+    layout, line = window.main_layout, window.top_line.settings
+    size = window.lanes.size()
+    (chip,) = (button for button in line.findChildren(QToolButton) if button.text().startswith("T = "))
+    click(chip)
+    assert layout.docks.in_front(SETTINGS)
+    assert not layout.docks.in_front(VALUE)
+    assert window.panel.field("sequence.timesteps").editor.widget.isAncestorOf(window.focusWidget())
+    assert chip.isChecked()
+    assert window.lanes.size() == size
+    QTest.keyClick(window.focusWidget(), F9)
+    QTest.qWait(0)
+    assert layout.docks.in_front(VALUE)
+    assert not chip.isChecked()
+    assert layout.open_panes == (VALUE, "tabs")
+
+
+def test_a_request_for_a_tab_unfolds_it(window):
+    layout, bar = window.main_layout, window.main_layout.tabs.tabBar()
+    layout.fold_tabs(folded=True)
+    QTest.mouseClick(bar, Qt.MouseButton.LeftButton, pos=bar.tabRect(1).center())
     assert layout.tabs.currentIndex() == 1
-    assert layout.tabs.front.isVisible()
-    layout.fold("tabs", folded=True)
+    assert layout.tabs.currentWidget().isVisible()
+    layout.fold_tabs(folded=True)
     layout.select_tab("Checks")
-    assert layout.tabs.front.title == "Checks"
     assert layout.tabs.front.isVisible()
-    for part in ("panel.network", "vector"):
-        open_part(window, part)
-    assert window.panel.isVisible()
-    assert layout.side.isVisible()
 
 
-def test_folded_panes_and_heights_are_restored_at_the_next_start(make_window):
+def test_a_dock_floats_and_returns(window):
+    dock = window.main_layout.docks[VALUE]
+    click(dock.titleBarWidget().floating)
+    assert dock.isFloating()
+    click(dock.titleBarWidget().floating)
+    assert not dock.isFloating()
+    click(dock.titleBarWidget().closing)
+    assert window.main_layout.open_panes == ("tabs",)
+
+
+def test_panes_and_their_sizes_are_restored_at_the_next_start(make_window, qtbot):
     window = make_window()
-    window.main_layout.tabs.select("Error over time")
+    window.main_layout.docks.open(SETTINGS)
+    window.main_layout.fold_tabs(folded=False)
     window.main_layout.set_tabs_height(290)
-    window.main_layout.fold("side", folded=True)
-    window.main_layout.fold("tabs", folded=True)
+    qtbot.waitUntil(lambda: window.main_layout.tabs.height() == 290)
     window.close()
     layout = make_window().main_layout
-    assert [layout.is_folded(pane) for pane in PANES] == [False, True, True]
-    assert not layout.side.isVisible()
-    layout.select_tab("Error over time")
     QTest.qWait(0)
-    assert abs(layout.tabs.height() - 290) < 3
+    assert set(layout.open_panes) == {SETTINGS, VALUE, "tabs"}
+    qtbot.waitUntil(lambda: layout.tabs.height() == 290)
 
 
 def test_text_size_applies_to_every_view_at_once_and_is_saved(window, monkeypatch, qtbot):
     usual, rows = window.font().pointSizeF(), window.views[1].fontMetrics().height()
     window.settings.text_size = 150
-    both = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier
-    QTest.keyClick(window.lanes, Qt.Key.Key_Plus, both)
+    QTest.keyClick(window.lanes, Qt.Key.Key_Plus, BOTH)
     assert window.settings.text_size == 175
     # Where + needs Shift, the same keys mean Ctrl++ to Qt.
-    monkeypatch.setattr(QGuiApplication, "keyboardModifiers", lambda: both)
+    monkeypatch.setattr(QGuiApplication, "keyboardModifiers", lambda: BOTH)
     window.actions_["zoom_in"].trigger()
     qtbot.waitUntil(window.updatesEnabled)
     assert window.settings.text_size == 200
     assert window.font().pointSizeF() == pytest.approx(2.0 * usual)
     assert window.views[1].fontMetrics().height() > 1.8 * rows
-    # The lanes keep their place: the panes without room are folded until the text is smaller.
-    assert all(window.main_layout.is_folded(pane) for pane in PANES)
+    assert window.lanes.width() >= window.width() // 2
     window.settings.text_size = 80
     window.actions_["text_smaller"].trigger()
     assert window.settings.text_size == 80
     window.actions_["text_reset"].trigger()
     qtbot.waitUntil(window.updatesEnabled)
     assert window.font().pointSizeF() == pytest.approx(usual)
-    assert not any(window.main_layout.is_folded(pane) for pane in PANES)
 
 
 def test_a_saved_text_size_is_used_at_the_next_start(make_window, settings, qapp):

@@ -23,9 +23,9 @@ def test_the_first_lesson_runs_by_itself_and_is_shown(window):
     assert window.session.result.config == first.config
     assert window.windowTitle() == f"{first.title}[*]"
     assert window.verdict.state in AGREEMENT
-    assert window.toolbar.lesson.currentData() == first
+    assert window.top_line.lesson.currentData() == first
     assert window.session.candidate in window.progress.text
-    assert window.toolbar.transport.label.text() == "t = 0 of 0"
+    assert window.controls.transport.label.text() == "t = 0 of 0"
 
 
 @pytest.mark.parametrize("lesson", lessons(), ids=lambda lesson: lesson.name)
@@ -39,7 +39,7 @@ def test_a_lesson_of_the_menu_is_opened_run_and_judged(qtbot, window, lesson):
         action.trigger()
     assert window.session.result.config.network == lesson.config.network
     assert window.verdict.state in {"real-bug": ("disagree",), "drift": ("drift",)}.get(lesson.name, AGREEMENT)
-    assert window.toolbar.lesson.currentData() == lesson
+    assert window.top_line.lesson.currentData() == lesson
     assert not window.isWindowModified()
 
 
@@ -67,19 +67,19 @@ def test_keys_move_the_selection_and_stop_at_the_edges(run_config, window, press
         window.session.set_location(before)
         press(key)
         assert window.session.location == after, key
-        assert window.toolbar.transport.slider.value() == after.timestep
-        assert window.toolbar.sample.value() == after.sample
+        assert window.controls.transport.slider.value() == after.timestep
+        assert window.top_line.sample.value() == after.sample
 
 
 @pytest.mark.slow
 def test_the_slider_and_the_sample_box_move_the_selection(run_config, window):
     run_config(BIDIRECTIONAL, sequence={"timesteps": 5, "batch_size": 3})
-    window.toolbar.transport.slider.setValue(3)
-    window.toolbar.sample.setValue(2)
+    window.controls.transport.slider.setValue(3)
+    window.top_line.sample.setValue(2)
     assert window.session.location == Location(timestep=3, sample=2)
-    assert window.toolbar.transport.label.text() == "t = 3 of 0–4"
-    assert window.toolbar.sample.text() == "2 of 0–2"
-    assert not window.toolbar.sample.accessibleDescription()
+    assert window.controls.transport.label.text() == "t = 3 of 0–4"
+    assert window.top_line.sample.text() == "2 of 0–2"
+    assert not window.top_line.sample.accessibleDescription()
 
 
 @pytest.mark.slow
@@ -112,7 +112,7 @@ def test_the_question_mark_lists_every_key(qtbot, window, press):
 def test_colors_are_chosen_in_the_toolbar(run_config, window):
     compare = {"reference": "onnx", "candidates": ["manual"]}
     run_config({"cell": "rnn_relu", "input_size": 2, "hidden_size": 3}, compare=compare)
-    box = window.toolbar.colors
+    box = window.controls.colors
     assert box.entries() == [
         *("onnx", "manual", "error ratio", "difference", "split at selection"),
         *("change of h", "norm of h", "pre_h  before relu"),
@@ -143,7 +143,7 @@ def test_colors_are_chosen_in_the_toolbar(run_config, window):
 def test_gates_are_chosen_in_the_toolbar_and_by_the_keyboard(window, run_config, press):
     compare = {"reference": "onnx", "candidates": ["manual"]}
     run_config({"cell": "gru", "input_size": 3, "hidden_size": 4}, compare=compare)
-    box = window.toolbar.colors
+    box = window.controls.colors
     press("q")
     assert (box.currentText(), shown_engine(window.lanes)) == ("manual", "manual")
     for _ in range(4):
@@ -171,7 +171,7 @@ def test_a_candidate_that_is_wrong_is_shown_before_one_that_is_right(run_config,
     run_config(
         {"cell": "rnn_tanh", "input_size": 2, "hidden_size": 3}, compare={"candidates": ["onnx", "bug:no-h2h-bias"]}
     )
-    box = window.toolbar.candidate
+    box = window.controls.candidate
     assert box.currentData() == "bug:no-h2h-bias"
     assert window.verdict.state == "disagree"
     box.setCurrentIndex(box.findData("onnx"))

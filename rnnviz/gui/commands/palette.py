@@ -145,7 +145,7 @@ def entries_of(window: CommandHost, menu_bar: QMenuBar) -> Iterator[PaletteEntry
     menus = {menu.menuAction(): menu for menu in menu_bar.window().findChildren(QMenu)}
     for action in menu_bar.actions():
         yield from _menu_entries(action, menus)
-    layout, colors, session = window.main_layout, window.toolbar.colors, window.session
+    layout, colors, session = window.main_layout, window.controls.colors, window.session
     for title in layout.tabs.titles:
         yield PaletteEntry(f"tab {title}", title, "Tab", partial(_show_tab, window, title))
     for place in colors.places():
@@ -186,8 +186,7 @@ def _show_tab(window: CommandHost, title: str) -> None:
 
 def _show_field(window: CommandHost, key: str) -> None:
     window.presentation.leave()
-    window.main_layout.fold("settings", folded=False)
-    window.panel.reveal_field(key)
+    window.show_setting(key)
 
 
 class CommandPalette(QLineEdit):

@@ -16,7 +16,7 @@ from rnnviz.gui.commands.navigation import NavigationHistory
 from rnnviz.gui.commands.playback import Player
 from rnnviz.gui.commands.result_commands import ResultCommands
 from rnnviz.gui.commands.selection import SelectionCommands
-from rnnviz.gui.commands.toolbar import ToolBar
+from rnnviz.gui.commands.toolbar import Controls
 from rnnviz.gui.document import Document
 from rnnviz.gui.export.exporter import ExportCommands
 from rnnviz.gui.first_screen.controller import FirstScreenController
@@ -27,7 +27,7 @@ from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.kit.tasks import TaskQueue
 from rnnviz.gui.lessons.controller import LessonController
-from rnnviz.gui.main_layout import MainLayout
+from rnnviz.gui.main_layout import SETTINGS, VALUE, MainLayout
 from rnnviz.gui.presentation import Presentation
 from rnnviz.gui.recovery.session_commands import SessionCommands
 from rnnviz.gui.settings_panel.config_panel import ConfigPanel
@@ -70,7 +70,7 @@ class CommandHost(Protocol):
     session: Session
     sessions: SessionCommands
     sweeps: SweepCommands
-    toolbar: ToolBar
+    controls: Controls
     trainings: TrainingCommands
     verdict: VerdictBar
     first_screen: FirstScreenController
@@ -80,6 +80,9 @@ class CommandHost(Protocol):
 
     def step_text_size(self, by: int) -> None:
         """Set the next larger (1) or smaller (-1) text size, or that of the system (0)."""
+
+    def show_setting(self, key: str) -> None:
+        """Open the settings at the field of a key."""
 
     def find_command(self) -> None:
         """Open the command palette."""
@@ -106,7 +109,7 @@ def _undo(window: CommandHost) -> None:
 
 
 def _move_to_pane(window: CommandHost, *, forward: bool) -> None:
-    move_to_part((window.toolbar, *window.main_layout.parts), forward=forward)
+    move_to_part(window.main_layout.parts, forward=forward)
 
 
 # fmt: off
@@ -271,10 +274,10 @@ MENUS: Menus = {
         Submenu("&Colors", (
             Command("quantity_next", "Next &quantity", ("Q",),
                 "Color the lanes by the next quantity: values, error ratio, gates, …",
-                lambda w: w.toolbar.colors.step(1)),
+                lambda w: w.controls.colors.step(1)),
             Command("quantity_previous", "Pre&vious quantity", ("Shift+Q",),
                 "Color the lanes by the previous quantity.",
-                lambda w: w.toolbar.colors.step(-1)),
+                lambda w: w.controls.colors.step(-1)),
             Command("color_range", "Color ran&ge…", ("C",),
                 "Choose which values the colors cover: the visible ones, a lane, all, or a limit.",
                 lambda w: w.lanes.offer_color_range()),
@@ -311,12 +314,12 @@ MENUS: Menus = {
             "Show the step of the lesson and the lanes in large type on the full screen. Esc leaves.",
             lambda w: w.presentation.toggle(), icon="screen"),
         Command("fold_settings", "Fold &settings panel", ("F9",), "Hide or show the settings panel.",
-            lambda w: w.main_layout.toggle("settings")),
+            lambda w: w.main_layout.docks.toggle(SETTINGS)),
         Command("fold_side", "Fold si&de views", ("Shift+F9",),
             "Hide or show the selected hidden state, and output and state.",
-            lambda w: w.main_layout.toggle("side")),
+            lambda w: w.main_layout.docks.toggle(VALUE)),
         Command("fold_tabs", "Fo&ld bottom pane", ("Ctrl+F9",), "Hide or show the bottom pane. The tab bar stays.",
-            lambda w: w.main_layout.toggle("tabs")),
+            lambda w: w.main_layout.fold_tabs(folded=not w.main_layout.folded)),
         Command("verdict_details", "Ve&rdict details", ("V",),
             "Unfold or fold the banner: first mismatch, affected time steps, likely cause.",
             lambda w: w.verdict.toggle_details()),

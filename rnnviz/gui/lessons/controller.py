@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from rnnviz.lessons.content import GuidedLesson, LessonStep
     from rnnviz.lessons.statements import Statement, StatementResult
 
-_LAYOUT = "lesson"
-
 
 class LessonHost(Protocol):
     """The window as lessons see it."""
@@ -145,7 +143,7 @@ class LessonController(QObject):
         self._entry, self.lesson = entry, replace(lesson, number=entry.number)
         self._settings.open_lesson = entry.name
         self._settings.last_lesson = entry.name
-        self._window.main_layout.open_lesson(pane, self._settings.layout(_LAYOUT))
+        self._window.main_layout.open_lesson(pane)
         # A finished lesson begins again.
         reached = self._settings.lesson_step(entry.name)
         if reached >= len(lesson.steps):
@@ -374,7 +372,6 @@ class LessonController(QObject):
             self._checker.reset()
             self.frame.show_around(None)
         self._mask()
-        self._window.main_layout.restore_tabs()
         self._window.main_layout.close_lesson()
 
     def _fold(self) -> None:
@@ -387,7 +384,7 @@ class LessonController(QObject):
         if folded:
             self._hide()
         else:
-            self._window.main_layout.open_lesson(self.pane, self._settings.layout(_LAYOUT))
+            self._window.main_layout.open_lesson(self.pane)
             self._mask()
             self._show_changes()
             self._follow()

@@ -11,8 +11,9 @@ from PySide6.QtWidgets import QWidget
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.navigation import NavigationHistory
-from rnnviz.gui.commands.toolbar import ToolBar
-from rnnviz.gui.main_layout import MainLayout
+from rnnviz.gui.commands.toolbar import Controls
+from rnnviz.gui.commands.top_line import TopLine
+from rnnviz.gui.main_layout import SETTINGS, VALUE, MainLayout
 from rnnviz.gui.settings_panel.config_panel import ConfigPanel
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
@@ -154,7 +155,8 @@ class PartsHost(Protocol):
     session: Session
     main_layout: MainLayout
     panel: ConfigPanel
-    toolbar: ToolBar
+    controls: Controls
+    top_line: TopLine
     lanes: UnrolledView
     navigation: NavigationHistory
     views: list[ResultView]
@@ -165,14 +167,14 @@ def open_part(window: PartsHost, part: str) -> tuple[QWidget, Area | None]:
     layout = window.main_layout
     if part in ("arithmetic", "gradient"):
         window.navigation.explain(gradient=part == "gradient")
-    if part in ("arithmetic", "gradient", "gradient-flow"):
-        layout.expand_tabs(scaled(_TALL_TAB))
     if part in TAB_OF:
         layout.select_tab(TAB_OF[part])
+        if part in ("arithmetic", "gradient", "gradient-flow"):
+            layout.set_tabs_height(max(layout.tabs.height(), scaled(_TALL_TAB)))
         return layout.tabs, None
-    pane = "settings" if part.startswith("panel") else "side" if part in ("vector", "state-map") else None
+    pane = SETTINGS if part.startswith("panel") else VALUE if part in ("vector", "state-map") else None
     if pane is not None:
-        layout.fold(pane, folded=False)
+        layout.docks.open(pane)
     if part in VIEW_OF:
         return next(view for view in window.views if view.title == VIEW_OF[part]), None
     if part in SECTION_OF:
@@ -200,12 +202,11 @@ _OTHERS: dict[str, Callable[[PartsHost], QWidget]] = {
     "lanes": lambda window: window.lanes,
     "panel": lambda window: window.panel,
     "panel.shapes": lambda window: window.panel.reveal_shapes(),
-    "run": lambda window: window.toolbar.widgetForAction(window.toolbar.actions()[0]),
-    "transport": lambda window: window.toolbar.transport,
-    "sample": lambda window: window.toolbar.sample,
-    "colors": lambda window: window.toolbar.colors,
-    "lesson-box": lambda window: window.toolbar.lesson,
-    "export": lambda window: window.toolbar.export,
+    "run": lambda window: window.top_line.run_button,
+    "transport": lambda window: window.controls.transport,
+    "sample": lambda window: window.top_line.sample,
+    "colors": lambda window: window.controls.colors,
+    "export": lambda window: window.top_line.export,
 }
 
 

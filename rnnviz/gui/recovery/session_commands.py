@@ -55,13 +55,14 @@ class SessionHost(Protocol):
     player: Player
     trainings: TrainingKeeper
     lanes: "UnrolledView"
+    views: list[ResultView]
 
 
 def view_state_of(window: SessionHost) -> "SavedViewState":
     from rnnviz.io.session import SavedViewState
 
     session, main_layout = window.session, window.main_layout
-    place, whole = session.location, main_layout.window()
+    place, whole = session.location, main_layout.window
     shown = SavedViewState(
         place.layer,
         place.direction,
@@ -82,17 +83,17 @@ def view_state_of(window: SessionHost) -> "SavedViewState":
     if camera is not None:
         shown = replace(shown, start=camera.start, span=camera.span, zoom=camera.zoom, scroll=camera.scroll)
     shares = main_layout.shares().get
-    return replace(shown, whole=shares("whole"), upper=shares("upper"), middle=shares("middle"), side=shares("side"))
+    return replace(shown, upper=shares("upper"), middle=shares("middle"))
 
 
-_PLAYBACK, _FOLDED = "playback", "folded panes"
+_PLAYBACK, _PANES = "playback", "open panes"
 
 
 def view_choices_of(window: SessionHost) -> dict[str, tuple[str, ...]]:
     """Saved states of the views that have one, by title, of playback, and the folded panes."""
-    views = {view.title: view.save_state() for view in window.main_layout.findChildren(ResultView)}
+    views = {view.title: view.save_state() for view in window.views}
     saved = {title: choices for title, choices in views.items() if choices is not None}
-    return {**saved, _PLAYBACK: window.player.save_state(), _FOLDED: window.main_layout.folded}
+    return {**saved, _PLAYBACK: window.player.save_state(), _PANES: window.main_layout.open_panes}
 
 
 DECISIONS: tuple[Field, ...] = ("candidate", "engine", "color_by", "order", "swipe", "limit", "selected_range")
@@ -112,7 +113,7 @@ class ViewDecisions:
 
     @classmethod
     def of(cls, window: SessionHost) -> Self:
-        session, views = window.session, window.main_layout.findChildren(ResultView)
+        session, views = window.session, window.views
         chosen = session.color_by, session.order, session.engine, session.candidate, session.swiping
         states = {view.title: view.save_state() or () for view in views}
         return cls(chosen, {title: {w for w in words if not w.startswith("tab ")} for title, words in states.items()})
@@ -147,13 +148,13 @@ class ViewStateRestorer(QObject):
     def begin(self, state: "SavedViewState", choices: Mapping[str, tuple[str, ...]]) -> None:
         """Start to restore a view state and states of single views. Call it after setting the session's config."""
         self._state, self._choices, self._origin = state, dict(choices), self._window.document.origin
-        window = self._window.main_layout.window()
+        window = self._window.main_layout.window
         if state.width is not None and state.height is not None and not window.isMaximized():
             # Never larger than now or than the screen.
             room = window.screen().availableSize().expandedTo(window.size())
             window.resize(QSize(state.width, state.height).boundedTo(room))
-        if (folded := self._choices.pop(_FOLDED, None)) is not None:
-            self._window.main_layout.restore_folded(folded)
+        if (panes := self._choices.pop(_PANES, None)) is not None:
+            self._window.main_layout.open_only(panes)
         self._window.main_layout.restore_shares(state)
         if state.tab is not None:
             self._window.main_layout.tabs.select_later(state.tab)
@@ -194,7 +195,7 @@ class ViewStateRestorer(QObject):
         if start is not None and span is not None and zoom is not None and scroll is not None:
             self._window.lanes.set_camera(Camera(start, span, zoom, scroll))
         # The states of the views depend on selection and engine.
-        for view in self._window.main_layout.findChildren(ResultView):
+        for view in self._window.views:
             self._choose(view)
         self._window.player.restore_state(self._choices.pop(_PLAYBACK, ()))
         self.restored.emit()

@@ -260,7 +260,7 @@ class SessionRecovery(QObject):
             self.bar.restore.clicked.connect(lambda: self._window.files.after_changes(self._restore))
             self.bar.discard.clicked.connect(self._discard)
             self.bar.later.clicked.connect(self.bar.hide)
-            self._window.main_layout.add_top_bar(self.bar)
+            self._window.main_layout.add_bar(self.bar)
         folder = self._left[0]
         left = datetime.fromtimestamp(left_at(folder))
         when = f"{left:%H:%M} on {left.day} {left:%B}"

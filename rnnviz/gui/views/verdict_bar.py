@@ -1,10 +1,11 @@
-"""The verdict banner: the verdict, its details, and the state of the run."""
+"""The verdict: one line where engines agree; where one is wrong the pattern, the cause and its proof, too."""
 
+from collections.abc import Sequence
 from typing import Self
 
 from PySide6.QtCore import QPoint, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
-from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import display_name, is_own
@@ -16,45 +17,21 @@ from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
-from rnnviz.gui.verdict_facts import both_passes, gradient_facts, verdict_facts
+from rnnviz.gui.verdict_facts import both_passes, gradient_facts, verdict_facts, wrong_facts
 from rnnviz.gui.views.base import ResultView, across
-from rnnviz.gui.views.labels import NOTE_GAP, LinkedText, LinkLabel, markup
+from rnnviz.gui.views.labels import NOTE_GAP, ElidedLabel, LinkLabel, markup
 from rnnviz.text.verdict_details import covered
-from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, VerdictWords, fill, gradient_words, plain, verdict_sentence
+from rnnviz.text.verdict_text import (
+    UNDETECTABLE,
+    Text,
+    TextPart,
+    VerdictWords,
+    fill,
+    gradient_words,
+    plain,
+    verdict_sentence,
+)
 from rnnviz.verify.result import RunResult
-
-
-class ActionButton(QToolButton):
-    """A button with a full label, and a short one for little room. Its frame separates it from text."""
-
-    def __init__(self, whole: str, short: str) -> None:
-        super().__init__()
-        self.setProperty("framed", True)
-        self._whole, self._short, self._shortened = whole, short, False
-        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self._write()
-
-    @property
-    def width_of_whole(self) -> int:
-        """Width of the button with its full label, in pixels."""
-        metrics = self.fontMetrics()
-        return self.sizeHint().width() + metrics.horizontalAdvance(self._whole) - metrics.horizontalAdvance(self.text())
-
-    def explain(self, why: str) -> None:
-        self.setToolTip(wrapped(why))
-        self.setAccessibleDescription(why)
-
-    def shorten(self, shortened: bool) -> None:
-        self._shortened = shortened
-        self._write()
-
-    def minimumSizeHint(self) -> QSize:
-        return self.sizeHint()
-
-    def _write(self) -> None:
-        self.setText(self._short if self._shortened else self._whole)
-        self.setAccessibleName(self._whole)
 
 
 def link_button(text: str, why: str) -> QToolButton:
@@ -74,21 +51,19 @@ def link_button(text: str, why: str) -> QToolButton:
 
 
 _LOOKS = {
-    "agree": ("check", "right", "right_surface"),
-    "blind": ("check-but", "doubtful", "doubtful_surface"),
-    "drift": ("warning", "doubtful", "doubtful_surface"),
-    "disagree": ("cross", "wrong", "wrong_surface"),
-    "stale": ("clock", "doubtful", "doubtful_surface"),
-    "auditing": ("clock", "accent", "raised"),
-    "running": ("clock", "accent", "raised"),
-    "error": ("warning", "wrong", "wrong_surface"),
-    "empty": ("info", "muted", "raised"),
+    "agree": ("check", "right", "right_surface", "right_line"),
+    "blind": ("check-but", "doubtful", "doubtful_surface", "doubtful"),
+    "drift": ("warning", "doubtful", "doubtful_surface", "doubtful"),
+    "disagree": ("cross", "wrong", "wrong_surface", "wrong_line"),
+    "stale": ("clock", "muted", "base", "border"),
+    "auditing": ("clock", "accent", "raised", "border"),
+    "running": ("clock", "accent", "raised", "border"),
+    "error": ("warning", "wrong", "wrong_surface", "wrong_line"),
+    "empty": ("info", "muted", "raised", "border"),
 }
-"""Icon, its color and the banner's color, by the state of the banner."""
-_ICON, _MARGIN = 20, 12
+"""Icon, its color, the surface and the line around it, by the state of the bar."""
+_ICON, _MARGIN, _LEAST_HEIGHT = 18, 12, 36
 _AUDITING = TextPart(" · auditing…")
-_READABLE = 430
-"""Pixels: buttons get short labels if the text has less room than this."""
 
 _STATES = {
     StageKind.AUDITING: "Checking {engine} step by step…",
@@ -105,24 +80,73 @@ _SIZES = "Reruns with the sizes in the file: {change}. Undo restores the previou
 _EMPTY = "*No results yet.* Press Run (F5) to compute the network with every engine and compare the results."
 _OUT_OF_DATE = "Out of date: "
 _STALE = f"*{_OUT_OF_DATE.strip()}* "
-_STALE_NOTE = "The views show an earlier run. Press F5 to update."
+_STALE_NOTE = "Press F5 to update."
 _AUDIT_ALL = "{share} of the values were checked. Rerun and check all of them (may take long)."
 _SHOW_ME = "Selects the first mismatch and shows its arithmetic; without one, lists the undetectable bugs."
 _REMEDY = "Reruns with this change of the settings: {change}. More known bugs then become detectable."
 
 
-class VerdictBar(ResultView):
-    """A banner of fixed height, so that views below it do not move. A click unfolds the whole verdict.
+class _Rows(QWidget):
+    """Rows of a heading and a text, whose links lead to places."""
 
-    The verdict is the worse one of those on the hidden states and on the gradients.
+    location_requested = Signal(object)
+    clicked = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setHorizontalSpacing(16)
+        self._grid.setVerticalSpacing(2)
+        self._grid.setColumnStretch(1, 1)
+        self._labels: list[tuple[QLabel, LinkLabel]] = []
+        self._places: list[Location | None] = []
+        self.text = ""
+        """All rows as plain text."""
+
+    def show_rows(self, rows: Sequence[tuple[str, Text]], theme: Theme) -> None:
+        while len(self._labels) < len(rows):
+            self._add_row()
+        self._places = []
+        self.text = "\n".join(f"{heading}\n{plain(parts).strip()}" for heading, parts in rows)
+        for place, (heading, text) in enumerate(self._labels):
+            shown = place < len(rows)
+            heading.setVisible(shown)
+            text.setVisible(shown)
+            if shown:
+                parts = rows[place][1]
+                heading.setText(rows[place][0])
+                text.setText(markup(parts, theme, len(self._places)).strip().replace("\n", "<br>"))
+                links = [part.where for part in parts if part.where is not None or part.act]
+                text.offer_links(any(where is not None for where in links))
+                self._places += links
+
+    def _add_row(self) -> None:
+        heading, text = QLabel(), LinkLabel()
+        heading.setProperty("muted", True)
+        heading.setAlignment(Qt.AlignmentFlag.AlignTop)
+        text.setTextFormat(Qt.TextFormat.RichText)
+        text.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
+        text.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        text.setWordWrap(True)
+        text.linkActivated.connect(lambda link: self.location_requested.emit(self._places[int(link)]))
+        text.clicked.connect(self.clicked)
+        place = len(self._labels)
+        self._grid.addWidget(heading, place, 0)
+        self._grid.addWidget(text, place, 1)
+        self._labels.append((heading, text))
+
+
+class VerdictBar(ResultView):
+    """The verdict, which is the worse one of those on the hidden states and on the gradients.
 
     It shows the first that applies: a run is active (its result is being audited, or not there yet); a run failed;
-    there is no result; the result is out of date; the verdict. A new result ends the message of a failure. Its methods
-    are one for each of these cases and for each control.
+    there is no result; the result is out of date; the verdict. A new result ends the message of a failure. *Details*
+    unfolds the rest over the views below, so that none of them moves. Its methods are one for each of these cases and
+    for each control.
     """
 
     title = "Verdict"
-    help_page = "verdicts"
     follows_hidden = True
 
     next_requested = Signal()
@@ -134,7 +158,7 @@ class VerdictBar(ResultView):
     remedy_requested = Signal(object)
     """The user asks for a run of another config: one in which more known bugs are detectable, or an error is mended."""
     clicked = Signal()
-    """The banner was clicked, but no link or button in it."""
+    """The bar was clicked, but no link or button in it."""
     undetectable_requested = Signal()
     """The user asks for the list of undetectable bugs."""
 
@@ -145,7 +169,7 @@ class VerdictBar(ResultView):
         self._result: RunResult | None = None
         self._candidate: str | None = None
         self.words: VerdictWords | None = None
-        self._sentence: tuple[TextPart, ...] = ()
+        self._sentence: Text = ()
         self._shown_array = "h"
         self._stale = False
         self._stage: Stage | None = None
@@ -155,55 +179,86 @@ class VerdictBar(ResultView):
         self._with_sizes: Config | None = None
         self.state = "empty"
         """ "agree", "blind", "drift", "disagree", "stale", "auditing", "running", "error" or "empty"."""
-
         self._icon = QLabel()
-        self._icon.setFixedSize(scaled(_ICON), scaled(_ICON))
-        self._text = LinkedText()
-        self._text.location_requested.connect(self.location_requested)
-        self._text.act_requested.connect(self._on_act)
-        self._text.clicked.connect(self._on_click)
-        self._audit_all = ActionButton("Run full audit", "Full audit")
-        self._audit_all.clicked.connect(self.full_audit_requested)
-        self._remedy = ActionButton("Change and rerun", "Change")
-        self._remedy.clicked.connect(self._ask_for_remedy)
-        self.without_button = ActionButton("Run without it", "Without")
-        self.without_button.clicked.connect(lambda: self.remedy_requested.emit(self._others))
-        self._sizes = ActionButton("Use its sizes", "Its sizes")
-        self._sizes.clicked.connect(lambda: self.remedy_requested.emit(self._with_sizes))
-        self._first = link_button("first", "Selects the first mismatch in the order of computation.")
-        self._previous = link_button("previous", "Selects the mismatch before the selected value.")
-        self._next = link_button("next", "Selects the mismatch after the selected value.")
-        self._first.clicked.connect(self._go_to_first)
-        self._previous.clicked.connect(self.previous_requested)
-        self._next.clicked.connect(self.next_requested)
-        self._dismiss = link_button("dismiss", "Closes this message and shows the verdict of the last result.")
-        self._dismiss.clicked.connect(lambda: self.show_error(None))
-
+        self._text = self._linked("Verdict")
+        self._text.linkActivated.connect(self._on_link)
+        self._note = ElidedLabel()
+        self.muted = (self._note,)
+        self._rows = _Rows()
+        self._rows.location_requested.connect(self.location_requested)
+        for clickable in (self._text, self._rows):
+            clickable.clicked.connect(self._on_click)
+        self._previous = self._button("Previous", "Select the difference before the selected value (Shift+N).")
+        self._next = self._button("Next difference", "Select the difference after the selected value (N).")
+        self._next.setDefault(True)
+        self._audit_all = self._button("Run full audit", "")
+        self._remedy = self._button("Change and rerun", "")
+        self.without_button = self._button("Run without it", "")
+        self._sizes = self._button("Use its sizes", "")
+        self._dismiss = self._button("Dismiss", "Close this message and show the verdict of the last result.")
+        for button, asked in (
+            (self._previous, self.previous_requested.emit),
+            (self._next, self.next_requested.emit),
+            (self._audit_all, self.full_audit_requested.emit),
+            (self._remedy, self._ask_for_remedy),
+            (self.without_button, lambda: self.remedy_requested.emit(self._others)),
+            (self._sizes, lambda: self.remedy_requested.emit(self._with_sizes)),
+            (self._dismiss, lambda: self.show_error(None)),
+        ):
+            button.clicked.connect(lambda _checked=False, asked=asked: asked())
         self._fold = QToolButton()
-        self._fold.setAutoRaise(True)
+        self._fold.setObjectName("details")
+        self._fold.setText("Details")
+        self._fold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self._fold.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._fold.setAccessibleName("Verdict details")
-        self._fold.setToolTip("Shows or hides the whole verdict (V).")
-        self._fold.clicked.connect(self.toggle_details)
-        self._fold.clicked.connect(self.clicked)
+        self._fold.setToolTip("Show or hide the whole verdict (V).")
+        self._fold.clicked.connect(self._on_click)
         self.details = self._make_details()
         self.details.setProperty(OVERLAY, True)
         self.setProperty(UNFOLDED, self.details)
-
-        self._actions = (self._audit_all, self._remedy, self.without_button, self._sizes)
-        self._links = (self._first, self._previous, self._next, self._dismiss)
-        buttons = *self._links[:3], *self._actions, self._dismiss, self._fold
-        self._row = across(self._icon, 4, (self._text, 1), *buttons, margins=(_MARGIN, 0, 8, 0), spacing=4)
-        self.setLayout(self._row)
+        buttons = across(*self._buttons, self._fold, spacing=8)
+        first = across(self._icon, self._text, (self._note, 1), buttons, spacing=8)
+        indent = across(scaled(_ICON) + 8, (self._rows, 1), spacing=0)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(_MARGIN, 3, 8, 3)
+        column.setSpacing(4)
+        column.addLayout(first)
+        column.addLayout(indent)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._compose()
 
     @property
     def text(self) -> str:
-        return self._text.text
+        """The sentence, as plain text."""
+        return plain(self._sentence)
+
+    @property
+    def _buttons(self) -> tuple[QPushButton, ...]:
+        offers = self._audit_all, self._remedy, self.without_button, self._sizes
+        return self._previous, self._next, *offers, self._dismiss
+
+    def _button(self, text: str, why: str) -> QPushButton:
+        button = QPushButton(text)
+        button.setAutoDefault(False)
+        button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        button.setAccessibleName(text)
+        _explain(button, why)
+        return button
+
+    def _linked(self, name: str) -> LinkLabel:
+        label = LinkLabel()
+        label.setTextFormat(Qt.TextFormat.RichText)
+        label.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
+        label.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        label.setAccessibleName(name)
+        # A long sentence does not widen the window: it wraps.
+        label.setMinimumWidth(1)
+        return label
 
     def toggle_details(self) -> None:
-        """Unfold the whole verdict over the views below the banner, or fold it."""
+        """Unfold the whole verdict over the views below the bar, or fold it."""
         unfolded = self.details.isHidden()
         if self.details.parentWidget() is not self.window():
             self.details.setParent(self.window())
@@ -211,7 +266,7 @@ class VerdictBar(ResultView):
         self._show_facts()
 
     def fold(self) -> None:
-        """Uncover the views below the banner."""
+        """Uncover the views below the bar."""
         if not self.details.isHidden():
             self.toggle_details()
 
@@ -265,19 +320,19 @@ class VerdictBar(ResultView):
     def show_failed_engine(self, engine: str, others: Config | None) -> None:
         """Say what to do about the engine that the shown error is of; `others` is the config without it, if any."""
         self._failed_engine, self._others = engine, others
-        self.without_button.explain(_WITHOUT.format(engine=display_name(engine)))
+        _explain(self.without_button, _WITHOUT.format(engine=display_name(engine)))
         self._compose()
 
     def offer_sizes(self, config: Config, change: str) -> None:
         """Offer the config with the sizes of the file that the shown error is of; `change` says them in words."""
         self._with_sizes = config
-        self._sizes.explain(_SIZES.format(change=change))
+        _explain(self._sizes, _SIZES.format(change=change))
         self._compose()
 
     def apply_theme(self, theme: Theme) -> None:
+        super().apply_theme(theme)
         self._theme = theme
         self._icons = Icons(theme)
-        self._text.apply_theme(theme)
         self._compose()
 
     def _compose(self) -> None:
@@ -286,7 +341,7 @@ class VerdictBar(ResultView):
         if words is not None and self._being_audited:
             assert self._stage is not None
             follows = _STATES[self._stage.kind].format(engine=display_name(self._stage.engine))
-            self._show_text("auditing", (*words.sentence, _AUDITING), follows, (*words.brief, _AUDITING))
+            self._show_text("auditing", (*words.sentence, _AUDITING), follows)
         elif self._stage is not None:
             self._show_text("running", fill(_RUNNING, stage=str(self._stage)), last and _PREVIOUS.format(verdict=last))
         elif self._error is not None:
@@ -298,19 +353,25 @@ class VerdictBar(ResultView):
         elif words is None:
             self._show_text("empty", fill(_EMPTY), "")
         elif self._stale:
-            old = fill(_STALE)
-            self._show_text("stale", (*old, *words.sentence), _STALE_NOTE, (*old, *words.brief))
+            self._show_text("stale", (*fill(_STALE), *words.sentence), _STALE_NOTE)
         else:
-            self._show_text(words.look, words.sentence, NOTE_GAP.join(words.notes), words.brief)
+            self._show_verdict(words)
         settled = self.state not in ("running", "error", "empty")
         mismatched = words is not None and words.first_mismatch is not None
-        for button in (self._first, self._previous, self._next):
+        for button in (self._previous, self._next):
             button.setVisible(settled and mismatched)
         self._dismiss.setVisible(self.state == "error")
         self._show_facts()
         evaluated = words if settled and self.state not in ("stale", "auditing") else None
-        self._show_buttons(evaluated)
-        self._fit_buttons()
+        self._show_offers(evaluated)
+        self._fit_height()
+
+    def _show_verdict(self, words: VerdictWords) -> None:
+        sentence: Text = words.sentence
+        rows: tuple[tuple[str, Text], ...] = ()
+        if words.look == "disagree" and self._result is not None:
+            sentence, rows = wrong_facts(self._result, self._candidate, words)
+        self._show_text(words.look, sentence, "" if rows else NOTE_GAP.join(words.notes), rows)
 
     @property
     def _advice(self) -> str:
@@ -325,17 +386,11 @@ class VerdictBar(ResultView):
         return unjudged and self._stage is not None and self._stage.after_computed
 
     def _make_details(self) -> QWidget:
-        self.facts = LinkLabel()
-        self.facts.setTextFormat(Qt.TextFormat.RichText)
-        self.facts.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
-        self.facts.setWordWrap(True)
+        self.facts = _Rows()
         self.facts.setAccessibleName("Where, since when and likely cause")
-        self.facts.linkActivated.connect(self._go_to_fact)
-        self._places: list[Location | None] = []
-        self._show_me = QPushButton("Show me")
+        self.facts.location_requested.connect(self._go_to_fact)
+        self._show_me = self._button("Show me", _SHOW_ME)
         self._show_me.setObjectName("show_me")
-        self._show_me.setToolTip(wrapped(_SHOW_ME))
-        self._show_me.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._show_me.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self._show_me.clicked.connect(self._show_fault)
         details = QFrame(self)
@@ -352,11 +407,11 @@ class VerdictBar(ResultView):
     def _show_facts(self) -> None:
         """Fill the unfolded part. While it is folded nothing is composed."""
         folded = self.details.isHidden()
-        self._fold.setArrowType(Qt.ArrowType.RightArrow if folded else Qt.ArrowType.DownArrow)
+        self._fold.setArrowType(Qt.ArrowType.DownArrow if folded else Qt.ArrowType.UpArrow)
         self._fold.setAccessibleDescription("folded" if folded else "unfolded")
         if folded:
             return
-        facts: list[tuple[str, tuple[TextPart, ...]]] = []
+        facts: list[tuple[str, Text]] = []
         if self.state in ("error", "running", "empty"):
             full = self._sentence if self._error is None else (TextPart(self._error),)
             facts.append((self.state.capitalize(), full))
@@ -366,29 +421,17 @@ class VerdictBar(ResultView):
             facts.append(("Out of date", (TextPart(_STALE_NOTE),)))
         if self._result is not None:
             both = verdict_facts(self._result, self._candidate) + gradient_facts(self._result, self._candidate)
-            # A sentence that the banner shows whole is not repeated.
-            shown = self.words.sentence if self.words is not None and self._text.complete and not facts else ()
-            facts += [fact for fact in both if fact[1] != shown]
-        self._places, rows = [], []
-        for heading, parts in facts:
-            text = markup(parts, self._theme, len(self._places)).strip().replace("\n", "<br>")
-            self._places += [part.where for part in parts if part.where is not None or part.act]
-            rows.append(
-                f'<tr><td style="color:{self._theme.muted}; padding-right:12px">{heading.replace(" ", "&nbsp;")}</td>'
-                f"<td>{text}</td></tr>"
-            )
-        self.facts.setText(f"<table cellspacing=0 cellpadding=1>{''.join(rows)}</table>")
-        self.facts.offer_links(any(place is not None for place in self._places))
+            # A sentence that the bar shows is not repeated.
+            facts += [fact for fact in both if fact[1] != self._sentence]
+        self.facts.show_rows(facts, self._theme)
         words = self.words
         self._show_me.setVisible(words is not None and (words.first_mismatch is not None or bool(words.blind)))
-        surface = self._theme.color(_LOOKS[self.state][2]).name()
-        self.details.setStyleSheet(
-            f"#verdict_details {{ background: {surface}; border: 1px solid {self._theme.border}; }}"
-        )
+        surface, line = (self._theme.color(role).name() for role in _LOOKS[self.state][2:])
+        self.details.setStyleSheet(f"#verdict_details {{ background: {surface}; border: 1px solid {line}; }}")
         self._place_details()
 
     def _place_details(self) -> None:
-        """Put the unfolded part below the banner, over its neighbors, so that none of them moves."""
+        """Put the unfolded part below the bar, over its neighbors, so that none of them moves."""
         around = self.details.parentWidget()
         if self.details.isHidden() or around is None:
             return
@@ -399,15 +442,15 @@ class VerdictBar(ResultView):
         self.details.setGeometry(QRect(place, QSize(self.width(), height)))
         self.details.raise_()
 
-    def _go_to_fact(self, link: str) -> None:
+    def _go_to_fact(self, where: Location | None) -> None:
         self.fold()
-        self.location_requested.emit(self._places[int(link)])
+        self.location_requested.emit(where)
 
     def _show_fault(self) -> None:
         """Show how the first mismatch is computed, or the undetectable bugs, and uncover the views."""
         self.toggle_details()
         if self.words is not None and self.words.first_mismatch is not None:
-            self._go_to_first()
+            self.go_to_first()
             self.explanation_wanted.emit()
         else:
             self.undetectable_requested.emit()
@@ -421,47 +464,40 @@ class VerdictBar(ResultView):
         if event.button() == Qt.MouseButton.LeftButton and self.rect().contains(event.position().toPoint()):
             self._on_click()
 
-    def _show_buttons(self, words: VerdictWords | None) -> None:
+    def _show_offers(self, words: VerdictWords | None) -> None:
         coverage = None if words is None else words.coverage
         self._audit_all.setVisible(coverage is not None and coverage < 1.0)
         if coverage is not None and coverage < 1.0:
-            self._audit_all.explain(_AUDIT_ALL.format(share=covered(coverage)))
+            _explain(self._audit_all, _AUDIT_ALL.format(share=covered(coverage)))
         remedy = "" if words is None else words.remedy
         self._remedy.setVisible(bool(remedy))
         self.without_button.setVisible(self.state == "error" and self._others is not None)
         self._sizes.setVisible(self.state == "error" and self._with_sizes is not None)
         if remedy:
-            self._remedy.explain(_REMEDY.format(change=remedy))
+            _explain(self._remedy, _REMEDY.format(change=remedy))
 
-    def _fit_buttons(self) -> None:
-        """Shorten the labels of the buttons if the text does not fit."""
-        taken = scaled(_ICON) + 2 * _MARGIN + 4 * len(self._links) + self._fold.sizeHint().width() + 4
-        taken += sum(button.sizeHint().width() + 4 for button in self._links if not button.isHidden())
-        offered = [button for button in self._actions if not button.isHidden()]
-        whole = sum(button.width_of_whole + 4 for button in offered)
-        for button in offered:
-            button.shorten(self.width() - taken - whole < _READABLE)
-        if offered:
-            # Else the buttons keep their old width until the next event.
-            self._row.activate()
-
-    def _show_text(
-        self, state: str, sentence: tuple[TextPart, ...], secondary: str, brief: tuple[TextPart, ...] | None = None
-    ) -> None:
+    def _show_text(self, state: str, sentence: Text, note: str, rows: Sequence[tuple[str, Text]] = ()) -> None:
         self.state, self._sentence = state, sentence
-        icon, color, _ = _LOOKS[state]
+        icon, color, *_ = _LOOKS[state]
         self._icon.setPixmap(self._icons.colored(icon, color).pixmap(scaled(_ICON), scaled(_ICON)))
-        self._text.show_text(sentence, sentence if brief is None else brief, secondary)
+        self._text.setText(markup(sentence, self._theme))
+        self._text.offer_links(any(part.where is not None or part.act for part in sentence))
+        self._note.setText(true_minus_in(note))
+        self._rows.show_rows(rows, self._theme)
+        self._rows.setVisible(bool(rows))
         spoken = self.words is not None and state not in ("error", "running", "auditing")
-        notes = self.words.notes if self.words is not None and spoken else (secondary,)
+        notes = self.words.notes if self.words is not None and spoken else (note,)
         self.setToolTip(wrapped(true_minus_in("\n".join((plain(sentence), *notes)).strip())))
         self.setAccessibleName(f"{self.title}: {plain(sentence)}")
         self.setAccessibleDescription(" ".join(notes))
         self.update()
 
-    def _on_act(self, act: str) -> None:
-        if act == UNDETECTABLE:
+    def _on_link(self, link: str) -> None:
+        part = [part for part in self._sentence if part.where is not None or part.act][int(link)]
+        if part.act == UNDETECTABLE:
             self.undetectable_requested.emit()
+        else:
+            self.location_requested.emit(part.where)
 
     def _ask_for_remedy(self) -> None:
         judgment = None if self._result is None else self._result.judgment
@@ -470,10 +506,23 @@ class VerdictBar(ResultView):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._fit_buttons()
+        self._fit_height()
         self._place_details()
 
-    def _go_to_first(self) -> None:
+    def _fit_height(self) -> None:
+        """Wrap a sentence that does not fit, and take the height that it needs then."""
+        layout = self.layout()
+        assert layout is not None
+        self._text.setWordWrap(False)
+        fixed = scaled(_ICON) + 2 * _MARGIN + self._fold.sizeHint().width() + 16
+        fixed += sum(button.sizeHint().width() + 8 for button in self._buttons if not button.isHidden())
+        room = self.width() - fixed
+        self._text.setWordWrap(self._text.sizeHint().width() > room)
+        layout.invalidate()
+        layout.activate()
+        self.setFixedHeight(max(layout.totalHeightForWidth(self.width()), scaled(_LEAST_HEIGHT)))
+
+    def go_to_first(self) -> None:
         """Select the first mismatch of a gradient that the lanes show, else the one of the verdict."""
         if self._result is None or self._candidate is None or self.words is None:
             return
@@ -484,13 +533,16 @@ class VerdictBar(ResultView):
             self.location_requested.emit(where)
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        _, color, surface = _LOOKS[self.state]
+        *_, surface, line = _LOOKS[self.state]
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        edge = self._theme.color(color if surface != "raised" else "border")
-        edge.setAlphaF(0.45 if surface != "raised" else 1.0)
         style = Qt.PenStyle.DashLine if self.state == "stale" else Qt.PenStyle.SolidLine
-        painter.setPen(QPen(edge, 1.0, style))
+        painter.setPen(QPen(self._theme.color(line), 1.0, style))
         painter.setBrush(self._theme.color(surface))
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
         painter.end()
+
+
+def _explain(button: QPushButton, why: str) -> None:
+    button.setToolTip(wrapped(why))
+    button.setAccessibleDescription(why)

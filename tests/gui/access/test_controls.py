@@ -153,17 +153,17 @@ def test_every_control_of_the_window_has_a_name_and_a_tooltip(run_config, window
 
 
 def test_tab_reaches_every_control_in_reading_order(window):
-    way = walk(window.toolbar.run_button, tab)
+    way = walk(window.top_line.run_button, tab)
     assert set(way) == seen(window)
     layout = window.main_layout
-    parts = (window.toolbar, window.panel, window.verdict, window.lanes, layout.side, layout.tabs)
+    parts = (window.top_line, window.panel, window.verdict, window.lanes, layout.side, layout.tabs)
     order = [next(place for place, part in enumerate(parts) if part.isAncestorOf(w) or part is w) for w in way]
     assert order == sorted(order)
     fields = [w for w in way if window.panel.isAncestorOf(w)]
     content = window.panel.widget()
     heights = [w.mapTo(content, w.rect().center()).y() for w in fields]
     assert all(after > before - 15 for before, after in pairwise(heights))
-    back = walk(window.toolbar.run_button, backtab)
+    back = walk(window.top_line.run_button, backtab)
     assert back == [way[0], *reversed(way[1:])]
 
 
@@ -179,7 +179,7 @@ def test_tab_reaches_late_widgets_a_lesson_and_the_first_screen(window, qtbot):
     check_names(window)
     check_tooltips(window)
     window.first_screen.show()
-    way = walk(window.toolbar.run_button, tab)
+    way = walk(window.top_line.run_button, tab)
     screen = window.first_screen.screen
     assert {screen.picture, *screen.doors, *screen.chapters} <= set(way)
     assert not any(window.lanes is w for w in way)
@@ -249,8 +249,8 @@ def test_f6_moves_from_part_to_part_and_back_to_the_last_focus(window):
     for _ in range(len(parts) + 1):
         QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_F6)
         focused = QApplication.focusWidget()
-        seen.append(next(part for part in (window.toolbar, *parts) if part.isAncestorOf(focused) or part is focused))
-    around = [*parts, window.toolbar]
+        seen.append(next(part for part in (window.top_line, *parts) if part.isAncestorOf(focused) or part is focused))
+    around = [*parts, window.top_line]
     first = around.index(seen[0])
     assert seen == [*around[first:], *around[:first]]
     assert QApplication.focusWidget() is window.lanes

@@ -42,7 +42,7 @@ def test_a_config_is_opened_by_key_and_dialog_and_run(qtbot, window, press, conf
     assert window.session.result.config == CONFIG
     assert window.windowTitle() == "mine.toml[*]"
     assert not window.isWindowModified()
-    assert window.toolbar.lesson.shown_text() == "mine.toml"
+    assert window.top_line.lesson.shown_text() == "mine.toml"
 
 
 def test_a_wrong_config_is_a_dialog_and_changes_nothing(qtbot, window, tmp_path):
@@ -153,8 +153,6 @@ def test_whatever_replaces_unsaved_changes_asks_first(qtbot, window, config_file
         "session": lambda: window.files.open(session),
         "model": lambda: window.files.open(model),
         "dropped config": lambda: window.files.drop([config_file]),
-        "config of a lesson in the toolbar": lambda: window.toolbar.lesson_chosen.emit(lessons()[3]),
-        "lesson in the toolbar": lambda: window.toolbar.lesson_chosen.emit(entry),
         "lesson on the first screen": lambda: screen.lesson_chosen.emit(entry),
         "sample model": lambda: screen.value_chosen.emit(Location()),
         "new network": window.actions_["new_network"].trigger,
@@ -162,13 +160,13 @@ def test_whatever_replaces_unsaved_changes_asks_first(qtbot, window, config_file
     }
     window.document.edit(CHANGED)
     for name, replace in ways.items():
-        window.toolbar.lesson.setCurrentIndex(3)
+        window.top_line.lesson.setCurrentIndex(3)
         replace()
         qtbot.question(window)
         assert window.session.config == CHANGED, name
         qtbot.answer(window, "Cancel")
         assert window.session.config == CHANGED, name
-        assert "toolbar" not in name or window.toolbar.lesson.currentData().title == lessons()[0].title, name
+        assert "toolbar" not in name or window.top_line.lesson.currentData().title == lessons()[0].title, name
         qtbot.waitUntil(lambda: not visible_of(window, QMessageBox))
     ways["new network"]()
     qtbot.answer(window, "Discard")

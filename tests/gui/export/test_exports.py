@@ -321,7 +321,7 @@ def test_copying_copies_the_focused_view(window, press, clipboard):
 
 def test_without_a_focused_view_the_selected_values_are_copied_in_full(window, clipboard):
     window.session.set_location(Location(unit=3))
-    window.toolbar.sample.clearFocus()
+    window.top_line.sample.clearFocus()
     window.setFocus()
     window.actions_["copy"].trigger()
     lines = clipboard().splitlines()

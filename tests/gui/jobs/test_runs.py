@@ -274,7 +274,7 @@ def labels(tmp_path, run_config):
 
 @pytest.mark.slow
 def test_the_window_shows_the_label_of_the_selected_time_step(window, labels):
-    words = window.toolbar.transport.label
+    words = window.controls.transport.label
     window.session.set_location(window.session.location.moved(timestep=0))
     assert words.text() == "t = 0 'Mon' of 0–2"
     window.session.set_location(window.session.location.moved(timestep=1))

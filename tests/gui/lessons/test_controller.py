@@ -160,17 +160,12 @@ def test_a_lesson_that_is_not_as_it_must_be_is_a_dialog_and_changes_nothing(qtbo
     assert window.guide.lesson is None
 
 
-def test_the_included_lessons_are_in_the_menu_and_the_toolbar(qtbot, window):
+def test_the_included_lessons_are_in_the_menu(qtbot, window):
     entry = lesson_entries()[0]
     action = window.findChild(QAction, f"guided_{entry.name}")
     assert entry.title in action.text()
     action.trigger()
     assert window.guide.lesson.title == entry.title
-    assert window.toolbar.lesson.currentData() == entry
-    box = window.toolbar.lesson
-    box.setFocus()
-    QTest.keyClick(box, Qt.Key.Key_Down)
-    assert window.guide.lesson.title == lesson_entries()[1].title
     qtbot.idle(window)
 
 

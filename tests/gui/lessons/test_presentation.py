@@ -49,7 +49,7 @@ def present(qtbot, window):
 @pytest.mark.parametrize("size", SCREENS)
 @pytest.mark.parametrize("first", [True, False])
 def test_a_question_is_whole_on_the_screen_in_either_order(qtbot, window, present, size, first):
-    bars = (window.toolbar, window.menuBar(), window.statusBar())
+    bars = (window.top_line, window.menuBar(), window.statusBar())
     page = present(lesson_entries()[1], size, first=first)
     assert not any(bar.isVisible() for bar in bars)
     if page.question.isHidden():
@@ -69,7 +69,7 @@ def test_a_question_is_whole_on_the_screen_in_either_order(qtbot, window, presen
     window.stop()
     assert not window.presentation.active
     assert all(bar.isVisible() for bar in bars)
-    assert window.main_layout.isAncestorOf(window.lanes)
+    assert window.main_layout.pages.isAncestorOf(window.lanes)
 
 
 def test_a_long_text_continues_on_other_pages(qtbot, window, present, make_entry):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
@@ -44,8 +44,8 @@ def evaluated(result: RunResult, *, coverage: float = 1.0, blind: bool = False, 
     )
 
 
-def button(line: VerdictBar, name: str) -> QToolButton:
-    return next(b for b in line.findChildren(QToolButton) if b.accessibleName() == name)
+def button(line: VerdictBar, name: str) -> QPushButton:
+    return next(b for b in line.findChildren(QPushButton) if b.accessibleName() == name)
 
 
 def press(line: VerdictBar, name: str) -> None:
@@ -64,18 +64,18 @@ def test_agreement_is_written_with_its_figures(line):
     assert "1.3e\N{MINUS SIGN}6 · |gluon|" in labels(line)
     assert verdict_sentence(make_result(), "manual").notes[-1] in line.toolTip()
     assert line.text in line.accessibleName()
-    assert not button(line, "next").isVisible()
+    assert not button(line, "Next difference").isVisible()
 
 
 def test_the_buttons_lead_from_mismatch_to_mismatch(qtbot, line, mismatching):
     line.show_result(mismatching, "manual")
     with qtbot.waitSignal(line.location_requested) as asked:
-        press(line, "first")
+        line.go_to_first()
     assert asked.args == [PLACE]
     with qtbot.waitSignal(line.next_requested):
-        press(line, "next")
+        press(line, "Next difference")
     with qtbot.waitSignal(line.previous_requested):
-        press(line, "previous")
+        press(line, "Previous")
 
 
 def test_a_stale_result_is_labeled_out_of_date(line, mismatching):
@@ -108,7 +108,7 @@ def test_an_error_leaves_the_last_verdict_visible_and_can_be_dismissed(qtbot, li
     assert line.state == "error"
     assert line.text == "The worker process ended."
     assert "Previous run: ✔ gluon and manual agree" in labels(line)
-    press(line, "dismiss")
+    press(line, "Dismiss")
     assert line.state == "agree"
 
 
@@ -172,7 +172,7 @@ def test_each_state_has_the_themes_surface(line, mismatching, theme):
     line.show_result(mismatching, "manual")
     assert surface() == theme.wrong_surface
     line.show_stale(True)
-    assert surface() == theme.doubtful_surface
+    assert surface() == theme.base
     line.show_stale(False)
     line.show_result(evaluated(make_result(), blind=True), "manual")
     assert surface() == theme.doubtful_surface
@@ -194,7 +194,7 @@ def test_the_worse_verdict_of_both_passes_is_shown(line):
     assert "radients" in line.text
     asked: list[Location] = []
     line.location_requested.connect(asked.append)
-    press(line, "first")
+    line.go_to_first()
     assert asked == [Location(0, 0, 2, 1, 3)]
 
     def edit_both(trace):
@@ -204,7 +204,7 @@ def test_the_worse_verdict_of_both_passes_is_shown(line):
     line.show_result(make_result(gradients=("gluon", "manual"), edits={"manual": edit_both}), "manual")
     for array in ("h", "grad.h"):
         line.follow_array(array)
-        press(line, "first")
+        line.go_to_first()
     assert asked[1:] == [Location(0, 0, 1, 0, 0), Location(0, 0, 2, 1, 3)]
     line.show_result(make_result(gradients=("gluon",)), "manual")
     assert line.state == "agree"
@@ -227,11 +227,11 @@ def test_the_audit_names_the_wrong_engine_and_the_likely_cause(qtbot, line, mism
     line.show_result(evaluated(mismatching), "manual")
     assert line.state == "disagree"
     assert str(PLACE) in line.text
-    assert KNOWN_BUGS["no-h2h-bias"].cause in line.text
+    assert KNOWN_BUGS["no-h2h-bias"].cause.lower() in labels(line).lower()
     with qtbot.waitSignal(line.location_requested) as asked:
         link(line).linkActivated.emit("0")
     assert asked.args == [PLACE]
-    assert button(line, "next").isVisible()
+    assert button(line, "Next difference").isVisible()
 
 
 def test_a_result_that_is_being_audited_is_shown_with_its_links(line, mismatching):
@@ -241,7 +241,7 @@ def test_a_result_that_is_being_audited_is_shown_with_its_links(line, mismatchin
     assert line.text.startswith("manual differs from gluon")
     assert line.text.endswith("auditing…")
     assert "gluon step by step" in labels(line)
-    assert button(line, "next").isVisible()
+    assert button(line, "Next difference").isVisible()
     line.show_result(evaluated(mismatching), "manual")
     line.show_running(None)
     assert line.state == "disagree"
@@ -294,6 +294,7 @@ def test_a_click_unfolds_where_since_when_and_why_over_the_neighbors(qtbot, mism
     window.resize(700, 500)
     window.show()
     line.show_result(evaluated(mismatching), "manual")
+    QTest.qWait(0)
     before = below.geometry(), line.height()
     assert details(line) == ""
     with qtbot.waitSignal(line.clicked):

@@ -1,0 +1,54 @@
+"""The top line: the document, the settings in one line, the sample where there are several, Run and Stop."""
+
+import pytest
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QToolButton
+
+from rnnviz.core.config import Config
+from rnnviz.gui.commands.top_line import SettingsLine, settings_words
+
+BASE = {"network": {"cell": "lstm", "input_size": 8, "hidden_size": 6}, "sequence": {"timesteps": 16, "batch_size": 1}}
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "key", "text"),
+    [
+        ("network", {}, "network.cell", "LSTM"),
+        ("network", {}, "network.hidden_size", "8 → 6"),
+        ("network", {"num_layers": 2, "bidirectional": True}, "network.num_layers", "2 layers, 2 directions"),
+        ("sequence", {}, "sequence.timesteps", "T = 16"),
+        ("sequence", {"timesteps": 10_000}, "sequence.timesteps", "T = 10,000"),
+        ("sequence", {"batch_size": 4}, "sequence.batch_size", "N = 4"),
+        ("parameters", {}, "parameters.initializer", "random weights"),
+        ("parameters", {"path": "net.pt"}, "parameters.path", "PyTorch weights"),
+    ],
+)
+def test_a_setting_has_a_short_text(section, values, key, text):
+    config = Config.from_mapping({**BASE, section: {**BASE.get(section, {}), **values}})
+    assert settings_words(config)[key] == text
+
+
+def test_settings_that_say_nothing_are_left_out():
+    words = settings_words(Config.from_mapping(BASE))
+    assert "sequence.batch_size" not in words
+    assert "parameters.path" not in words
+
+
+def test_the_last_settings_leave_where_there_is_no_room(qtbot):
+    line = SettingsLine()
+    line.show_config(Config.from_mapping(BASE))
+    qtbot.on_screen(line, 900, 30)
+    chips = [button for button in line.findChildren(QToolButton) if button is not line.unfold]
+    assert all(chip.isVisible() for chip in chips)
+    line.setFixedWidth(200)
+    QTest.qWait(0)
+    shown = [chip.isVisible() for chip in chips]
+    assert shown == sorted(shown, reverse=True)
+    assert shown[0]
+    assert not shown[-1]
+    assert line.unfold.isVisible()
+    asked = []
+    line.field_requested.connect(asked.append)
+    chips[0].click()
+    line.unfold.click()
+    assert asked == ["network.cell", ""]
