@@ -1,7 +1,8 @@
 """The bar of playback at the time axis: stages, direction, speed, loop and hidden future."""
 
-from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton
+from PySide6.QtCore import QEvent, QObject, QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QWidget
 
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
@@ -9,10 +10,11 @@ from rnnviz.gui.commands.playback import FACTORS, ORDERS, Player, factor_text
 from rnnviz.gui.regions import STAGE_NAMES, STAGES
 from rnnviz.gui.tabs import Segments
 from rnnviz.gui.theme.elided_combo import ComboBox
+from rnnviz.gui.theme.icons import IconButton
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
 
-_HEIGHT = 32
+_HEIGHT, _LEFT, _UP = 32, 12, 8
 _WHOLE = "whole step"
 _ACTIONS = "play_backward", "loop", "reveal"
 
@@ -20,13 +22,18 @@ _ACTIONS = "play_backward", "loop", "reveal"
 class PlaybackBar(QFrame):
     """Appears with the first playback or stage, and stays until it is closed."""
 
-    closed = Signal()
+    shown = Signal()
+    """The bar appeared or disappeared."""
 
-    def __init__(self, session: Session, player: Player, actions: Actions) -> None:
+    def __init__(self, session: Session, player: Player) -> None:
         super().__init__()
         self.setObjectName("playback")
         self.setAccessibleName("Playback")
         self._player = player
+        self._canvas: QWidget | None = None
+        self.play_button = QToolButton()
+        self.play_button.setAccessibleName("Play")
+        self._checkable: dict[str, QAction] = {}
         self.stages = Segments("Stage of the step")
         self.stages.add(_WHOLE, "Show the time step as a whole.")
         for stage in STAGES:
@@ -48,21 +55,12 @@ class PlaybackBar(QFrame):
         layout.setSpacing(scaled(8))
         layout.addWidget(self.stages)
         layout.addStretch()
-        for name in _ACTIONS:
-            button = QToolButton()
-            button.setDefaultAction(actions[name])
-            button.setAccessibleName(actions[name].text().replace("&", ""))
-            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
+        self.buttons = [QToolButton() for _ in _ACTIONS]
+        for button in self.buttons:
             layout.addWidget(button)
-        for name in ("loop", "reveal"):
-            actions[name].setCheckable(True)
-        self._loop, self._reveal = actions["loop"], actions["reveal"]
         layout.addWidget(self.speed)
         layout.addWidget(self.order)
-        close = QToolButton()
-        close.setText("×")
-        close.setAccessibleName("Close playback")
-        close.setToolTip("Stop playback and close this bar (Esc).")
+        close = IconButton("close", "Close playback", "Stop playback and close this bar (Esc).")
         close.clicked.connect(self.dismiss)
         layout.addWidget(close)
         self.setFixedHeight(scaled(_HEIGHT))
@@ -70,37 +68,76 @@ class PlaybackBar(QFrame):
         self.speed.activated.connect(lambda place: player.set_factor(FACTORS[place]))
         self.order.activated.connect(lambda place: player.set_order(self.order.itemData(place)))
         player.pace_changed.connect(self._show_pace)
-        player.playing_changed.connect(self._open)
+        player.playing_changed.connect(self._on_playing)
         player.stepper.status_changed.connect(self._show_stage)
         session.on_change(self._on_result, "result")
         self._show_pace()
         self._show_stage()
         self.hide()
 
+    def bind(self, actions: Actions) -> None:
+        """Give the buttons their commands."""
+        self.play_button.setDefaultAction(actions["play"])
+        for name, button in zip(_ACTIONS, self.buttons, strict=True):
+            action = actions[name]
+            button.setDefaultAction(action)
+            button.setAccessibleName(action.text().replace("&", ""))
+            button.setAutoRaise(True)
+        self._checkable = {name: actions[name] for name in ("loop", "reveal")}
+        for action in self._checkable.values():
+            action.setCheckable(True)
+        self._show_pace()
+
     def dismiss(self) -> None:
         """Stop playback, show the whole step, and hide the bar."""
         self._player.show(None)
-        self.hide()
-        self.closed.emit()
+        self._set_open(False)
 
-    def _open(self, playing: bool = True) -> None:
+    def place_in(self, lanes: QWidget, canvas: QWidget) -> None:
+        """Put the bar below the time axis of the lanes, and the button at the left of the axis."""
+        layout = lanes.layout()
+        assert layout is not None
+        layout.addWidget(self)
+        self._canvas = canvas
+        self.play_button.setParent(canvas)
+        self.play_button.show()
+        canvas.installEventFilter(self)
+        self._place_button()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Resize and watched is self._canvas:
+            self._place_button()
+        return False
+
+    def _place_button(self) -> None:
+        if self._canvas is not None:
+            self.play_button.adjustSize()
+            self.play_button.move(scaled(_LEFT), self._canvas.height() - self.play_button.height() - scaled(_UP))
+
+    def _set_open(self, shown: bool) -> None:
+        if shown == self.isHidden():
+            self.setVisible(shown)
+            self.shown.emit()
+
+    def _on_playing(self, playing: bool) -> None:
         if playing:
-            self.show()
+            self._set_open(True)
 
     def _on_result(self) -> None:
         if self._player.stepper.walk is None:
-            self.hide()
+            self._set_open(False)
 
     def _show_stage(self, text: str = "") -> None:
         if text:
-            self.show()
+            self._set_open(True)
         stage = self._player.stepper.stage
         with QSignalBlocker(self.stages):
             self.stages.choose(0 if stage is None else STAGES.index(stage) + 1)
 
     def _show_pace(self) -> None:
         player = self._player
-        self._loop.setChecked(player.looping)
-        self._reveal.setChecked(player.revealing)
+        states = {"loop": player.looping, "reveal": player.revealing}
+        for name, action in self._checkable.items():
+            action.setChecked(states[name])
         self.speed.setCurrentIndex(FACTORS.index(player.factor))
         self.order.setCurrentIndex(self.order.findData(player.order))

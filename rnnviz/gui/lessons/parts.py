@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QWidget
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.navigation import NavigationHistory
+from rnnviz.gui.commands.playback_bar import PlaybackBar
 from rnnviz.gui.commands.toolbar import Controls
 from rnnviz.gui.commands.top_line import TopLine
 from rnnviz.gui.main_layout import SETTINGS, VALUE, MainLayout
@@ -156,6 +157,7 @@ class PartsHost(Protocol):
     main_layout: MainLayout
     panel: ConfigPanel
     controls: Controls
+    playback: PlaybackBar
     top_line: TopLine
     lanes: UnrolledView
     navigation: NavigationHistory
@@ -203,7 +205,7 @@ _OTHERS: dict[str, Callable[[PartsHost], QWidget]] = {
     "panel": lambda window: window.panel,
     "panel.shapes": lambda window: window.panel.reveal_shapes(),
     "run": lambda window: window.top_line.run_button,
-    "transport": lambda window: window.controls.transport,
+    "transport": lambda window: window.playback.play_button,
     "sample": lambda window: window.top_line.sample,
     "colors": lambda window: window.controls.colors,
     "export": lambda window: window.top_line.export,
