@@ -218,7 +218,6 @@ class MainWindow(QMainWindow):
             self.files,
             self.first_screen,
             self.guide,
-            self.help,
         ):
             part.close()
 
@@ -362,6 +361,7 @@ class MainWindow(QMainWindow):
         self.files.task_requested.connect(self.trainings.open_task)
         self.trainings.panel_wanted.connect(self._show_panel)
         self.generating.panel_wanted.connect(self._show_panel)
+        self.help.panel_wanted.connect(self._show_panel)
         self.player.playing_changed.connect(self.actions_.show_playing)
         self.theme_manager.add(self._apply_theme)
 
