@@ -335,6 +335,8 @@ class LessonController(QObject):
         assert self.lesson is not None
         assert self._entry is not None
         assert self.pane is not None
+        from rnnviz.gui.lessons.parts import bars_needed
+
         window, step = self._window, self.lesson.steps[number]
         window.session.set_lesson_step((self._entry.name, number))
         self._settings.set_lesson_step(self._entry.name, number)
@@ -343,6 +345,7 @@ class LessonController(QObject):
         plain = step.question is not None and not step.question.expression
         self._value = float(step.question.answer) if step.question is not None and plain else None
         self._config = step.config if self.asking else step.named_config
+        window.main_layout.show_needed(bars_needed(step))
         named = [ENGINES[name] for name in self._config.compare.engines if name in ENGINES]
         self.unframe()
         self._checker.reset()

@@ -1,8 +1,9 @@
 """Parts of the window by the names that lessons use, and the frame around the one that a step speaks of."""
 
+import re
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen, QRegion
@@ -14,14 +15,18 @@ from rnnviz.gui.commands.navigation import NavigationHistory
 from rnnviz.gui.commands.playback_bar import PlaybackBar
 from rnnviz.gui.commands.toolbar import Controls
 from rnnviz.gui.commands.top_line import TopLine
-from rnnviz.gui.main_layout import SETTINGS, VALUE, MainLayout
+from rnnviz.gui.main_layout import SETTINGS, TABS, TOP_LINE, VALUE, VERDICT, MainLayout
 from rnnviz.gui.settings_panel.config_panel import ConfigPanel
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.unrolled.view import UnrolledView
 
+if TYPE_CHECKING:
+    from rnnviz.lessons.content import LessonStep
+
 _LINE = 2
+_PART_LINK = re.compile(r"\(part:([\w.-]+)\)")
 
 Area = Callable[[], QRect]
 """Returns a rectangle in a widget's coordinates."""
@@ -106,6 +111,17 @@ class PartsHost(Protocol):
     lanes: UnrolledView
     navigation: NavigationHistory
     views: list[ResultView]
+
+
+def bars_needed(step: "LessonStep") -> set[str]:
+    """The parts around the lanes that a step speaks of: a task needs the settings, a table the tabs."""
+    named = {step.look.part, *(part for text in step.texts for part in _PART_LINK.findall(text))}
+    needed = {TABS for part in named if part in TAB_OF}
+    needed |= {VERDICT} & named
+    settings = {
+        part for part in named if part is not None and part.split(".")[0] in ("panel", "run", "sample", "export")
+    }
+    return needed | ({TOP_LINE} if step.task is not None or settings else set())
 
 
 def open_part(window: PartsHost, part: str) -> tuple[QWidget, Area | None]:
