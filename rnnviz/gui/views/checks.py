@@ -4,12 +4,10 @@ from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.gui.kit.table import Table, TableModel
 from rnnviz.gui.views.base import AGREES, Note, ResultView, across, down, pages
-from rnnviz.gui.views.labels import ElidedLabel, hint
+from rnnviz.gui.views.labels import hint
 from rnnviz.results.columns import Column, Look
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import CheckOutcome
-
-_INTRO = "Values that an engine returns in several places must be equal: output, final state and hidden states."
 
 _LOOKS = {
     CheckOutcome.PASSED: Look("right", icon="check"),
@@ -19,16 +17,26 @@ _LOOKS = {
 _DETAIL, _FAILED_DETAIL = Look("muted"), Look("wrong")
 _CHECKS = (
     Column("result", lambda row: row.outcome.value, look=lambda row: _LOOKS[row.outcome]),
-    Column("check", lambda row: row.name, grows=True),
-    Column("engine", lambda row: display_name(row.engine), shrinks=True),
     Column(
-        "detail", lambda row: row.explanation, look=lambda row: _FAILED_DETAIL if row.fails else _DETAIL, grows=True
+        "check",
+        lambda row: row.name,
+        why="Values that an engine returns in several places must be equal: output, final state and hidden states.",
+        grows=True,
+        shrinks=True,
+    ),
+    Column("engine", lambda row: display_name(row.engine)),
+    Column(
+        "detail",
+        lambda row: row.explanation,
+        look=lambda row: _FAILED_DETAIL if row.fails else _DETAIL,
+        grows=True,
+        optional=True,
     ),
 )
 _ENGINES = (
-    Column("engine", lambda row: row[0], shrinks=True),
-    Column("time", lambda row: row[1]),
-    Column("version", lambda row: row[2], grows=True),
+    Column("engine", lambda row: row[0]),
+    Column("time", lambda row: row[1], right=True),
+    Column("version", lambda row: row[2], grows=True, shrinks=True),
 )
 
 
@@ -44,13 +52,12 @@ class ChecksTable(ResultView):
         super().__init__()
         self._result: RunResult | None = None
         empty = hint("A run (F5) checks that output, final state and hidden states are consistent.")
-        intro = ElidedLabel(_INTRO)
         self.model, self.engines_model = TableModel(_CHECKS), TableModel(_ENGINES)
         self.table = Table(self.model, "Checks")
         self.engines = Table(self.engines_model, "Times and versions")
-        self.panes = across((self.table, 5), (down((self.engines, 1), None), 2), spacing=8)
-        self._pages = pages(self, empty, down(intro, (self.panes, 1), margins=(8, 4, 8, 4), spacing=4))
-        self.muted = empty, intro
+        self.panes = across((self.table, 4), (self.engines, 3), spacing=8)
+        self._pages = pages(self, empty, down((self.panes, 1)))
+        self.muted = (empty,)
         self.themed = self.table, self.engines
         self._refresh()
 
@@ -78,7 +85,6 @@ class ChecksTable(ResultView):
         self.engines_model.show_rows([] if result is None else _timed(result))
         self.table.fit()
         self.engines.fit()
-        self.engines.limit_height()
 
 
 def _timed(result: RunResult) -> list[tuple[str, str, str]]:

@@ -89,6 +89,7 @@ _LANES = (
         lambda lane: number_format.error(lane.worst),
         lambda lane: number_format.full(lane.worst),
         number=True,
+        optional=True,
         why="Largest error ratio: difference ÷ tolerance.",
     ),
 )
@@ -165,8 +166,8 @@ class KnownBugsView(ResultView):
         self.lanes.activated.connect(self._go)
         offer = down(self._detection, self.button, None, margins=(0, 4, 0, 0))
         self._detail = pages(None, offer, down(self._sentence, (self.lanes, 1), spacing=2))
-        detail = down(self._phrase, self._origin, (self._detail, 1), spacing=4)
-        self.panes = across((self.table, 5), (detail, 6), margins=(8, 4, 8, 4), spacing=12)
+        detail = down(self._phrase, self._origin, (self._detail, 1), margins=(12, 8, 12, 4), spacing=4)
+        self.panes = across((self.table, 5), (detail, 6), spacing=0)
         self._pages = pages(self, empty, self.panes)
         self.muted = empty, self._origin
         self.themed = self.table, self.lanes, self._strip, self._sentence

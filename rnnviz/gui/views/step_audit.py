@@ -44,7 +44,6 @@ def _columns(candidate: str) -> tuple[Column, ...]:
             f"lane of {candidate}" if candidate else "lane",
             lambda row: row.name,
             look=lambda row: _STRONG if row.wrong else PLAIN,
-            shrinks=True,
             why="Each time step is recomputed in float64 from the engine's own previous state.",
         ),
         Column(
@@ -73,7 +72,13 @@ def _columns(candidate: str) -> tuple[Column, ...]:
             why=f"Largest error of a step in rounding bounds. A step is wrong above {ALLOWED:g}.",
         ),
         Column("audited", lambda row: row.coverage, optional=True, why="Share of the values that were audited."),
-        Column("explained by", lambda row: row.cause, grows=True, why="The known bug that gives the engine's numbers."),
+        Column(
+            "explained by",
+            lambda row: row.cause,
+            why="The known bug that gives the engine's numbers.",
+            grows=True,
+            shrinks=True,
+        ),
     )
 
 
