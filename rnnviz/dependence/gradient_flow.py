@@ -5,10 +5,12 @@ norm shrinks or grows about exponentially (Pascanu, Mikolov and Bengio, "On the 
 networks", 2013). They give no limits; those here are relative to the norm where the gradient of a lane begins.
 """
 
+from dataclasses import replace
 from enum import StrEnum
 from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnviz.cells.interpreters.jacobians import Floats
 from rnnviz.core import number_format
@@ -31,6 +33,8 @@ SMALLER, SHRINKING = 0.1, 0.9
 LARGER, GROWING = 10.0, 1.3
 """And ten times, if it is more than 1.3. A norm that grows in a straight line has a smaller factor when it reaches ten
 times: a cell state can add up the losses of all steps."""
+HUNDREDTH, HALF = 0.01, 0.5
+"""The share at which a mark is, and the one down to which a norm is said to keep its size."""
 _BLOCK_VALUES = 1 << 19
 
 
@@ -48,7 +52,9 @@ class Flow:
     """The way of a gradient through one lane, from the first time step with one to the last computed one.
 
     `per_step` is the mean factor of the norm per time step up to the last norm that is finite and not 0. `since` is the
-    time step from which on it has vanished or exploded, beyond the ratio `limit`. None and NaN: there is none.
+    time step from which on it has vanished or exploded, beyond the ratio `limit`. `hundredth` is the number of steps
+    after which at most 1% is left for good. `pace` is the mean factor per time step up to there, else to `since` of one
+    that explodes, else to the end. None and NaN: there is none.
     """
 
     verdict: FlowVerdict
@@ -59,6 +65,8 @@ class Flow:
     per_step: float = float("nan")
     since: int | None = None
     limit: float = float("nan")
+    hundredth: int | None = None
+    pace: float = float("nan")
 
     @property
     def ratio(self) -> float:
@@ -78,43 +86,75 @@ def flow_of(norms: Floats, *, backward: bool, truncated: bool = False) -> Flow:
         ratios = on_way / on_way[0]
     (usable,) = np.nonzero(np.isfinite(ratios) & (ratios > 0.0))
     last = int(usable[-1]) if len(usable) else 0
-    per_step = float(ratios[last] ** (1.0 / last)) if last else float("nan")
-    ends = int(order[0]), int(order[-1]), float(on_way[0]), float(on_way[-1]), per_step
-    for limit in (EXPLODING, LARGER) if per_step > GROWING else (EXPLODING,):
+    hundredth = _for_good(ratios <= HUNDREDTH)
+
+    def pace(steps: int) -> float:
+        """The mean factor per time step over the first steps, up to the last norm that is finite and not 0."""
+        steps = int(usable[usable <= steps][-1]) if len(usable) else 0
+        return float(ratios[steps] ** (1.0 / steps)) if steps else float("nan")
+
+    flow = Flow(FlowVerdict.NEITHER, int(order[0]), int(order[-1]), float(on_way[0]), float(on_way[-1]), pace(last))
+    flow = replace(flow, hundredth=hundredth, pace=pace(last if hundredth is None else hundredth))
+    for limit in (EXPLODING, LARGER) if flow.per_step > GROWING else (EXPLODING,):
         # NaN is neither below nor above a limit: it follows from an infinity.
         exploded = ~(ratios <= limit)
         if exploded.any():
-            return Flow(FlowVerdict.EXPLODING, *ends, since=int(order[np.argmax(exploded)]), limit=limit)
-    for limit in (VANISHING, SMALLER) if per_step < SHRINKING else (VANISHING,):
-        kept = ~(ratios < limit)
-        if not kept[-1]:
-            since = int(order[np.flatnonzero(kept)[-1] + 1])
-            return Flow(FlowVerdict.VANISHING, *ends, since=since, limit=limit)
-    return Flow(FlowVerdict.NEITHER, *ends)
+            since = int(np.argmax(exploded))
+            return replace(
+                flow,
+                verdict=FlowVerdict.EXPLODING,
+                since=int(order[since]),
+                limit=limit,
+                hundredth=None,
+                pace=pace(since),
+            )
+    for limit in (VANISHING, SMALLER) if flow.per_step < SHRINKING else (VANISHING,):
+        gone = _for_good(ratios < limit)
+        if gone is not None:
+            return replace(flow, verdict=FlowVerdict.VANISHING, since=int(order[gone]), limit=limit)
+    return flow
 
 
-_SENTENCES = {
-    FlowVerdict.VANISHING: "Vanishing from t = {since} on: {size}.",
-    FlowVerdict.EXPLODING: "Exploding from t = {since} on: {size}.",
-    FlowVerdict.NEITHER: "Neither vanishing nor exploding: {size}.",
-    FlowVerdict.NONE: "No gradient reaches this lane.",
-}
-_SHRINKS, _GROWS = "Shrinking, over too few time steps to vanish: {size}.", "Growing, not yet exploding: {size}."
-_SIZE = "{ratio}× from t = {begins} to {ends}, {per_step}× per time step"
-_ONE_STEP = "it is at t = {begins} only"
+def _for_good(reached: NDArray[np.bool_]) -> int | None:
+    """The first place from which on everything is reached, or None."""
+    if not reached[-1]:
+        return None
+    before = np.flatnonzero(~reached)
+    return int(before[-1]) + 1 if len(before) else 0
 
 
-def flow_sentence(flow: Flow) -> str:
-    """The verdict on a lane in words: "Vanishing from t = 3 on: 2e-9× from t = 9 to 0, ..."."""
-    size = _ONE_STEP if flow.begins == flow.ends else _SIZE
-    numbers = {"ratio": number_format.error(flow.ratio), "per_step": number_format.error(flow.per_step)}
-    size = size.format(begins=flow.begins, ends=flow.ends, **numbers)
-    template = _SENTENCES[flow.verdict]
-    if flow.verdict is FlowVerdict.NEITHER and flow.per_step < SHRINKING:
-        template = _SHRINKS
-    elif flow.verdict is FlowVerdict.NEITHER and flow.per_step > GROWING:
-        template = _GROWS
-    return template.format(since=flow.since, size=size)
+_SENTENCE = "{verb}: {pace}× per time step {way}."
+_NO_GRADIENT, _ONE_STEP = "No gradient reaches this lane.", "It is at t = {begins} only."
+
+
+def flow_sentence(flow: Flow, *, backward: bool = False) -> str:
+    """The way of a gradient in words: "Vanishes slowly: 0.976× per time step back."."""
+    if flow.verdict is FlowVerdict.NONE:
+        return _NO_GRADIENT
+    if flow.begins == flow.ends:
+        return _ONE_STEP.format(begins=flow.begins)
+    pace = "infinity" if np.isnan(flow.pace) else number_format.error(flow.pace)
+    return _SENTENCE.format(verb=_verb(flow), pace=pace, way="forward" if backward else "back")
+
+
+def _verb(flow: Flow) -> str:
+    if flow.verdict is FlowVerdict.EXPLODING:
+        return "Explodes"
+    if flow.verdict is FlowVerdict.VANISHING or flow.hundredth is not None:
+        return "Vanishes" if flow.pace < SHRINKING else "Vanishes slowly"
+    if HALF <= flow.ratio <= 1.0 / HALF:
+        return "Keeps its size"
+    verb, steep = ("Shrinks", flow.pace < SHRINKING) if flow.ratio < 1.0 else ("Grows", flow.pace > GROWING)
+    return verb if steep else f"{verb} slowly"
+
+
+def mark_of(flow: Flow, *, backward: bool = False) -> tuple[int, str] | None:
+    """The time step at which 1% is left for good, with a label; None if it never is."""
+    if flow.hundredth is None or flow.begins is None:
+        return None
+    steps = "1 step" if flow.hundredth == 1 else f"{number_format.count(flow.hundredth)} steps"
+    at = flow.begins + flow.hundredth * (1 if backward else -1)
+    return at, f"1% is left {steps} {'later' if backward else 'back'}"
 
 
 def norms_over_time(trace: Trace, name: str, check: Progress) -> Floats:

@@ -366,7 +366,8 @@ class Presentation(QObject):
         if self._guide.state is None:
             return
         self._guide.presenting = True
-        self._guide.unframe()
+        if self._guide.frame is not None:
+            self._guide.frame.show_around(None)
         self.page = PresentationPage(self._window, self._guide, self._theme)
         self.page.leave_button.clicked.connect(self.leave)
         inside = self.page.picture.layout()

@@ -150,13 +150,12 @@ VIEWS = (
     "units_plot.UnitsPlot",
     "error_plot.ErrorPlot",
     "gradient_plot.GradientFlowPlot",
-    "error_histogram.ErrorHistogram",
     "different_values.DifferentValues",
     "step_audit.StepAuditTable",
     "checks.ChecksTable",
     "known_bugs.KnownBugsView",
     "stdout_view.StdoutView",
-    "parameters.ParametersView",
+    "parameter_gradients.ParameterGradients",
 )
 """Module and class of the views in tabs, in order. Each class declares the rest."""
 

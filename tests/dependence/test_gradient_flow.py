@@ -14,6 +14,7 @@ from rnnviz.dependence.gradient_flow import (
     flow_of,
     flow_sentence,
     gradient_flow,
+    mark_of,
     norm_of,
 )
 from rnnviz.verify.result import RunResult
@@ -51,25 +52,38 @@ def test_verdicts_begin_at_the_step_that_passes_a_limit():
 
 
 @pytest.mark.parametrize(
-    ("norms", "verdict", "since", "begin"),
+    ("norms", "verdict", "since", "verb"),
     [
         # From the last computed step back: the first number of the list is t = 0.
-        (0.35 ** np.arange(5.0)[::-1], FlowVerdict.VANISHING, 1, "Vanishing from t = 1 on"),
-        (0.95 ** np.arange(60.0)[::-1], FlowVerdict.NEITHER, None, "Neither vanishing nor exploding"),
-        (0.35 ** np.arange(3.0)[::-1], FlowVerdict.NEITHER, None, "Shrinking, over too few time steps to vanish"),
-        (1.5 ** np.arange(7.0)[::-1], FlowVerdict.EXPLODING, 0, "Exploding from t = 0 on"),
-        (1.5 ** np.arange(4.0)[::-1], FlowVerdict.NEITHER, None, "Growing, not yet exploding"),
+        (0.35 ** np.arange(5.0)[::-1], FlowVerdict.VANISHING, 1, "Vanishes"),
+        (0.95 ** np.arange(60.0)[::-1], FlowVerdict.NEITHER, None, "Shrinks slowly"),
+        (0.95 ** np.arange(100.0)[::-1], FlowVerdict.NEITHER, None, "Vanishes slowly"),
+        (0.35 ** np.arange(3.0)[::-1], FlowVerdict.NEITHER, None, "Shrinks"),
+        (1.5 ** np.arange(7.0)[::-1], FlowVerdict.EXPLODING, 0, "Explodes"),
+        (1.5 ** np.arange(4.0)[::-1], FlowVerdict.NEITHER, None, "Grows"),
         # A loss at every step, added up.
-        (np.arange(1.0, 41.0)[::-1], FlowVerdict.NEITHER, None, "Neither vanishing nor exploding"),
+        (np.arange(1.0, 41.0)[::-1], FlowVerdict.NEITHER, None, "Grows slowly"),
+        (np.array([0.9, 0.8, 1.1, 1.0]), FlowVerdict.NEITHER, None, "Keeps its size"),
     ],
 )
-def test_a_short_way_is_judged_by_its_factor_per_time_step(norms, verdict, since, begin):
+def test_a_short_way_is_judged_by_its_factor_per_time_step(norms, verdict, since, verb):
     for flow, at in ((flow_of(norms, backward=False), since), (flow_of(norms[::-1], backward=True), since)):
         assert flow.verdict is verdict
         if flow.begins:
             assert flow.since == at
-        assert flow_sentence(flow).startswith(begin.partition(" from ")[0])
-    assert flow_sentence(flow_of(norms, backward=False)).startswith(begin)
+        assert flow_sentence(flow).startswith(f"{verb}:")
+
+
+def test_the_mark_is_where_the_curve_falls_to_a_hundredth_for_good():
+    norms = 0.976 ** np.arange(300.0)[::-1]
+    flow = flow_of(5.0 * norms, backward=False)
+    assert flow.pace == pytest.approx(0.976)
+    at, text = mark_of(flow)
+    assert norms[at] <= 0.01 < norms[at + 1]
+    assert f"{299 - at} steps back" in text
+    assert mark_of(flow_of(norms[::-1], backward=True), backward=True)[0] == 299 - at
+    norms[0] = 0.5
+    assert mark_of(flow_of(norms, backward=False)) is None
 
 
 def test_a_lane_begins_at_its_first_gradient():

@@ -54,6 +54,8 @@ class ViewHost(Protocol):
     """The parts of the window to which a view connects itself. Those that know views are Any, as imports go one way."""
 
     session: Any
+    lanes: Any
+    main_layout: Any
     navigation: Any
     results: Any
     lane_quantity: Any

@@ -1,44 +1,32 @@
-"""Gradient flow: norms of gradients over time on a logarithmic axis, and spectral norms of the steps' Jacobians.
+"""Gradient flow: norms of gradients over time on a logarithmic axis, and spectral norms of the steps' Jacobians."""
 
-The gradients are those of the loss, or those of the selected value: its influence.
-"""
-
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QRectF, Qt, QTimer, Signal
-from PySide6.QtGui import QBrush, QHelpEvent, QHideEvent, QPainter, QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QBoxLayout, QComboBox, QHBoxLayout, QSizePolicy, QSplitter, QToolTip, QWidget
+from PySide6.QtCore import QEvent, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QHelpEvent, QHideEvent, QPen, QShowEvent
+from PySide6.QtWidgets import QComboBox, QPushButton, QSizePolicy, QToolTip, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.gradients import gradient
 from rnnviz.core.trace_index import Location, lane_text
-from rnnviz.dependence.gradient_flow import (
-    EXPLODING,
-    VANISHING,
-    EngineFlow,
-    Flow,
-    FlowVerdict,
-    flow_of,
-    flow_sentence,
-    gradient_flow,
-)
+from rnnviz.dependence.gradient_flow import EngineFlow, flow_of, flow_sentence, gradient_flow, mark_of
 from rnnviz.dependence.influence import JacobianNorms, LaneSteps, jacobian_norms
+from rnnviz.frozen import dataclass
+from rnnviz.gui.kit.plot import Legend, Plot, Spans, cosmetic_pen
 from rnnviz.gui.kit.tasks import Check, LatestTask
 from rnnviz.gui.theme.elided_combo import ElidedComboBox
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import ResultView, ViewHost, across, choice, down, pages
-from rnnviz.gui.views.error_plot import LaneCurves
-from rnnviz.gui.views.labels import ElidedLabel, LegendKey, hint
-from rnnviz.gui.views.time_plot import LogTimePlot, cosmetic_pen
-from rnnviz.series.outlines import Outline, largest_of, log_scale, outline_of
+from rnnviz.gui.views.labels import ElidedLabel, hint
+from rnnviz.gui.views.table import blend
+from rnnviz.series.outlines import log_scale, runs
 from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
@@ -46,7 +34,7 @@ if TYPE_CHECKING:
 
 Values = NDArray[np.float64]
 
-LOSS, VALUE = "loss", "value"
+LOSS, VALUE, STEPS = "loss", "value", "steps"
 _SOURCES = (
     ("of the loss", LOSS, "Norm of the gradient of the loss with respect to each hidden state."),
     (
@@ -54,150 +42,38 @@ _SOURCES = (
         VALUE,
         "Influence: norm of the gradient of the selected value with respect to each hidden state and input.",
     ),
+    (
+        "of single steps",
+        STEPS,
+        "Spectral norm of the Jacobian of each step: the largest factor by which it can stretch a gradient.",
+    ),
 )
-_LOSS_OFF = (
-    "The gradient of the loss needs a backward pass: Run > Compute gradients (Shift+G).\n"
-    "The gradient of the selected value needs none (I)."
-)
+_NO_LOSS = "The gradient of the loss needs a backward pass. That of the selected value needs none (I)."
 _EMPTY = "A run (F5) shows the gradients over time."
-_BELOW = "vanishing: below {limit} of the norm at t = {t}"
-_ABOVE = "exploding: above {limit}× the norm at t = {t}"
+_NOTHING = {LOSS: "no gradient", VALUE: "no influence", STEPS: "not computed"}
 _PRODUCT = "{growth}× per time step, from {count} Jacobians"
 _OF_RANDOM = "{growth}× per time step, from one random gradient over {count} time steps"
 _SAMPLED = "{count} of {timesteps} time steps"
 _AT_ONCE = 1 << 21
 """Maximum number of gradients whose norms are computed within a frame."""
-_MOST_LANES = 16
 _NORMS_AFTER = 250
 """Milliseconds from the last change of the selection to the spectral norms of its lane."""
-_KEPT = 32
-_NEAR = 100.0
-"""A limit is on the axis if a norm comes nearer to it than this factor."""
-_LEAST_HEIGHT = 480
-"""Height in pixels from which on the plots are one below the other: the axes of both take 150."""
-_LEAST_WIDTH = 1200
-"""Width in pixels from which on the selected lane is named next to the verdict."""
-_ENGINE_LETTERS = 8
-_REGION_ALPHA = 0.12
-_FROM_EDGE = 0.02
-"""Distance of a label from the edge of the plot, as a share of its width."""
+_KEPT, _NAMED, _ENGINE_LETTERS = 32, 4, 8
 
 
-class _Region(pg.GraphicsObject):
-    """The shaded part of a plot beyond a limit, with a dashed line and a label.
+@dataclass(frozen=True, eq=False)
+class FlowCurve:
+    """Norms over time (T,), with name and description; a `thin` curve has no name in the legend."""
 
-    It covers the time steps that a gradient meets: those after a selected value have none, which has not vanished.
-    """
-
-    def __init__(self, plot: LogTimePlot, *, below: bool) -> None:
-        super().__init__()
-        self._plot, self._below = plot, below
-        self._times = 0.0, 0.0
-        self.line = pg.InfiniteLine(angle=0, movable=False, label="")
-        self.line.setZValue(4)
-        self.setZValue(-6)
-        for item in (self, self.line):
-            plot.addItem(item, ignoreBounds=True)
-            item.hide()
-
-    def show_limit(self, at: float | None, text: str, times: tuple[float, float], *, right: bool) -> None:
-        """Move the limit to a position, or hide it. `right` is the end of the axis at which its label is.
-
-        `times` are the first and the last time step of the region.
-        """
-        self._times = times[0] - 0.5, times[1] + 0.5
-        for item in (self, self.line):
-            item.setVisible(at is not None)
-        if at is not None:
-            self.line.setValue(at)
-            self.line.label.setFormat(text)
-            # Within the region: below the one limit, and above the other.
-            self.line.label.anchors = [(float(right), 0.0 if self._below else 1.0)] * 2
-            self.line.label.setPosition(1.0 - _FROM_EDGE if right else _FROM_EDGE)
-            self.viewRangeChanged()
-
-    def apply_theme(self, theme: Theme) -> None:
-        color = theme.color("wrong")
-        self.line.setPen(cosmetic_pen(color, 1.0, Qt.PenStyle.DashLine))
-        self.line.label.setColor(color)
-        ground = theme.color("base")
-        ground.setAlphaF(0.75)
-        self.line.label.fill = QBrush(ground)
-        self.update()
-
-    def viewRangeChanged(self) -> None:
-        self.prepareGeometryChange()
-        self.update()
-
-    def boundingRect(self) -> QRectF:
-        view = QRectF(self._plot.view_box.viewRect())
-        at, (first, last) = float(self.line.value()), self._times
-        view.setLeft(min(max(first, view.left()), view.right()))
-        view.setRight(max(min(last, view.right()), view.left()))
-        if self._below:
-            view.setBottom(max(min(at, view.bottom()), view.top()))
-        else:
-            view.setTop(min(max(at, view.top()), view.bottom()))
-        return view
-
-    def paint(self, painter: QPainter, *_unused: Any) -> None:
-        tint = self._plot.theme.color("wrong")
-        tint.setAlphaF(_REGION_ALPHA)
-        painter.fillRect(self.boundingRect(), tint)
-
-
-class _FlowTimePlot(LogTimePlot):
-    """A plot whose tooltip has the values at the time step under the pointer."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.describe: Callable[[int], str] = lambda _: ""
-        self.name_values(name)
-        self.setAccessibleName(name)
-
-    def viewportEvent(self, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
-            time = self.view_box.mapSceneToView(self.mapToScene(event.pos())).x()
-            timestep = min(max(round(time), 0), max(self._timesteps - 1, 0))
-            QToolTip.showText(event.globalPos(), self.describe(timestep), self)
-            return True
-        handled: bool = super().viewportEvent(event)
-        return handled
-
-
-class _FlowLegend(QHBoxLayout):
-    """Keys of a plot's curves with their values at the selection."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setSpacing(4)
-        self.keys: list[LegendKey] = []
-
-    def name(self, names: Sequence[tuple[str, str]]) -> None:
-        """Set the names of the curves, and their descriptions."""
-        while len(self.keys) > len(names):
-            key = self.keys.pop()
-            self.removeWidget(key)
-            key.deleteLater()
-        while len(self.keys) < len(names):
-            key = LegendKey("", "")
-            key.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-            self.addWidget(key)
-            self.keys.append(key)
-        for key, (name, why) in zip(self.keys, names, strict=True):
-            key.rename(name, why)
-
-    def color(self, curves: LaneCurves, theme: Theme) -> None:
-        """Draw the pens of the curves."""
-        for place, key in enumerate(self.keys):
-            key.show_line(curves.companion(place - 1) if place else curves.wide, theme)
+    name: str
+    why: str
+    values: Values
+    thin: bool = False
+    dashed: bool = False
 
 
 class GradientFlowPlot(ResultView):
-    """The selected lane of the selected sample is emphasized, other lanes are thin.
-
-    Its methods draw, read out and restore the two figures that share the plot: gradient norms and influence.
-    """
+    """The selected lane of the selected sample is first; the sentence and the mark of 1% are of its curve."""
 
     title, group = "Gradient flow", "Over time"
     help_page = "gradient-flow"
@@ -206,162 +82,117 @@ class GradientFlowPlot(ResultView):
     following_requested = Signal(bool)
     """Whether the influence on the selected value is wanted."""
 
-    def bind(self, window: ViewHost) -> None:
-        self.following_requested.connect(window.lane_quantity.show_influence)
-        window.lane_quantity.progressed.connect(self.show_progress)
-        window.lane_quantity.refused.connect(self.show_refusal)
-
     def __init__(self) -> None:
         super().__init__()
         self._result: RunResult | None = None
         self._location = Location()
         self._theme = LIGHT
-        self._flow: EngineFlow | None = None
         self._influence: Influence | None = None
         self._progress, self._refusal = 0.0, ""
-        self._lanes: tuple[Values, tuple[tuple[str, str, Values], ...]] | None = None
-        """The drawn norms (L, D, T), and further curves of a lane with name and description, (L, D, T)."""
-        self._of_lane = Flow(flow_of(np.zeros(1), backward=False).verdict)
-        self._norms: dict[tuple[str, int, int, int], JacobianNorms | None] = {}
+        self._known: dict[tuple[Any, ...], EngineFlow | JacobianNorms | None] = {}
         self._turn = 0
+        self.drawn: tuple[FlowCurve, ...] = ()
 
         self.source = choice("Gradient", _SOURCES)
         self.source.currentIndexChanged.connect(self._on_source)
         self.engines = ElidedComboBox("Engine of the gradients", "Engine whose gradients are drawn.", _ENGINE_LETTERS)
         self.engines.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.engines.activated.connect(self._measure)
-        self._heading, self.verdict = ElidedLabel(bold=True), ElidedLabel(selectable=True)
-        self.growth = ElidedLabel()
-        self._legend, self._norms_legend = _FlowLegend(), _FlowLegend()
-        self.plot = _FlowTimePlot("norm")
-        self.norms_plot = _FlowTimePlot("spectral norm")
-        self.norms_plot.setAccessibleName("Spectral norm of the Jacobian of each step")
-        self.curves, self.norm_curves = LaneCurves(self.plot), LaneCurves(self.norms_plot)
-        self.regions = {
-            verdict: _Region(self.plot, below=verdict is FlowVerdict.VANISHING)
-            for verdict in (FlowVerdict.VANISHING, FlowVerdict.EXPLODING)
-        }
-        for plot, draw, describe in (
-            (self.plot, self._draw, self._values_at),
-            (self.norms_plot, self._draw_norms, self._norms_at),
-        ):
-            plot.timestep_requested.connect(self._on_timestep)
-            plot.explanation_requested.connect(self._on_explanation)
-            plot.seen_changed.connect(draw)
-            plot.describe = describe
-        self.plot.view_box.sigXRangeChanged.connect(lambda: self.norms_plot.show_part_of(self.plot))
-        self.norms_plot.view_box.sigXRangeChanged.connect(lambda: self.plot.show_part_of(self.norms_plot))
+        self.verdict, self.legend = ElidedLabel(bold=True, selectable=True), Legend()
+        self.plot = Plot(self.title)
+        self.plot.viewport().installEventFilter(self)
+        self.plot.step_requested.connect(lambda t: self.location_requested.emit(self._location.moved(timestep=t)))
+        self.plot.explanation_requested.connect(
+            lambda t: self.explanation_requested.emit(self._location.moved(timestep=t))
+        )
+        self.empty = Spans(self.plot, ""), Spans(self.plot, "")
+        """The steps before and after those that a gradient reaches."""
+        self.mark = pg.InfiniteLine(angle=90, movable=False, label="", labelOpts={"position": 0.9, "anchors": _LEFT})
+        self.plot.addItem(self.mark, ignoreBounds=True)
         self._settled = QTimer(self, interval=_NORMS_AFTER, singleShot=True)
         self._settled.timeout.connect(self._ask_norms)
-        self._flow_task, self._norms_task = LatestTask("flow", self), LatestTask("jacobians", self)
-        self._flow_task.done.connect(self._take_flow)
-        self._norms_task.done.connect(self._take_norms)
+        self._task = LatestTask("gradient flow", self)
+        self._task.done.connect(self._take)
 
         self.hint = hint()
-        # A text that wraps would ask for more height than the tabs have.
-        self.hint.setWordWrap(False)
-        self.hint.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
+        self.compute_button = QPushButton("Compute gradients")
+        self.compute_button.setToolTip(wrapped("Runs again with a backward pass (Shift+G)."))
+        waiting = QWidget()
+        waiting.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
+        waiting.setLayout(down(None, self.hint, across(None, self.compute_button, None), None))
         empty = hint(_EMPTY)
-        self._stack = pages(None, self.hint, self.plot)
-        norms_top = across((self.growth, 1), self._norms_legend, margins=(4, 0, 4, 0))
-        left, right = QWidget(), QWidget()
-        self._norms_pane = right
-        left.setLayout(down((self._stack, 1)))
-        right.setLayout(down(norms_top, (self.norms_plot, 1), spacing=0))
-        self.panes = QSplitter(Qt.Orientation.Horizontal)
-        self.panes.setChildrenCollapsible(False)
-        for place, (part, share) in enumerate(((left, 3), (right, 2))):
-            self.panes.addWidget(part)
-            self.panes.setStretchFactor(place, share)
-        choices = across(self.source, self.engines, (self._heading, 1))
-        self._top = across(choices, (across((self.verdict, 1), self._legend), 1), margins=(4, 0, 4, 0))
-        self._pages = pages(self, empty, down(self._top, (self.panes, 1), margins=(4, 4, 4, 0), spacing=4))
-        self.muted = empty, self.hint, self.growth
-        self.themed = self.plot, self.norms_plot, self.curves, self.norm_curves, *self.regions.values()
+        self._stack = pages(None, waiting, self.plot)
+        top = across(self.source, self.engines, (self.verdict, 1), self.legend, margins=(4, 0, 4, 0))
+        self._pages = pages(self, empty, down(top, (self._stack, 1), margins=(4, 4, 4, 0), spacing=4))
+        self.muted = empty, self.hint
+        self.themed = (self.plot,)
         self.apply_theme(LIGHT)
         self.show_result(None, None)
 
-    @property
-    def wanted(self) -> str:
-        """`LOSS` or `VALUE`."""
-        return str(self.source.currentData())
+    def bind(self, window: ViewHost) -> None:
+        self.following_requested.connect(window.lane_quantity.show_influence)
+        window.lane_quantity.progressed.connect(self.show_progress)
+        window.lane_quantity.refused.connect(self.show_refusal)
+        self.compute_button.clicked.connect(window.results.compute_gradients)
 
     @property
-    def keys(self) -> tuple[LegendKey, ...]:
-        """The legends of both plots."""
-        return (*self._legend.keys, *self._norms_legend.keys)
+    def wanted(self) -> str:
+        """`LOSS`, `VALUE` or `STEPS`."""
+        return str(self.source.currentData())
 
     @property
     def norms(self) -> JacobianNorms | None:
         """The spectral norms of the selected lane and sample, None until they are computed."""
-        return self._norms.get(self._norms_key) if self._norms_key[0] else None
+        found = self._known.get(self._norms_key)
+        return found if isinstance(found, JacobianNorms) else None
 
     def copy_text(self) -> str:
-        """The norms of every lane, and the spectral norms of the selected one, at the visible time steps."""
-        result, lanes = self._result, self._lanes
-        if result is None or lanes is None:
+        """The norms of every curve at the visible time steps."""
+        if self._result is None or not self.drawn:
             return ""
-        main, others = lanes
-        network, norms = result.inputs.network, self.norms
-        seen, length = self.plot.timesteps_in_sight, result.inputs.length(self._location.sample)
-        seen = range(seen.start, max(seen.start, min(seen.stop, length)))
-        columns: dict[str, Values] = {
-            f"h, {lane_text(network, Location(k, d))}": main[k, d] for k, d in np.ndindex(main.shape[:2])
-        }
-        here = self._location.index[:2]
-        columns |= {f"{name}, {lane_text(network, self._location)}": values[here] for name, _, values in others}
-        if norms is not None:
-            for name, values in ((self._whole, norms.whole), ("h", norms.hidden)):
-                whole = np.full(main.shape[2], np.nan)
-                whole[norms.times] = values
-                columns[f"spectral norm, {name}"] = whole
-        rows = [["timestep", *columns]]
-        rows += [[str(t), *(_full(values[t]) for values in columns.values())] for t in seen]
+        length = self._result.inputs.length(self._location.sample)
+        rows = [["timestep", *(curve.name for curve in self.drawn)]]
+        for t in self.plot.seen:
+            if t < length:
+                rows.append([str(t), *(_full(curve.values[t]) for curve in self.drawn)])
         return "".join("\t".join(row) + "\n" for row in rows)
 
     def save_state(self) -> tuple[str, ...]:
         return (self.wanted,)
 
     def restore_state(self, choices: Sequence[str]) -> None:
-        self.following_requested.emit(VALUE in choices)
+        if STEPS in choices:
+            self.source.setCurrentIndex(self.source.findData(STEPS))
+        else:
+            self.following_requested.emit(VALUE in choices)
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         before, self._result = self._result, result
+        self._pages.setCurrentIndex(0 if result is None else 1)
         if before is result and result is not None:
             return
+        self._task.cancel()
         self._turn += 1
-        self._flow = None
         if before is not None or result is None:
             # Those of a duplicate, which shows its first result, are kept.
-            self._influence = None
-            self._norms.clear()
-        self._flow_task.cancel()
-        self._norms_task.cancel()
-        names = [] if result is None else [n for n, trace in result.traces.items() if gradient("h") in trace]
+            self._known.clear()
+            same = result is not None and before is not None and before.inputs is result.inputs
+            self._influence = self._influence if same else None
         self.engines.clear()
-        for name in names:
-            self.engines.addItem(display_name(name), name)
         if result is not None:
+            for name, trace in result.traces.items():
+                if gradient("h") in trace:
+                    self.engines.addItem(display_name(name), name)
             self._location = self._location.within(result.shape)
-            for plot in (self.plot, self.norms_plot):
-                plot.show_timesteps(result.shape[2], result.inputs.seams)
-            last = lane_text(result.inputs.network, Location(result.shape[0] - 1, result.shape[1] - 1))
-            widest = f"{last.capitalize()}, sample {result.shape[3] - 1} "
-            self._heading.setMinimumWidth(self._heading.fontMetrics().horizontalAdvance(widest))
-            keys = [(self._whole, "Largest factor by which a step can stretch a gradient of the whole state.")]
-            of_h = "h", "The same of h alone, with the other states held fixed."
-            self._norms_legend.name([*keys, of_h] if len(self._symbols) > 1 else keys)
-            self._norms_legend.color(self.norm_curves, self._theme)
-        self._pages.setCurrentIndex(0 if result is None else 1)
+            self.plot.show_steps(result.shape[2], result.inputs.seams)
         self._measure()
 
     def show_location(self, location: Location) -> None:
         moved = location.moved(timestep=0, unit=0) != self._location.moved(timestep=0, unit=0)
         self._location = location
         if moved:
-            self._show_lanes()
-            self._want_norms()
-        self._tell()
+            self._measure()
+        self._describe()
 
     def show_influence(self, influence: "Influence | None", *, followed: bool) -> None:
         self._influence = influence
@@ -378,16 +209,17 @@ class GradientFlowPlot(ResultView):
         self._refusal = why
         if self.wanted == VALUE:
             self._influence = None
-            self._show_lanes()
-            self._tell()
+            self._draw()
+            self._describe()
 
     def show_progress(self, fraction: float) -> None:
         """Show how much of the influence is computed."""
         self._progress, self._refusal = fraction, ""
-        if self._lanes is None:
-            self.hint.setText(self._reason)
-        elif self.wanted == VALUE:
-            self.verdict.setText(f"computing … {number_format.percent(fraction)}")
+        if self.wanted == VALUE:
+            if self.drawn:
+                self.verdict.setText(f"computing … {number_format.percent(fraction)}")
+            else:
+                self.hint.setText(self._reason)
 
     def show_part_of(self, view: Self) -> None:
         self.plot.show_part_of(view.plot)
@@ -397,60 +229,47 @@ class GradientFlowPlot(ResultView):
         made.source.blockSignals(True)
         made.source.setCurrentIndex(self.source.currentIndex())
         made.source.blockSignals(False)
-        made._influence, made._norms = self._influence, dict(self._norms)
+        made._influence, made._known = self._influence, dict(self._known)
         return made
 
     def hide_selection(self) -> None:
-        # A picture does not wait for them.
-        self._norms_pane.setVisible(self.norms is not None)
-        for plot in (self.plot, self.norms_plot):
-            plot.hide_selection()
-        for key in self.keys:
-            key.show_value("")
+        self.plot.show_selection(None)
+        self.legend.show_values([""] * len(self.legend.keys))
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
         super().apply_theme(theme)
-        self._legend.color(self.curves, theme)
-        self._norms_legend.color(self.norm_curves, theme)
+        self.mark.setPen(cosmetic_pen(theme.color("muted"), 1.0, Qt.PenStyle.DashLine))
+        self.mark.label.setColor(theme.color("text"))
+        self.mark.label.fill = pg.mkBrush(theme.color("base"))
+        self._draw()
 
     def finish_pending(self) -> None:
         result = self._result
-        if result is not None and self._flow is None and self.engines.count():
-            self._flow_task.cancel()
-            self._flow = gradient_flow(result, self.engines.currentData())
-            self._show_lanes()
-            self._tell()
+        if result is not None and self.wanted == LOSS and self.engines.count() and self._flow is None:
+            self._task.cancel()
+            self._known[self._flow_key] = gradient_flow(result, self.engines.currentData())
+            self._draw()
+            self._describe()
 
-    def stack(self, *, stacked: bool) -> bool:
-        directions = QBoxLayout.Direction
-        self._top.setDirection(directions.TopToBottom if stacked else directions.LeftToRight)
-        return super().stack(stacked=stacked)
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        if self.isVisible():
-            self._arrange()
+    def eventFilter(self, watched: object, event: QEvent) -> bool:
+        """Show the values at the time step under the pointer."""
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent) and self.drawn:
+            t = self.plot.step_at(self.plot.mapToScene(event.pos()))
+            QToolTip.showText(event.globalPos(), self.values_at(t), self.plot)
+            return True
+        return False
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Stop computing. A closing window hides its views."""
         self._settled.stop()
-        self._flow_task.stop()
-        self._norms_task.stop()
+        self._task.stop()
         super().hideEvent(event)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Resume the computation."""
         super().showEvent(event)
-        self._arrange()
         self._measure()
-
-    def _arrange(self) -> None:
-        """Fit the parts to the size of the tab. A figure stacks them itself."""
-        tall = self.height() >= _LEAST_HEIGHT
-        self.stack(stacked=tall)
-        # Where there is one line, the sentence needs the room. The lanes show the selection, too.
-        self._heading.setVisible(tall or self.width() >= scaled(_LEAST_WIDTH))
 
     # Numbers
 
@@ -460,275 +279,246 @@ class GradientFlowPlot(ResultView):
         self._measure()
 
     def _measure(self) -> None:
-        """Ask for the norms of the gradients, at once if they are few."""
-        result, engine = self._result, self.engines.currentData()
-        if self._flow is not None and self._flow.engine != engine:
-            self._flow = None
-        if result is not None and self.wanted == LOSS and self._flow is None and engine is not None:
-            turn = self._turn
+        """Ask for the norms that are to be drawn, at once if they are few."""
+        result, engine, turn = self._result, self.engines.currentData(), self._turn
+        self._task.cancel()
+        self._settled.stop()
+        if result is None:
+            self._draw()
+            return
+        key = self._flow_key
+        if self.wanted == LOSS and engine is not None and key not in self._known:
             if result[engine][gradient("h")].size <= _AT_ONCE:
-                self._flow = gradient_flow(result, engine)
+                self._known[key] = gradient_flow(result, engine)
             elif self.isVisible():
-                self._flow_task.ask(lambda check: (turn, gradient_flow(result, engine, lambda _: check())))
+                self._task.ask(lambda check: (turn, key, gradient_flow(result, engine, lambda _: check())))
+        elif self.wanted == STEPS and self._norms_key not in self._known and self.isVisible():
+            self._settled.start()
         self.source.setToolTip(wrapped(_SOURCES[self.source.currentIndex()][2]))
-        self._show_lanes()
-        self._want_norms()
-        self._tell()
+        self._draw()
+        self._describe()
 
-    def _take_flow(self, found: tuple[int, EngineFlow | None]) -> None:
-        turn, flow = found
+    def _ask_norms(self) -> None:
+        result, key, turn = self._result, self._norms_key, self._turn
+        if result is None:
+            return
+
+        def work(check: Check) -> tuple[int, tuple[Any, ...], JacobianNorms | None]:
+            _, engine, *lane = key
+            steps = LaneSteps(result.inputs, result[engine], *lane)
+            return turn, key, jacobian_norms(steps, lambda _: check()) if steps.known else None
+
+        self._task.ask(work)
+
+    def _take(self, found: tuple[int, tuple[Any, ...], EngineFlow | JacobianNorms | None]) -> None:
+        turn, key, norms = found
         if turn == self._turn:
-            self._flow = flow
-            self._show_lanes()
-            self._tell()
+            self._known[key] = norms
+            while len(self._known) > _KEPT:
+                del self._known[next(iter(self._known))]
+            self._draw()
+            self._describe()
+
+    @property
+    def _flow_key(self) -> tuple[Any, ...]:
+        return LOSS, self.engines.currentData()
+
+    @property
+    def _flow(self) -> EngineFlow | None:
+        found = self._known.get(self._flow_key)
+        return found if isinstance(found, EngineFlow) else None
+
+    @property
+    def _norms_key(self) -> tuple[Any, ...]:
+        where, engine = self._location, self.engines.currentData()
+        if self._result is not None:
+            engine = (
+                self._influence.engine if self._influence is not None else engine
+            ) or self._result.reference.engine
+        return STEPS, engine, where.layer, where.direction, where.sample
 
     @property
     def _reason(self) -> str:
         """Why nothing is drawn."""
         if self.wanted == LOSS:
-            return "Computing the norms …" if self.engines.count() else _LOSS_OFF
+            return "Computing the norms …" if self.engines.count() else _NO_LOSS
+        if self.wanted == STEPS:
+            unknown = self._norms_key in self._known
+            return "The steps of this lane are not known." if unknown else "Computing the spectral norms …"
         return self._refusal or f"Computing the influence … {number_format.percent(self._progress)}"
 
-    def _show_lanes(self) -> None:
-        """Take the norms of the selected sample, and set the axis for all lanes."""
-        self._lanes = self._norms_of_lanes()
-        self._stack.setCurrentIndex(0 if self._lanes is None else 1)
-        self.engines.setVisible(self.wanted == LOSS and self.engines.count() > 1)
-        self.hint.setText(self._reason)
-        if self._lanes is None or self._result is None:
-            self._legend.name([])
-            self.curves.clear()
-            return
-        main, others = self._lanes
-        self._legend.name([("h", "Norm of the gradient of h in the selected lane.")] + [o[:2] for o in others])
-        self._legend.color(self.curves, self._theme)
-        where = self._location
-        length = self._result.inputs.length(where.sample)
-        loss = self._result.inputs.loss
-        cut = self.wanted == LOSS and loss is not None and loss.truncate is not None
-        backward = self._result.inputs.network.backward(where.direction)
-        on_way = main[where.index[:2]][:length]
-        self._of_lane = flow = flow_of(on_way, backward=backward, truncated=cut)
-        drawn = [main, *(values for _, _, values in others)]
-        lanes = [lane for values in drawn for lane in values.reshape(-1, values.shape[-1])]
-        limits = self._limits(flow, on_way)
-        # A logarithmic axis has no 0: where there is no gradient, nothing is drawn.
-        scale = log_scale(
-            lanes, *(flow.at_begin * limit for limit in limits.values() if limit is not None), zeros=False
-        )
-        self.plot.show_scale(scale, None)
-        texts = {FlowVerdict.VANISHING: _BELOW, FlowVerdict.EXPLODING: _ABOVE}
-        times = sorted((flow.begins or 0, flow.ends or 0))
-        for verdict, limit in limits.items():
-            place = None if limit is None else float(scale.positions(np.array([flow.at_begin * limit]))[0])
-            text = "" if limit is None else texts[verdict].format(limit=number_format.error(limit), t=flow.begins)
-            # Where the backward pass begins, the curve is far from the limits.
-            self.regions[verdict].show_limit(place, text, (times[0], times[-1]), right=not backward)
-        self._draw()
-
-    def _limits(self, flow: Flow, norms: Values) -> dict[FlowVerdict, float | None]:
-        """The limits of the ratio that the verdict on the selected lane passes, or that its norms come near to."""
-        found: dict[FlowVerdict, float | None] = dict.fromkeys((FlowVerdict.VANISHING, FlowVerdict.EXPLODING))
-        if not flow.at_begin or not np.isfinite(flow.at_begin):
-            return found
-        on_way = norms[min(flow.begins or 0, flow.ends or 0) : max(flow.begins or 0, flow.ends or 0) + 1]
-        low, high = flow.at_begin * VANISHING, flow.at_begin * EXPLODING
-        if np.nanmin(on_way) < low * _NEAR:
-            found[FlowVerdict.VANISHING] = VANISHING
-        if not np.nanmax(on_way) <= high / _NEAR:
-            found[FlowVerdict.EXPLODING] = EXPLODING
-        return found if flow.verdict not in found else found | {flow.verdict: flow.limit}
-
-    def _norms_of_lanes(self) -> "tuple[Values, tuple[tuple[str, str, Values], ...]] | None":
-        result, where = self._result, self._location
+    def _curves(self) -> tuple[FlowCurve, ...]:
+        """The curves of the source, that of the selected lane first; empty if they are not known."""
+        result, where, source = self._result, self._location, self.wanted
         if result is None:
-            return None
-        if self.wanted == VALUE:
-            found = self._influence
-            if found is None:
-                return None
-            inputs = np.broadcast_to(found.inputs, found.hidden.shape)
-            length = result.inputs.length(found.where.sample)
-            main, of_input = _within(found.hidden, length), _within(inputs, length)
-            return main, (("x", "Norm of the gradient of each input.", of_input),)
-        if self._flow is None:
-            return None
-        length = result.inputs.length(where.sample)
-        norms = {s: _within(array[..., where.sample], length) for s, array in self._flow.norms.items()}
-        others = tuple((s, f"Norm of the gradient of {s} in the selected lane.", norms[s]) for s in list(norms)[1:3])
-        return norms["h"], others
-
-    # Spectral norms
-
-    @property
-    def _norms_key(self) -> tuple[str, int, int, int]:
-        where, engine = self._location, ""
-        if self._result is not None:
-            found = self._influence.engine if self._influence is not None else self.engines.currentData()
-            engine = found or self._result.reference.engine
-        return engine, where.layer, where.direction, where.sample
-
-    @property
-    def _symbols(self) -> tuple[str, ...]:
-        """Symbols of the network's states."""
-        return ("h",) if self._result is None else self._result.inputs.network.kind.state_symbols
-
-    @property
-    def _whole(self) -> str:
-        """Name of the whole state: "h", or "(h, c)"."""
-        return "h" if len(self._symbols) == 1 else f"({', '.join(self._symbols)})"
-
-    def _want_norms(self) -> None:
-        self._norms_task.cancel()
-        if self._result is not None and self._norms_key not in self._norms and self.isVisible():
-            self._settled.start()
-        self._draw_norms()
-
-    def _ask_norms(self) -> None:
-        result, key, turn = self._result, self._norms_key, self._turn
-        if result is None or key in self._norms:
-            return
-
-        def work(check: Check) -> tuple[int, tuple[str, int, int, int], JacobianNorms | None]:
-            engine, *lane = key
-            steps = LaneSteps(result.inputs, result[engine], *lane)
-            return turn, key, jacobian_norms(steps, lambda _: check()) if steps.known else None
-
-        self._norms_task.ask(work)
-
-    def _take_norms(self, found: tuple[int, tuple[str, int, int, int], JacobianNorms | None]) -> None:
-        turn, key, norms = found
-        if turn == self._turn:
-            self._norms[key] = norms
-            while len(self._norms) > _KEPT:
-                del self._norms[next(iter(self._norms))]
-            self._draw_norms()
-            self._tell()
+            return ()
+        if source == STEPS:
+            return _step_curves(result, where, self.norms)
+        if source == LOSS:
+            if self._flow is None:
+                return ()
+            states = {name: norms[..., where.sample] for name, norms in self._flow.norms.items()}
+            lanes = _lane_curves(result, where, states.pop("h"), "h of {lane}", "Norm of the gradient of h.")
+            others = [
+                FlowCurve(
+                    name, f"Norm of the gradient of {name} in the selected lane.", norms[where.index[:2]], dashed=True
+                )
+                for name, norms in states.items()
+            ]
+            return _within((lanes[0], *others[:2], *lanes[1:]), result.inputs.length(where.sample))
+        found = self._influence
+        if found is None:
+            return ()
+        why = "Norm of the gradient of the selected value with respect to h."
+        lanes = _lane_curves(result, found.where, found.hidden, "to {lane}", why)
+        inputs = FlowCurve(
+            "to the input", "Norm of the gradient with respect to each input.", found.inputs, dashed=True
+        )
+        return _within((*lanes, inputs), result.inputs.length(found.where.sample))
 
     # Drawing
 
     def _draw(self) -> None:
-        """Draw the visible time steps at the resolution of the screen, with the selected lane emphasized."""
-        if self._lanes is None:
+        """Draw the curves, the parts without any, the mark, and the sentence on the first curve."""
+        result, self.drawn = self._result, self._curves()
+        self._stack.setCurrentIndex(1 if self.drawn else 0)
+        self.engines.setVisible(self.wanted == LOSS and self.engines.count() > 1)
+        self.hint.setText(self._reason)
+        self.compute_button.setVisible(self.wanted == LOSS and not self.engines.count())
+        self.mark.hide()
+        self.legend.name([(curve.name, curve.why) for curve in self.drawn if not curve.thin])
+        if result is None or not self.drawn:
+            self.plot.curves(0)
+            self.verdict.setText("")
             return
-        main, companions = self._lanes
-        here, seen, pixels, scale = (
-            self._location.index[:2],
-            self.plot.timesteps_in_sight,
-            self.plot.pixels,
-            self.plot.scale_of_values,
-        )
+        # A logarithmic axis has no 0: where there is no gradient, nothing is drawn.
+        values = [curve.values for curve in self.drawn]
+        scale = log_scale(values, *((1.0,) if self.wanted != LOSS else ()), zeros=False)
+        if self.wanted == VALUE and self._influence is not None:
+            # As many decades as the strips of the lanes distinguish.
+            scale = replace(scale, lowest=max(scale.lowest, scale.highest - round(self._influence.decades)))
+        limit = (1.0, "1: neither shrinks nor stretches") if self.wanted == STEPS else None
+        self.plot.show_scale(scale, limit, high=None if scale.infinite else scale.highest + 0.1)
+        pens = self._pens()
+        for place, (curve, item) in enumerate(zip(self.drawn, self.plot.curves(len(self.drawn)), strict=True)):
+            item.draw_with(pens[place], 10.0 - place)
+            self.plot.draw(item, curve.values)
+        self.legend.color([pen for pen, curve in zip(pens, self.drawn, strict=True) if not curve.thin], self._theme)
+        self._draw_empty(np.any([values_ > 0.0 for values_ in values], axis=0))
+        self._judge(result)
 
-        def outline(values: Values) -> Outline:
-            found = outline_of(values, seen, pixels)
-            return replace(found, low=scale.positions(found.low), high=scale.positions(found.high))
+    def _pens(self) -> list[QPen]:
+        theme, pens, place = self._theme, [], 0
+        for curve in self.drawn:
+            if curve.thin:
+                pens.append(cosmetic_pen(blend(theme, "muted", 0.5), 1.0))
+                continue
+            style = Qt.PenStyle.DashLine if curve.dashed else Qt.PenStyle.SolidLine
+            color = QColor(theme.series[place % len(theme.series)])
+            pens.append(cosmetic_pen(color, 1.5 if place else 2.0, style))
+            place += 1
+        return pens
 
-        others = [outline(main[lane]) for lane in np.ndindex(main.shape[:2]) if lane != here]
-        others = [largest_of(others)] if len(others) > _MOST_LANES else others
-        self.curves.draw(outline(main[here]), [outline(values[here]) for _, _, values in companions], others)
+    def _draw_empty(self, reached: NDArray[np.bool_]) -> None:
+        """Shade the steps before and after those that a gradient reaches, and say that there is none."""
+        (met,) = np.nonzero(reached)
+        first, last = (int(met[0]), int(met[-1])) if len(met) else (len(reached), len(reached) - 1)
+        for spans, word, steps in zip(
+            self.empty, ("Earlier", "Later"), (range(first), range(last + 1, len(reached))), strict=True
+        ):
+            mask = np.zeros(len(reached), np.bool_)
+            mask[steps.start : steps.stop] = True
+            spans.show_runs(runs(mask), f"{word} steps: {_NOTHING[self.wanted]}")
 
-    def _draw_norms(self) -> None:
+    def _judge(self, result: RunResult) -> None:
+        """Say how the first curve goes, and mark where 1% of it is left."""
+        if self.wanted == STEPS:
+            self.verdict.setText(self._growth())
+            return
+        influence = self._influence if self.wanted == VALUE else None
+        where, loss = self._location if influence is None else influence.where, result.inputs.loss
+        cut = influence is None and loss is not None and loss.truncate is not None
+        backward = result.inputs.network.backward(where.direction)
+        flow = flow_of(self.drawn[0].values[: result.inputs.length(where.sample)], backward=backward, truncated=cut)
+        self.verdict.setText(flow_sentence(flow, backward=backward))
+        if (mark := mark_of(flow, backward=backward)) is not None:
+            at, text = mark
+            # A label is placed only while its line is shown.
+            self.mark.show()
+            near_end = at < 0.2 * result.shape[2] or (backward and at < 0.8 * result.shape[2])
+            self.mark.label.anchors = _RIGHT if near_end else _LEFT
+            self.mark.setValue(at)
+            self.mark.label.setFormat(text)
+
+    def _growth(self) -> str:
         norms, result = self.norms, self._result
-        several = len(self._symbols) > 1
         if norms is None or result is None:
-            self.norm_curves.clear()
-            return
-        times = np.arange(result.inputs.length(self._location.sample), dtype=np.float64)
-        curves = [norms.whole, norms.hidden] if several else [norms.whole]
-        with np.errstate(all="ignore"):
-            logs = [np.interp(times, norms.times, np.log(curve)) for curve in curves]
-            values = [_padded(np.exp(log), result.shape[2]) for log in logs]
-        scale = log_scale(curves, 0.5, 5.0, zeros=False)
-        above = float(np.mean([np.mean(curve > 1.0) for curve in curves])) > 0.5
-        self.norms_plot.show_scale(scale, (1.0, "1: neither shrinks nor stretches"), below=above)
-        seen, pixels = self.norms_plot.timesteps_in_sight, self.norms_plot.pixels
-        outlines = [outline_of(each, seen, pixels) for each in values]
-        outlines = [replace(o, low=scale.positions(o.low), high=scale.positions(o.high)) for o in outlines]
-        self.norm_curves.draw(outlines[0], outlines[1:], ())
-
-    def _tell(self) -> None:
-        result, where = self._result, self._location
-        if result is None:
-            return
-        for plot in (self.plot, self.norms_plot):
-            plot.show_selection(where.timestep)
-        named = f"{lane_text(result.inputs.network, where).capitalize()}, sample {where.sample}"
-        of_other = self.wanted == VALUE and self._influence is not None and self._influence.where != where
-        self._heading.setText(f"{named}" if not of_other else f"{named}: computing …")
-        self.verdict.setText("" if self._lanes is None else flow_sentence(self._of_lane))
-        for key, (_, value) in zip(self._legend.keys, self._values(where.timestep), strict=False):
-            key.show_value(value)
-        values = self._norms_values(where.timestep)
-        for key, value in zip(self._norms_legend.keys, values or ("", ""), strict=False):
-            key.show_value(value)
-        self.growth.setText(self._growth_text())
-        self.growth.explain("" if self.norms is None else self.growth.text())
-        self.plot.setAccessibleDescription(f"{named}. {self.verdict.text()} {self._values_at(where.timestep)}")
-        self.norms_plot.setAccessibleDescription(f"{named}. {self._norms_at(where.timestep)} {self.growth.text()}")
-
-    def _values(self, timestep: int) -> list[tuple[str, str]]:
-        if self._lanes is None:
-            return []
-        main, others = self._lanes
-        at = (*self._location.index[:2], timestep)
-        return [
-            (name, number_format.error(values[at])) for name, values in [("h", main), *((o[0], o[2]) for o in others)]
-        ]
-
-    def _values_at(self, timestep: int) -> str:
-        """The norms at a time step in words."""
-        texts = ", ".join(f"{name} {value}" for name, value in self._values(timestep))
-        return f"t = {timestep}: {texts}" if texts else ""
-
-    def _norms_values(self, timestep: int) -> tuple[str, ...]:
-        """The spectral norms at a time step, or at the nearest one that has them."""
-        norms = self.norms
-        if norms is None:
-            return ()
-        place = int(np.argmin(np.abs(norms.times - timestep)))
-        return tuple(number_format.error(values[place]) for values in (norms.whole, norms.hidden))
-
-    def _norms_at(self, timestep: int) -> str:
-        norms = self.norms
-        if norms is None:
             return ""
-        nearest = int(norms.times[np.argmin(np.abs(norms.times - timestep))])
-        whole, hidden = self._norms_values(timestep)
-        return f"Spectral norm at t = {nearest}: {self._whole} {whole}" + (
-            "" if self._whole == "h" else f", h {hidden}"
-        )
-
-    def _growth_text(self) -> str:
-        norms, result = self.norms, self._result
-        if norms is None or result is None:
-            waiting = self._settled.isActive() or self._norms_task.busy
-            return "Computing the spectral norms …" if waiting else ""
         length = result.inputs.length(self._location.sample)
         template = _PRODUCT if norms.exact else _OF_RANDOM
         text = template.format(count=norms.product_steps, growth=number_format.error(norms.growth))
         if len(norms.times) == length:
             return text
-        sampled = _SAMPLED.format(count=len(norms.times), timesteps=number_format.count(length))
-        return f"{text}; {sampled}"
+        return f"{text}; {_SAMPLED.format(count=len(norms.times), timesteps=number_format.count(length))}"
 
-    def _on_timestep(self, timestep: int) -> None:
-        self.location_requested.emit(self._location.moved(timestep=timestep))
+    def _describe(self) -> None:
+        result, where = self._result, self._location
+        if result is None:
+            return
+        self.plot.show_selection(where.timestep)
+        named = [curve for curve in self.drawn if not curve.thin]
+        self.legend.show_values([number_format.error(curve.values[where.timestep]) for curve in named])
+        if self.wanted == VALUE and self._influence is not None and self._influence.where != where:
+            self.verdict.setText("computing …")
+        lane = f"{lane_text(result.inputs.network, where).capitalize()}, sample {where.sample}"
+        self.plot.setAccessibleDescription(f"{lane}. {self.verdict.text()} {self.values_at(where.timestep)}")
 
-    def _on_explanation(self, timestep: int) -> None:
-        self.explanation_requested.emit(self._location.moved(timestep=timestep))
+    def values_at(self, timestep: int) -> str:
+        """The norms at a time step in words."""
+        named = (curve for curve in self.drawn if not curve.thin)
+        texts = ", ".join(f"{curve.name} {number_format.error(curve.values[timestep])}" for curve in named)
+        return f"t = {timestep}: {texts}" if texts else ""
 
 
-def _within(norms: Values, length: int) -> Values:
-    """Norms (..., T) with NaN in padding."""
-    if length == norms.shape[-1]:
-        return norms
-    found = np.array(norms)
-    found[..., length:] = np.nan
-    return found
+_LEFT, _RIGHT = [(1.0, 0.5)] * 2, [(0.0, 0.5)] * 2
+"""Anchors that place a label before or behind its line."""
 
 
-def _padded(values: Values, timesteps: int) -> Values:
-    return np.concatenate([values, np.full(timesteps - len(values), np.nan)])
+def _lane_curves(result: RunResult, where: Location, norms: Values, name: str, why: str) -> list[FlowCurve]:
+    """A curve for each lane that a gradient reaches, that of `where` first. The last of many lanes have no names."""
+    here = where.index[:2]
+    lanes = [
+        here,
+        *(lane for lane in reversed(list(np.ndindex(norms.shape[:2]))) if lane != here and norms[lane].any()),
+    ]
+    return [
+        FlowCurve(name.format(lane=lane_text(result.inputs.network, Location(*lane))), why, norms[lane], i >= _NAMED)
+        for i, lane in enumerate(lanes)
+    ]
+
+
+def _step_curves(result: RunResult, where: Location, norms: JacobianNorms | None) -> tuple[FlowCurve, ...]:
+    """The spectral norms at every step, from those at some; of h alone, too, if there are more states."""
+    if norms is None:
+        return ()
+    symbols = result.inputs.network.kind.state_symbols
+    whole = "h" if len(symbols) == 1 else f"({', '.join(symbols)})"
+    curves = [(whole, "Largest factor by which a step can stretch a gradient of the whole state.", norms.whole)]
+    if len(symbols) > 1:
+        curves.append(("h", "The same of h alone, with the other states held fixed.", norms.hidden))
+    times = np.arange(result.shape[2], dtype=np.float64)
+    with np.errstate(all="ignore"):
+        found = [(name, why, np.exp(np.interp(times, norms.times, np.log(values)))) for name, why, values in curves]
+    return _within([FlowCurve(*each) for each in found], result.inputs.length(where.sample))
+
+
+def _within(curves: Sequence[FlowCurve], length: int) -> tuple[FlowCurve, ...]:
+    """The curves with NaN in padding."""
+    found = []
+    for curve in curves:
+        values = np.where(np.arange(len(curve.values)) < length, curve.values, np.nan)
+        found.append(FlowCurve(curve.name, curve.why, values, curve.thin, curve.dashed))
+    return tuple(found)
 
 
 def _full(value: Any) -> str:

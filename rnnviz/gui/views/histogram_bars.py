@@ -56,8 +56,12 @@ def error_ratio_bars(comparison: LaneComparison) -> Bars:
         return log2(value / lowest) + 1.0 + _APART
 
     decades = range(ceil(log10(lowest)), floor(log10(highest)) + 1)
-    ticks = tuple((x(10.0**decade), number_format.error(10.0**decade)) for decade in decades)
+    ticks = tuple((x(10.0**decade), _power(decade)) for decade in decades)
     return Bars(bars, (*_end_ticks(bars), *ticks), x(1.0), histogram.total)
+
+
+def _power(decade: int) -> str:
+    return f"{10.0**decade:,g}" if -2 <= decade <= 3 else f"1e{decade}"
 
 
 def ulp_bars(comparison: LaneComparison) -> Bars:

@@ -1,30 +1,158 @@
 """View of units over time: the selected unit of every engine, and pinned units."""
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import Self
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, Self
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QHideEvent, QShowEvent
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtGui import QColor, QHideEvent, QPen, QShowEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QToolButton
 
 from rnnviz.cells import CellSpec
 from rnnviz.core import number_format
+from rnnviz.core.byte_cache import ByteCache
 from rnnviz.core.engine_spec import display_name
+from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.core.words import join_words
 from rnnviz.explain.value_sources import quantity_place
+from rnnviz.frozen import dataclass
+from rnnviz.gui.kit.plot import Plot, Spans, cosmetic_pen
+from rnnviz.gui.kit.tasks import Check, LatestTask
 from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.tooltips import wrapped
-from rnnviz.gui.views.base import ResultView, across, down, pages
+from rnnviz.gui.views.base import ResultView, ViewHost, across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, LegendKey, hint
 from rnnviz.gui.views.seams import at_seam
-from rnnviz.gui.views.time_plot import TimePlot
-from rnnviz.gui.views.unit_lines import DASHES, UnitLine, UnitLines
-from rnnviz.reading.quantities import RECOMPUTED, Quantity, choices_of, color_names, gradients_of, is_recomputed
-from rnnviz.series.outlines import Outline
+from rnnviz.reading.arrays import SeriesKey, series_effort, series_key, unit_series
+from rnnviz.reading.quantities import (
+    RECOMPUTED,
+    Quantity,
+    choices_of,
+    color_names,
+    gradients_of,
+    is_gradient,
+    is_recomputed,
+    stored_array,
+)
+from rnnviz.series.outlines import finite_range, runs
+from rnnviz.steps.inputs import followed
 from rnnviz.verify.result import RunResult
+
+DASHES = ((4.0, 4.0), (1.0, 2.0), (8.0, 3.0, 1.0, 3.0), (10.0, 2.0))
+"""Dash patterns of the candidates, in their order."""
+MOST_PINNED = 4
+_TESTS: dict[str, Callable[[Any], NDArray[np.bool_]]] = {number_format.NAN: np.isnan, number_format.INFINITY: np.isinf}
+_AT_ONCE = 1 << 21
+"""Maximum number of values of series that are computed within a frame."""
+_PAGE, _PAGES_AT_ONCE = 4096, 1 << 12
+"""Bytes of a page of a file, and the maximum number of pages that are read within a frame."""
+
+
+class SeriesReader(QObject):
+    """The latest time series of units of one result. Those that take longer than a frame are read on a thread."""
+
+    ready = Signal()
+    """The requested series are known."""
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        self._result: RunResult | None = None
+        self._known: ByteCache[SeriesKey, FloatArray] = ByteCache("series")
+        self._missing: list[SeriesKey] = []
+        # Curves appear while a key is held, too.
+        self._task = LatestTask("series", self, finish=True)
+        self._task.done.connect(self._take)
+
+    def ask(self, result: RunResult, keys: Sequence[SeriesKey]) -> bool:
+        """Request series in place of earlier ones. Returns whether they are known at once."""
+        if result is not self._result:
+            self.reset()
+            self._result = result
+        missing = [key for key in dict.fromkeys(keys) if key not in self._known]
+        if sum(_frames(result, key) for key in missing) <= 1.0:
+            self.cancel()
+            for key in missing:
+                self._keep(key, unit_series(result, key))
+            return True
+        if missing != self._missing:
+            self._missing = missing
+
+            def work(check: Check) -> tuple[RunResult, dict[SeriesKey, FloatArray]]:
+                return result, {key: unit_series(result, key, check=check) for key in missing}
+
+            self._task.ask(work)
+        return False
+
+    def finish(self, result: RunResult, keys: Sequence[SeriesKey]) -> None:
+        """Read stored series at once, as before a picture is taken. It does not wait for computed ones."""
+        self.cancel()
+        for key in keys:
+            if key not in self._known and stored_array(key.quantity, result[key.engine]) is not None:
+                self._keep(key, unit_series(result, key))
+
+    def get(self, key: SeriesKey) -> FloatArray | None:
+        """A series (T,), or None until it is known."""
+        return self._known.get(key)
+
+    def cancel(self) -> None:
+        self._missing = []
+        self._task.cancel()
+
+    def stop(self) -> None:
+        self.cancel()
+        self._task.stop()
+
+    def reset(self) -> None:
+        """Release the result and its series."""
+        self.cancel()
+        self._result = None
+        self._known.clear()
+
+    def _take(self, found: tuple[RunResult, dict[SeriesKey, FloatArray]]) -> None:
+        result, read = found
+        if result is self._result:
+            if list(read) == self._missing:
+                self._missing = []
+            for key, values in read.items():
+                self._keep(key, values)
+            self.ready.emit()
+
+    def _keep(self, key: SeriesKey, values: FloatArray) -> None:
+        self._known.put(key, values, values.nbytes)
+
+
+def _frames(result: RunResult, key: SeriesKey) -> float:
+    """How much of the work of a frame it is to read a series."""
+    trace = result[key.engine]
+    if stored_array(key.quantity, trace) is None:
+        return series_effort(result, key) / _AT_ONCE
+    return result.shape[2] * min(trace.hidden.strides[2], _PAGE) / (_PAGES_AT_ONCE * _PAGE)
+
+
+@dataclass(frozen=True)
+class UnitLine:
+    """One curve: of an engine, for the selected unit or a pinned one. `dashes` is empty for the reference."""
+
+    engine: str
+    pinned: int | None
+    color: str
+    depth: float
+    dashes: tuple[float, ...] = ()
+
+    def unit(self, where: Location) -> int:
+        return where.unit if self.pinned is None else self.pinned
+
+    @property
+    def pen(self) -> QPen:
+        """Solid curves are wide and below thin dashed ones, so that equal curves are both visible."""
+        pen = cosmetic_pen(QColor(self.color), 1.5 if self.dashes else 2.5)
+        if self.dashes:
+            pen.setDashPattern(list(self.dashes))
+        return pen
 
 
 class QuantityCombo(ComboBox):
@@ -64,9 +192,6 @@ class QuantityCombo(ComboBox):
         place = self.findData(self.quantity)
         self.quantity = "value" if place < 0 else self.quantity
         self.setCurrentIndex(max(place, 0))
-
-
-MOST_PINNED = 4
 
 
 class PinButton(QToolButton):
@@ -134,7 +259,7 @@ class PinButton(QToolButton):
 class UnitsPlot(ResultView):
     """The reference is solid, candidates are dashed. A legend shows the values at the selection.
 
-    Its methods draw the curves, read them out, and choose, pin and restore units.
+    The units that are active over a selected range are listed next to the curves.
     """
 
     title, label, group = "Units over time", "Units", "Over time"
@@ -149,8 +274,8 @@ class UnitsPlot(ResultView):
         """The shown location, and the requested one, whose curves may have to be read first."""
         self._theme = LIGHT
         self._hidden: set[str] = set()
+        self._lines: tuple[UnitLine, ...] = ()
         self._keys: list[tuple[LegendKey, UnitLine]] = []
-        self._built: tuple[object, ...] | None = None
         self._shown: tuple[object, ...] | None = None
 
         self.heading = ElidedLabel(bold=True)
@@ -160,24 +285,30 @@ class UnitsPlot(ResultView):
         self._legend = QHBoxLayout()
         self._legend.setSpacing(4)
         self.pin_button = PinButton()
-        self.pin_button.toggled_unit.connect(self._refresh)
+        self.pin_button.toggled_unit.connect(self._redraw)
         for chosen in (self.choice.chosen, self.pin_button.toggled_unit):
             chosen.connect(self.state_changed)
-        self.plot = TimePlot()
-        self.plot.apply_theme(LIGHT)
-        self.plot.setAccessibleName(self.title)
-        self.plot.timestep_requested.connect(self._on_timestep)
+        self.plot = Plot(self.title)
+        self.plot.step_requested.connect(self._on_timestep)
         self.plot.explanation_requested.connect(self._on_explanation)
-        self._lines = UnitLines(self.plot)
-        self._lines.series_ready.connect(self._redraw)
-        self._lines.fetched.connect(self._on_fetched)
-        self.gaps = self._lines.gaps
+        self.gaps = {
+            number_format.NAN: Spans(self.plot, number_format.NAN, "nan"),
+            number_format.INFINITY: Spans(self.plot, number_format.INFINITY, "infinite"),
+        }
+        self.reader = SeriesReader(self)
+        self.reader.ready.connect(self._redraw)
         empty = hint("A run (F5) shows the selected unit over time, of every engine.")
         texts = (self.heading, 3), (self.nonfinite, 2)
         top = across(self.choice, 8, *texts, self._legend, self.pin_button, margins=(4, 0, 0, 0))
-        self._pages = pages(self, empty, down(top, (self.plot, 1), margins=(4, 4, 4, 0), spacing=4))
+        self._row = across((self.plot, 1))
+        self._pages = pages(self, empty, down(top, (self._row, 1), margins=(4, 4, 4, 0), spacing=4))
         self.muted = empty, self.nonfinite
-        self.themed = self.pin_button, self.plot, *self.gaps.values()
+        self.themed = self.pin_button, self.plot
+
+    def bind(self, window: ViewHost) -> None:
+        ranges = window.lanes.ranges
+        self._row.addWidget(ranges.panel)
+        ranges.begun.connect(lambda: window.main_layout.select_tab(self.title))
 
     @property
     def pinned(self) -> tuple[int, ...]:
@@ -187,24 +318,22 @@ class UnitsPlot(ResultView):
     def keys(self) -> tuple[LegendKey, ...]:
         return tuple(key for key, _ in self._keys)
 
-    def curve(self, engine: str, unit: int) -> Outline | None:
+    def curve(self, engine: str, unit: int) -> FloatArray | None:
+        """The drawn values of an engine's unit up to the end of the sample, (T',)."""
         for line in self._lines:
-            if (line.engine, line.unit) == (engine, unit) and line.curve.visible:
-                return line.curve.outline
+            if (line.engine, line.unit(self._location)) == (engine, unit) and engine not in self._hidden:
+                return self._values(line)
         return None
 
     def copy_text(self) -> str:
         if self._result is None:
             return ""
         name = "" if self.choice.quantity == "value" else f"{self.choice.quantity} "
-        there = [line for line in self._lines if line.whole is not None]
-        heading = ["timestep", *(f"{line.engine} {name}unit {line.unit}" for line in there)]
-        seen, length = self.plot.timesteps_in_sight, self._result.inputs.length(self._location.sample)
-        seen = range(seen.start, max(seen.start, min(seen.stop, length)))
-        columns = [values for line in there if (values := self._lines.values(line, seen)) is not None]
-        rows = zip(seen, *columns, strict=True)
-        lines = [heading] + [[str(t), *map(number_format.full, row)] for t, *row in rows]
-        return "".join("\t".join(line) + "\n" for line in lines)
+        known = [(line, values) for line in self._lines if (values := self._values(line)) is not None]
+        heading = ["timestep", *(f"{line.engine} {name}unit {line.unit(self._location)}" for line, _ in known)]
+        seen, length = self.plot.seen, self._result.inputs.length(self._location.sample)
+        rows = [[str(t), *(number_format.full(values[t]) for _, values in known)] for t in seen if t < length]
+        return "".join("\t".join(line) + "\n" for line in (heading, *rows))
 
     def show_quantity(self, quantity: Quantity) -> None:
         """Show a quantity; h where the cell lacks it."""
@@ -226,94 +355,162 @@ class UnitsPlot(ResultView):
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         known, self._result, self._candidate = result is self._result, result, candidate
+        self._pages.setCurrentIndex(0 if result is None else 1)
         if not known:
-            self._shown = None
-            self._lines.reset()
-        if result is not None and not known:
+            self.reader.reset()
+        if result is None:
+            self._show_lines(())
+            return
+        if not known:
             self.pin_button.fit(result.shape[-1])
             self._location = self._asked = self._location.within(result.shape)
-            self.plot.show_timesteps(result.shape[2], result.inputs.seams)
+            self.plot.show_steps(result.shape[2], result.inputs.seams)
             cell = result.config.network.kind
             self.choice.offer(cell, gradients_of(result.traces.values(), cell))
-        if known and result is not None:
-            self.show_location(self._asked)
-        else:
-            self._refresh()
+        self._redraw()
 
     def show_location(self, location: Location) -> None:
-        """Show a location, if need be when its curves are read; the earlier ones stay until then."""
+        """Show a location. Curves that have to be read from files appear later; the earlier ones stay until then."""
         self._asked, result = location, self._result
-        if result is None or self._shown == self._choices(location):
-            self._lines.cancel()
-        elif not self._lines.fetch(result, location, self.choice.quantity):
+        if result is None:
             return
+        lines = self._lines_of(result, location)
+        choices = (result, lines, location.moved(timestep=0), self.choice.quantity)
+        if choices == self._shown:
+            self.reader.cancel()
+        else:
+            keys = [self._key(line, location) for line in lines]
+            if not self.reader.ask(result, keys) and not any(self._is_computed(line.engine) for line in lines):
+                return
         self._location = location
-        self._refresh()
-
-    def _on_fetched(self, location: Location, quantity: str) -> None:
-        if quantity != self.choice.quantity:
-            return
-        # Other time steps of the same curves may have been requested meanwhile.
-        moved = self._asked.moved(timestep=location.timestep) != location
-        self._location = location if moved else self._asked
-        self._refresh()
+        if choices != self._shown:
+            self._shown = choices
+            self._show_lines(lines)
+            self._draw(result)
+        self._describe(result)
 
     def finish_pending(self) -> None:
-        self._lines.cancel()
-        if self._asked != self._location or self._shown != self._choices(self._asked):
-            self._location = self._asked
-            self._refresh()
+        result = self._result
+        if result is not None and self.isVisible():
+            self.reader.finish(result, [self._key(line, self._asked) for line in self._lines_of(result, self._asked)])
+            self._redraw()
 
     def show_part_of(self, view: Self) -> None:
         self.plot.show_part_of(view.plot)
 
     def hide_selection(self) -> None:
-        self.plot.hide_selection()
+        self.plot.show_selection(None)
         for key, _ in self._keys:
             key.show_value("")
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
         super().apply_theme(theme)
-        self._shown = None
-        self._refresh()
+        self._redraw()
 
-    def _refresh(self) -> None:
-        result, where = self._result, self._location
-        self._pages.setCurrentIndex(0 if result is None else 1)
-        if result is None:
-            self._clear()
-            return
-        pinned = tuple(unit for unit in self.pinned if unit != where.unit)
-        # A candidate has separate curves only if units are pinned.
-        candidate = self._candidate if pinned else None
-        built = (tuple(result.traces), result.reference.engine, candidate, pinned, self._theme)
-        if built != self._built:
-            self._built = built
-            self._build(result, pinned)
-            self._shown = None
-        shown = self._choices(where)
-        if shown != self._shown:
-            self._shown = shown
-            self._lines.read(result, where, self.choice.quantity)
-            # The axis has no room for the description that follows the name.
-            self.plot.name_values(self.choice.currentText().partition("  ")[0])
-            nonfinite = self._lines.nonfinite()
-            self.nonfinite.setText(nonfinite)
-            self.nonfinite.setVisible(bool(nonfinite))
-            text = f"Unit {where.unit}, {lane_text(result.inputs.network, where)}, sample {where.sample}"
-            if self.choice.quantity != "value":
-                text = f"{self.choice.quantity} of {text[0].lower()}{text[1:]}{self._recomputed(result)}"
-            self.heading.setText(text if self._lines.complete else f"{text}: computing {self.choice.quantity} …")
-            self.pin_button.show_unit(where.unit)
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Stop reading. A closing window hides its views."""
+        self.reader.stop()
+        super().hideEvent(event)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._redraw()
+
+    def _redraw(self) -> None:
+        self._shown = None
+        self.show_location(self._asked)
+
+    def _key(self, line: UnitLine, where: Location) -> SeriesKey:
+        return series_key(line.engine, where, line.unit(where), self.choice.quantity)
+
+    def _is_computed(self, engine: str) -> bool:
+        assert self._result is not None
+        return stored_array(self.choice.quantity, self._result[engine]) is None
+
+    def _values(self, line: UnitLine) -> FloatArray | None:
+        """The values of a curve up to the end of the sample, (T',); None until they are known."""
+        values = self.reader.get(self._key(line, self._location))
+        return None if values is None or self._result is None else values[: self._length(self._result)]
+
+    def _length(self, result: RunResult) -> int:
+        return result.inputs.length(self._location.sample)
+
+    def _lines_of(self, result: RunResult, where: Location) -> tuple[UnitLine, ...]:
+        """The curves of all engines, and those of pinned units, of the reference and the candidate."""
+        reference, series = result.reference.engine, self._theme.series
+        engines = [reference, *(name for name in result.traces if name != reference)]
+        dashes = {name: DASHES[place % len(DASHES)] for place, name in enumerate(engines[1:])} | {reference: ()}
+        lines = [
+            UnitLine(name, None, series[place % len(series)], 10.0 + place, dashes[name])
+            for place, name in enumerate(engines)
+        ]
+        for place, unit in enumerate(self.pinned, len(engines)):
+            pinned = (reference,) if self._candidate is None else (reference, self._candidate)
+            if unit != where.unit:
+                color = series[place % len(series)]
+                lines += [UnitLine(name, unit, color, 2.0 + i, dashes[name]) for i, name in enumerate(pinned)]
+        return tuple(lines)
+
+    def _draw(self, result: RunResult) -> None:
+        """Draw the whole series: pyqtgraph chooses the points in view."""
+        known = [np.zeros(0) if (values := self._values(line)) is None else values for line in self._lines]
+        self.plot.show_values(*finite_range(known))
+        for line, values, curve in zip(self._lines, known, self.plot.curves(len(known)), strict=True):
+            curve.draw_with(line.pen, line.depth)
+            self.plot.draw(curve, values)
+            curve.setVisible(line.engine not in self._hidden)
+        texts = []
+        for word, test in _TESTS.items():
+            gaps = self._gaps(result, known, test)
+            self.gaps[word].show_runs(gaps)
+            if count := int((gaps[:, 1] - gaps[:, 0] + 1).sum()):
+                texts.append(f"{word} at {number_format.count(count)} {'time step' if count == 1 else 'time steps'}")
+        self.nonfinite.setText(", ".join(texts))
+        self.nonfinite.setVisible(bool(texts))
+
+    def _gaps(
+        self, result: RunResult, series: Sequence[FloatArray], test: Callable[[Any], NDArray[np.bool_]]
+    ) -> NDArray[np.int64]:
+        """First and last time step of each run in which a curve passes a test, (K, 2).
+
+        A step that was not recorded is not NaN.
+        """
+        mask = np.zeros(self._length(result), np.bool_)
+        for line, values in zip(self._lines, series, strict=True):
+            recorded = self._recorded(result, line.engine)
+            part = slice(recorded.start, min(recorded.stop, len(values)))
+            mask[part] |= test(values[part])
+        return runs(mask)
+
+    def _recorded(self, result: RunResult, engine: str) -> range:
+        """Time steps at which a curve has values. Recorded outputs may lack some, and padding has none."""
+        trace, where, quantity = result[engine], self._location, self.choice.quantity
+        if is_gradient(quantity):
+            times = range(trace.shape[2] if quantity in trace else 0)
+        elif quantity in ("value", "norm"):
+            times = trace.recorded(where.layer, where.direction)
+        else:
+            times = followed(result.inputs, trace, where.layer, where.direction)
+        return times[: max(0, trace.places.length(where.sample) - times.start)]
+
+    def _describe(self, result: RunResult) -> None:
+        """Write the heading, and the values at the selection."""
+        where, quantity = self._location, self.choice.quantity
+        text = f"Unit {where.unit}, {lane_text(result.inputs.network, where)}, sample {where.sample}"
+        if quantity != "value":
+            text = f"{quantity} of {text[0].lower()}{text[1:]}{self._recomputed(result)}"
+        complete = all(self._values(line) is not None for line in self._lines)
+        self.heading.setText(text if complete else f"{text}: computing {quantity} …")
+        self.pin_button.show_unit(where.unit)
         self.plot.show_selection(where.timestep)
         for key, line in self._keys:
-            value = self._lines.value(line, where.timestep)
-            there = self._lines.has_value(line, where.timestep)
-            key.show_value("…" if value is None else number_format.short(value) if there else "none")
-        values = ", ".join(key.accessibleName() for key, _ in self._keys)
+            values = self._values(line)
+            there = where.timestep in self._recorded(result, line.engine)
+            key.show_value("…" if values is None else number_format.short(values[where.timestep]) if there else "none")
+        described = ", ".join(key.accessibleName() for key, _ in self._keys)
         begins = at_seam(result.inputs.seams, where.timestep)
-        self.plot.setAccessibleDescription(f"{self.heading.text()}, t = {where.timestep}{begins}: {values}")
+        self.plot.setAccessibleDescription(f"{self.heading.text()}, t = {where.timestep}{begins}: {described}")
 
     def _recomputed(self, result: RunResult) -> str:
         """Clause on the engines that do not give the drawn quantity."""
@@ -324,74 +521,36 @@ class UnitsPlot(ResultView):
         of = "" if len(engines) == len(result.traces) else f" for {join_words(map(display_name, engines))}"
         return f", {RECOMPUTED}{of}"
 
-    def _choices(self, where: Location) -> tuple[object, ...]:
-        """Everything that determines the curves."""
-        return self._result, where.moved(timestep=0), self.pinned, self.choice.quantity
-
-    def _redraw(self) -> None:
-        self._shown = None
-        self.show_location(self._asked)
-
-    def hideEvent(self, event: QHideEvent) -> None:
-        """Stop computing. A closing window hides its views."""
-        self._lines.stop()
-        self._shown = None
-        super().hideEvent(event)
-
-    def showEvent(self, event: QShowEvent) -> None:
-        """Resume the computation."""
-        super().showEvent(event)
-        self.show_location(self._asked)
-
-    def _clear(self) -> None:
-        self._lines.clear()
-        for key, _ in self._keys:
+    def _show_lines(self, lines: tuple[UnitLine, ...]) -> None:
+        """Set the curves, with a key for each engine and each pinned unit."""
+        if lines == self._lines:
+            return
+        self._lines = lines
+        while self._keys:
+            key, _ = self._keys.pop()
             self._legend.removeWidget(key)
+            key.hide()
             key.deleteLater()
-        self._keys.clear()
-        self._built = None
+        named = set()
+        for line in lines:
+            if line.pinned is None:
+                self._add_key(self._engine_key(line, lines[0].engine), line)
+            elif line.pinned not in named:
+                named.add(line.pinned)
+                self._add_key(self._pinned_key(line.pinned), line)
 
-    def _build(self, result: RunResult, pinned: tuple[int, ...]) -> None:
-        """Create curves and legend. `read` sets their lane and unit."""
-        built = self._built
-        self._clear()
-        self._built = built
-        reference = result.reference.engine
-        series = self._theme.series
-        engines = [reference, *(name for name in result.traces if name != reference)]
-        for place, engine in enumerate(engines):
-            line = self._add_line(engine, None, series[place % len(series)], 10.0 + place)
-            self._add_engine_key(line, reference)
-        for unit in pinned:
-            color = series[(len(engines) + self.pinned.index(unit)) % len(series)]
-            first = self._add_line(reference, unit, color, 2.0)
-            if self._candidate is not None:
-                self._add_line(self._candidate, unit, color, 3.0)
-            self._add_pinned_key(first, unit)
-
-    def _add_line(self, engine: str, pinned: int | None, color: str, depth: float) -> UnitLine:
-        assert self._result is not None
-        shown = engine not in self._hidden
-        return self._lines.add(engine, pinned, color, depth, dashes=self._dashes(engine), shown=shown)
-
-    def _dashes(self, engine: str) -> tuple[float, ...]:
-        """Dash pattern of an engine, empty for the reference. Engines thus differ in more than color."""
-        assert self._result is not None
-        others = [name for name in self._result.traces if name != self._result.reference.engine]
-        return DASHES[others.index(engine) % len(DASHES)] if engine in others else ()
-
-    def _add_engine_key(self, line: UnitLine, reference: str) -> None:
+    def _engine_key(self, line: UnitLine, reference: str) -> LegendKey:
         role = "the reference" if line.engine == reference else f"compared with {reference}"
         key = LegendKey(display_name(line.engine), f"{line.engine}, {role}. Click to hide or show its curves.")
         key.setCheckable(True)
         key.setChecked(line.engine not in self._hidden)
         key.toggled.connect(lambda shown, engine=line.engine: self._show_engine(engine, shown))
-        self._add_key(key, line)
+        return key
 
-    def _add_pinned_key(self, line: UnitLine, unit: int) -> None:
+    def _pinned_key(self, unit: int) -> LegendKey:
         key = LegendKey(f"unit {unit}", f"Unit {unit} is pinned. Click to select it.")
         key.clicked.connect(lambda: self.location_requested.emit(self._location.moved(unit=unit)))
-        self._add_key(key, line)
+        return key
 
     def _add_key(self, key: LegendKey, line: UnitLine) -> None:
         key.show_line(line.pen, self._theme)
@@ -400,9 +559,7 @@ class UnitsPlot(ResultView):
 
     def _show_engine(self, engine: str, shown: bool) -> None:
         (self._hidden.discard if shown else self._hidden.add)(engine)
-        for line in self._lines:
-            if line.engine == engine:
-                line.curve.set_visible(shown)
+        self._redraw()
 
     def _on_explanation(self, timestep: int) -> None:
         self.explanation_requested.emit(quantity_place(self._location.moved(timestep=timestep), self.choice.quantity))

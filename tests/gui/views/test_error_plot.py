@@ -26,8 +26,8 @@ def nudge(trace: Trace) -> None:
 
 
 def lane_curve(view: ErrorPlot) -> np.ndarray:
-    """Highest drawn positions of the selected lane."""
-    return np.asarray(view.curves.selected.high)
+    """Drawn positions of the selected lane."""
+    return next(iter(view.drawn.values()))
 
 
 @pytest.mark.parametrize(
@@ -41,26 +41,26 @@ def test_the_curve_is_the_comparisons_with_a_place_for_zero_and_infinity(view, q
     view.show_location(Location(0, 1, 2))
     values = getattr(result.comparison("manual"), array)[0, 1].astype(float)
     positions = lane_curve(view)
-    assert np.all(positions[values == 0.0] == view.scale.zero)
-    assert np.all(positions[np.isinf(values)] == view.scale.infinity)
+    assert np.all(positions[values == 0.0] == view.plot.scale.zero)
+    assert np.all(positions[np.isinf(values)] == view.plot.scale.infinity)
     between = (values > 0.0) & np.isfinite(values)
     assert np.allclose(positions[between], np.log10(values[between]))
     low, high = view.plot.view_box.viewRange()[1]
     assert np.all((positions > low) & (positions < high))
-    assert view.scale.text(view.scale.zero) == "0"
+    assert view.plot.scale.text(view.plot.scale.zero) == "0"
 
 
 def test_the_limit_line_separates_mismatches(view):
     result = make_result(edits={"manual": nudge}, bidirectional=True)
     view.show_result(result, "manual")
     view.show_location(Location(0, 1, 0))
-    assert view.limit == 0.0
-    above = lane_curve(view) > view.limit
+    assert view.plot.limit == 0.0
+    above = lane_curve(view) > view.plot.limit
     assert np.array_equal(above, result.comparison("manual").mismatched_over_time[0, 1] > 0)
     view.choose("error")
-    assert view.limit == pytest.approx(-5.0)
+    assert view.plot.limit == pytest.approx(-5.0)
     view.choose("mismatched")
-    assert view.limit is None
+    assert view.plot.limit is None
 
 
 def test_the_selected_value_is_written_as_text(view):
@@ -87,16 +87,15 @@ def test_a_click_selects_the_time_step(qtbot, view):
 def test_the_axis_reads_zero_at_its_floor(view):
     view.show_result(make_result(edits={"manual": nudge}, bidirectional=True), "manual")
     low, high = view.plot.view_box.viewRange()[1]
-    axis = view.plot.getAxis("left")
+    axis, scale = view.plot.values_axis, view.plot.scale
     [(spacing, places)] = axis.tickValues(low, high, 150)
     texts = dict(zip(places, axis.tickStrings(places, 1.0, spacing), strict=True))
-    assert texts[view.scale.zero] == "0"
-    assert texts[view.scale.infinity] == "infinity"
+    assert (texts[scale.zero], texts[scale.infinity]) == ("0", "infinity")
     assert "" not in texts.values()
     # Without an infinite value the axis has no place for one.
     view.show_result(make_result(bidirectional=True), "manual")
-    [(_, places)] = axis.tickValues(low, view.scale.infinity + 1.0, 150)
-    assert view.scale.infinity not in places
+    [(_, places)] = axis.tickValues(low, view.plot.scale.infinity + 1.0, 150)
+    assert view.plot.scale.infinity not in places
     axis.show_scale(LogScale(-7, 1))
     assert axis.tickStrings([-5.0], 1.0, spacing) == ["1e−5"]
 
@@ -128,13 +127,18 @@ def test_each_engines_error_within_a_step_is_drawn_with_the_accumulated_error(vi
     view.show_result(result, "manual")
     view.choose("error")
     view.show_location(Location(0, 1, 2))
-    assert [key.text() for key in view.keys] == ["accumulated", "manual, one step", "gluon, one step"]
+    assert [key.text() for key in view.legend.keys] == [
+        "accumulated",
+        "manual, one step",
+        "gluon, one step",
+        "other lanes",
+    ]
     for name in ("manual", "gluon"):
         errors = result.judgment.audits[name].error_over_time[0, 1]
-        drawn = view.beside[f"{name}, one step"]
+        drawn = view.drawn[f"{name}, one step"]
         between = (errors > 0.0) & np.isfinite(errors)
         assert np.allclose(drawn[between], np.log10(errors[between]))
-    assert view.keys[0].value == "0.25"
+    assert view.legend.keys[0].value == "0.25"
 
 
 def test_the_step_audit_has_its_own_limit_and_both_engines(view):
@@ -142,10 +146,10 @@ def test_the_step_audit_has_its_own_limit_and_both_engines(view):
     view.show_result(result, "manual")
     view.choose("audit")
     view.show_location(Location(0, 1, 2))
-    assert view.limit == pytest.approx(np.log10(8.0))
-    assert [key.text() for key in view.keys] == ["manual", "gluon"]
-    assert lane_curve(view)[2] > view.limit
-    assert np.all(view.beside["gluon"] < view.limit)
+    assert view.plot.limit == pytest.approx(np.log10(8.0))
+    assert [key.text() for key in view.legend.keys] == ["manual", "gluon", "other lanes"]
+    assert lane_curve(view)[2] > view.plot.limit
+    assert np.all(view.drawn["gluon"] < view.plot.limit)
 
 
 def test_a_time_step_that_was_not_audited_is_a_gap_and_not_a_zero(view):
@@ -153,18 +157,18 @@ def test_a_time_step_that_was_not_audited_is_a_gap_and_not_a_zero(view):
     view.choose("audit")
     view.show_location(Location(0, 0, 3))
     assert np.flatnonzero(np.isnan(lane_curve(view))).tolist() == [3]
-    assert np.flatnonzero(np.isnan(view.beside["gluon"])).tolist() == [3]
-    assert view.keys[0].value == "not audited"
+    assert np.flatnonzero(np.isnan(view.drawn["gluon"])).tolist() == [3]
+    assert view.legend.keys[0].value == "not audited"
 
 
 def test_the_errors_of_a_gradient_are_drawn_when_it_is_selected(qtbot, view):
     result = make_result(gradients=("gluon", "manual"), edits={"manual": adding(0.5, 0, 0, 3, 1, 2, array="grad.h")})
     view.show_result(result, "manual")
-    assert not lane_curve(view).max() > view.scale.zero
+    assert not lane_curve(view).max() > view.plot.scale.zero
     view.array.setCurrentText("grad.h")
     qtbot.waitUntil(lambda: view.selection_label.geometry().right() < view.array.geometry().left())
-    assert np.flatnonzero(lane_curve(view) > view.scale.zero).tolist() == [3]
+    assert np.flatnonzero(lane_curve(view) > view.plot.scale.zero).tolist() == [3]
     view.choose("audit")
-    assert view.beside == {}
+    assert view.drawn == {}
     view.show_result(with_judgment(result), "manual")
-    assert list(view.beside) == ["gluon"]
+    assert list(view.drawn) == ["manual", "gluon"]

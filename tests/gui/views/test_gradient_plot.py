@@ -1,12 +1,13 @@
-"""Gradient flow in the window: curves, limits, spectral norms, and the influence on the selected value."""
+"""Gradient flow in the window: curves, mark and sentence, spectral norms, and the influence on the selected value."""
 
 import numpy as np
 import pytest
+from PySide6.QtCore import Qt
 
 from rnnviz.core.trace_index import Location
-from rnnviz.dependence.gradient_flow import VANISHING, FlowVerdict
+from rnnviz.dependence.gradient_flow import flow_of, flow_sentence
 from rnnviz.dependence.influence import LaneSteps, influence, jacobian_norms
-from rnnviz.gui.views.gradient_plot import LOSS, VALUE, GradientFlowPlot
+from rnnviz.gui.views.gradient_plot import LOSS, STEPS, VALUE, GradientFlowPlot
 from rnnviz.verify.result import RunResult
 from tests.dependence.test_gradient_flow import with_gradients
 from tests.factories import make_result
@@ -25,89 +26,92 @@ def vanishing() -> RunResult:
     return result
 
 
-@pytest.mark.slow
-def test_curves_and_limits_are_of_the_selected_lane_and_sample(qtbot, view):
+def choose(view: GradientFlowPlot, source: str) -> None:
+    view.source.setCurrentIndex(view.source.findData(source))
+
+
+def test_curves_mark_and_sentence_are_of_the_selected_lane_and_sample(view):
     result = vanishing()
     view.show_result(result, "manual")
     view.show_location(Location(1, 0, 2, 1, 0))
     norms = np.linalg.norm(result["gluon"]["grad.h"][1, 0, :5, 1].astype(float), axis=-1)
-    drawn = view.curves.selected.high
-    np.testing.assert_allclose(drawn[:5], np.log10(norms), rtol=1e-5)
-    assert np.isnan(drawn[5])
-    assert len(view.curves.others) == 3
-    np.testing.assert_allclose(
-        float(view.regions[FlowVerdict.VANISHING].line.value()), np.log10(norms[4] * VANISHING), rtol=1e-6
-    )
-    assert view.regions[FlowVerdict.VANISHING].isVisible()
-    assert not view.regions[FlowVerdict.EXPLODING].isVisible()
-    assert [key.text() for key in view.keys[:2]] == ["h", "c"]
-    assert view.engines.count() == 2
+    first = view.plot.curves_drawn[0].values
+    np.testing.assert_allclose(first[:5], np.log10(norms), rtol=1e-5)
+    assert np.isnan(first[5]), "padding"
+    assert [curve.name for curve in view.drawn][1:2] == ["c"]
+    assert len(view.drawn) == 5
+    assert view.verdict.text() == flow_sentence(flow_of(norms, backward=False))
+    assert view.mark.isVisible()
+    assert view.mark.value() == 3
     view.engines.setCurrentIndex(1)
     view.engines.activated.emit(1)
     rows = [line.split("\t") for line in view.copy_text().splitlines()]
     assert [row[0] for row in rows] == ["timestep", *"01234"]
     other = np.linalg.norm(result["manual"]["grad.h"][1, 0, 2, 1].astype(float))
-    assert float(rows[3][3]) == pytest.approx(other, rel=1e-6)
+    assert float(rows[3][1]) == pytest.approx(other, rel=1e-6)
+    assert view.values_at(2).startswith("t = 2: h of ")
+
+
+@pytest.mark.slow
+def test_spectral_norms_are_those_of_the_steps(qtbot, view):
+    result = vanishing()
+    view.show_result(result, "manual")
+    view.show_location(Location(1, 0, 2, 1, 0))
+    choose(view, STEPS)
     qtbot.waitUntil(lambda: view.norms is not None)
-    expected = jacobian_norms(LaneSteps(result.inputs, result["manual"], 1, 0, 1), lambda _: None)
+    expected = jacobian_norms(LaneSteps(result.inputs, result["gluon"], 1, 0, 1), lambda _: None)
     np.testing.assert_array_equal(view.norms.whole, expected.whole)
-    np.testing.assert_allclose(view.norm_curves.selected.high[:5], np.log10(expected.whole), rtol=1e-6)
-    assert len(view.norm_curves.beside) == 1
-    assert [key.text() for key in view.keys[2:]] == ["(h, c)", "h"]
-    assert len(view.copy_text().splitlines()[0].split("\t")) == len(rows[0]) + 2
-    assert view.plot.describe(2).startswith("t = 2: h ")
-    assert view.norms_plot.describe(2).startswith("Spectral norm at t = 2: (h, c) ")
-    view.norms_plot.view_box.setXRange(0.0, 4.0, padding=0)
-    assert view.plot.view_box.viewRange()[0] == view.norms_plot.view_box.viewRange()[0]
+    assert [curve.name for curve in view.drawn] == ["(h, c)", "h"]
+    np.testing.assert_allclose(view.drawn[0].values[:5], expected.whole, rtol=1e-6)
+    assert view.plot.limit == 0.0
 
 
-def test_without_gradients_the_influence_of_a_value_is_left(view):
+def test_without_gradients_a_button_computes_them_and_the_influence_is_left(qtbot, view):
     result, asked = make_result(cell="gru", num_layers=2), []
     view.following_requested.connect(asked.append)
     view.show_result(result, "manual")
     assert not view.plot.isVisible()
     assert (view.wanted, view.copy_text()) == (LOSS, "")
-    view.source.setCurrentIndex(1)
+    with qtbot.waitSignal(view.compute_button.clicked):
+        qtbot.mouseClick(view.compute_button, Qt.MouseButton.LeftButton)
+    choose(view, VALUE)
     assert (asked, view.wanted) == ([True], VALUE)
+    assert not view.compute_button.isVisible()
     where = Location(1, 0, 3, 1, 2)
     found = influence(result, where, "manual")
     view.show_location(where)
     view.show_influence(found, followed=True)
-    assert view.plot.isVisible()
-    drawn = np.array(view.curves.selected.high)
+    drawn = np.array(view.plot.curves_drawn[0].values)
     np.testing.assert_allclose(drawn[:4], np.log10(found.hidden[1, 0, :4]), rtol=1e-9)
-    assert np.isnan(drawn[4]), "a later state has no influence, which has not vanished"
-    assert not any(view.plot.scale_of_values.text(float(k)) == "0" for k in range(-20, 20))
-    assert [key.text() for key in view.keys[:2]] == ["h", "x"]
+    assert np.isnan(drawn[4])
+    earlier, later = view.empty
+    assert (earlier.runs.tolist(), later.runs.tolist()) == ([], [[4, 4]])
+    assert "Later" in later.label
+    assert [curve.name for curve in view.drawn][-1] == "to the input"
+    assert view.plot.scale.highest == 0, "the value itself is the largest"
     twin = view.duplicate()
     twin.show_result(result, "manual")
     twin.show_location(where)
-    np.testing.assert_array_equal(twin.curves.selected.high, drawn)
-    twin.hide_selection()
-    assert twin.norms_plot.isVisibleTo(twin) == (twin.norms is not None)
+    np.testing.assert_array_equal(twin.plot.curves_drawn[0].values, drawn)
+    twin.deleteLater()
     view.show_influence(None, followed=False)
     assert view.wanted == LOSS
-    twin.deleteLater()
 
 
-def test_only_time_steps_that_the_gradient_reaches_are_shaded(view):
-    result = make_result(cell="gru", num_layers=2, bidirectional=True, timesteps=9)
+def test_a_lane_in_backward_direction_is_not_influenced_by_earlier_steps(view):
+    result = make_result(cell="gru", bidirectional=True, timesteps=9)
     view.show_result(result, "manual")
-    for where, times in ((Location(1, 0, 4, 1, 2), (-0.5, 4.5)), (Location(1, 1, 4, 1, 2), (3.5, 8.5))):
-        found = influence(result, where, "manual")
-        steps = np.abs(np.arange(9) - where.timestep)
-        on_way = slice(0, 5) if where.direction == 0 else slice(4, 9)
-        found.hidden[1, where.direction, on_way] = 0.3 ** steps[on_way]
-        view.show_location(where)
-        view.show_influence(found, followed=True)
-        region = view.regions[FlowVerdict.VANISHING]
-        assert region.isVisible()
-        assert (region.boundingRect().left(), region.boundingRect().right()) == times
-        assert float(region.line.value()) == pytest.approx(-1.0)
+    where = Location(0, 1, 4, 1, 2)
+    view.show_location(where)
+    view.show_influence(influence(result, where, "manual"), followed=True)
+    earlier, later = view.empty
+    assert (earlier.runs.tolist(), later.runs.tolist()) == ([[0, 3]], [])
+    assert "Earlier" in earlier.label
 
 
-def test_a_refusal_replaces_the_progress_of_an_influence(view):
-    view.show_result(make_result(cell="gru"), "manual")
+def test_an_audit_keeps_the_influence_and_a_refusal_replaces_its_progress(view):
+    result = make_result(cell="gru")
+    view.show_result(result, "manual")
     view.show_influence(None, followed=True)
     view.show_progress(0.5)
     assert "50" in view.hint.text()

@@ -41,11 +41,10 @@ _LARGEST = 1e6
 _DIGITS, _MOST_DECIMALS = 2, 30
 _FEW = 8
 _WIDTH = 270
-_MOST_ROWS = 7
 
 
 class RangePanel(QFrame):
-    """A small panel above the lanes."""
+    """A small panel next to the curves of units."""
 
     threshold_changed = Signal(float)
     onset_changed = Signal(bool)
@@ -55,8 +54,6 @@ class RangePanel(QFrame):
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self.setAutoFillBackground(True)
-        self.setFrameShape(QFrame.Shape.StyledPanel)
         self.setAccessibleName("Units that are active over a range")
         self._title = QLabel()
         self._title.setWordWrap(True)
@@ -101,6 +98,7 @@ class RangePanel(QFrame):
         layout.addWidget(self.onset)
         layout.addWidget(self.units)
         layout.addWidget(self.ranges, 1)
+        layout.addStretch()
         self.ranges.hide()
         self.setFixedWidth(scaled(_WIDTH))
         self.hide()
@@ -136,11 +134,7 @@ class RangePanel(QFrame):
             item = QListWidgetItem("No similar range found.")
             item.setFlags(Qt.ItemFlag.NoItemFlags)
             self.ranges.addItem(item)
-        # No larger than what it lists: it lies over the lanes.
         self.ranges.setVisible(self.ranges.count() > 0)
-        rows = min(self.ranges.count(), _MOST_ROWS)
-        self.ranges.setFixedHeight(rows * self.ranges.sizeHintForRow(0) + 2 * self.ranges.frameWidth() + 2)
-        self.adjustSize()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape:
@@ -179,7 +173,6 @@ def _span(times: range) -> str:
     return f"t = {times.start}" if len(times) == 1 else f"t = {times.start} to {times.stop - 1}"
 
 
-_MARGIN = 8
 _RANGE = re.compile(r"range (\d{1,9}) (\d) (\d{1,10}) (\d{1,10}) (-?\d+\.?\d*(?:e-?\d+)?)( onset)?", re.ASCII)
 _ARROWS = {Qt.Key.Key_Left.value: -1, Qt.Key.Key_Right.value: 1}
 
@@ -188,6 +181,8 @@ class RangeSelection(QObject):
     """Handles Shift with dragging or arrow keys. A background task searches the units by the quantity of the lanes."""
 
     location_requested = Signal(object)
+    begun = Signal()
+    """A range is selected, after there was none."""
 
     def __init__(self, session: Session, stage: UnrolledCanvas, parent: QWidget) -> None:
         super().__init__(parent)
@@ -286,6 +281,7 @@ class RangeSelection(QObject):
     def _show(self) -> None:
         """Show the range of the state, or hide it, and search its units."""
         query, result, self.found = self.query, self._session.result, None
+        begins = query is not None and self.panel.isHidden()
         self._canvas.ranges.show_range(query, None)
         if query is None or result is None:
             # A hidden widget would pass the keyboard to the next one.
@@ -299,7 +295,9 @@ class RangeSelection(QObject):
         asked = _asked(result, query)
         recomputed = is_recomputed(asked.quantity, result[asked.engine], result.inputs.network.kind)
         self.panel.show_query(query, lane, reach(result, asked), recomputed)
-        self._place_panel(query)
+        self.panel.show()
+        if begins:
+            self.begun.emit()
         self._task.ask(partial(select, result, asked))
 
     def _take(self, found: Selection) -> None:
@@ -344,19 +342,6 @@ class RangeSelection(QObject):
     def _place(self, query: Query) -> Location:
         unit = self._session.location.unit if self.found is None or not self.found.units else self.found.units[0]
         return Location(query.layer, query.direction, query.times.start, query.sample, unit)
-
-    def _place_panel(self, query: Query) -> None:
-        """Move the panel to the upper corner farther from the range."""
-        geometry, stage = self._canvas.geometry_in_view, self._canvas
-        if geometry is None:
-            return
-        corner = stage.canvas.mapTo(self._around, stage.canvas.mapFromScene(stage.box.scenePos()))
-        right = geometry.x_of((query.times.start + query.times.stop) / 2.0) < geometry.width / 2.0
-        x = corner.x() + (int(geometry.width) - self.panel.width() - _MARGIN if right else _MARGIN)
-        self.panel.adjustSize()
-        self.panel.move(max(x, 0), corner.y() + _MARGIN)
-        self.panel.show()
-        self.panel.raise_()
 
 
 def _asked(result: RunResult, query: Query) -> Query:

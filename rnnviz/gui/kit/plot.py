@@ -1,0 +1,479 @@
+"""Plots: curves over time steps or training steps, with a linear or logarithmic axis and a line at the selection."""
+
+from collections.abc import Sequence
+from math import ceil, floor
+from typing import Any, Self
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QAction, QColor, QFocusEvent, QKeyEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QHBoxLayout
+
+from rnnviz.core import number_format
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.views.base import is_plain
+from rnnviz.gui.views.labels import LegendKey
+from rnnviz.gui.views.pixels import pixel_bands
+from rnnviz.gui.views.seams import SeamsInView, paint_seams, seams_in_view
+from rnnviz.series.outlines import LogScale
+
+_DOTS_SHOWN, _SMOOTH_UP_TO, _DASHED_UP_TO = 64, 100, 600
+"""Numbers of visible steps up to which values have dots, lines are smooth, and dashes do not merge."""
+_POINTS_PER_PIXEL = 1.0
+_FEWEST_IN_SIGHT, _FEWEST_LINES = 4.0, 3
+_AXIS_WIDTH, _TOP, _RIGHT = 56, 8, 12
+_LABEL_ROOM, _EDGE = 0.82, 0.3
+_ABOVE = {"position": 0.98, "anchors": [(1.0, 1.0)] * 2}
+_ZOOMS = {Qt.Key.Key_Plus: 1.5, Qt.Key.Key_Equal: 1.5, Qt.Key.Key_Minus: 1.0 / 1.5}
+_SPAN_ALPHA, _LABEL_ALPHA = 0.18, 0.75
+
+
+def cosmetic_pen(color: QColor, width: float, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> QPen:
+    """A pen with a width in pixels at any scale of the plot."""
+    pen = QPen(color, width, style)
+    pen.setCosmetic(True)
+    return pen
+
+
+class Curve(pg.PlotDataItem):
+    """One line of a plot, of which pyqtgraph draws the part in view with the extremes of each pixel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opts.update(connect="finite", autoDownsampleFactor=_POINTS_PER_PIXEL)
+        self.values: FloatArray = np.zeros(0)
+        """The drawn numbers (K,), of which NaN are gaps."""
+        self._look = cosmetic_pen(QColor("black"), 1.0)
+        self._points, self._visible = False, -1
+
+    def draw_with(self, pen: QPen, depth: float = 0.0, *, points: bool = False) -> None:
+        """Set the pen; curves of greater depth are above. With `points` there are rings and no line."""
+        self.setZValue(depth)
+        if (pen, points) != (self._look, self._points):
+            self._look, self._points, self._visible = pen, points, -1
+
+    def adapt(self, visible: int) -> bool:
+        """Draw as exactly as a number of visible steps allows. Returns whether this changed anything.
+
+        Dashes of many steps merge, and smooth lines take long.
+        """
+        dashed, smooth, dots = (visible <= most for most in (_DASHED_UP_TO, _SMOOTH_UP_TO, _DOTS_SHOWN))
+        level = dashed + smooth + dots
+        if level == self._visible:
+            return False
+        self._visible = level
+        color, pen = self._look.color(), self._look
+        if not dashed and pen.style() != Qt.PenStyle.SolidLine:
+            pen = cosmetic_pen(color, 1.0)
+        if self._points:
+            look = {"pen": None, "symbol": "o", "symbolSize": 7, "symbolPen": cosmetic_pen(color, 2.0)}
+        else:
+            size = round(pen.widthF()) + 3
+            look = {"pen": pen, "symbol": "o" if dots else None, "symbolSize": size, "symbolPen": None}
+        self.opts.update(look, antialias=smooth, symbolBrush=None if self._points else color)
+        return True
+
+
+class Plot(pg.PlotWidget):
+    """Curves over steps. The wheel zooms, dragging pans, "+" and "-" zoom at the selection, "0" shows all steps.
+
+    With `navigable=False` all steps are always in view.
+    """
+
+    step_requested = Signal(int)
+    """A step was clicked."""
+    explanation_requested = Signal(int)
+    """A step was double-clicked."""
+    seen_changed = Signal()
+    """Other steps are visible, or the plot has another width."""
+
+    def __init__(self, name: str, *, navigable: bool = True) -> None:
+        self.steps_axis, self.values_axis = StepAxis("bottom"), ValueAxis("left")
+        super().__init__(axisItems={"bottom": self.steps_axis, "left": self.values_axis}, enableMenu=False)
+        self.theme = LIGHT
+        self._navigable = navigable
+        self._steps = 0
+        self._curves: list[Curve] = []
+        self.view_box = self.getPlotItem().getViewBox()
+        self.view_box.setMouseEnabled(x=navigable, y=False)
+        self.view_box.disableAutoRange()
+        self.view_box.sigXRangeChanged.connect(self._on_seen)
+        self.view_box.sigResized.connect(self._on_seen)
+        self.hideButtons()
+        self.setDownsampling(auto=True, mode="peak")
+        self.setClipToView(True)
+        for axis in (self.steps_axis, self.values_axis):
+            axis.enableAutoSIPrefix(False)
+            # Ticks of the finest level have no labels, and take most of the time. Numbers must not move the plot.
+            axis.setStyle(maxTickLevel=1, tickLength=0, autoReduceTextSpace=False)
+        self.values_axis.setWidth(scaled(_AXIS_WIDTH))
+        self.getPlotItem().setContentsMargins(0, _TOP, _RIGHT, 0)
+        self.cursor_line, self._under = (pg.InfiniteLine(angle=90, movable=False) for _ in range(2))
+        self.limit_line = pg.InfiniteLine(angle=0, movable=False, label="", labelOpts=_ABOVE)
+        # Below the curves; with one time step this is the only place.
+        for line, depth in ((self._under, -2), (self.cursor_line, -1), (self.limit_line, 50)):
+            line.setZValue(depth)
+            self.addItem(line, ignoreBounds=True)
+            line.hide()
+        _Grid(self)
+        self.seams = _SeamLines(self)
+        self.setFrameShape(pg.PlotWidget.Shape.NoFrame)
+        self.setAccessibleName(name)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus if navigable else Qt.FocusPolicy.NoFocus)
+        self.scene().sigMouseClicked.connect(self._on_click)
+        if navigable:
+            show_all = QAction("Show all", self)
+            show_all.triggered.connect(self.fit)
+            self.addAction(show_all)
+            self.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
+        self.apply_theme(LIGHT)
+
+    def show_steps(self, steps: int, seams: NDArray[np.int64] | None = None) -> None:
+        """Set the number of steps and the seams. The visible part stays unless the number changes."""
+        self.seams.show_seams(np.zeros(0, np.int64) if seams is None else seams)
+        if steps != self._steps:
+            self._steps = steps
+            whole = max(steps, 1)
+            self.view_box.setLimits(
+                xMin=-0.5, xMax=whole - 0.5, minXRange=min(_FEWEST_IN_SIGHT, whole), maxXRange=whole
+            )
+            self.fit()
+
+    def fit(self) -> None:
+        self.show_part(-0.5, max(self._steps, 1) - 0.5)
+
+    def show_part(self, first: float, last: float) -> None:
+        """Show a part of the steps."""
+        self.view_box.setXRange(first, last, padding=0)
+
+    def show_part_of(self, plot: Self) -> None:
+        """Show the visible part of another plot, if that has the same steps."""
+        if plot._steps == self._steps:
+            self.show_part(*plot.view_box.viewRange()[0])
+
+    @property
+    def seen(self) -> range:
+        """The visible steps."""
+        first, last = self.view_box.viewRange()[0]
+        return range(max(0, ceil(first)), min(self._steps - 1, floor(last)) + 1)
+
+    def show_selection(self, step: int | None) -> None:
+        """Mark a step, or none."""
+        for line in (self._under, self.cursor_line):
+            line.setVisible(step is not None)
+            line.setValue(step or 0)
+
+    def show_values(self, low: float, high: float, limit: tuple[float, str] | None = None) -> None:
+        """Set the range of a linear axis, and a dashed line at a number with a label."""
+        self.values_axis.show_scale(None)
+        self._show_range(low, high, limit, None if limit is None else limit[0])
+
+    def show_scale(
+        self,
+        scale: LogScale,
+        limit: tuple[float, str] | None = None,
+        low: float | None = None,
+        high: float | None = None,
+    ) -> None:
+        """Set a logarithmic axis, and a dashed line at a number with a label; `low` and `high` are positions."""
+        self.values_axis.show_scale(scale)
+        at = None if limit is None else float(scale.positions(np.array([limit[0]]))[0])
+        lowest = scale.bottom - (_EDGE if scale.zeros else 0.0) if low is None else low
+        highest = scale.infinity + _EDGE if scale.infinite else scale.highest + _EDGE if high is None else high
+        self._show_range(lowest, highest, limit, at)
+
+    @property
+    def scale(self) -> LogScale | None:
+        """The scale of a logarithmic axis; None if it is linear."""
+        return self.values_axis.values
+
+    @property
+    def limit(self) -> float | None:
+        """Position of the dashed line on the vertical axis, or None."""
+        return float(self.limit_line.value()) if self.limit_line.isVisible() else None
+
+    def curves(self, count: int) -> list[Curve]:
+        """As many curves, of which the first ones are kept."""
+        while len(self._curves) > count:
+            self.removeItem(self._curves.pop())
+        while len(self._curves) < count:
+            self._curves.append(Curve())
+            self.addItem(self._curves[-1], ignoreBounds=True)
+        return list(self._curves)
+
+    @property
+    def curves_drawn(self) -> Sequence[Curve]:
+        return self._curves
+
+    def draw(self, curve: Curve, values: FloatArray, steps: FloatArray | None = None) -> None:
+        """Draw numbers (K,) of all steps, or of these `steps`, on the present axis."""
+        found = np.asarray(values, np.float64)
+        curve.values = found if self.scale is None else self.scale.positions(found)
+        curve.adapt(len(self.seen))
+        curve.setData(np.arange(len(found), dtype=np.float64) if steps is None else steps, curve.values)
+
+    def apply_theme(self, theme: Theme) -> None:
+        """Set the colors of axes, background and selection. Owners set those of their curves."""
+        self.theme = theme
+        self.setBackground(theme.color("base"))
+        for axis in (self.steps_axis, self.values_axis):
+            axis.setPen(pg.mkPen(theme.color("border")))
+            axis.setTextPen(pg.mkPen(theme.color("muted")))
+        self._under.setPen(pg.mkPen(theme.color("outline_under"), width=3.5))
+        self.cursor_line.setPen(pg.mkPen(theme.color("cursor"), width=1.5))
+        color, ground = theme.color("muted"), theme.color("base")
+        ground.setAlphaF(_LABEL_ALPHA)
+        self.limit_line.setPen(cosmetic_pen(color, 1.0, Qt.PenStyle.DashLine))
+        self.limit_line.label.setColor(color)
+        self.limit_line.label.fill = pg.mkBrush(ground)
+
+    def event(self, event: QEvent) -> bool:
+        """Take the keys of the plot before the window's shortcuts."""
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and self._has_key(event):
+            event.accept()
+            return True
+        return bool(super().event(event))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if not self._has_key(event):
+            # pyqtgraph would take the arrows, which move the selection of the window.
+            event.ignore()
+        elif event.key() == Qt.Key.Key_0:
+            self.fit()
+        else:
+            first, last = self.view_box.viewRange()[0]
+            at = float(self.cursor_line.value()) if self.cursor_line.isVisible() else first
+            middle = at if first <= at <= last else (first + last) / 2.0
+            self.view_box.scaleBy(x=1.0 / _ZOOMS[Qt.Key(event.key())], center=QPointF(middle, 0.0))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if self.hasFocus():
+            painter = QPainter(self.viewport())
+            painter.setPen(QPen(self.theme.color("accent"), 2.0))
+            painter.drawRect(self.viewport().rect().adjusted(1, 1, -1, -1))
+            painter.end()
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        self.viewport().update()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self.viewport().update()
+
+    def step_at(self, point: QPointF) -> int:
+        """The step at a point of the scene, or the nearest one."""
+        step = round(float(self.view_box.mapSceneToView(point).x()))
+        return min(max(step, 0), self._steps - 1)
+
+    def _has_key(self, event: QKeyEvent) -> bool:
+        return self._navigable and is_plain(event, (*_ZOOMS, Qt.Key.Key_0))
+
+    def _show_range(self, low: float, high: float, limit: tuple[float, str] | None, at: float | None) -> None:
+        """Show a range, with a dashed line and room for its label, which is above it."""
+        self.limit_line.setVisible(limit is not None)
+        if limit is not None and at is not None:
+            self.limit_line.setValue(at)
+            self.limit_line.label.setFormat(limit[1])
+            high = max(high, low + (at - low) / _LABEL_ROOM)
+        if self.view_box.viewRange()[1] != [low, high]:
+            # Even the same range would notify every item of the plot.
+            self.view_box.setYRange(low, high, padding=0)
+        # At once: put off to the next paint, it would ask for another paint after that.
+        self.view_box.updateMatrix()
+
+    def _on_seen(self) -> None:
+        for curve in self._curves:
+            if curve.adapt(len(self.seen)):
+                curve.updateItems()
+        self.seen_changed.emit()
+
+    def _on_click(self, event: Any) -> None:
+        if event.button() != Qt.MouseButton.LeftButton or not self._steps:
+            return
+        on_curves = self.view_box.sceneBoundingRect().contains(event.scenePos())
+        if event.double() and not on_curves:
+            self.fit()
+            return
+        (self.explanation_requested if event.double() else self.step_requested).emit(self.step_at(event.scenePos()))
+
+
+class StepAxis(pg.AxisItem):
+    """Ticks at whole steps only."""
+
+    def tickSpacing(self, low: float, high: float, size: float) -> list[tuple[float, float]]:
+        spacing: Sequence[tuple[float, float]] = super().tickSpacing(low, high, size)
+        whole = sorted({max(1.0, float(round(step))) for step, _ in spacing}, reverse=True)
+        return [(step, 0.0) for step in whole]
+
+    def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
+        return [number_format.count(round(value)) if value >= 0 else "" for value in values]
+
+
+class ValueAxis(pg.AxisItem):
+    """Ticks with true minus signs; of a logarithmic axis at the decades, at zero and at infinity."""
+
+    def __init__(self, orientation: str) -> None:
+        super().__init__(orientation)
+        self.values: LogScale | None = None
+
+    def show_scale(self, scale: LogScale | None) -> None:
+        if scale != self.values:
+            self.values, self.picture = scale, None
+            self.update()
+
+    def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
+        scale = self.values
+        if scale is None:
+            found: list[tuple[float, list[float]]] = super().tickValues(low, high, size)
+            return found
+        room = max(1, int(size // 18) - 2)
+        step = -(-(scale.highest - scale.lowest + 1) // room)
+        decades = [float(e) for e in range(scale.lowest, scale.highest + 1) if e % step == 0]
+        ends = [scale.zero] * scale.zeros + [scale.infinity] * scale.infinite
+        return [(float(step), [value for value in (*decades, *ends) if low <= value <= high])]
+
+    def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
+        own = self.values
+        texts = super().tickStrings(values, scale, spacing) if own is None else [own.text(value) for value in values]
+        return [number_format.true_minus(text) for text in texts]
+
+
+class Overlay(pg.GraphicsObject):
+    """A part of a plot that is painted in pixels, over the whole view."""
+
+    def __init__(self, plot: Plot, depth: float) -> None:
+        super().__init__()
+        self._plot = plot
+        self.setZValue(depth)
+        plot.addItem(self, ignoreBounds=True)
+
+    def viewRangeChanged(self) -> None:
+        self.prepareGeometryChange()
+        self.update()
+
+    def boundingRect(self) -> QRectF:
+        return QRectF(self._plot.view_box.viewRect())
+
+
+class _Grid(Overlay):
+    """A line at each labeled value. The grid of pyqtgraph takes as long to draw as all curves."""
+
+    def __init__(self, plot: Plot) -> None:
+        super().__init__(plot, -8)
+
+    def paint(self, painter: QPainter, *_unused: Any) -> None:
+        view, axis = self.boundingRect(), self._plot.values_axis
+        levels = [values for _, values in axis.tickValues(view.top(), view.bottom(), self._plot.view_box.height())]
+        places = levels[0] if len(levels[0]) >= _FEWEST_LINES else [y for values in levels[:2] for y in values]
+        painter.setPen(cosmetic_pen(self._plot.theme.color("grid"), 1.0))
+        painter.drawLines([QLineF(view.left(), y, view.right(), y) for y in places])
+
+
+class _SeamLines(Overlay):
+    """The seams in view, below the curves."""
+
+    def __init__(self, plot: Plot) -> None:
+        super().__init__(plot, -4)
+        self._seams = np.zeros(0, np.int64)
+
+    def show_seams(self, seams: NDArray[np.int64]) -> None:
+        """Set the time steps at which a new call begins, (K,)."""
+        self._seams = seams
+        self.setVisible(len(seams) > 0)
+        self.viewRangeChanged()
+
+    def in_view(self) -> SeamsInView:
+        seen = self._plot.seen
+        return seams_in_view(self._seams, seen, self._plot.view_box.width() / max(len(seen), 1))
+
+    def paint(self, painter: QPainter, *_unused: Any) -> None:
+        transform = painter.transform()
+        painter.resetTransform()
+        ground = transform.mapRect(self.boundingRect())
+        places = [transform.map(QPointF(t - 0.5, 0.0)).x() for t in self.in_view().drawn.tolist()]
+        paint_seams(painter, places, ground.top(), ground.bottom(), self._plot.theme, "muted")
+
+
+class Spans(Overlay):
+    """Shaded spans of steps with a label: those without a finite value, or without any."""
+
+    def __init__(self, plot: Plot, label: str, role: str = "raised") -> None:
+        super().__init__(plot, -5)
+        self.label, self._role = label, role
+        self.runs: NDArray[np.int64] = np.zeros((0, 2), np.int64)
+
+    def show_runs(self, runs: NDArray[np.int64], label: str | None = None) -> None:
+        """Set the spans: first and last step of each, (K, 2)."""
+        self.runs, self.label = runs, self.label if label is None else label
+        self.setVisible(len(runs) > 0)
+        self.viewRangeChanged()
+
+    def paint(self, painter: QPainter, *_unused: Any) -> None:
+        view, transform, empty = self.boundingRect(), painter.transform(), self._role == "raised"
+        painter.resetTransform()
+        ground = transform.mapRect(view)
+        color, tint = self._plot.theme.color(self._role), self._plot.theme.color(self._role)
+        tint.setAlphaF(1.0 if empty else _SPAN_ALPHA)
+        for start, stop in pixel_bands(self.runs, view.left(), view.right(), max(1, round(ground.width()))):
+            band = QRectF(ground.left() + start, ground.top(), stop - start, ground.height())
+            painter.fillRect(band, tint)
+            if not empty:
+                painter.fillRect(QRectF(band.left(), ground.bottom() - 4, band.width(), 4), color)
+            painter.setPen(self._plot.theme.color("muted") if empty else color)
+            self._name(painter, band, Qt.AlignmentFlag.AlignVCenter if empty else Qt.AlignmentFlag.AlignTop)
+
+    def _name(self, painter: QPainter, band: QRectF, place: Qt.AlignmentFlag) -> None:
+        """Write the label on a span, vertically if it does not fit horizontally."""
+        metrics = painter.fontMetrics()
+        if band.width() > metrics.horizontalAdvance(self.label) + 4:
+            painter.drawText(band, Qt.AlignmentFlag.AlignHCenter | place, self.label)
+        elif band.width() > metrics.height():
+            painter.save()
+            painter.translate(band.center().x(), band.top())
+            painter.rotate(90)
+            turned = QRectF(2, -band.width() / 2, band.height(), band.width())
+            painter.drawText(turned, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, self.label)
+            painter.restore()
+
+
+class Legend(QHBoxLayout):
+    """Keys of a plot's curves, with their values at the selection."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setSpacing(4)
+        self.keys: list[LegendKey] = []
+
+    def name(self, names: Sequence[tuple[str, str]]) -> None:
+        """Set the names of the curves, and their descriptions."""
+        while len(self.keys) > len(names):
+            key = self.keys.pop()
+            self.removeWidget(key)
+            key.hide()
+            key.deleteLater()
+        while len(self.keys) < len(names):
+            key = LegendKey("", "")
+            key.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            self.addWidget(key)
+            self.keys.append(key)
+        for key, (name, why) in zip(self.keys, names, strict=True):
+            key.rename(name, why)
+
+    def color(self, pens: Sequence[QPen], theme: Theme) -> None:
+        for key, pen in zip(self.keys, pens, strict=True):
+            key.show_line(pen, theme)
+
+    def show_values(self, values: Sequence[str]) -> None:
+        for key, value in zip(self.keys, values, strict=True):
+            key.show_value(value)
+
+    @property
+    def text(self) -> str:
+        """The names with the values, for screen readers."""
+        return ", ".join(key.accessibleName() for key in self.keys)
