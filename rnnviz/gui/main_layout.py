@@ -293,13 +293,13 @@ class MainLayout(QObject):
 
 
 class _HidesWith(QObject):
-    """Hides a bar with its widget."""
+    """Hides a bar with its widget, and while a page covers the work."""
 
-    def __init__(self, bar: QToolBar, widget: QWidget, parent: QObject) -> None:
-        super().__init__(parent)
-        self._bar, self._widget = bar, widget
+    def __init__(self, bar: QToolBar, widget: QWidget, layout: MainLayout) -> None:
+        super().__init__(layout)
+        self._bar, self._widget, self._layout = bar, widget, layout
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() in (QEvent.Type.ShowToParent, QEvent.Type.HideToParent):
-            self._bar.setVisible(not self._widget.isHidden())
+            self._bar.setVisible(not self._widget.isHidden() and not self._layout.covered)
         return False
