@@ -1,6 +1,6 @@
 """Layout of the main window: bars at the top, lanes in the middle, docks around them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QObject, QRect, Qt
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 SETTINGS, VALUE = "Settings", "Value"
 """Titles of docks that every window has."""
 _LESSON = "Lesson"
-TABS = "tabs"
-"""Name of the tabs under the lanes, as a pane that can be folded."""
+TOP_LINE, VERDICT, TABS = "top line", "verdict", "tabs"
+"""Names of the parts that a step of a lesson may do without; the tabs can be folded, too."""
+_ALL = TOP_LINE, VERDICT, TABS
 _VALUE_WIDTHS = ((0, 362), (1440, 404), (2200, 560))
 """Width of the value's dock by the least width of the window."""
 _NARROW, _LOW = 1100, 1000
@@ -45,6 +46,9 @@ class MainLayout(QObject):
         self._narrow = False
         self.kept_in_view: Callable[[], QRect] = QRect
         """The part of the lanes that a pane over them does not cover."""
+        self._needed = frozenset(_ALL)
+        self.working = True
+        """Whether the work is shown: no page covers it."""
         self.folded = False
         """Whether the tabs are folded to their bar."""
         self.docks = Docks(window)
@@ -88,7 +92,7 @@ class MainLayout(QObject):
         if bar is not widget:
             bar.addWidget(widget)
             bar.setProperty(_FOLLOWS, True)
-            widget.installEventFilter(_HidesWith(bar, widget, self))
+            widget.installEventFilter(_HidesWith(bar, self))
         if self._bars:
             self.window.insertToolBar(self._bars[0], bar)
             self.window.insertToolBarBreak(self._bars[0])
@@ -96,6 +100,10 @@ class MainLayout(QObject):
             self.window.addToolBar(bar)
         self._bars.insert(0, bar)
         return bar
+
+    def refresh_bar(self, bar: QToolBar) -> None:
+        """Show a bar with its widget, or hide it."""
+        bar.setVisible(self.working and self._is_needed(bar))
 
     def set_lanes(self, lanes: QWidget, *, keep: bool = False) -> None:
         """Put the lanes in the middle; with `keep`, what was there before is used elsewhere."""
@@ -140,11 +148,18 @@ class MainLayout(QObject):
         self._lanes.setFocus()
 
     def _show_work(self, *, shown: bool) -> None:
-        self._drawer.setVisible(shown)
+        self.working = shown
+        self._drawer.setVisible(shown and TABS in self._needed)
         for bar in self._bars:
-            inside = bar.widgetForAction(bar.actions()[0])
-            bar.setVisible(shown and not (bar.property(_FOLLOWS) and inside.isHidden()))
+            self.refresh_bar(bar)
         self.docks.hide_all(hidden=not shown)
+
+    def _is_needed(self, bar: QToolBar) -> bool:
+        if bar is self._verdict_bar:
+            return VERDICT in self._needed
+        if bar.property(_FOLLOWS):
+            return not bar.widgetForAction(bar.actions()[0]).isHidden()
+        return TOP_LINE in self._needed
 
     def open_lesson(self, pane: QWidget) -> None:
         """Show a lesson at the left."""
@@ -152,8 +167,14 @@ class MainLayout(QObject):
             self.docks.add(_LESSON, pane, _LESSON_WIDTH, left=True, titled=False)
         self.docks.open(_LESSON)
 
+    def show_needed(self, needed: Iterable[str]) -> None:
+        """Show of the top line, the verdict and the tabs what a step of a lesson needs."""
+        self._needed = frozenset(needed)
+        self._show_work(shown=self.working)
+
     def close_lesson(self) -> None:
         self.docks.close(_LESSON)
+        self.show_needed(_ALL)
 
     @property
     def parts(self) -> list[QWidget]:
@@ -175,6 +196,8 @@ class MainLayout(QObject):
 
     def select_tab(self, title: str) -> None:
         """Put the view of a title in front, in its tab, and unfold the tabs."""
+        self._needed |= {TABS}
+        self._drawer.setVisible(self.working)
         self.fold_tabs(folded=False)
         front = self.tabs.front
         if front is not None and title != front.title and front.isAncestorOf(self.window.focusWidget()):
@@ -293,13 +316,13 @@ class MainLayout(QObject):
 
 
 class _HidesWith(QObject):
-    """Hides a bar with its widget, and while a page covers the work."""
+    """Hides a bar with its widget."""
 
-    def __init__(self, bar: QToolBar, widget: QWidget, layout: MainLayout) -> None:
+    def __init__(self, bar: QToolBar, layout: MainLayout) -> None:
         super().__init__(layout)
-        self._bar, self._widget, self._layout = bar, widget, layout
+        self._bar, self._layout = bar, layout
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() in (QEvent.Type.ShowToParent, QEvent.Type.HideToParent):
-            self._bar.setVisible(not self._widget.isHidden() and not self._layout.covered)
+            self._layout.refresh_bar(self._bar)
         return False

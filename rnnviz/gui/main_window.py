@@ -19,6 +19,7 @@ from rnnviz.gui.commands.menus import ExportMenu, Submenus, fill_menu_bar
 from rnnviz.gui.commands.navigation import NavigationHistory
 from rnnviz.gui.commands.palette import CommandPalette
 from rnnviz.gui.commands.playback import Player
+from rnnviz.gui.commands.playback_bar import PlaybackBar
 from rnnviz.gui.commands.result_commands import ResultCommands
 from rnnviz.gui.commands.selection import SelectionCommands
 from rnnviz.gui.commands.table import COMMANDS, MENUS
@@ -119,6 +120,7 @@ class MainWindow(QMainWindow):
         self.selection = SelectionCommands(self.session, self)
         self.lane_quantity = LaneQuantityFollower(self.session, self)
         self.player = Player(self.session, self)
+        self.playback = PlaybackBar(self.session, self.player)
         self.navigation = NavigationHistory(self.session, self)
         self.recent = recent = RecentFiles(settings, self)
         self.sessions = SessionCommands(self, self, recent)
@@ -154,7 +156,8 @@ class MainWindow(QMainWindow):
         self.actions_ = Actions(self, self, COMMANDS)
         self.guide.bind()
         self._make_menus(recent)
-        self.controls = Controls(self.session, self.selection, self.player, self.actions_)
+        self.controls = Controls(self.session)
+        self.playback.bind(self.actions_)
         self.main_layout.add_bar(self.controls)
         self.top_line = TopLine(self.session, self.selection, self.actions_, self._document_menu, self._export_menu)
         self.main_layout.add_bar(self.top_line)
@@ -196,6 +199,8 @@ class MainWindow(QMainWindow):
             (self.runner if self.runner.busy else self.jobs).stop()
         elif self.lane_quantity.busy:
             self.session.set_following(None)
+        elif self.playback.isVisible():
+            self.playback.dismiss()
         else:
             self.presentation.leave()
 
@@ -213,7 +218,6 @@ class MainWindow(QMainWindow):
             self.files,
             self.first_screen,
             self.guide,
-            self.help,
         ):
             part.close()
 
@@ -246,6 +250,7 @@ class MainWindow(QMainWindow):
         self.lanes.range_chosen.connect(self.document.keep_range)
         self.document.opened.connect(self.lanes.begin_document)
         bind_player(self.player, self.lanes)
+        self.playback.place_in(self.lanes, self.lanes.canvas)
         self._add_view(self.lanes)
         self.main_layout.set_lanes(self.lanes)
         self.main_layout.kept_in_view = lambda: self.lanes.selection_area
@@ -327,6 +332,7 @@ class MainWindow(QMainWindow):
             self.jobs.busy_changed,
             self.lane_quantity.busy_changed,
             self.presentation.changed,
+            self.playback.shown,
             self.document.changed,
             self.navigation.changed,
             self.guide.step_changed,
@@ -355,6 +361,7 @@ class MainWindow(QMainWindow):
         self.files.task_requested.connect(self.trainings.open_task)
         self.trainings.panel_wanted.connect(self._show_panel)
         self.generating.panel_wanted.connect(self._show_panel)
+        self.help.panel_wanted.connect(self._show_panel)
         self.player.playing_changed.connect(self.actions_.show_playing)
         self.theme_manager.add(self._apply_theme)
 
@@ -429,9 +436,7 @@ class MainWindow(QMainWindow):
 
     def apply_text_size(self, percent: int) -> None:
         """Show all texts in a size, in percent of the system font."""
-        self.theme_manager.set_text_size(
-            percent, self.top_line.rescale, self.controls.rescale, self.main_layout.fit_text_size
-        )
+        self.theme_manager.set_text_size(percent, self.top_line.rescale, self.main_layout.fit_text_size)
 
     def show_setting(self, key: str) -> None:
         """Open the settings at the field of a key; without a key, open or close them."""

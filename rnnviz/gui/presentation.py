@@ -366,8 +366,7 @@ class Presentation(QObject):
         if self._guide.state is None:
             return
         self._guide.presenting = True
-        if self._guide.frame is not None:
-            self._guide.frame.show_around(None)
+        self._guide.unframe()
         self.page = PresentationPage(self._window, self._guide, self._theme)
         self.page.leave_button.clicked.connect(self.leave)
         inside = self.page.picture.layout()

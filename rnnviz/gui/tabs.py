@@ -25,12 +25,14 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from rnnviz.core.masks import DIFFERENCE, VERDICT, masks_any
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.lane_audits import problem_count
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.base import NO_NOTE, Note, ResultView
+from rnnviz.gui.views.labels import hint
 from rnnviz.verify.result import RunResult
 
 ARITHMETIC, OVER_TIME, PROBLEMS, PARAMETERS = "Arithmetic", "Over time", "Problems", "Parameters"
@@ -163,6 +165,11 @@ class Segments(QFrame):
         self._buttons.append(button)
         self._row.addWidget(button)
 
+    @property
+    def current(self) -> int:
+        """Place of the chosen button."""
+        return max(self._group.checkedId(), 0)
+
     def choose(self, place: int) -> None:
         self._buttons[place].setChecked(True)
 
@@ -204,6 +211,9 @@ class TabGroup(QWidget):
             row.addStretch()
             layout.addLayout(row)
         layout.addWidget(self._stack, 1)
+        self._asked = hint("The question asks for this.")
+        self._asked.hide()
+        layout.addWidget(self._asked, 1)
 
     @property
     def front(self) -> ResultView | None:
@@ -235,6 +245,11 @@ class TabGroup(QWidget):
         self.chooser.setVisible(len(self.present) > 1)
         if not present and view is self.front and self.present:
             self.choose(self.present[0])
+
+    def cover(self, covered: bool) -> None:
+        """Hide the views while a question asks for what they show."""
+        self._stack.setHidden(covered)
+        self._asked.setVisible(covered)
 
     def annotate(self, view: ResultView, note: Note) -> None:
         self.chooser.annotate(self.views.index(view), note)
@@ -275,7 +290,7 @@ class BottomTabs(QTabWidget):
     def follow(self, session: Session) -> None:
         """Show the notes of the session's result, and the number of wrong lanes at *Problems*."""
         self._session = session
-        session.on_change(self._show_result, "result", "candidate", "color_by")
+        session.on_change(self._show_result, "result", "candidate", "color_by", "masked")
 
     @property
     def front(self) -> ResultView | None:
@@ -335,13 +350,15 @@ class BottomTabs(QTabWidget):
     def _show_result(self) -> None:
         session = self._session
         assert session is not None, "it is followed"
-        result = session.result
+        result, asked = session.result, any(masks_any(session.masked, name) for name in (VERDICT, DIFFERENCE))
+        known = None if asked else result
+        self.groups[TABS.index(PROBLEMS)].cover(asked)
         for group in self.groups:
             for view in group.views:
                 group.offer(view, present=view.has_content(result))
-                note = NO_NOTE if result is None else view.tab_note(result, session.candidate, session.array)
+                note = NO_NOTE if known is None else view.tab_note(known, session.candidate, session.array)
                 group.annotate(view, note)
-        self._count_problems(result)
+        self._count_problems(known)
 
     def _count_problems(self, result: RunResult | None) -> None:
         text = "" if result is None else problem_count(result)

@@ -155,7 +155,7 @@ VIEWS = (
     "checks.ChecksTable",
     "known_bugs.KnownBugsView",
     "stdout_view.StdoutView",
-    "parameter_gradients.ParameterGradients",
+    "parameters.ParametersView",
 )
 """Module and class of the views in tabs, in order. Each class declares the rest."""
 

@@ -4,6 +4,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
+from rnnviz.core.masks import DIFFERENCE, VERDICT, Mask
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.lane_audits import problem_count
 from rnnviz.gui.tabs import OVER_TIME, PROBLEMS, TABS, BottomTabs
@@ -93,6 +94,22 @@ def test_the_tab_of_problems_counts_wrong_lanes(tabs, result):
     agreeing = with_judgment(make_result())
     session.set_result(agreeing, agreeing.config)
     assert badge(right) == "0"
+
+
+@pytest.mark.parametrize("asked", [VERDICT, DIFFERENCE])
+def test_problems_are_hidden_while_a_question_asks_for_them(qtbot, result, asked):
+    session = Session(result.config)
+    session.set_masked((Mask(asked),))
+    tabs = BottomTabs()
+    tabs.follow(session)
+    view = DifferentValues()
+    tabs.add_view(view)
+    session.set_result(result, result.config)
+    qtbot.on_screen(tabs, 900, 240)
+    tabs.select(view.title)
+    assert (badge(tabs), view.isVisible()) == ("", False)
+    session.set_masked(())
+    assert (badge(tabs), view.isVisible()) == ("1 lane", True)
 
 
 def broken_state(trace):

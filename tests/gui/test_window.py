@@ -25,7 +25,6 @@ def test_the_first_lesson_runs_by_itself_and_is_shown(window):
     assert window.verdict.state in AGREEMENT
     assert window.top_line.lesson.currentData() == first
     assert window.session.candidate in window.progress.text
-    assert window.controls.transport.label.text() == "t = 0 of 0"
 
 
 @pytest.mark.parametrize("lesson", lessons(), ids=lambda lesson: lesson.name)
@@ -67,17 +66,14 @@ def test_keys_move_the_selection_and_stop_at_the_edges(run_config, window, press
         window.session.set_location(before)
         press(key)
         assert window.session.location == after, key
-        assert window.controls.transport.slider.value() == after.timestep
         assert window.top_line.sample.value() == after.sample
 
 
 @pytest.mark.slow
-def test_the_slider_and_the_sample_box_move_the_selection(run_config, window):
+def test_the_sample_box_moves_the_selection(run_config, window):
     run_config(BIDIRECTIONAL, sequence={"timesteps": 5, "batch_size": 3})
-    window.controls.transport.slider.setValue(3)
     window.top_line.sample.setValue(2)
-    assert window.session.location == Location(timestep=3, sample=2)
-    assert window.controls.transport.label.text() == "t = 3 of 0–4"
+    assert window.session.location == Location(sample=2)
     assert window.top_line.sample.text() == "2 of 0–2"
     assert not window.top_line.sample.accessibleDescription()
 

@@ -23,8 +23,7 @@ from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.gui import document
 from rnnviz.gui.commands.table import COMMANDS
 from rnnviz.gui.export import picture
-from rnnviz.gui.help.commands import PAGES
-from rnnviz.gui.help.window import KEYS
+from rnnviz.gui.help.panel import KEYS
 from rnnviz.gui.jobs import run_control
 from rnnviz.gui.view_sync import VIEWS, view_class
 from rnnviz.io.export.notebook import WRITTEN_OUT
@@ -62,7 +61,10 @@ def test_every_link_leads_to_a_page_and_a_heading():
 
 
 def test_every_part_of_the_window_has_its_page():
-    for place in (*PAGES.values(), *(view_class(name).help_page for name in VIEWS)):
+    sources = (path.read_text(encoding="utf-8") for path in Path(rnnviz.gui.__file__).parent.rglob("*.py"))
+    places = {place for source in sources for place in re.findall(r'\bhelp_page = "(.+)"', source)}
+    assert {view_class(name).help_page for name in VIEWS} <= places
+    for place in places:
         name, _, anchor = place.partition("#")
         assert not anchor or anchor in {section.anchor for section in guide_pages()[name].sections}, place
 
@@ -108,7 +110,7 @@ def test_every_key_that_is_named_is_bound_and_the_sheet_names_every_key():
     in_page = {
         key for names in re.findall(r'^  \[\[.+?\], "(.+?)", "', script, re.MULTILINE) for key in names.split(", ")
     }
-    own = {key for key, _ in KEYS.values()} | in_page
+    own = set(KEYS.values()) | in_page
     for page in guide_pages().values():
         named = {word for word in NAMED_KEY.findall(FENCE.sub("", page.text)) if ANY_KEY.fullmatch(word)}
         assert named <= bound | own | CONTROLS_OWN, (page.name, named - bound - own - CONTROLS_OWN)

@@ -232,6 +232,8 @@ def _add(menu: QMenu, name: str, text: str, why: str, chosen: Callable[[], objec
 class ShortcutsDialog(QDialog):
     """Shortcuts under the headings of the menus, in three columns."""
 
+    help_page = "keys"
+
     def __init__(self, menus: Menus, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle("Keys")

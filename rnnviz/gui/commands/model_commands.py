@@ -69,6 +69,8 @@ class ModelDialog(QDialog):
     Networks that cannot run are listed with the reason.
     """
 
+    help_page = "models"
+
     def __init__(self, parent: QWidget, name: str, entries: "Sequence[Entry]", chosen: OnChosen) -> None:
         """`chosen` receives the entry, the cell and the initial state; None where the file defines it."""
         super().__init__(parent)

@@ -1,22 +1,15 @@
-"""Playback in time steps and in stages, and its controls in the toolbar."""
+"""Playback in time steps and in stages."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import perf_counter
 
-from PySide6.QtCore import QEvent, QObject, QSignalBlocker, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QActionGroup, QHelpEvent, QMouseEvent, QPainter, QPaintEvent, QPalette
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSlider, QToolButton, QToolTip, QWidget
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
-from rnnviz.core.sequence import UNNAMED, timestep_in_words
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Session
-from rnnviz.gui.commands.actions import Actions
-from rnnviz.gui.commands.selection import SelectionCommands
-from rnnviz.gui.regions import STAGE_NAMES, STAGES, Order, Stage, Traversal, stage_regions, stage_text
-from rnnviz.gui.theme.scaling import motion_reduced, scaled
-from rnnviz.gui.tooltips import wrapped
-from rnnviz.gui.views.base import down
+from rnnviz.gui.regions import STAGES, Order, Stage, Traversal, stage_regions, stage_text
+from rnnviz.gui.theme.scaling import motion_reduced
 
 
 class Stepper(QObject):
@@ -334,225 +327,12 @@ def of_indices(count: int) -> str:
     return f" of 0–{count - 1}" if count > 1 else " of 0"
 
 
-_SHORT_NAME = 10
-"""Characters of a time step's label that fit into the toolbar."""
-_SLIDER_HIGH, _STAGES_HIGH, _STAGE_GAP = 18, 8, 2
-
-
-_USUAL_LABEL = "t = 99 of 0–99"
-"""Minimum width of the label, as a text."""
-_BUTTONS = ("timestep_first", "timestep_previous", "play", "timestep_next", "timestep_last")
 ORDERS: dict[Order, tuple[str, str]] = {
     "lane": ("&Selected lane", "Play the selected lane. A backward lane plays from the last time step of the sample."),
     "layers": ("&All lanes", "Play all lanes, layer by layer, in the order of computation."),
 }
 
 
-class SpeedMenu(QToolButton):
-    """Menu of playback speed, order, loop and hidden future. The button shows the speed."""
-
-    def __init__(self, player: Player, actions: Actions) -> None:
-        super().__init__()
-        self._player = player
-        self._loop, self._reveal = actions["loop"], actions["reveal"]
-        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self.setAutoRaise(True)
-        self.setAccessibleName("Playback speed and order")
-        self.setToolTip(
-            wrapped(
-                "Playback speed and order.\n"
-                f"At 2× or slower, each step is shown in stages: {', '.join(STAGE_NAMES.values())}.\n"
-                "Gradients play in the order of the backward pass.\n"
-                "Slower: <. Faster: >."
-            )
-        )
-        menu = QMenu(self)
-        menu.setToolTipsVisible(True)
-        self._speeds, self._orders = QActionGroup(self), QActionGroup(self)
-        for factor in FACTORS:
-            action = self._add(menu, self._speeds, factor_text(factor), factor)
-            action.triggered.connect(lambda _on=False, factor=factor: player.set_factor(factor))
-        menu.addSeparator()
-        for order, (text, why) in ORDERS.items():
-            action = self._add(menu, self._orders, text, order)
-            action.setToolTip(wrapped(why))
-            action.triggered.connect(lambda _on=False, order=order: player.set_order(order))
-        menu.addSeparator()
-        for action in (self._loop, self._reveal):
-            action.setCheckable(True)
-            menu.addAction(action)
-        self.setMenu(menu)
-        self.setFixedWidth(max(map(self.fontMetrics().horizontalAdvance, map(factor_text, FACTORS))) + 10)
-        player.pace_changed.connect(self._show)
-        self._show()
-
-    def _add(self, menu: QMenu, group: QActionGroup, text: str, value: object) -> QAction:
-        action = menu.addAction(text)
-        action.setCheckable(True)
-        action.setData(value)
-        group.addAction(action)
-        return action
-
-    def _show(self) -> None:
-        player = self._player
-        self._loop.setChecked(player.looping)
-        self._reveal.setChecked(player.revealing)
-        self.setText(factor_text(player.factor))
-        self.setAccessibleDescription(f"{factor_text(player.factor)}, {ORDERS[player.order][0].replace('&', '')}")
-        for group, value in ((self._speeds, player.factor), (self._orders, player.order)):
-            for action in group.actions():
-                action.setChecked(action.data() == value)
-
-
 def factor_text(factor: float) -> str:
     """Text of a speed: "0.5×", or "max" for the highest."""
     return "max" if factor == FACTORS[-1] else f"{factor:g}×"
-
-
-class StageSlider(QSlider):
-    """The stages of the selected step as segments; 0 is the whole step. Reachable by mouse and keys."""
-
-    def __init__(self, session: Session, player: Player) -> None:
-        super().__init__(Qt.Orientation.Horizontal)
-        self._session, self._player = session, player
-        self.setRange(0, len(STAGES))
-        self.setPageStep(1)
-        self.setAccessibleName("Stage of the step")
-        self.setToolTip(wrapped(f"Stages of the step: {', '.join(STAGE_NAMES.values())}."))
-        self.setFixedHeight(scaled(_STAGES_HIGH))
-        self.valueChanged.connect(lambda value: player.show(player.stepper.stages[value - 1] if value else None))
-        player.stepper.status_changed.connect(self._follow)
-        session.on_change(self._follow, "result", "color_by")
-        self._follow()
-
-    def stage_at(self, x: float) -> Stage:
-        place = int(x * len(STAGES) / max(self.width(), 1))
-        return self._player.stepper.stages[min(max(place, 0), len(STAGES) - 1)]
-
-    def words(self, stage: Stage) -> str:
-        """Name and description of a stage of the selected step."""
-        result, name = self._session.result, STAGE_NAMES[stage].capitalize()
-        if result is None:
-            return f"{name}."
-        where, gradients = self._session.location, self._session.in_backward_pass
-        length = result.inputs.length(where.sample)
-        return f"{name}: {stage_text(result.inputs.network, where, length, stage, gradients=gradients)}."
-
-    def _follow(self) -> None:
-        stage = self._player.stepper.stage
-        with QSignalBlocker(self):
-            self.setValue(0 if stage is None else self._player.stepper.stages.index(stage) + 1)
-        self.setEnabled(self._session.result is not None)
-        self.setAccessibleDescription("whole step" if stage is None else STAGE_NAMES[stage])
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Show the stage that is clicked; a second click shows the whole step."""
-        if event.button() == Qt.MouseButton.LeftButton:
-            stage = self.stage_at(event.position().x())
-            self._player.show(None if stage == self._player.stepper.stage else stage)
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        if event.buttons() & Qt.MouseButton.LeftButton:
-            self._player.show(self.stage_at(event.position().x()))
-
-    def mouseReleaseEvent(self, _event: QMouseEvent) -> None:
-        pass
-
-    def event(self, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
-            QToolTip.showText(event.globalPos(), wrapped(self.words(self.stage_at(event.pos().x()))), self)
-            return True
-        return super().event(event)
-
-    def paintEvent(self, _event: QPaintEvent) -> None:
-        painter, palette = QPainter(self), self.palette()
-        focused = self.hasFocus()
-        filled, empty = palette.color(QPalette.ColorRole.Accent), palette.color(QPalette.ColorRole.Mid)
-        wide = (self.width() + _STAGE_GAP) / len(STAGES)
-        for place in range(len(STAGES)):
-            left, right = round(place * wide), round((place + 1) * wide) - _STAGE_GAP
-            margin = 1 if focused else 2
-            painter.fillRect(
-                left, margin, right - left, self.height() - 2 * margin, filled if place < self.value() else empty
-            )
-        if focused:
-            painter.setPen(filled)
-            painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
-
-
-class PlaybackControls(QWidget):
-    """Buttons first, previous, play, next, last; speed menu; sliders of time step and stage; label of the time step."""
-
-    def __init__(self, session: Session, selection: SelectionCommands, player: Player, actions: Actions) -> None:
-        super().__init__()
-        self.setAccessibleName("Time step")
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(1)
-        self._ends: list[QToolButton] = []
-        for name in _BUTTONS:
-            button = QToolButton()
-            button.setDefaultAction(actions[name])
-            button.setAccessibleName(actions[name].text().replace("&", ""))
-            button.setAutoRaise(True)
-            layout.addWidget(button)
-            if name in ("timestep_first", "timestep_last"):
-                self._ends.append(button)
-        self.pace = SpeedMenu(player, actions)
-        layout.addWidget(self.pace)
-        self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setMinimumSize(48, scaled(_SLIDER_HIGH))
-        self.slider.setMaximumWidth(320)
-        self.slider.setAccessibleName("Time step")
-        self.slider.setToolTip("Time step shown in every view.")
-        self.slider.valueChanged.connect(selection.go_to)
-        layout.addSpacing(4)
-        self.stages = StageSlider(session, player)
-        self.stages.setMaximumWidth(self.slider.maximumWidth())
-        layout.addLayout(down(self.slider, self.stages, spacing=0), 100)
-        layout.addSpacing(4)
-        self.label = QLabel()
-        self.label.setToolTip("Selected time step, counted from 0.")
-        layout.addWidget(self.label)
-        # In a wide window the spare width goes behind the slider, not between the controls.
-        layout.addStretch(1)
-        self._session = session
-        session.on_change(self._on_result, "result")
-        session.on_change(self._on_location, "location", "result")
-        self._on_result()
-
-    def show_ends(self, *, shown: bool) -> None:
-        for button in self._ends:
-            button.setVisible(shown)
-
-    def _on_result(self) -> None:
-        result = self._session.result
-        self._timesteps = self._session.length
-        self._names = UNNAMED if result is None else result.inputs.names
-        # Width for the longest text of any sample, so that nothing moves during playback or with the sample.
-        widest, longest_sample = _USUAL_LABEL, 0 if result is None else result.shape[2]
-        if longest_sample > 100:
-            widest = f"t = {longest_sample - 1}{of_indices(longest_sample)}"
-        names = [name for one in (self._names.timesteps, *self._names.samples) for name in one]
-        if names:
-            longest = min(max(map(len, names)), _SHORT_NAME)
-            widest = f"t = {max(longest_sample - 1, 0)} '{'m' * longest}'{of_indices(longest_sample)}"
-        # Fixed size, or every text would trigger a layout of the whole toolbar.
-        self.label.setFixedSize(self.fontMetrics().horizontalAdvance(widest) + 4, self.fontMetrics().height() + 2)
-        with QSignalBlocker(self.slider):
-            self.slider.setRange(0, max(self._timesteps - 1, 0))
-            self.slider.setPageStep(max(1, self._timesteps // 10))
-        self.slider.setEnabled(self._timesteps > 1)
-        self.label.setText("" if result is None else self._words(self.slider.value()))
-
-    def _on_location(self) -> None:
-        location = self._session.location
-        if self._session.length != self._timesteps:
-            self._on_result()
-        with QSignalBlocker(self.slider):
-            self.slider.setValue(location.timestep)
-        self.label.setText(self._words(location.timestep))
-
-    def _words(self, timestep: int) -> str:
-        names = self._names.of_sample(self._session.location.sample)
-        return f"{timestep_in_words(names, timestep, _SHORT_NAME)}{of_indices(self._timesteps)}"

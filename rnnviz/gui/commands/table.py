@@ -14,6 +14,7 @@ from rnnviz.gui.commands.file_commands import FileCommands
 from rnnviz.gui.commands.menus import EXPORT, LESSONS, MOTION, NAMES, OPEN_RECENT, THEME, ShortcutsDialog
 from rnnviz.gui.commands.navigation import NavigationHistory
 from rnnviz.gui.commands.playback import Player
+from rnnviz.gui.commands.playback_bar import PlaybackBar
 from rnnviz.gui.commands.result_commands import ResultCommands
 from rnnviz.gui.commands.selection import SelectionCommands
 from rnnviz.gui.commands.toolbar import Controls
@@ -62,6 +63,7 @@ class CommandHost(Protocol):
     main_layout: MainLayout
     panel: ConfigPanel
     navigation: NavigationHistory
+    playback: PlaybackBar
     player: Player
     presentation: Presentation
     results: ResultCommands
@@ -201,7 +203,8 @@ MENUS: Menus = {
         None,
         Command("stop", "&Stop", ("Esc",), "Stop the run (the last result is kept), or the export in progress.",
             lambda w: w.stop(), icon="stop",
-            enabled=lambda w: w.runner.busy or w.jobs.busy or w.lane_quantity.busy or w.presentation.active),
+            enabled=lambda w: w.runner.busy or w.jobs.busy or w.lane_quantity.busy or w.playback.isVisible()
+                or w.presentation.active),
     ),
     "&Go": (
         Command("timestep_next", "Next &time step", ("Right",), "Select the next time step.",
@@ -215,7 +218,7 @@ MENUS: Menus = {
         Submenu("Playbac&k", (
             Command("play", "&Play", ("Space",), "Play or pause.", lambda w: w.player.toggle(), icon="play"),
             Command("play_backward", "Pla&y backward", ("Shift+Space",), "Play toward t = 0, or pause.",
-                lambda w: w.player.toggle(backward=True)),
+                lambda w: w.player.toggle(backward=True), icon="play-back"),
             Command("phase_next", "Ne&xt stage", (".",),
                 "Show the next stage of the step: input part, recurrent part, gates, state, output.",
                 lambda w: w.player.step(1)),

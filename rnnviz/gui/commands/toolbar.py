@@ -1,16 +1,12 @@
-"""Controls of the lanes: playback, color, candidate."""
+"""Controls of the lanes: color, candidate."""
 
-from PySide6.QtCore import QSignalBlocker, QSize, Qt
+from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtGui import QStandardItem, QStandardItemModel
-from PySide6.QtWidgets import QSizePolicy, QToolBar, QToolButton
+from PySide6.QtWidgets import QToolBar
 
 from rnnviz.core.engine_spec import display_name
 from rnnviz.gui.app_state import Session
-from rnnviz.gui.commands.actions import Actions
-from rnnviz.gui.commands.playback import PlaybackControls, Player
-from rnnviz.gui.commands.selection import SelectionCommands
 from rnnviz.gui.theme.elided_combo import ElidedComboBox
-from rnnviz.gui.theme.scaling import scaled
 from rnnviz.reading.quantities import GRADIENTS, Quantity, choices_of
 from rnnviz.verify.result import RunResult
 
@@ -113,15 +109,12 @@ class ColorByCombo(ElidedComboBox):
 
 
 class Controls(QToolBar):
-    """Playback, the quantity of the lanes, and the candidate."""
+    """The quantity of the lanes, and the candidate."""
 
-    def __init__(self, session: Session, cursor: SelectionCommands, player: Player, actions: Actions) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__("Controls")
         self.setObjectName("controls")
         self._session = session
-        self.transport = PlaybackControls(session, cursor, player, actions)
-        self.transport.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self.addWidget(self.transport)
         self.colors = ColorByCombo(session)
         self.addWidget(self.colors)
         self.candidate = ElidedComboBox("Candidate", "Candidate to compare with the reference.", 9)
@@ -130,10 +123,6 @@ class Controls(QToolBar):
         session.on_change(self._list_candidates, "result")
         session.on_change(self._show_candidate, "candidate", "result")
         self._list_candidates()
-
-    def rescale(self) -> None:
-        for button in self.transport.findChildren(QToolButton):
-            button.setIconSize(QSize(scaled(16), scaled(16)))
 
     def _list_candidates(self) -> None:
         result = self._session.result

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
-from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from rnnviz.core.errors import InputError
@@ -16,7 +15,7 @@ from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import ask_new_file, ask_to_finish, show_error_dialog, suffix_of
 from rnnviz.gui.document import Document
 from rnnviz.gui.export.outputs import OUTPUTS, OutputEntry
-from rnnviz.gui.export.picture import IncrementalGrab, write_picture
+from rnnviz.gui.export.picture import render_widget, write_picture
 from rnnviz.gui.jobs.lane_quantity import without_parameter
 from rnnviz.gui.jobs.progress import SHOW_AFTER_MS, ProgressRow
 from rnnviz.gui.kit.tasks import Progress, TaskQueue
@@ -221,16 +220,18 @@ class ExportCommands(QObject):
         return True
 
     def export_window(self, scale: int) -> None:
+        self._following.finish_pending()
         try:
-            IncrementalGrab(
-                self._window,
-                scale,
-                self._following.finish_pending,
-                lambda image: self._ask_image(image, self.stem),
-                lambda: self.export_window(scale),
-            )
+            image = render_widget(self._window, scale)
         except InputError as error:
             show_error_dialog(self._window, "Export picture", error)
+            return
+
+        def write(path: Path, progress: Progress) -> str:
+            write_picture(image, path, progress)
+            return f"{image.width():,} × {image.height():,} pixels"
+
+        self._ask("Export picture", "Pictures (*.png)", "png", self.stem, write)
 
     @property
     def stem(self) -> str:
@@ -249,13 +250,6 @@ class ExportCommands(QObject):
         self._then = None
         self.message.emit("")
         show_error_dialog(self._window, f"Failed: {title}", sentence, in_background=True)
-
-    def _ask_image(self, image: QImage, name: str) -> None:
-        def write(path: Path, progress: Progress) -> str:
-            write_picture(image, path, progress)
-            return f"{image.width():,} × {image.height():,} pixels"
-
-        self._ask("Export picture", "Pictures (*.png)", "png", name, write)
 
     def _ask(
         self, title: str, filters: str, ending: str, name: str, write: Callable[[Path, Progress], str]

@@ -28,6 +28,7 @@ _PROMISE = "How it is computed, and which one is wrong."
 class FirstScreen(QScrollArea):
     """Emits a signal for each way to go on. In a narrow window its parts are in one column."""
 
+    help_page = "first-steps"
     lesson_chosen = Signal(object)
     """A `LessonEntry`."""
     value_chosen = Signal(object)

@@ -32,6 +32,7 @@ _LONGEST_END = 16
 class GeneratePanel(Panel):
     """Generates text in slices of a few milliseconds, one after the other."""
 
+    help_page = "generate"
     text_changed = Signal()
     """The text grew, or another one began."""
     place_chosen = Signal(int)

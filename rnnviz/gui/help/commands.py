@@ -11,39 +11,25 @@ from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.theme_manager import ThemeManager
 
 if TYPE_CHECKING:
-    from rnnviz.gui.help.window import GuideWindow
+    from rnnviz.gui.help.panel import GuidePanel
 
 Child = TypeVar("Child", bound=QObject)
 _ABOUT = f"<b>rnnviz {rnnviz.__version__}</b><p>See and check every value in a recurrent network."
 FIRST_STEPS = "first-steps"
 
-PAGES = {
-    "FirstScreen": FIRST_STEPS,
-    "LessonPane": "window#lessons",
-    "ToolBar": "window#toolbar",
-    "ConfigPanel": "configs",
-    "ModelDialog": "models",
-    "SweepWindow": "sweeps",
-    "TrainingWindow": "training",
-    "GenerateWindow": "generate",
-    "ShortcutsDialog": "keys",
-}
-"""Page, optionally with "#" and a heading, for widgets of a class that declares no `help_page`, and their children.
-
-Keys are class names, so that no widget is imported for this table.
-"""
-
 
 class HelpCommands(QObject):
-    """Guide, bug report and version. The guide window is created on first use."""
+    """Guide, bug report and version. The panel with the guide is created on first use."""
 
     message = Signal(str)
     """A text for the status bar."""
+    panel_wanted = Signal(object)
+    """A `Panel` that the window has to show in front."""
 
     def __init__(self, window: QWidget, control: RunControl, theme_manager: ThemeManager) -> None:
         super().__init__(window)
         self.window, self._control, self._theme_manager = window, control, theme_manager
-        self.guide: GuideWindow | None = None
+        self.guide: GuidePanel | None = None
         theme_manager.add(self._apply_theme)
 
     def open_for_focus(self) -> None:
@@ -52,20 +38,14 @@ class HelpCommands(QObject):
     def open(self, where: str = FIRST_STEPS) -> None:
         """Open the guide at a page, or with "#" at a heading on it."""
         if self.guide is None:
-            from rnnviz.gui.help.window import GuideWindow
+            from rnnviz.gui.help.panel import GuidePanel
 
-            self.guide = GuideWindow(self.window)
+            self.guide = GuidePanel()
             self.guide.apply_theme(self._theme_manager.theme)
         page, _, anchor = where.partition("#")
-        self.guide.show()
-        self.guide.raise_()
-        self.guide.activateWindow()
+        self.panel_wanted.emit(self.guide)
         self.guide.open(page, anchor)
-        self.guide.browser.setFocus()
-
-    def close(self) -> None:
-        if self.guide is not None:
-            self.guide.close()
+        self.guide.view.setFocus()
 
     def report_problem(self) -> None:
         """Show the text of a bug report: versions, engines, last failure, end of the log."""
@@ -104,7 +84,7 @@ def child_beside(widget: QWidget | None, kind: type[Child]) -> Child | None:
 def page_for(widget: QWidget | None) -> str:
     """The page for a widget, or for its nearest ancestor that has one."""
     while widget is not None:
-        page = getattr(widget, "help_page", "") or PAGES.get(type(widget).__name__, "")
+        page = getattr(widget, "help_page", "")
         if page:
             return str(page)
         widget = widget.parentWidget()

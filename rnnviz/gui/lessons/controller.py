@@ -256,17 +256,34 @@ class LessonController(QObject):
 
     def close(self) -> None:
         """Stop the worker thread. The settings keep the lesson as open."""
-        if self.frame is not None:
-            self.frame.show_around(None)
+        if self.pane is not None:
+            self.unframe()
             self._checker.stop()
 
     def frame_part(self, part: str) -> None:
         """Show a part of the window, one of `rnnviz.lessons.index.PARTS`, in a frame."""
-        from rnnviz.gui.lessons.parts import open_part
+        from rnnviz.gui.lessons.parts import PartFrame, open_part
 
-        assert self.frame is not None
+        self.unframe()
         if not self.presenting:
-            self.frame.show_around(*open_part(cast("PartsHost", self._window), part))
+            self.frame = PartFrame(*open_part(cast("PartsHost", self._window), part), self._theme_manager.theme)
+            self.frame.destroyed.connect(self._lose_frame)
+
+    def unframe(self) -> None:
+        """Remove the frame."""
+        if self.frame is not None:
+            self.frame.destroyed.disconnect(self._lose_frame)
+            self.frame.hide()
+            self.frame.deleteLater()
+            self.frame = None
+
+    def _lose_frame(self) -> None:
+        # It is deleted with the part that it is around.
+        self.frame = None
+
+    def _move_frame(self) -> None:
+        if self.frame is not None:
+            self.frame.refresh()
 
     def score(self) -> str:
         """The score of a quiz that has been answered, and of all at the last step; else ""."""
@@ -296,12 +313,10 @@ class LessonController(QObject):
         if self.pane is not None:
             return self.pane
         from rnnviz.gui.lessons.pane import LessonPane
-        from rnnviz.gui.lessons.parts import PartFrame
         from rnnviz.gui.lessons.statements import StatementWorker
 
         self.pane = pane = LessonPane()
-        self.frame = PartFrame(self._parent)
-        self._window.session.on_change(self.frame.refresh, "location", "result")
+        self._window.session.on_change(self._move_frame, "location", "result")
         self._checker = StatementWorker(self)
         self._checker.results_ready.connect(self._on_findings)
         pane.next.clicked.connect(self.next)
@@ -320,7 +335,8 @@ class LessonController(QObject):
         assert self.lesson is not None
         assert self._entry is not None
         assert self.pane is not None
-        assert self.frame is not None
+        from rnnviz.gui.lessons.parts import bars_needed
+
         window, step = self._window, self.lesson.steps[number]
         window.session.set_lesson_step((self._entry.name, number))
         self._settings.set_lesson_step(self._entry.name, number)
@@ -329,8 +345,9 @@ class LessonController(QObject):
         plain = step.question is not None and not step.question.expression
         self._value = float(step.question.answer) if step.question is not None and plain else None
         self._config = step.config if self.asking else step.named_config
+        window.main_layout.show_needed(bars_needed(step))
         named = [ENGINES[name] for name in self._config.compare.engines if name in ENGINES]
-        self.frame.show_around(None)
+        self.unframe()
         self._checker.reset()
         # Until the config is set, the result may be of a network without the step's selection.
         self._arriving = False
@@ -368,9 +385,9 @@ class LessonController(QObject):
 
     def _hide(self) -> None:
         """Hide the pane, the frame and the masks."""
-        if self.frame is not None:
+        if self.pane is not None:
             self._checker.reset()
-            self.frame.show_around(None)
+            self.unframe()
         self._mask()
         self._window.main_layout.close_lesson()
 
@@ -471,8 +488,9 @@ class LessonController(QObject):
             self.pane.show_waiting("The run failed: the verdict has the reason.")
 
     def _apply_theme(self, theme: Theme) -> None:
-        if self.pane is not None and self.frame is not None:
+        if self.pane is not None:
             self.pane.apply_theme(theme)
+        if self.frame is not None:
             self.frame.apply_theme(theme)
 
 

@@ -4,12 +4,11 @@ import re
 
 from PySide6.QtCore import QMimeData, QSize, Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QFont, QResizeEvent, QTextDocumentFragment, QWheelEvent
-from PySide6.QtWidgets import QApplication, QFrame, QLabel, QSizePolicy, QTextBrowser, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QSizePolicy, QWidget
 
 from rnnviz.core.number_format import true_minus_in
 from rnnviz.gui.theme.fonts import CODE_FAMILY
-from rnnviz.gui.theme.markdown import fit_code, show_markdown
-from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.markdown import MarkdownView, fit_code
 from rnnviz.lessons.index import LINK_SCHEME
 from rnnviz.lessons.markdown_html import inline_html
 
@@ -54,26 +53,26 @@ def text_label(pixels: float = _BODY, weight: QFont.Weight = QFont.Weight.Normal
     return label
 
 
-class LessonText(QTextBrowser):
+class LessonText(MarkdownView):
     """Renders Markdown in the window's font and colors. The layout sets its width, its content its height."""
 
+    surface = "window"
     part_requested = Signal(str)
     """Name of the part of the window in a followed link."""
 
     def __init__(self, name: str, pixels: float = _BODY, weight: QFont.Weight = QFont.Weight.Normal) -> None:
-        super().__init__()
+        super().__init__(name)
         self._markdown = ""
-        self._theme = LIGHT
         set_size(self, pixels, weight)
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setOpenLinks(False)
         self.anchorClicked.connect(self._go)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setAccessibleName(name)
-        self.document().setDocumentMargin(0.0)
         self.viewport().setAutoFillBackground(False)
+
+    @property
+    def markdown(self) -> str:
+        return typeset(self._markdown)
 
     def show_markdown(self, markdown: str) -> None:
         """Show a text; without one the widget is hidden."""
@@ -81,12 +80,8 @@ class LessonText(QTextBrowser):
         # Keys scroll what holds the text; Tab stops at it where there are links to go to.
         linked = f"]({LINK_SCHEME}:" in markdown
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus if linked else Qt.FocusPolicy.ClickFocus)
-        self._render()
+        self.render_text()
         self.setVisible(bool(markdown))
-
-    def apply_theme(self, theme: Theme) -> None:
-        self._theme = theme
-        self._render()
 
     def sizeHint(self) -> QSize:
         return QSize(super().sizeHint().width(), self._needed())
@@ -128,6 +123,6 @@ class LessonText(QTextBrowser):
         self.document().setTextWidth(self.viewport().width())
         self.setFixedHeight(self._needed())
 
-    def _render(self) -> None:
-        show_markdown(self, typeset(self._markdown), self._theme, surface="window")
+    def render_text(self) -> None:
+        super().render_text()
         self._fit()

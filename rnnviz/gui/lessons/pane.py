@@ -110,6 +110,7 @@ class StepDots(QWidget):
 class LessonPane(QWidget):
     """Shows a step and the results of its statements. The user's requests are signals."""
 
+    help_page = "window#lessons"
     part_requested = Signal(str)
     """Request to frame the part of a link, one of `rnnviz.lessons.index.PARTS`."""
 

@@ -1,8 +1,9 @@
 """Parts of the window by the names that lessons use, and the frame around the one that a step speaks of."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen, QRegion
@@ -11,99 +12,56 @@ from PySide6.QtWidgets import QWidget
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.navigation import NavigationHistory
+from rnnviz.gui.commands.playback_bar import PlaybackBar
 from rnnviz.gui.commands.toolbar import Controls
 from rnnviz.gui.commands.top_line import TopLine
-from rnnviz.gui.main_layout import SETTINGS, VALUE, MainLayout
+from rnnviz.gui.main_layout import SETTINGS, TABS, TOP_LINE, VALUE, VERDICT, MainLayout
 from rnnviz.gui.settings_panel.config_panel import ConfigPanel
-from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.unrolled.view import UnrolledView
 
+if TYPE_CHECKING:
+    from rnnviz.lessons.content import LessonStep
+
 _LINE = 2
-_MOVES = (
-    QEvent.Type.Resize,
-    QEvent.Type.Move,
-    QEvent.Type.Show,
-    QEvent.Type.Hide,
-    QEvent.Type.LayoutRequest,
-)
+_PART_LINK = re.compile(r"\(part:([\w.-]+)\)")
 
 Area = Callable[[], QRect]
 """Returns a rectangle in a widget's coordinates."""
 
 
 class PartFrame(QWidget):
-    """A frame over the window, around a widget or an area of it. Mouse events pass through."""
+    """A frame over a widget, at its edges or around an area of it. It moves and hides with the widget."""
 
-    def __init__(self, window: QWidget) -> None:
-        super().__init__(window)
+    def __init__(self, target: QWidget, area: Area | None, theme: Theme) -> None:
+        super().__init__(target)
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.setAttribute(Qt.WidgetAttribute.WA_NoSystemBackground)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setAccessibleName("Frame of the part that the lesson speaks of")
-        self._window, self._theme = window, LIGHT
-        self.target: QWidget | None = None
-        self._area: Area = QRect
-        self._watched: list[QWidget] = []
-        self.hide()
-
-    @property
-    def framed(self) -> QRect:
-        """The visible part of the area in the window's coordinates; empty for a hidden widget."""
-        widget = self.target
-        if widget is None or not widget.isVisible():
-            return QRect()
-        area = self._area()
-        for around in _up_to(widget, self._window):
-            # A widget in a scrolled pane is visible only as far as the pane is.
-            area = area.intersected(around.rect()).translated(around.pos())
-        return area
-
-    def show_around(self, target: QWidget | None, area: Area | None = None) -> None:
-        """Frame a widget, or an area of it; with None nothing."""
-        for widget in self._watched:
-            widget.removeEventFilter(self)
-        if self.target is not None:
-            self.target.destroyed.disconnect(self._forget)
-        self.target, self._watched = target, []
-        if target is not None:
-            target.destroyed.connect(self._forget)
-            self._area = area or target.rect
-            # The frame moves with what moves any of these.
-            self._watched = [*_up_to(target, self._window), self._window]
-            for widget in self._watched:
-                widget.installEventFilter(self)
+        self.target, self._area, self._theme = target, area or target.rect, theme
+        target.installEventFilter(self)
         self.refresh()
+        self.show()
         self.raise_()
 
     def refresh(self) -> None:
-        framed = self.framed
-        if framed.isEmpty():
-            self.hide()
-            return
-        self.setGeometry(framed.adjusted(-_LINE, -_LINE, _LINE, _LINE).intersected(self._window.rect()))
+        """Follow the area."""
+        self.setGeometry(self._area().intersected(self.target.rect()))
         # What is below the inside is not painted again during playback.
         inside = self.rect().adjusted(2 * _LINE, 2 * _LINE, -2 * _LINE, -2 * _LINE)
         self.setMask(QRegion(self.rect()) - QRegion(inside))
-        self.show()
-        self.update()
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
         self.update()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.ParentChange:
-            # Other widgets are around it now.
-            self.show_around(self.target, self._area)
-        elif event.type() in _MOVES and watched is not self:
+        if event.type() == QEvent.Type.Resize:
             self.refresh()
         return False
-
-    def _forget(self) -> None:
-        self.target, self._watched = None, []
-        self.hide()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
@@ -111,14 +69,6 @@ class PartFrame(QWidget):
         painter.setPen(QPen(self._theme.color("accent"), _LINE))
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(1.0, 1.0, -1.0, -1.0), 4.0, 4.0)
         painter.end()
-
-
-def _up_to(widget: QWidget, window: QWidget) -> Iterator[QWidget]:
-    """A widget and those around it, without the window."""
-    around: QWidget | None = widget
-    while around is not None and around is not window:
-        yield around
-        around = around.parentWidget()
 
 
 TAB_OF = {
@@ -156,10 +106,22 @@ class PartsHost(Protocol):
     main_layout: MainLayout
     panel: ConfigPanel
     controls: Controls
+    playback: PlaybackBar
     top_line: TopLine
     lanes: UnrolledView
     navigation: NavigationHistory
     views: list[ResultView]
+
+
+def bars_needed(step: "LessonStep") -> set[str]:
+    """The parts around the lanes that a step speaks of: a task needs the settings, a table the tabs."""
+    named = {step.look.part, *(part for text in step.texts for part in _PART_LINK.findall(text))}
+    needed = {TABS for part in named if part in TAB_OF}
+    needed |= {VERDICT} & named
+    settings = {
+        part for part in named if part is not None and part.split(".")[0] in ("panel", "run", "sample", "export")
+    }
+    return needed | ({TOP_LINE} if step.task is not None or settings else set())
 
 
 def open_part(window: PartsHost, part: str) -> tuple[QWidget, Area | None]:
@@ -203,7 +165,7 @@ _OTHERS: dict[str, Callable[[PartsHost], QWidget]] = {
     "panel": lambda window: window.panel,
     "panel.shapes": lambda window: window.panel.reveal_shapes(),
     "run": lambda window: window.top_line.run_button,
-    "transport": lambda window: window.controls.transport,
+    "transport": lambda window: window.playback.play_button,
     "sample": lambda window: window.top_line.sample,
     "colors": lambda window: window.controls.colors,
     "export": lambda window: window.top_line.export,

@@ -307,6 +307,7 @@ class ConfigPanel(SectionForms):
     The schema and `Config` validate, as on the command line.
     """
 
+    help_page = "configs"
     config_edited = Signal(object)
     """The `Config` after an edit, if all fields are valid."""
 

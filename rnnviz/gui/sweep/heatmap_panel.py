@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QRectF, QSignalBlocker, QSize, Qt, Signal, SignalInstance
 from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QSizePolicy, QToolTip, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.gui.sweep.heatmap import STEPS, ColorRange, Heatmap, color_range, colors
@@ -163,8 +163,8 @@ class HeatmapPanel(QWidget):
         self.quantity.currentIndexChanged.connect(self.refresh)
         self.map.chosen.connect(self._tell)
         self.map.chosen.connect(partial(self._send, self.row_chosen))
-        self.map.activated.connect(partial(self._send, self.row_activated))
-        self.map.pointed.connect(self._on_pointed)
+        self.map.activated_at.connect(partial(self._send, self.row_activated))
+        self.map.cells.describe = self.words
         self.setMinimumWidth(scaled(320))
 
     def show_figures(self, figures: SweepFigures) -> None:
@@ -196,8 +196,7 @@ class HeatmapPanel(QWidget):
         line = None if down is across else down
         self._cells = found = cells(figures, across, line, quantity.name, self._shown_rows(figures))
         shown = color_range(found.values, quantity.limit)
-        one = short_key(across.key, figures.keys), short_key(down.key, figures.keys)
-        self.map.show_cells(found, shown, one[0], "" if down is across else one[1], self._short)
+        self.map.show_cells(found, shown, self._short)
         self.scale.show_range(shown, f"{quantity.title}{' in seconds' if quantity.name in _TIMES else ''}")
         self._tell()
 
@@ -278,12 +277,6 @@ class HeatmapPanel(QWidget):
     def _send(self, signal: SignalInstance, down: int, across: int) -> None:
         if self._cells is not None and self._cells.rows[down, across] != NO_ROW:
             signal.emit(int(self._cells.rows[down, across]))
-
-    def _on_pointed(self, down: int, across: int) -> None:
-        text = "" if down < 0 else self.words(down, across)
-        self.map.setToolTip(wrapped(text))
-        if not text:
-            QToolTip.hideText()
 
 
 def _choice(name: str, why: str) -> QComboBox:

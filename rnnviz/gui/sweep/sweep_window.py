@@ -54,6 +54,7 @@ _VERDICT_LOOKS = {
 class SweepWindow(ToolWindow):
     """Shows a sweep and its progress. The user's requests are signals."""
 
+    help_page = "sweeps"
     run_requested = Signal()
     stop_requested = Signal()
     save_requested = Signal()

@@ -17,10 +17,10 @@ from PySide6.QtGui import (
     QTextFrameFormat,
     QTextTable,
 )
-from PySide6.QtWidgets import QPlainTextEdit, QTextBrowser, QTextEdit
+from PySide6.QtWidgets import QFrame, QPlainTextEdit, QTextBrowser, QTextEdit
 
 from rnnviz.gui.theme.fonts import code_font
-from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.theme.palettes import LIGHT, Theme
 
 _LINE_HEIGHT = 128.0
 """Line height of prose in percent."""
@@ -56,6 +56,34 @@ def show_markdown(browser: QTextBrowser, markdown: str, theme: Theme, *, surface
     _underline_links(document)
     _set_tables(document, theme)
     changes.endEditBlock()
+
+
+class MarkdownView(QTextBrowser):
+    """A text in Markdown, whose links are followed by the code that shows it."""
+
+    surface = "base"
+    """The color role of the background."""
+
+    def __init__(self, name: str, margin: float = 0.0) -> None:
+        super().__init__()
+        self.theme = LIGHT
+        self.setAccessibleName(name)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setOpenLinks(False)
+        self.document().setDocumentMargin(margin)
+
+    @property
+    def markdown(self) -> str:
+        """The text, as it is to be shown."""
+        return ""
+
+    def apply_theme(self, theme: Theme) -> None:
+        self.theme = theme
+        self.render_text()
+
+    def render_text(self) -> None:
+        """Show the text in the present font and colors."""
+        show_markdown(self, self.markdown, self.theme, surface=self.surface)
 
 
 class _Mark(QTextEdit.ExtraSelection):

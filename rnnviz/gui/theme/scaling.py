@@ -2,7 +2,7 @@
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QFont, QFontInfo
-from PySide6.QtWidgets import QApplication, QLayout, QScrollArea, QStyle, QTableView, QWidget
+from PySide6.QtWidgets import QApplication, QDockWidget, QLayout, QScrollArea, QStyle, QTableView, QWidget
 
 _USUAL_PIXELS = 12.0
 """Font size in pixels that the sizes in the source code assume."""
@@ -61,7 +61,8 @@ def _resize(widget: QWidget, size: float, ratio: float) -> None:
         own = QFont(widget.font())
         own.setPointSizeF(size * ratio)
         widget.setFont(own)
-    if widget.isWindow():
+    if widget.isWindow() or isinstance(widget, QDockWidget):
+        # A dock takes the sizes of its content, unless it is given some.
         return
     if isinstance(widget, QTableView):
         rows = widget.verticalHeader()

@@ -10,7 +10,7 @@ from typing import Protocol
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
-from rnnviz.core.config import Config
+from rnnviz.core.config import Config, ParameterSource
 from rnnviz.core.errors import InputError
 from rnnviz.core.resources import resource_path
 from rnnviz.core.words import plural
@@ -34,7 +34,7 @@ from rnnviz.gui.kit.tasks import Progress, TaskQueue
 from rnnviz.gui.training.panel import TrainingPanel
 from rnnviz.gui.training.runner import TrainingRunner
 from rnnviz.training.character_model import save_character_model
-from rnnviz.training.checkpoints import SavedCheckpoint, write_trained
+from rnnviz.training.checkpoints import SavedCheckpoint, TestPrediction, write_trained
 from rnnviz.training.history import TrainingStart
 from rnnviz.training.task import TrainingTask, load_task, save_task
 from rnnviz.training.training_file import save_training
@@ -114,6 +114,12 @@ class TrainingController(QObject):
         panel.show_ready()
         if panel.is_of(task) or not self.ask_about_weights(show):
             show()
+
+    def prediction_of(self, parameters: ParameterSource) -> TestPrediction | None:
+        """The prediction of the checkpoint with these parameters, if it is one of this training."""
+        checkpoints = [] if self.panel.history is None else self.panel.history.checkpoints
+        found = [saved.prediction for saved in checkpoints if saved.config.parameters == parameters]
+        return found[0] if found else None
 
     def restore(self, path: Path, name: str) -> None:
         """Show a training of a file in place of the current one, after a question if its weights would be lost."""

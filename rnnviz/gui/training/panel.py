@@ -55,6 +55,7 @@ class TrainingState(Enum):
 class TrainingPanel(Panel):
     """Shows a task, and a training of it. The user's requests are signals, and actions of its menus."""
 
+    help_page = "training"
     train_requested = Signal()
     continue_requested = Signal()
     stop_requested = Signal()

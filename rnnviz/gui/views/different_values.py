@@ -1,6 +1,6 @@
 """Table of the values that differ by more than the tolerance, sorted and filtered, and tolerances that would pass."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from PySide6.QtCore import QModelIndex, QSignalBlocker
@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QApplication, QComboBox, QPushButton, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
+from rnnviz.core.masks import Mask, is_masked
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.core.words import plural
@@ -36,6 +37,7 @@ class DifferentValues(ResultView):
         self._result: RunResult | None = None
         self._candidate: str | None = None
         self._rows: MismatchRows | None = None
+        self._masked: Sequence[Mask] = ()
         self._empty, self.description = hint(), ElidedLabel()
         self.copy_button = QPushButton("Copy tolerance")
         self.copy_button.clicked.connect(self._copy_tolerance)
@@ -90,6 +92,10 @@ class DifferentValues(ResultView):
         self.array.offer(self._of_hidden, mismatching=True)
         self._gather()
 
+    def show_masked(self, masked: Sequence[Mask]) -> None:
+        self._masked = masked
+        self._refresh()
+
     def show_location(self, location: Location) -> None:
         number = None if self._rows is None else self._rows.row_of(location)
         self._following = True
@@ -130,7 +136,9 @@ class DifferentValues(ResultView):
         shown, own = self.array.currentText(), self.array.of(comparison)
         assert own is not None, "it is of the comparison"
         self._empty.setText(f"No value of {shown} in {display_name(comparison.candidate)} differs by more.")
-        self.model.show_rows(range(len(rows)), _columns(rows, result.reference.engine, comparison.candidate))
+        self.model.show_rows(
+            range(len(rows)), _columns(rows, result.reference.engine, comparison.candidate, self._is_masked)
+        )
         # The rows are of one array; the others have a line each.
         others = arrays([*comparison.arrays.values(), *comparison.gradients_over_time.values()]) if shown == "h" else ()
         self.description.setText("  ".join((_described(rows, own), *others)))
@@ -138,6 +146,10 @@ class DifferentValues(ResultView):
         self.copy_button.setToolTip(wrapped(f"Copies {tolerance}: the smallest atol that passes with this rtol."))
         self.copy_button.setAccessibleDescription(self.copy_button.toolTip())
         self.table.fit()
+
+    def _is_masked(self, row: int) -> bool:
+        assert self._rows is not None, "an empty table has no rows"
+        return is_masked(self._masked, quantity_place(self._rows.location(row), self.array.currentText()))
 
     def _total(self) -> int:
         comparison = self.array.of(self._of_hidden)
@@ -181,8 +193,10 @@ def _tolerance(own: ArrayComparison) -> str:
     return f"rtol={own.rtol!r}, atol={own.smallest_passing_atol!r}"
 
 
-def _columns(rows: MismatchRows, reference: str, candidate: str) -> tuple[Column, ...]:
-    """Columns of mismatches, whose rows are their indices in `rows`."""
+def _columns(
+    rows: MismatchRows, reference: str, candidate: str, is_masked: Callable[[int], bool]
+) -> tuple[Column, ...]:
+    """Columns of mismatches, whose rows are their indices in `rows`. Masked values are not shown."""
 
     def whole(title: str, axis: int) -> Column:
         where = rows.where[:, axis]
@@ -192,8 +206,8 @@ def _columns(rows: MismatchRows, reference: str, candidate: str) -> tuple[Column
     def number(title: str, values: FloatArray, text: Callable[[float], str], sample: str) -> Column:
         return Column(
             title,
-            lambda row: text(values[row]),
-            lambda row: number_format.full(values[row]),
+            lambda row: "?" if is_masked(row) else text(values[row]),
+            lambda row: "?" if is_masked(row) else number_format.full(values[row]),
             number=True,
             keys=lambda: np.where(np.isnan(values), np.inf, values),
             widest=_padded(title, sample),

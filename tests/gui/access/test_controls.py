@@ -26,7 +26,7 @@ from rnnviz.gui.commands.model_commands import ModelDialog
 from rnnviz.gui.commands.table import MENUS
 from rnnviz.gui.export.figure import FigureDialog, FigureOptions
 from rnnviz.gui.generate.panel import GeneratePanel
-from rnnviz.gui.help.window import GuideWindow
+from rnnviz.gui.help.panel import GuidePanel
 from rnnviz.gui.recovery.report_dialogs import BugReportDialog, CrashDialog
 from rnnviz.gui.sweep.sweep_window import SweepWindow
 from rnnviz.gui.tab_order import controls_in_order
@@ -202,7 +202,8 @@ def check_reached(dialog: QWidget, *, ordered: bool) -> None:
 
 def test_every_control_of_the_other_windows_has_a_name_and_is_reached(qtbot, window):
     window.show_result(make_result())
-    guide = GuideWindow(window)
+    guide = GuidePanel()
+    qtbot.addWidget(guide)
     guide.open("window")
     entries = [
         Entry("lstm", "lstm", 3, 4, 1, False, "float32", True, ""),

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLab
 
 from rnnviz.gui.commands.menus import ShortcutsDialog
 from rnnviz.gui.commands.table import MENUS
-from rnnviz.gui.help.window import GuideWindow
+from rnnviz.gui.help.panel import GuidePanel
 
 LARGE = 2560, 1440
 SLACK = 4
@@ -78,8 +78,8 @@ def test_no_text_of_any_window_is_cut_off(large_window, qtbot):
     large_window.first_screen.show()
     QTest.qWait(0)
     assert cut_texts(large_window) == []
-    for made in (ShortcutsDialog(MENUS, large_window), GuideWindow(large_window)):
-        if isinstance(made, GuideWindow):
+    for made in (ShortcutsDialog(MENUS, large_window), GuidePanel()):
+        if isinstance(made, GuidePanel):
             made.open("window")
         made.show()
         qtbot.waitExposed(made)

@@ -3,12 +3,12 @@
 from itertools import count
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtTest import QTest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QToolButton
 
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Session
-from rnnviz.gui.commands.playback import Player, StageSlider, speed
+from rnnviz.gui.commands.playback import Player, speed
 from rnnviz.gui.regions import STAGE_NAMES, STAGES
 from rnnviz.reading.units import Query
 from rnnviz.verify.result import RunResult
@@ -114,27 +114,31 @@ def test_a_loop_repeats_its_range_in_either_direction_with_and_without_stages(qt
             player.stepper.stop()
 
 
-def test_the_stages_of_a_step_are_chosen_by_mouse_and_keys(qtbot):
-    session = session_on(make_result(cell="lstm", timesteps=3))
-    player = Player(session)
-    slider = qtbot.on_screen(StageSlider(session, player), 200, 8)
-    assert (player.stepper.stage, slider.value(), slider.accessibleDescription()) == (None, 0, "whole step")
-    for stage, x in zip(STAGES, range(20, 200, 40), strict=True):
-        assert slider.stage_at(x) == stage
-        assert STAGE_NAMES[stage].capitalize() in slider.words(stage)
-        QTest.mouseClick(slider, Qt.MouseButton.LeftButton, pos=QPoint(x, 4))
-        assert (player.stepper.stage, slider.value()) == (stage, STAGES.index(stage) + 1)
-        assert slider.accessibleDescription() == STAGE_NAMES[stage]
-    QTest.mouseClick(slider, Qt.MouseButton.LeftButton, pos=QPoint(180, 4))
-    assert (player.stepper.stage, slider.value(), session.highlighted) == (None, 0, ())
-    QTest.keyClick(slider, Qt.Key.Key_Right)
-    assert player.stepper.stage == "input"
-    QTest.keyClick(slider, Qt.Key.Key_End)
-    assert player.stepper.stage == "output"
-    player.step(1)
-    assert (session.location.timestep, slider.value()) == (1, 1)
-    session.set_location(Location(timestep=2))
-    assert slider.value() == 0
+@pytest.mark.slow
+def test_the_bar_opens_with_the_first_stage_and_closes_by_escape(qtbot, run_config, window, press):
+    run_config({"cell": "lstm", "input_size": 2, "hidden_size": 3}, sequence={"timesteps": 3})
+    bar, stepper = window.playback, window.player.stepper
+    assert bar.isHidden()
+    assert bar.play_button.isVisible()
+    press(Qt.Key.Key_Period)
+    assert (stepper.stage, bar.isVisible()) == ("input", True)
+    buttons = {button.text(): button for button in bar.stages.findChildren(QToolButton)}
+    assert buttons["input part"].isChecked()
+    for stage in (*STAGES, None):
+        button = buttons["whole step" if stage is None else STAGE_NAMES[stage]]
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+        assert (stepper.stage, button.isChecked()) == (stage, True)
+        assert bool(window.session.highlighted) == (stage is not None)
+    bar.speed.setCurrentIndex(bar.speed.findData(4.0))
+    bar.speed.activated.emit(bar.speed.currentIndex())
+    press(Qt.Key.Key_L)
+    assert (window.player.factor, window.player.looping) == (4.0, True)
+    press(Qt.Key.Key_L)
+    press(Qt.Key.Key_Space)
+    assert window.player.playing
+    press(Qt.Key.Key_Escape)
+    assert (window.player.playing, bar.isVisible(), stepper.stage) == (False, False, None)
+    window.player.set_factor(1.0)
 
 
 def test_gradients_play_in_the_order_of_the_backward_pass(qtbot):

@@ -82,7 +82,8 @@ class Read:
 
     @property
     def framed(self) -> Any:
-        return self.window.guide.frame.target
+        frame = self.window.guide.frame
+        return None if frame is None else frame.target
 
     def finish_pending(self) -> None:
         """Wait until the requested run is shown and audited, and every statement is checked on it."""

@@ -8,11 +8,12 @@ import pytest
 from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtGui import QAction, QTextCursor
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.lessons.parts import SECTION_OF, TAB_OF, PartFrame, open_part
 from rnnviz.gui.settings_panel.fields import SECTION_TITLES
+from rnnviz.gui.theme.palettes import LIGHT
 from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.lessons.index import PARTS, find_entry, find_lesson, lesson_entries
 from tests.gui.lessons.conftest import LESSON, changed
@@ -187,8 +188,8 @@ def test_a_link_in_the_text_frames_the_part_that_it_names_by_mouse_and_keys(wind
     cursor.setPosition(cursor.selectionStart() + 2, QTextCursor.MoveMode.MoveAnchor)
     QTest.mouseClick(prose.viewport(), Qt.MouseButton.LeftButton, pos=prose.cursorRect(cursor).center())
     assert linked.framed is target
-    linked.qtbot.waitUntil(lambda: not window.guide.frame.framed.isEmpty())
-    window.guide.frame.show_around(None)
+    assert window.guide.frame.isVisible()
+    window.guide.unframe()
     linked.pane.scroll_area.setFocus()
     for pressed in (Qt.Key.Key_Tab, Qt.Key.Key_Tab, Qt.Key.Key_Return):
         key(window, pressed)
@@ -261,31 +262,29 @@ def test_a_lesson_says_which_missing_engine_it_needs_or_runs_without_it(qtbot, w
     assert not pane.again.isVisible()
 
 
-def place(window, widget):
-    return QRect(widget.mapTo(window, QPoint()), widget.size())
-
-
 def test_every_part_is_framed_at_its_place(window, run_config):
     run_config({"cell": "lstm", "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True})
-    frame = PartFrame(window)
     for part in PARTS:
-        frame.show_around(*open_part(window, part))
-        area = frame.framed
+        frame = PartFrame(*open_part(window, part), LIGHT)
+        area = QRect(frame.mapTo(window, QPoint()), frame.size())
+        assert frame.isVisible(), part
         assert area.height() >= 16, part
         assert window.rect().contains(area), part
-        assert frame.geometry().contains(area), part
         if part in TAB_OF:
-            assert area == place(window, window.main_layout.tabs)
             assert window.main_layout.tabs.front.title == TAB_OF[part]
         if part in SECTION_OF:
             assert frame.target.accessibleName() == SECTION_TITLES[SECTION_OF[part]]
-            assert place(window, window.panel).contains(area)
         if part in ("arithmetic", "gradient"):
             assert window.navigation.place.is_gradient == (part == "gradient")
-    frame.show_around(window.lanes)
-    window.lanes.hide()
+        frame.deleteLater()
+
+
+def test_a_frame_follows_what_it_is_around(qtbot):
+    around = qtbot.on_screen(QWidget(), 200, 100)
+    frame = PartFrame(around, None, LIGHT)
+    around.resize(300, 120)
+    assert frame.size() == around.size()
+    part = PartFrame(around, lambda: QRect(10, 10, 500, 20), LIGHT)
+    assert part.geometry() == QRect(10, 10, 290, 20)
+    around.hide()
     assert not frame.isVisible()
-    window.lanes.show()
-    assert frame.framed == place(window, window.lanes)
-    frame.show_around(None)
-    frame.deleteLater()

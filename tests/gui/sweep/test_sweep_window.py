@@ -1,7 +1,7 @@
 """A sweep in the window: opened, shown, run, stopped, and left for the run of one of its rows."""
 
 import pytest
-from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
+from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 
@@ -79,10 +79,9 @@ def click_heading(shown: SweepWindow, heading: str) -> None:
     QTest.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=at)
 
 
-def cell_rect(heat: HeatmapPanel, down: int, across: int) -> QRectF:
-    """Rectangle of a cell in the widget of the map."""
-    corners = (heat.map.view_box.mapViewToScene(QPointF(across + i, down + i)) for i in (0, 1))
-    return QRectF(*(QPointF(heat.map.mapFromScene(corner)) for corner in corners)).normalized()
+def cell_rect(heat: HeatmapPanel, down: int, across: int) -> QRect:
+    """Rectangle of a cell in the viewport of the map."""
+    return heat.map.visualRect(heat.map.cells.index(down, across))
 
 
 def texts(shown: SweepWindow, heading: str) -> list[str]:
@@ -115,18 +114,18 @@ def test_the_heat_map_shows_number_and_verdict_of_each_cell(shown, dark):
         shown.apply_theme(DARK)
     heat = shown.heat
     assert (heat.across.currentText(), heat.down.currentText()) == ("engine", "hidden_size")
-    marks = heat.map.marks
-    assert [marks.text(0, column, number=False) for column in range(3)] == ["✔", "✘", "–"]
-    assert marks.text(0, 0, number=True) == f"✔ {texts(shown, 'error ratio')[0]}"
-    picture = heat.map.grab().toImage()
-    corners = [cell_rect(heat, 0, column).topLeft() + QPointF(8, 8) for column in range(3)]
-    right, wrong, refused = (picture.pixelColor(corner.toPoint()) for corner in corners)
+    cells = heat.map.cells
+    assert [cells.text(0, column, number=False) for column in range(3)] == ["✔", "✘", "–"]
+    assert cells.text(0, 0, number=True) == f"✔ {texts(shown, 'error ratio')[0]}"
+    picture = heat.map.viewport().grab().toImage()
+    corners = [cell_rect(heat, 0, column).topLeft() + QPoint(8, 8) for column in range(3)]
+    right, wrong, refused = map(picture.pixelColor, corners)
     assert len({right.name(), wrong.name(), refused.name()}) == 3
     # Above the limit the hue is that of what is wrong.
     assert wrong.red() > wrong.green() + 60
     assert abs(right.red() - right.green()) < 30
     heat.quantity.setCurrentIndex(heat.quantity.findData("engine"))
-    assert marks.text(0, 2, number=True) == "–"
+    assert cells.text(0, 2, number=True) == "–"
     assert [text for _, text in heat.scale.ticks()]
 
 
@@ -135,12 +134,11 @@ def test_a_cell_is_chosen_by_keys_and_opened_by_a_click(qtbot, window, shown):
     heat.map.setFocus()
     QTest.keyClick(heat.map, Qt.Key.Key_Right)
     QTest.keyClick(heat.map, Qt.Key.Key_Down)
-    QTest.keyClick(heat.map, Qt.Key.Key_Right)
     assert heat.map.chosen_cell == (1, 1)
     assert heat.description.text().startswith("hidden_size 6, engine bug:no-h2h-bias: disagree, error ratio ")
     assert shown.model.row(shown.table.currentIndex().row()) == 4
     with qtbot.finished(window):
-        at = cell_rect(heat, 0, 0).center().toPoint()
+        at = cell_rect(heat, 0, 0).center()
         QTest.mouseClick(heat.map.viewport(), Qt.MouseButton.LeftButton, pos=at)
     assert window.session.config.compare.candidates == ("onnx",)
     assert window.session.config.network.hidden_size == 4

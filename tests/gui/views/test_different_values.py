@@ -5,12 +5,14 @@ import pytest
 from PySide6.QtCore import Qt
 
 from rnnviz.core import number_format
+from rnnviz.core.masks import Mask
 from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.base import Note
 from rnnviz.gui.views.different_values import DifferentValues
 from tests.factories import adding, make_result
+from tests.gui.shown import texts
 
 PLACES = {
     Location(0, 0, 1, 1, 2): 0.5,
@@ -107,6 +109,12 @@ def test_the_mismatches_of_another_array_are_listed_when_it_is_selected(view):
     assert asked == [Place.at("grad.h", Location(0, 0, 2, 1, 3))]
     view.show_result(make_result(), "manual")
     assert not view.array.isVisible()
+
+
+def test_values_that_a_question_asks_for_are_question_marks(shown):
+    shown.show_masked((Mask("h", (range(1),)),))
+    assert [row[5:7] == ("?", "?") for row in texts(shown.model)] == [where.layer == 0 for where in PLACES]
+    assert [line.count("?") for line in shown.copy_text().splitlines()] == [0, 4, 0, 0, 0]
 
 
 def test_the_smallest_tolerance_that_passes_can_be_copied_and_does_pass(qtbot, view, clipboard):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from PySide6.QtCore import QPoint, QPointF, QRect, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCursor, QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPen, QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel
+from PySide6.QtWidgets import QLabel, QVBoxLayout
 
 from rnnviz.core import number_format
 from rnnviz.core.trace_index import Lane, Location
@@ -109,7 +109,7 @@ class UnrolledView(ResultView):
         self.canvas, self.box, self.color_bar = self.parts.canvas, self.parts.box, self.parts.color_bar
         self.highlights = self.parts.highlights
         self.chosen_camera, self.set_camera = self.parts.chosen_camera, self.parts.set_camera
-        layout = QHBoxLayout(self)
+        layout = QVBoxLayout(self)
         layout.setContentsMargins(_FOCUS, _FOCUS, _FOCUS, _FOCUS)
         layout.addWidget(self.parts)
         self.diagram = NetworkDiagram(session.config, self)
@@ -311,7 +311,9 @@ class UnrolledView(ResultView):
         shown = metrics.elidedText(self._caption_text, Qt.TextElideMode.ElideRight, room)
         self._caption.setText(shown)
         width, height = metrics.horizontalAdvance(shown) + 2 * _CAPTION_SIDE, metrics.height() + 4
-        self._caption.setGeometry((self.width() - width) // 2, self.height() - height - _CAPTION_UP, width, height)
+        self._caption.setGeometry(
+            (self.width() - width) // 2, self.parts.geometry().bottom() - height - _CAPTION_UP, width, height
+        )
         self._caption.raise_()
 
     def resizeEvent(self, event: QResizeEvent) -> None:

@@ -1,87 +1,90 @@
-"""Guide window: the list of pages or search results, and one page."""
+"""Guide panel: one page, and the list of pages or search results."""
 
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt, QTimer, QUrl, Signal
-from PySide6.QtGui import (
-    QDesktopServices,
-    QImage,
-    QKeySequence,
-    QResizeEvent,
-    QShortcut,
-    QTextCursor,
-    QTextDocument,
-)
+from PySide6.QtGui import QAction, QDesktopServices, QImage, QKeyEvent, QResizeEvent, QTextCursor, QTextDocument
 from PySide6.QtWidgets import (
-    QFrame,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QListWidget,
     QListWidgetItem,
-    QSplitter,
-    QTextBrowser,
+    QStackedWidget,
     QTextEdit,
     QToolButton,
     QVBoxLayout,
-    QWidget,
 )
 
 from rnnviz.core.resources import resource_path
 from rnnviz.frozen import dataclass
-from rnnviz.gui.theme.icons import Icons
-from rnnviz.gui.theme.markdown import mark_text, show_markdown
+from rnnviz.gui.kit.panel import Panel, action_button
+from rnnviz.gui.theme.markdown import MarkdownView, mark_text
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.io.resources import INDEX, GuidePage, anchor_of, find_in_guide, guide_groups, guide_pages
 
-_MARGIN = 18.0
+_MARGIN = 16.0
 _WIDEST = 900
 """Maximum line width in pixels, because longer lines are hard to read."""
-_REDRAW_MS = 80
+_REDRAW_MS, _SEARCH_MS = 80, 120
 _LIGHT, _DARK = "-light.png", "-dark.png"
+_INDENT = "    "
+KEYS = {"back": "Alt+Left", "forward": "Alt+Right", "search": "Ctrl+F"}
+_PLACE = Qt.ItemDataRole.UserRole
 
 
-class GuideBrowser(QTextBrowser):
+class GuideView(MarkdownView):
     """Shows one page; a link to another page emits `page_wanted`."""
 
     page_wanted = Signal(str, str)
     """Name of a page, and the anchor of one of its headings or ""."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self._theme = LIGHT
+        super().__init__("Page of the guide", _MARGIN)
         self.page: GuidePage | None = None
         self._words: list[str] = []
         self._drawn_width = 0
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setOpenLinks(False)
         # One that comes and goes would change the width that the pictures are made for.
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.setLineWrapMode(QTextEdit.LineWrapMode.FixedPixelWidth)
-        self.setAccessibleName("Page of the guide")
-        self.document().setDocumentMargin(_MARGIN)
         self.anchorClicked.connect(self._follow)
         # Pictures are as wide as the page, which changes many times while a border is dragged.
         self._redraw = QTimer(self, singleShot=True, interval=_REDRAW_MS)
-        self._redraw.timeout.connect(self._render_in_place)
+        self._redraw.timeout.connect(self.render_text)
+
+    @property
+    def markdown(self) -> str:
+        return "" if self.page is None else self.page.text
 
     def show_page(self, page: GuidePage, anchor: str = "", words: list[str] | None = None) -> None:
         """Show a page from a heading, or from its top, with `words` highlighted."""
         self.page, self._words = page, words or []
-        self._render()
+        self.render_text()
         self._scroll_to(anchor)
 
-    def apply_theme(self, theme: Theme) -> None:
-        self._theme = theme
-        self._render_in_place()
+    def render_text(self) -> None:
+        bar = self.verticalScrollBar()
+        share = bar.value() / max(1, bar.maximum())
+        self._drawn_width = self.viewport().width()
+        self.document().clear()
+        super().render_text()
+        self._mark_words()
+        bar.setValue(round(share * bar.maximum()))
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        # The panel has the keys for back and forward, as it knows the pages.
+        if event.modifiers() & Qt.KeyboardModifier.AltModifier:
+            event.ignore()
+        else:
+            super().keyPressEvent(event)
 
     def loadResource(self, kind: int, name: QUrl | str) -> Any:
         if kind != QTextDocument.ResourceType.ImageResource.value:
             return None
         file = (name.path() if isinstance(name, QUrl) else name).rpartition("/")[2]
-        if self._theme.name == "dark":
+        if self.theme.name == "dark":
             file = file.replace(_LIGHT, _DARK)
         image = _picture(file)
         ratio = self.devicePixelRatioF()
@@ -97,20 +100,6 @@ class GuideBrowser(QTextBrowser):
         if self.page is not None and self.page.images and self.viewport().width() != self._drawn_width:
             self._redraw.start()
 
-    def _render_in_place(self) -> None:
-        bar = self.verticalScrollBar()
-        share = bar.value() / max(1, bar.maximum())
-        self._render()
-        bar.setValue(round(share * bar.maximum()))
-
-    def _render(self) -> None:
-        if self.page is None:
-            return
-        self._drawn_width = self.viewport().width()
-        self.document().clear()
-        show_markdown(self, self.page.text, self._theme, surface="base")
-        self._mark_words()
-
     def _mark_words(self) -> None:
         found = []
         for word in self._words:
@@ -118,7 +107,7 @@ class GuideBrowser(QTextBrowser):
             while not cursor.isNull():
                 found.append(cursor)
                 cursor = self.document().find(word, cursor)
-        mark_text(self, found, self._theme.color("doubtful_surface"), self._theme.color("doubtful"))
+        mark_text(self, found, self.theme.color("doubtful_surface"), self.theme.color("doubtful"))
 
     def _scroll_to(self, anchor: str) -> None:
         block = self.document().begin()
@@ -154,19 +143,6 @@ def _picture(file: str) -> QImage:
         return QImage(QSize(1, 1), QImage.Format.Format_RGB32)
 
 
-KEYS = {
-    "find": ("Ctrl+F", "Search the guide."),
-    "back": ("Alt+Left", "Go to the previous page."),
-    "forward": ("Alt+Right", "Go to the next page."),
-}
-"""Shortcuts of this window, and their tooltips."""
-_SIZE = QSize(1080, 760)
-_INDEX_WIDTH = 300
-_INDENT = "    "
-_SEARCH_MS = 120
-_PLACE = Qt.ItemDataRole.UserRole
-
-
 @dataclass(frozen=True)
 class _Place:
     page: str
@@ -174,18 +150,17 @@ class _Place:
     words: tuple[str, ...] = ()
 
 
-class GuideWindow(QWidget):
-    """A separate window, so that the guide stays visible next to the main window."""
+class GuidePanel(Panel):
+    """The page, or in its place the list of pages, or of search results while a search is typed."""
 
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent, Qt.WindowType.Window)
-        self.setWindowTitle("Guide")
-        self.resize(_SIZE)
+    def __init__(self) -> None:
+        super().__init__()
+        self.setAccessibleName("Guide")
         self._theme = LIGHT
         self._visited: list[_Place] = []
         self._at = -1
         self.search = QLineEdit()
-        self.search.setPlaceholderText(f"Search the guide ({KEYS['find'][0]})")
+        self.search.setPlaceholderText(f"Search the guide ({KEYS['search']})")
         self.search.setClearButtonEnabled(True)
         self.search.setAccessibleName("Search the guide")
         self.search.setToolTip("Finds sections that contain all of these words or parts of words.")
@@ -197,107 +172,106 @@ class GuideWindow(QWidget):
         self.places.setObjectName("guide_places")
         self.places.setAccessibleName("Pages of the guide")
         self.places.setToolTip("Pages, or search results. Press Enter or click to open one.")
-        self.places.setTextElideMode(Qt.TextElideMode.ElideRight)
         self.places.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.places.itemClicked.connect(self._choose)
         self.places.itemActivated.connect(self._choose)
-        self.browser = GuideBrowser()
-        self.browser.page_wanted.connect(self.open)
-        self.back, self.forward = QToolButton(), QToolButton()
+        self.view = GuideView()
+        self.view.page_wanted.connect(self.open)
+        self.back = self.make_action("Back", "previous", KEYS["back"], "Go to the previous page.", lambda: self._go(-1))
+        self.forward = self.make_action("Forward", "next", KEYS["forward"], "Go to the next page.", lambda: self._go(1))
+        self.contents = self.make_action("Contents", "", "", "List all pages.", self._show_contents)
+        self.make_action("Search", "", KEYS["search"], "Search the guide.", self._find)
         self._title = QLabel()
         self._title.setProperty("heading", True)
-        for button, key, go in ((self.back, "back", -1), (self.forward, "forward", 1)):
-            button.setAutoRaise(True)
-            button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-            button.setAccessibleName(key.capitalize())
-            button.setToolTip(f"{KEYS[key][1][:-1]} ({QKeySequence(KEYS[key][0]).toString()}).")
-            button.clicked.connect(lambda _checked=False, go=go: self._go(go))
-            QShortcut(QKeySequence(KEYS[key][0]), self, partial(self._go, go))
-        QShortcut(QKeySequence(KEYS["find"][0]), self, self._find)
-        QShortcut(QKeySequence(Qt.Key.Key_Escape), self, self.close)
-        self._arrange()
-        self._list()
+        head = QHBoxLayout()
+        for action in (self.back, self.forward):
+            head.addWidget(_button(action, Qt.ToolButtonStyle.ToolButtonIconOnly))
+        head.addWidget(self._title, 1)
+        head.addWidget(_button(self.contents, Qt.ToolButtonStyle.ToolButtonTextOnly))
+        self._parts = QStackedWidget()
+        self._parts.addWidget(self.view)
+        self._parts.addWidget(self.places)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 8, 8, 8)
+        layout.addLayout(head)
+        layout.addWidget(self.search)
+        layout.addWidget(self._parts, 1)
+
+    @property
+    def title(self) -> str:
+        """The title of the page."""
+        return self._title.text()
+
+    def sizeHint(self) -> QSize:
+        return QSize(640, 760)
 
     def open(self, page: str, anchor: str = "") -> None:
         """Show a page from a heading on; the index replaces a missing page."""
         self._visit(_Place(page if page in guide_pages() else INDEX, anchor))
 
     def apply_theme(self, theme: Theme) -> None:
+        super().apply_theme(theme)
         self._theme = theme
-        self._list()
-        icons = Icons(theme)
-        self.back.setIcon(icons["previous"])
-        self.forward.setIcon(icons["next"])
-        self.browser.apply_theme(theme)
-
-    def _arrange(self) -> None:
-        left = QWidget()
-        index = QVBoxLayout(left)
-        index.setContentsMargins(8, 8, 0, 8)
-        index.addWidget(self.search)
-        index.addWidget(self.places, 1)
-        right = QWidget()
-        page = QVBoxLayout(right)
-        page.setContentsMargins(0, 8, 8, 8)
-        head = QHBoxLayout()
-        head.addWidget(self.back)
-        head.addWidget(self.forward)
-        head.addSpacing(8)
-        head.addWidget(self._title, 1)
-        page.addLayout(head)
-        page.addWidget(self.browser, 1)
-        parts = QSplitter(Qt.Orientation.Horizontal)
-        parts.addWidget(left)
-        parts.addWidget(right)
-        parts.setChildrenCollapsible(False)
-        parts.setStretchFactor(1, 1)
-        parts.setSizes([_INDEX_WIDTH, _SIZE.width() - _INDEX_WIDTH])
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(parts)
+        self.view.apply_theme(theme)
 
     def _find(self) -> None:
         self.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self.search.selectAll()
 
+    def _show_contents(self) -> None:
+        if self._parts.currentWidget() is self.places:
+            self._parts.setCurrentWidget(self.view)
+        else:
+            self._list_pages()
+            self.places.setFocus()
+
     def _list(self) -> None:
+        """List what the search finds; without one, show the page again."""
         self._delay.stop()
-        self.places.clear()
         words = tuple(self.search.text().split())
         if not words:
-            self._list_pages()
+            self._parts.setCurrentWidget(self.view)
             return
+        self.places.clear()
         hits = find_in_guide(self.search.text())
         for hit in hits:
             heading = hit.section.heading
             where = hit.page.title if heading == hit.page.title else f"{hit.page.title} › {heading}"
-            self._add(f"{where}\n{hit.line}", _Place(hit.page.name, hit.section.anchor, words), f"{where}\n{hit.line}")
+            self._add(f"{where}\n{hit.line}", _Place(hit.page.name, hit.section.anchor, words))
         if not hits:
-            nothing = QListWidgetItem("No section contains all of these words.\nTry fewer words, or parts of words.")
-            nothing.setFlags(Qt.ItemFlag.NoItemFlags)
-            self.places.addItem(nothing)
+            self._add_heading("No section contains all of these words.\nTry fewer words, or parts of words.")
+        self._parts.setCurrentWidget(self.places)
 
     def _list_pages(self) -> None:
         pages = guide_pages()
-        self._add(pages[INDEX].title, _Place(INDEX), pages[INDEX].title)
+        self.places.clear()
+        self._add(pages[INDEX].title, _Place(INDEX))
         for title, names in guide_groups().items():
-            heading = QListWidgetItem(title)
-            font = heading.font()
-            font.setBold(True)
-            heading.setFont(font)
-            # The palette's color for disabled items is too pale to read.
-            heading.setForeground(self._theme.color("text"))
-            heading.setFlags(Qt.ItemFlag.NoItemFlags)
-            self.places.addItem(heading)
+            self._add_heading(title)
             for name in names:
-                self._add(f"{_INDENT}{pages[name].title}", _Place(name), pages[name].title)
-        self._mark_present()
+                self._add(f"{_INDENT}{pages[name].title}", _Place(name))
+        present = self._visited[self._at].page if self._visited else ""
+        for item in map(self.places.item, range(self.places.count())):
+            place = item.data(_PLACE)
+            if place is not None and place.page == present:
+                self.places.setCurrentItem(item)
+        self._parts.setCurrentWidget(self.places)
 
-    def _add(self, text: str, place: _Place, tip: str) -> None:
+    def _add(self, text: str, place: _Place) -> None:
         item = QListWidgetItem(text)
         item.setData(_PLACE, place)
-        item.setToolTip(wrapped(tip))
+        item.setToolTip(wrapped(text.strip()))
         self.places.addItem(item)
+
+    def _add_heading(self, text: str) -> None:
+        heading = QListWidgetItem(text)
+        font = heading.font()
+        font.setBold(True)
+        heading.setFont(font)
+        # The palette's color for disabled items is too pale to read.
+        heading.setForeground(self._theme.color("text"))
+        heading.setFlags(Qt.ItemFlag.NoItemFlags)
+        self.places.addItem(heading)
 
     def _choose_first(self) -> None:
         self._list()
@@ -309,6 +283,7 @@ class GuideWindow(QWidget):
         place = item.data(_PLACE)
         if place is not None:
             self._visit(place)
+            self.view.setFocus()
 
     def _visit(self, place: _Place) -> None:
         if self._at < 0 or self._visited[self._at] != place:
@@ -325,18 +300,14 @@ class GuideWindow(QWidget):
         place = self._visited[self._at]
         page = guide_pages()[place.page]
         self._title.setText(page.title)
-        self.setWindowTitle(f"Guide: {page.title}")
-        self.browser.show_page(page, place.anchor, list(place.words))
+        self.view.show_page(page, place.anchor, list(place.words))
         self.back.setEnabled(self._at > 0)
         self.forward.setEnabled(self._at + 1 < len(self._visited))
-        if not place.words:
-            self._mark_present()
+        self._parts.setCurrentWidget(self.view)
 
-    def _mark_present(self) -> None:
-        if self._at < 0 or self.search.text().strip():
-            return
-        present = self._visited[self._at].page
-        for row in range(self.places.count()):
-            place = self.places.item(row).data(_PLACE)
-            if place is not None and place.page == present:
-                self.places.setCurrentRow(row)
+
+def _button(action: QAction, style: Qt.ToolButtonStyle) -> QToolButton:
+    button = action_button(action)
+    button.setToolButtonStyle(style)
+    button.setAutoRaise(True)
+    return button

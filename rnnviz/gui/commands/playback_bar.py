@@ -1,0 +1,143 @@
+"""The bar of playback at the time axis: stages, direction, speed, loop and hidden future."""
+
+from PySide6.QtCore import QEvent, QObject, QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QWidget
+
+from rnnviz.gui.app_state import Session
+from rnnviz.gui.commands.actions import Actions
+from rnnviz.gui.commands.playback import FACTORS, ORDERS, Player, factor_text
+from rnnviz.gui.regions import STAGE_NAMES, STAGES
+from rnnviz.gui.tabs import Segments
+from rnnviz.gui.theme.elided_combo import ComboBox
+from rnnviz.gui.theme.icons import IconButton
+from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.tooltips import wrapped
+
+_HEIGHT, _LEFT, _UP = 32, 12, 8
+_WHOLE = "whole step"
+_ACTIONS = "play_backward", "loop", "reveal"
+
+
+class PlaybackBar(QFrame):
+    """Appears with the first playback or stage, and stays until it is closed."""
+
+    shown = Signal()
+    """The bar appeared or disappeared."""
+
+    def __init__(self, session: Session, player: Player) -> None:
+        super().__init__()
+        self.setObjectName("playback")
+        self.setAccessibleName("Playback")
+        self._player = player
+        self._canvas: QWidget | None = None
+        self.play_button = QToolButton()
+        self.play_button.setAccessibleName("Play")
+        self._checkable: dict[str, QAction] = {}
+        self.stages = Segments("Stage of the step")
+        self.stages.add(_WHOLE, "Show the time step as a whole.")
+        for stage in STAGES:
+            self.stages.add(STAGE_NAMES[stage], f"Show the {STAGE_NAMES[stage]} of the step (, and .).")
+        self.speed = ComboBox()
+        self.speed.setAccessibleName("Speed")
+        why = "Speed of playback. At 2× or slower, each step of a short sequence is shown in stages."
+        self.speed.setToolTip(wrapped(f"{why}\nSlower: <. Faster: >."))
+        for factor in FACTORS:
+            self.speed.addItem(factor_text(factor), factor)
+        self.order = ComboBox()
+        self.order.setAccessibleName("Played lanes")
+        for order, (text, why) in ORDERS.items():
+            self.order.addItem(text.replace("&", ""), order)
+            self.order.setItemData(self.order.count() - 1, why, Qt.ItemDataRole.ToolTipRole)
+        self.order.setToolTip(wrapped("Play the selected lane, or all lanes in the order of computation."))
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(scaled(8), 0, scaled(8), 0)
+        layout.setSpacing(scaled(8))
+        layout.addWidget(self.stages)
+        layout.addStretch()
+        self.buttons = [QToolButton() for _ in _ACTIONS]
+        for button in self.buttons:
+            layout.addWidget(button)
+        layout.addWidget(self.speed)
+        layout.addWidget(self.order)
+        close = IconButton("close", "Close playback", "Stop playback and close this bar (Esc).")
+        close.clicked.connect(self.dismiss)
+        layout.addWidget(close)
+        self.setFixedHeight(scaled(_HEIGHT))
+        self.stages.chosen.connect(lambda place: player.show(STAGES[place - 1] if place else None))
+        self.speed.activated.connect(lambda place: player.set_factor(FACTORS[place]))
+        self.order.activated.connect(lambda place: player.set_order(self.order.itemData(place)))
+        player.pace_changed.connect(self._show_pace)
+        player.playing_changed.connect(self._on_playing)
+        player.stepper.status_changed.connect(self._show_stage)
+        session.on_change(self._on_result, "result")
+        self._show_pace()
+        self._show_stage()
+        self.hide()
+
+    def bind(self, actions: Actions) -> None:
+        """Give the buttons their commands."""
+        self.play_button.setDefaultAction(actions["play"])
+        for name, button in zip(_ACTIONS, self.buttons, strict=True):
+            action = actions[name]
+            button.setDefaultAction(action)
+            button.setAccessibleName(action.text().replace("&", ""))
+            button.setAutoRaise(True)
+        self._checkable = {name: actions[name] for name in ("loop", "reveal")}
+        for action in self._checkable.values():
+            action.setCheckable(True)
+        self._show_pace()
+
+    def dismiss(self) -> None:
+        """Stop playback, show the whole step, and hide the bar."""
+        self._player.show(None)
+        self._set_open(False)
+
+    def place_in(self, lanes: QWidget, canvas: QWidget) -> None:
+        """Put the bar below the time axis of the lanes, and the button at the left of the axis."""
+        layout = lanes.layout()
+        assert layout is not None
+        layout.addWidget(self)
+        self._canvas = canvas
+        self.play_button.setParent(canvas)
+        self.play_button.show()
+        canvas.installEventFilter(self)
+        self._place_button()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Resize and watched is self._canvas:
+            self._place_button()
+        return False
+
+    def _place_button(self) -> None:
+        if self._canvas is not None:
+            self.play_button.adjustSize()
+            self.play_button.move(scaled(_LEFT), self._canvas.height() - self.play_button.height() - scaled(_UP))
+
+    def _set_open(self, shown: bool) -> None:
+        if shown == self.isHidden():
+            self.setVisible(shown)
+            self.shown.emit()
+
+    def _on_playing(self, playing: bool) -> None:
+        if playing:
+            self._set_open(True)
+
+    def _on_result(self) -> None:
+        if self._player.stepper.walk is None:
+            self._set_open(False)
+
+    def _show_stage(self, text: str = "") -> None:
+        if text:
+            self._set_open(True)
+        stage = self._player.stepper.stage
+        with QSignalBlocker(self.stages):
+            self.stages.choose(0 if stage is None else STAGES.index(stage) + 1)
+
+    def _show_pace(self) -> None:
+        player = self._player
+        states = {"loop": player.looping, "reveal": player.revealing}
+        for name, action in self._checkable.items():
+            action.setChecked(states[name])
+        self.speed.setCurrentIndex(FACTORS.index(player.factor))
+        self.order.setCurrentIndex(self.order.findData(player.order))
