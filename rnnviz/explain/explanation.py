@@ -25,7 +25,7 @@ from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.explain.backward import ParameterGradient, gradient_breakdown
 from rnnviz.explain.backward_blocks import GradientBlocks, Layers
 from rnnviz.explain.forward import value_breakdown
-from rnnviz.explain.lines import Breakdown, Floats, format_distinct, format_short
+from rnnviz.explain.lines import Breakdown, Floats, Line, format_distinct, format_short, same_number, written_out
 from rnnviz.explain.terms import Divergence, Step, first_divergence
 from rnnviz.explain.value_sources import unit_size
 from rnnviz.frozen import dataclass
@@ -71,6 +71,28 @@ class StepWithBugs:
     bugs: tuple[str, ...]
     cause: str
     breakdown: Breakdown
+
+    @property
+    def fixes(self) -> tuple[str, ...]:
+        """Sentences that say what to change, one for each of the bugs."""
+        return tuple(KNOWN_BUGS[bug].fix for bug in self.bugs)
+
+    def changed(self, own: Breakdown) -> tuple[Line, ...]:
+        """The lines that have another equation or value than in the arithmetic of the engine without the bugs."""
+        return tuple(
+            line
+            for line in self.breakdown.lines
+            if (other := own.by_name.get(line.name)) is None
+            or line.equation.symbols != other.equation.symbols
+            or not same_number(line.value, other.value)
+        )
+
+    def to_write(self, own: Breakdown) -> str:
+        """The first equation that the engine has to compute in place of another one; "" if all are the same."""
+        changed = [own.by_name[line.name] for line in self.changed(own) if line.name in own.by_name]
+        other = self.breakdown.by_name
+        wrong = (line for line in changed if line.equation.symbols != other[line.name].equation.symbols)
+        return next((written_out(line) for line in wrong), "")
 
 
 @dataclass(frozen=True)

@@ -250,6 +250,11 @@ class Line:
         return np.argsort(-weight, kind="stable")
 
     @property
+    def addends(self) -> tuple[float, ...]:
+        """Addends of the parts, scale · total."""
+        return tuple(float(np.multiply(part.scale, part.total)) for part in self.parts)
+
+    @property
     def scaled_by(self) -> str:
         """The name of what multiplies the recurrent part before it is added: r in a GRU's candidate n, else ""."""
         return next((part.scale_name for part in self.parts if part.way == "h2h"), "")
@@ -257,6 +262,19 @@ class Line:
     def part(self, way: Way) -> Part | None:
         """The first part that reads in a way."""
         return next((part for part in self.parts if part.way == way), None)
+
+
+def written_out(line: Line) -> str:
+    """The equation of a line with its input and recurrent part as products: n = tanh(W_in x + b_in + ...)."""
+    pieces: list[str] = []
+    for token in line.equation.tokens:
+        text, gate = token.text, line.name
+        if text in ("u", f"u_{gate}", "v", f"v_{gate}"):
+            of_input = text.startswith("u")
+            text = f"W_i{gate} x + b_i{gate}" if of_input else f"W_h{gate} h[t-1] + b_h{gate}"
+            text = f"({text})" if pieces and pieces[-1].endswith("· ") else text
+        pieces.append(text)
+    return "".join(pieces)
 
 
 @dataclass(frozen=True, eq=False)

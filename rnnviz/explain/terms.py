@@ -202,6 +202,34 @@ def term_table(
     return TermTable(first.name, rows, len(first), gate, scaled, first.kind == "gradient")
 
 
+@dataclass(frozen=True)
+class LargestTerms:
+    """The terms and biases of a line of one engine that add most, those first. `count` is how many the line has."""
+
+    rows: tuple[TermRow, ...]
+    count: int
+    total: float
+    """The sum of all that the line adds."""
+
+    def rest(self, shown: int) -> float:
+        """Sum of the terms after the first `shown`."""
+        with np.errstate(all="ignore"):
+            return float(np.subtract(self.total, sum(row.figures[0].added or 0.0 for row in self.rows[:shown])))
+
+
+def largest_terms(line: Line, top: int) -> LargestTerms:
+    """The `top` largest terms and biases of a line."""
+    with np.errstate(all="ignore"):
+        every = _Rows([line], None).rows("weight", top)
+        rows = [row for row in every if row.kind in ("term", "bias")]
+        # As in the sums, NaN and infinity weigh more than any number.
+        sizes = np.nan_to_num(np.abs([row.figures[0].added or 0.0 for row in rows]), nan=np.inf)
+        largest = [rows[k] for k in np.argsort(-sizes, kind="stable")[:top]]
+        biases = [part.scale * part.bias.value for part in line.parts if part.bias is not None]
+        total = sum(float(part.added.sum()) for part in line.parts) + sum(biases)
+    return LargestTerms(tuple(largest), len(line) + len(biases), float(total))
+
+
 class _Rows:
     """The rows of one line; places count the terms of all its parts."""
 

@@ -118,3 +118,19 @@ def test_the_first_step_of_an_engine_is_explained_in_text_and_json():
     assert cause["bugs"] == ["reset-before-matmul"]
     assert cause["right"]
     assert cause["next"]["h"] == pytest.approx(to_json(found)["value"][engine], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("bug", "cell", "changed", "to_write"),
+    [
+        ("reset-before-matmul", "gru", ["n", "h"], "n = tanh(W_in x + b_in + r · (W_hn h[t-1] + b_hn))"),
+        ("gates-i-f-o-g", "lstm", ["g", "o", "c", "h"], ""),
+    ],
+)
+def test_the_lines_that_a_cause_changes_and_the_one_to_write(bug, cell, changed, to_write):
+    engine = f"bug:{bug}"
+    found = next(wrong_values(wrong_run(bug, cell=cell), engine))
+    step, own = found.with_bugs[engine], found.breakdowns[engine]
+    assert [line.name for line in step.changed(own)] == changed
+    assert step.to_write(own) == to_write
+    assert step.fixes == (KNOWN_BUGS[bug].fix,)

@@ -11,7 +11,15 @@ from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.explain.explanation import divergence_sentence
 from rnnviz.explain.lines import Breakdown, EquationLine, Line, Part, Scalar, Token, Way
-from rnnviz.explain.terms import Divergence, TermRow, TermTable, TermValues, first_divergence, first_divergent_row
+from rnnviz.explain.terms import (
+    Divergence,
+    TermRow,
+    TermTable,
+    TermValues,
+    first_divergence,
+    first_divergent_row,
+    largest_terms,
+)
 from tests.explain.arithmetics import breakdown_at, changed, half, table_of, tidy_result, values_of
 
 WHERE = Location(0, 1, 3, 1, 0)
@@ -334,3 +342,16 @@ def test_within_the_tolerance_engines_diverge_only_where_one_of_them_is_wrong():
 )
 def test_a_divergence_is_one_sentence(divergence, words):
     assert divergence_sentence("gluon", "mine.py", divergence) == words
+
+
+@pytest.mark.parametrize(("cell", "top"), [("lstm", 3), ("gru", 5), ("rnn_tanh", 100)])
+def test_the_largest_terms_and_the_rest_add_up_to_the_argument(cell, top):
+    result = tidy_result(cell=cell, hidden_size=4)
+    for line in breakdown_at(result.inputs, result["gluon"], Location(0, 0, 2, 1, 1)).gates:
+        largest = largest_terms(line, top)
+        added = [row.figures[0].added for row in largest.rows]
+        sizes = np.abs(added)
+        assert (sizes[:-1] >= sizes[1:]).all()
+        assert len(added) == min(top, largest.count)
+        for shown in range(len(added) + 1):
+            assert sum(added[:shown]) + largest.rest(shown) == pytest.approx(line.argument)

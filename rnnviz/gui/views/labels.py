@@ -80,6 +80,13 @@ class ElidedLabel(QWidget):
         """Align the text within a larger label."""
         self._label.setAlignment(alignment)
 
+    def use(self, font: QFont, palette: QPalette) -> None:
+        """Set the font and the colors, which a style sheet of the window keeps from being handed down."""
+        for widget in (self, self._label):
+            widget.setFont(font)
+            widget.setPalette(palette)
+        self._fit()
+
     def natural_width(self) -> int:
         return self.fontMetrics().horizontalAdvance(self._text)
 

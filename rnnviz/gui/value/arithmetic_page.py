@@ -1,0 +1,324 @@
+"""Page of the value card with the arithmetic of a value: its numbers, equations, largest terms, and a proof."""
+
+from collections.abc import Sequence
+from html import escape
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QWidget
+
+from rnnviz.core import number_format
+from rnnviz.core.engine_spec import display_name
+from rnnviz.core.masks import DIFFERENCE, VERDICT, Mask, is_masked, masks_any
+from rnnviz.core.places import Place
+from rnnviz.explain.lines import format_distinct
+from rnnviz.explain.value_sources import in_words
+from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.tooltips import wrapped
+from rnnviz.gui.value.drawings import ActivationPlot, Numbers, Readout, Status
+from rnnviz.gui.value.page import MOST_TERMS, Page, Proof
+from rnnviz.gui.value.rows import MARGIN, MASKED, EquationList, Fonts, TermList
+from rnnviz.gui.value.texts import engine_holds, equation_rows, point_text, short_number, term_lines
+from rnnviz.gui.views.base import across, down
+from rnnviz.gui.views.labels import LinkLabel, muted_palette
+
+_LEAST_TERMS = 4
+_LONGEST = 9
+"""Characters of a number in large type."""
+_ROOM_FOR_CURVE = 520
+"""Width in pixels from which the activation is drawn."""
+
+
+class ArithmeticPage(QWidget):
+    """The opened value, its equations, and the largest terms of one of them; of a wrong value a proof of its cause."""
+
+    followed = Signal(object)
+    """The `Place` of a followed link."""
+    line_chosen = Signal(str)
+    """The symbol of an equation that the user chose."""
+    terms_requested = Signal(str)
+    """The symbol of an equation whose terms are all to be shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._theme = LIGHT
+        self._page: Page | None = None
+        self._masks: Sequence[Mask] = ()
+        self.numbers = Numbers()
+        self.note = _text(wraps=True, link=True)
+        self.heading, self.holds = _text(), _text()
+        self.equations = EquationList("Equations with their numbers")
+        self.term_heading, self.term_columns = _text(), _text("weight × value = product")
+        self.terms = TermList()
+        self.rest, self.result = _text(), _text()
+        self.curve = ActivationPlot()
+        self.proof = _ProofCard()
+        self.all_terms = _text(link=True)
+        self._hint = _text("click a term to follow it")
+        self._of_equations = _row(self.heading, None, self.holds)
+        self._of_terms = QWidget()
+        self._of_terms.setLayout(
+            down(
+                _line(),
+                _row(self.term_heading, None, self.term_columns),
+                self.terms,
+                _row(self.rest, None, self.result),
+                spacing=scaled(4),
+            )
+        )
+        content = QWidget()
+        parts = (self.numbers, self.note, _line(), self._of_equations, self.equations, self._of_terms)
+        content.setLayout(down(*parts, self.curve, self.proof, None, spacing=scaled(4)))
+        self._scroll = QScrollArea()
+        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._scroll.setWidgetResizable(True)
+        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._scroll.setWidget(content)
+        for part in (content, self._scroll.viewport()):
+            part.setAutoFillBackground(False)
+        links = _row(self.all_terms, None, self._hint)
+        self.setLayout(down((self._scroll, 1), 4, links, 8, spacing=0))
+        self.equations.chosen.connect(self.line_chosen)
+        self.terms.followed.connect(self.followed)
+        self.note.linkActivated.connect(self._follow_note)
+        self.all_terms.linkActivated.connect(self.terms_requested)
+
+    def show_page(self, page: Page, masks: Sequence[Mask]) -> None:
+        """Show a page; `masks` are the numbers that a question asks for."""
+        self._page, self._masks = page, masks
+        shown, line = page.shown, page.line
+        assert shown is not None, "the page has lines"
+        assert line is not None, "the page has lines"
+        assert page.largest is not None, "the page has lines"
+        hides = masks_any(masks, VERDICT) or masks_any(masks, DIFFERENCE)
+        comparison, proof = (None, None) if hides else (page.comparison, page.proof)
+        self._show_numbers(page)
+        self._show_note(page, hidden=hides)
+        self._of_equations.setVisible(comparison is not None)
+        engine = display_name(shown.engine)
+        wrong = comparison is not None and not comparison.other
+        self.heading.setText(f"<b>As {'the equations say' if wrong else f'{escape(engine)} computes it'}</b>")
+        self.holds.setText("" if comparison is None else engine_holds(page))
+        self.equations.show_lines(equation_rows(shown, shown.lines, self._is_masked), "" if proof else line.name)
+        self.proof.setVisible(proof is not None)
+        self._of_terms.setVisible(proof is None)
+        self.curve.show_curve(page.curve if not self._hides_result() else None)
+        if proof is not None:
+            self.proof.show_proof(proof, self._is_masked)
+        count = number_format.count(page.largest.count)
+        name = escape(line.name)
+        decides = proof.changed[0].name if proof is not None and proof.changed else line.name
+        link = f"All terms of {escape(decides)}" if proof else f"All {count} terms" if page.largest.count > 2 else ""
+        self.all_terms.setText(_link(decides, link, self._theme) if link else "")
+        self._hint.setVisible(proof is None)
+        self.term_heading.setAccessibleName(f"Terms of {line.name}")
+        self.term_heading.setText(f"<b>Terms of {name}</b>")
+        self._fit()
+
+    def forget(self, page: Page | None) -> None:
+        """Keep no other page, whose result may be an earlier one."""
+        self._page = page
+
+    def reveal(self) -> None:
+        """Scroll to the part that decides, the proof or the chosen equation's terms, and give the page the focus."""
+        self.equations.setFocus(Qt.FocusReason.OtherFocusReason)
+        part = self.proof if not self.proof.isHidden() else self.terms
+        self._scroll.ensureWidgetVisible(part, 0, scaled(MARGIN))
+
+    def apply_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        for part in (self.numbers, self.equations, self.terms, self.curve, self.proof):
+            part.apply_theme(theme)
+        for label in (self.holds, self.term_columns, self.rest, self._hint, self.note):
+            label.setPalette(muted_palette(theme))
+        fonts = Fonts(self.font())
+        for label in (self.holds, self.term_columns, self._hint, self.rest):
+            label.setFont(fonts.caption)
+        self.result.setFont(fonts.number)
+        if self._page is not None:
+            self.show_page(self._page, self._masks)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _is_masked(self, place: Place | None) -> bool:
+        return place is not None and is_masked(self._masks, place)
+
+    def _hides_result(self) -> bool:
+        """Whether a question asks for the value of the chosen equation."""
+        assert self._page is not None
+        assert self._page.line is not None
+        rows = [row for row in self.equations.rows if row.symbol == self._page.line.name]
+        return any(row.value == MASKED for row in rows)
+
+    def _show_numbers(self, page: Page) -> None:
+        line, comparison, place = page.opened, page.comparison, page.request.place
+        name = line.name
+        if self._is_masked(place) or self._is_masked(Place(name, place.index)):
+            self.numbers.show_numbers((Readout("", f"{name} = {MASKED}"),))
+        elif comparison is None or masks_any(self._masks, DIFFERENCE):
+            value = line.value if line.own is None else line.own.stored
+            text, role, icon = ("recomputed from h", "muted", "") if line.own is None else _STATES[line.own.right]
+            if masks_any(self._masks, VERDICT):
+                text, icon = "", ""
+            full = f"{name} = {number_format.full(value)}"
+            self.numbers.show_numbers(
+                (Readout("", f"{name} = {short_number(value)}", tip=full),), Status(text, role, icon)
+            )
+        else:
+            role = "wrong" if comparison.wrong else "doubtful"
+            values = comparison.value, comparison.other_value
+            pair = format_distinct(*values)
+            if max(map(len, pair)) > _LONGEST:
+                # The difference says it.
+                pair = short_number(values[0]), short_number(values[1])
+            names = comparison.engine, comparison.other
+            captions = display_name(names[0]), display_name(names[1]) if names[1] else "the equations"
+            one, two = (number_format.true_minus(text) for text in pair)
+            apart = short_number(comparison.difference)
+            self.numbers.show_numbers(
+                (
+                    Readout(captions[0], one, role, number_format.full(comparison.value)),
+                    Readout(captions[1], two, "text", number_format.full(comparison.other_value)),
+                    Readout("difference", apart, role, number_format.full(comparison.difference)),
+                )
+            )
+
+    def _show_note(self, page: Page, *, hidden: bool) -> None:
+        """Say where the engines diverge before this step, or that no known bug gives the value."""
+        divergence, text = page.divergence, ""
+        if divergence is not None and divergence.step == "input":
+            first = page.explained.reference.read[divergence.kind == "h2h"] if page.explained is not None else None
+            source = first.source(divergence.index or 0) if first is not None else None
+            if source is not None:
+                text = f"The engines diverge before this step, at {_link('', in_words(source), self._theme)}."
+            self._upstream = source
+        elif page.comparison is not None and page.comparison.wrong and page.proof is None:
+            cause = "" if page.explained is None else page.explained.causes.get(page.comparison.engine, "")
+            text = f"Likely cause: {escape(cause)}." if cause else "No known bug gives this value."
+        self.note.setText(number_format.true_minus_in(text))
+        self.note.setVisible(bool(text) and not hidden)
+
+    def _follow_note(self) -> None:
+        if self._upstream is not None:
+            self.followed.emit(self._upstream)
+
+    _upstream: Place | None = None
+
+    def _fit(self) -> None:
+        """Show as many terms as fit below the equations, and the activation where there is room."""
+        page = self._page
+        if page is None or page.largest is None or page.line is None:
+            return
+        wide = self.width() >= scaled(_ROOM_FOR_CURVE)
+        self.curve.setVisible(wide and self.curve.has_curve and self.proof.isHidden())
+        if self.proof.isHidden():
+            content = self._scroll.widget().layout()
+            assert content is not None, "the page has one"
+            # Qt notices other sizes of parts that were hidden only later.
+            content.invalidate()
+            others = content.sizeHint().height() - self.terms.sizeHint().height()
+            fitting = (self._scroll.viewport().height() - others) // self.terms.row_height
+            count = min(max(fitting, _LEAST_TERMS), MOST_TERMS, len(page.largest.rows))
+            self._show_terms(page, count)
+
+    def _show_terms(self, page: Page, count: int) -> None:
+        assert page.line is not None
+        assert page.largest is not None
+        self.terms.show_rows(term_lines(page, count, self._is_masked))
+        every, name = page.largest.count, escape(page.line.name)
+        left = every - count
+        large = every > MOST_TERMS
+        heading = f"Largest {count} of {number_format.count(every)} terms of {name}" if large else f"Terms of {name}"
+        self.term_heading.setText(f"<b>{heading}</b>")
+        hidden = self._hides_result()
+        rest = f"{number_format.count(left)} smaller" if left else ""
+        self.rest.setText(rest if hidden or not left else f"{rest} {short_number(page.largest.rest(count))}")
+        total = "" if page.line.argument is not None and page.curve is None else f"= {short_number(page.line.value)}"
+        text = point_text(page.curve) if page.line.kind == "gate" else total
+        self.result.setText("" if hidden else text)
+
+
+_STATES = {True: ("within rounding", "right", "check"), False: ("outside its rounding bound", "wrong", "cross")}
+
+
+class _ProofCard(QFrame):
+    """The equations with the likely cause, which give the engine's value, and what to write in their place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.title = _text(wraps=True)
+        self.title.setObjectName("proof_title")
+        self.equations = EquationList("Equations with the likely cause", chooses=False)
+        self.holds, self.same, self.stored = _text(), _text(), _text()
+        self.fix, self.to_write = _text(wraps=True), _text()
+        self.to_write.setObjectName("code_box")
+        for label in (self.fix, self.to_write):
+            label.setTextInteractionFlags(
+                Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
+            )
+        box = QFrame()
+        box.setObjectName("proof")
+        box.setLayout(
+            down(self.title, self.equations, _line(), _row(self.holds, None, self.same, self.stored), 4, spacing=4)
+        )
+        self.setLayout(down(box, 4, self.fix, self.to_write, margins=(scaled(MARGIN), 4, scaled(MARGIN), 4), spacing=4))
+
+    def show_proof(self, proof: Proof, masked: object) -> None:
+        own = proof.step.breakdown
+        outcome = own.outcomes[-1]
+        self.title.setText(f"<b>Proof: with {escape(number_format.true_minus_in(proof.step.cause))}</b>")
+        rows = equation_rows(own, proof.changed, lambda place: False, last=True)
+        self.equations.show_lines(rows)
+        self.holds.setText(f"{escape(display_name(own.engine))} holds")
+        self.same.setText("<b>✓ the same</b>")
+        self.stored.setText(short_number(outcome.stored))
+        self.stored.setToolTip(wrapped(f"{number_format.full(outcome.stored)}, computed {outcome.computed}"))
+        where = f" {proof.lanes}" if proof.lanes else ""
+        self.fix.setText(f"<b>To fix</b>{escape(where)}: {escape(' '.join(proof.step.fixes))}")
+        self.to_write.setText(number_format.true_minus_in(proof.to_write))
+        self.to_write.setVisible(bool(proof.to_write))
+
+    def apply_theme(self, theme: Theme) -> None:
+        self.equations.apply_theme(theme)
+        palette = muted_palette(theme)
+        palette.setColor(palette.ColorRole.WindowText, theme.color("right"))
+        self.same.setPalette(palette)
+        fonts = Fonts(self.font())
+        self.stored.setFont(fonts.result)
+        self.to_write.setFont(fonts.number)
+
+
+def _text(text: str = "", *, wraps: bool = False, link: bool = False) -> QLabel:
+    label = LinkLabel() if link else QLabel()
+    label.setText(text)
+    label.setTextFormat(Qt.TextFormat.RichText)
+    label.setWordWrap(wraps)
+    if wraps:
+        label.setContentsMargins(scaled(MARGIN), 2, scaled(MARGIN), 2)
+    if link:
+        label.setTextInteractionFlags(
+            Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
+        )
+    return label
+
+
+def _link(target: str, text: str, theme: Theme) -> str:
+    return f'<a href="{escape(target)}" style="color:{theme.accent}">{text}</a>'
+
+
+def _row(*parts: QWidget | None) -> QWidget:
+    row = QWidget()
+    row.setLayout(across(*parts, margins=(scaled(MARGIN), 0, scaled(MARGIN), 0), spacing=8))
+    row.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+    return row
+
+
+def _line() -> QFrame:
+    line = QFrame()
+    line.setObjectName("separator")
+    line.setFixedHeight(1)
+    return line

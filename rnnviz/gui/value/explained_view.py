@@ -1,0 +1,246 @@
+"""Base of the views of the opened value: what is asked of the thread, and when."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QHideEvent, QShowEvent
+
+from rnnviz.core.masks import Mask, is_masked
+from rnnviz.core.places import Place
+from rnnviz.core.trace_index import Location
+from rnnviz.explain.explanation import explain, padding_sentence
+from rnnviz.explain.report import report
+from rnnviz.explain.value_sources import InputSource, lies_in, origin, same_kind, selected
+from rnnviz.gui.value.page import Page, PageRequest, PageTask
+from rnnviz.gui.views.base import ResultView
+from rnnviz.verify.result import RunResult
+
+EMPTY = "A run (F5) shows how the selected value is computed, term by term."
+NO_GRADIENTS = "Gradients need a backward pass: Run > Compute gradients (Shift+G)."
+
+
+class ExplainedView(ResultView):
+    """Shows the arithmetic of the opened value, or the source of a number that no step computed.
+
+    A worker computes the page of the latest request; the previous page stays visible until then. A hidden view
+    computes at once, for example for a picture.
+    """
+
+    place_requested = Signal(object)
+    """The `Place` of a followed link."""
+    line_requested = Signal(str)
+    """The symbol of the line to show in detail."""
+    shown = Signal()
+    """The latest requested page is visible."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.result: RunResult | None = None
+        self.place = Place.at("h", Location())
+        self.page: Page | None = None
+        """The page of equations, also while a source covers it."""
+        self.masks: Sequence[Mask] = ()
+        self._candidate: str | None = None
+        self._location = Location()
+        self._line = ""
+        self._task = PageTask(self)
+        self._task.page_ready.connect(self._on_answer)
+
+    # What a view of this kind does with them
+
+    def show_page(self, page: Page) -> None:
+        """Show a page that is not refused."""
+        raise NotImplementedError
+
+    def show_text(self, text: str) -> None:
+        """Show why there is no page."""
+        raise NotImplementedError
+
+    def show_source(self, source: InputSource) -> None:
+        """Show a number that no step computed."""
+        raise NotImplementedError
+
+    def request_for(self, result: RunResult) -> PageRequest:
+        """The request for the present place."""
+        return PageRequest(result, self._candidate, self.place, self._line)
+
+    # Places
+
+    @property
+    def complete(self) -> bool:
+        """Whether the latest requested page is visible."""
+        asked = self._task.request
+        return asked is None or self.ends or (self.page is not None and self.page.request.same_as(asked))
+
+    @property
+    def ends(self) -> bool:
+        """Whether the shown number has no equations: an input value, an initial state or a loss gradient."""
+        return self.result is not None and self.place.is_given
+
+    def bind(self, window: Any) -> None:
+        """Follow the trail of the window, which follows the links of the view."""
+        trail = window.navigation
+        trail.changed.connect(lambda: self.show_place(trail.place, trail.line))
+        self.place_requested.connect(trail.visit)
+        self.line_requested.connect(trail.choose_line)
+        self.show_place(trail.place, trail.line)
+
+    def show_place(self, place: Place, line: str) -> None:
+        """Show a place of the trail, and one of its lines in detail."""
+        self.place, self._line = place, line
+        step = self._selected()
+        if step is not None:
+            self._location = step
+        # Out of sight nothing is worked out: the next look, or the next picture, asks.
+        if self.isVisible():
+            self._refresh()
+
+    def choose_line(self, line: str) -> None:
+        """Show a line in detail by its symbol: a gate's, "c" or "h"."""
+        self._line = line
+        self._ask()
+        self.line_requested.emit(line)
+
+    def is_masked(self, place: Place | None) -> bool:
+        """Whether a number is one that an open question asks for."""
+        return place is not None and is_masked(self.masks, place)
+
+    def copy_text(self) -> str:
+        """The whole arithmetic of every engine, or the text of the source; "" while a question asks for its numbers."""
+        if self.result is None or self.masks:
+            return ""
+        if self.ends:
+            source = origin(self.result.inputs, self.place)
+            return "\n".join((f"{source.name} = {source.value}", source.heading, *source.sentences))
+        if unexplained := self._unexplained():
+            return unexplained
+        if self.place.is_gradient:
+            explained = None if self.page is None or not self.complete else self.page.explained
+            if explained is not None and explained.of_gradient:
+                return report(explained)
+        return report(explain(self.result, self.place))
+
+    # The contract of a view
+
+    def show_result(self, result: RunResult | None, candidate: str | None) -> None:
+        if result is not self.result:
+            self._task.reset()
+        if result is None:
+            self.page = None
+        elif self.result is None or result.inputs.network.cell != self.result.inputs.network.cell:
+            # Another cell begins with its first gate: an RNN's h is not what an LSTM's h is made of.
+            self._line = ""
+        self.result, self._candidate = result, candidate
+        if result is not None:
+            self._location = self._location.within(result.shape)
+        if result is None or not self._keeps(result):
+            self.place = same_kind(self._location, self.place)
+        self._refresh()
+
+    def show_location(self, location: Location) -> None:
+        if location != self._location:
+            self._location = location
+            self.place = same_kind(location, self.place)
+        self._refresh()
+
+    def show_masked(self, masked: Sequence[Mask]) -> None:
+        self.masks = masked
+        if self.page is not None and not self.ends:
+            self._show(self.page)
+
+    def finish_pending(self) -> None:
+        asked = self._task.request
+        if asked is not None and not self.complete:
+            self._show(self._task.answer_now(asked))
+
+    def duplicate(self) -> Self:
+        made = type(self)()
+        made.result, made._location, made.masks = self.result, self._location, self.masks
+        made.show_place(self.place, self._line)
+        return made
+
+    def _keeps(self, result: RunResult) -> bool:
+        """Whether the place still belongs to the selection, or is a source without equations."""
+        return lies_in(self.place, result.inputs) and self._selected() in (None, self._location)
+
+    def _selected(self) -> Location | None:
+        """The selected value of the place: `value_sources.selected`."""
+        if self.result is None:
+            return self.place.location
+        return selected(self.result.config.network.kind, self.place, self._location)
+
+    # Asking and being answered
+
+    def _refresh(self) -> None:
+        result = self.result
+        if result is not None and not lies_in(self.place, result.inputs):
+            # A place in a newer result, which a view out of sight is shown when it is seen.
+            return
+        if result is None:
+            self._task.request = None
+            self.show_text(EMPTY)
+        elif self.place.is_given:
+            self._task.request = None
+            if self.page is not None and self.page.request.result is not result:
+                self.page = None
+            self.show_source(origin(result.inputs, self.place))
+            self.shown.emit()
+        elif unexplained := self._unexplained():
+            self._task.request = self.page = None
+            self.show_text(unexplained)
+            self.shown.emit()
+        else:
+            self._ask()
+
+    def _unexplained(self) -> str:
+        """Why the place has no arithmetic: padding, or a gradient without a backward pass; "" if it has one."""
+        if self.result is None:
+            return ""
+        if self.place.is_gradient:
+            if self.result.inputs.loss is None:
+                return NO_GRADIENTS
+            if self.place.location is None:
+                return ""
+        return padding_sentence(self.result.inputs, self._location)
+
+    def _ask(self) -> None:
+        if self.result is None or self.ends or self._unexplained():
+            return
+        request = self.request_for(self.result)
+        if self.page is not None and self.page.request.same_as(request):
+            self._task.request = request
+            self._show(self.page)
+        elif not self.isVisible():
+            self._show(self._task.answer_now(request))
+        elif not request.same_as(self._task.request):
+            self._task.ask(request)
+
+    def _on_answer(self, page: Page) -> None:
+        # It may still have been on its way when what was asked for last was there already.
+        if page.request.same_as(self._task.request) or not self.complete:
+            self._show(page)
+
+    def _show(self, page: Page) -> None:
+        """Show a page, even one that answers an earlier request while the selection moves."""
+        self.page = page
+        if page.refusal:
+            self.show_text(page.refusal)
+        else:
+            self.show_page(page)
+        if self.complete:
+            self.shown.emit()
+
+    # Qt
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Apply the changes that were made while the view was hidden."""
+        super().showEvent(event)
+        self._refresh()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Stop the worker. A closing window hides its views."""
+        self._task.stop()
+        if not self.complete:
+            self._task.request = None
+        super().hideEvent(event)
