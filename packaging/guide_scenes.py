@@ -17,7 +17,6 @@ from rnnviz.gui.application import make_window
 from rnnviz.gui.generate.panel import GeneratePanel
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
-from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.io.config_toml import parse_config
 from rnnviz.lessons.index import lesson_entries
 from rnnviz.reading.units import Query
@@ -124,8 +123,7 @@ def parts(window: MainWindow, folder: Path) -> QWidget:
         window.panel,
         window.verdict,
         window.lanes,
-        sides["VectorTable"],
-        sides["OutputMap"],
+        sides["ValueCard"],
         window.main_layout.tabs,
         window.statusBar(),
     )
@@ -227,9 +225,9 @@ def gradient_terms(window: MainWindow, folder: Path) -> QWidget:
     window.session.set_color_by("grad.h")
     window.main_layout.select_tab("Arithmetic")
     window.resize(SIZE[0], 1200)
-    view = next(view for view in window.views if isinstance(view, ArithmeticView))
-    view.kind.gradient.click()
-    return view
+    window.navigation.explain_gradient()
+    window.value.finish_pending()
+    return window.value
 
 
 def model(window: MainWindow, folder: Path) -> QWidget:

@@ -9,8 +9,9 @@ from rnnviz.core.places import INPUT_VALUES, Place
 from rnnviz.core.trace_index import Lane
 from rnnviz.frozen import dataclass
 
-DIFFERENCE, VERDICT, SHAPE = "difference", "verdict", "shape"
-"""Masks that are not of one array: the differences of two engines, the verdict, and the shapes of arrays."""
+DIFFERENCE, VERDICT, SHAPE, NUMBERS = "difference", "verdict", "shape", "numbers"
+"""Masks that are not of one array: the differences of two engines, the verdict, the shapes of arrays, and the numbers
+from which a masked value is computed, which come with the hint."""
 
 
 @dataclass(frozen=True)

@@ -25,13 +25,6 @@ from rnnviz.explain.value_sources import notation
 from rnnviz.steps.inputs import rounded_once
 
 
-def line_name(place: Place) -> str:
-    """The name of the line that gives a gradient: "grad.h", "grad.i"."""
-    if place.kind == "input":
-        return gradient("x")
-    return notation(place) if place.kind == "parameter" else place.array
-
-
 class LineOfGradient:
     """Collects the parts and tokens of a gradient's line, and its value with the rounding bound."""
 

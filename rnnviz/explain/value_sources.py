@@ -114,6 +114,13 @@ def notation(place: Place) -> str:
     return f"{prefix}{place.symbol.removeprefix(LOSS)}[t={place.timestep}, u={place.unit}]"
 
 
+def line_name(place: Place) -> str:
+    """The name of the line that gives a gradient: "grad.h", "grad.i"."""
+    if place.kind == "input":
+        return gradient("x")
+    return notation(place) if place.kind == "parameter" else place.array
+
+
 def in_words(place: Place) -> str:
     """A place with its lane: "h[t=0, u=3] of layer 0, backward", "x[t=1, i=0]"."""
     lane = place.lane

@@ -88,13 +88,23 @@ class Dock(QDockWidget):
     closed = Signal()
     """The user has closed it."""
 
-    def __init__(self, title: str, content: QWidget, width: int, window: QMainWindow, *, titled: bool) -> None:
+    def __init__(
+        self,
+        title: str,
+        content: QWidget,
+        width: int,
+        window: QMainWindow,
+        *,
+        titled: bool = True,
+        head: QWidget | None = None,
+    ) -> None:
         super().__init__(title, window)
         self.setObjectName(title)
         self.setAccessibleName(title)
         self.wanted = False
         self.content = content
-        self.setTitleBarWidget(_TitleBar(self) if titled else QWidget())
+        self._head = head
+        self.setTitleBarWidget(head or (_TitleBar(self) if titled else QWidget()))
         self.width_wanted = width
         self._overlay: _Overlay | None = None
         self._pane = content if isinstance(content, QAbstractScrollArea) else PaneScrollArea(content)
@@ -123,10 +133,12 @@ class Dock(QDockWidget):
         """Put the pane over `parent`, or back into the dock."""
         if parent is None and self._overlay is not None:
             self.setWidget(self._pane)
+            if self._head is not None:
+                self.setTitleBarWidget(self._head)
             self._overlay.deleteLater()
             self._overlay = None
         elif parent is not None and self._overlay is None:
-            self._overlay = _Overlay(_TitleBar(self, floats=False), parent)
+            self._overlay = _Overlay(self._head or _TitleBar(self, floats=False), parent)
             self._overlay.column.addWidget(self._pane, 1)
         self.show_open(shown=self.wanted)
 
@@ -188,9 +200,21 @@ class Docks(QObject):
     def __getitem__(self, title: str) -> Dock:
         return self._docks[title]
 
-    def add(self, title: str, content: QWidget, width: int, *, left: bool = False, titled: bool = True) -> Dock:
-        """Add a closed dock at the right, or at the left; `titled` is whether it has a bar with its title."""
-        dock = self._docks[title] = Dock(title, content, width, self._window, titled=titled)
+    def add(
+        self,
+        title: str,
+        content: QWidget,
+        width: int,
+        *,
+        left: bool = False,
+        titled: bool = True,
+        head: QWidget | None = None,
+    ) -> Dock:
+        """Add a closed dock at the right, or at the left.
+
+        `titled` is whether it has a bar with its title; a `head` of the content takes the place of this bar.
+        """
+        dock = self._docks[title] = Dock(title, content, width, self._window, titled=titled, head=head)
         area = Qt.DockWidgetArea.LeftDockWidgetArea if left else Qt.DockWidgetArea.RightDockWidgetArea
         if not self._window.restoreDockWidget(dock):
             self._window.addDockWidget(area, dock)

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QObject, QSize, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QSplitter, QWidget
+from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QWidget
 
 from rnnviz.gui.access import Announcer
 from rnnviz.gui.app_state import Session
@@ -46,17 +46,16 @@ from rnnviz.gui.settings import Settings
 from rnnviz.gui.settings_panel.config_panel import ConfigPanel
 from rnnviz.gui.sweep.commands import SweepCommands
 from rnnviz.gui.tab_order import move_focus
-from rnnviz.gui.tabs import ARITHMETIC, KNOWN_BUGS, BottomTabs
+from rnnviz.gui.tabs import KNOWN_BUGS, BottomTabs
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import TEXT_SIZES
 from rnnviz.gui.theme.theme_manager import ThemeManager
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.training.commands import TrainingCommands
+from rnnviz.gui.value.card import ValueCard
 from rnnviz.gui.view_sync import LazyViews, ViewSynchronizer, bind_player
 from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.output_map import OutputMap
-from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.lessons.index import Lesson, LessonEntry, lessons
 from rnnviz.verify.result import RunResult
@@ -224,22 +223,18 @@ class MainWindow(QMainWindow):
     def _make_views(self) -> None:
         self.panel = ConfigPanel(self.session.config)
         self.verdict = VerdictBar()
-        self.output_map = OutputMap()
-        side = (VectorTable(self.settings), self.output_map)
-        value = QSplitter(Qt.Orientation.Vertical)
-        self.views: list[ResultView] = [self.verdict, *side]
+        self.value = ValueCard(self.settings)
+        self.views: list[ResultView] = [self.verdict, self.value]
         self._following = ViewSynchronizer(self.session, self)
         for view in self.views:
             self._connect_view(view)
-        for view in side:
-            value.addWidget(view)
         tabs = BottomTabs()
         tabs.follow(self.session)
         self.main_layout = MainLayout(self, self.verdict, tabs)
-        self.main_layout.docks.add(VALUE, value, 362)
+        self.main_layout.docks.add(VALUE, self.value, 362, head=self.value.head)
         self.main_layout.docks.add(SETTINGS, self.panel, 362)
         self.main_layout.docks.changed.connect(self._on_dock)
-        self.navigation.followed.connect(lambda: self.main_layout.select_tab(ARITHMETIC))
+        self.value.bind(self)
 
     def _make_lanes(self) -> None:
         """Create the lanes after the first paint: the import of pyqtgraph takes a third of the start."""
@@ -457,7 +452,6 @@ class MainWindow(QMainWindow):
 
     def _on_names(self) -> None:
         self.panel.refresh_names()
-        self.output_map.refresh_names()
         self._apply_theme(self.theme_manager.theme)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:

@@ -146,16 +146,16 @@ class ViewSynchronizer(QObject):
 
 
 VIEWS = (
-    "arithmetic.view.ArithmeticView",
-    "units_plot.UnitsPlot",
-    "error_plot.ErrorPlot",
-    "gradient_plot.GradientFlowPlot",
-    "different_values.DifferentValues",
-    "step_audit.StepAuditTable",
-    "checks.ChecksTable",
-    "known_bugs.KnownBugsView",
-    "stdout_view.StdoutView",
-    "parameters.ParametersView",
+    "value.arithmetic_view.ArithmeticView",
+    "views.units_plot.UnitsPlot",
+    "views.error_plot.ErrorPlot",
+    "views.gradient_plot.GradientFlowPlot",
+    "views.different_values.DifferentValues",
+    "views.step_audit.StepAuditTable",
+    "views.checks.ChecksTable",
+    "views.known_bugs.KnownBugsView",
+    "views.stdout_view.StdoutView",
+    "views.parameters.ParametersView",
 )
 """Module and class of the views in tabs, in order. Each class declares the rest."""
 
@@ -212,7 +212,7 @@ class LazyViews(QObject):
 
 def view_class(name: str) -> type[ResultView]:
     module, _, title = name.rpartition(".")
-    found: type[ResultView] = getattr(import_module(f"rnnviz.gui.views.{module}"), title)
+    found: type[ResultView] = getattr(import_module(f"rnnviz.gui.{module}"), title)
     return found
 
 

@@ -3,7 +3,6 @@
 from PySide6.QtWidgets import QLabel, QWidget
 
 from rnnviz.gui.kit.table import TableModel
-from rnnviz.gui.views.output_map import OutputMapChart
 from rnnviz.gui.views.verdict_bar import VerdictBar
 
 
@@ -21,7 +20,3 @@ def texts(model: TableModel) -> list[tuple[str, ...]]:
 def details(bar: VerdictBar) -> str:
     """The text below the banner, "" while it is folded."""
     return "" if bar.details.isHidden() else bar.facts.text
-
-
-def highlighted_parts(chart: OutputMapChart) -> list[str]:
-    return [part.text for row in chart.rows for part in row.parts if chart.is_highlighted(part)]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication, QDialog, QMenu
 
@@ -20,10 +21,6 @@ from rnnviz.gui.naming import use_names
 from rnnviz.gui.settings_panel.widgets import NoWheelComboBox
 from rnnviz.gui.tool_window import ToolWindow
 from rnnviz.gui.verdict_facts import both_passes
-from rnnviz.gui.views.arithmetic.term_table import TermTableView
-from rnnviz.gui.views.output_map import OutputMap
-from rnnviz.gui.views.output_map_list import LaneRow, PlaceRow
-from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.lessons.content import read_lesson
 from rnnviz.lessons.index import lesson_entries
 from rnnviz.reading.quantities import is_gradient
@@ -73,8 +70,8 @@ def assert_same_engines(window: MainWindow) -> None:
     assert window.controls.candidate.currentData() == candidate
     words = both_passes(verdict_sentence(result, candidate), gradient_words(result, candidate))
     assert window.verdict.words == words
-    table = window.findChild(VectorTable)
-    # A folded pane catches up when it is shown.
+    table = window.value.vector
+    # A closed pane catches up when it is shown.
     if table.isVisible() and table.kind != "gradient":
         engines = [column.name for column in table.model.columns[1:3]]
         assert engines == [result.reference.engine, candidate][: len(engines)]
@@ -161,14 +158,11 @@ def gluon_afterwards(qapp):
 def test_the_window_shows_the_names_of_the_choice_and_remembers_it(qtbot, window, run_config):
     run_config({"cell": "lstm", "input_size": 2, "hidden_size": 3, "num_layers": 2})
     window.actions_["explain"].trigger()
-    rows = qtbot.shown(window, TermTableView).model()
-    qtbot.waitUntil(lambda: rows.rowCount() > 0)
+    qtbot.waitUntil(lambda: window.value.complete and bool(window.value.arithmetic.terms.rows))
 
     def shown():
-        names = {rows.data(rows.index(row, 0)) for row in range(rows.rowCount())}
-        rows_of_map = window.output_map.rows
-        row = next(row for row, place in enumerate(rows_of_map.rows) if isinstance(place, PlaceRow))
-        text = rows_of_map.data(rows_of_map.index(row, 0))
+        names = {term.name for term in window.value.arithmetic.terms.rows}
+        text = window.value.output.model.cell(0, 1).text
         return names, window.panel.reveal_shapes().shapes.accessibleName(), text
 
     window.findChild(QAction, "names_pytorch").trigger()
@@ -200,8 +194,7 @@ class Seen:
 
     def __init__(self, window: MainWindow) -> None:
         self._session = window.session
-        self._map = window.findChild(OutputMap)
-        self._table = window.findChild(VectorTable)
+        self._output, self._table = window.value.output, window.value.vector
 
     def column(self, where: Location, column: int) -> list[str]:
         """A column of the vector at a place: 1 is Gluon's, 2 the manual engine's."""
@@ -210,26 +203,21 @@ class Seen:
         return [model.index(unit, column).data() for unit in range(model.rowCount())]
 
     def named(self, name: str) -> list[str]:
-        """The vector that the map of out and state calls so."""
+        """The vector that code calls so: a final state, or the output at a time step."""
         if name.startswith("state"):
-            row = next(row for row in self._map.rows.rows if isinstance(row, PlaceRow) and row.place.text == name)
-            values = self._map.rows.values(row)
-            return [number_format.short(value) for value in values]
-        top = self._session.result.shape[0] - 1
-        self._session.set_location(Location(top, 0, int(name[-2])))
-        (out, *_) = self._map.chart.rows
-        assert out.name == name
-        return [text for part in out.parts for text in self.column(part.where, 1)]
+            row = next(row for row in self._output.model.rows if row.place.text == name)
+            return [number_format.short(float(value)) for value in self._output.model.columns[2].exact(row).split("\t")]
+        layers, directions, *_ = self._session.result.shape
+        where = Location(layers - 1, 0, int(name[-2]))
+        self._session.set_location(where)
+        assert name in self._output.in_output.text()
+        return [text for direction in range(directions) for text in self.column(where.moved(direction=direction), 1)]
 
     def equal(self, out: str, state: str) -> bool:
         """Whether a lane's two places are below each other, joined and marked as equal."""
-        for place, row in enumerate(self._map.rows.rows):
-            if isinstance(row, LaneRow):
-                said = self._map.rows.index(place).data()
-                texts = [r.place.text for r in self._map.rows.rows[place + 1 : place + 3] if isinstance(r, PlaceRow)]
-                if texts == [out, state]:
-                    return bool(said.endswith(f"{out}: copies equal"))
-        return False
+        rows = self._output.model.rows
+        found = next(place for place, row in enumerate(rows) if row.place.text == out and row.first)
+        return rows[found + 1].place.text == state and str(self._output.agreement(rows[found])) == "copies equal"
 
 
 def computed_steps(inputs: Inputs, steps: Steps) -> dict[str, NDArray[Any]]:
@@ -288,9 +276,8 @@ def test_the_parameters_are_called_as_gluon_calls_them(window, run_config, direc
 
 def test_the_inputs_of_a_step_have_the_names_of_the_notebook(window, run_config):
     run_config({**_NETWORK, "bidirectional": True}, sequence={"timesteps": 2})
-    table = window.findChild(VectorTable)
+    table = window.value.vector
     window.session.set_location(Location(0, 1, 1))
-    table.choose("input")
-    assert table.passage.text().startswith("the input x = dat[0][1]")
-    table.choose("h0")
-    assert table.passage.text().startswith("initial_state[0][1][0]")
+    for kind, name in (("input", "dat[0][1]"), ("h0", "initial_state[0][1][0]")):
+        table.choose(kind)
+        assert name in table.choice.itemData(table.choice.currentIndex(), Qt.ItemDataRole.ToolTipRole)

@@ -16,8 +16,6 @@ from rnnviz.gui.regions import (
     highlighted_rows,
     is_highlighted,
     kinds_at,
-    map_rows,
-    nearest_part,
     stage_regions,
     stage_text,
     vector_at,
@@ -115,37 +113,9 @@ def test_a_layer_above_one_that_was_recorded_at_its_end_reads_its_vector_there()
         assert [label for label, _ in vector.columns] == (["gluon", "manual"] if timestep == 4 else ["manual"])
 
 
-@pytest.mark.parametrize("layout", ["NTC", "TNC"])
-@pytest.mark.parametrize("bidirectional", [False, True])
-def test_every_part_is_the_vector_of_the_step_that_it_names(layout, bidirectional):
-    result = make_result(cell="lstm", num_layers=2, bidirectional=bidirectional, layout=layout, timesteps=3)
-    trace = result["manual"]
-    names = {"out": trace.output_in(layout), "state": [trace.state_h, trace.state_c], "__builtins__": {}}
-    rows = map_rows(result.inputs.network, Location(0, 0, 1, 1), 3)
-    assert [row.name for row in rows] == ["out[1][1]", "state[0]", "state[1]"]
-    for row in rows:
-        for part in row.parts:
-            array = trace.cell if part.array == "c" else trace.hidden
-            assert np.array_equal(eval(part.text, names), array[part.where.index[:-1]])
-    whole = np.concatenate([trace.hidden[part.where.index[:-1]] for part in rows[0].parts])
-    assert np.array_equal(eval(rows[0].name, names), whole)
-    lanes = 4 if bidirectional else 2
-    assert [part.label for part in rows[1].parts] == [str(index) for index in range(lanes)]
-
-
 NETWORK = make_result(cell="lstm", num_layers=2, bidirectional=True).inputs.network
 ONE_WAY = replace(NETWORK, bidirectional=False, num_layers=1, cell="gru")
 AT = Location(0, 1, 3, 1, 2)
-
-
-def test_the_nearest_part_has_the_same_text_else_the_same_lane_else_it_is_the_first():
-    before, after = map_rows(NETWORK, AT, 5), map_rows(NETWORK, AT.moved(timestep=1, sample=0), 5)
-    assert nearest_part(before, before[2].parts[3]) is before[2].parts[3]
-    for row, place in ((0, 1), (1, 2), (2, 2)):
-        assert nearest_part(after, before[row].parts[place]) is after[row].parts[place]
-    fewer = map_rows(ONE_WAY, AT.moved(sample=0), 5)
-    assert nearest_part(fewer, before[2].parts[3]) is fewer[0].parts[0]
-    assert nearest_part((), before[0].parts[0]) is None
 
 
 LSTM = Network("lstm", 5, 3, num_layers=2, bidirectional=True)
@@ -293,9 +263,6 @@ def test_every_state_of_a_custom_cell_is_read_and_returned():
         "reads m[t=2], and computes m[t=3] and h[t=3] of layer 0",
         "h[t=3] and m[t=3] of layer 0 are returned as state[0][0] and state[1][0]",
     ]
-    out, h, m = map_rows(network, Location(), 4)
-    assert [part.text for row in (out, h, m) for part in row.parts] == ["out[0][0]", "state[0][0][0]", "state[1][0][0]"]
-    assert [part.array for part in m.parts] == ["m"]
 
 
 def test_the_backward_pass_is_the_forward_pass_from_its_end():

@@ -9,12 +9,12 @@ import pytest
 from rnnviz.core.number_format import short, true_minus
 from rnnviz.dependence.influence import influence
 from rnnviz.gui.app_state import Session
+from rnnviz.gui.value.card import ValueCard
 from rnnviz.gui.view_sync import ViewSynchronizer
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.different_values import DifferentValues
 from rnnviz.gui.views.gradient_plot import GradientFlowPlot
 from rnnviz.gui.views.units_plot import UnitsPlot
-from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 
@@ -102,17 +102,17 @@ def test_views_of_errors_follow_the_gradient_of_the_lanes_until_another_array_is
 
 def test_units_and_the_selected_vector_follow_the_gradient_of_the_lanes(qtbot):
     result = make_result(gradients=("gluon", "manual"))
-    session, view, vector = synchronized(qtbot, result, UnitsPlot(), VectorTable())
+    session, view, vector = synchronized(qtbot, result, UnitsPlot(), ValueCard())
     session.set_result(result)
     session.set_color_by("grad.h")
-    assert vector.save_state() == ("tab gradient",)
-    assert vector.model.index(0, 1).data() == true_minus(short(result["gluon"]["grad.h"][0, 0, 0, 0, 0]))
+    assert vector.vector.kind == "gradient"
+    assert vector.vector.model.index(0, 1).data() == true_minus(short(result["gluon"]["grad.h"][0, 0, 0, 0, 0]))
     assert view.choice.currentData() == "grad.h"
     assert view.heading.text().startswith("grad.h of ")
     view.choice.choose("value")
     session.set_color_by("error_ratio")
     session.set_color_by("difference")
-    assert vector.save_state() == ("tab hidden",)
+    assert vector.vector.kind == "hidden"
     assert view.choice.currentData() == "value"
     session.set_color_by("grad.h")
     assert view.choice.currentData() == "grad.h"

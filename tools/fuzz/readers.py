@@ -26,7 +26,7 @@ from rnnviz.engines.registry import find_engine
 from rnnviz.gui.commands.dialogs import RecentFiles
 from rnnviz.gui.main_layout import divide_as
 from rnnviz.gui.settings import MOTION_CHOICES, THEME_CHOICES, Settings
-from rnnviz.gui.views.vector_table import ColumnMenuButton
+from rnnviz.gui.value.vector_page import ColumnMenuButton
 from rnnviz.io.config_toml import dump_config, load_config, parse_config
 from rnnviz.io.inputs import load_inputs, read_state
 from rnnviz.io.readers import open_sequence, read_labels, read_vocabulary

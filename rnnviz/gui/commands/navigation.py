@@ -1,21 +1,12 @@
 """Navigation from a value in any view to its arithmetic, with back and forward."""
 
-from typing import TYPE_CHECKING
-
 from PySide6.QtCore import QObject, Signal
 
+from rnnviz.core.gradients import GRADIENT, gradient
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
-from rnnviz.explain.value_sources import (
-    quantity_place,
-    same_kind,
-    selected,
-)
+from rnnviz.explain.value_sources import line_name, quantity_place, same_kind, selected
 from rnnviz.gui.app_state import Session
-
-if TYPE_CHECKING:
-    # Imported on demand, not before the first paint.
-    from rnnviz.gui.views.arithmetic.view import ArithmeticView
 
 
 class NavigationHistory(QObject):
@@ -27,13 +18,17 @@ class NavigationHistory(QObject):
     changed = Signal()
     """The current place or the history before it changed."""
     followed = Signal()
-    """A link, Back or Forward was followed, or a value is explained."""
+    """A link, Back or Forward was followed, or a value was opened."""
+    opened = Signal()
+    """A value was opened: the history begins at it."""
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session = session
         self._places: list[Place] = [Place.at("h", session.location)]
         self.at = 0
+        self.line = ""
+        """The symbol of the line that is shown in detail; "" for the first one."""
         self._extent: tuple[object, ...] = ()
         session.on_change(self._on_location, "location")
         session.on_change(self._on_result, "result")
@@ -69,6 +64,7 @@ class NavigationHistory(QObject):
         if self._session.result is not None:
             self._places = [Place.at("h", place) if isinstance(place, Location) else place]
             self.go_to(0)
+            self.opened.emit()
 
     def explain_selection(self) -> None:
         """Restart the history at the selected value, for the quantity of the lanes."""
@@ -83,12 +79,11 @@ class NavigationHistory(QObject):
         if gradient != self.place.in_backward_pass:
             self.explain_gradient() if gradient else self.begin(self._session.location)
 
-    def bind(self, view: "ArithmeticView") -> None:
-        self.changed.connect(lambda: view.show_history(self.places, self.at))
-        view.place_requested.connect(self.visit)
-        view.crumbs.back_requested.connect(self.back)
-        view.crumbs.forward_requested.connect(self.forward)
-        view.crumbs.place_requested.connect(self.go_to)
+    def choose_line(self, line: str) -> None:
+        """Show another line of the current place in detail."""
+        if line != self.line:
+            self.line = line
+            self.changed.emit()
 
     def back(self) -> None:
         if self.can_go_back:
@@ -101,7 +96,7 @@ class NavigationHistory(QObject):
     def go_to(self, at: int) -> None:
         self.at = at
         self._session.set_location(self._selection())
-        self.changed.emit()
+        self._tell()
         self.followed.emit()
 
     def _selection(self) -> Location:
@@ -124,10 +119,23 @@ class NavigationHistory(QObject):
         ):
             # The gradient that the lane shows at this step, after the one to which it contributes.
             self._places, self.at = [found.parameter.gradient, found.source(location)], 1
-            self.changed.emit()
+            self._tell()
         elif self._selection() != location:
             self._places, self.at = [same_kind(location, self.place)], 0
-            self.changed.emit()
+            self._tell()
+
+    def _tell(self) -> None:
+        """Report another place, whose line is shown in detail: a gate's own one, else the one that was shown."""
+        place = self.place
+        of_gradient = self.line.startswith(GRADIENT)
+        stays = len(self._places) == 1 and of_gradient and place.array == gradient("h")
+        if place.is_gradient and not stays:
+            self.line = line_name(place)
+        elif place.kind == "step" and place.array not in ("h", gradient("h")):
+            self.line = place.array
+        elif of_gradient and not place.in_backward_pass:
+            self.line = ""
+        self.changed.emit()
 
     @property
     def _parameter(self) -> Place | None:
@@ -148,4 +156,4 @@ class NavigationHistory(QObject):
         if extent != self._extent or not self.can_go_back:
             self._places, self.at = [same_kind(self._session.location, self.place)], 0
         self._extent = extent
-        self.changed.emit()
+        self._tell()

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QWidget
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
+from rnnviz.core.masks import NUMBERS, Mask
 from rnnviz.core.words import plural
 from rnnviz.engines.registry import ENGINES
 from rnnviz.gui.app_state import Session
@@ -226,6 +227,7 @@ class LessonController(QObject):
         self._tries = (*self._tries, answer)
         correct = answer is not None and self._value is not None and question.is_correct(answer, self._value)
         if answer is not None and not correct and len(self._tries) < TRIES:
+            self._mask()
             self._show_state()
             return
         assert self._entry is not None
@@ -381,7 +383,9 @@ class LessonController(QObject):
         """Mask the numbers that an open question asks for, in every view."""
         step = self.step
         question = step.question if step is not None and self.asking else None
-        self._window.session.set_masked(() if question is None else question.masks)
+        masks = () if question is None else question.masks
+        # The numbers from which an asked value is computed come with the hint.
+        self._window.session.set_masked(masks if self._tries or not masks else (*masks, Mask(NUMBERS)))
 
     def _hide(self) -> None:
         """Hide the pane, the frame and the masks."""

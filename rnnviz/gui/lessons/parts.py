@@ -19,8 +19,10 @@ from rnnviz.gui.main_layout import SETTINGS, TABS, TOP_LINE, VALUE, VERDICT, Mai
 from rnnviz.gui.settings_panel.config_panel import ConfigPanel
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.value.card import ValueCard
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.unrolled.view import UnrolledView
+from rnnviz.gui.views.verdict_bar import VerdictBar
 
 if TYPE_CHECKING:
     from rnnviz.lessons.content import LessonStep
@@ -72,8 +74,6 @@ class PartFrame(QWidget):
 
 
 TAB_OF = {
-    "arithmetic": "Arithmetic",
-    "gradient": "Arithmetic",
     "units": "Units over time",
     "errors": "Error over time",
     "checks": "Checks",
@@ -84,8 +84,8 @@ TAB_OF = {
     "known-bugs": "Known bugs",
 }
 """Titles of the views in tabs, by the names that lessons use."""
-VIEW_OF = {"vector": "Selected hidden state", "state-map": "Output and state", "verdict": "Verdict"}
-"""Titles of the views outside tabs, by the names that lessons use."""
+VALUE_PAGES = {"arithmetic": "Value", "gradient": "Gradient", "vector": "Vector", "state-map": "Output"}
+"""Pages of the value card, by the names that lessons use."""
 SECTION_OF = {
     "panel.network": "network",
     "panel.sequence": "sequence",
@@ -96,7 +96,7 @@ SECTION_OF = {
 }
 """Config sections of the settings, by the names that lessons use."""
 _TALL_TAB = 340
-"""Height in pixels of a cell's equations, of the terms of a small network, or of curves to read."""
+"""Height in pixels of curves to read."""
 
 
 class PartsHost(Protocol):
@@ -110,6 +110,8 @@ class PartsHost(Protocol):
     top_line: TopLine
     lanes: UnrolledView
     navigation: NavigationHistory
+    verdict: VerdictBar
+    value: ValueCard
     views: list[ResultView]
 
 
@@ -131,14 +133,15 @@ def open_part(window: PartsHost, part: str) -> tuple[QWidget, Area | None]:
         window.navigation.explain(gradient=part == "gradient")
     if part in TAB_OF:
         layout.select_tab(TAB_OF[part])
-        if part in ("arithmetic", "gradient", "gradient-flow"):
+        if part == "gradient-flow":
             layout.set_tabs_height(max(layout.tabs.height(), scaled(_TALL_TAB)))
         return layout.tabs, None
-    pane = SETTINGS if part.startswith("panel") else VALUE if part in ("vector", "state-map") else None
-    if pane is not None:
-        layout.docks.open(pane)
-    if part in VIEW_OF:
-        return next(view for view in window.views if view.title == VIEW_OF[part]), None
+    if part in VALUE_PAGES:
+        layout.docks.open(VALUE)
+        window.value.choose(VALUE_PAGES[part])
+        return window.value, None
+    if part.startswith("panel"):
+        layout.docks.open(SETTINGS)
     if part in SECTION_OF:
         return window.panel.reveal_section(SECTION_OF[part]), None
     if part == "lane":
@@ -162,6 +165,7 @@ def _lane_area(window: PartsHost) -> QRect:
 
 _OTHERS: dict[str, Callable[[PartsHost], QWidget]] = {
     "lanes": lambda window: window.lanes,
+    "verdict": lambda window: window.verdict,
     "panel": lambda window: window.panel,
     "panel.shapes": lambda window: window.panel.reveal_shapes(),
     "run": lambda window: window.top_line.run_button,
@@ -174,11 +178,7 @@ _OTHERS: dict[str, Callable[[PartsHost], QWidget]] = {
 
 def show_line(window: PartsHost, line: str) -> None:
     """Show the terms of an equation, by its symbol."""
-    from rnnviz.gui.views.arithmetic.view import ArithmeticView
-
-    for view in window.views:
-        if isinstance(view, ArithmeticView):
-            view.choose_line(line)
+    window.navigation.choose_line(line)
 
 
 def show_quantity(window: PartsHost, quantity: str) -> None:

@@ -161,3 +161,13 @@ DARK = Theme(
 )
 
 THEMES: dict[str, Theme] = {theme.name: theme for theme in (LIGHT, DARK)}
+
+
+def blend(theme: Theme, role: str, part: float) -> QColor:
+    """Blend a color role of the theme into the background."""
+    over, under = theme.color(role), theme.color("base")
+    return QColor(
+        round(part * over.red() + (1.0 - part) * under.red()),
+        round(part * over.green() + (1.0 - part) * under.green()),
+        round(part * over.blue() + (1.0 - part) * under.blue()),
+    )

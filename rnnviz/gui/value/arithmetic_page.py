@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from html import escape
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
-from rnnviz.core.masks import DIFFERENCE, VERDICT, Mask, is_masked, masks_any
+from rnnviz.core.masks import DIFFERENCE, NUMBERS, VERDICT, Mask, is_masked, masks_any
 from rnnviz.core.places import Place
 from rnnviz.explain.lines import format_distinct
 from rnnviz.explain.value_sources import in_words
@@ -17,13 +17,14 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.value.drawings import ActivationPlot, Numbers, Readout, Status
-from rnnviz.gui.value.page import MOST_TERMS, Page, Proof
+from rnnviz.gui.value.page import MOST_TERMS, Comparison, Page, Proof
 from rnnviz.gui.value.rows import MARGIN, MASKED, EquationList, Fonts, TermList
 from rnnviz.gui.value.texts import engine_holds, equation_rows, point_text, short_number, term_lines
 from rnnviz.gui.views.base import across, down
 from rnnviz.gui.views.labels import LinkLabel, muted_palette
 
-_LEAST_TERMS = 4
+_LEAST_TERMS, _FEW = 4, 2
+"""Terms that are always shown, and terms of which the tab would show no more."""
 _LONGEST = 9
 """Characters of a number in large type."""
 _ROOM_FOR_CURVE = 520
@@ -87,45 +88,37 @@ class ArithmeticPage(QWidget):
 
     def show_page(self, page: Page, masks: Sequence[Mask]) -> None:
         """Show a page; `masks` are the numbers that a question asks for."""
+        moved = self._page is None or page.request.place != self._page.request.place
         self._page, self._masks = page, masks
-        shown, line = page.shown, page.line
-        assert shown is not None, "the page has lines"
-        assert line is not None, "the page has lines"
-        assert page.largest is not None, "the page has lines"
-        hides = masks_any(masks, VERDICT) or masks_any(masks, DIFFERENCE)
+        hides = any(masks_any(masks, word) for word in (VERDICT, DIFFERENCE)) or self._is_masked(page.request.place)
         comparison, proof = (None, None) if hides else (page.comparison, page.proof)
         self._show_numbers(page)
         self._show_note(page, hidden=hides)
-        self._of_equations.setVisible(comparison is not None)
-        engine = display_name(shown.engine)
-        wrong = comparison is not None and not comparison.other
-        self.heading.setText(f"<b>As {'the equations say' if wrong else f'{escape(engine)} computes it'}</b>")
-        self.holds.setText("" if comparison is None else engine_holds(page))
-        self.equations.show_lines(equation_rows(shown, shown.lines, self._is_masked), "" if proof else line.name)
-        self.proof.setVisible(proof is not None)
-        self._of_terms.setVisible(proof is None)
-        self.curve.show_curve(page.curve if not self._hides_result() else None)
-        if proof is not None:
-            self.proof.show_proof(proof, self._is_masked)
-        count = number_format.count(page.largest.count)
-        name = escape(line.name)
-        decides = proof.changed[0].name if proof is not None and proof.changed else line.name
-        link = f"All terms of {escape(decides)}" if proof else f"All {count} terms" if page.largest.count > 2 else ""
-        self.all_terms.setText(_link(decides, link, self._theme) if link else "")
-        self._hint.setVisible(proof is None)
-        self.term_heading.setAccessibleName(f"Terms of {line.name}")
-        self.term_heading.setText(f"<b>Terms of {name}</b>")
+        self._show_equations(page, comparison, proof)
         self._fit()
+        if moved:
+            # New parts have their places only then.
+            QTimer.singleShot(0, self, self.show_decisive)
+
+    def copy_text(self) -> str:
+        """The numbers as they are shown."""
+        terms = [] if self._of_terms.isHidden() else self.terms.texts
+        return "\n".join((self.numbers.accessibleName(), *self.equations.texts, *terms))
+
+    def show_decisive(self) -> None:
+        """Scroll to the proof of a wrong value, else to the top."""
+        self._scroll.verticalScrollBar().setValue(0)
+        if not self.proof.isHidden():
+            self._scroll.ensureWidgetVisible(self.proof, 0, 0)
 
     def forget(self, page: Page | None) -> None:
         """Keep no other page, whose result may be an earlier one."""
         self._page = page
 
     def reveal(self) -> None:
-        """Scroll to the part that decides, the proof or the chosen equation's terms, and give the page the focus."""
+        """Give the equations the focus, with the part that decides in view."""
         self.equations.setFocus(Qt.FocusReason.OtherFocusReason)
-        part = self.proof if not self.proof.isHidden() else self.terms
-        self._scroll.ensureWidgetVisible(part, 0, scaled(MARGIN))
+        self.show_decisive()
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
@@ -187,6 +180,33 @@ class ArithmeticPage(QWidget):
                 )
             )
 
+    def _show_equations(self, page: Page, comparison: Comparison | None, proof: Proof | None) -> None:
+        """Show the equations, and of a wrong value the proof of its cause, else the terms of the chosen equation."""
+        shown, line = page.shown, page.line
+        assert shown is not None, "the page has lines"
+        assert line is not None, "the page has lines"
+        assert page.largest is not None, "the page has lines"
+        self._of_equations.setVisible(comparison is not None)
+        alone = comparison is not None and not comparison.other
+        who = "the equations say" if alone else f"{escape(display_name(shown.engine))} computes it"
+        self.heading.setText(f"<b>As {who}</b>")
+        self.holds.setText("" if comparison is None else engine_holds(page))
+        hinted = not masks_any(self._masks, NUMBERS)
+        rows = equation_rows(shown, shown.lines, self._is_masked, hinted=hinted)
+        self.equations.show_lines(rows, "" if proof else line.name)
+        has_terms = proof is None and (hinted or not self._hides_result())
+        self._of_terms.setVisible(has_terms)
+        self._hint.setVisible(has_terms)
+        self.curve.show_curve(None if self._hides_result() else page.curve)
+        self.proof.setVisible(proof is not None)
+        target, text = line.name, f"All {number_format.count(page.largest.count)} terms"
+        if proof is not None:
+            self.proof.show_proof(proof)
+            target = proof.changed[0].name if proof.changed else target
+            text = f"All terms of {escape(target)}"
+        linked = proof is not None or (has_terms and page.largest.count > _FEW)
+        self.all_terms.setText(_link(target, text, self._theme) if linked else "")
+
     def _show_note(self, page: Page, *, hidden: bool) -> None:
         """Say where the engines diverge before this step, or that no known bug gives the value."""
         divergence, text = page.divergence, ""
@@ -215,15 +235,19 @@ class ArithmeticPage(QWidget):
             return
         wide = self.width() >= scaled(_ROOM_FOR_CURVE)
         self.curve.setVisible(wide and self.curve.has_curve and self.proof.isHidden())
+        content = self._scroll.widget().layout()
+        assert content is not None, "the page has one"
+        # Qt notices other sizes of parts that were hidden only later.
+        content.invalidate()
+        room = self._scroll.viewport().height()
         if self.proof.isHidden():
-            content = self._scroll.widget().layout()
-            assert content is not None, "the page has one"
-            # Qt notices other sizes of parts that were hidden only later.
-            content.invalidate()
-            others = content.sizeHint().height() - self.terms.sizeHint().height()
-            fitting = (self._scroll.viewport().height() - others) // self.terms.row_height
-            count = min(max(fitting, _LEAST_TERMS), MOST_TERMS, len(page.largest.rows))
-            self._show_terms(page, count)
+            self.equations.show_brief(brief=False)
+            fitting = (room - content.sizeHint().height()) // self.terms.row_height + len(self.terms.rows)
+            self._show_terms(page, min(max(fitting, _LEAST_TERMS), MOST_TERMS, len(page.largest.rows)))
+        else:
+            # The equations of the other engine give the proof their room.
+            numbers = content.sizeHint().height() + self.equations.lacking_height
+            self.equations.show_brief(brief=numbers > room)
 
     def _show_terms(self, page: Page, count: int) -> None:
         assert page.line is not None
@@ -267,7 +291,7 @@ class _ProofCard(QFrame):
         )
         self.setLayout(down(box, 4, self.fix, self.to_write, margins=(scaled(MARGIN), 4, scaled(MARGIN), 4), spacing=4))
 
-    def show_proof(self, proof: Proof, masked: object) -> None:
+    def show_proof(self, proof: Proof) -> None:
         own = proof.step.breakdown
         outcome = own.outcomes[-1]
         self.title.setText(f"<b>Proof: with {escape(number_format.true_minus_in(proof.step.cause))}</b>")

@@ -89,6 +89,10 @@ class ArithmeticView(ExplainedView):
         self._show_controls(shown=True)
         self._pages.setCurrentWidget(self.table)
 
+    def copy_text(self) -> str:
+        """The whole arithmetic, or the table while a question asks for some of its numbers."""
+        return self.table.copy_text() if self.masks else super().copy_text()
+
     def show_text(self, text: str) -> None:
         self.table.page = self.page
         self.empty.setText(text)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Self
 
-from PySide6.QtCore import QEvent, QRect, Qt, Signal
+from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QLabel, QWidget
 
@@ -39,10 +39,10 @@ _SEGMENTS = (
     (OUTPUT, "Where the selected value is in the output and in the final state."),
     (GRADIENT, "How the gradient of the selected value comes from the loss (D)."),
 )
+ARITHMETIC = "Arithmetic"
+"""Title of the tab with all terms."""
 _PAGE, _VECTOR = "page ", "tab "
 """Prefixes of the page and of the vector in the saved state."""
-WIDTHS = {0: 362, 1440: 404, 2200: 560}
-"""Width of the card by the smallest width of its window, in pixels."""
 
 
 class ValueCard(ExplainedView):
@@ -76,9 +76,13 @@ class ValueCard(ExplainedView):
         self._pages = pages(None, self.empty, self.arithmetic, self.vector, self.output, self.source)
         titles = down(self.heading, self.subtitle, spacing=0)
         edge = scaled(MARGIN)
-        head = across((titles, 1), self.back, self.forward, self.closing, margins=(edge, 10, 6, 6), spacing=0)
+        self.head = QWidget()
+        """The title and its buttons, which can be the title of a dock."""
+        self.head.setObjectName("value_head")
+        buttons = self.back, self.forward, self.closing
+        self.head.setLayout(across((titles, 1), *buttons, margins=(edge, 10, 6, 6), spacing=0))
         segments = across(self.segments, None, margins=(edge, 0, edge, 8))
-        self.setLayout(down(head, segments, (self._pages, 1), spacing=0))
+        self.setLayout(down(self.head, segments, (self._pages, 1), spacing=0))
         self.setAutoFillBackground(True)
         self.arithmetic.followed.connect(self.place_requested)
         self.arithmetic.line_chosen.connect(self.choose_line)
@@ -86,7 +90,7 @@ class ValueCard(ExplainedView):
         for page in (self.vector, self.output):
             page.location_requested.connect(self.location_requested)
         self.vector.explanation_requested.connect(self.explanation_requested)
-        self.vector.changed.connect(self.state_changed)
+        self.vector.columns.changed.connect(self.state_changed)
         self.output.highlight_requested.connect(self.highlight_requested)
         self.show_result(None, None)
 
@@ -104,12 +108,23 @@ class ValueCard(ExplainedView):
 
     def bind(self, window: Any) -> None:
         super().bind(window)
-        trail = window.navigation
+        trail, layout = window.navigation, window.main_layout
         trail.changed.connect(lambda: self._show_trail(trail))
         trail.followed.connect(self._show_opened)
+        trail.followed.connect(lambda: layout.docks.open(self.title))
+        trail.opened.connect(self.take_focus)
         self.back.clicked.connect(trail.back)
         self.forward.clicked.connect(trail.forward)
+        self.terms_requested.connect(lambda: layout.select_tab(ARITHMETIC))
+        self.closed.connect(lambda: layout.docks.close(self.title))
+        self.left.connect(lambda: window.lanes.setFocus())
+        window.verdict.explanation_wanted.connect(self.reveal)
         self._show_trail(trail)
+
+    def take_focus(self) -> None:
+        """Give the keyboard to the equations, or to the number that has none."""
+        part = self.source if self.ends else self.arithmetic.equations
+        part.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def reveal(self) -> None:
         """Show the arithmetic with the part that decides in view, and give it the focus."""
@@ -140,17 +155,11 @@ class ValueCard(ExplainedView):
     def copy_text(self) -> str:
         """The numbers of the page that is shown."""
         if self.result is None or self.page_name in (VALUE, GRADIENT):
+            if self.masks and self.result is not None:
+                # Only what is shown: a question asks for some of the rest.
+                return self.source.text if self.ends else self.arithmetic.copy_text()
             return super().copy_text()
         return self.vector.table.copy_text() if self.page_name == VECTOR else self.output.table.copy_text()
-
-    def place_over(self, area: QRect, clear: QRect) -> None:
-        """Float over an area of the parent, at the side with more room, but not over the rectangle `clear`."""
-        left, right = clear.left() - area.left(), area.right() - clear.right()
-        room = max(left, right)
-        width = min(scaled(WIDTHS[0]), room) if room > 0 else min(scaled(WIDTHS[0]), area.width())
-        x = area.right() + 1 - width if right >= left else area.left()
-        self.setGeometry(x, area.top(), width, area.height())
-        self.raise_()
 
     # The contract of a view
 
@@ -267,7 +276,6 @@ class ValueCard(ExplainedView):
             self.place_requested.emit(counterpart(self.place, self._location))
         else:
             self._refresh()
-        self.state_changed.emit()
 
     def _on_terms(self, line: str) -> None:
         self.choose_line(line)
@@ -286,6 +294,7 @@ class SourcePage(QWidget):
         )
         self._text.setContentsMargins(scaled(MARGIN), 4, scaled(MARGIN), 4)
         self.setLayout(down(self.number, self._text, None, spacing=0))
+        self.setFocusProxy(self._text)
 
     @property
     def text(self) -> str:

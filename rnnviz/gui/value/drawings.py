@@ -166,7 +166,7 @@ class ActivationPlot(QWidget):
         painter.drawLine(QLineF(zero.x(), ground.top(), zero.x(), ground.bottom()))
         painter.setPen(QPen(theme.color("accent"), 2.0))
         painter.drawPolyline([at(x, y) for x, y in zip(curve.x.tolist(), curve.y.tolist(), strict=True)])
-        (x, y), *_ = curve.points
+        x, y = curve.point
         if isfinite(x) and isfinite(y):
             point = at(x, y)
             painter.setPen(QPen(theme.color("text"), 1.0, Qt.PenStyle.DashLine))

@@ -1,9 +1,10 @@
 """Base of the views of the opened value: what is asked of the thread, and when."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Self
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QHideEvent, QShowEvent
 
 from rnnviz.core.masks import Mask, is_masked
@@ -12,10 +13,12 @@ from rnnviz.core.trace_index import Location
 from rnnviz.explain.explanation import explain, padding_sentence
 from rnnviz.explain.report import report
 from rnnviz.explain.value_sources import InputSource, lies_in, origin, same_kind, selected
-from rnnviz.gui.value.page import Page, PageRequest, PageTask
+from rnnviz.gui.kit.tasks import LatestTask
+from rnnviz.gui.value.page import Page, PageBuilder, PageRequest
 from rnnviz.gui.views.base import ResultView
 from rnnviz.verify.result import RunResult
 
+_LATER_MS = 8
 EMPTY = "A run (F5) shows how the selected value is computed, term by term."
 NO_GRADIENTS = "Gradients need a backward pass: Run > Compute gradients (Shift+G)."
 
@@ -44,8 +47,15 @@ class ExplainedView(ResultView):
         self._candidate: str | None = None
         self._location = Location()
         self._line = ""
-        self._task = PageTask(self)
-        self._task.page_ready.connect(self._on_answer)
+        self._asked: PageRequest | None = None
+        """The latest request, until it is answered or dropped."""
+        self._builder = PageBuilder()
+        # While the selection moves, pages of earlier requests are shown, too.
+        self._task = LatestTask("arithmetic", self, finish=True)
+        self._task.done.connect(self._on_answer)
+        # After the other views of the selection are painted: the two threads share the interpreter lock.
+        self._soon = QTimer(self, singleShot=True, interval=_LATER_MS)
+        self._soon.timeout.connect(self._begin)
 
     # What a view of this kind does with them
 
@@ -70,7 +80,7 @@ class ExplainedView(ResultView):
     @property
     def complete(self) -> bool:
         """Whether the latest requested page is visible."""
-        asked = self._task.request
+        asked = self._asked
         return asked is None or self.ends or (self.page is not None and self.page.request.same_as(asked))
 
     @property
@@ -107,8 +117,8 @@ class ExplainedView(ResultView):
         return place is not None and is_masked(self.masks, place)
 
     def copy_text(self) -> str:
-        """The whole arithmetic of every engine, or the text of the source; "" while a question asks for its numbers."""
-        if self.result is None or self.masks:
+        """The whole arithmetic of every engine, or the text of the source."""
+        if self.result is None:
             return ""
         if self.ends:
             source = origin(self.result.inputs, self.place)
@@ -125,7 +135,9 @@ class ExplainedView(ResultView):
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         if result is not self.result:
-            self._task.reset()
+            self._asked = None
+            self._stop()
+            self._builder.reset()
         if result is None:
             self.page = None
         elif self.result is None or result.inputs.network.cell != self.result.inputs.network.cell:
@@ -150,9 +162,8 @@ class ExplainedView(ResultView):
             self._show(self.page)
 
     def finish_pending(self) -> None:
-        asked = self._task.request
-        if asked is not None and not self.complete:
-            self._show(self._task.answer_now(asked))
+        if self._asked is not None and not self.complete:
+            self._answer_now(self._asked)
 
     def duplicate(self) -> Self:
         made = type(self)()
@@ -178,16 +189,16 @@ class ExplainedView(ResultView):
             # A place in a newer result, which a view out of sight is shown when it is seen.
             return
         if result is None:
-            self._task.request = None
+            self._asked = None
             self.show_text(EMPTY)
         elif self.place.is_given:
-            self._task.request = None
+            self._asked = None
             if self.page is not None and self.page.request.result is not result:
                 self.page = None
             self.show_source(origin(result.inputs, self.place))
             self.shown.emit()
         elif unexplained := self._unexplained():
-            self._task.request = self.page = None
+            self._asked = self.page = None
             self.show_text(unexplained)
             self.shown.emit()
         else:
@@ -209,16 +220,37 @@ class ExplainedView(ResultView):
             return
         request = self.request_for(self.result)
         if self.page is not None and self.page.request.same_as(request):
-            self._task.request = request
+            self._asked = request
             self._show(self.page)
         elif not self.isVisible():
-            self._show(self._task.answer_now(request))
-        elif not request.same_as(self._task.request):
-            self._task.ask(request)
+            self._answer_now(request)
+        elif not request.same_as(self._asked):
+            self._asked = request
+            # Not restarted while the selection moves, or it might never fire.
+            if not self._soon.isActive():
+                self._soon.start()
+
+    def _begin(self) -> None:
+        if self._asked is not None:
+            self._task.ask(partial(self._builder.build, self._asked))
+
+    def _answer_now(self, request: PageRequest) -> None:
+        """Build a page at once, in a few milliseconds, and drop the pending request."""
+        self._stop()
+        self._asked = request
+        self._show(self._builder.build(request))
+
+    def _stop(self) -> None:
+        """Cancel, and wait for the thread, at most for one block of a long computation; the request remains."""
+        self._soon.stop()
+        self._task.stop()
 
     def _on_answer(self, page: Page) -> None:
-        # It may still have been on its way when what was asked for last was there already.
-        if page.request.same_as(self._task.request) or not self.complete:
+        asked, given = self._asked, page.request
+        # It may have been on its way when another result was shown, or what was asked for last was there already.
+        if asked is None or given.result is not asked.result or given.candidate != asked.candidate:
+            return
+        if given.same_as(asked) or not self.complete:
             self._show(page)
 
     def _show(self, page: Page) -> None:
@@ -240,7 +272,7 @@ class ExplainedView(ResultView):
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Stop the worker. A closing window hides its views."""
-        self._task.stop()
+        self._stop()
         if not self.complete:
-            self._task.request = None
+            self._asked = None
         super().hideEvent(event)

@@ -10,10 +10,11 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.masks import Mask, is_masked
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.places import Place
-from rnnviz.core.trace_index import ARROWS, Location, lane_text
+from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.frozen import dataclass
+from rnnviz.gui.kit.table import Table, TableModel
 from rnnviz.gui.naming import named
-from rnnviz.gui.regions import Region, is_highlighted, vector_region
+from rnnviz.gui.regions import Region, is_highlighted, lane_label, vector_region
 from rnnviz.gui.theme.elided_combo import ElidedComboBox
 from rnnviz.gui.theme.fonts import code_font
 from rnnviz.gui.theme.palettes import Theme
@@ -32,8 +33,6 @@ from rnnviz.gui.value.returned import (
 from rnnviz.gui.value.rows import MARGIN, MASKED
 from rnnviz.gui.views.base import across, down
 from rnnviz.gui.views.labels import muted_palette
-from rnnviz.gui.views.table import NumberTable
-from rnnviz.gui.views.table_model import TableModel
 from rnnviz.results.columns import PLAIN, Column, Look
 from rnnviz.verify.compare import tolerances
 from rnnviz.verify.result import RunResult
@@ -91,8 +90,7 @@ class OutputPage(QWidget):
             Column("values", self._values_text, self._all_values, grows=True, number=False, widest="-0.000 -0.000"),
         )
         self.model = TableModel(columns, tip=self._tip)
-        self.table = NumberTable(self.model, "Final states")
-        self.table.setMouseTracking(True)
+        self.table = Table(self.model, "Final states")
         self.table.viewport().installEventFilter(self)
         self.table.clicked.connect(self._go)
         self.table.activated.connect(self._go)
@@ -149,6 +147,8 @@ class OutputPage(QWidget):
         self.table.apply_theme(theme)
         for label in (self.in_output, self.in_state):
             label.setPalette(muted_palette(theme))
+        # Other names of arrays come with the theme, too.
+        self._refresh()
 
     def _refresh(self) -> None:
         result, where = self._result, self._location
@@ -186,9 +186,9 @@ class OutputPage(QWidget):
 
     def _lane(self, row: StateRow) -> str:
         """The lane of its first row in little room: "layer 1 ←"."""
-        where = row.place.where
-        arrow = f" {ARROWS[where.backward]}" if ", " in row.lane else ""
-        return f"layer {where.layer}{arrow}" if row.first else ""
+        if not row.first or self._result is None:
+            return ""
+        return lane_label(self._result.inputs.network, row.place.where)
 
     def _values(self, row: StateRow) -> FloatArray | None:
         if self._result is None:

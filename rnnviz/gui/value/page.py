@@ -1,18 +1,15 @@
-"""Pages of the opened value: immutable answers to immutable requests, computed on a thread."""
+"""Pages of the opened value: immutable answers to immutable requests, which a thread computes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
-from PySide6.QtCore import QObject, QTimer, Signal
 
 from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core.errors import InputError
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import lane_text
 from rnnviz.core.words import join_words
-from rnnviz.explain.backward import line_name
 from rnnviz.explain.explanation import Explanation, ExplanationCache, StepWithBugs, explain
 from rnnviz.explain.lines import Breakdown, Floats, Line
 from rnnviz.explain.terms import (
@@ -24,13 +21,11 @@ from rnnviz.explain.terms import (
     largest_terms,
     term_table,
 )
-from rnnviz.explain.value_sources import unit_size
+from rnnviz.explain.value_sources import line_name, unit_size
 from rnnviz.frozen import dataclass
-from rnnviz.gui.kit.tasks import LatestTask
 from rnnviz.gui.regions import difference
 from rnnviz.verify.result import RunResult
 
-_LATER_MS = 8
 MOST_TERMS = 16
 """Number of the largest terms on a page."""
 _MOST_LANES = 2
@@ -62,12 +57,12 @@ class PageRequest:
 
 @dataclass(frozen=True, eq=False)
 class ActivationCurve:
-    """y = activation(x) at (n,) places that reach as far on both sides of 0, and a point (x, y) for each engine."""
+    """y = activation(x) at (n,) places that reach as far on both sides of 0, and the point (x, y) of the value."""
 
     activation: str
     x: Floats
     y: Floats
-    points: tuple[tuple[float, float], ...]
+    point: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -196,7 +191,7 @@ def _page(request: PageRequest, explained: Explanation) -> Page:
         shown.by_name[name],
         lines,
         largest_terms(shown.by_name[name], MOST_TERMS),
-        activation_curve([shown.by_name[name]]),
+        activation_curve(shown.by_name[name]),
         comparison,
         proof,
     )
@@ -264,64 +259,12 @@ _BEYOND = 1.15
 _LARGEST = 1e30
 
 
-def activation_curve(lines: Sequence[Line]) -> ActivationCurve | None:
-    """The curve of one line of some engines: a gate's, or tanh of an LSTM's h; None where it has no activation."""
-    if lines[0].point is None:
+def activation_curve(line: Line) -> ActivationCurve | None:
+    """The curve of a line: a gate's, or tanh of an LSTM's h; None where it has no activation."""
+    if line.point is None:
         return None
-    activation = lines[0].point[0]
-    points = tuple(line.point[1:] for line in lines if line.point is not None)
-    finite = [abs(x) for x, _ in points if np.isfinite(x) and abs(x) < _LARGEST]
-    reach = max(_LEAST_REACH.get(activation.name, _REACH), _BEYOND * max(finite, default=0.0))
+    activation, argument, value = line.point
+    finite = abs(argument) if np.isfinite(argument) and abs(argument) < _LARGEST else 0.0
+    reach = max(_LEAST_REACH.get(activation.name, _REACH), _BEYOND * finite)
     x = np.linspace(-reach, reach, _POINTS)
-    return ActivationCurve(activation.name, x, activation.values(x), points)
-
-
-class PageTask(QObject):
-    """Holds the latest request until it is answered or dropped."""
-
-    page_ready = Signal(object)
-    """A `Page` for the requested engines. It may answer an earlier request."""
-
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.request: PageRequest | None = None
-        self._builder = PageBuilder()
-        # While the selection moves, pages of earlier requests are shown, too.
-        self._task = LatestTask("arithmetic", self, finish=True)
-        self._task.done.connect(self._on_answer)
-        # After the other views of the selection are painted: the two threads share the interpreter lock.
-        self._soon = QTimer(self, singleShot=True, interval=_LATER_MS)
-        self._soon.timeout.connect(self._ask)
-
-    def ask(self, request: PageRequest) -> None:
-        """Request a page, in place of an earlier request."""
-        self.request = request
-        # Not restarted while the selection moves, or it might never fire.
-        if not self._soon.isActive():
-            self._soon.start()
-
-    def answer_now(self, request: PageRequest) -> Page:
-        """Build a page at once, in a few milliseconds, and drop the pending request."""
-        self.stop()
-        self.request = request
-        return self._builder.build(request)
-
-    def stop(self) -> None:
-        """Cancel, and wait for the thread, at most for one block of a long computation; the request remains."""
-        self._soon.stop()
-        self._task.stop()
-
-    def reset(self) -> None:
-        self.request = None
-        self.stop()
-        self._builder.reset()
-
-    def _ask(self) -> None:
-        if self.request is not None:
-            self._task.ask(partial(self._builder.build, self.request))
-
-    def _on_answer(self, page: Page) -> None:
-        # It may still have been on its way when another result was shown.
-        asked, given = self.request, page.request
-        if asked is not None and given.result is asked.result and given.candidate == asked.candidate:
-            self.page_ready.emit(page)
+    return ActivationCurve(activation.name, x, activation.values(x), (argument, value))

@@ -21,12 +21,12 @@ from PySide6.QtWidgets import QFrame, QListView, QSizePolicy, QStyle, QStyledIte
 
 from rnnviz.core.places import Place
 from rnnviz.frozen import dataclass
+from rnnviz.gui.kit.table import AnyIndex
 from rnnviz.gui.theme.fonts import code_font
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import claims, is_plain
-from rnnviz.gui.views.table import AnyIndex
 
 MASKED = "?"
 MARGIN = 12
@@ -192,7 +192,7 @@ class _EquationDelegate(_Delegate):
             self.write(painter, value, row.value, fonts.result if row.strong else fonts.value, "text", right=True)
         room = value.left() - _GAP - left
         upper = QRectF(left, rect.top(), room, rect.height())
-        if row.numbers:
+        if row.numbers and rect.height() > scaled(BRIEF_HEIGHT):
             upper.setHeight(rect.height() / 2 + 1)
             upper.adjust(0, scaled(5), 0, 0)
             lower = QRectF(left, upper.bottom(), room, rect.bottom() - upper.bottom() - scaled(5))
@@ -275,6 +275,11 @@ class RowList(QListView):
         return self._rows.rows
 
     @property
+    def texts(self) -> list[str]:
+        """The rows in words, as they are shown."""
+        return [str(self._rows.index(at).data()) for at in range(len(self.rows))]
+
+    @property
     def row_height(self) -> int:
         """Height of a row in pixels."""
         return scaled(EQUATION_HEIGHT)
@@ -353,7 +358,7 @@ class EquationList(RowList):
 
     def __init__(self, name: str, *, chooses: bool = True) -> None:
         super().__init__(name)
-        self._chooses, self._updating = chooses, False
+        self._chooses, self._updating, self.brief = chooses, False, False
         self.setItemDelegate(_EquationDelegate(self))
         if chooses:
             self.selectionModel().currentRowChanged.connect(self._on_row)
@@ -363,8 +368,19 @@ class EquationList(RowList):
 
     @property
     def row_height(self) -> int:
-        brief = bool(self.rows) and not any(row.numbers for row in self.rows)
-        return scaled(BRIEF_HEIGHT if brief else EQUATION_HEIGHT)
+        return scaled(BRIEF_HEIGHT if self.brief else EQUATION_HEIGHT)
+
+    @property
+    def lacking_height(self) -> int:
+        """Pixels that the numbers would need in addition."""
+        return (scaled(EQUATION_HEIGHT) - self.row_height) * len(self.rows)
+
+    def show_brief(self, *, brief: bool) -> None:
+        """Leave out the numbers below the equations, or show them again."""
+        if brief != self.brief:
+            self.brief = brief
+            self.scheduleDelayedItemsLayout()
+            self.updateGeometry()
 
     def offers(self, at: int) -> bool:
         return self._chooses

@@ -13,14 +13,13 @@ from rnnviz.core.places import Place
 from rnnviz.explain.lines import format_distinct, format_short
 from rnnviz.explain.terms import TermRow, TermTable
 from rnnviz.explain.value_sources import in_words
+from rnnviz.gui.kit.table import NONFINITE, AnyIndex, Table, TableModel
 from rnnviz.gui.naming import named
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.value.page import Page
 from rnnviz.gui.value.rows import MASKED
 from rnnviz.gui.value.texts import Masked
 from rnnviz.gui.views.base import claims, is_plain
-from rnnviz.gui.views.table import AnyIndex, NumberTable
-from rnnviz.gui.views.table_model import NONFINITE, TableModel
 from rnnviz.results.columns import Column, Look
 
 MARKS = ("●", "□")
@@ -48,7 +47,7 @@ _OF_GRADIENT: dict[Field, tuple[str, str]] = {
 }
 
 
-class TermTableView(NumberTable):
+class TermTableView(Table):
     """A click on a name, or Enter on its row, follows the source of the number."""
 
     followed = Signal(object)
@@ -56,21 +55,21 @@ class TermTableView(NumberTable):
 
     def __init__(self) -> None:
         self.terms = TableModel(tip=self._tip)
+        self._bars = _Bars()
         super().__init__(self.terms, "Terms of the chosen line")
         self.page: Page | None = None
         self._columns: dict[int, Field] = {}
         self._is_masked: Masked = lambda place: False
         self._hides_sums = False
-        self._bars = _Bars()
+        self._split: TermRow | None = None
         self.setItemDelegate(self._bars)
-        self.breaks_titles = True
-        self.setMouseTracking(True)
 
     def show_page(self, page: Page, is_masked: Masked, *, hides_sums: bool = False) -> None:
         """Show the terms of a page. With `hides_sums` a question asks for what they add up to."""
         table = page.table
         assert table is not None, "the page has a table"
         self.page, self._is_masked, self._hides_sums = page, is_masked, hides_sums
+        self._split = None if page.divergent_sum is None else table.rows[page.divergent_sum]
         columns = list(self._made(page, table))
         self.terms.show_rows(table.rows, columns, keep=True)
         self._bars.show_rows(() if hides_sums else table.rows)
@@ -183,14 +182,8 @@ class TermTableView(NumberTable):
     def _diverges(self, row: TermRow, field: Field) -> bool:
         """Whether the engines first diverge in this number of a row."""
         if field == "stop":
-            return self.page is not None and self.page.divergent_sum == self.terms_place(row)
+            return row is self._split
         return row.diverges
-
-    def terms_place(self, row: TermRow) -> int | None:
-        """The place of a row in the table."""
-        assert self.page is not None
-        assert self.page.table is not None
-        return next((place for place, other in enumerate(self.page.table.rows) if other is row), None)
 
     def _name_look(self, row: TermRow) -> Look:
         if row.diverges:

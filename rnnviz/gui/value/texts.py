@@ -14,6 +14,7 @@ from rnnviz.explain.backward_symbols import gate_name
 from rnnviz.explain.lines import Breakdown, EquationLine, Line, format_short
 from rnnviz.explain.terms import TermRow
 from rnnviz.explain.value_sources import in_words, value_place
+from rnnviz.gui.naming import named
 from rnnviz.gui.value.page import ActivationCurve, Page
 from rnnviz.gui.value.rows import MASKED, EquationRow, TermLine, shorter
 from rnnviz.verify.result import RunResult
@@ -111,9 +112,12 @@ def names_of(breakdown: Breakdown) -> dict[str, str]:
 
 
 def equation_rows(
-    breakdown: Breakdown, lines: Sequence[Line], is_masked: Masked, *, last: bool = False
+    breakdown: Breakdown, lines: Sequence[Line], is_masked: Masked, *, last: bool = False, hinted: bool = True
 ) -> list[EquationRow]:
-    """The rows of some lines of a breakdown; the `last` one is what they are for."""
+    """The rows of some lines of a breakdown; the `last` one is what they are for.
+
+    Until it is `hinted`, a value that a question asks for has no numbers.
+    """
     names, where, rows = names_of(breakdown), breakdown.place.location, []
     for line in lines:
         name, symbols = names.get(line.name, ""), symbols_of(line.equation, line.name)
@@ -129,7 +133,7 @@ def equation_rows(
             EquationRow(
                 line.name,
                 tuple(filter(None, (f"{name} = {symbols}" if name else symbols, name))),
-                () if len(line.equation.tokens) == 3 and not line.point else shorter(numbers),
+                () if hidden and not hinted else shorter(numbers),
                 MASKED if hidden else short_number(line.value),
                 number_format.true_minus_in(tip),
                 last and line is lines[-1],
@@ -153,12 +157,13 @@ def _term_line(row: TermRow, page: Page, is_masked: Masked) -> TermLine:
     name, note, index = row.name, "", ""
     if line is not None and line.kind == "gate" and row.source is not None and where is not None:
         name, note, index = _brief(row.source, where, row.name)
-    hidden = is_masked(row.source)
-    tip = [row.name]
+    hidden = is_masked(row.source) or is_masked(row.weight)
+    tip = [named(row.name)]
     numbers: tuple[str, ...] = ("",)
     if own.factor is not None and own.input is not None:
-        read = MASKED if hidden else short_number(own.input)
-        numbers = shorter(f"{short_number(own.factor)} × {read}")
+        read = MASKED if is_masked(row.source) else short_number(own.input)
+        factor = MASKED if is_masked(row.weight) else short_number(own.factor)
+        numbers = shorter(f"{factor} × {read}")
         if not hidden:
             tip.append(f"{number_format.full(own.factor)} × {number_format.full(own.input)}")
     added = 0.0 if own.added is None else own.added
@@ -168,7 +173,7 @@ def _term_line(row: TermRow, page: Page, is_masked: Masked) -> TermLine:
         tip.append(f"Click to go to {in_words(source)}.")
     text = MASKED if hidden else short_number(added)
     return TermLine(
-        _TIME.sub("[", name).replace("[t-1]", "[t−1]"),
+        _TIME.sub("[", named(name)).replace("[t-1]", "[t−1]"),
         note,
         index,
         numbers,
@@ -197,7 +202,7 @@ def point_text(curve: ActivationCurve | None) -> str:
     """The activation at its argument: "σ(−0.396) = 0.402"; "" without one."""
     if curve is None:
         return ""
-    (x, y), *_ = curve.points
+    x, y = curve.point
     return f"{activation_name(curve.activation)}({short_number(x)}) = {short_number(y)}"
 
 

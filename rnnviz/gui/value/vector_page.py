@@ -15,6 +15,7 @@ from rnnviz.core.places import INPUT_VALUES, Place, entry_place
 from rnnviz.core.sequence import shortened, visible
 from rnnviz.core.trace_index import Location, state_row
 from rnnviz.explain.value_sources import quantity_place
+from rnnviz.gui.kit.table import Table, TableModel
 from rnnviz.gui.regions import Difference, Region, Vector, VectorKind, highlighted_rows, kinds_at, vector_at
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.icons import IconButton
@@ -22,8 +23,6 @@ from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.value.returned import initial_text, input_text
 from rnnviz.gui.value.rows import MARGIN, MASKED
 from rnnviz.gui.views.base import across, choice, down
-from rnnviz.gui.views.table import NumberTable
-from rnnviz.gui.views.table_model import TableModel
 from rnnviz.reading.arrays import ArrayReader, UnitVector
 from rnnviz.reading.quantities import (
     GRADIENTS,
@@ -61,8 +60,6 @@ class VectorPage(QWidget):
 
     location_requested = Signal(object)
     explanation_requested = Signal(object)
-    changed = Signal()
-    """Another vector or other columns are chosen."""
 
     def __init__(self, settings: Settings | None = None) -> None:
         """`settings` store the added columns."""
@@ -74,7 +71,6 @@ class VectorPage(QWidget):
         self.kinds: tuple[VectorKind, ...] = ()
         self._following = False
         self._followed = "h"
-        self._fitted: list[str] = []
         self._gates: ArrayReader | None = None
         self._vector: Vector | None = None
         self._added: tuple[GateQuantity, ...] = ()
@@ -85,14 +81,13 @@ class VectorPage(QWidget):
         self.choice = choice("Vector", ())
         self.choice.currentIndexChanged.connect(self._on_kind)
         self.model = TableModel(tip=self._row_tip)
-        self.table = NumberTable(self.model, "Units of the vector")
-        self.table.breaks_titles = True
+        self.table = Table(self.model, "Units of the vector")
         self.table.horizontalHeader().setTextElideMode(Qt.TextElideMode.ElideNone)
         self.table.selectionModel().currentRowChanged.connect(self._on_row)
         self.table.activated.connect(self._on_activated)
         self.table.stepped.connect(self._on_stepped)
         self.columns = ColumnMenuButton(settings)
-        self.columns.changed.connect(self._on_columns)
+        self.columns.changed.connect(self._refresh)
         for part in (self.table, self.table.horizontalHeader()):
             part.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
             part.customContextMenuRequested.connect(
@@ -127,17 +122,12 @@ class VectorPage(QWidget):
             cell = result.config.network.kind
             self.columns.show_cell(cell, gradients_of(result.traces.values(), cell))
         self._refresh()
-        self._fit_columns()
 
     def show_location(self, location: Location) -> None:
-        if location == self._location:
-            # Another result or candidate has shown it already.
-            return
-        self._location, before = location, self.model.columnCount()
-        self._refresh()
-        # A recording that lacks this vector has no column of it.
-        if self.model.columnCount() != before:
-            self._fit_columns()
+        # Another result or candidate has shown it already.
+        if location != self._location:
+            self._location = location
+            self._refresh()
 
     def show_highlight(self, highlighted: Sequence[Region]) -> None:
         self._highlighted = highlighted
@@ -197,8 +187,7 @@ class VectorPage(QWidget):
         self._following = True
         self.model.show_rows(range(len(vector)), [*columns, *added], keep=True)
         self.columns.setEnabled(beside)
-        if self.model.widest() != self._fitted:
-            self._fit_columns()
+        self.table.fit()
         self._choose_row()
         self._following = False
         self._frame()
@@ -295,12 +284,7 @@ class VectorPage(QWidget):
 
     def _on_kind(self, index: int) -> None:
         self.kind, self._longest = self.kinds[index], _NUMBER
-        self._on_columns()
-
-    def _on_columns(self) -> None:
         self._refresh()
-        self._fit_columns()
-        self.changed.emit()
 
     def _on_row(self, current: QModelIndex, _previous: QModelIndex) -> None:
         if not self._following and self._rows_are_units and current.isValid():
@@ -334,10 +318,6 @@ class VectorPage(QWidget):
         if self._result is not None:
             there = self._location.moved(timestep=self._location.timestep + by)
             self.location_requested.emit(there.within(self._result.shape))
-
-    def _fit_columns(self) -> None:
-        self._fitted = self.model.widest()
-        self.table.fit()
 
 
 def _marked(difference: Difference | None, look: Look, otherwise: Look = PLAIN) -> Looks:

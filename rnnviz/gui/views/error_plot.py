@@ -13,14 +13,13 @@ from rnnviz.core import number_format
 from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.core.words import capital
 from rnnviz.gui.kit.plot import Curve, Legend, Plot, cosmetic_pen
-from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.palettes import LIGHT, Theme, blend
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import ArrayCombo, ResultView, across, choice, down, pages
 from rnnviz.gui.views.error_sizes import ErrorSizes, bar_tooltip
 from rnnviz.gui.views.histogram_bars import Bars, error_ratio_bars, ulp_bars
 from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.gui.views.seams import at_seam
-from rnnviz.gui.views.table import blend
 from rnnviz.series.errors import QUANTITIES, ErrorQuantity, ErrorSeries, error_series
 from rnnviz.series.outlines import log_scale
 from rnnviz.verify.compare import Comparison, LaneComparison

@@ -21,11 +21,10 @@ from rnnviz.frozen import dataclass
 from rnnviz.gui.kit.plot import Legend, Plot, Spans, cosmetic_pen
 from rnnviz.gui.kit.tasks import Check, LatestTask
 from rnnviz.gui.theme.elided_combo import ElidedComboBox
-from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.palettes import LIGHT, Theme, blend
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import ResultView, ViewHost, across, choice, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
-from rnnviz.gui.views.table import blend
 from rnnviz.series.outlines import log_scale, runs
 from rnnviz.verify.result import RunResult
 

@@ -8,8 +8,7 @@ import pytest
 from PySide6.QtGui import QColor, QPalette
 
 from rnnviz.core.resources import resource_path
-from rnnviz.gui.theme.palettes import DARK, LIGHT
-from rnnviz.gui.views.table import blend
+from rnnviz.gui.theme.palettes import DARK, LIGHT, blend
 from rnnviz.gui.views.units_plot import DASHES
 from rnnviz.gui.views.unrolled.colormap import on
 from tests.gui.access.rendered_colors import contrast, distance, lightness

@@ -31,7 +31,7 @@ from rnnviz.gui.recovery.report_dialogs import BugReportDialog, CrashDialog
 from rnnviz.gui.sweep.sweep_window import SweepWindow
 from rnnviz.gui.tab_order import controls_in_order
 from rnnviz.gui.training.panel import TrainingPanel
-from rnnviz.gui.views.arithmetic.view import ArithmeticView
+from rnnviz.gui.value.card import ValueCard
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.unrolled.color_bar import RangeDialog
 from rnnviz.io.model_formats.model_file import Entry
@@ -52,8 +52,8 @@ MOST_LINKS = 24
 @pytest.fixture
 def window(qtbot, window):
     """The window once the arithmetic has arrived, too, which has its own controls."""
-    arithmetic = window.findChild(ArithmeticView)
-    qtbot.waitUntil(lambda: arithmetic.page is not None and arithmetic.complete)
+    card = window.findChild(ValueCard)
+    qtbot.waitUntil(lambda: card.page is not None and card.complete)
     return window
 
 

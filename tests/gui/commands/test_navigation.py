@@ -5,16 +5,12 @@ from typing import Any
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QPushButton, QToolButton
 
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.navigation import NavigationHistory
-from rnnviz.gui.views.arithmetic.view import ArithmeticView
-from rnnviz.gui.views.different_values import DifferentValues
-from rnnviz.gui.views.units_plot import UnitsPlot
-from rnnviz.gui.views.vector_table import VectorTable
+from rnnviz.gui.value.card import ValueCard
 from rnnviz.reading.quantities import RECOMPUTED
 from tests.factories import make_result
 from tests.gui.views.unrolled.seen import visible_numbers
@@ -86,73 +82,77 @@ def test_a_history_survives_another_run_of_the_same_network_only(session, trail)
     assert trail.places == (hidden(session.location),)
 
 
+def test_a_gate_is_the_line_of_its_own_and_another_place_keeps_the_line(session, trail):
+    trail.visit(Place.at("f", TOP))
+    assert trail.line == "f"
+    trail.visit(hidden(BELOW))
+    assert trail.line == "f"
+    trail.choose_line("c")
+    session.set_location(BELOW.moved(unit=0))
+    assert (trail.places, trail.line) == ((hidden(BELOW.moved(unit=0)),), "c")
+    trail.begin(Place.at("grad.h", TOP))
+    assert trail.line == "grad.h"
+    trail.choose_line("grad.o")
+    session.set_location(BELOW)
+    assert (trail.place.array, trail.line) == ("grad.h", "grad.o")
+    trail.begin(TOP)
+    assert trail.line == ""
+
+
 @pytest.fixture
-def arithmetic(window):
-    return window.findChild(ArithmeticView)
+def card(window):
+    return window.value
 
 
-def shown(qtbot: Any, arithmetic: ArithmeticView) -> None:
-    qtbot.waitUntil(lambda: arithmetic.isVisible() and arithmetic.complete)
+def shown(qtbot: Any, card: ValueCard) -> None:
+    qtbot.waitUntil(lambda: card.isVisible() and card.complete)
+
+
+def term(card: ValueCard, place: Place) -> int:
+    return next(at for at, row in enumerate(card.arithmetic.terms.rows) if row.source == place)
 
 
 @pytest.mark.slow
 def test_a_history_leads_by_keys_from_the_top_layers_last_time_step_to_the_input(
-    qtbot, run_config, window, press, arithmetic
+    qtbot, run_config, window, press, card
 ):
-    # Wide enough for the names of four places.
-    window.resize(1600, 900)
     network = {"cell": "lstm", "input_size": 3, "hidden_size": 4, "num_layers": 3}
     run_config(network, sequence={"timesteps": 4, "batch_size": 1})
-    window.main_layout.tabs.setCurrentIndex(1)
+    window.resize(1600, 1200)
     window.session.set_location(Location(2, 0, 3, 0, 1))
     press("e")
-    shown(qtbot, arithmetic)
-    for layer in (1, 0):
-        arithmetic.table.setFocus()
-        arithmetic.table.setCurrentIndex(arithmetic.table.term_model.index(0, 0))
-        qtbot.keyClick(arithmetic.table, Qt.Key.Key_Return)
-        shown(qtbot, arithmetic)
-        assert window.session.location == Location(layer, 0, 3, 0, 0)
-    arithmetic.table.setFocus()
-    arithmetic.table.setCurrentIndex(arithmetic.table.term_model.index(2, 0))
-    qtbot.keyClick(arithmetic.table, Qt.Key.Key_Return)
-    assert arithmetic.place == Place("input", (3, 0, 2))
-    assert "This is the input" in arithmetic.end.text
-    assert arithmetic.crumbs.names == [
-        "layer 2 → h[t=3, u=1]",
-        "layer 1 → h[t=3, u=0]",
-        "layer 0 → h[t=3, u=0]",
-        "x[t=3, i=2]",
-    ]
+    shown(qtbot, card)
+    assert card.arithmetic.equations.hasFocus()
+    terms = card.arithmetic.terms
+    for place in (*(hidden(Location(layer, 0, 3, 0, 0)) for layer in (1, 0)), Place("input", (3, 0, 2))):
+        terms.setFocus()
+        terms.setCurrentIndex(terms.model().index(term(card, place), 0))
+        qtbot.keyClick(terms, Qt.Key.Key_Return)
+        shown(qtbot, card)
+        assert window.navigation.place == place
+        assert window.session.location == (place.location or Location(0, 0, 3, 0, 0))
+    assert "This is the input" in card.source.text
     for layer, unit in ((0, 0), (1, 0), (2, 1)):
         QTest.keyClick(window, Qt.Key.Key_Left, Qt.KeyboardModifier.AltModifier)
-        shown(qtbot, arithmetic)
+        shown(qtbot, card)
         assert window.session.location == Location(layer, 0, 3, 0, unit)
     assert not window.actions_["trail_back"].isEnabled()
+    assert not card.back.isEnabled()
     QTest.keyClick(window, Qt.Key.Key_Right, Qt.KeyboardModifier.AltModifier)
     assert window.session.location == Location(1, 0, 3, 0, 0)
-
-    def last_crumbs():
-        return [button for button in arithmetic.crumbs.findChildren(QToolButton) if button.property("at") == 3]
-
-    qtbot.waitUntil(lambda: len(last_crumbs()) == 1)
-    qtbot.mouseClick(last_crumbs()[0], Qt.MouseButton.LeftButton)
-    assert arithmetic.ends
+    card.arithmetic.equations.setFocus()
+    qtbot.keyClick(card.arithmetic.equations, Qt.Key.Key_Escape)
+    assert window.lanes.hasFocus() or window.lanes.isAncestorOf(window.focusWidget())
 
 
 @pytest.mark.slow
-def test_a_double_click_on_a_number_of_another_view_brings_its_arithmetic_to_the_front(
-    qtbot, run_config, window, arithmetic
-):
+def test_a_double_click_on_a_number_of_another_view_opens_it_in_the_card(qtbot, run_config, window, card):
     run_config(
         {"cell": "lstm", "input_size": 2, "hidden_size": 3},
         sequence={"timesteps": 3},
         compare={"candidates": ["bug:no-h2h-bias"]},
     )
-    tabs = window.main_layout.tabs
-    vector = window.findChild(VectorTable)
-    mismatches = window.findChild(DifferentValues)
-    units = window.findChild(UnitsPlot)
+    docks, vector = window.main_layout.docks, card.vector
 
     def double_click(viewport, at):
         for act in (qtbot.mouseClick, qtbot.mouseDClick, qtbot.mouseRelease):
@@ -162,81 +162,79 @@ def test_a_double_click_on_a_number_of_another_view_brings_its_arithmetic_to_the
         table.scrollTo(index)
         double_click(table.viewport(), table.visualRect(index).center())
 
-    tabs.select(units.title)
+    card.choose("Vector")
     double_click_row(vector.table, vector.model.index(2, 1))
-    assert (tabs.front, window.session.location.unit) == (arithmetic, 2)
+    assert (card.page_name, window.session.location.unit) == ("Value", 2)
+    card.choose("Vector")
     vector.choose("input")
     double_click_row(vector.table, vector.model.index(1, 1))
-    assert arithmetic.place == Place("input", (0, 0, 1))
+    assert window.navigation.place == Place("input", (0, 0, 1))
+    vector.choose("hidden")
 
-    tabs.select(mismatches.title)
+    window.main_layout.select_tab("Different values")
+    mismatches = window.main_layout.tabs.front
+    docks.close("Value")
     double_click_row(mismatches.table, mismatches.model.index(4, 0))
-    assert tabs.front is arithmetic
-    assert arithmetic.place == hidden(mismatches.location(4))
+    assert docks.is_open("Value")
+    assert window.navigation.place == hidden(mismatches.location(4))
 
-    tabs.select(units.title)
+    window.main_layout.select_tab("Units over time")
+    units = window.main_layout.tabs.front
+    card.choose("Output")
     ground = units.plot.view_box.sceneBoundingRect()
     at = units.plot.mapFromScene(ground.right() - 5, ground.center().y())
     double_click(units.plot.viewport(), at)
-    assert (tabs.front, window.session.location.timestep) == (arithmetic, 2)
+    assert (card.page_name, window.session.location.timestep) == ("Value", 2)
 
-    tabs.select(units.title)
+    docks.close("Value")
     geometry = window.lanes.geometry_in_view
     number = visible_numbers(window.lanes)[0]
     x, y, width, height = geometry.rect(number.cell)
     at = window.lanes.canvas.mapFromScene(window.lanes.box.mapToScene(x + width / 2, y + height / 2))
     double_click(window.lanes.canvas.viewport(), QPoint(at))
-    assert tabs.front is arithmetic
+    assert docks.is_open("Value")
 
-    tabs.select(units.title)
+    card.choose("Output")
     window.lanes.setFocus()
     qtbot.keyClick(window.lanes, Qt.Key.Key_Return)
-    assert tabs.front is arithmetic
+    assert card.page_name == "Value"
 
-    tabs.select(units.title)
-    arithmetic.choose_line("h")
-    window.verdict.toggle_details()
-    window.findChild(QPushButton, "show_me").click()
-    assert tabs.front is arithmetic
-    # To the line that differs, or to the likely cause.
-    qtbot.waitUntil(lambda: any(card.hasFocus() for card in arithmetic.cards.cards))
-    qtbot.waitUntil(lambda: arithmetic.complete)
-    symbols = [card.content.lines[0].result.text for card in arithmetic.cards.cards]
-    focused = [card.hasFocus() for card in arithmetic.cards.cards]
-    assert focused.index(True) > symbols.index("stored h")
+    card.choose("Vector")
+    window.verdict.explanation_wanted.emit()
+    shown(qtbot, card)
+    assert card.arithmetic.equations.hasFocus()
 
 
 @pytest.mark.slow
-def test_a_gates_number_in_any_view_leads_to_the_line_of_that_gate(qtbot, run_config, window, arithmetic):
+def test_a_gates_number_in_any_view_leads_to_the_line_of_that_gate(qtbot, run_config, window, card):
     run_config({"cell": "lstm", "input_size": 2, "hidden_size": 3}, sequence={"timesteps": 3})
-    vector = window.findChild(VectorTable)
-    units = window.findChild(UnitsPlot)
+    vector = card.vector
+    window.main_layout.select_tab("Units over time")
+    units = window.main_layout.tabs.front
     where = Location(0, 0, 1, 0, 2)
 
     def explained_line():
-        arithmetic.finish_pending()
+        card.finish_pending()
         assert window.session.location == where
-        return arithmetic.page.term_table.line
+        return card.page.line.name
 
     window.session.set_location(where)
     window.session.set_color_by("f")
     window.lanes.setFocus()
     qtbot.keyClick(window.lanes, Qt.Key.Key_Return)
     assert explained_line() == "f"
-    window.session.set_color_by("pre_g")
-    qtbot.keyClick(window.lanes, Qt.Key.Key_E)
-    assert explained_line() == "g"
-    window.session.set_color_by("c")
-    qtbot.keyClick(window.lanes, Qt.Key.Key_E)
-    assert explained_line() == "c"
+    for quantity, line in (("pre_g", "g"), ("c", "c")):
+        window.session.set_color_by(quantity)
+        window.lanes.setFocus()
+        qtbot.keyClick(window.lanes, Qt.Key.Key_E)
+        assert explained_line() == line
 
     vector.choose("hidden")
-    vector.restore_state(("o",))
+    vector.columns.choose_these(("o",))
     # Gluon returns no gates.
     column = [column.name for column in vector.model.columns].index(f"o {RECOMPUTED}")
     vector.table.activated.emit(vector.model.index(2, column))
     assert explained_line() == "o"
-    window.main_layout.tabs.select(units.title)
     units.choice.choose("i")
     units.plot.explanation_requested.emit(1)
     assert explained_line() == "i"

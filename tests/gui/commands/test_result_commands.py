@@ -100,9 +100,9 @@ def test_a_recording_is_wrong_where_a_number_was_changed_and_its_missing_state_i
     assert comparison.first_mismatch.where.index == (0, 0, hidden.shape[2] - 1, 0, 3)
     assert result.wrong(name)
     assert not result.wrong("manual")
-    states = window.output_map
+    states = window.value.output
     states.engine_box.setCurrentIndex(states.engine_box.findData(name))
-    assert "not compared" in states.rows.data(states.rows.index(0))
+    assert str(states.agreement(states.model.rows[0])) == "not compared"
 
 
 def test_a_recording_of_something_else_is_refused_at_its_field(window, compare_recording):

@@ -39,7 +39,7 @@ class Reader:
             ),
             "Click a cell at the left edge of the picture, and press **Right** three times. "
             "The selection moves to t = 3.": self.go_right,
-            "Press **E**. The *Arithmetic* tab shows how the selected value is computed, term by term.": self.explain,
+            "Press **E**. The value card shows how the selected value is computed, term by term.": self.explain,
             "Choose *File > Export > Picture…*, set a title, and click *Save*. Name the file `sample.pdf`, and save.": (
                 self.export_picture
             ),
@@ -115,8 +115,8 @@ class Reader:
 
     def explain(self) -> None:
         QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_E)
-        assert self.window.main_layout.tabs.currentIndex() == 0
-        assert self.window.main_layout.tabs.currentWidget().isVisible()
+        assert self.window.value.isVisible()
+        assert self.window.value.arithmetic.equations.hasFocus()
 
     def export(self, way: list[str], name: str) -> None:
         *headings, entry = way

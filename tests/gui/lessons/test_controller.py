@@ -11,10 +11,9 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
 from rnnviz.core.trace_index import Location
-from rnnviz.gui.lessons.parts import SECTION_OF, TAB_OF, PartFrame, open_part
+from rnnviz.gui.lessons.parts import SECTION_OF, TAB_OF, VALUE_PAGES, PartFrame, open_part
 from rnnviz.gui.settings_panel.fields import SECTION_TITLES
 from rnnviz.gui.theme.palettes import LIGHT
-from rnnviz.gui.views.arithmetic.view import ArithmeticView
 from rnnviz.lessons.index import PARTS, find_entry, find_lesson, lesson_entries
 from tests.gui.lessons.conftest import LESSON, changed
 
@@ -39,7 +38,7 @@ def test_a_lesson_is_set_up_and_checked_when_it_is_opened(read):
     assert window.windowTitle() == "Lesson: A lesson of the tests[*]"
     assert not window.isWindowModified()
     assert read.states == ["true", "true"]
-    assert read.framed.title == "Selected hidden state"
+    assert read.framed.title == "Value"
     vector = window.session.result.reference.output[0, 0]
     assert not pane.rows[0].numbers.isVisible()
     read.qtbot.mouseClick(pane.rows[0].arrow, Qt.MouseButton.LeftButton)
@@ -148,11 +147,9 @@ def test_a_step_shows_the_line_of_the_arithmetic_that_it_computes(qtbot, window,
     settings.set_lesson_step("05-lstm", 1)
     open_lesson(find_entry("05-lstm", lesson_entries()))
     window.guide.answer(None)
-    arithmetic = window.findChild(ArithmeticView)
-    qtbot.waitUntil(lambda: arithmetic.page is not None and arithmetic.page.term_table.line == "c")
-    [card] = [card for card in arithmetic.cards.cards if card.checked]
-    seen = arithmetic.cards.viewport()
-    qtbot.waitUntil(lambda: seen.rect().contains(card.mapTo(seen, card.rect().center())))
+    card = window.value
+    qtbot.waitUntil(lambda: card.page is not None and card.page.line.name == "c")
+    assert card.arithmetic.equations.isVisible()
 
 
 def test_a_lesson_that_is_not_as_it_must_be_is_a_dialog_and_changes_nothing(qtbot, window, make_entry):
@@ -272,6 +269,8 @@ def test_every_part_is_framed_at_its_place(window, run_config):
         assert window.rect().contains(area), part
         if part in TAB_OF:
             assert window.main_layout.tabs.front.title == TAB_OF[part]
+        if part in VALUE_PAGES:
+            assert (frame.target, window.value.page_name) == (window.value, VALUE_PAGES[part])
         if part in SECTION_OF:
             assert frame.target.accessibleName() == SECTION_TITLES[SECTION_OF[part]]
         if part in ("arithmetic", "gradient"):

@@ -86,7 +86,7 @@ def test_a_prediction_masks_the_asked_numbers_alone_and_has_two_tries(make, sett
     assert not window.session.is_masked(Place.at("h", Location(unit=3)))
     assert all(view.isEnabled() for view in window.views)
     assert window.session.location == Location(unit=3, sample=2), "the selection is made"
-    assert reading.framed.title == "Selected hidden state"
+    assert reading.framed.title == "Value"
     assert pane.rows == []
     assert not pane.task.isVisible()
     assert not pane.next.isDefault()

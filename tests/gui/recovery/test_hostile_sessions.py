@@ -36,7 +36,7 @@ VALUES = (
 WORDS = (
     *(("lanes", word) for word in ("range 1 0 2 4 0.25", "range 0 0 1 3 -1e-3 onset")),
     *(("lanes", word) for word in ("colors fixed -1.0 2.0 log", "colors lane 1.0 1.0")),
-    *(("Selected hidden state", word) for word in ("tab cell", "tab hidden", "f")),
+    *(("Value", word) for word in ("page Vector", "tab cell", "tab hidden", "f")),
     *(("Units over time", word) for word in ("0", "3", "error_ratio", "c")),
     *(("playback", word) for word in ("speed 2", "order layers", "loop", "stage 0", "hide future")),
     *(("folded panes", word) for word in ("settings", "tabs", "side", "nothing")),

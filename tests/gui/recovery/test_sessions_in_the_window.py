@@ -15,7 +15,6 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Limit
 from rnnviz.gui.recovery.session_commands import view_choices_of, view_state_of
 from rnnviz.gui.views.units_plot import UnitsPlot
-from rnnviz.gui.views.vector_table import VectorTable
 from rnnviz.io.config_toml import parse_config
 from rnnviz.io.session import read_session
 from tests.explain.arithmetics import explain_at
@@ -77,11 +76,12 @@ def customized(qtbot, window, press, tmp_path):
         session.set_location(session.location.moved(unit=unit))
         if unit != 2:
             qtbot.mouseClick(units.pin_button, Qt.MouseButton.LeftButton)
-    window.findChild(VectorTable).columns.choose("f", wanted=True)
+    window.value.choose("Vector")
+    window.value.vector.columns.choose("f", wanted=True)
     # Wide enough for every column, or the fit depends on which scroll bar appeared first.
     window.main_layout.middle.setSizes([560, 440])
     window.main_layout.upper.setSizes([360, 280])
-    window.findChild(VectorTable).choose("cell")
+    window.value.vector.choose("cell")
     window.lanes.zoom_time(3.0)
     press(Qt.Key.Key_Right, SHIFT)
     window.lanes.ranges.panel.box.setValue(-0.25)
@@ -96,7 +96,7 @@ def pictures(qtbot, window) -> list[bytes]:
     qtbot.waitUntil(lambda: picture_complete(window.lanes) and not computing(window.lanes))
     # The headers learn of that by an event.
     QApplication.processEvents()
-    views = (window.lanes, *window.views[1:3], window.main_layout.tabs.front)
+    views = (window.lanes, *window.value, window.main_layout.tabs.front)
     images = [view.grab().toImage() for view in views]
     return [bytes(image.constBits()) for image in images]
 
@@ -126,7 +126,10 @@ def test_a_session_with_files_shows_the_same_pictures_elsewhere(
     qtbot.waitUntil(lambda: "with 1 file." in window.statusBar().currentMessage())
     assert window.files.recent.paths()[0] == path
     before, chosen = pictures(qtbot, window), view_choices_of(window)
-    assert (chosen["Units over time"], chosen[VectorTable.title]) == (("value", "1", "3"), ("tab cell", "f"))
+    assert (chosen["Units over time"], chosen[window.value.title]) == (
+        ("value", "1", "3"),
+        ("page Vector", "tab cell", "f"),
+    )
     assert chosen[window.lanes.title] == ("range 1 1 30 32 -0.25",)
     home = tmp_path / "another"
     home.mkdir()
@@ -215,7 +218,7 @@ def test_choices_of_the_view_modify_a_session_but_looking_at_it_does_not(qtbot, 
     window.main_layout.select_tab("Checks")
     window.player.set_factor(2.0)
     window.player.toggle_loop()
-    window.findChild(VectorTable).choose("hidden")
+    window.value.vector.choose("hidden")
     assert not window.isWindowModified()
     session.set_color_by("value")
     assert window.isWindowModified()

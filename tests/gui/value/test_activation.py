@@ -1,4 +1,4 @@
-"""The curve of an activation with a point for each engine."""
+"""The curve of an activation with the point of a value."""
 
 from dataclasses import replace
 from math import nan, tanh
@@ -28,19 +28,19 @@ def test_a_curve_is_symmetric_and_extends_beyond_each_point(cell, line, activati
     formula = {"sigmoid": lambda x: 1 / (1 + np.exp(-x)), "tanh": np.tanh, "relu": lambda x: np.where(x > 0, x, 0)}
     for bias, reach in ((0.0, least), (-200.0, None), (1e31, least), (nan, least)):
         there = gate.argument + bias
-        curve = activation_curve([gate, replace(gate, point=(gate.point[0], there, gate.value))])
+        curve = activation_curve(replace(gate, point=(gate.point[0], there, gate.value)))
         assert curve.activation == activation
         assert curve.x[-1] == pytest.approx(-curve.x[0])
         assert curve.x[-1] == pytest.approx(1.15 * abs(there) if reach is None else least)
         assert len(curve.x) == 97
         np.testing.assert_allclose(curve.y, formula[activation](curve.x), atol=1e-15)
-        assert repr(curve.points) == repr(((gate.argument, gate.value), (there, gate.value)))
+        assert repr(curve.point) == repr((there, gate.value))
 
 
 def test_only_the_last_line_of_an_lstm_has_a_curve_without_a_gate():
     own = arithmetic("lstm")
     c = own.by_name["c"].value
-    curve = activation_curve([own.by_name["h"]])
+    curve = activation_curve(own.by_name["h"])
     assert curve.activation == "tanh"
-    np.testing.assert_allclose(curve.points, [(c, tanh(c))], rtol=1e-14)
-    assert activation_curve([own.by_name["c"]]) is activation_curve([arithmetic("gru").by_name["h"]]) is None
+    np.testing.assert_allclose(curve.point, (c, tanh(c)), rtol=1e-14)
+    assert activation_curve(own.by_name["c"]) is activation_curve(arithmetic("gru").by_name["h"]) is None

@@ -10,10 +10,10 @@ from rnnviz.core.masks import Mask
 from rnnviz.core.places import Place, parameter_place
 from rnnviz.core.trace_index import Lane
 from rnnviz.explain.lines import format_short
+from rnnviz.gui.kit.table import FULL_ROLE
 from rnnviz.gui.value.arithmetic_view import ArithmeticView
 from rnnviz.gui.value.rows import MASKED
 from rnnviz.gui.value.term_table import format_distinct_briefly
-from rnnviz.gui.views.table import FULL_ROLE
 from tests.explain.arithmetics import half
 from tests.gui.value.conftest import WHERE
 from tests.gui.value.gradients import AT, with_gradients

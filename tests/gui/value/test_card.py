@@ -5,10 +5,10 @@ import weakref
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from PySide6.QtCore import QRect, Qt
+from PySide6.QtCore import Qt
 
 from rnnviz.core import number_format
-from rnnviz.core.masks import DIFFERENCE, Mask
+from rnnviz.core.masks import DIFFERENCE, NUMBERS, Mask
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
@@ -241,6 +241,12 @@ def test_asked_numbers_are_hidden_on_every_page_and_in_copies(qtbot, card, show)
     assert row(card, "z").value != MASKED
     card.choose_line("h")
     qtbot.waitUntil(lambda: card.complete)
+    assert MASKED in card.copy_text()
+    card.show_masked((Mask("h", axes), Mask(NUMBERS)))
+    assert row(card, "h").numbers == ()
+    assert not card.arithmetic.terms.isVisible(), "before the hint"
+    card.show_masked((Mask("h", axes),))
+    assert card.arithmetic.terms.isVisible()
     texts = [card.arithmetic.result.text(), card.arithmetic.rest.text(), card.copy_text(), row(card, "h").tip]
     card.choose(VECTOR)
     assert [card.vector.model.cell(unit, 1).text == MASKED for unit in range(4)] == [False, True, False, False]
@@ -295,14 +301,3 @@ def test_the_card_is_painted_at_every_width_with_the_activation_where_there_is_r
         card.choose(name)
         assert not card.grab().isNull()
     assert card.arithmetic.curve.isVisible() == (width == 560)
-
-
-@pytest.mark.parametrize(("clear", "side"), [(QRect(50, 100, 60, 30), "right"), (QRect(700, 100, 60, 30), "left")])
-def test_a_floating_card_leaves_the_value_free(qtbot, clear, side):
-    parent = qtbot.on_screen(ValueCard(), 800, 600)
-    card = ValueCard()
-    card.setParent(parent)
-    card.place_over(QRect(0, 0, 800, 600), clear)
-    assert not card.geometry().intersects(clear)
-    assert (card.geometry().right() == 799) == (side == "right")
-    parent.close()

@@ -9,9 +9,8 @@ from rnnviz.core.trace_index import ARROWS, DIRECTIONS, Lane, lanes_of
 from rnnviz.core.words import plural
 from rnnviz.gui.naming import named
 from rnnviz.gui.settings_panel.summary import output_words, state_words, steps_of
-from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.palettes import LIGHT, Theme, blend
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.gui.views.table import blend
 from rnnviz.gui.views.unrolled.lanes_item import arrow
 
 _HINT = "Run (F5) computes this network."
