@@ -16,10 +16,10 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.commands.table import COMMANDS
+from rnnviz.gui.kit.panel import ToolWindow
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.naming import use_names
 from rnnviz.gui.settings_panel.widgets import NoWheelComboBox
-from rnnviz.gui.tool_window import ToolWindow
 from rnnviz.gui.verdict_facts import both_passes
 from rnnviz.lessons.content import read_lesson
 from rnnviz.lessons.index import lesson_entries

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QEvent, Qt
-from PySide6.QtGui import QAction, QKeyEvent, QKeySequence, QPalette
+from PySide6.QtGui import QAction, QCloseEvent, QKeyEvent, QKeySequence, QPalette
 from PySide6.QtWidgets import QFrame, QMenu, QToolButton, QWidget
 
 from rnnviz.gui.theme.icons import Icons
@@ -62,6 +62,25 @@ class Panel(QWidget):
         """The enabled command of a key."""
         pressed = QKeySequence(event.keyCombination())
         return next((each for each in self.commands if each.isEnabled() and each.shortcut() == pressed), None)
+
+
+class ToolWindow(Panel):
+    """A panel in a window that belongs to the main window, whose key opens the guide here as well."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowFlag(Qt.WindowType.Window)
+        self.addActions([action for action in parent.actions() if action.objectName() == "guide"])
+        self.make_action("&Close", "", "Ctrl+W", "Close this window.", self.close)
+
+    def bring_to_front(self) -> None:
+        self.show()
+        self.raise_()
+        self.activateWindow()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        super().closeEvent(event)
+        self.leave()
 
 
 def action_button(action: QAction) -> QToolButton:

@@ -14,7 +14,6 @@ from rnnviz.gui.jobs.code_trust import CodeTrust
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.kit.tasks import Progress, TaskQueue
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.tool_window import front_window
 
 if TYPE_CHECKING:
     from rnnviz.gui.sweep.runner import OpenedSweep, SweepRunner
@@ -72,7 +71,7 @@ class SweepCommands(QObject):
                 self.run,
                 lambda: self._show_message("Not run: you declined to run code from the sweep."),
                 "sweep",
-                front_window(self.window, self._main),
+                self._front,
             )
         else:
             self._runner.run(opened, self._host.code_trust.trusted)
@@ -87,6 +86,11 @@ class SweepCommands(QObject):
             self.runner.close()
         if self.window is not None:
             self.window.close()
+
+    @property
+    def _front(self) -> QWidget:
+        """The window of the sweep if it is visible, else the main window: the parent of a dialog."""
+        return self._main if self.window is None or not self.window.isVisible() else self.window
 
     @property
     def _runner(self) -> "SweepRunner":
@@ -125,7 +129,7 @@ class SweepCommands(QObject):
             self._show_message("Stopped. Finished rows are kept; Run computes the others.")
 
     def _on_failed(self, title: str, sentence: str) -> None:
-        show_error_dialog(front_window(self.window, self._main), title, sentence, in_background=True)
+        show_error_dialog(self._front, title, sentence, in_background=True)
 
     def _on_written(self, text: str) -> None:
         if self.window is not None and self.window.isVisible():

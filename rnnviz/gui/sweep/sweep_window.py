@@ -10,13 +10,12 @@ from PySide6.QtWidgets import QProgressBar, QSplitter, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
-from rnnviz.gui.kit.panel import action_button
+from rnnviz.gui.kit.panel import ToolWindow, action_button
 from rnnviz.gui.kit.table import Table, TableModel
 from rnnviz.gui.sweep.heatmap_panel import HeatmapPanel
 from rnnviz.gui.sweep.runner import OpenedSweep
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.gui.tool_window import ToolWindow
 from rnnviz.gui.views.base import across, down
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.results.columns import Column, Look

@@ -30,24 +30,18 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture
-def window(window):
-    """The shared window; each test has a separate Generate window."""
-    yield window
-    generating = window.generating
-    generating.close()
-    shown = generating.panel.window()
-    shown.close()
-    window._panels.pop(generating.panel)
-    shown.deleteLater()
-    generating.panel = None
-
-
-@pytest.fixture
 def opened(qtbot, window, model):
     window.generating.open(model)
     opened = window.generating.panel
+    # The panel may have been used before.
+    opened.prefix.setText("The ")
+    opened.temperature.setValue(0.5)
+    opened.length.setValue(200)
+    window.generating.open(model)
     qtbot.waitUntil(lambda: not opened.busy)
-    return opened
+    yield opened
+    window.generating.close()
+    window.main_layout.docks.close("Generate")
 
 
 def test_the_sample_model_is_back_with_one_button(qtbot, window, opened):

@@ -29,7 +29,7 @@ def window(window):
     if window.trainings.controller is not None:
         # The next test is not asked about these weights.
         window.trainings.controller.panel.saved_as = "file"
-        window.trainings.controller.panel.window().close()
+        window.main_layout.docks.close("Training")
 
 
 def opened(window: MainWindow, task: TrainingTask, folder: Path) -> TrainingPanel:
@@ -176,7 +176,7 @@ def test_a_session_and_a_file_hold_the_training_with_its_checkpoints(qtbot, wind
     qtbot.idle(window)
 
 
-def test_closing_the_window_ends_the_training(qtbot, window, tmp_path):
+def test_closing_the_panel_ends_the_training(qtbot, window, tmp_path):
     before = children()
     long = replace(TASK, training=replace(TASK.training, steps=1_000_000))
     training = opened(window, long, tmp_path)
@@ -184,10 +184,10 @@ def test_closing_the_window_ends_the_training(qtbot, window, tmp_path):
     training.train_action.trigger()
     begun(qtbot, training, long)
     assert len(children() - before) == 1
-    training.window().close()
+    window.main_layout.docks.close("Training")
     qtbot.waitUntil(lambda: not window.trainings.controller.runner.busy)
     assert children() - before == set()
-    # The window opens again with what was learned.
+    # The panel opens again with what was learned.
     window.trainings.open()
     assert training.isVisible()
     assert training.history.steps > 5
