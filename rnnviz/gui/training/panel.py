@@ -235,8 +235,8 @@ class TrainingPanel(Panel):
         self.ready.setPlaceholderText("Custom task")
         self.ready.addItems([path.stem.replace("-", " ").capitalize() for path in self.ready_tasks])
         self.ready.activated.connect(lambda place: self.ready_chosen.emit(self.ready_tasks[place]))
-        self.sentence = QLabel()
-        self.sentence.setWordWrap(True)
+        # A wrapped label would give the panel a height for its width, and a scroll bar in a dock.
+        self.sentence = ElidedLabel()
         self.settings = QToolButton()
         self.settings.setAccessibleName("Settings of the task")
         self.settings.setToolTip(wrapped("Change the problem, the network, the optimizer and the number of steps."))
