@@ -47,34 +47,35 @@ class Curve(pg.PlotDataItem):
         self.opts.update(connect="finite", autoDownsampleFactor=_POINTS_PER_PIXEL)
         self.values: FloatArray = np.zeros(0)
         """The drawn numbers (K,), of which NaN are gaps."""
-        self._look = cosmetic_pen(QColor("black"), 1.0)
-        self._points, self._visible = False, -1
+        self.look, self.points = cosmetic_pen(QColor("black"), 1.0), False
+        """The pen, and whether there are rings and no line."""
+        self._visible = -1
 
     def draw_with(self, pen: QPen, depth: float = 0.0, *, points: bool = False) -> None:
         """Set the pen; curves of greater depth are above. With `points` there are rings and no line."""
         self.setZValue(depth)
-        if (pen, points) != (self._look, self._points):
-            self._look, self._points, self._visible = pen, points, -1
+        if (pen, points) != (self.look, self.points):
+            self.look, self.points, self._visible = pen, points, -1
 
-    def adapt(self, visible: int) -> bool:
-        """Draw as exactly as a number of visible steps allows. Returns whether this changed anything.
+    def adapt(self, visible: int, ground: QColor) -> bool:
+        """Draw as exactly as a number of visible steps allows, rings with the color of the ground in them.
 
-        Dashes of many steps merge, and smooth lines take long.
+        Dashes of many steps merge, and smooth lines take long. Returns whether this changed anything.
         """
         dashed, smooth, dots = (visible <= most for most in (_DASHED_UP_TO, _SMOOTH_UP_TO, _DOTS_SHOWN))
         level = dashed + smooth + dots
         if level == self._visible:
             return False
         self._visible = level
-        color, pen = self._look.color(), self._look
+        color, pen = self.look.color(), self.look
         if not dashed and pen.style() != Qt.PenStyle.SolidLine:
             pen = cosmetic_pen(color, 1.0)
-        if self._points:
+        if self.points:
             look = {"pen": None, "symbol": "o", "symbolSize": 7, "symbolPen": cosmetic_pen(color, 2.0)}
         else:
             size = round(pen.widthF()) + 3
             look = {"pen": pen, "symbol": "o" if dots else None, "symbolSize": size, "symbolPen": None}
-        self.opts.update(look, antialias=smooth, symbolBrush=None if self._points else color)
+        self.opts.update(look, antialias=smooth, symbolBrush=ground if self.points else color)
         return True
 
 
@@ -109,7 +110,7 @@ class Plot(pg.PlotWidget):
         for axis in (self.steps_axis, self.values_axis):
             axis.enableAutoSIPrefix(False)
             # Ticks of the finest level have no labels, and take most of the time. Numbers must not move the plot.
-            axis.setStyle(maxTickLevel=1, tickLength=0, autoReduceTextSpace=False)
+            axis.setStyle(maxTickLevel=1, tickLength=0, autoReduceTextSpace=False, hideOverlappingLabels=False)
         self.values_axis.setWidth(scaled(_AXIS_WIDTH))
         self.getPlotItem().setContentsMargins(0, _TOP, _RIGHT, 0)
         self.cursor_line, self._under = (pg.InfiniteLine(angle=90, movable=False) for _ in range(2))
@@ -213,7 +214,7 @@ class Plot(pg.PlotWidget):
         """Draw numbers (K,) of all steps, or of these `steps`, on the present axis."""
         found = np.asarray(values, np.float64)
         curve.values = found if self.scale is None else self.scale.positions(found)
-        curve.adapt(len(self.seen))
+        curve.adapt(len(self.seen), self.theme.color("base"))
         curve.setData(np.arange(len(found), dtype=np.float64) if steps is None else steps, curve.values)
 
     def apply_theme(self, theme: Theme) -> None:
@@ -289,7 +290,7 @@ class Plot(pg.PlotWidget):
 
     def _on_seen(self) -> None:
         for curve in self._curves:
-            if curve.adapt(len(self.seen)):
+            if curve.adapt(len(self.seen), self.theme.color("base")):
                 curve.updateItems()
         self.seen_changed.emit()
 
@@ -465,9 +466,10 @@ class Legend(QHBoxLayout):
         for key, (name, why) in zip(self.keys, names, strict=True):
             key.rename(name, why)
 
-    def color(self, pens: Sequence[QPen], theme: Theme) -> None:
-        for key, pen in zip(self.keys, pens, strict=True):
-            key.show_line(pen, theme)
+    def color(self, curves: Sequence[Curve], theme: Theme) -> None:
+        """Draw the lines or rings of the curves."""
+        for key, curve in zip(self.keys, curves, strict=True):
+            key.show_line(curve.look, theme, points=curve.points)
 
     def show_values(self, values: Sequence[str]) -> None:
         for key, value in zip(self.keys, values, strict=True):

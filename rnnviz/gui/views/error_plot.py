@@ -232,9 +232,10 @@ class ErrorPlot(ResultView):
         if others:
             text = "other lanes" if len(others) <= _MOST_LANES else "maximum of other lanes"
             keys.append((text, "Thin curves."))
-        pens = [*pens[: len(named)], thin] if others and series.companions else [thin] if others else pens[: len(keys)]
         self.legend.name(keys)
-        self.legend.color(pens, self._theme)
+        own = len(named) if series.companions else 0
+        curves = self.plot.curves_drawn
+        self.legend.color([*curves[:own], *curves[len(named) : len(named) + 1]], self._theme)
 
     def _describe(self) -> None:
         series, result, where, quantity = self._series, self._result, self._location, self._quantity

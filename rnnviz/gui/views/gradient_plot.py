@@ -402,7 +402,7 @@ class GradientFlowPlot(ResultView):
         for place, (curve, item) in enumerate(zip(self.drawn, self.plot.curves(len(self.drawn)), strict=True)):
             item.draw_with(pens[place], 10.0 - place)
             self.plot.draw(item, curve.values)
-        self.legend.color([pen for pen, curve in zip(pens, self.drawn, strict=True) if not curve.thin], self._theme)
+        self.legend.color(self.plot.curves_drawn[: len(self.legend.keys)], self._theme)
         self._draw_empty(np.any([values_ > 0.0 for values_ in values], axis=0))
         self._judge(result)
 

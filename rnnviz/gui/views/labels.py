@@ -313,7 +313,7 @@ class LegendKey(QAbstractButton):
 
     def __init__(self, name: str, why: str) -> None:
         super().__init__()
-        self._pen = QPen()
+        self._pen, self._points = QPen(), False
         self._theme = LIGHT
         self.value = ""
         self.setText(name)
@@ -331,8 +331,9 @@ class LegendKey(QAbstractButton):
         self.setAccessibleDescription(why)
         self.updateGeometry()
 
-    def show_line(self, pen: QPen, theme: Theme) -> None:
-        self._pen, self._theme = pen, theme
+    def show_line(self, pen: QPen, theme: Theme, *, points: bool = False) -> None:
+        """Draw a line, or a ring for a curve of `points`."""
+        self._pen, self._theme, self._points = pen, theme, points
         self.update()
 
     def show_value(self, value: str) -> None:
@@ -382,11 +383,15 @@ class LegendKey(QAbstractButton):
         if not shown:
             pen.setColor(theme.color("border"))
         painter.setPen(pen)
-        painter.drawLine(QPointF(_PAD, middle), QPointF(_PAD + _LINE, middle))
+        if self._points:
+            painter.drawEllipse(QPointF(_PAD + _LINE / 2, middle), 3.5, 3.5)
+        else:
+            painter.drawLine(QPointF(_PAD, middle), QPointF(_PAD + _LINE, middle))
         text = self.rect().adjusted(2 * _PAD + _LINE, 0, -_PAD, 0)
         painter.setPen(theme.color("text" if shown else "muted"))
         painter.drawText(text, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, self.shown_name)
         if shown and self._has_value:
             painter.setPen(theme.color("muted"))
-            painter.drawText(text, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, self.value)
+            text.setLeft(text.left() + self.fontMetrics().horizontalAdvance(f"{self.shown_name} "))
+            painter.drawText(text, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, self.value)
         painter.end()
