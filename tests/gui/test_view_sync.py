@@ -58,7 +58,7 @@ def test_an_influence_stays_when_an_audit_makes_another_result(qtbot, hidden):
     session.set_result(result, result.config)
     found = influence(result, session.location)
     session.set_followed(found)
-    assert view.curves.selected is not None
+    assert view.drawn
     view.setHidden(hidden)
     session.set_result(replace(result, request_id=2), result.config)
     assert session.influence is found
