@@ -55,7 +55,8 @@ class Shot:
 def is_control(widget: QWidget) -> bool:
     """Whether a widget has states of its own: controls and what takes the keyboard."""
     takes_keys = bool(widget.focusPolicy() & Qt.FocusPolicy.TabFocus) and widget.focusProxy() is None
-    return isinstance(widget, _PARTS) or takes_keys
+    picture = isinstance(widget.parentWidget(), QLineEdit)
+    return (isinstance(widget, _PARTS) and not picture) or takes_keys
 
 
 def kind_of(widget: QWidget) -> tuple[object, ...]:

@@ -50,6 +50,11 @@ class Announcer(QObject):
         player.playing_changed.connect(self._rest.start)
         window.statusBar().messageChanged.connect(lambda text: announce(window, text))
 
+    @property
+    def pending(self) -> bool:
+        """Whether a change waits to be announced."""
+        return self._rest.isActive()
+
     def show_error(self, sentence: str | None) -> None:
         """Announce why there is no result; None clears the error."""
         announce(self._window, sentence or "", urgent=True)

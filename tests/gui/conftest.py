@@ -258,6 +258,7 @@ def window(qtbot, tmp_path, supervisor, shared_windows):
             window.document.take(config, lessons()[0].title)
             window.control.run()
     assert not window.document.modified
+    window.playback.dismiss()
     window.session.set_location(Location())
     if window.navigation.place.is_gradient:
         window.navigation.visit(Place.at("h", Location()))

@@ -32,6 +32,7 @@ class PlaybackBar(QFrame):
         self._player = player
         self._canvas: QWidget | None = None
         self.play_button = QToolButton()
+        self.play_button.setProperty("framed", True)
         self.play_button.setAccessibleName("Play")
         self._checkable: dict[str, QAction] = {}
         self.stages = Segments("Stage of the step")

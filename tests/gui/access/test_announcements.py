@@ -62,7 +62,9 @@ def test_the_verdict_of_a_run_and_a_mismatch_are_announced(qtbot, window, run_co
     assert "differs" in said[-1][0]
 
 
-def test_errors_interrupt_and_messages_wait(window, said):
+def test_errors_interrupt_and_messages_wait(qtbot, window, said):
+    qtbot.waitUntil(lambda: not window.announcer.pending)
+    said.clear()
     window.control.error_changed.emit("Set network.hidden_size to 1 or more.")
     window.show_message("Copied.")
     assert said == [("Set network.hidden_size to 1 or more.", POLITENESS.Assertive), ("Copied.", POLITENESS.Polite)]

