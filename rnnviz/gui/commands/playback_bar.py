@@ -1,6 +1,6 @@
 """The bar of playback at the time axis: stages, direction, speed, loop and hidden future."""
 
-from PySide6.QtCore import QEvent, QObject, QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QEvent, QObject, QPoint, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QWidget
 
@@ -100,7 +100,7 @@ class PlaybackBar(QFrame):
         assert layout is not None
         layout.addWidget(self)
         self._canvas = canvas
-        self.play_button.setParent(canvas)
+        self.play_button.setParent(lanes)
         self.play_button.show()
         canvas.installEventFilter(self)
         self._place_button()
@@ -111,9 +111,12 @@ class PlaybackBar(QFrame):
         return False
 
     def _place_button(self) -> None:
-        if self._canvas is not None:
+        lanes = self.play_button.parentWidget()
+        if self._canvas is not None and lanes is not None:
             self.play_button.adjustSize()
-            self.play_button.move(scaled(_LEFT), self._canvas.height() - self.play_button.height() - scaled(_UP))
+            up = self.play_button.height() + scaled(_UP)
+            self.play_button.move(self._canvas.mapTo(lanes, QPoint(scaled(_LEFT), self._canvas.height() - up)))
+            self.play_button.raise_()
 
     def _set_open(self, shown: bool) -> None:
         if shown == self.isHidden():

@@ -104,6 +104,7 @@ class SettingsLine(QWidget):
             chip.setObjectName("setting")
             chip.setCheckable(True)
             chip.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            chip.setToolTip("Open this setting, or close the settings.")
             chip.clicked.connect(partial(self._ask, key))
             self._row.insertWidget(place, chip)
         self.mark(self._open_key)

@@ -58,7 +58,9 @@ def cut_texts(window: QWidget) -> list[tuple[str, str, tuple[int, int], tuple[in
         shows_text = (
             isinstance(widget, QLabel | QAbstractButton | QComboBox | QTabBar | QAbstractSpinBox) and widget.isVisible()
         )
-        if not shows_text or widget.window() is not window or widget.objectName().startswith(("qt_", "Scroll")):
+        # An icon in a field has no text.
+        bare = isinstance(widget.parentWidget(), QLineEdit) or (isinstance(widget, QLabel) and not widget.text())
+        if bare or not shows_text or widget.window() is not window or widget.objectName().startswith(("qt_", "Scroll")):
             continue
         # Half a number in a box reads as another number, whatever the tooltip says.
         if cut(widget) and (isinstance(widget, QAbstractSpinBox) or not has_full_text(widget)):

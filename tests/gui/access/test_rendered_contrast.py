@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QApplication,
     QComboBox,
     QDialog,
+    QFileDialog,
     QLabel,
     QLineEdit,
     QMenu,
@@ -181,8 +182,10 @@ def faults_of(shots: list[Shot]) -> Iterable[tuple[str, str, float]]:
 def reacts(widget: QWidget, state: str) -> bool:
     """Whether a control of this kind shows this state by itself."""
     if state in ("hover", "pressed"):
-        # A chosen button stays as it is.
-        chosen = isinstance(widget, QAbstractButton) and (widget.isChecked() or widget.isDown())
+        # A chosen button stays as it is, and Qt marks the way of listing of a file dialog by itself.
+        chosen = isinstance(widget, QAbstractButton) and (
+            widget.isChecked() or isinstance(widget.window(), QFileDialog)
+        )
         return isinstance(widget, QAbstractButton | QComboBox) and widget.isEnabled() and not chosen
     return state == "focus" or isinstance(widget, QAbstractButton | QComboBox | QLineEdit)
 
