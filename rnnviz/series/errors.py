@@ -149,14 +149,6 @@ class LaneSpread:
     def worst(self) -> float:
         return float(self.error_ratio.max())
 
-    def heights(self, most: float) -> NDArray[np.float64]:
-        """(T,): how far above the limit each time step is on a logarithmic scale up to `most`: 0 where nothing
-        mismatches, a quarter just above the limit, 1 at `most` and beyond.
-        """
-        outside = np.clip(self.error_ratio, 1.0, max(most, 10.0))
-        height = 0.25 + 0.75 * np.log(outside) / np.log(max(most, 10.0))
-        return np.where(self.error_ratio > 1.0, height, 0.0)
-
 
 def spread(result: RunResult, candidate: str, name: str = "h") -> list[LaneSpread]:
     """Every lane, by layer from the bottom and direction, for the hidden states or another array."""

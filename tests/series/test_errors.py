@@ -123,21 +123,6 @@ def test_each_lane_has_its_first_mismatch_in_its_own_order():
     assert np.flatnonzero(lanes[0].error_ratio > 1.0).tolist() == [3, 4]
 
 
-def test_heights_separate_mismatches_from_other_values():
-    result = make_result(edits={"manual": touching(Location(0, 0, 3), amount=0.25)})
-    [lane] = spread(result, "manual")
-    heights = lane.heights(lane.worst)
-    assert heights[3] == 1.0
-    assert np.all(heights[[0, 1, 2, 4]] == 0.0)
-    assert 0.25 < lane.heights(1e15)[3] < 0.6
-    beyond = replace(lane, error_ratio=np.array([np.inf, 0.5]))
-    assert beyond.heights(10.0).tolist() == [1.0, 0.0]
-    scale = replace(lane, error_ratio=np.array([0.0, 1.0, np.nextafter(1.0, 2.0), 10**1.5, 1000.0, 1e9]))
-    assert scale.heights(1000.0).tolist() == pytest.approx([0.0, 0.0, 0.25, 0.625, 1.0, 1.0])
-    # A scale is never shorter than to ten times the limit.
-    assert scale.heights(2.0).tolist() == scale.heights(10.0).tolist() == pytest.approx([0, 0, 0.25, 1, 1, 1])
-
-
 LAYERS, BOTH = {"num_layers": 2}, {"bidirectional": True}
 
 

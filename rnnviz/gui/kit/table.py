@@ -61,8 +61,6 @@ MARK_SIZE = 12
 _ACCENT_LINE = 3
 _SHORT_NAME = 12
 """Characters that a shrinking column always shows."""
-_SQUEEZE = 3
-"""Pixels that a column gives up before a table scrolls sideways."""
 _DASHES = (4.0, 3.0)
 
 
@@ -312,71 +310,50 @@ class Table(QTableView):
     def fit(self) -> int:
         """Set the column widths from the widest texts, and return the width in pixels that the columns need.
 
-        Columns that grow share the remaining width, headings first. Without enough room, optional columns are hidden;
-        they are copied and in the tooltips of rows as ever. Then the column that shrinks gives up to half of its width.
+        Without enough room, optional columns are hidden, which are copied and in tooltips as ever; then the column that
+        shrinks is cut. With room, whole headings come first, and columns that grow share the rest.
         """
-        columns = self.table_model.columns
+        columns, room = self.table_model.columns, self.viewport().width()
         widths = [self._painter.width(c, t) for c, t in zip(columns, self.table_model.widest(), strict=True)]
         needed = sum(widths)
-        spare = self.viewport().width() - needed
-        growing = [place for place, column in enumerate(columns) if column.grows]
         for place, column in enumerate(columns):
-            if column.optional:
-                lacking = spare < -_SQUEEZE * len(growing)
-                self.setColumnHidden(place, lacking)
-                spare += widths[place] if lacking else 0
-                growing = [other for other in growing if not (lacking and other == place)]
+            hidden = column.optional and sum(widths) > room
+            self.setColumnHidden(place, hidden)
+            if hidden:
+                widths[place] = 0
+        lack = sum(widths) - room
         for place, column in enumerate(columns):
-            if column.shrinks and spare < 0:
-                least = max(widths[place] // 2, self._painter.width(column, "0" * _SHORT_NAME))
-                given = min(max(0, widths[place] - least), -spare)
-                widths[place] -= given
-                spare += given
-        # A bar to scroll sideways is worse than a few pixels less.
-        spare = 0 if spare < -_SQUEEZE * len(growing) else spare
-        if spare > 0:
-            spare -= self._widen_for_headings(widths, growing, spare)
-        for place, grown in enumerate(growing):
-            widths[grown] += spare * (place + 1) // len(growing) - spare * place // len(growing)
+            if column.shrinks and lack > 0:
+                least = min(widths[place], self._painter.width(column, "0" * _SHORT_NAME))
+                widths[place] = max(widths[place] - lack, least)
+        headed = [width and max(width, self._heading_width(c.title)) for c, width in zip(columns, widths, strict=True)]
+        widths = headed if sum(headed) <= room else widths
+        growing = [place for place, column in enumerate(columns) if column.grows and widths[place]]
+        spare = max(0, room - sum(widths))
+        for number, place in enumerate(growing):
+            widths[place] += spare * (number + 1) // len(growing) - spare * number // len(growing)
         for place, width in enumerate(widths):
-            self.horizontalHeader().resizeSection(place, width)
+            if width:
+                self.horizontalHeader().resizeSection(place, width)
         self._break_titles()
         return needed
-
-    def _widen_for_headings(self, widths: list[int], growing: Sequence[int], spare: int) -> int:
-        """Widen columns for their headings, in equal proportion, and return the used width in pixels."""
-        lacking = {
-            place: max(0, self._heading_width(self.table_model.columns[place].title) - widths[place])
-            for place in growing
-        }
-        lack = sum(lacking.values())
-        given = {place: pixels if lack <= spare else pixels * spare // lack for place, pixels in lacking.items()}
-        for place, pixels in given.items():
-            widths[place] += pixels
-        return sum(given.values())
 
     def _heading_width(self, title: str) -> int:
         return self.horizontalHeader().fontMetrics().horizontalAdvance(title) + 2 * scaled(INSET) + 2
 
     def _break_titles(self) -> None:
         """Write titles that do not fit in two lines."""
-        model, header = self.table_model, self.horizontalHeader()
-        broken = {}
-        for place, column in enumerate(model.columns):
-            lack = self._heading_width(column.title) - header.sectionSize(place)
-            # A column that gave up a few pixels keeps its title in one line.
-            if lack > _SQUEEZE and not header.isSectionHidden(place):
-                room = header.sectionSize(place) - 2 * scaled(INSET)
-                broken[place] = in_two_lines(column.title, header.fontMetrics(), room)
+        model, header, margins = self.table_model, self.horizontalHeader(), 2 * scaled(INSET)
+        rooms = {place: header.sectionSize(place) for place in range(len(model.columns))}
+        broken = {
+            place: in_two_lines(model.columns[place].title, header.fontMetrics(), room - margins)
+            for place, room in rooms.items()
+            if not header.isSectionHidden(place) and self._heading_width(model.columns[place].title) > room
+        }
         if broken != model.broken_titles:
             model.broken_titles = broken
             model.headerDataChanged.emit(Qt.Orientation.Horizontal, 0, len(model.columns) - 1)
             self.updateGeometries()
-
-    def limit_height(self) -> None:
-        """Let the table be no higher than its rows."""
-        rows = self.model().rowCount() * self.verticalHeader().defaultSectionSize()
-        self.setMaximumHeight(self.horizontalHeader().sizeHint().height() + rows + 2 * self.frameWidth() + 1)
 
     def minimumSizeHint(self) -> QSize:
         """Room for the titles and one row: neighbors may need the height more."""
@@ -403,7 +380,12 @@ class Table(QTableView):
         top, chosen = self.rowViewportPosition(first), self.selectionModel()
         if self.whole_rows:
             last = min(last, first + (self.viewport().height() - top) // height - 1)
-        columns = self._columns_in_sight(touched)
+        header = self.horizontalHeader()
+        columns = [
+            (column, header.sectionViewportPosition(column), header.sectionSize(column))
+            for column in range(header.logicalIndexAt(touched.left()), len(model.columns))
+            if not header.isSectionHidden(column) and header.sectionViewportPosition(column) <= touched.right()
+        ]
         painter = QPainter(self.viewport())
         self._painter.begin(painter)
         for row in range(first, last + 1):
@@ -413,35 +395,18 @@ class Table(QTableView):
             for column, left, width in columns:
                 rect = QRect(left, area.top(), width, height)
                 if column in self.pictures:
-                    self._paint_picture(painter, rect, model.index(row, column))
+                    option: Any = QStyleOptionViewItem()
+                    self.initViewItemOption(option)
+                    option.rect = rect
+                    index = model.index(row, column)
+                    self.itemDelegateForIndex(index).paint(painter, option, index)
                 else:
                     self._painter.paint(painter, rect, model.cell(row, column))
-        self._paint_highlight(painter)
-        painter.end()
-
-    def _paint_highlight(self, painter: QPainter) -> None:
-        left, width = -self.horizontalOffset(), self.horizontalHeader().length()
         for rows in self.highlighted:
-            top = self.rowViewportPosition(rows.start)
-            bottom = self.rowViewportPosition(rows.stop - 1) + self.rowHeight(rows.stop - 1)
-            rect = QRectF(left, top, width, bottom - top).adjusted(2.0, 2.0, -2.0, -2.0)
-            paint_highlight(painter, rect, self._theme)
-
-    def _columns_in_sight(self, touched: QRect) -> list[tuple[int, int, int]]:
-        """Index, left edge and width in pixels of each column to paint, from left to right."""
-        header = self.horizontalHeader()
-        spans = [
-            (column, header.sectionViewportPosition(column), header.sectionSize(column))
-            for column in map(header.logicalIndex, range(header.count()))
-            if not header.isSectionHidden(column)
-        ]
-        return [span for span in spans if span[1] <= touched.right() and span[1] + span[2] > touched.left()]
-
-    def _paint_picture(self, painter: QPainter, rect: QRect, index: QModelIndex) -> None:
-        option: Any = QStyleOptionViewItem()
-        self.initViewItemOption(option)
-        option.rect = rect
-        self.itemDelegateForIndex(index).paint(painter, option, index)
+            top, bottom = self.rowViewportPosition(rows.start), self.rowViewportPosition(rows.stop - 1) + height
+            frame = QRectF(-self.horizontalOffset(), top, header.length(), bottom - top)
+            paint_highlight(painter, frame.adjusted(2.0, 2.0, -2.0, -2.0), self._theme)
+        painter.end()
 
     def _hover(self, row: int) -> None:
         for changed in {self._hovered, row} - {-1} if row != self._hovered else ():

@@ -141,7 +141,7 @@ class DifferentValues(ResultView):
         )
         # The rows are of one array; the others have a line each.
         others = arrays([*comparison.arrays.values(), *comparison.gradients_over_time.values()]) if shown == "h" else ()
-        self.description.setText("  ".join((_described(rows, own), *others)))
+        self.description.setText(number_format.true_minus_in("  ".join((_described(rows, own), *others))))
         tolerance = _tolerance(own)
         self.copy_button.setToolTip(wrapped(f"Copies {tolerance}: the smallest atol that passes with this rtol."))
         self.copy_button.setAccessibleDescription(self.copy_button.toolTip())
@@ -173,20 +173,15 @@ def _described(rows: MismatchRows, own: ArrayComparison) -> str:
     count, listed = number_format.count, len(rows)
     differ = f"{plural(rows.total, 'value differs', 'values differ')} by more than"
     first = f"The first {count(listed)} of {count(rows.total)} values that differ by more than"
-    limits = f"rtol {number_format.full(own.rtol)}, atol {number_format.full(own.atol)}."
-    return f"{first if listed < rows.total else differ} {limits} {tolerance_remark(own)}"
+    limits = f"rtol {number_format.full(own.rtol)}, atol {number_format.full(own.atol)}"
+    return f"{first if listed < rows.total else differ} {limits}; {_passing(own)}."
 
 
-def tolerance_remark(own: ArrayComparison) -> str:
-    """The smallest atol with which all finite values pass, rounded up; values that no tolerance accepts."""
-    apart, smallest = own.nonfinite_apart, own.smallest_passing_atol
-    if apart == 1:
-        return "No tolerance accepts the value that is NaN or infinite in one engine only."
-    if apart:
-        return f"No tolerance accepts the {apart:,} values that are NaN or infinite in one engine only."
-    if smallest == 0.0:
-        return "Every value passes with atol = 0."
-    return f"The smallest atol that passes is {number_format.format_ceil(smallest)}."
+def _passing(own: ArrayComparison) -> str:
+    """The smallest atol with which all finite values pass, rounded up; else the values that no tolerance accepts."""
+    if own.nonfinite_apart:
+        return f"{plural(own.nonfinite_apart, 'value')} NaN or infinite in one engine only: no atol passes"
+    return f"atol {number_format.format_ceil(own.smallest_passing_atol)} would pass"
 
 
 def _tolerance(own: ArrayComparison) -> str:

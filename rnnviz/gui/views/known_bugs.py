@@ -1,32 +1,24 @@
 """View of the known bugs: whether this run detects each, and how the errors of one spread."""
 
 from enum import StrEnum
-from typing import Any
 
-import numpy as np
 from PySide6.QtCore import QModelIndex, Qt, QTimer, Signal
-from PySide6.QtGui import QImage, QPainter
 from PySide6.QtWidgets import (
     QLabel,
     QPushButton,
     QSizePolicy,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
-    QWidget,
 )
 
 from rnnviz.core import number_format
 from rnnviz.core.gradients import gradient
 from rnnviz.core.words import capital, plural
 from rnnviz.engines.registry import KnownBug, gradient_bugs_in, known_bugs_in
-from rnnviz.gui.kit.table import AnyIndex, Table, TableModel
-from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.kit.table import Table, TableModel
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import NO_NOTE, Note, ResultView, ViewHost, across, down, pages
 from rnnviz.gui.views.labels import LinkedText, hint
-from rnnviz.gui.views.pixels import pixel_maxima
 from rnnviz.results.columns import Column, Look
-from rnnviz.series.errors import LaneSpread, spread, spread_sentence
+from rnnviz.series.errors import spread, spread_sentence
 from rnnviz.verify.result import RunResult
 
 
@@ -70,19 +62,19 @@ _DETECTIONS = {
 _NO_GRADIENTS = "Not compared: the reference has no gradients."
 
 
-def _reached(lane: LaneSpread) -> str:
-    reached = int((lane.error_ratio > 1.0).sum())
-    return f"mismatches at {reached:,} of {plural(len(lane.error_ratio), 'time step')}"
-
-
 _BUGS = (
     Column("known bug", lambda row: row[0].cause, grows=True, shrinks=True),
     Column("detection", lambda row: row[1].value, look=lambda row: _LOOKS[row[1]]),
 )
 _LANES = (
-    Column("lane", lambda lane: lane.name),
-    Column("error ratio over time", _reached, widest="error ratio over time", grows=True),
-    Column("first at", lambda lane: "never" if lane.first is None else f"t = {lane.first.timestep}", right=True),
+    Column("lane", lambda lane: lane.name, grows=True),
+    Column(
+        "wrong steps",
+        lambda lane: f"{int((lane.error_ratio > 1.0).sum()):,} of {len(lane.error_ratio):,}",
+        number=True,
+        why="Time steps with mismatches.",
+    ),
+    Column("first at", lambda lane: "never" if lane.first is None else f"t = {lane.first.timestep}"),
     Column("mismatches", lambda lane: number_format.count(lane.mismatched), number=True),
     Column(
         "max ratio",
@@ -93,34 +85,6 @@ _LANES = (
         why="Largest error ratio: difference ÷ tolerance.",
     ),
 )
-
-
-class _SpreadStrip(QStyledItemDelegate):
-    """Draws the error ratio of a lane at each time step, on a logarithmic scale shared by all lanes."""
-
-    def __init__(self, model: TableModel, parent: QWidget) -> None:
-        super().__init__(parent)
-        self._model = model
-        self.apply_theme(LIGHT)
-
-    def apply_theme(self, theme: Theme) -> None:
-        self._colors = np.array([theme.color("raised").rgb(), theme.color("wrong").rgb()], np.uint32)
-
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: AnyIndex) -> None:
-        drawn: Any = option
-        room = drawn.rect.adjusted(3, 2, -3, -2)
-        if room.width() >= 2 and room.height() >= 2:
-            painter.drawImage(room, self.strip(index.row(), room.width(), room.height()))
-
-    def strip(self, row: int, width: int, height: int) -> QImage:
-        """Pixel columns of a lane. Time steps that share a column show their maximum."""
-        lanes: list[LaneSpread] = list(self._model.rows)
-        most = max((lane.worst for lane in lanes if np.isfinite(lane.worst)), default=1.0)
-        part = pixel_maxima(lanes[row].heights(most), width)
-        filled = np.arange(height)[::-1, np.newaxis] < np.ceil(part * height)
-        pixels = np.ascontiguousarray(self._colors[filled.astype(np.intp)])
-        # A copy, as the picture must outlive the array that it is read from.
-        return QImage(pixels.data, width, height, 4 * width, QImage.Format.Format_RGB32).copy()
 
 
 class KnownBugsView(ResultView):
@@ -159,9 +123,6 @@ class KnownBugsView(ResultView):
         self._sentence.location_requested.connect(self.location_requested)
         self.spread_model = TableModel(_LANES)
         self.lanes = Table(self.spread_model, "Errors by lane; a row selects the first mismatch of its lane")
-        self._strip = _SpreadStrip(self.spread_model, self.lanes)
-        self.lanes.setItemDelegateForColumn(1, self._strip)
-        self.lanes.pictures = frozenset({1})
         self.lanes.clicked.connect(self._go)
         self.lanes.activated.connect(self._go)
         offer = down(self._detection, self.button, None, margins=(0, 4, 0, 0))
@@ -170,7 +131,7 @@ class KnownBugsView(ResultView):
         self.panes = across((self.table, 5), (detail, 6), spacing=0)
         self._pages = pages(self, empty, self.panes)
         self.muted = empty, self._origin
-        self.themed = self.table, self.lanes, self._strip, self._sentence
+        self.themed = self.table, self.lanes, self._sentence
         self._refresh()
 
     @classmethod

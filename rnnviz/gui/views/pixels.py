@@ -25,12 +25,6 @@ def pixel_bands(
     return merged
 
 
-def pixel_maxima(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
-    """(width,): the largest of the values (T,) that share a pixel, or of the one that covers it; nothing vanishes."""
-    starts = np.arange(width) * len(values) // width
-    return np.asarray(values[starts] if width >= len(values) else np.maximum.reduceat(values, starts))
-
-
 def drop_collinear(x: NDArray[np.float64], y: Values) -> tuple[NDArray[np.float64], Values]:
     """The points (P,) of a line without those between two of the same height, which change nothing of it."""
     if len(y) < 3:

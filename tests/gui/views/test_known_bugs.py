@@ -7,7 +7,6 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, known_bugs_of
-from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.known_bugs import Detection, KnownBugsView
 from tests.factories import make_result, with_judgment
 from tests.gui.shown import labels, texts
@@ -89,14 +88,6 @@ def test_a_computed_bug_shows_its_start_and_its_spread(qtbot, view, computed):
     assert (where.layer, where.direction) == (1, 0)
     with qtbot.assertNotEmitted(view.bug_requested):
         view.table.activated.emit(view.table.currentIndex())
-
-
-def test_the_spread_shows_when_a_lane_is_reached(view, computed):
-    view.show_result(computed, "manual")
-    for row, lane in enumerate(view.spread_model.rows):
-        strip = view.lanes.itemDelegateForColumn(1).strip(row, 5, 10)
-        filled = [strip.pixelColor(t, 9).name() == THEMES["light"].wrong for t in range(5)]
-        assert filled == (lane.error_ratio > 1.0).tolist()
 
 
 def test_bugs_of_the_backward_pass_spread_over_its_gradients(view):
