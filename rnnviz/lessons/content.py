@@ -237,10 +237,16 @@ def _step(title: str, body: str, before: Config | None, folder: Path) -> LessonS
         question,
         task,
     )
-    for part in _LINK.findall("".join(step.texts)):
+    for part in links_in("".join(step.texts)):
         if part not in PARTS:
             raise InputError(f"the link {LINK_SCHEME}:{part} must lead to one of {', '.join(PARTS)}.")
     return step
+
+
+def links_in(markdown: str) -> list[str]:
+    """The parts of the window that a text links to."""
+    found: list[str] = _LINK.findall(markdown)
+    return found
 
 
 def _table(name: str, values: Any, *needed: str) -> dict[str, Any]:

@@ -22,6 +22,10 @@ def click(button: QToolButton) -> None:
 
 def test_keys_close_panes_and_open_them_where_they_were(window):
     layout, lanes = window.main_layout, window.lanes
+    for folded in (True, False):
+        # They have the usual height afterwards.
+        layout.fold_tabs(folded=folded)
+    QTest.qWait(0)
     size = lanes.size()
     for modifier in ("ShiftModifier", "ControlModifier"):
         QTest.keyClick(lanes, F9, Qt.KeyboardModifier[modifier])

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QSizePol
 
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import display_name, is_own
+from rnnviz.core.masks import VERDICT, Mask, masks_any
 from rnnviz.core.number_format import true_minus_in
 from rnnviz.core.trace_index import Location
 from rnnviz.execution.events import Stage, StageKind
@@ -78,6 +79,7 @@ _AGAIN = "Press F5 to try again."
 _WITHOUT = "Compares the other engines, without {engine}. Undo adds it again."
 _SIZES = "Reruns with the sizes in the file: {change}. Undo restores the previous sizes."
 _EMPTY = "*No results yet.* Press Run (F5) to compute the network with every engine and compare the results."
+_ASKED = "*?* The question asks for the verdict."
 _OUT_OF_DATE = "Out of date: "
 _STALE = f"*{_OUT_OF_DATE.strip()}* "
 _STALE_NOTE = "Press F5 to update."
@@ -171,7 +173,7 @@ class VerdictBar(ResultView):
         self.words: VerdictWords | None = None
         self._sentence: Text = ()
         self._shown_array = "h"
-        self._stale = False
+        self._stale = self._asked = False
         self._stage: Stage | None = None
         self._error: str | None = None
         self._failed_engine = ""
@@ -288,9 +290,13 @@ class VerdictBar(ResultView):
         self._result = result
         self._candidate = candidate
         self.words = None
-        if result is not None:
+        if result is not None and not self._asked:
             self.words = both_passes(verdict_sentence(result, candidate), gradient_words(result, candidate))
         self._compose()
+
+    def show_masked(self, masked: Sequence[Mask]) -> None:
+        self._asked = masks_any(masked, VERDICT)
+        self.show_result(self._result, self._candidate)
 
     def follow_array(self, name: str) -> bool:
         """Take the array of the lanes, whose first mismatch is selected. The verdict stays."""
@@ -351,7 +357,7 @@ class VerdictBar(ResultView):
             error = self._error.replace(name, display_name(name)) if name else self._error
             self._show_text("error", (TextPart(error),), NOTE_GAP.join(filter(None, (self._advice, shown))))
         elif words is None:
-            self._show_text("empty", fill(_EMPTY), "")
+            self._show_text("empty", fill(_EMPTY if self._result is None else _ASKED), "")
         elif self._stale:
             self._show_text("stale", (*fill(_STALE), *words.sentence), _STALE_NOTE)
         else:
