@@ -1,6 +1,7 @@
 """rnnviz lesson: list the lessons of the course, and write one as a page to print."""
 
 from argparse import Namespace
+from importlib.util import find_spec
 from pathlib import Path
 
 from rnnviz.cli.terminal import AGREE, Answer, Parser, option, progress_bar
@@ -45,9 +46,12 @@ def _write(lesson: Path, path: Path) -> Answer:
     from rnnviz.io.inputs import load_inputs
     from rnnviz.io.outputs import check_outputs
     from rnnviz.lessons.content import read_lesson
-    from rnnviz.lessons.handout import write_handout
+    from rnnviz.lessons.handout import Draw, write_handout
 
     check_outputs({"--handout": path}, {"the lesson": lesson})
+    draw: Draw | None = None
+    if find_spec("PySide6") is not None:
+        from rnnviz.gui.export.paper import lanes_svg as draw
     with progress_bar(quiet=False) as notify:
-        size = write_handout(read_lesson(lesson), path, lambda config: run(config, load_inputs, notify, "auto"))
+        size = write_handout(read_lesson(lesson), path, lambda config: run(config, load_inputs, notify, "auto"), draw)
     return AGREE, f"{path}: {size:,} bytes\n"

@@ -25,7 +25,8 @@ from rnnviz.verify.result import RunResult
 
 Draw: TypeAlias = Callable[[RunResult, PaperFigure, tuple[Mask, ...]], bytes]
 """Draws a figure of a run as SVG, in which some numbers are masked."""
-_WIDTH = 174 * MM
+_WIDTH = 130 * MM
+"""Smaller than the page, on which the texts are as large as the others."""
 
 
 @dataclass(frozen=True)

@@ -152,13 +152,14 @@ class ExportCommands(QObject):
 
         def write(path: Path, progress: Progress) -> str:
             from rnnviz.execution.supervisor import run
+            from rnnviz.gui.export.paper import lanes_svg
             from rnnviz.io.inputs import load_inputs
             from rnnviz.lessons.handout import write_handout
 
             def compute(config: "Config") -> RunResult:
                 return run(config, load_inputs, lambda _stage, fraction: progress(fraction), "auto")
 
-            return f"{write_handout(lesson, path, compute):,} bytes"
+            return f"{write_handout(lesson, path, compute, lanes_svg):,} bytes"
 
         self._ask("Export handout", "Handouts (*.html)", "html", lesson.name, write)
 

@@ -1,6 +1,6 @@
 """Figures for papers: lanes, curves and histograms of a run, which explain themselves without the window."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
@@ -8,6 +8,7 @@ from pathlib import Path
 from PySide6.QtGui import QImage
 
 from rnnviz.core.errors import InputError
+from rnnviz.core.masks import Mask
 from rnnviz.frozen import dataclass
 from rnnviz.gui.export.lanes_figure import LanesFigure
 from rnnviz.gui.export.picture import png_of
@@ -103,6 +104,14 @@ def write_figure(result: RunResult, path: Path, figure: PaperFigure) -> None:
     running = application()
     Layout.of(figure, content_of(result, figure)).save(path)
     del running
+
+
+def lanes_svg(result: RunResult, figure: PaperFigure, masks: Sequence[Mask]) -> bytes:
+    """The lanes of a run as SVG, with "?" in place of masked numbers."""
+    running = application()
+    drawn = Layout.of(figure, LanesFigure(result, figure, PAPERS[figure.theme], masks=masks)).encoded(".svg")
+    del running
+    return drawn
 
 
 def save_picture(result: RunResult, path: Path) -> None:
