@@ -1,9 +1,8 @@
 """Parts of the window by the names that lessons use, and the frame around the one that a step speaks of."""
 
-import re
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen, QRegion
@@ -23,12 +22,9 @@ from rnnviz.gui.value.card import ValueCard
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.gui.views.verdict_bar import VerdictBar
-
-if TYPE_CHECKING:
-    from rnnviz.lessons.content import LessonStep
+from rnnviz.lessons.content import LessonStep, links_in
 
 _LINE = 2
-_PART_LINK = re.compile(r"\(part:([\w.-]+)\)")
 
 Area = Callable[[], QRect]
 """Returns a rectangle in a widget's coordinates."""
@@ -115,9 +111,9 @@ class PartsHost(Protocol):
     views: list[ResultView]
 
 
-def bars_needed(step: "LessonStep") -> set[str]:
+def bars_needed(step: LessonStep) -> set[str]:
     """The parts around the lanes that a step speaks of: a task needs the settings, a table the tabs."""
-    named = {step.look.part, *(part for text in step.texts for part in _PART_LINK.findall(text))}
+    named = {step.look.part, *links_in("\n".join(step.texts))}
     needed = {TABS for part in named if part in TAB_OF}
     needed |= {VERDICT} & named
     settings = {
