@@ -161,6 +161,8 @@ class SampleBox(QWidget):
 class TopLine(QToolBar):
     """Follows the application state."""
 
+    help_page = "window#toolbar"
+
     def __init__(
         self, session: Session, selection: SelectionCommands, actions: Actions, document_menu: QMenu, export: QMenu
     ) -> None:

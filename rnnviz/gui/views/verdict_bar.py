@@ -148,6 +148,7 @@ class VerdictBar(ResultView):
     for each control.
     """
 
+    help_page = "verdicts"
     title = "Verdict"
     follows_hidden = True
 

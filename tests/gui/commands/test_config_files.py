@@ -42,7 +42,7 @@ def test_a_config_is_opened_by_key_and_dialog_and_run(qtbot, window, press, conf
     assert window.session.result.config == CONFIG
     assert window.windowTitle() == "mine.toml[*]"
     assert not window.isWindowModified()
-    assert window.top_line.lesson.shown_text() == "mine.toml"
+    assert window.top_line.document.text() == "mine.toml"
 
 
 def test_a_wrong_config_is_a_dialog_and_changes_nothing(qtbot, window, tmp_path):
@@ -160,13 +160,11 @@ def test_whatever_replaces_unsaved_changes_asks_first(qtbot, window, config_file
     }
     window.document.edit(CHANGED)
     for name, replace in ways.items():
-        window.top_line.lesson.setCurrentIndex(3)
         replace()
         qtbot.question(window)
         assert window.session.config == CHANGED, name
         qtbot.answer(window, "Cancel")
         assert window.session.config == CHANGED, name
-        assert "toolbar" not in name or window.top_line.lesson.currentData().title == lessons()[0].title, name
         qtbot.waitUntil(lambda: not visible_of(window, QMessageBox))
     ways["new network"]()
     qtbot.answer(window, "Discard")

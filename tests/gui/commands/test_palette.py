@@ -129,9 +129,7 @@ def test_places_tabs_settings_and_engines_are_reached(qtbot, window, palette, ch
     assert place_in("t", window.session) is None
     assert choose("step audit") == "tab Step audit"
     assert window.main_layout.tabs.title_in_front == "Step audit"
-    window.main_layout.fold("settings", folded=True)
     assert choose("hidden_size") == "setting network.hidden_size"
-    assert not window.main_layout.is_folded("settings")
     assert QApplication.focusWidget() in window.panel.field("network.hidden_size").editor.controls
     candidate = window.session.candidate
     choose(f"values of {candidate}")
