@@ -5,13 +5,13 @@ from time import monotonic
 
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QPalette
-from PySide6.QtWidgets import QDoubleSpinBox, QLabel, QLineEdit, QPushButton, QSpinBox, QWidget
+from PySide6.QtWidgets import QDoubleSpinBox, QLineEdit, QPushButton, QSpinBox, QWidget
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.sequence import visible
 from rnnviz.gui.generate.bars import ProbabilityBars, bars_of
 from rnnviz.gui.generate.text_view import GeneratedTextView
-from rnnviz.gui.kit.panel import Panel, action_button, line
+from rnnviz.gui.kit.panel import Panel, action_button, caption, line
 from rnnviz.gui.settings_panel.widgets import FieldMessage
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
@@ -303,15 +303,6 @@ class GeneratePanel(Panel):
         texts = card((self._earlier, 1), caption("Text, with the prefix underlined"), (self.text, 1), spacing=4)
         predictions = card(self.heading, self.bars, self.entropy, spacing=4)
         self.setLayout(down(model, line(), settings, line(), (texts, 1), line(), predictions, spacing=0))
-
-
-def caption(text: str, field: QWidget | None = None) -> QLabel:
-    """A muted text, perhaps as the label of a field."""
-    label = QLabel(text)
-    label.setProperty("muted", True)
-    if field is not None:
-        label.setBuddy(field)
-    return label
 
 
 def _button(text: str, why: str) -> QPushButton:

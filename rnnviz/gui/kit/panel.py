@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QAction, QCloseEvent, QKeyEvent, QKeySequence, QPalette
-from PySide6.QtWidgets import QFrame, QMenu, QToolButton, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QMenu, QToolButton, QWidget
 
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import Theme
@@ -105,6 +105,15 @@ def menu_button(name: str, actions: Sequence[QAction]) -> QToolButton:
     menu.addActions(actions)
     button.setMenu(menu)
     return button
+
+
+def caption(text: str, field: QWidget | None = None) -> QLabel:
+    """A muted text, perhaps as the label of a field."""
+    label = QLabel(text)
+    label.setProperty("muted", True)
+    if field is not None:
+        label.setBuddy(field)
+    return label
 
 
 def line() -> QFrame:

@@ -5,16 +5,18 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QRectF, QSignalBlocker, QSize, Qt, Signal, SignalInstance
-from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtCore import QSignalBlocker, Qt, Signal, SignalInstance
+from PySide6.QtGui import QImage, QPixmap
+from PySide6.QtWidgets import QComboBox, QGridLayout, QLabel, QSizePolicy, QWidget
 
 from rnnviz.core import number_format
+from rnnviz.gui.kit.panel import caption
 from rnnviz.gui.sweep.heatmap import STEPS, ColorRange, Heatmap, color_range, colors
 from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
+from rnnviz.gui.views.base import across, down
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.sweeps.grid import ENGINE
 from rnnviz.sweeps.results import (
@@ -29,87 +31,44 @@ from rnnviz.sweeps.results import (
     short_key,
 )
 
-_BAR, _PAD, _TICK = 12.0, 8.0, 4.0
+_BAR = 12
 
 
-class HeatmapColorBar(QWidget):
-    """A horizontal bar with the smallest value at the left."""
+class HeatmapLegend(QWidget):
+    """A bar of the colors between the smallest and the largest value, with the limit in the middle if there is one."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._range: ColorRange | None = None
-        self._title = ""
-        self._theme = LIGHT
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Color scale")
+        self._theme = LIGHT
+        self._limit: float | None = None
+        self._title, self._low, self._middle, self._high = (caption("") for _ in range(4))
+        self._bar = QLabel()
+        self._bar.setScaledContents(True)
+        self._bar.setFixedHeight(scaled(_BAR))
+        self._bar.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        ends = across(self._low, None, self._middle, None, self._high)
+        self.setLayout(down(across(None, self._title, None), self._bar, ends, spacing=2))
 
     def show_range(self, color_range: ColorRange, title: str) -> None:
         """Show another range; `title` names the quantity."""
-        self._range, self._title = color_range, title
-        self.setAccessibleDescription(" ".join((title, *(text for _, text in self.ticks()))))
-        self.update()
+        scale, self._limit = color_range.scale, color_range.limit
+        texts = (
+            title,
+            scale.text(scale.lowest),
+            "" if self._limit is None else f"limit {self._limit:g}",
+            scale.text(scale.highest),
+        )
+        for label, text in zip((self._title, self._low, self._middle, self._high), texts, strict=True):
+            label.setText(number_format.true_minus(text))
+        self.setAccessibleDescription(" ".join(texts))
+        self.apply_theme(self._theme)
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
-        self.update()
-
-    def ticks(self) -> list[tuple[float, str]]:
-        """Positions of the decades, 0 to 1, and their labels."""
-        found = self._range
-        if found is None:
-            return []
-        scale = found.scale
-        decades = np.arange(scale.lowest, scale.highest + 1, dtype=np.float64)
-        places = found.fractions(np.power(10.0, decades))
-        ticks = [(float(place), scale.text(float(decade))) for place, decade in zip(places, decades, strict=True)]
-        return [(place, text) for place, text in ticks if place not in (0.0, 1.0) or text]
-
-    def sizeHint(self) -> QSize:
-        return QSize(240, int(_BAR + _TICK + 2 * self.fontMetrics().height() + 4))
-
-    def minimumSizeHint(self) -> QSize:
-        return QSize(120, self.sizeHint().height())
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        painter = QPainter(self)
-        painter.fillRect(self.rect(), self._theme.color("base"))
-        if self._range is not None:
-            self._paint_bar(painter, self._range)
-        painter.end()
-
-    def _paint_bar(self, painter: QPainter, found: ColorRange) -> None:
-        theme, metrics = self._theme, self.fontMetrics()
-        limit = found.limit is not None
-        painter.setPen(theme.color("muted"))
-        painter.drawText(
-            QRectF(_PAD, 0, self.width() - 2 * _PAD, metrics.height()), Qt.AlignmentFlag.AlignCenter, self._title
-        )
-        bar = QRectF(_PAD, metrics.height() + 1, self.width() - 2 * _PAD, _BAR)
-        rgb = np.ascontiguousarray(colors(theme, limit=limit)[None])
-        painter.drawImage(bar, QImage(rgb.data, STEPS, 1, 3 * STEPS, QImage.Format.Format_RGB888))
-        painter.setPen(QPen(theme.color("border"), 1.0))
-        painter.drawRect(bar)
-        taken: list[tuple[float, float]] = []
-        ticks = self.ticks()
-        if found.limit is not None:
-            # The limit first: of texts that would run into each other the later ones are left out.
-            ticks = [(0.5, f"{found.limit:g} = limit"), *(tick for tick in ticks if tick[0] != 0.5)]
-        # From the ends inwards, which say how far the colors reach.
-        for place, text in sorted(ticks, key=lambda tick: (tick[0] != 0.5 or not limit, -abs(tick[0] - 0.5))):
-            x = bar.left() + place * bar.width()
-            text = number_format.true_minus(text)
-            wide = metrics.horizontalAdvance(text)
-            left = min(max(x - wide / 2, 0.0), self.width() - wide)
-            if any(left < end + _PAD and left + wide > start - _PAD for start, end in taken):
-                continue
-            taken.append((left, left + wide))
-            at_limit = limit and place == 0.5
-            line, ink, top = ("wrong", "wrong", bar.top()) if at_limit else ("border", "muted", bar.bottom())
-            painter.setPen(QPen(theme.color(line), 2.0 if at_limit else 1.0))
-            painter.drawLine(round(x), round(top), round(x), round(bar.bottom() + _TICK))
-            painter.setPen(theme.color(ink))
-            room = QRectF(left, bar.bottom() + _TICK, wide + 2, metrics.height())
-            painter.drawText(room, Qt.AlignmentFlag.AlignLeft, text)
+        rgb = np.ascontiguousarray(colors(theme, limit=self._limit is not None)[None])
+        image = QImage(rgb.data, STEPS, 1, 3 * STEPS, QImage.Format.Format_RGB888)
+        self._bar.setPixmap(QPixmap.fromImage(image.copy()))
 
 
 _TIMES = ("reference", "engine")
@@ -138,25 +97,16 @@ class HeatmapPanel(QWidget):
             self.quantity.setItemData(self.quantity.count() - 1, quantity.why, Qt.ItemDataRole.ToolTipRole)
         self.map = Heatmap()
         self.map.setAccessibleName("Heat map of the sweep; arrows choose a cell, Enter opens its run")
-        self.scale = HeatmapColorBar()
+        self.scale = HeatmapLegend()
         self.description = ElidedLabel()
         choices = QGridLayout()
         choices.setSpacing(8)
         for place, box in enumerate((self.down, self.across, self.only, self.quantity)):
             line, column = divmod(place, 2)
-            label = QLabel(f"{box.accessibleName()}:")
-            label.setProperty("muted", True)
-            label.setBuddy(box)
-            choices.addWidget(label, line, 2 * column)
+            choices.addWidget(caption(f"{box.accessibleName()}:", box), line, 2 * column)
             choices.addWidget(box, line, 2 * column + 1)
             choices.setColumnStretch(2 * column + 1, 1)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(8, 4, 8, 4)
-        layout.setSpacing(8)
-        layout.addLayout(choices)
-        layout.addWidget(self.map, 1)
-        layout.addWidget(self.scale)
-        layout.addWidget(self.description)
+        self.setLayout(down(choices, (self.map, 1), self.scale, self.description, margins=(8, 4, 8, 4)))
         self.across.activated.connect(lambda: self._on_axis(self.across, self.down))
         self.down.activated.connect(lambda: self._on_axis(self.down, self.across))
         self.only.currentIndexChanged.connect(self.refresh)
