@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from math import ceil, floor
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
@@ -150,11 +150,6 @@ class Plot(pg.PlotWidget):
     def show_part(self, first: float, last: float) -> None:
         """Show a part of the steps."""
         self.view_box.setXRange(first, last, padding=0)
-
-    def show_part_of(self, plot: Self) -> None:
-        """Show the visible part of another plot, if that has the same steps."""
-        if plot._steps == self._steps:
-            self.show_part(*plot.view_box.viewRange()[0])
 
     @property
     def seen(self) -> range:

@@ -263,8 +263,6 @@ class Table(QTableView):
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._painter = _CellPainter(self.font())
         self._hovered = -1
-        self.whole_rows = False
-        """Whether a row that is only partly in sight is left out, as in a figure: SVG has no clipping."""
         self.pictures: frozenset[int] = frozenset()
         """Columns that a delegate paints."""
         self.highlighted: tuple[range, ...] = ()
@@ -378,8 +376,6 @@ class Table(QTableView):
         last = last if last >= 0 else model.rowCount() - 1
         height = self.verticalHeader().defaultSectionSize()
         top, chosen = self.rowViewportPosition(first), self.selectionModel()
-        if self.whole_rows:
-            last = min(last, first + (self.viewport().height() - top) // height - 1)
         header = self.horizontalHeader()
         columns = [
             (column, header.sectionViewportPosition(column), header.sectionSize(column))

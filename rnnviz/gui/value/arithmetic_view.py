@@ -31,7 +31,6 @@ class ArithmeticView(ExplainedView):
 
     title = "Arithmetic"
     group = "Arithmetic"
-    figure_width = 640
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """The value card: how the opened value is computed, all units next to it, and its place in the output."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QKeyEvent
@@ -50,8 +50,6 @@ class ValueCard(ExplainedView):
 
     title = "Value"
     help_page = "window#value"
-    figure_width = 362
-
     closed = Signal()
     """The user closes the card."""
     left = Signal()
@@ -195,12 +193,6 @@ class ValueCard(ExplainedView):
 
     def follow_array(self, name: str) -> bool:
         return self.vector.follow_array(name)
-
-    def duplicate(self) -> Self:
-        made = super().duplicate()
-        made.segments.choose(self.page_name)
-        made.vector.columns.choose_these([each.name for each in self.vector.columns.chosen])
-        return made
 
     def save_state(self) -> tuple[str, ...]:
         chosen = (each.name for each in self.vector.columns.chosen)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QHideEvent, QShowEvent
@@ -164,12 +164,6 @@ class ExplainedView(ResultView):
     def finish_pending(self) -> None:
         if self._asked is not None and not self.complete:
             self._answer_now(self._asked)
-
-    def duplicate(self) -> Self:
-        made = type(self)()
-        made.result, made._location, made.masks = self.result, self._location, self.masks
-        made.show_place(self.place, self._line)
-        return made
 
     def _keeps(self, result: RunResult) -> bool:
         """Whether the place still belongs to the selection, or is a source without equations."""

@@ -1,7 +1,7 @@
 """Base class of the views, and their layouts."""
 
 from collections.abc import Container, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from PySide6.QtCore import QEvent, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QKeyEvent
@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
     QLayout,
-    QSplitter,
     QStackedLayout,
     QVBoxLayout,
     QWidget,
@@ -108,15 +107,6 @@ class ResultView(QWidget):
     follows_hidden = False
     """Whether the view shows every result while it is hidden, not only when it appears."""
 
-    figure_width = 480
-    """Smallest width in pixels at which a figure shows the view. A smaller figure has smaller texts."""
-
-    stacked_width: int | None = None
-    """As `figure_width`, of a view that is stacked; None if it has no parts side by side."""
-
-    panes: QBoxLayout | QSplitter | None = None
-    """The parts that are side by side."""
-
     muted: tuple[QWidget, ...] = ()
     """Widgets whose text has the muted color."""
 
@@ -161,35 +151,6 @@ class ResultView(QWidget):
 
     def finish_pending(self) -> None:
         """Finish pending updates at once, as before a picture is taken."""
-
-    def duplicate(self) -> Self:
-        """A new view with the same options, for a picture of another size. It shows no result yet."""
-        return type(self)()
-
-    def show_part_of(self, view: Self) -> None:
-        """Show the part of the time axis that another view shows, which has the same result."""
-
-    def hide_selection(self) -> None:
-        """Leave out the marks of the selection, as in a picture for a paper."""
-
-    def stack(self, *, stacked: bool) -> bool:
-        """Put parts that are side by side one below another, as in a narrow figure, or side by side again.
-
-        Returns whether this changed the view.
-        """
-        if isinstance(self.panes, QSplitter):
-            before, after = self.panes.orientation(), Qt.Orientation.Vertical if stacked else Qt.Orientation.Horizontal
-            self.panes.setOrientation(after)
-            return before != after
-        if self.panes is not None:
-            directions, old = QBoxLayout.Direction, self.panes.direction()
-            new = directions.TopToBottom if stacked else directions.LeftToRight
-            self.panes.setDirection(new)
-            return old != new
-        return False
-
-    def show_legend(self, shown: bool) -> None:
-        """Show or hide the legend of the colors, if the view has one."""
 
     def save_state(self) -> tuple[str, ...] | None:
         """State of this view for a session, as text; None without any."""

@@ -45,8 +45,6 @@ class ChecksTable(ResultView):
 
     title, group = "Checks", "Problems"
     help_page = "consistency-checks"
-    figure_width = 1000
-    stacked_width = 640
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,8 +53,8 @@ class ChecksTable(ResultView):
         self.model, self.engines_model = TableModel(_CHECKS), TableModel(_ENGINES)
         self.table = Table(self.model, "Checks")
         self.engines = Table(self.engines_model, "Times and versions")
-        self.panes = across((self.table, 4), (self.engines, 3), spacing=8)
-        self._pages = pages(self, empty, down((self.panes, 1)))
+        panes = across((self.table, 4), (self.engines, 3), spacing=8)
+        self._pages = pages(self, empty, down((panes, 1)))
         self.muted = (empty,)
         self.themed = self.table, self.engines
         self._refresh()

@@ -30,7 +30,6 @@ class DifferentValues(ResultView):
 
     title, group = "Different values", "Problems"
     help_page = "verdicts#mismatches"
-    figure_width = 800
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,7 +1,6 @@
 """Errors over time, on a logarithmic axis with a position for zero, and how many values have errors of each size."""
 
 from collections.abc import Sequence
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +51,6 @@ class ErrorPlot(ResultView):
 
     title, label, group = "Error over time", "Error", "Over time"
     help_page = "window#plots"
-    figure_width = 600
 
     def __init__(self) -> None:
         super().__init__()
@@ -154,19 +152,6 @@ class ErrorPlot(ResultView):
         if (location.layer, location.direction) != self._lane:
             self._draw()
         self._describe()
-
-    def show_part_of(self, view: Self) -> None:
-        self.plot.show_part_of(view.plot)
-
-    def duplicate(self) -> Self:
-        made = super().duplicate()
-        made.choose(self.quantity)
-        return made
-
-    def hide_selection(self) -> None:
-        self.plot.show_selection(None)
-        self.selection_label.setText("")
-        self.legend.show_values([""] * len(self.legend.keys))
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme

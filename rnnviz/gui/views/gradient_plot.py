@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg
@@ -76,8 +76,6 @@ class GradientFlowPlot(ResultView):
 
     title, group = "Gradient flow", "Over time"
     help_page = "gradient-flow"
-    figure_width = 600
-
     following_requested = Signal(bool)
     """Whether the influence on the selected value is wanted."""
 
@@ -219,21 +217,6 @@ class GradientFlowPlot(ResultView):
                 self.verdict.setText(f"computing … {number_format.percent(fraction)}")
             else:
                 self.hint.setText(self._reason)
-
-    def show_part_of(self, view: Self) -> None:
-        self.plot.show_part_of(view.plot)
-
-    def duplicate(self) -> Self:
-        made = type(self)()
-        made.source.blockSignals(True)
-        made.source.setCurrentIndex(self.source.currentIndex())
-        made.source.blockSignals(False)
-        made._influence, made._known = self._influence, dict(self._known)
-        return made
-
-    def hide_selection(self) -> None:
-        self.plot.show_selection(None)
-        self.legend.show_values([""] * len(self.legend.keys))
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme

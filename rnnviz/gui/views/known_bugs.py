@@ -92,9 +92,6 @@ class KnownBugsView(ResultView):
 
     title, group = "Known bugs", "Problems"
     help_page = "known-bugs"
-    figure_width = 1000
-    stacked_width = 560
-
     bug_requested = Signal(str)
     """Request for a run with the engine of a known bug."""
 
@@ -128,8 +125,8 @@ class KnownBugsView(ResultView):
         offer = down(self._detection, self.button, None, margins=(0, 4, 0, 0))
         self._detail = pages(None, offer, down(self._sentence, (self.lanes, 1), spacing=2))
         detail = down(self._phrase, self._origin, (self._detail, 1), margins=(12, 8, 12, 4), spacing=4)
-        self.panes = across((self.table, 5), (detail, 6), spacing=0)
-        self._pages = pages(self, empty, self.panes)
+        panes = across((self.table, 5), (detail, 6), spacing=0)
+        self._pages = pages(self, empty, panes)
         self.muted = empty, self._origin
         self.themed = self.table, self.lanes, self._sentence
         self._refresh()

@@ -120,9 +120,6 @@ class ParametersView(ResultView):
 
     title = group = "Parameters"
     help_page = "gradients"
-    figure_width = 1000
-    stacked_width = 640
-
     parameter_selected = Signal(object)
     """The `Place` of the selected number, if its gradient is known."""
 
@@ -156,8 +153,8 @@ class ParametersView(ResultView):
         empty = hint("A run (F5) shows the parameters, and with a backward pass (Shift+G) their gradients.")
         self._numbers = pages(None, self.matrix, self.entry_table)
         bar = across((self.heading, 1), self.choice, margins=(8, 4, 8, 4))
-        self.panes = across((self.table, 3), (down(bar, (self._numbers, 1), spacing=0), 4), spacing=0)
-        self._pages = pages(self, empty, down((self.panes, 1)))
+        panes = across((self.table, 3), (down(bar, (self._numbers, 1), spacing=0), 4), spacing=0)
+        self._pages = pages(self, empty, down((panes, 1)))
         self.muted = (empty,)
         self.themed = self.table, self.entry_table, self.matrix
 

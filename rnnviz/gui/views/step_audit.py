@@ -92,7 +92,6 @@ class StepAuditTable(ResultView):
 
     title, group = "Step audit", "Problems"
     help_page = "step-audit"
-    figure_width = 800
 
     def __init__(self) -> None:
         super().__init__()

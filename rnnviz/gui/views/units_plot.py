@@ -1,7 +1,7 @@
 """View of units over time: the selected unit of every engine, and pinned units."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -178,7 +178,6 @@ class UnitsPlot(ResultView):
 
     title, label, group = "Units over time", "Units", "Over time"
     help_page = "window#plots"
-    figure_width = 600
 
     def __init__(self) -> None:
         super().__init__()
@@ -309,14 +308,6 @@ class UnitsPlot(ResultView):
         if result is not None and self.isVisible():
             self.reader.finish(result, [self._key(line, self._asked) for line in self._lines_of(result, self._asked)])
             self._redraw()
-
-    def show_part_of(self, view: Self) -> None:
-        self.plot.show_part_of(view.plot)
-
-    def hide_selection(self) -> None:
-        self.plot.show_selection(None)
-        for key, _ in self._keys:
-            key.show_value("")
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme

@@ -1,7 +1,6 @@
 """The verdict: one line where engines agree; where one is wrong the pattern, the cause and its proof, too."""
 
 from collections.abc import Sequence
-from typing import Self
 
 from PySide6.QtCore import QPoint, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
@@ -272,11 +271,6 @@ class VerdictBar(ResultView):
         """Uncover the views below the bar."""
         if not self.details.isHidden():
             self.toggle_details()
-
-    def duplicate(self) -> Self:
-        copy = super().duplicate()
-        copy.show_stale(self.state in ("running", "error", "stale"))
-        return copy
 
     def copy_text(self) -> str:
         if self.words is None:

@@ -89,11 +89,6 @@ def test_without_gradients_a_button_computes_them_and_the_influence_is_left(qtbo
     assert "Later" in later.label
     assert [curve.name for curve in view.drawn][-1] == "to the input"
     assert view.plot.scale.highest == 0, "the value itself is the largest"
-    twin = view.duplicate()
-    twin.show_result(result, "manual")
-    twin.show_location(where)
-    np.testing.assert_array_equal(twin.plot.curves_drawn[0].values, drawn)
-    twin.deleteLater()
     view.show_influence(None, followed=False)
     assert view.wanted == LOSS
 
