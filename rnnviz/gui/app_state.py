@@ -53,7 +53,7 @@ Field: TypeAlias = Literal[
 FIELDS: tuple[Field, ...] = get_args(Field)
 
 
-RangeName: TypeAlias = Literal["auto", "lane", "all", "fixed"]
+RangeName: TypeAlias = Literal["auto", "visible", "lane", "all", "fixed"]
 
 
 class Limit(NamedTuple):
@@ -171,8 +171,12 @@ class AppState:
         if fault is None or self.lesson_step is not None or result.verdict is not Verdict.DISAGREE:
             return state
         engine, where = fault
-        candidate = self.candidate if engine == result.reference.engine else engine
-        return replace(state, engine=engine, candidate=candidate, location=state.inside(where), wanted=where)
+        state = replace(state, engine=engine, location=state.inside(where), wanted=where)
+        if engine == result.reference.engine:
+            return state
+        # What is wrong is seen best in the difference, if it is in h.
+        wrong = result.comparison(engine).verdict is Verdict.DISAGREE
+        return replace(state, candidate=engine, color_by="difference" if wrong else state.color_by)
 
     def with_parameter(self, parameter: Place | None) -> "AppState":
         """The state with another selected parameter; without one, contributions are not shown."""

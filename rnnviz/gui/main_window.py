@@ -23,7 +23,6 @@ from rnnviz.gui.commands.playback_bar import PlaybackBar
 from rnnviz.gui.commands.result_commands import ResultCommands
 from rnnviz.gui.commands.selection import SelectionCommands
 from rnnviz.gui.commands.table import COMMANDS, MENUS
-from rnnviz.gui.commands.toolbar import Controls
 from rnnviz.gui.commands.top_line import TopLine
 from rnnviz.gui.document import Document
 from rnnviz.gui.export.exporter import ExportCommands, ExportProgress
@@ -155,9 +154,7 @@ class MainWindow(QMainWindow):
         self.actions_ = Actions(self, self, COMMANDS)
         self.guide.bind()
         self._make_menus(recent)
-        self.controls = Controls(self.session)
         self.playback.bind(self.actions_)
-        self.main_layout.add_bar(self.controls)
         self.top_line = TopLine(self.session, self.selection, self.actions_, self._document_menu, self._export_menu)
         self.main_layout.add_bar(self.top_line)
         self.exporting = ExportProgress(self.jobs)

@@ -63,11 +63,11 @@ def assert_same_engines(window: MainWindow) -> None:
         assert shown_engine(lanes) == session.engine
     assert swiped_to(lanes) == (session.swipe if session.quantity == "value" else None)
     if session.swipe is not None:
-        assert window.controls.colors.currentData() == ("value", None, True)
+        assert lanes.head.engine.currentData() == "split"
     elif session.quantity == "value":
-        assert window.controls.colors.currentData() == ("value", session.engine, False)
+        assert lanes.head.engine.currentData() == session.engine
         assert display_name(str(session.engine)) in lanes.accessibleDescription()
-    assert window.controls.candidate.currentData() == candidate
+    assert lanes.head.candidate.currentData() == candidate
     words = both_passes(verdict_sentence(result, candidate), gradient_words(result, candidate))
     assert window.verdict.words == words
     table = window.value.vector

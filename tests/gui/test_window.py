@@ -105,52 +105,35 @@ def test_the_question_mark_lists_every_key(qtbot, window, press):
     sheet.reject()
 
 
-def test_colors_are_chosen_in_the_toolbar(run_config, window):
+def test_quantity_and_engine_are_chosen_over_the_lanes_and_by_the_keyboard(run_config, window, press):
     compare = {"reference": "onnx", "candidates": ["manual"]}
-    run_config({"cell": "rnn_relu", "input_size": 2, "hidden_size": 3}, compare=compare)
-    box = window.controls.colors
-    assert box.entries() == [
-        *("onnx", "manual", "error ratio", "difference", "split at selection"),
-        *("change of h", "norm of h", "pre_h  before relu"),
-    ]
+    run_config({"cell": "gru", "input_size": 2, "hidden_size": 3}, compare=compare)
+    head, session = window.lanes.head, window.session
+    assert head.colors.entries()[:3] == ["hidden values h", "difference to onnx", "error ratio"]
 
-    def choose(text):
+    def choose(box, text):
         place = box.findText(text)
         box.setCurrentIndex(place)
         box.activated.emit(place)
 
-    choose("manual")
+    choose(head.engine, "manual")
     assert shown_engine(window.lanes) == "manual"
-    choose("error ratio")
-    assert window.session.color_by == "error_ratio"
-    window.session.set_color_by("value")
-    assert box.currentText() == "manual"
-    choose("difference")
-    assert window.session.color_by == "difference"
-    assert window.lanes.color_bar.heading() == ("manual", "− onnx")
-    choose("split at selection")
-    assert window.session.color_by == "value"
+    choose(head.colors, "error ratio")
+    assert session.color_by == "error_ratio"
+    assert [head.engine.itemText(place) for place in range(head.engine.count())] == ["manual"]
+    choose(head.colors, "hidden values h")
+    choose(head.engine, "split at selection")
     assert (shown_engine(window.lanes), swiped_to(window.lanes)) == ("onnx", "manual")
-    choose("onnx")
+    choose(head.engine, "onnx")
     assert swiped_to(window.lanes) is None
-
-
-@pytest.mark.slow
-def test_gates_are_chosen_in_the_toolbar_and_by_the_keyboard(window, run_config, press):
-    compare = {"reference": "onnx", "candidates": ["manual"]}
-    run_config({"cell": "gru", "input_size": 3, "hidden_size": 4}, compare=compare)
-    box = window.controls.colors
-    press("q")
-    assert (box.currentText(), shown_engine(window.lanes)) == ("manual", "manual")
-    for _ in range(4):
+    for _ in range(3):
         press("q")
-    assert window.session.quantity == "r"
-    assert window.lanes.color_bar.heading() == ("r", "reset gate", "recomputed", "of onnx")
+    assert session.quantity == head.colors.currentData() == "r"
     press("q", Qt.KeyboardModifier.ShiftModifier)
-    assert swiped_to(window.lanes) == "manual"
+    assert session.quantity == "error_ratio"
     press("q")
     run_config({"cell": "rnn_tanh", "input_size": 3, "hidden_size": 4}, compare=compare)
-    assert (box.currentText(), window.lanes.color_bar.heading()) == ("onnx", ("h of onnx",))
+    assert head.colors.currentData() == "value"
 
 
 def test_every_command_is_in_a_menu(window):
@@ -167,7 +150,7 @@ def test_a_candidate_that_is_wrong_is_shown_before_one_that_is_right(run_config,
     run_config(
         {"cell": "rnn_tanh", "input_size": 2, "hidden_size": 3}, compare={"candidates": ["onnx", "bug:no-h2h-bias"]}
     )
-    box = window.controls.candidate
+    box = window.lanes.head.candidate
     assert box.currentData() == "bug:no-h2h-bias"
     assert window.verdict.state == "disagree"
     box.setCurrentIndex(box.findData("onnx"))

@@ -71,13 +71,13 @@ def measure(result: RunResult, frames: int = FRAMES) -> list[Figure]:
         for zoom in (2.0, 8.0, 64.0, *([4096.0] if timesteps >= 100_000 else [])):
             view.fit()
             view.zoom_time(zoom)
-            view.box.pan_asked.emit(1e9, 0.0)
+            view.canvas.pan(1e9, 0.0)
             application.processEvents()
             settled(perf_counter())
             # To and fro, in sweeps that end within the sequence.
-            sweep = max(1, min(frames, int((zoom - 1.0) * view.box.width() / _PAN)))
+            sweep = max(1, min(frames, int((zoom - 1.0) * view.canvas.area.width() / _PAN)))
             ways = [-_PAN if frame // sweep % 2 == 0 else _PAN for frame in range(frames)]
-            series(f"panning at {zoom:g} x", [lambda w=way: view.box.pan_asked.emit(w, 0.0) for way in ways])
+            series(f"panning at {zoom:g} x", [lambda w=way: view.canvas.pan(w, 0.0) for way in ways])
         near = [place.moved(timestep=place.timestep % 5) for place in places]
         series("cursor, zoomed in", [lambda p=place: view.show_location(p) for place in near])
         view.show_location(Location())

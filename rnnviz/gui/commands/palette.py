@@ -145,13 +145,15 @@ def entries_of(window: CommandHost, menu_bar: QMenuBar) -> Iterator[PaletteEntry
     menus = {menu.menuAction(): menu for menu in menu_bar.window().findChildren(QMenu)}
     for action in menu_bar.actions():
         yield from _menu_entries(action, menus)
-    layout, colors, session = window.main_layout, window.controls.colors, window.session
+    layout, head, session = window.main_layout, window.lanes.head, window.session
     for title in layout.tabs.titles:
         yield PaletteEntry(f"tab {title}", title, "Tab", partial(_show_tab, window, title))
-    for place in colors.places():
-        text, engine = colors.itemText(place), colors.itemData(place)[1]
-        title, kind = (text, "Color by") if engine is None else (f"Values of {text}", "Engine")
-        yield PaletteEntry(f"color {text}", title, kind, partial(colors.choose, place))
+    for place in head.colors.places():
+        text = head.colors.itemText(place)
+        yield PaletteEntry(f"color {text}", text, "Color by", partial(head.colors.choose, place))
+    for place in range(head.engine.count()):
+        text = head.engine.itemText(place)
+        yield PaletteEntry(f"engine {text}", f"Lanes of {text}", "Engine", partial(head.engine.choose, place))
     for comparison in () if session.result is None else session.result.comparisons:
         name = comparison.candidate
         title = f"Compare with {display_name(name)}"

@@ -1,6 +1,8 @@
 """The bar of playback at the time axis: stages, direction, speed, loop and hidden future."""
 
-from PySide6.QtCore import QEvent, QObject, QPoint, QSignalBlocker, Qt, Signal
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QWidget
 
@@ -14,7 +16,11 @@ from rnnviz.gui.theme.icons import IconButton
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
 
-_HEIGHT, _LEFT, _UP = 32, 12, 8
+if TYPE_CHECKING:
+    # Imported after the first paint.
+    from rnnviz.gui.views.unrolled.canvas import LanesCanvas
+
+_HEIGHT = 32
 _WHOLE = "whole step"
 _ACTIONS = "play_backward", "loop", "reveal"
 
@@ -30,7 +36,7 @@ class PlaybackBar(QFrame):
         self.setObjectName("playback")
         self.setAccessibleName("Playback")
         self._player = player
-        self._canvas: QWidget | None = None
+        self._canvas: LanesCanvas | None = None
         self.play_button = QToolButton()
         self.play_button.setProperty("framed", True)
         self.play_button.setAccessibleName("Play")
@@ -94,7 +100,7 @@ class PlaybackBar(QFrame):
         self._player.show(None)
         self._set_open(False)
 
-    def place_in(self, lanes: QWidget, canvas: QWidget) -> None:
+    def place_in(self, lanes: QWidget, canvas: "LanesCanvas") -> None:
         """Put the bar below the time axis of the lanes, and the button at the left of the axis."""
         layout = lanes.layout()
         assert layout is not None
@@ -102,20 +108,15 @@ class PlaybackBar(QFrame):
         self._canvas = canvas
         self.play_button.setParent(lanes)
         self.play_button.show()
-        canvas.installEventFilter(self)
+        canvas.moved.connect(self._place_button)
         self._place_button()
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.Resize and watched is self._canvas:
-            self._place_button()
-        return False
 
     def _place_button(self) -> None:
         lanes = self.play_button.parentWidget()
         if self._canvas is not None and lanes is not None:
             self.play_button.adjustSize()
-            up = self.play_button.height() + scaled(_UP)
-            self.play_button.move(self._canvas.mapTo(lanes, QPoint(scaled(_LEFT), self._canvas.height() - up)))
+            place = self._canvas.left_of_axis(self.play_button.size())
+            self.play_button.move(self._canvas.mapTo(lanes, place))
             self.play_button.raise_()
 
     def _set_open(self, shown: bool) -> None:

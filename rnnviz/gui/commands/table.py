@@ -17,7 +17,6 @@ from rnnviz.gui.commands.playback import Player
 from rnnviz.gui.commands.playback_bar import PlaybackBar
 from rnnviz.gui.commands.result_commands import ResultCommands
 from rnnviz.gui.commands.selection import SelectionCommands
-from rnnviz.gui.commands.toolbar import Controls
 from rnnviz.gui.document import Document
 from rnnviz.gui.export.exporter import ExportCommands
 from rnnviz.gui.first_screen.controller import FirstScreenController
@@ -72,7 +71,6 @@ class CommandHost(Protocol):
     session: Session
     sessions: SessionCommands
     sweeps: SweepCommands
-    controls: Controls
     trainings: TrainingCommands
     verdict: VerdictBar
     first_screen: FirstScreenController
@@ -277,10 +275,10 @@ MENUS: Menus = {
         Submenu("&Colors", (
             Command("quantity_next", "Next &quantity", ("Q",),
                 "Color the lanes by the next quantity: values, error ratio, gates, …",
-                lambda w: w.controls.colors.step(1)),
+                lambda w: w.lanes.head.colors.step(1)),
             Command("quantity_previous", "Pre&vious quantity", ("Shift+Q",),
                 "Color the lanes by the previous quantity.",
-                lambda w: w.controls.colors.step(-1)),
+                lambda w: w.lanes.head.colors.step(-1)),
             Command("color_range", "Color ran&ge…", ("C",),
                 "Choose which values the colors cover: the visible ones, a lane, all, or a limit.",
                 lambda w: w.lanes.offer_color_range()),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
-from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, QRect, QRectF, Qt
+from PySide6.QtCore import QEvent, QObject, QRect, QRectF, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen, QRegion
 from PySide6.QtWidgets import QWidget
 
@@ -12,7 +12,6 @@ from rnnviz.core.trace_index import Lane
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.navigation import NavigationHistory
 from rnnviz.gui.commands.playback_bar import PlaybackBar
-from rnnviz.gui.commands.toolbar import Controls
 from rnnviz.gui.commands.top_line import TopLine
 from rnnviz.gui.main_layout import SETTINGS, TABS, TOP_LINE, VALUE, VERDICT, MainLayout
 from rnnviz.gui.settings_panel.config_panel import ConfigPanel
@@ -101,7 +100,6 @@ class PartsHost(Protocol):
     session: Session
     main_layout: MainLayout
     panel: ConfigPanel
-    controls: Controls
     playback: PlaybackBar
     top_line: TopLine
     lanes: UnrolledView
@@ -146,17 +144,9 @@ def open_part(window: PartsHost, part: str) -> tuple[QWidget, Area | None]:
 
 
 def _lane_area(window: PartsHost) -> QRect:
-    """The selected lane with its header in the canvas's coordinates, or the whole canvas without a result."""
-    lanes, where = window.lanes, window.session.location
-    geometry = lanes.geometry_in_view
-    if geometry is None:
-        return QRect(lanes.canvas.rect())
-    lane_rect = geometry.stack.lane_rect(Lane(where.layer, where.direction))
-    top = geometry.top_of(lane_rect)
-    corners = (QPointF(0.0, top), QPointF(geometry.width, top + lane_rect.height))
-    first, last = (lanes.canvas.mapFromScene(lanes.box.mapToScene(corner)) for corner in corners)
-    # A frame at the left edge of the lane would be over the numbers of its units.
-    return QRect(QPoint(0, first.y()), last)
+    """The selected lane with its label in the canvas's coordinates, or the whole canvas without a result."""
+    where = window.session.location
+    return window.lanes.lane_area(Lane(where.layer, where.direction))
 
 
 _OTHERS: dict[str, Callable[[PartsHost], QWidget]] = {
@@ -167,7 +157,7 @@ _OTHERS: dict[str, Callable[[PartsHost], QWidget]] = {
     "run": lambda window: window.top_line.run_button,
     "transport": lambda window: window.playback.play_button,
     "sample": lambda window: window.top_line.sample,
-    "colors": lambda window: window.controls.colors,
+    "colors": lambda window: window.lanes.head.colors,
     "export": lambda window: window.top_line.export,
 }
 

@@ -34,7 +34,7 @@ from rnnviz.gui.tab_order import controls_in_order
 from rnnviz.gui.training.panel import TrainingPanel
 from rnnviz.gui.value.card import ValueCard
 from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.unrolled.color_bar import RangeDialog
+from rnnviz.gui.views.unrolled.color_range import RangeDialog
 from rnnviz.io.model_formats.model_file import Entry
 from rnnviz.lessons.index import lesson_entries
 from rnnviz.training.character_model import load_character_model, shipped_model

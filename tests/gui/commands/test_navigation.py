@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
 from rnnviz.core.places import Place
@@ -13,7 +13,7 @@ from rnnviz.gui.commands.navigation import NavigationHistory
 from rnnviz.gui.value.card import ValueCard
 from rnnviz.reading.quantities import RECOMPUTED
 from tests.factories import make_result
-from tests.gui.views.unrolled.seen import visible_numbers
+from tests.gui.views.unrolled.seen import middle_of, visible_numbers
 
 TOP, BELOW = Location(layer=1, timestep=4, unit=2), Location(timestep=4, unit=1)
 INPUT = Place("input", (4, 0, 2))
@@ -187,11 +187,8 @@ def test_a_double_click_on_a_number_of_another_view_opens_it_in_the_card(qtbot, 
     assert (card.page_name, window.session.location.timestep) == ("Value", 2)
 
     docks.close("Value")
-    geometry = window.lanes.geometry_in_view
     number = visible_numbers(window.lanes)[0]
-    x, y, width, height = geometry.rect(number.cell)
-    at = window.lanes.canvas.mapFromScene(window.lanes.box.mapToScene(x + width / 2, y + height / 2))
-    double_click(window.lanes.canvas.viewport(), QPoint(at))
+    double_click(window.lanes.canvas, middle_of(window.lanes, number.cell).toPoint())
     assert docks.is_open("Value")
 
     card.choose("Output")

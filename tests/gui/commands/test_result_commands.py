@@ -11,7 +11,7 @@ from rnnviz.gui.commands.selection import GoToDialog
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.views.known_bugs import KnownBugsView
 from rnnviz.text.verdict_text import verdict_sentence
-from tests.gui.views.unrolled.seen import lane_headers, visible_numbers
+from tests.gui.views.unrolled.seen import lane_labels, visible_numbers
 
 pytestmark = pytest.mark.slow
 
@@ -123,7 +123,7 @@ def test_lanes_that_were_not_recorded_are_labeled_and_the_verdict_is_not_green(q
     assert f"{state.size} of {result['manual'].hidden.size} values compared" in str(words)
     window.session.set_candidate(name)
     window.session.set_engine(name)
-    assert lane_headers(window.lanes)[0].verdict == "agrees at t = 2"
+    assert lane_labels(window.lanes)[0].verdict == "✓ agrees at t = 2"
     written = {n.cell.timestep for n in visible_numbers(window.lanes) if n.cell.lane.layer is not None and n.text}
     assert 2 in written
     assert written <= {-1, 2}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from PySide6.QtCore import QPointF, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu
 
@@ -15,6 +15,7 @@ from rnnviz.gui.first_screen.screen import FirstScreen
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.io.resources import guide_pages
+from tests.gui.views.unrolled.seen import middle_of
 
 pytestmark = pytest.mark.slow
 
@@ -103,9 +104,8 @@ class Reader:
 
     def go_right(self) -> None:
         lanes = self.window.lanes
-        x, y, width, height = lanes.geometry_in_view.rect(CellGeometry(Lane(0, 0), 0, 0))
-        at = lanes.canvas.mapFromScene(lanes.box.mapToScene(QPointF(x + width / 2.0, y + height / 2.0)))
-        self.qtbot.mouseClick(lanes.canvas.viewport(), Qt.MouseButton.LeftButton, pos=at)
+        at = middle_of(lanes, CellGeometry(Lane(0, 0), 0, 0)).toPoint()
+        self.qtbot.mouseClick(lanes.canvas, Qt.MouseButton.LeftButton, pos=at)
         # A desktop gives the keyboard back when a dialog closes; the offscreen platform does not.
         self.window.activateWindow()
         self.qtbot.waitUntil(self.window.isActiveWindow)

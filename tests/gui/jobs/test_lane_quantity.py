@@ -44,12 +44,12 @@ def test_a_key_shows_it_in_every_view_and_ends_it(qtbot, window):
     window.actions_["influence"].trigger()
     qtbot.waitUntil(lambda: window.session.influence is not None)
     assert (plot.wanted, plot.save_state()) == ("value", ("value",))
-    assert window.lanes.parts.influence.isVisible()
+    assert window.lanes.canvas.marks["influence"]
     window.session.set_location(window.session.location.moved(unit=1))
     qtbot.waitUntil(lambda: window.session.influence.where.unit == 1)
     plot.source.setCurrentIndex(0)
     assert window.session.following is None
-    assert not window.lanes.parts.influence.isVisible()
+    assert not window.lanes.canvas.marks["influence"]
     plot.restore_state(("value",))
     assert window.lane_quantity.busy
     window.stop()

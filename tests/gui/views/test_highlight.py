@@ -3,14 +3,15 @@
 from typing import Any
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QRectF, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel
 
 from rnnviz.core.config import Network
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.regions import Region, lane_region
+from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
+from rnnviz.gui.views.unrolled.marks import Text
 from tests.factories import make_result
 
 pytestmark = pytest.mark.slow
@@ -44,44 +45,44 @@ def test_hovering_a_final_state_highlights_all_its_places(qtbot, shown):
     shown.session.set_location(Location(2, 1, 0, 0))
     highlight(shown, "state[0][5][0]")
     assert highlighted_places(shown) == ["out[0][0][4:8]", "state[0][5][0]"]
-    (frame,) = lanes.highlights.frames
+    (frame,) = lanes.canvas.highlights
     assert frame.region == Region(Lane(2, 1), range(1), range(4))
     x, y, width, height = lanes.geometry_in_view.rect(CellGeometry(Lane(2, 1), 0, 1))
-    assert frame.rect.contains(x, y)
-    assert frame.rect.contains(x + width, y + height)
+    assert QRectF(*frame.rect).contains(QRectF(x, y, width, height))
     assert vector.table.highlighted == (range(4),)
     highlight(shown, "state[1][5][0]")
     assert highlighted_places(shown) == ["state[1][5][0]"]
-    assert [frame.tag for frame in lanes.highlights.frames] == ["c"]
+    assert [frame.tag for frame in lanes.canvas.highlights] == ["c"]
     assert vector.table.highlighted == ()
     vector.choose("cell")
     assert vector.table.highlighted == (range(4),)
     vector.choose("hidden")
     QTest.mouseMove(shown.verdict)
     qtbot.waitUntil(lambda: shown.session.highlighted == ())
-    assert not lanes.highlights.isVisible()
+    assert not lanes.canvas.marks["highlights"]
 
 
 def test_another_result_puts_everything_out(shown):
     shown.session.set_highlight((lane_region(Network("lstm", 3, 4), 2, 1, 4),))
-    assert shown.lanes.highlights.frames
+    assert shown.lanes.canvas.highlights
     shown.session.set_result(make_result(timesteps=1))
     assert shown.session.highlighted == ()
-    assert shown.lanes.highlights.frames == []
+    assert shown.lanes.canvas.highlights == []
 
 
 def test_a_step_is_described_below_the_lanes_and_drawn_with_arrows(shown, press):
-    caption = shown.lanes.findChild(QLabel, "flow_caption")
+    caption = shown.lanes.findChild(ElidedLabel, "flow_caption")
     assert not caption.isVisible()
     shown.session.set_location(Location(1, 1, 1))
     for _ in range(4):
         press(".")
     assert caption.text() == "reads c[t=2], and computes c[t=1] and h[t=1] of layer 1 ←"
-    assert [frame.tag for frame in shown.lanes.highlights.frames] == ["read", "read", "read h, c", "computed h, c"]
-    assert [badge.text for badge in shown.lanes.parts.badges.badges] == ["computed h, c", "read", "read h, c"]
+    assert [frame.tag for frame in shown.lanes.canvas.highlights] == ["read", "read", "read h, c", "computed h, c"]
+    tags = [mark.text for mark in shown.lanes.canvas.marks["highlights"] if isinstance(mark, Text)]
+    assert sorted(tags) == ["computed h, c", "read", "read h, c"]
     press(",")
     assert caption.text() == "computes the gates i f g o of layer 1 ←"
-    assert [frame.tag for frame in shown.lanes.highlights.frames] == ["read", "read", "read", "gates"]
+    assert [frame.tag for frame in shown.lanes.canvas.highlights] == ["read", "read", "read", "gates"]
     press(Qt.Key.Key_Up)
     press(Qt.Key.Key_Down)
     assert not caption.isVisible()

@@ -1,24 +1,30 @@
-"""Canvas of the lanes: headers, lanes, color bars and time axis with a common viewport."""
+"""The picture of the lanes: labels, strip of all steps, lanes and time axis in one widget, moved by one camera."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Literal, TypeAlias
 
-import pyqtgraph as pg
-from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, Signal
-from PySide6.QtGui import QHelpEvent, QResizeEvent
-from PySide6.QtWidgets import (
-    QGraphicsSceneHoverEvent,
-    QGraphicsSceneWheelEvent,
-    QHBoxLayout,
-    QScrollBar,
-    QToolTip,
-    QWidget,
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QBackingStore,
+    QFont,
+    QFontMetricsF,
+    QHelpEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QRegion,
+    QResizeEvent,
+    QWheelEvent,
 )
+from PySide6.QtWidgets import QApplication, QToolTip, QWidget
 
-from rnnviz.gui.regions import Region
+from rnnviz.core.engine_spec import distinct_names
+from rnnviz.core.trace_index import Lane, Location
+from rnnviz.gui.regions import Order, Region
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.views.unrolled.color_bar import ColorBar
+from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.geometry import (
     Camera,
     CameraLimits,
@@ -26,126 +32,61 @@ from rnnviz.gui.views.unrolled.geometry import (
     Geometry,
     layout_for,
     limits_of,
-    stack_lanes,
 )
-from rnnviz.gui.views.unrolled.header import Headers
-from rnnviz.gui.views.unrolled.lanes_item import LanesItem
+from rnnviz.gui.views.unrolled.heatmap import HeatmapLayer
+from rnnviz.gui.views.unrolled.lane_paint import paint_lane
+from rnnviz.gui.views.unrolled.margins import Labels, TimeAxis
 from rnnviz.gui.views.unrolled.marks import (
-    ContributionRow,
-    FutureCover,
-    HighlightItem,
-    InfluenceStrips,
-    RangeMarks,
-    SeamMarks,
-    SelectionItem,
+    Future,
+    Highlight,
+    InfluenceImages,
+    Marks,
+    arrow_marks,
+    contribution_marks,
+    highlight_marks,
+    highlights_of,
+    masked_marks,
+    paint_marks,
+    pointer_marks,
+    range_marks,
+    read_marks,
+    seam_marks,
+    selection_marks,
+    wrong_marks,
 )
-from rnnviz.gui.views.unrolled.render_state import RenderState, first_mismatch, visible_seams
-from rnnviz.gui.views.unrolled.strips import Minimap, StageBadges, SwipeNames
-from rnnviz.gui.views.unrolled.time_axis import TimeAxis
-from rnnviz.gui.views.unrolled.unit_order import OrderLabel
+from rnnviz.gui.views.unrolled.overview import Handle, Overview
+from rnnviz.gui.views.unrolled.render_state import RenderState, visible_seams
+from rnnviz.reading.units import Query, Selection
 
 _ZOOM_A_STEP = 1.25
 _STEP = 120.0
 """Angle delta of one wheel notch in Qt's units."""
 _MOST_STEPS = 100.0
 """Notches of one event, beyond which a factor could overflow."""
-
-
-class LanesBox(pg.ViewBox):
-    """A view box that emits requests instead of moving. Positions are pixels within it."""
-
-    time_zoom_asked = Signal(float, float)
-    """Factor, and the x that stays in place."""
-    lane_zoom_asked = Signal(float, float)
-    """Factor, and the y that stays in place."""
-    pan_asked = Signal(float, float)
-    """Movement of the content in pixels, right and down."""
-    pointed = Signal(float, float)
-    double_clicked = Signal(float, float)
-    range_dragged = Signal(float, float, float)
-    """Start of a drag with Shift (x, y), and its current x."""
-    hovered = Signal(bool)
-    """Whether the pointer is over the lanes."""
-
-    def __init__(self) -> None:
-        super().__init__(enableMenu=False, enableMouse=False, defaultPadding=0.0)
-        self._ranging = False
-        self.disableAutoRange()
-        self.setAcceptHoverEvents(True)
-
-    def hoverEnterEvent(self, event: QGraphicsSceneHoverEvent) -> None:
-        self.hovered.emit(True)
-        super().hoverEnterEvent(event)
-
-    def hoverLeaveEvent(self, event: QGraphicsSceneHoverEvent) -> None:
-        self.hovered.emit(False)
-        super().hoverLeaveEvent(event)
-
-    def wheelEvent(self, event: QGraphicsSceneWheelEvent, axis: int | None = None) -> None:
-        """Zoom time, with Ctrl the lanes; pan with Shift or a horizontal wheel."""
-        turned = min(max(event.delta() / _STEP, -_MOST_STEPS), _MOST_STEPS)
-        keys = event.modifiers()
-        if event.orientation() == Qt.Orientation.Horizontal:
-            self.pan_asked.emit(turned * _STEP / 2.0, 0.0)
-        elif keys & Qt.KeyboardModifier.ControlModifier:
-            self.lane_zoom_asked.emit(_ZOOM_A_STEP**turned, event.pos().y())
-        elif keys & Qt.KeyboardModifier.ShiftModifier:
-            self.pan_asked.emit(turned * _STEP / 2.0, 0.0)
-        else:
-            self.time_zoom_asked.emit(_ZOOM_A_STEP**turned, event.pos().x())
-        event.accept()
-
-    def mouseDragEvent(self, event: Any, axis: int | None = None) -> None:
-        """Pan, or with Shift select a range of time steps."""
-        if event.button() not in (Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton):
-            event.ignore()
-            return
-        event.accept()
-        if self._ranging or (event.isStart() and event.modifiers() & Qt.KeyboardModifier.ShiftModifier):
-            self._ranging = not event.isFinish()
-            begun = event.buttonDownPos()
-            self.range_dragged.emit(begun.x(), begun.y(), event.pos().x())
-            return
-        moved = event.pos() - event.lastPos()
-        self.pan_asked.emit(moved.x(), moved.y())
-        self.setCursor(Qt.CursorShape.ArrowCursor if event.isFinish() else Qt.CursorShape.ClosedHandCursor)
-
-    def mouseClickEvent(self, event: Any) -> None:
-        if event.button() != Qt.MouseButton.LeftButton:
-            event.ignore()
-            return
-        event.accept()
-        if event.double():
-            self.double_clicked.emit(event.pos().x(), event.pos().y())
-        else:
-            self.pointed.emit(event.pos().x(), event.pos().y())
-
-
-class LanesCanvas(pg.GraphicsView):
-    """Widget of the scene. It leaves the keyboard to the view."""
-
-    def __init__(self) -> None:
-        super().__init__(background=None)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setFrameShape(pg.GraphicsView.Shape.NoFrame)
-        self.describe: Any = lambda _place: ""
-
-    def viewportEvent(self, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
-            place: QPoint = event.pos()
-            QToolTip.showText(event.globalPos(), self.describe(QPointF(self.mapToScene(place))), self)
-            return True
-        handled: bool = super().viewportEvent(event)
-        return handled
-
-
-_LANE_SCROLL = 40
 _AROUND = 4.0
 """Minimum distance of the selected cell from the upper and lower edge, in pixels."""
+_RIGHT, _SPILL, _NAMES, _NAME_GAP = 12, 7.0, 20, 7.0
+"""Margin at the right, how far marks may exceed the lanes, height of the names of two engines, and the gap of these."""
+_SPLIT_REACH = 2.0
+"""Tolerance in pixels for the split after rounding to screen pixels."""
+
+Layer: TypeAlias = Literal[
+    "arrows", "wrong", "masked", "future", "seams", "influence", "contributions", "range", "reads", "highlights",
+    "pointer", "selection",
+]  # fmt: skip
+"""Marks that change together, in the order in which they are painted."""
+LAYERS: tuple[Layer, ...] = (
+    "arrows", "wrong", "masked", "future", "seams", "influence", "contributions", "range", "reads", "highlights",
+    "pointer", "selection",
+)  # fmt: skip
+_Part: TypeAlias = Literal["lanes", "axis", "overview", "labels", ""]
 
 
-class UnrolledCanvas(QWidget):
-    """Lays out the parts of the canvas, and moves one camera for all of them."""
+class LanesCanvas(QWidget):
+    """Paints the lanes and what is around them, and moves one camera for all of it.
+
+    Positions in `geometry_in_view`, signals and marks are pixels from the upper left corner of the lanes, `area`.
+    """
 
     moved = Signal()
     """Another part of the picture is in view."""
@@ -153,149 +94,149 @@ class UnrolledCanvas(QWidget):
     """The `CellGeometry` that was clicked."""
     opened = Signal(object)
     """A `CellGeometry` whose number was clicked twice."""
+    time_pointed = Signal(int)
+    """The time step that was clicked on the axis."""
+    lane_pointed = Signal(object)
+    """The `Lane` whose label was clicked."""
+    range_dragged = Signal(float, float, float)
+    """Start of a drag with Shift (x, y), and its current x."""
+    special_seen = Signal()
+    """A special value has been painted for the first time."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.setMouseTracking(True)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.setAccessibleName("lanes")
+        self.describe: Callable[[QPointF], str] = lambda _place: ""
         self._theme = LIGHT
         self._shown: RenderState | None = None
         self._cell: CellGeometry | None = None
+        self._location = Location()
         self.geometry_in_view: Geometry | None = None
-        """The current geometry in pixels of `box`, or None."""
+        """The current geometry, or None."""
+        self.area = QRect()
+        self.complete = False
+        """Whether the visible lanes are painted completely on the screen."""
+        self.focused = self.linked = False
+        """Whether the keyboard is on the selected value, and whether its card is at the right."""
+        self.selecting = True
+        """Whether the selection is marked."""
         self._fitted = True
-        self._pointer_here, self._numbers_found = False, False
-        self.canvas = LanesCanvas()
-        self.box, self.axis = LanesBox(), TimeAxis()
-        self.axis.linkToView(self.box)
-        self.headers, self.color_bar, self.names = Headers(), ColorBar(), SwipeNames()
-        self.order, self.minimap = OrderLabel(), Minimap()
-        self._parts = self.headers, self.color_bar, self.names, self.minimap
-        grid = self._grid = pg.GraphicsLayout()
-        grid.layout.setContentsMargins(0, 0, 0, 0)
-        grid.layout.setSpacing(0)
-        for item, row, column in (
-            (self.minimap, 0, 1),
-            (self.names, 1, 1),
-            (self.headers, 2, 0),
-            (self.box, 2, 1),
-            (self.color_bar, 2, 2),
-            (self.axis, 3, 1),
-            (self.order, 3, 0),
-        ):
-            grid.addItem(item, row, column)
-        self.canvas.setCentralItem(grid)
-        self.lanes = LanesItem(self.box)
-        # Queued, for it comes in the middle of painting.
-        self.lanes.special_seen.connect(self.color_bar.update, Qt.ConnectionType.QueuedConnection)
-        self.ranges, self.future = RangeMarks(self.box), FutureCover(self.box)
-        self.seams, self.influence = SeamMarks(self.box), InfluenceStrips(self.box)
-        self.row = ContributionRow(self.box)
-        self.selection, self.highlights = SelectionItem(self.box), HighlightItem(self.box)
-        self.badges = StageBadges(self.minimap)
-        for part in (self.headers, self.color_bar):
-            self.lanes.heatmap.computing_changed.connect(part.show_computing, Qt.ConnectionType.QueuedConnection)
-        self._bar = QScrollBar(Qt.Orientation.Vertical)
-        self._bar.setAccessibleName("lanes in view")
-        self._bar.setToolTip("Scrolls to the lanes that are out of view.")
-        self._bar.setSingleStep(_LANE_SCROLL)
-        self._bar.hide()
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        layout.addWidget(self.canvas, 1)
-        layout.addWidget(self._bar)
-        self.canvas.setAccessibleName("lanes")
-        self.box.sigResized.connect(self._relook)
-        self.box.time_zoom_asked.connect(self.zoom_time)
-        self.box.lane_zoom_asked.connect(self._zoom_lanes_at)
-        self.box.pan_asked.connect(self._pan)
-        self.box.pointed.connect(self._point)
-        self.box.double_clicked.connect(self._double_click)
-        self.box.hovered.connect(self._hover)
-        self._bar.valueChanged.connect(self._scroll_to)
-        self.minimap.time_requested.connect(self._center)
+        self.labels, self.axis = Labels(), TimeAxis()
+        self.heatmap, self.overview = HeatmapLayer(self), Overview(self)
+        for own in (self.heatmap, self.overview.heatmap):
+            own.tiles_ready.connect(self.update)
+        # Queued, for they come in the middle of painting.
+        self.heatmap.computing_changed.connect(self._show_computing, Qt.ConnectionType.QueuedConnection)
+        self.marks: dict[Layer, Marks] = {}
+        self.influence = InfluenceImages()
+        self.highlights: list[Highlight] = []
+        self._highlighted: tuple[Region, ...] = ()
+        self._range: tuple[Query | None, Selection | None] = None, None
+        self._order: Order | None = None
+        self._pressed: QPointF | None = None
+        self._drag: _Part = ""
+        self._handle: Handle = "window"
+        self._last = QPointF()
+        self._hovered: CellGeometry | None = None
+        self._labeled: object = None
+        """The places for which the labels were painted; None if their texts have changed."""
+
+    # What is shown
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
-        self.canvas.setBackground(theme.color("base"))
-        self.axis.apply_theme(theme)
-        self.order.apply_theme(theme)
+        self.update()
 
-    def show_lanes(self, shown: RenderState | None, selected: CellGeometry) -> None:
+    def show_lanes(self, shown: RenderState | None, selected: CellGeometry, location: Location) -> None:
         """Show other lanes. The camera stays where it is, or fitted."""
-        self._shown, self._cell = shown, selected
-        for part in self._parts:
-            part.make_room(shown)
-        self.order.setVisible(shown is not None and not self.headers.tight)
-        # AxisItem.setVisible leaves its height as it was.
-        if shown is None:
-            self.axis.hide()
-        else:
-            if not self.axis.isVisible():
-                # Every call draws it again.
-                self.axis.show()
+        self._shown, self._cell, self._location = shown, selected, location
+        if shown is not None:
             self.axis.show_names(shown.result.inputs.names.of_sample(shown.sample).timesteps)
-        # At once, for a picture of the old size would be drawn in vain.
-        self._grid.layout.activate()
-        self._relook()
+        self.relook()
 
-    def show_selection(self, shown: RenderState | None, cell: CellGeometry) -> None:
+    def show_selection(self, shown: RenderState | None, cell: CellGeometry, location: Location) -> None:
         """Move the selection, and scroll only as far as needed to show it.
 
         `shown` may be split at another time step.
         """
-        self._shown, self._cell = shown, cell
-        geometry = self.geometry_in_view
+        before, geometry = self._shown, self.geometry_in_view
+        before_at, self._shown, self._cell, self._location = self._cell, shown, cell, location
         if geometry is None or shown is None:
             return
         room = limits_of(geometry)
         camera = geometry.camera.showing(cell.timestep, room)
-        _, y, _, height = geometry.rect(cell)
-        over, under = max(_AROUND - y, 0.0), max(y + height + _AROUND - geometry.height, 0.0)
-        if over or under:
-            camera = camera.panned(0.0, under - over, room)
+        if geometry.stack.find(cell.lane) is not None:
+            _, y, _, height = geometry.rect(cell)
+            over, under = max(_AROUND - y, 0.0), max(y + height + _AROUND - geometry.height, 0.0)
+            if over or under:
+                camera = camera.panned(0.0, under - over, room)
         if camera != geometry.camera:
             self._show(layout_for(geometry.picture, geometry.width, geometry.height, camera))
-        else:
-            self._place_cursor()
-            if shown.right is not None:
-                self.lanes.move_split(shown, geometry)
-                self.names.move_split(shown, geometry)
+            return
+        self._mark_selection()
+        for timestep in {cell.timestep, *(() if before_at is None else (before_at.timestep,))}:
+            pill = self.axis.pill(timestep, geometry)
+            self.update(self._in_widget(pill.adjusted(-60.0, 0.0, 60.0, 2.0).translated(0.0, geometry.bottom)))
+        if before is not None and before.split != shown.split:
+            left, right = sorted(geometry.edge(at.split) for at in (before, shown))
+            self.complete = False
+            self.update(self._in_widget(QRectF(left - 2.0, 0.0, right - left + 4.0, geometry.height)))
+            self.update(0, 0, self.width(), self.area.top())
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        for part in self._parts:
-            part.limit_width(float(event.size().width()))
-        if self._grid.geometry() != self.canvas.range:
-            # The canvas got its size before, while the parts had the widths for the old one.
-            self._grid.layout.activate()
-            self._grid.setGeometry(self.canvas.range)
+    def show_highlight(self, highlighted: Sequence[Region]) -> None:
+        self._highlighted = tuple(highlighted)
+        self._mark_highlights()
+        self._mark_future()
+
+    def show_range(self, query: Query | None, found: Selection | None) -> None:
+        """Mark the selected range, and what was found for it."""
+        self._range = query, found
+        if self.geometry_in_view is not None:
+            self._set("range", range_marks(query, found, self.geometry_in_view))
+
+    def show_influence(self, influence: InfluenceImages) -> None:
+        self.influence = influence
+        self._mark_influence()
+
+    def reveal(self, order: Order | None) -> None:
+        """Hide what is computed after the selected step in an order of computation; None shows everything."""
+        self._order = order
+        self._mark_future()
+
+    def set_focused(self, focused: bool) -> None:
+        self.focused = focused
+        self._mark_selection()
+
+    def left_of_axis(self, size: QSize) -> QPoint:
+        """The place of a button of a size at the left of the time axis."""
+        bottom = 0.0 if self.geometry_in_view is None else self.geometry_in_view.bottom
+        x = self.area.left() - size.width() - round(self.axis.height * 0.75)
+        return QPoint(max(x, 0), self.area.top() + round(bottom + (self.axis.height - size.height()) / 2.0) + 1)
+
+    def stop(self) -> None:
+        """Stop the rendering threads until the next paint."""
+        for own in (self.heatmap, self.overview.heatmap):
+            own.renderer.stop()
 
     def hide_selection(self) -> None:
         """Leave out the selection, as in a picture for a paper."""
-        for mark in (self.selection.column, self.selection.frame):
-            mark.hide()
+        self.selecting = False
+        self._mark_selection()
+        self.update()
 
-    def hide_controls(self) -> None:
-        """Leave out the button of the unit order, and the space that headers keep for other results."""
-        self.order.hide()
-        for part in self.headers, self.color_bar:
-            part.tight = True
-            part.make_room(self._shown)
-        self._grid.layout.activate()
+    def make_tight(self) -> None:
+        """Leave out space that is kept for other results."""
+        self.labels.tight = True
+        self.relook()
 
-    def show_legend(self, shown: bool) -> None:
-        self.color_bar.make_room(self._shown if shown else None)
-        self._grid.layout.activate()
-
-    def show_highlight(self, highlighted: Sequence[Region]) -> None:
-        self.highlights.set_regions(highlighted, self.geometry_in_view, self._theme)
-        self.future.show_stage(highlighted)
-        self._show_badges()
+    # The camera
 
     def fit(self) -> None:
         """Show the whole sequence, and every lane unless numbers need more height."""
         self._fitted = True
-        self._relook()
+        self.relook()
 
     def chosen_camera(self) -> Camera | None:
         """The camera, or None while everything is shown."""
@@ -306,9 +247,7 @@ class UnrolledCanvas(QWidget):
         if geometry is None or camera == geometry.camera:
             return
         self._fitted = False
-        after = layout_for(geometry.picture, geometry.width, geometry.height, camera)
-        self._show(after)
-        self._numbers_found = self._numbers_found or (after.numbered and not geometry.numbered)
+        self._show(layout_for(geometry.picture, geometry.width, geometry.height, camera))
 
     def zoom_time(self, factor: float, x: float) -> None:
         self._steer(lambda seen, room: seen.camera.zoomed_time(factor, seen.time_at(x), room))
@@ -320,25 +259,9 @@ class UnrolledCanvas(QWidget):
             x = geometry.x_of(timestep)
             self.zoom_time(factor, x if 0.0 <= x <= geometry.width else geometry.width / 2.0)
 
-    def show_times(self, times: range) -> None:
-        """Show some time steps, with as many before and after."""
+    def zoom_lanes(self, factor: float, y: float) -> None:
+        """Scale the lanes; what is at a height stays there."""
 
-        def around(seen: Geometry, room: CameraLimits) -> Camera:
-            span = min(max(3.0 * len(times), room.fewest), room.whole)
-            start = (times.start + times.stop - 1) / 2.0 - span / 2.0
-            return replace(seen.camera, start=start, span=span).within(room)
-
-        self._steer(around)
-
-    def _steer(self, change: Callable[[Geometry, CameraLimits], Camera]) -> None:
-        """Move the camera, if there is a picture."""
-        if self.geometry_in_view is not None:
-            self.set_camera(change(self.geometry_in_view, limits_of(self.geometry_in_view)))
-
-    def _center(self, time: float) -> None:
-        self._steer(lambda seen, room: replace(seen.camera, start=time - seen.camera.span / 2.0).within(room))
-
-    def _zoom_lanes_at(self, factor: float, y: float) -> None:
         def zoomed(seen: Geometry, room: CameraLimits) -> Camera:
             lane_rect = seen.stack.nearest(y + seen.camera.scroll)
             share = (y - seen.top_of(lane_rect)) / lane_rect.height
@@ -349,101 +272,379 @@ class UnrolledCanvas(QWidget):
 
         self._steer(zoomed)
 
-    def _pan(self, right: float, down: float) -> None:
+    def show_times(self, times: range) -> None:
+        """Show some time steps, with as many before and after."""
+        self._show_span((times.start + times.stop - 1) / 2.0, 3.0 * len(times))
+
+    def _show_span(self, center: float, span: float) -> None:
+        def around(seen: Geometry, room: CameraLimits) -> Camera:
+            fitting = min(max(span, room.fewest), room.whole)
+            return replace(seen.camera, start=center - fitting / 2.0, span=fitting).within(room)
+
+        self._steer(around)
+
+    def pan(self, right: float, down: float) -> None:
+        """Move the content by pixels."""
         self._steer(lambda seen, room: seen.camera.panned(-right / seen.pitch, -down, room))
 
-    def _scroll_to(self, value: int) -> None:
+    def scroll_to(self, value: int) -> None:
         self._steer(lambda seen, room: seen.camera.panned(0.0, value - seen.camera.scroll, room))
 
-    def _point(self, x: float, y: float) -> None:
-        cell = None if self.geometry_in_view is None else self.geometry_in_view.hit(x, y)
-        if cell is not None:
-            self.pointed.emit(cell)
+    def _steer(self, change: Callable[[Geometry, CameraLimits], Camera]) -> None:
+        """Move the camera, if there is a picture."""
+        if self.geometry_in_view is not None:
+            self.set_camera(change(self.geometry_in_view, limits_of(self.geometry_in_view)))
 
-    def _double_click(self, x: float, y: float) -> None:
-        """Explain the number at a point, or show everything while no numbers are visible."""
+    # Laying out
+
+    def relook(self) -> None:
+        """Lay out the parts again."""
+        shown = self._shown
+        self.complete, self._labeled = False, None
+        self.update()
+        if shown is None or self.width() < 2 * _RIGHT or self.height() < 2 * _RIGHT:
+            self.geometry_in_view, self.area = None, QRect()
+            self.heatmap.reset()
+            self.overview.show(None, 0.0, 0.0)
+            self.marks, self.highlights = {}, []
+            self.moved.emit()
+            return
+        self.labels.fit(shown, float(self.width()))
+        before = self.geometry_in_view
+        fit, camera = self._fitted or before is None, Camera() if before is None else before.camera
+        self._show(self._laid_out(shown, camera, fit=fit))
+
+    def _laid_out(self, shown: RenderState, camera: Camera, *, fit: bool, overview: bool | None = None) -> Geometry:
+        """The geometry in the place that the other parts leave, with the strip of all steps if not all are in view."""
+        picture = shown.picture()
+        wanted = overview if overview is not None else not fit and camera.span < picture.timesteps
+        left = int(self.labels.width)
+        width = max(self.width() - left - _RIGHT, 1)
+        self.overview.show(shown if wanted else None, float(width), float(self.height()))
+        top = round(self.overview.height) + (scaled(_NAMES) if shown.right is not None else 0)
+        height = max(self.height() - top - round(self.axis.height), 1)
+        self.area = QRect(left, top, width, height)
+        return layout_for(picture, float(width), float(height), camera, fit=fit)
+
+    def _show(self, geometry: Geometry) -> None:
+        shown = self._shown
+        assert shown is not None
+        partial = geometry.camera.span < geometry.picture.timesteps
+        if partial != (self.overview.geometry is not None):
+            geometry = self._laid_out(shown, geometry.camera, fit=self._fitted, overview=partial)
+        self.geometry_in_view = geometry
+        self.complete = False
+        self.marks = {
+            "arrows": arrow_marks(geometry, shown),
+            "wrong": wrong_marks(shown, geometry),
+            "masked": masked_marks(shown, geometry),
+            "seams": seam_marks(visible_seams(shown, geometry), geometry),
+            "contributions": contribution_marks(shown.contributions, geometry),
+            "range": range_marks(*self._range, geometry),
+        }
+        self._mark_influence()
+        self._mark_highlights()
+        self._mark_selection()
+        self._mark_pointer(None)
+        shift = (geometry.stack, geometry.camera.scroll, self.area)
+        if shift != self._labeled:
+            self.update()
+        else:
+            # The labels stay.
+            self.update(self.area.left() - round(_SPILL), 0, self.width(), self.height())
+        self._labeled = shift
+        self.moved.emit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.relook()
+
+    def sizeHint(self) -> QSize:
+        return QSize(760, 520)
+
+    # Marks
+
+    def _set(self, layer: Layer, marks: Marks) -> None:
+        """Replace the marks of a layer, and repaint where they differ."""
+        before = self.marks.get(layer, ())
+        self.marks[layer] = marks
+        for mark in {*before} ^ {*marks}:
+            self.update(self._in_widget(QRectF(*mark.bounds)))
+
+    def _in_widget(self, place: QRectF) -> QRect:
+        return place.translated(self.area.topLeft()).toAlignedRect()
+
+    def _mark_selection(self) -> None:
+        geometry, shown, cell = self.geometry_in_view, self._shown, self._cell
+        if geometry is None or shown is None or cell is None:
+            return
+        network = shown.result.config.network
+        marked = self.selecting
+        reads = read_marks(network, self._location, shown, geometry) if marked else ()
+        self._set("reads", reads)
+        frame = selection_marks(cell, geometry, focused=self.focused, linked=self.linked) if marked else ()
+        self._set("selection", frame)
+        self._mark_future()
+
+    def _mark_future(self) -> None:
+        geometry, shown, cell = self.geometry_in_view, self._shown, self._cell
+        if geometry is None or shown is None or cell is None:
+            return
+        self._set("future", self.future.marks(geometry))
+
+    @property
+    def future(self) -> Future:
+        """The part that is not computed yet at the selection."""
+        assert self._cell is not None
+        assert self._shown is not None
+        parts = {region.part for region in self._highlighted}
+        reading, of_input = "read" in parts and "computed" not in parts, self._shown.input_gradient is not None
+        return Future(self._order, self._cell, reading, self._shown.gradient, of_input)
+
+    def _mark_highlights(self) -> None:
         geometry = self.geometry_in_view
-        cell = None if geometry is None or not geometry.numbered else geometry.hit(x, y)
+        self.highlights = [] if geometry is None else highlights_of(self._highlighted, geometry)
+        if geometry is not None:
+            self._set("highlights", highlight_marks(self.highlights, geometry.width))
+
+    def _mark_influence(self) -> None:
+        if self.geometry_in_view is not None:
+            self._set("influence", tuple(self.influence.strips(self.geometry_in_view, self._theme).values()))
+
+    def _mark_pointer(self, hovered: CellGeometry | None) -> None:
+        self._hovered = hovered
+        if self.geometry_in_view is not None:
+            pressed = self._pressed is not None
+            self._set("pointer", pointer_marks(hovered, self.geometry_in_view, pressed=pressed))
+
+    # Painting
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        exposed, shown, geometry = QRectF(event.rect()), self._shown, self.geometry_in_view
+        # An active painter of a widget that is gone would crash.
+        with QPainter(self) as painter:
+            painter.fillRect(exposed, self._theme.color("base"))
+            if shown is not None and geometry is not None:
+                self._paint(painter, shown, geometry, exposed, event.region())
+
+    def _paint(
+        self, painter: QPainter, shown: RenderState, geometry: Geometry, exposed: QRectF, region: QRegion
+    ) -> None:
+        area, on_screen = QRectF(self.area), self._on_screen(painter)
+        seen = len(shown.seen)
+        if region.intersects(QRect(0, 0, self.area.left() - round(_SPILL), self.height())):
+            painter.save()
+            painter.setClipRect(QRectF(0.0, area.top(), area.left(), area.height()))
+            painter.translate(0.0, area.top())
+            self.labels.paint(painter, shown, geometry)
+            painter.restore()
+        if exposed.top() < area.top():
+            painter.save()
+            painter.translate(area.left(), _AROUND)
+            self.overview.paint(painter, shown, geometry, taken=not on_screen)
+            painter.restore()
+            self._paint_names(painter, shown, geometry)
+        end = area.top() + geometry.bottom
+        if exposed.bottom() > end:
+            painter.save()
+            painter.translate(area.left(), end)
+            selected = self._cell.timestep if self.selecting and self._cell is not None else None
+            ends = exposed.left() - area.left(), exposed.right() - area.left()
+            self.axis.paint(painter, geometry, shown.theme, shown.initial_name, selected, ends)
+            painter.restore()
+        painter.save()
+        painter.setClipRect(QRectF(area.left(), area.top(), area.width(), geometry.bottom))
+        painter.translate(area.topLeft())
+        within = exposed.translated(-area.topLeft()) & QRectF(0.0, 0.0, geometry.width, geometry.height)
+        density = painter.deviceTransform().m11()
+        self.heatmap.prepare(shown, geometry, density, None if on_screen else within)
+        dirty = region.translated(-self.area.topLeft())
+        for own in geometry.lane_rects_in_view():
+            place = QRectF(*geometry.lane_area(own)) & QRectF(0.0, 0.0, geometry.width, geometry.height)
+            if dirty.intersects(place.toAlignedRect()):
+                paint_lane(painter, self.heatmap, shown, geometry, own, within, dirty)
+        painter.setClipRect(QRectF(0.0, 0.0, geometry.width, geometry.bottom).adjusted(-_SPILL, -_SPILL, _SPILL, 0.0))
+        spilled = exposed.translated(-area.topLeft())
+        paint_marks(painter, (mark for layer in LAYERS for mark in self.marks.get(layer, ())), self._theme, spilled)
+        painter.restore()
+        if len(shown.seen) > seen:
+            self.special_seen.emit()
+        both = self.heatmap.complete and (self.overview.geometry is None or self.overview.heatmap.complete)
+        self.complete = self.complete or (on_screen and both)
+
+    def _on_screen(self, painter: QPainter) -> bool:
+        """Whether the window itself is painted, which repaints later; a picture of it does not."""
+        store: QBackingStore | None = self.window().backingStore()
+        return store is not None and painter.paintEngine().paintDevice() is store.paintDevice()
+
+    def _show_computing(self, lanes: frozenset[Lane]) -> None:
+        self.labels.computing = lanes
+        self.update(0, 0, self.area.left(), self.height())
+
+    def names(self) -> list[tuple[str, float]]:
+        """The names of two engines that are shown, with the places where they begin."""
+        shown, geometry = self._shown, self.geometry_in_view
+        if shown is None or geometry is None or shown.right is None:
+            return []
+        metrics, width = QFontMetricsF(self._name_font()), geometry.width
+        edge = min(max(geometry.edge(shown.split), 0.0), width)
+        left, right = distinct_names((shown.left.engine, shown.right.engine)).values()
+        before, after = metrics.horizontalAdvance(left), metrics.horizontalAdvance(right)
+        found = []
+        if edge - _NAME_GAP >= before:
+            found.append((left, edge - _NAME_GAP - before))
+        if width - edge - _NAME_GAP >= after:
+            found.append((right, edge + _NAME_GAP))
+        return found or [(left, 0.0) if edge > width / 2.0 else (right, max(width - after, 0.0))]
+
+    def _name_font(self) -> QFont:
+        font = QFont(QApplication.font())
+        font.setPixelSize(scaled(12))
+        font.setBold(True)
+        return font
+
+    def _paint_names(self, painter: QPainter, shown: RenderState, geometry: Geometry) -> None:
+        if shown.right is None:
+            return
+        height = scaled(_NAMES)
+        painter.setFont(self._name_font())
+        painter.setPen(shown.theme.color("text"))
+        baseline = self.area.top() - (height - QFontMetricsF(self._name_font()).capHeight()) / 2.0
+        for text, left in self.names():
+            painter.drawText(QPointF(self.area.left() + left, baseline), text)
+        edge = geometry.edge(shown.split)
+        if 0.0 <= edge <= geometry.width:
+            painter.setPen(QPen(shown.theme.color("cursor"), 1.0))
+            x = self.area.left() + round(edge) + 0.5
+            painter.drawLine(QPointF(x, self.area.top() - height + 3.0), QPointF(x, self.area.top()))
+
+    # The pointer
+
+    def part_at(self, place: QPointF) -> _Part:
+        """The part of the picture at a point of the widget."""
+        geometry, within = self.geometry_in_view, place - self.area.topLeft()
+        if geometry is None:
+            return ""
+        if within.x() < 0.0:
+            return "labels" if 0.0 <= within.y() < geometry.bottom else ""
+        if 0.0 <= within.y() < geometry.bottom:
+            return "lanes"
+        if within.y() >= geometry.bottom:
+            return "axis" if within.y() < geometry.bottom + self.axis.height else ""
+        return "overview" if self.overview.geometry is not None and place.y() < self.overview.height else ""
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
+            QToolTip.showText(event.globalPos(), self.describe(QPointF(event.pos())), self)
+            return True
+        return bool(super().event(event))
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Zoom time, with Ctrl the lanes; pan with Shift or a horizontal wheel."""
+        delta, keys = event.angleDelta(), event.modifiers()
+        turned = min(max((delta.y() or delta.x()) / _STEP, -_MOST_STEPS), _MOST_STEPS)
+        within = event.position() - self.area.topLeft()
+        if delta.y() == 0 or keys & Qt.KeyboardModifier.ShiftModifier:
+            self.pan(turned * _STEP / 2.0, 0.0)
+        elif keys & Qt.KeyboardModifier.ControlModifier:
+            self.zoom_lanes(_ZOOM_A_STEP**turned, within.y())
+        else:
+            self.zoom_time(_ZOOM_A_STEP**turned, within.x())
+        event.accept()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        if event.button() not in (Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton):
+            event.ignore()
+            return
+        self._pressed = self._last = event.position()
+        self._drag = part = self.part_at(event.position())
+        if part == "overview" and self.geometry_in_view is not None:
+            x = event.position().x() - self.area.left()
+            self._handle = self.overview.handle_at(x, self.geometry_in_view.camera)
+            self._move_window(x)
+        elif part == "axis":
+            self._point_time(event.position().x())
+        self._mark_pointer(self._hovered)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        place = event.position()
+        if self._pressed is None:
+            self._hover(place)
+            return
+        far = (place - self._pressed).manhattanLength() >= QApplication.startDragDistance()
+        if self._drag == "overview":
+            self._move_window(place.x() - self.area.left())
+        elif self._drag == "axis":
+            self._point_time(place.x())
+        elif self._drag == "lanes" and (far or self._last != self._pressed):
+            begun = self._pressed - self.area.topLeft()
+            if event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
+                self.range_dragged.emit(begun.x(), begun.y(), place.x() - self.area.left())
+            else:
+                self.setCursor(Qt.CursorShape.ClosedHandCursor)
+                self.pan(place.x() - self._last.x(), place.y() - self._last.y())
+            self._last = place
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        pressed, self._pressed = self._pressed, None
+        if pressed is None:
+            return
+        clicked = self._last == pressed and event.button() == Qt.MouseButton.LeftButton
+        within = pressed - self.area.topLeft()
+        geometry = self.geometry_in_view
+        if clicked and geometry is not None and self._drag == "lanes":
+            cell = geometry.hit(within.x(), within.y())
+            if cell is not None:
+                self.pointed.emit(cell)
+        elif clicked and geometry is not None and self._drag == "labels":
+            self.lane_pointed.emit(geometry.stack.nearest(within.y() + geometry.camera.scroll).lane)
+        self._drag = ""
+        self._hover(event.position())
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Explain the number at a point, or show everything while no numbers are visible."""
+        geometry, within = self.geometry_in_view, event.position() - self.area.topLeft()
+        if event.button() != Qt.MouseButton.LeftButton or self.part_at(event.position()) not in ("lanes", "overview"):
+            return
+        cell = None if geometry is None or not geometry.numbered else geometry.hit(within.x(), within.y())
         if cell is None:
             self.fit()
         else:
             self.opened.emit(cell)
 
-    def _relook(self) -> None:
-        width, height = self.box.width(), self.box.height()
-        if self._shown is None or width < 1.0 or height < 1.0:
-            self.geometry_in_view = None
-            for part in (self.lanes, *self._parts):
-                part.show_lanes(None, None)
-            self.selection.hide()
-            self.seams.hide()
-            self.row.hide()
-            self.highlights.set_geometry(None, self._theme)
-            self._show_badges()
-            return
-        camera = Camera() if self.geometry_in_view is None else self.geometry_in_view.camera
-        self._show(
-            layout_for(self._shown.picture(), width, height, camera, fit=self._fitted or self.geometry_in_view is None)
-        )
+    def leaveEvent(self, event: QEvent) -> None:
+        self._mark_pointer(None)
+        super().leaveEvent(event)
 
-    def _show(self, geometry: Geometry) -> None:
-        self.geometry_in_view = geometry
-        camera = geometry.camera
-        self.box.setXRange(camera.start, camera.start + camera.span, padding=0.0)
-        for part in (self.lanes, *self._parts):
-            part.show_lanes(self._shown, geometry)
-        directions = geometry.picture.directions
-        initial = [t for t, d in ((-1, 0), (len(geometry.picture.computed), 1)) if d in directions and geometry.boxes]
-        name = "h0" if self._shown is None else self._shown.initial_name
-        self.axis.show_timesteps(geometry.picture.timesteps, tuple(initial) if name else (), name)
-        self._place_cursor()
-        self.selection.point_at(None if self._shown is None else first_mismatch(self._shown), geometry, self._theme)
-        if self._shown is not None:
-            self.seams.show_seams(visible_seams(self._shown, geometry), geometry, self._theme)
-            self.row.show_contributions(self._shown.contributions, geometry, self._theme)
-        self.ranges.set_geometry(geometry, self._theme)
-        self.influence.set_geometry(geometry, self._theme)
-        self.highlights.set_geometry(geometry, self._theme)
-        self._show_badges()
-        self._adjust_bar(geometry)
-        self._hint()
-        self.moved.emit()
+    def _hover(self, place: QPointF) -> None:
+        part, within, geometry = self.part_at(place), place - self.area.topLeft(), self.geometry_in_view
+        cell = geometry.hit(within.x(), within.y()) if part == "lanes" and geometry is not None else None
+        if cell is not None and geometry is not None and not QRectF(*geometry.rect(cell)).contains(within):
+            cell = None
+        if cell != self._hovered or self.marks.get("pointer"):
+            self._mark_pointer(cell)
+        shape = Qt.CursorShape.ArrowCursor
+        if part == "overview" and geometry is not None:
+            handle = self.overview.handle_at(within.x(), geometry.camera)
+            shape = Qt.CursorShape.OpenHandCursor if handle == "window" else Qt.CursorShape.SizeHorCursor
+        elif part in ("axis", "lanes") or (part == "labels" and self._foldable(within.y())):
+            shape = Qt.CursorShape.PointingHandCursor
+        if self.cursor().shape() != shape:
+            self.setCursor(shape)
 
-    def _show_badges(self) -> None:
-        self.badges.show_frames(self.highlights.frames, self.box.width(), self._theme)
+    def _foldable(self, y: float) -> bool:
+        shown, geometry = self._shown, self.geometry_in_view
+        if shown is None or geometry is None or not shown.compared_values:
+            return False
+        return not shown.mismatched(geometry.stack.nearest(y + geometry.camera.scroll).lane)
 
-    def _adjust_bar(self, geometry: Geometry) -> None:
-        most = max(0, round(geometry.stack.height - geometry.height))
-        # What decides on the bar must not depend on the width that it takes.
-        flat = stack_lanes(geometry.picture.lanes, geometry.height, geometry.camera.zoom, boxes=False)
-        self._bar.blockSignals(True)
-        self._bar.setRange(0, most)
-        self._bar.setPageStep(int(geometry.height))
-        self._bar.setValue(round(geometry.camera.scroll))
-        self._bar.blockSignals(False)
-        needed = flat.height > geometry.height + 1.0
-        if self._bar.isVisibleTo(self) != needed:
-            self._bar.setVisible(needed)
-
-    def _hover(self, here: bool) -> None:
-        self._pointer_here = here
-        self._hint()
-
-    def _hint(self) -> None:
-        """Show how to zoom to numbers, until the user has done so once."""
+    def _point_time(self, x: float) -> None:
         geometry = self.geometry_in_view
-        wanted = self._pointer_here and not self._numbers_found and geometry is not None and not geometry.numbered
-        self.axis.show_hint(wanted)
+        if geometry is not None:
+            timestep = round(geometry.time_at(x - self.area.left()))
+            self.time_pointed.emit(min(max(timestep, 0), geometry.picture.computed.stop - 1))
 
-    def _place_cursor(self) -> None:
-        if self.geometry_in_view is not None and self._cell is not None:
-            at_split = self._shown is not None and self._shown.right is not None
-            self.selection.move_to(self._cell, self.geometry_in_view, self._theme, at_split=at_split)
-            shown = self._shown
-            self.future.show_selection(
-                self._cell,
-                self.geometry_in_view,
-                self._theme,
-                gradients=shown is not None and shown.gradient,
-                of_input=shown is not None and shown.input_gradient is not None,
-            )
+    def _move_window(self, x: float) -> None:
+        if self.geometry_in_view is not None and self.overview.geometry is not None:
+            start, end = self.overview.dragged(self._handle, x, self.geometry_in_view.camera)
+            self._show_span((start + end) / 2.0, end - start)

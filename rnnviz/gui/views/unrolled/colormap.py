@@ -36,6 +36,8 @@ SPECIAL_WORDS = {
 _SMALLEST_RATIO = 1e-3
 DECADES = 6
 """Powers of ten on each side of 0 on a symmetric logarithmic scale."""
+ENDS = 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8
+"""Ends of a range, times a power of ten."""
 _HATCH, _SPARSE = 4, 12
 _SMALLEST_RANGE, _LARGEST_RANGE = 1e-300, 1e300
 """Limits of the ends of a scale. Beyond them, their distance or its inverse is not a finite float."""
@@ -164,10 +166,12 @@ def color_table(theme: Theme, scale: ColorScale) -> PixelArray:
     return table
 
 
-def hatch(pixels: PixelArray, indices: IndexArray, left: int, top: int, theme: Theme, scale: int = 1) -> None:
+def hatch(
+    pixels: PixelArray, indices: IndexArray, left: int, top: int, theme: Theme, scale: int = 1, *, dotted: bool = True
+) -> None:
     """Draw the patterns of special values over pixels in place; the first pixel is (left, top) of its lane.
 
-    NaN is hatched diagonally, +infinity vertically and -infinity horizontally. Values beyond the scale are dotted.
+    NaN is hatched diagonally, +infinity vertically and -infinity horizontally. Values beyond the scale are `dotted`.
     Missing values of recorded outputs have a few thin lines on the background, and padding a few dots.
     """
     if not (indices >= STEPS).any():
@@ -185,7 +189,8 @@ def hatch(pixels: PixelArray, indices: IndexArray, left: int, top: int, theme: T
     half = _SPARSE * scale // 2
     dots |= ((x + half) % (_SPARSE * scale) < scale) & ((y + half) % (_SPARSE * scale) < scale)
     pixels[(indices == PADDING) & dots] = pixel(theme.muted)
-    pixels[((indices == ABOVE) | (indices == BELOW)) & upright & level] = ground
+    if dotted:
+        pixels[((indices == ABOVE) | (indices == BELOW)) & upright & level] = ground
 
 
 def pixel(color: str) -> int:
@@ -197,21 +202,15 @@ _READABLE = 4.5
 
 
 def on(table_entry: int, theme: Theme) -> QColor:
-    """The text color with the higher contrast on a color of the table.
-
-    The theme's text colors both lack contrast on some medium colors, so black or white is used there.
-    """
-    return QColor(_ink(int(table_entry), theme.text, theme.base))
+    """The first ink with enough contrast on a color of the table: that of texts, the opposite one, black or white."""
+    return QColor(_ink(int(table_entry), theme.text, theme.on_accent))
 
 
 @lru_cache(4096)
-def _ink(table_entry: int, text: str, base: str) -> str:
+def _ink(table_entry: int, *inks: str) -> str:
     ground = QColor.fromRgb(table_entry)
-    for inks in ((text, base), ("#000000", "#ffffff")):
-        best = max(inks, key=lambda color: _contrast(QColor(color), ground))
-        if _contrast(QColor(best), ground) >= _READABLE:
-            break
-    return best
+    every = (*inks, "#000000", "#ffffff")
+    return next(ink for ink in every if _contrast(QColor(ink), ground) >= _READABLE)
 
 
 def _contrast(one: QColor, other: QColor) -> float:

@@ -1,9 +1,7 @@
 """Geometry of the lanes in pixels from the upper left corner: cells, stacked lanes, camera. Independent of Qt."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
-from itertools import pairwise
 from math import ceil, floor
 from typing import NamedTuple
 
@@ -69,30 +67,42 @@ class Scale:
 
 
 MARGIN = 6.0
-SHORTEST_LANE, SHORTEST_INPUT = 30.0, 22.0
-TALLEST_ROW = 64.0
-_ROUNDING = 1e-9
-NUMBER_ROW = 9.5
-"""Minimum height of a row with a number at the usual font size."""
-_GAPS = {False: (3.0, 9.0), True: (8.0, 18.0)}
-"""Gaps between directions and between layers: in a heat map (False), and with boxes (True)."""
+SHORTEST_LANE, SHORTEST_INPUT = 30.0, 18.0
+BAND = 36.0
+"""Height of a lane that is folded."""
+BOXED = 12.0
+"""Size in pixels from which cells are boxes with gaps."""
+GAP, ARROW_GAP = 2.0, 22.0
+"""Gaps between boxes, without and with arrows in them."""
+FEW_COLUMNS = 12
+"""Columns below which a lesson has arrows between all of them."""
+_TALLEST, _TALLEST_INPUT = {False: 64.0, True: 72.0}, {False: 18.0, True: 54.0}
+"""Tallest row of a hidden lane and of the input, outside lessons and in them."""
+_ONE_ROW = 24.0
 _INPUT_SHARE = 0.15
 """Minimum height of the input relative to a hidden lane; the maximum is 1."""
+_LEAST_ROW = 6.0
+"""Rows that are lower than this have no gaps between columns either."""
+_NUMBER_ROW = 10.0
+_LANE_GAP, _LEAST_GAP, _GAPS_SHARE = 18.0, 9.0, 0.18
+_INITIAL_GAP = 6.0
+"""Distance of the column of the initial state from the first step, beyond the gap of boxes."""
 
 
 def number_row() -> float:
     """Minimum height of a row with a number at the current font size."""
-    return NUMBER_ROW * text_scale()
+    return _NUMBER_ROW * text_scale()
 
 
 @dataclass(frozen=True)
 class LaneRect:
-    """Rectangle of a lane: top, height, and number of rows (units)."""
+    """Rectangle of a lane: top, height, and number of rows (units). A `band` is folded and has no numbers."""
 
     lane: Lane
     rows: int
     top: float
     height: float
+    band: bool = False
 
     @property
     def row(self) -> float:
@@ -102,6 +112,15 @@ class LaneRect:
     def bottom(self) -> float:
         return self.top + self.height
 
+    @property
+    def gap(self) -> float:
+        """Gap between its rows."""
+        return GAP if self.row >= BOXED and not self.band else 0.0
+
+    @property
+    def scale(self) -> Scale:
+        return Scale(self.row, self.rows)
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -110,66 +129,67 @@ class Stack:
     lane_rects: tuple[LaneRect, ...]
     height: float
 
+    def find(self, lane: Lane) -> LaneRect | None:
+        return next((lane_rect for lane_rect in self.lane_rects if lane_rect.lane == lane), None)
+
     def lane_rect(self, lane: Lane) -> LaneRect:
-        return next(lane_rect for lane_rect in self.lane_rects if lane_rect.lane == lane)
+        found = self.find(lane)
+        assert found is not None, lane
+        return found
 
     def nearest(self, y: float) -> LaneRect:
         """The lane at a height, or the nearest one."""
         return min(self.lane_rects, key=lambda lane_rect: max(lane_rect.top - y, y - lane_rect.bottom, 0.0))
 
 
-def stack_lanes(lanes: Sequence[tuple[Lane, int]], height: float, zoom: float, *, boxes: bool) -> Stack:
+def stack_lanes(picture: "Scene", height: float, zoom: float) -> Stack:
     """Lay out lanes in `height` pixels, `zoom` times as tall as they would fit.
 
     Rows of the input are as tall as other rows, within the limits of the input's height. Lanes are at least as tall
-    as their header, so that the content may exceed `height`. Lower content is centered.
+    as their label, so that the content may exceed `height`.
     """
-    return _stacked(tuple(lanes), height, zoom, boxes, text_scale())
+    return _stacked(picture.lanes, picture.bands, height, zoom, picture.lesson, text_scale())
 
 
 @lru_cache(maxsize=16)
-def _stacked(lanes: tuple[tuple[Lane, int], ...], height: float, zoom: float, boxes: bool, scale: float) -> Stack:
+def _stacked(
+    lanes: tuple[tuple[Lane, int], ...], bands: frozenset[Lane], height: float, zoom: float, lesson: bool, scale: float
+) -> Stack:
     """The lanes at a scale of the text. Each picture needs the same few stacks several times."""
-    gaps = _gaps_below([lane for lane, _ in lanes], boxes)
     tallest = max((rows for lane, rows in lanes if lane.layer is not None), default=1)
-    weights = [
-        rows if lane.layer is not None else min(max(rows, _INPUT_SHARE * tallest), tallest) for lane, rows in lanes
-    ]
-    shortest = [float(round((SHORTEST_INPUT if lane.layer is None else SHORTEST_LANE) * scale)) for lane, _ in lanes]
-    per_row = min(_per_row(weights, shortest, height - sum(gaps) - 2.0 * MARGIN), TALLEST_ROW) * zoom
-    heights = [
-        float(max(floor(weight * per_row + _ROUNDING), least)) for weight, least in zip(weights, shortest, strict=True)
-    ]
-    content = sum(heights) + sum(gaps) + 2.0 * MARGIN
-    top = MARGIN + max(0.0, (height - content) // 2.0)
-    lane_rects = []
-    for (lane, rows), lane_height, gap in zip(lanes, heights, gaps, strict=True):
-        lane_rects.append(LaneRect(lane, rows, top, lane_height))
-        top += lane_height + gap
-    return Stack(tuple(lane_rects), content)
+    gap = min(max(_GAPS_SHARE * height / len(lanes), _LEAST_GAP), _LANE_GAP)
+    limits: list[tuple[float, float, float]] = []
+    for lane, rows in lanes:
+        if lane in bands:
+            limits.append((0.0, BAND * scale, BAND * scale))
+        elif lane.layer is not None:
+            limits.append((rows, round(SHORTEST_LANE * scale), _TALLEST[lesson] * zoom * rows))
+        elif rows == 1:
+            limits.append((0.0, _ONE_ROW * scale, _ONE_ROW * scale))
+        else:
+            weight = min(max(rows, _INPUT_SHARE * tallest), tallest)
+            limits.append((weight, round(SHORTEST_INPUT * scale), _TALLEST_INPUT[lesson] * scale * zoom * rows))
 
+    def heights(per_row: float) -> list[float]:
+        return [max(min(floor(weight * per_row + 1e-9), most), least) for weight, least, most in limits]
 
-def _per_row(weights: Sequence[float], shortest: Sequence[float], room: float) -> float:
-    """Row height with which the lanes fill `room`, while none is shorter than its minimum."""
-    flexible = list(range(len(weights)))
-    while flexible:
-        left = room - sum(least for lane, least in enumerate(shortest) if lane not in flexible)
-        per_row = max(left, 0.0) / sum(weights[lane] for lane in flexible)
-        flat = {lane for lane in flexible if weights[lane] * per_row < shortest[lane]}
-        if not flat:
-            return per_row
-        flexible = [lane for lane in flexible if lane not in flat]
-    return max(0.0, min(least / weight for weight, least in zip(weights, shortest, strict=True)))
+    room = height - gap * (len(lanes) - 1) - 2.0 * MARGIN
+    low, high = 0.0, _TALLEST[lesson]
+    for _ in range(0 if sum(heights(high)) <= room else 40):
+        middle = (low + high) / 2.0
+        low, high = (middle, high) if sum(heights(middle)) <= room else (low, middle)
+    found = heights((high if sum(heights(high)) <= room else low) * zoom)
+    tops = np.cumsum([MARGIN, *(own + gap for own in found)]).tolist()
+    rects = [
+        LaneRect(lane, rows, top, own, lane in bands)
+        for (lane, rows), top, own in zip(lanes, tops[:-1], found, strict=True)
+    ]
+    return Stack(tuple(rects), tops[-1] - gap + MARGIN)
 
 
 def hidden_row(stack: Stack) -> float:
-    return next((lane_rect.row for lane_rect in stack.lane_rects if lane_rect.lane.layer is not None), 0.0)
-
-
-def _gaps_below(lanes: Sequence[Lane], boxes: bool) -> list[float]:
-    within, between = _GAPS[boxes]
-    gaps = [within if above.layer == below.layer else between for above, below in pairwise(lanes)]
-    return [*gaps, 0.0]
+    """Height of the rows of hidden lanes that are not folded; 0 without any."""
+    return next((own.row for own in stack.lane_rects if own.lane.layer is not None and not own.band), 0.0)
 
 
 FEWEST_STEPS = 3.0
@@ -267,16 +287,14 @@ def _clamped(value: float, low: float, high: float) -> float:
 
 DIGIT_SHARE = 0.602
 """Width of a digit in JetBrains Mono, as a share of the font size."""
-SMALLEST_FONT, LARGEST_FONT = 9, 15
-FRAME = 4.0
-"""Distance of a frame from its box, in pixels."""
-_PADDING = 8.0
-_OUTLINES = 3.0
-"""Width of a box that its outlines and those of a mismatch take."""
-_FONT_SHARE = 0.85
-"""Font size of a row's number, as a share of the row height."""
-_DEEPEST_FIT = 3.0
-_SHORTEST_ARROW, _ARROW_SHARE, _WIDEST_BOX = 18.0, 0.3, 180.0
+FREE = 4.0
+"""Least distance of a number from the edges of its box with half of the gap."""
+_NUMBER, _LESSON_NUMBER, _SMALLEST_NUMBER, _NUMBER_SHARE = 12, 13, 9, 0.75
+"""Font sizes of numbers, the smallest one, and the largest share of a row's height."""
+_MOST_ROOM, _LEAST_ROOM = 8, 4
+"""Most characters that numbers use, and the fewest with which there are any."""
+_ROOM_BESIDE = 5 * DIGIT_SHARE
+_DEEPEST_FIT = 2.0
 
 
 class Rect(NamedTuple):
@@ -286,6 +304,17 @@ class Rect(NamedTuple):
     y: float
     width: float
     height: float
+
+    @property
+    def right(self) -> float:
+        return self.x + self.width
+
+    @property
+    def bottom(self) -> float:
+        return self.y + self.height
+
+    def grown(self, by: float) -> "Rect":
+        return Rect(self.x - by, self.y - by, self.width + 2.0 * by, self.height + 2.0 * by)
 
 
 class CellGeometry(NamedTuple):
@@ -298,14 +327,20 @@ class CellGeometry(NamedTuple):
 
 @dataclass(frozen=True)
 class Scene:
-    """Content of the picture: lanes with their rows, T, and the width of the numbers in digits."""
+    """Content of the picture: lanes with their rows, those that are folded to `bands`, and T.
+
+    `initial` is whether there are columns of the initial state. A `lesson` has larger boxes, with arrows if there are
+    few of them.
+    """
 
     lanes: tuple[tuple[Lane, int], ...]
     timesteps: int
-    digits: int
     orders: LaneOrders | None = None
     length: int | None = None
     """Number of time steps of the sample, where it is not T."""
+    bands: frozenset[Lane] = frozenset()
+    initial: bool = True
+    lesson: bool = False
 
     @property
     def computed(self) -> range:
@@ -336,91 +371,120 @@ class Scene:
         return frozenset(int(lane.backward) for lane, _ in self.lanes if lane.layer is not None)
 
     @property
-    def box_pitch(self) -> float:
-        """Pixels per column needed for boxes with arrows in between."""
-        return self.digits * scaled(SMALLEST_FONT) * DIGIT_SHARE + _PADDING + _SHORTEST_ARROW
+    def arrows(self) -> bool:
+        """Whether arrows join the columns of all time steps."""
+        return self.lesson and self.timesteps < FEW_COLUMNS
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """A scene in an area of `width` x `height` pixels, seen by a camera."""
+    """A scene in an area of `width` x `height` pixels, seen by a camera.
+
+    `before` and `after` are 1 where there is a column of the initial state left of t = 0 or right of t = T-1. They are
+    a little apart from the others.
+    """
 
     picture: Scene
     width: float
     height: float
     camera: Camera
     stack: Stack
-    boxes: bool
+    before: int = 0
+    after: int = 0
 
     @property
     def pitch(self) -> float:
-        return self.width / self.camera.span
+        return (self.width - _INITIAL_GAP * (self.before + self.after)) / self.camera.span
+
+    @property
+    def boxes(self) -> bool:
+        """Whether columns are wide enough for gaps."""
+        return self.pitch >= BOXED
+
+    @property
+    def gap(self) -> float:
+        """Gap between the columns of two time steps."""
+        if not self.boxes or hidden_row(self.stack) < _LEAST_ROW:
+            return 0.0
+        return ARROW_GAP if self.arrows else GAP
+
+    @property
+    def arrows(self) -> bool:
+        """Whether arrows join the columns: there are few of them, with room for arrows and numbers."""
+        return self.picture.arrows and self.pitch >= ARROW_GAP + 2.0 * FREE + _ROOM_BESIDE * scaled(_LESSON_NUMBER)
 
     @property
     def box_width(self) -> float:
-        """Width of a cell: the whole pitch in a heat map, less the arrows between boxes."""
-        if not self.boxes:
-            return self.pitch
-        return min(self.pitch - max(_SHORTEST_ARROW, self.pitch * _ARROW_SHARE), _WIDEST_BOX)
+        return self.pitch - self.gap
 
     def x_of(self, time: float) -> float:
         """x of a time; time step t is centered at t."""
-        return (time - self.camera.start) * self.pitch
+        return (time - self.camera.start) * self.pitch + _INITIAL_GAP * self.before
 
     def time_at(self, x: float) -> float:
-        return self.camera.start + x / self.pitch
+        return self.camera.start + (x - _INITIAL_GAP * self.before) / self.pitch
+
+    @property
+    def origin(self) -> int:
+        """The pixel at which time step 0 begins."""
+        return round(self.x_of(-0.5))
+
+    def span(self, timestep: int) -> tuple[float, float]:
+        """Left edge and width of a time step's column with half of the gaps around it, in whole pixels."""
+        first, stop = Scale(self.pitch, self.picture.timesteps).span(timestep)
+        left = float(self.origin + first)
+        if self.boxes and self.before and timestep < 0:
+            left -= _INITIAL_GAP
+        elif self.boxes and self.after and timestep >= self.picture.timesteps:
+            left += _INITIAL_GAP
+        return left, stop - first
 
     def column(self, timestep: int) -> tuple[float, float]:
         """Left edge and width of a time step's cells."""
-        center = self.x_of(timestep)
-        return center - self.box_width / 2.0, self.box_width
+        left, width = self.span(timestep)
+        return left + self.gap / 2.0, width - self.gap
 
     def edge(self, timestep: int) -> float:
-        """Left edge of a time step's column, including its frame."""
-        return self.column(timestep)[0] - (FRAME if self.boxes else 0.0)
+        """Left edge of a time step's column, including half of the gap."""
+        return self.span(timestep)[0]
 
     def top_of(self, lane_rect: LaneRect) -> float:
         return lane_rect.top - self.camera.scroll
 
     @property
-    def extent(self) -> tuple[float, float]:
-        """Top and bottom of the visible lanes with their margin; lanes of few units do not fill the height."""
-        highest, lowest = self.stack.lane_rects[0], self.stack.lane_rects[-1]
-        return (
-            max(self.top_of(highest) - MARGIN, 0.0),
-            min(self.top_of(lowest) + lowest.height + MARGIN, self.height),
-        )
+    def bottom(self) -> float:
+        """Lower end of the lanes, which may not fill the height."""
+        return min(self.stack.height - self.camera.scroll, self.height)
 
     @property
     def numbered(self) -> bool:
         """Whether the numbers of any visible hidden lane are written."""
-        return any(
-            self.font_pixels(lane_rect) for lane_rect in self.lane_rects_in_view() if lane_rect.lane.layer is not None
-        )
+        return any(self.room(own) for own in self.lane_rects_in_view() if own.lane.layer is not None)
 
     def rect(self, cell: CellGeometry) -> Rect:
-        """Rectangle of a cell, vertically in whole pixels as in the heat map."""
-        lane_rect = self.stack.lane_rect(cell.lane)
-        # A norm has one row for all units.
-        row = min(self.picture.row_of(cell.lane, cell.unit), lane_rect.rows - 1)
-        first, stop = Scale(lane_rect.row, lane_rect.rows).span(row)
-        x, width = self.column(cell.timestep)
-        return Rect(x, self.top_of(lane_rect) + first, width, stop - first)
+        """Rectangle of a cell, in whole pixels as in the heat map."""
+        return self.around(cell.lane, range(cell.timestep, cell.timestep + 1), range(cell.unit, cell.unit + 1))
 
     def around(self, lane: Lane, times: range, units: range) -> Rect:
         """The bounding rectangle of the cells of some time steps and units."""
-        rows = [self.picture.row_of(lane, unit) for unit in units]
         lane_rect = self.stack.lane_rect(lane)
-        scale = Scale(lane_rect.row, lane_rect.rows)
-        top, bottom = (min(row, lane_rect.rows - 1) for row in (min(rows), max(rows)))
+        # A norm has one row for all units.
+        rows = [min(self.picture.row_of(lane, unit), lane_rect.rows - 1) for unit in units]
         left, right = self.column(times.start)[0], sum(self.column(times.stop - 1))
-        first, stop = scale.span(top)[0], scale.span(bottom)[1]
+        gap = lane_rect.gap / 2.0
+        first, stop = lane_rect.scale.span(min(rows))[0] + gap, lane_rect.scale.span(max(rows))[1] - gap
         return Rect(left, self.top_of(lane_rect) + first, right - left, stop - first)
+
+    def lane_area(self, lane_rect: LaneRect, times: range | None = None) -> Rect:
+        """The rectangle of a lane over some time steps, or over all columns."""
+        times = range(-self.before, self.picture.timesteps + self.after) if times is None else times
+        left, right = self.column(times.start)[0], sum(self.column(times.stop - 1))
+        return Rect(left, self.top_of(lane_rect), right - left, lane_rect.height)
 
     def timesteps_in_view(self) -> range:
         """Time steps that are at least partly visible."""
-        first = max(0, floor(self.camera.start + 0.5))
-        stop = min(self.picture.timesteps, ceil(self.camera.start + self.camera.span + 0.5 - 1e-9))
+        first = max(0, floor(self.time_at(0.0) + 0.5 + 1e-9))
+        stop = min(self.picture.timesteps, ceil(self.time_at(self.width) + 0.5 - 1e-9))
         return range(first, max(stop, first))
 
     def lane_rects_in_view(self) -> list[LaneRect]:
@@ -433,27 +497,46 @@ class Geometry:
 
     def rows_in_view(self, lane_rect: LaneRect) -> range:
         """Rows of a lane that are at least partly visible."""
-        scale, top = Scale(lane_rect.row, lane_rect.rows), self.top_of(lane_rect)
+        scale, top = lane_rect.scale, self.top_of(lane_rect)
         return range(scale.cell_at(max(-top, 0.0)), scale.cell_at(min(self.height - top, lane_rect.height) - 1e-6) + 1)
+
+    def initial_timestep(self, lane: Lane) -> int | None:
+        """Column of a lane's initial state, or None if it is not visible.
+
+        It is -1, or in a backward lane the length of the sample, which is a column of padding if that is not T.
+        """
+        if not self.boxes or lane.layer is None or not self.picture.initial:
+            return None
+        timestep = self.picture.computed.stop if lane.backward else -1
+        x, width = self.column(timestep)
+        return timestep if x + width > 0.0 and x < self.width else None
 
     def hit(self, x: float, y: float) -> CellGeometry | None:
         """The cell at a point, with the nearest lane and unit; None outside the columns."""
         if not (0.0 <= x < self.width and 0.0 <= y < self.height):
             return None
         lane_rect = self.stack.nearest(y + self.camera.scroll)
-        unit = self.picture.unit_at(
-            lane_rect.lane, Scale(lane_rect.row, lane_rect.rows).cell_at(y - self.top_of(lane_rect))
-        )
-        timestep = floor(self.time_at(x) + 0.5)
-        return CellGeometry(lane_rect.lane, min(max(timestep, -1), self.picture.timesteps), unit)
+        unit = self.picture.unit_at(lane_rect.lane, lane_rect.scale.cell_at(y - self.top_of(lane_rect)))
+        return CellGeometry(lane_rect.lane, self.timestep_at(x), unit)
+
+    def timestep_at(self, x: float) -> int:
+        """The time step whose column is at x: -1 left of all, T right of all."""
+        times, right = Scale(self.pitch, self.picture.timesteps), x - self.origin
+        return -1 if right < 0.0 else times.cells if right >= times.pixels else times.cell_at(right)
 
     def font_pixels(self, lane_rect: LaneRect) -> int:
-        """Font size of a lane's numbers in pixels; 0 if they do not fit."""
-        by_width = (self.box_width - _OUTLINES) / (self.picture.digits * DIGIT_SHARE)
-        smallest = scaled(SMALLEST_FONT)
-        by_height = max(lane_rect.row * _FONT_SHARE, smallest)
-        size = floor(min(by_height, by_width, scaled(LARGEST_FONT)))
-        return size if lane_rect.row >= number_row() and size >= smallest else 0
+        """Font size of a lane's numbers in pixels, whether or not they fit."""
+        usual = scaled(_LESSON_NUMBER if self.picture.lesson else _NUMBER)
+        by_width = floor((self.box_width + GAP - 2.0 * FREE) / (_LEAST_ROOM * DIGIT_SHARE))
+        size = min(usual, floor(lane_rect.row * _NUMBER_SHARE), by_width)
+        return max(size, min(usual, scaled(_SMALLEST_NUMBER)))
+
+    def room(self, lane_rect: LaneRect) -> int:
+        """Number of characters that fit in the boxes of a lane, at most 8; 0 if there are too few for numbers."""
+        if not self.boxes or lane_rect.band or lane_rect.row < number_row():
+            return 0
+        fitting = int((self.box_width + GAP - 2.0 * FREE) / (self.font_pixels(lane_rect) * DIGIT_SHARE))
+        return min(fitting, _MOST_ROOM) if fitting >= _LEAST_ROOM else 0
 
 
 def layout_for(picture: Scene, width: float, height: float, camera: Camera, *, fit: bool = False) -> Geometry:
@@ -462,35 +545,32 @@ def layout_for(picture: Scene, width: float, height: float, camera: Camera, *, f
         camera = Camera(zoom=_fitting_zoom(picture, width, height))
     # The height of the lanes follows from the zoom, and the limits of the rest from the height.
     camera = replace(camera, zoom=_clamped(camera.zoom, 1.0, _deepest(picture, height)))
-    with_boxes = stack_lanes(picture.lanes, height, camera.zoom, boxes=True)
-    numbers = hidden_row(with_boxes) >= number_row()
-    room = viewport_limits(picture, width, height, with_boxes, numbers)
+    stack = stack_lanes(picture, height, camera.zoom)
+    room = viewport_limits(picture, width, height, stack)
     camera = camera.fitted(room) if fit else camera.within(room)
-    boxes = numbers and width / camera.span >= picture.box_pitch * (1.0 - 1e-9)
-    stack = with_boxes if boxes else stack_lanes(picture.lanes, height, camera.zoom, boxes=False)
-    camera = camera.within(viewport_limits(picture, width, height, stack, numbers))
-    return Geometry(picture, width, height, camera, stack, boxes)
+    ends = (room.before, room.after) if room.fits_initial(camera.span) else (0, 0)
+    return Geometry(picture, width, height, camera, stack, *ends)
 
 
 def _fitting_zoom(picture: Scene, width: float, height: float) -> float:
     """1, or a little more if numbers of a short sequence become visible by it."""
-    row = hidden_row(stack_at_rest(picture, height))
-    short = width / picture.timesteps >= picture.box_pitch
-    if short and row < number_row() <= row * _DEEPEST_FIT:
+    row = hidden_row(stack_lanes(picture, height, 1.0))
+    least = 2.0 * FREE + _LEAST_ROOM * scaled(_SMALLEST_NUMBER) * DIGIT_SHARE
+    if width / picture.timesteps >= least and 0.0 < row < number_row() <= row * _DEEPEST_FIT:
         return (number_row() + 0.5) / row
     return 1.0
 
 
-def viewport_limits(picture: Scene, width: float, height: float, stack: Stack, numbers: bool) -> CameraLimits:
-    """Limits of the camera for this scene. The initial state is shown only next to numbers."""
+def viewport_limits(picture: Scene, width: float, height: float, stack: Stack) -> CameraLimits:
+    """Limits of the camera for this scene. The initial state is shown only next to boxes."""
     return CameraLimits(
         width=width,
         height=height,
         timesteps=picture.timesteps,
-        before=int(0 in picture.directions and numbers),
+        before=int(0 in picture.directions and picture.initial),
         # Where the sample has padding, the initial state of a backward lane takes a column of it.
-        after=int(1 in picture.directions and numbers and len(picture.computed) == picture.timesteps),
-        pitch=picture.box_pitch,
+        after=int(1 in picture.directions and picture.initial and len(picture.computed) == picture.timesteps),
+        pitch=BOXED + 1.0,
         content=stack.height,
         deepest=_deepest(picture, height),
     )
@@ -498,14 +578,9 @@ def viewport_limits(picture: Scene, width: float, height: float, stack: Stack, n
 
 def _deepest(picture: Scene, height: float) -> float:
     """The largest zoom of the lanes."""
-    row = hidden_row(stack_at_rest(picture, height))
-    return max(TALLEST_ROW / 2.0 / row, 1.0) if row else 1.0
+    row = hidden_row(stack_lanes(picture, height, 1.0))
+    return max(_TALLEST[False] / 2.0 / row, 1.0) if row else 1.0
 
 
 def limits_of(geometry: Geometry) -> CameraLimits:
-    numbers = hidden_row(geometry.stack) >= number_row()
-    return viewport_limits(geometry.picture, geometry.width, geometry.height, geometry.stack, numbers)
-
-
-def stack_at_rest(picture: Scene, height: float) -> Stack:
-    return stack_lanes(picture.lanes, height, 1.0, boxes=True)
+    return viewport_limits(geometry.picture, geometry.width, geometry.height, geometry.stack)

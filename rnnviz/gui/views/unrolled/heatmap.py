@@ -226,17 +226,15 @@ class HeatmapLayer(QObject):
         self._missing = {request.key for request in missing}
         self.renderer.ask([*missing, *ahead])
         for style in styles:
-            for lane_rect in geometry.lane_rects_in_view():
+            for lane_rect in tiled_lanes(shown, geometry):
                 self.store.keep_widest(style, lane_rect.lane)
 
     def _absent(self, shown: RenderState, geometry: Geometry, part: QRectF) -> tuple[list[Request], list[Request]]:
         """Missing tiles of a part, and those next to it."""
         missing: list[Request] = []
         ahead: list[Request] = []
-        if geometry.boxes:
-            return missing, ahead
         density = self._density
-        for lane_rect in geometry.lane_rects_in_view():
+        for lane_rect in tiled_lanes(shown, geometry):
             lane, times, units, x, y, sheet = _place(geometry, lane_rect, density)
             left, right = part.left() * density - x, part.right() * density - x
             top, bottom = max(part.top() * density - y, 0.0), min(part.bottom() * density - y, units.pixels)
@@ -351,6 +349,12 @@ class HeatmapLayer(QObject):
         painter.restore()
 
 
+def tiled_lanes(shown: RenderState, geometry: Geometry) -> list[LaneRect]:
+    """The visible lanes that are painted by tiles: not those that are folded, and no input with one row."""
+    in_view = geometry.lane_rects_in_view()
+    return [own for own in in_view if not own.band and (own.lane.layer is not None or shown.hot is None)]
+
+
 def _place(geometry: Geometry, lane_rect: LaneRect, density: float) -> _Place:
     """The placement of a lane. Tiles keep their relative positions; only the offset depends on the camera."""
     times, units = geometry.pitch * density, lane_rect.row * density
@@ -358,9 +362,9 @@ def _place(geometry: Geometry, lane_rect: LaneRect, density: float) -> _Place:
         lane_rect.lane,
         Scale(times, geometry.picture.timesteps),
         Scale(units, lane_rect.rows),
-        -round((geometry.camera.start + 0.5) * geometry.pitch * density),
+        round(geometry.x_of(-0.5) * density),
         round(geometry.top_of(lane_rect) * density),
-        Sheet(times, units, max(1, round(density))),
+        Sheet(times, units, max(1, round(density)), geometry.gap),
     )
 
 

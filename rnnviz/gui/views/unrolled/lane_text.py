@@ -1,18 +1,23 @@
 """Texts of the lanes: numbers of visible cells, tooltips, and tables for the clipboard."""
 
+from math import floor, isfinite, log10
+
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.gradients import OF_INPUT
+from rnnviz.core.masks import masks_any
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.number_format import true_minus
 from rnnviz.core.sequence import IN_FULL, UNNAMED, feature_in_words, feature_title, timestep_in_words, visible
 from rnnviz.core.trace_index import ARROWS, DIRECTIONS, Lane
 from rnnviz.core.words import plural
 from rnnviz.explain.value_sources import notation
 from rnnviz.frozen import dataclass
 from rnnviz.gui.views.seams import at_seam
-from rnnviz.gui.views.unrolled.colormap import MISSING, PADDING, STEPS, IndexArray
+from rnnviz.gui.views.unrolled.colormap import ABOVE, MISSING, PADDING, STEPS, IndexArray
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, LaneRect
 from rnnviz.gui.views.unrolled.render_state import EngineSide, RenderState, is_padding
 from rnnviz.reading.level_of_detail import BoolArray, every_cell
@@ -20,50 +25,94 @@ from rnnviz.verify.compare import ArrayComparison
 from rnnviz.verify.metrics import abs_error, error_ratio
 from rnnviz.verify.result import RunResult
 
-INPUT_TITLE = "input"
-_SHORTER = {"infinity": "inf", "-infinity": "-inf"}
+MASK = "?"
+_NONE_SHOWN = "\N{ALMOST EQUAL TO}0"
+"""Text of a number other than 0 where there is no room for any of its digits."""
+_SMALL = 0.05
+"""Numbers of a lane that reaches less far have an exponent."""
+_SPELLED = {"infinity": "inf", "-infinity": "-inf"}
 
 
 @dataclass(frozen=True)
-class LaneHeader:
-    """Content of a lane's header. `agrees` is None for the input and for lanes without comparison."""
+class LaneLabel:
+    """Texts at the left of a lane. `agrees` is None for the input and for lanes without comparison."""
 
-    lane: Lane
     title: str
+    detail: str
     verdict: str
     agrees: bool | None
 
     def __str__(self) -> str:
-        return f"{self.title}: {self.verdict}" if self.verdict else self.title
+        return ": ".join(filter(None, (" ".join(filter(None, (self.title, self.detail))), self.verdict)))
 
 
-def header_of(shown: RenderState, lane: Lane) -> LaneHeader:
-    """Content of a lane's header. Mismatches are counted over all samples."""
-    title = (
-        INPUT_TITLE if lane.layer is None else f"layer {lane.layer} {ARROWS[lane.backward]} {DIRECTIONS[lane.backward]}"
-    )
-    mismatched = shown.mismatched(lane)
-    if mismatched is None:
-        return LaneHeader(lane, title, "", None)
+def label_of(shown: RenderState, lane: Lane) -> LaneLabel:
+    """The texts of a lane. Mismatches are counted over all samples."""
     if lane.layer is None:
-        return LaneHeader(lane, title, _agreement(mismatched, ""), not mismatched)
-    both = shown.compared(lane)
-    if not both:
-        return LaneHeader(lane, title, "not recorded", None)
-    at = "" if len(both) == shown.result.shape[2] else f" at t = {both.start}"
-    return LaneHeader(lane, title, _agreement(mismatched, at), not mismatched)
+        size = plural(shown.left.colors.shape(lane)[1], "feature")
+        mismatched = shown.mismatched(lane)
+        verdict = "" if mismatched is None else _agreement(mismatched)
+        return LaneLabel(f"input {shown.input_name}", size, verdict, None if mismatched is None else not mismatched)
+    network = shown.result.config.network
+    both = network.bidirectional or network.reverse
+    title, way = f"layer {lane.layer}", f"{DIRECTIONS[lane.backward]} {ARROWS[lane.backward]}" if both else ""
+    mismatched = shown.mismatched(lane)
+    if mismatched is None or shown.verdict_masked:
+        return LaneLabel(title, way or ("hidden state h" if shown.quantity == "value" else ""), "", None)
+    steps = shown.compared(lane)
+    if not steps:
+        return LaneLabel(title, way, "not recorded", None)
+    framed = shown.framed(lane)
+    whole = framed is not None and bool(framed[steps.start : min(steps.stop, shown.length)].all())
+    at = "" if len(steps) == shown.result.shape[2] else f" at t = {steps.start}"
+    return LaneLabel(title, way, _agreement(mismatched, at, whole=whole), not mismatched)
 
 
-def _agreement(mismatched: int, at: str) -> str:
-    return f"{number_format.count(mismatched)} differ{at}" if mismatched else f"agrees{at}"
+def _agreement(mismatched: int, at: str = "", *, whole: bool = False) -> str:
+    if not mismatched:
+        return f"✓ agrees{at}"
+    return f"× {'all' if whole else number_format.count(mismatched)} differ{at}"
+
+
+def number_text(value: float, room: int, largest: float) -> str:
+    """A number in at most `room` characters, of a lane whose numbers reach as far as `largest` or little farther.
+
+    With six characters it has three digits, then no zero before the point, then two digits.
+    """
+    if value == 0.0:
+        return "0"
+    if not isfinite(value):
+        text = number_format.short(value)
+        return true_minus(_SPELLED.get(text, text))
+    if largest < _SMALL:
+        candidates = [_exponent(f"{value:.{digits}e}") for digits in (2, 1, 0)]
+    else:
+        # Before the point: of the largest number, or of one beyond it.
+        digits = max(floor(log10(max(largest * (1.0 - 1e-9), abs(value)))) + 1, 0)
+        usual = max(3 - digits, 0) if room > _LEAST_ROOM else 2
+        candidates = [f"{value:z.{places}f}" for places in range(usual, -1, -1)]
+        if not any(digit in "123456789" for digit in candidates[0]):
+            candidates = []
+        if room < _WITH_ZERO:
+            candidates = [text.replace("0.", ".", 1) if abs(value) < 1.0 else text for text in candidates]
+        if room > _LEAST_ROOM:
+            candidates.append(_exponent(f"{value:.0e}"))
+    return true_minus(next((text for text in candidates if len(text) <= room), _NONE_SHOWN))
+
+
+_LEAST_ROOM, _WITH_ZERO = 4, 6
+
+
+def _exponent(text: str) -> str:
+    mantissa, _, exponent = text.partition("e")
+    return f"{mantissa.rstrip('0').rstrip('.') if '.' in mantissa else mantissa}e{int(exponent)}"
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """Visible cells of one lane: `values`, color `indices` and `marks`, each of shape (rows, time steps).
+    """Visible cells of one lane: `values`, color `indices`, `marks` and `masked`, each of shape (rows, time steps).
 
-    `units` are those in the `rows`. Missing values of recorded outputs have no text. With `two_digits` the texts of
-    numbers have two digits, else three decimals.
+    `units` are those in the `rows`. Missing values of recorded outputs have no text. Numbers reach as far as `largest`.
     """
 
     lane_rect: LaneRect
@@ -73,100 +122,91 @@ class Block:
     values: FloatArray
     indices: IndexArray
     marks: BoolArray
-    two_digits: bool
+    masked: BoolArray
+    largest: float
+    names: tuple[str, ...] | None = None
+    """The text of each time step, of an input with one row."""
 
     @property
     def special(self) -> set[int]:
-        """Indices of the special colors."""
-        return set(np.unique(self.indices[self.indices >= STEPS]).tolist())
+        """Indices of the colors of special values; a number beyond the scale speaks for itself."""
+        return set(np.unique(self.indices[self.indices > ABOVE]).tolist())
 
-    def texts(self, digits: int) -> list[list[str]]:
-        """Text of each cell, as far as it fits: three decimals, or two digits of a difference or a gradient."""
-        return [
-            [
-                ""
-                if index in (MISSING, PADDING)
-                else number_format.true_minus(fitting(value, digits, two_digits=self.two_digits))
-                for value, index in zip(row, indices, strict=True)
-            ]
-            for row, indices in zip(self.values, self.indices, strict=True)
-        ]
+    def texts(self, room: int) -> list[list[str]]:
+        """Text of each cell in at most `room` characters."""
+        if self.names is not None:
+            return [[MASK if asked else name for name, asked in zip(self.names, self.masked[0], strict=True)]]
 
+        def text(value: float, index: int, masked: bool) -> str:
+            if index in (MISSING, PADDING):
+                return ""
+            return MASK if masked else number_text(value, room, self.largest)
 
-def fitting(value: float, digits: int, *, two_digits: bool = False) -> str:
-    """Short form of a number with fewer digits if it does not fit: with three decimals, or `two_digits`."""
-    text = number_format.error(value) if two_digits else number_format.short(value)
-    if len(text) > digits:
-        text = _SHORTER.get(text, text)
-    if len(text) > digits:
-        mantissa, _, exponent = f"{float(value):.0e}".partition("e")
-        text = f"{mantissa}e{int(exponent):+d}"
-    return text
-
-
-def initial_timestep(shown: RenderState, geometry: Geometry, lane_rect: LaneRect) -> int | None:
-    """Column of a lane's initial state, or None if it is not visible.
-
-    It is -1, or in a backward lane the length of the sample, which is a column of padding if that is not T.
-    """
-    if not geometry.boxes or lane_rect.lane.layer is None or not shown.initial_name:
-        return None
-    timestep = shown.length if lane_rect.lane.backward else -1
-    x, width = geometry.column(timestep)
-    return timestep if x + width > 0.0 and x < geometry.width else None
+        cells = zip(self.values.tolist(), self.indices.tolist(), self.masked.tolist(), strict=True)
+        return [[text(*cell) for cell in zip(*row, strict=True)] for row in cells]
 
 
 def block_in_view(shown: RenderState, geometry: Geometry, lane_rect: LaneRect) -> Block:
     """Read the visible cells of a lane, including its initial state."""
-    steps, rows = geometry.timesteps_in_view(), geometry.rows_in_view(lane_rect)
-    scale = shown.paint.of(lane_rect.lane).scale
-    if len(steps):
-        parts = [_read(side, lane_rect.lane, part, rows) for side, part in shown.parts(lane_rect.lane, steps)]
-        values, colored, marks = (np.concatenate(kind, axis=1) for kind in zip(*parts, strict=True))
-        indices = scale.indices(colored)
-        indices[:, _unrecorded(shown, lane_rect.lane, steps)] = MISSING
-        indices[:, np.array(steps) >= shown.length] = PADDING
-    else:
-        values = np.zeros((len(rows), 0))
-        indices, marks = np.zeros(values.shape, np.uint8), np.zeros(values.shape, np.bool_)
-    timesteps = tuple(steps)
-    units = tuple(geometry.picture.unit_at(lane_rect.lane, row) for row in rows)
-    initial = initial_timestep(shown, geometry, lane_rect)
+    if lane_rect.lane.layer is None and shown.hot is not None:
+        return _hot_block(shown, geometry, lane_rect, shown.hot)
+    lane, steps, rows = lane_rect.lane, geometry.timesteps_in_view(), geometry.rows_in_view(lane_rect)
+    units = tuple(geometry.picture.unit_at(lane, row) for row in rows)
+    scale, timesteps = shown.paint.of(lane).scale, tuple(steps)
+    parts = [_read(side, lane, part, rows) for side, part in shown.parts(lane, steps)]
+    none = np.zeros((len(rows), 0), np.bool_)
+    values: FloatArray = np.concatenate([none.astype(np.float32), *(part[0] for part in parts)], axis=1)
+    marks, missing = (np.concatenate([none, *(part[kind] for part in parts)], axis=1) for kind in (1, 2))
+    indices = scale.indices(values)
+    indices[missing] = MISSING
+    indices[:, np.array(steps, np.int64) >= shown.length] = PADDING
+    everything = geometry.stack.lane_rect(lane).rows
+    asked = shown.masked(lane, steps, range(everything if shown.per_unit else shown.result.shape[4]))
+    masked = np.zeros(values.shape, np.bool_) if asked is None else asked[:, list(units)].T
+    initial = geometry.initial_timestep(lane)
     if initial is not None:
-        state = shown.initial(lane_rect.lane)
+        state = shown.initial(lane)
         assert state is not None, "there is a column for it"
         column = state[list(units), None]
-        # The initial state is given to both engines: they do not differ in it.
-        if shown.compares(lane_rect.lane):
-            column = np.zeros(column.shape)
-        colored = np.zeros(column.shape) if shown.quantity == "error_ratio" else column
         # In place of a column of padding, or next to the others.
         place = timesteps.index(initial) if initial in timesteps else len(timesteps) if initial >= 0 else 0
         rest = place + 1 if initial in timesteps else place
-        values, indices, marks = (
+        hidden = np.array([[shown.is_masked(CellGeometry(lane, initial, unit))] for unit in units])
+        values, indices, marks, masked = (
             np.concatenate([whole[:, :place], new, whole[:, rest:]], axis=1)
             for whole, new in (
                 (values, column),
-                (indices, scale.indices(colored)),
+                (indices, scale.indices(column)),
                 (marks, np.zeros(column.shape, np.bool_)),
+                (masked, hidden),
             )
         )
         timesteps = (*timesteps[:place], initial, *timesteps[rest:])
-    return Block(lane_rect, timesteps, rows, units, values, indices, marks, shown.two_digits(lane_rect.lane))
+    # Error ratios differ by powers of ten.
+    largest = 1.0 if scale.error_ratio else max(scale.high, -scale.low)
+    return Block(lane_rect, timesteps, rows, units, values, indices, marks, masked, largest)
 
 
-def _unrecorded(shown: RenderState, lane: Lane, steps: range) -> list[bool]:
-    """Mask of missing values, of shape (time steps,)."""
-    parts = [(side.colors.recorded(lane), part) for side, part in shown.parts(lane, steps)]
-    return [timestep not in recorded for recorded, part in parts for timestep in part]
+def _hot_block(shown: RenderState, geometry: Geometry, lane_rect: LaneRect, hot: NDArray[np.int64]) -> Block:
+    """The features that are 1 at the visible time steps, by name or by index."""
+    steps = geometry.timesteps_in_view()
+    steps = range(steps.start, min(steps.stop, shown.length))
+    features, names = hot[steps.start : steps.stop], shown.result.inputs.names
+    shape = 1, len(steps)
+    asked = shown.masked(lane_rect.lane, steps, range(shown.left.colors.shape(lane_rect.lane)[1]))
+    masked = np.zeros(shape, np.bool_) if asked is None else asked.any(axis=1)[np.newaxis]
+    texts = tuple(visible(feature_title(names, feature)) for feature in features.tolist())
+    indices, none = np.full(shape, STEPS // 2, np.uint8), np.zeros(shape, np.bool_)
+    values = features[np.newaxis].astype(np.float64)
+    return Block(lane_rect, tuple(steps), range(1), (0,), values, indices, none, masked, 1.0, texts)
 
 
-def _read(side: EngineSide, lane: Lane, steps: range, rows: range) -> tuple[FloatArray, FloatArray, BoolArray]:
-    """Values, color indices and marks, each of shape (rows, time steps)."""
-    pixels = every_cell(steps.start, steps.stop), every_cell(rows.start, rows.stop)
-    patch = side.values.read(lane, *pixels)
-    colored = patch.values if side.colors is side.values else side.colors.read(lane, *pixels).values
-    return patch.values, colored, np.zeros(patch.values.shape, np.bool_) if patch.marks is None else patch.marks
+def _read(side: EngineSide, lane: Lane, steps: range, rows: range) -> tuple[FloatArray, BoolArray, BoolArray]:
+    """Values, marks, and which values are missing, each of shape (rows, time steps)."""
+    patch = side.colors.read(lane, every_cell(steps.start, steps.stop), every_cell(rows.start, rows.stop))
+    recorded, none = side.colors.recorded(lane), np.zeros(patch.values.shape, np.bool_)
+    outside = np.array([timestep not in recorded for timestep in steps])
+    return patch.values, none if patch.marks is None else patch.marks, none | outside
 
 
 def describe(shown: RenderState, cell: CellGeometry, *, boxes: bool = True) -> str:
@@ -175,8 +215,12 @@ def describe(shown: RenderState, cell: CellGeometry, *, boxes: bool = True) -> s
     Next to `boxes`, a backward lane has a column of its initial state behind the end of the sample.
     """
     lane, t, unit = cell
+    if lane.layer is None and shown.hot is not None:
+        unit = int(shown.hot[min(max(t, 0), shown.length - 1)])
     result = shown.result
     timesteps = shown.length
+    if shown.is_masked(cell) and not is_padding(shown, cell, boxes=boxes):
+        return f"{_table_title(shown, lane)}, t = {t}, unit {unit}: {MASK}"
     names = result.inputs.names.of_sample(shown.sample)
     if timesteps < result.shape[2] and is_padding(shown, cell, boxes=boxes):
         t = min(t, result.shape[2] - 1)
@@ -205,7 +249,7 @@ def describe(shown: RenderState, cell: CellGeometry, *, boxes: bool = True) -> s
     row = shown.picture().row_of(lane, unit)
     lines = [f"{where}, unit {unit}" if shown.per_unit else where]
     if shown.gate is not None or shown.quantity == "difference":
-        patch = shown.left.values.read(lane, every_cell(t, t + 1), every_cell(row, row + 1))
+        patch = shown.left.colors.read(lane, every_cell(t, t + 1), every_cell(row, row + 1))
         # In full, as the values below are: the picture has no room for it.
         number = number_format.full(float(patch.values[0, 0]))
     if shown.contributions is not None:
@@ -229,6 +273,8 @@ def describe(shown: RenderState, cell: CellGeometry, *, boxes: bool = True) -> s
     if shown.gradient:
         lines.append(f"{array}, the {shown.gate.title if shown.gate else ''}")
         return "\n".join((*lines, *_gradients_of_engines(result, array, index)))
+    if masks_any(shown.look.masks, "h"):
+        return "\n".join(lines)
     reference, held = result.reference.hidden, result.reference.holds(*index[:3])
     for engine, trace in result.traces.items():
         recorded = trace.holds(*index[:3])
@@ -277,14 +323,14 @@ def table_in_view(shown: RenderState, geometry: Geometry) -> str:
     """Lanes with visible numbers as a tab-separated table in full precision; empty without any."""
     lines = []
     for lane_rect in geometry.lane_rects_in_view():
-        if not geometry.font_pixels(lane_rect) or not shown.left.colors.recorded(lane_rect.lane):
+        if not geometry.room(lane_rect) or not shown.left.colors.recorded(lane_rect.lane):
             continue
         block = block_in_view(shown, geometry, lane_rect)
         steps = [_column(shown, lane_rect.lane, t) for t in block.timesteps]
-        title = header_of(shown, lane_rect.lane).title
-        if shown.differs(lane_rect.lane):
+        title = _table_title(shown, lane_rect.lane)
+        if shown.quantity == "difference":
             title = f"{title}: {' '.join(shown.subtraction())}"
-        elif shown.compares(lane_rect.lane):
+        elif shown.quantity == "error_ratio":
             title = f"{title}: error ratio of {shown.subtraction()[0]}"
         elif shown.gate is not None and lane_rect.lane.layer is not None:
             title = f"{title}: {shown.quantity}, {shown.gate.title}{', recomputed' if shown.recomputed else ''}"
@@ -295,14 +341,20 @@ def table_in_view(shown: RenderState, geometry: Geometry) -> str:
                 [
                     feature_title(names, unit),
                     *(
-                        "" if index == PADDING else number_format.full(value)
-                        for value, index in zip(row, indices, strict=True)
+                        "" if index == PADDING else MASK if masked else number_format.full(value)
+                        for value, index, masked in zip(row, indices, asked, strict=True)
                     ),
                 ]
             )
-            for unit, row, indices in zip(block.units, block.values, block.indices, strict=True)
+            for unit, row, indices, asked in zip(block.units, block.values, block.indices, block.masked, strict=True)
         ]
     return "\n".join(lines)
+
+
+def _table_title(shown: RenderState, lane: Lane) -> str:
+    if lane.layer is None:
+        return "input"
+    return f"layer {lane.layer} {ARROWS[lane.backward]} {DIRECTIONS[lane.backward]}"
 
 
 def _column(shown: RenderState, lane: Lane, timestep: int) -> str:

@@ -11,7 +11,7 @@ from rnnviz.gui.naming import named
 from rnnviz.gui.settings_panel.summary import output_words, state_words, steps_of
 from rnnviz.gui.theme.palettes import LIGHT, Theme, blend
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.gui.views.unrolled.lanes_item import arrow
+from rnnviz.gui.views.unrolled.marks import arrow
 
 _HINT = "Run (F5) computes this network."
 _ROW, _COLUMN, _MARGIN, _RADIUS, _FRAME = 64, 120, 24, 6, 4

@@ -29,7 +29,7 @@ from rnnviz.gui.kit.tasks import LatestTask
 from rnnviz.gui.theme.icons import IconButton
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
-from rnnviz.gui.views.unrolled.canvas import UnrolledCanvas
+from rnnviz.gui.views.unrolled.canvas import LanesCanvas
 from rnnviz.gui.views.unrolled.render_state import shown_in
 from rnnviz.reading.quantities import RECOMPUTED, Quantity, is_recomputed
 from rnnviz.reading.units import MOST, THRESHOLD, Match, Query, Selection, reach, searched, select
@@ -184,7 +184,7 @@ class RangeSelection(QObject):
     begun = Signal()
     """A range is selected, after there was none."""
 
-    def __init__(self, session: Session, stage: UnrolledCanvas, parent: QWidget) -> None:
+    def __init__(self, session: Session, stage: LanesCanvas, parent: QWidget) -> None:
         super().__init__(parent)
         self._session, self._canvas, self._around = session, stage, parent
         self.found: Selection | None = None
@@ -199,7 +199,7 @@ class RangeSelection(QObject):
         self.panel.onset_changed.connect(self._on_onset)
         self.panel.match_chosen.connect(self._go)
         self.panel.closed.connect(self.clear)
-        stage.box.range_dragged.connect(self._drag)
+        stage.range_dragged.connect(self._drag)
         session.on_change(self._show, "selected_range")
         session.on_change(self._change_quantity, "color_by", "following", "followed")
 
@@ -282,7 +282,7 @@ class RangeSelection(QObject):
         """Show the range of the state, or hide it, and search its units."""
         query, result, self.found = self.query, self._session.result, None
         begins = query is not None and self.panel.isHidden()
-        self._canvas.ranges.show_range(query, None)
+        self._canvas.show_range(query, None)
         if query is None or result is None:
             # A hidden widget would pass the keyboard to the next one.
             held = any(part.hasFocus() for part in self.panel.findChildren(QWidget))
@@ -310,7 +310,7 @@ class RangeSelection(QObject):
                     self._session.set_range(lower)
                     return
             self.found = found
-            self._canvas.ranges.show_range(query, found)
+            self._canvas.show_range(query, found)
             self.panel.show_selection(found, result.shape[4])
 
     def _drag(self, x: float, y: float, to: float) -> None:

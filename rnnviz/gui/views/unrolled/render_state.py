@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from math import inf
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnviz.cells import CellSpec
-from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.gradients import GRADIENT, OF_INPUT, gradient
+from rnnviz.core.masks import DIFFERENCE, VERDICT, Mask, is_masked, masked_in_lane, masks_any
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.places import INPUT_VALUES, Place, entry_place
 from rnnviz.core.trace_index import Lane, Location, lanes_of
@@ -20,24 +22,25 @@ from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.seams import SeamsInView, seams_in_view, seams_in_words
 from rnnviz.gui.views.unrolled.colormap import (
     DECADES,
+    ENDS,
     MISSING,
     PADDING,
     difference_scale,
     error_ratio_scale,
     gate_scale,
+    rounded_up,
     value_scale,
 )
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, Scene
 from rnnviz.gui.views.unrolled.tiles import LaneColors, Paint, Tiles, TileStyle
 from rnnviz.reading.arrays import ResultReader
 from rnnviz.reading.lane_reader import LaneReader
+from rnnviz.reading.level_of_detail import BoolArray
 from rnnviz.reading.quantities import (
-    RECOMPUTED,
     GateQuantity,
     Quantity,
     gate_quantity,
     gradients_of,
-    heading_of,
     is_bounded,
     is_gradient,
     is_recomputed,
@@ -52,7 +55,6 @@ if TYPE_CHECKING:
     # It computes gradients, and is imported when the first ones are wanted.
     from rnnviz.reading.parameter_gradients import Contributions
 
-_FEWEST_DIGITS = len("-0.000")
 S = TypeVar("S")
 
 
@@ -67,12 +69,19 @@ def split_at(sides: Sequence[S], split: int, lane: Lane, steps: range) -> list[t
 
 @dataclass(frozen=True, eq=False)
 class EngineSide:
-    """One engine's side of the picture: its numbers, its colors, and the tiles of the colors."""
+    """One engine's side of the picture: the numbers that are written and colored, and the tiles of the colors."""
 
     engine: str
-    values: LaneReader
     colors: LaneReader
     tiles: Tiles
+
+
+class Look(NamedTuple):
+    """Additions of the window to a result: lanes without difference that are unfolded, a lesson, and masked numbers."""
+
+    opened: frozenset[Lane] = frozenset()
+    lesson: bool = False
+    masks: tuple[Mask, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,8 +108,9 @@ class RenderState:
     """Whether the color scale covers all values; else it is estimated from some of them."""
     logarithmic: bool = False
     """Whether a logarithmic scale is wanted; scales with fixed ends have none."""
-    largest: float = 0.0
-    """End of the quantity's own scale, on which the width of the numbers depends."""
+    hot: NDArray[np.int64] | None = None
+    """(T,): the feature that is 1, of an input whose other features are 0; its lane has one row."""
+    look: Look = Look()
     contributions: "Contributions | None" = None
 
     @property
@@ -147,14 +157,6 @@ class RenderState:
         """Whether the numbers of a lane are differences."""
         return self.quantity == "difference" and lane.layer is not None
 
-    def two_digits(self, lane: Lane) -> bool:
-        """Whether the numbers of a lane have two digits and no fixed number of decimals: they have no scale."""
-        return self.compares(lane) or self.gradient
-
-    def compares(self, lane: Lane) -> bool:
-        """Whether the numbers of a lane are of a comparison: differences or error ratios. An initial state has none."""
-        return self.quantity in ("difference", "error_ratio") and lane.layer is not None
-
     @property
     def gradient(self) -> bool:
         """Whether the quantity is a gradient."""
@@ -179,7 +181,7 @@ class RenderState:
     @property
     def computed(self) -> bool:
         """Whether the numbers are computed from stored ones, which may take long."""
-        return self.left.values.computes(Lane(0))
+        return self.left.colors.computes(Lane(0))
 
     @property
     def gate(self) -> GateQuantity | None:
@@ -196,23 +198,13 @@ class RenderState:
     def cell(self) -> CellSpec:
         return self.result.config.network.kind
 
-    def rows(self, lane: Lane) -> int:
-        return self.left.colors.shape(lane)[1]
+    @property
+    def lanes(self) -> tuple[tuple[Lane, int], ...]:
+        """Every lane of the network from the top down, with its rows, shown or not."""
+        return tuple((lane, self.rows(lane)) for lane in lanes_of(self.result.inputs.network))
 
-    def heading(self) -> tuple[str, ...]:
-        """Lines of the heading: the quantity of the hidden lanes, and the engine unless there are two."""
-        if self.contributions is not None:
-            # In pieces that fit the width of the bar.
-            lane, _, array = self.quantity.partition("_")
-            array, _, index = array.partition("[")
-            summed = f"Σ {plural(self.contributions.samples, 'sample')}"
-            return "contributions", f"to {lane}_", array, f"[{index}", summed, f"by {display_name(self.engine)}"
-        if self.gate is not None:
-            of = f"{'by' if self.gradient else 'of'} {display_name(self.engine)}"
-            return (*heading_of(self.quantity, self.cell), *((RECOMPUTED,) if self.recomputed else ()), of)
-        if self.quantity == "value":
-            return ("h" if self.right is not None else f"h of {display_name(self.engine)}",)
-        return self.subtraction() if self.quantity == "difference" else ("error ratio",)
+    def rows(self, lane: Lane) -> int:
+        return 1 if lane.layer is None and self.hot is not None else self.left.colors.shape(lane)[1]
 
     @property
     def recomputed(self) -> bool:
@@ -258,18 +250,28 @@ class RenderState:
         return f"The values of {name}."
 
     def picture(self) -> Scene:
-        """Scene of the lanes, wide enough for the numbers of every engine."""
-        timesteps = self.result.shape[2]
-        rows = tuple((lane, self.rows(lane)) for lane in lanes_of(self.result.inputs.network))
-        largest = max(self.result.extents[name] for name in ("input", *self.result.traces))
-        if self.gate is not None:
-            largest = max(largest, self.largest)
-        digits = max(_FEWEST_DIGITS, len(number_format.short(-largest)))
-        return Scene(rows, timesteps, digits, self.orders, self.length)
+        """Scene of the lanes. A comparison has no lane of the input, and agreeing lanes are folded if others differ."""
+        lanes = lanes_of(self.result.inputs.network)
+        bands: list[Lane] = []
+        if self.compared_values:
+            lanes = tuple(lane for lane in lanes if lane.layer is not None)
+            agreeing = [lane for lane in lanes if not self.mismatched(lane)]
+            if len(agreeing) < len(lanes):
+                bands = [lane for lane in agreeing if lane not in self.look.opened]
+        rows = tuple((lane, self.rows(lane)) for lane in lanes)
+        initial = bool(self.initial_name)
+        return Scene(rows, self.result.shape[2], self.orders, self.length, frozenset(bands), initial, self.look.lesson)
+
+    @property
+    def compared_values(self) -> bool:
+        """Whether the numbers are differences or error ratios, which the input and an initial state do not have."""
+        return self.quantity in ("difference", "error_ratio")
 
     @property
     def initial_name(self) -> str:
         """Name of the shown initial state; empty if the quantity has none."""
+        if self.compared_values:
+            return ""
         if self.gate is None:
             return "h0"
         if self.gradient:
@@ -300,6 +302,30 @@ class RenderState:
             return None
         return int(self.comparison.lane_mismatched[lane.layer, lane.direction])
 
+    @property
+    def verdict_masked(self) -> bool:
+        return masks_any(self.look.masks, VERDICT)
+
+    def masked(self, lane: Lane, steps: range, units: range) -> BoolArray | None:
+        """(len(steps), len(units)): the numbers that an open question asks for; None without any."""
+        if not self.look.masks:
+            return None
+        if self.compared_values and masks_any(self.look.masks, DIFFERENCE):
+            return np.ones((len(steps), len(units)), np.bool_)
+        array = INPUT_VALUES if lane.layer is None else quantity_place(Location(), self.quantity).array
+        return masked_in_lane(self.look.masks, array, lane, steps, self.sample, units)
+
+    def is_masked(self, cell: CellGeometry) -> bool:
+        """Whether an open question asks for the number of a cell."""
+        if self.compared_values and masks_any(self.look.masks, DIFFERENCE):
+            return True
+        at = Location(sample=self.sample)
+        return bool(self.look.masks) and is_masked(self.look.masks, place_of(self, at, cell))
+
+    def framed(self, lane: Lane) -> BoolArray | None:
+        """(T,): the time steps of a lane at which nearly all units mismatch; None if there are none."""
+        return self.left.tiles.framed.get(lane)
+
     def compared(self, lane: Lane) -> range:
         """Time steps of a hidden lane for which both reference and candidate have values."""
         assert lane.layer is not None
@@ -312,6 +338,9 @@ class RenderState:
 Reach: TypeAlias = tuple[float, float] | None
 """Ends of the color scale, or None for those of the quantity."""
 Reaches: TypeAlias = dict[object, Reach]
+_FIRST_STEPS = 64
+_NEARLY_ALL = 0.9
+"""Share of the units that mismatch at a time step from which a frame is around it, and not around each value."""
 
 
 class LaneCaches:
@@ -320,7 +349,40 @@ class LaneCaches:
     def __init__(self, result: RunResult, turn: int) -> None:
         self.arrays, self.turn = ResultReader(result), turn
         self.reaches: Reaches = {}
-        """Ends of the color scale by what is in view."""
+        """Ends of the color scale by what determines them."""
+        self._hot: dict[int, NDArray[np.int64] | None] = {}
+        self._framed: dict[tuple[str, str, int], dict[Lane, BoolArray]] = {}
+
+    def hot(self, sample: int) -> NDArray[np.int64] | None:
+        """(T,): the index of the one feature of each time step that is 1; None if others are not 0."""
+        if sample not in self._hot:
+            inputs = self.arrays.result.inputs
+            x = inputs.sequence[: inputs.length(sample), sample]
+            # Of most sequences the first time steps decide.
+            one_hot = x.shape[1] > 1 and all(_is_one_hot(part) for part in (x[:_FIRST_STEPS], x))
+            index = np.zeros(len(inputs.sequence), np.int64)
+            index[: len(x)] = x.argmax(axis=1) if one_hot else 0
+            self._hot[sample] = index if one_hot else None
+        return self._hot[sample]
+
+    def framed(self, comparison: LaneComparison | None, sample: int, names: Sequence[Lane]) -> dict[Lane, BoolArray]:
+        """(T,) of each lane with any: the time steps at which nearly all units of a sample mismatch."""
+        if comparison is None:
+            return {}
+        key = comparison.candidate, comparison.name, sample
+        if key not in self._framed:
+            units = comparison.error_ratio_by_column.shape[3]
+            # Also of NaN, which is compared with nothing, False.
+            wrong = (comparison.error_ratio_by_column > 1.0).any(axis=3)
+            least = _NEARLY_ALL * units * np.maximum(wrong.sum(axis=2), 1)[:, :, np.newaxis]
+            steps = (comparison.mismatched_over_time >= least) & wrong[:, :, sample, np.newaxis]
+            places = [(lane, (lane.layer or 0, lane.direction)) for lane in names]
+            self._framed[key] = {lane: steps[place] for lane, place in places if steps[place].any()}
+        return self._framed[key]
+
+
+def _is_one_hot(x: FloatArray) -> bool:
+    return bool(((x == 0.0) | (x == 1.0)).all() and (x.sum(axis=1) == 1.0).all())
 
 
 def render_state_of(
@@ -366,13 +428,13 @@ def render_state_of(
         # One scale for both sides of a swipe: else equal numbers would differ in color.
         largest = max(result.extents[name] for name in engines)
         scale = value_scale(largest, bounded=is_bounded(result.config.network.graph))
-    own = scale.high
     if reach is not None and quantity != "error_ratio" and (gate is None or gate.high is None):
         scale = scale.within(*reach)
     if logarithmic and not scale.error_ratio and not (gate is not None and gate.high is not None):
         scale = replace(scale, decades=DECADES)
     of_input = f"{engine}.{OF_INPUT}" if is_gradient(quantity) else ""
-    input_scale = value_scale(result.extents.get(of_input, result.extents["input"]))
+    input_extent = result.extents.get(of_input, result.extents["input"])
+    input_scale = value_scale(rounded_up(input_extent, ENDS) if 0.0 < input_extent < inf else input_extent)
     if of_input in result.extents:
         input_scale = replace(input_scale, decades=scale.decades)
     paint = Paint(theme, LaneColors(scale, theme), LaneColors(input_scale, theme))
@@ -389,12 +451,13 @@ def render_state_of(
             colors = reader(result.reference.engine, quantity)
         drawn = result.reference.engine if quantity in ("error_ratio", "difference") else name
         style = TileStyle(caches.turn, drawn, candidate, sample, quantity, theme.name, scale, order)
-        tiles = Tiles(colors, paint, style)
+        lanes = lanes_of(result.inputs.network)
+        framed = caches.framed(colors.comparison, sample, [lane for lane in lanes if lane.layer is not None])
+        tiles = Tiles(colors, paint, style, framed)
         if colors.length < result.shape[2]:
             # Known before it is painted, so that the legend does not change with what is in view.
             tiles.seen.add(PADDING)
-        # The numbers are those that the colors show.
-        return EngineSide(name, colors, colors, tiles)
+        return EngineSide(name, colors, tiles)
 
     left, right = side(engines[0]), side(engines[1]) if len(engines) > 1 else None
     return RenderState(
@@ -409,7 +472,7 @@ def render_state_of(
         orders=orders,
         exact=exact,
         logarithmic=logarithmic,
-        largest=own,
+        hot=None if of_input in result.extents else caches.hot(sample),
     )
 
 
@@ -427,7 +490,7 @@ def contributions_state(
     """Create a render state of contributions. The arguments are those of `render_state_of`."""
     from rnnviz.reading.parameter_gradients import ContributionReader
 
-    own = scale = value_scale(found.largest)
+    scale = value_scale(found.largest)
     scale = scale if reach is None else scale.within(*reach)
     if logarithmic:
         scale = replace(scale, decades=DECADES)
@@ -440,7 +503,7 @@ def contributions_state(
     style = TileStyle(caches.turn, found.engine, None, sample, found.name, theme.name, scale, order)
     tiles = Tiles(reader, paint, style)
     tiles.seen.update({MISSING, PADDING} if reader.length < result.shape[2] else {MISSING})
-    side = EngineSide(found.engine, reader, reader, tiles)
+    side = EngineSide(found.engine, reader, tiles)
     return RenderState(
         result,
         None,
@@ -451,7 +514,6 @@ def contributions_state(
         side,
         orders=orders,
         logarithmic=logarithmic,
-        largest=own.high,
         contributions=found,
     )
 
@@ -496,15 +558,6 @@ def visible_seams(shown: RenderState, geometry: Geometry) -> SeamsInView:
     return seams_in_view(shown.result.inputs.seams, times, geometry.pitch)
 
 
-def first_mismatch(shown: RenderState) -> CellGeometry | None:
-    """Cell of the first mismatch of the comparison, or None; None in another sample, or without units."""
-    first = None if shown.comparison is None else shown.comparison.first_mismatch
-    if first is None or first.where.sample != shown.sample or not shown.per_unit:
-        return None
-    at = first.where
-    return CellGeometry(Lane(at.layer, at.direction, reverse=at.reverse), at.timestep, at.unit)
-
-
 def is_padding(shown: RenderState, cell: CellGeometry, *, boxes: bool) -> bool:
     """Whether a cell is behind the end of the sample, and not in the column of the initial state next to `boxes`."""
     initial = boxes and bool(shown.initial_name) and cell.lane.layer is not None and cell.lane.backward
@@ -524,8 +577,10 @@ def place_of(shown: RenderState, at: Location, cell: CellGeometry, *, boxes: boo
         where = at.moved(layer=lane.layer, direction=lane.direction, timestep=cell.timestep, unit=cell.unit)
         return found.source(where)
     if lane.layer is None:
-        names = shown.result.inputs.names.of_sample(at.sample)
-        place = Place(INPUT_VALUES, (cell.timestep, at.sample, cell.unit), names=names)
+        names, unit = shown.result.inputs.names.of_sample(at.sample), cell.unit
+        if shown.hot is not None:
+            unit = int(shown.hot[cell.timestep])
+        place = Place(INPUT_VALUES, (cell.timestep, at.sample, unit), names=names)
         return place if shown.input_gradient is None else place.gradient
     if not 0 <= cell.timestep < timesteps:
         state = shown.quantity.removeprefix(GRADIENT)

@@ -1,9 +1,10 @@
-"""Tiles of the heat map at the resolution of the screen, with outlines of mismatches.
+"""Tiles of the lanes at the resolution of the screen: colors, gaps between boxes, and outlines of mismatches.
 
 Tiles are on a fixed grid of pixels, so that panning reuses them and renders only those that become visible. The cost of
 a frame does not grow with T·H.
 """
 
+from collections.abc import Mapping
 from dataclasses import field
 from functools import cached_property
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from rnnviz.core.trace_index import Lane
 from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.unrolled.colormap import (
+    ABOVE,
     MISSING,
     PADDING,
     STEPS,
@@ -26,76 +28,39 @@ from rnnviz.gui.views.unrolled.colormap import (
     on,
     pixel,
 )
-from rnnviz.gui.views.unrolled.geometry import Scale
+from rnnviz.gui.views.unrolled.geometry import BOXED, Scale
 from rnnviz.reading.lane_reader import LaneReader, Wanted
 from rnnviz.reading.level_of_detail import BoolArray
 from rnnviz.reading.quantities import Quantity
 from rnnviz.reading.units import OrderKey
 
-REACH = 20
+REACH = 10
 """Distance in pixels up to which marks influence the painting of a pixel."""
 OUTLINED_CELL = 8.0
 """Minimum cell size in pixels for separate outlines; smaller cells are outlined together."""
-_HATCH = 20
-_NEAR, _DENSE = 3, 0.3
-"""Radius in pixels, and the share of marked pixels above which gaps belong to the region."""
-_AROUND, _CROWDED = 8, 0.5
-"""Radius in pixels, and the share of ring pixels above which a mark gets no ring."""
 BOLD_OUTLINE = 20.0
-"""Minimum cell size for an outline of two pixels in four of under-tone: in smaller cells it would touch the digits."""
+"""Minimum cell size for an under-tone within the outline: in smaller cells it would touch the digits."""
+_HATCH, _NEAR = 20, 3
 
 
 def mark_region(pixels: PixelArray, marks: BoolArray, left: int, top: int, theme: Theme) -> None:
-    """Outline marked pixels with a ring in place, and hatch the inside if it is large enough.
+    """Outline marked pixels, together with the gaps between near ones, in place, and hatch the inside of a large area.
 
-    With a ring alone, a completely marked area would look unmarked; a fill would hide the values. Marks scattered
-    so densely that rings would hide the values are single pixels of the outline color.
+    A fill would hide the values, and an outline alone be out of view in the middle of the area.
     """
-    dense = _share(marks, _NEAR) > _DENSE
+    region = np.pad(marks, _NEAR)
     for _ in range(_NEAR):
-        # As far within as the neighborhood reached out.
-        dense = ~_grown(~dense)
-    solid = _grown(~_grown(~marks)) & marks | dense
-    loose = marks & ~solid
-    crowded = loose & (_share(_grown(_grown(loose)), _AROUND) > _CROWDED)
-    region = solid | (loose & ~crowded)
+        region = _grown(region)
+    for _ in range(_NEAR):
+        region = ~_grown(~region)
+    region = region[_NEAR:-_NEAR, _NEAR:-_NEAR] | marks
     ring = _grown(region)
-    # Among marks without rings a second tone would be one more thing to look at.
-    under = _grown(ring) & ~ring & ~_grown(_grown(_grown(crowded)))
-    pixels[under] = pixel(theme.outline_under)
+    pixels[_grown(ring) & ~ring] = pixel(theme.outline_under)
     pixels[ring & ~region] = pixel(theme.outline)
     y, x = np.ogrid[top : top + marks.shape[0], left : left + marks.shape[1]]
     inside = ~_grown(_grown(_grown(~region)))
     pixels[inside & ((x + y) % _HATCH == 0)] = pixel(theme.outline)
     pixels[inside & ((x + y) % _HATCH == 1)] = pixel(theme.outline_under)
-    pixels[crowded] = pixel(theme.outline)
-
-
-def mark_cells(
-    pixels: PixelArray, marks: BoolArray, left: int, top: int, times: Scale, units: Scale, theme: Theme, width: int
-) -> None:
-    """Outline each marked cell along its inner edge in place; `width` is a thin line in pixels.
-
-    From the edge inwards: under-tone, outline at twice its width, under-tone.
-    """
-    depth = np.minimum(
-        _depth(units, top, marks.shape[0])[:, None],
-        _depth(times, left, marks.shape[1])[None, :],
-    )
-    size = min(times.size, units.size) / width
-    outline = 2 * width if size >= BOLD_OUTLINE else width
-    under = outline + (2 if size >= BOLD_OUTLINE else 1) * width
-    pixels[marks & (depth < under)] = pixel(theme.outline_under)
-    pixels[marks & (depth >= width) & (depth < width + outline)] = pixel(theme.outline)
-
-
-def _depth(scale: Scale, first: int, count: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Distance of each pixel from the nearer edge of its cell."""
-    bins = scale.bins(first, first + count)
-    edges = [scale.span(cell) for cell in range(bins.first, bins.stop)]
-    starts, stops = np.array(edges, np.int64).T
-    at, cell = np.arange(first, first + count), bins.starts - bins.first
-    return np.asarray(np.minimum(at - starts[cell], stops[cell] - 1 - at))
 
 
 def _grown(marks: BoolArray) -> BoolArray:
@@ -109,12 +74,13 @@ def _grown(marks: BoolArray) -> BoolArray:
     return tall
 
 
-def _share(marks: BoolArray, reach: int) -> NDArray[np.float32]:
-    """Share of marked pixels within `reach` in each direction; pixels beyond the edges count as unmarked."""
-    sums = np.pad(marks.astype(np.int32), ((reach + 1, reach), (reach + 1, reach))).cumsum(0).cumsum(1)
-    size = 2 * reach + 1
-    inside = sums[size:, size:] - sums[:-size, size:] - sums[size:, :-size] + sums[:-size, :-size]
-    return np.asarray(inside / np.float32(size * size), np.float32)
+def _depth(scale: Scale, first: int, count: int) -> NDArray[np.int64]:
+    """Distance of each pixel from the nearer edge of its cell."""
+    bins = scale.bins(first, first + count)
+    edges = [scale.span(cell) for cell in range(bins.first, bins.stop)]
+    starts, stops = np.array(edges, np.int64).T
+    at, cell = np.arange(first, first + count), bins.starts - bins.first
+    return np.asarray(np.minimum(at - starts[cell], stops[cell] - 1 - at))
 
 
 COLUMNS, ROWS = 256, 256
@@ -166,11 +132,18 @@ class TileStyle(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """Pixels per time step and per unit, and screen pixels per window pixel."""
+    """Pixels per time step and per unit, screen pixels per window pixel, and the gap between columns in these."""
 
     times: float
     units: float
     density: int
+    gap: float = 0.0
+
+    @property
+    def gaps(self) -> tuple[int, int]:
+        """Half of the gaps between columns and between rows, in pixels of the sheet."""
+        rows = self.density if self.units >= BOXED * self.density else 0
+        return round(self.gap * self.density / 2.0), rows
 
 
 class TileKey(NamedTuple):
@@ -193,11 +166,15 @@ class Tile:
 
 @dataclass(frozen=True, eq=False)
 class Tiles:
-    """Renders the tiles of one source. Thread-safe. `seen` collects the special colors of painted tiles."""
+    """Renders the tiles of one source. Thread-safe. `seen` collects the special colors of painted tiles.
+
+    Mismatches at the time steps `framed` of a lane, of shape (T,), are not outlined: a frame is around all of them.
+    """
 
     source: LaneReader
     paint: Paint
     style: TileStyle
+    framed: Mapping[Lane, BoolArray] = field(default_factory=dict)
     seen: set[int] = field(default_factory=set)
 
 
@@ -241,17 +218,52 @@ class Request(NamedTuple):
         if length < times.cells:
             indices[:, across.starts[inner[1]] >= length] = PADDING
         pixels = colors.table[indices]
-        hatch(pixels, indices, left, top, paint.theme, density)
-        special = np.unique(indices[indices >= STEPS]).tolist() if indices.max() >= STEPS else ()
-        if marks is not None and marks.any():
+        boxed = any(self.key.sheet.gaps)
+        hatch(pixels, indices, left, top, paint.theme, density, dotted=not boxed)
+        first_special = ABOVE + 1 if boxed else STEPS
+        special = np.unique(indices[indices >= first_special]).tolist() if indices.max() >= STEPS else ()
+        framed = self.tiles.framed.get(lane)
+        if marks is not None and framed is not None:
+            starts = across.starts - across.first
+            marks = marks & ~np.logical_or.reduceat(framed[across.first : across.stop], starts)
+        if marks is not None and not marks.any():
+            marks = None
+        if marks is not None and min(times.size, units.size) < OUTLINED_CELL * density:
             wide = np.zeros(marks.shape, np.uint32)
             wide[inner] = pixels
-            if min(times.size, units.size) >= OUTLINED_CELL * density:
-                mark_cells(wide, marks, wide_left, wide_top, times, units, paint.theme, density)
-            else:
-                mark_region(wide, marks, wide_left, wide_top, paint.theme)
-            pixels = wide[inner]
+            mark_region(wide, marks, wide_left, wide_top, paint.theme)
+            pixels, marks = wide[inner], None
+        if boxed or marks is not None:
+            marks = None if marks is None else marks[inner]
+            draw_boxes(pixels, marks, (times, units), (left, top), self.key.sheet, paint.theme)
         return Tile(image_of(pixels), frozenset(special))
+
+
+def draw_boxes(
+    pixels: PixelArray,
+    marks: BoolArray | None,
+    cells: tuple[Scale, Scale],
+    corner: tuple[int, int],
+    sheet: Sheet,
+    theme: Theme,
+) -> None:
+    """Leave gaps between the cells, with blunt corners, and outline each marked one along its edge, in place.
+
+    `cells` are the scales of time steps and units, and `corner` is the first pixel on both.
+    """
+    density, (gap_x, gap_y) = sheet.density, sheet.gaps
+    across = _depth(cells[0], corner[0], pixels.shape[1])[None, :] - gap_x
+    down = _depth(cells[1], corner[1], pixels.shape[0])[:, None] - gap_y
+    outside = (across < 0) | (down < 0)
+    if gap_x and gap_y:
+        outside |= across + down < density
+    pixels[outside] = pixel(theme.base)
+    if marks is not None:
+        # The outline reaches into the gap, and so leaves more of the color.
+        depth = np.minimum(across, down) + (density if gap_x and gap_y else 0)
+        if min(cells[0].size, cells[1].size) >= BOLD_OUTLINE * density:
+            pixels[marks & (depth >= 0) & (depth < 3 * density)] = pixel(theme.outline_under)
+        pixels[marks & (depth >= 0) & (depth < 2 * density)] = pixel(theme.outline)
 
 
 def image_of(pixels: PixelArray) -> QImage:

@@ -1,22 +1,12 @@
-"""Unit order of the lanes: computed in the background if it takes long, with its label and its menu."""
+"""Unit order of the lanes: computed by a task if it takes long."""
 
 from functools import partial
 
-from PySide6.QtCore import QObject, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QCursor, QFont, QFontMetricsF, QPainter
-from PySide6.QtWidgets import (
-    QGraphicsSceneMouseEvent,
-    QGraphicsWidget,
-    QSizePolicy,
-    QStyleOptionGraphicsItem,
-    QWidget,
-)
+from PySide6.QtCore import QObject, Signal
 
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.number_format import count
 from rnnviz.gui.kit.tasks import LatestTask
-from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.theme.scaling import scaled
 from rnnviz.reading.units import ORDERS, SAMPLED, LaneOrders, OrderKey, OrderName, find_orders, order_effort
 from rnnviz.verify.result import RunResult
 
@@ -94,54 +84,3 @@ class UnitOrderWorker(QObject):
         self._known[orders.key] = orders
         while len(self._known) > _KEPT:
             self._known.pop(next(iter(self._known)))
-
-
-_RIGHT, _TOP = 6.0, 4.0
-
-
-class OrderLabel(QGraphicsWidget):
-    """A line of text in the corner at the left of the time axis."""
-
-    clicked = Signal()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._theme, self._finding = LIGHT, False
-        self._name: OrderName = "index"
-        # As tall as the axis next to it, and no taller.
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
-        self.setCursor(QCursor(Qt.CursorShape.PointingHandCursor))
-
-    @property
-    def text(self) -> str:
-        if self._finding:
-            return "computing the order …"
-        return f"units by {ORDERS[self._name][0]} ⌄"
-
-    def apply_theme(self, theme: Theme) -> None:
-        self._theme = theme
-        self.update()
-
-    def show_order(self, name: OrderName, *, finding: bool) -> None:
-        if (name, finding) != (self._name, self._finding):
-            self._name, self._finding = name, finding
-            self.update()
-
-    def paint(self, painter: QPainter, _option: QStyleOptionGraphicsItem, _widget: QWidget | None = None) -> None:
-        font = QFont(self.font())
-        font.setPixelSize(scaled(11))
-        painter.setFont(font)
-        painter.setPen(self._theme.color("muted" if self._name == "index" and not self._finding else "accent"))
-        width = self.size().width() - _RIGHT
-        metrics = QFontMetricsF(font)
-        text = metrics.elidedText(self.text, Qt.TextElideMode.ElideRight, width)
-        painter.drawText(
-            QRectF(0.0, _TOP, width, metrics.height()), Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignTop, text
-        )
-
-    def boundingRect(self) -> QRectF:
-        return QRectF(QPointF(), self.size())
-
-    def mousePressEvent(self, event: QGraphicsSceneMouseEvent) -> None:
-        event.accept()
-        self.clicked.emit()

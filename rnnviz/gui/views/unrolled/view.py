@@ -4,24 +4,26 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
-from PySide6.QtCore import QPoint, QPointF, QRect, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QCursor, QHideEvent, QKeyEvent, QPainter, QPaintEvent, QPen, QResizeEvent
-from PySide6.QtWidgets import QLabel, QVBoxLayout
+from PySide6.QtCore import QPointF, QRect, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QCursor, QFocusEvent, QHideEvent, QKeyEvent, QPalette, QResizeEvent
+from PySide6.QtWidgets import QScrollBar
 
 from rnnviz.core import number_format
+from rnnviz.core.masks import Mask
+from rnnviz.core.sequence import IN_FULL, timestep_in_words
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.app_state import Field, Limit, RangeName, Session
 from rnnviz.gui.kit.tasks import LatestTask
 from rnnviz.gui.regions import Order, Region
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.tooltips import wrapped
-from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.unrolled.canvas import LanesCanvas, UnrolledCanvas
-from rnnviz.gui.views.unrolled.color_bar import (
+from rnnviz.gui.views.base import ResultView, across, down
+from rnnviz.gui.views.labels import ElidedLabel
+from rnnviz.gui.views.unrolled.canvas import LanesCanvas
+from rnnviz.gui.views.unrolled.color_range import (
     LOGARITHMIC,
     RANGES,
     RangeDialog,
-    choice_menu,
     follows_values,
     is_fixed,
     limit_of,
@@ -30,14 +32,14 @@ from rnnviz.gui.views.unrolled.color_bar import (
     scaled_limit,
 )
 from rnnviz.gui.views.unrolled.geometry import Camera, CellGeometry, Geometry
-from rnnviz.gui.views.unrolled.lane_text import (
-    describe,
-    table_in_view,
-)
+from rnnviz.gui.views.unrolled.head import Head, choice_menu
+from rnnviz.gui.views.unrolled.lane_text import describe, table_in_view
+from rnnviz.gui.views.unrolled.marks import InfluenceImages
 from rnnviz.gui.views.unrolled.network_diagram import NetworkDiagram
 from rnnviz.gui.views.unrolled.ranges import RangeSelection
 from rnnviz.gui.views.unrolled.render_state import (
     LaneCaches,
+    Look,
     Reach,
     Reaches,
     RenderState,
@@ -58,8 +60,6 @@ if TYPE_CHECKING:
     from rnnviz.dependence.influence import Influence
 
 _KEY_ZOOMS = {Qt.Key.Key_Plus: 1.5, Qt.Key.Key_Equal: 1.5, Qt.Key.Key_Minus: 1.0 / 1.5}
-_FOCUS = 2
-_CAPTION_SIDE, _CAPTION_UP = 12, 4
 _COLORS_AFTER = 120
 """Milliseconds from the last move of the camera to the range of the visible values."""
 
@@ -67,6 +67,7 @@ _COLORS_AFTER = 120
 _REACHES_KEPT = 256
 _AT_ONCE = 1 << 21
 """Maximum number of values of a result whose color range is found within a frame."""
+_LANE_SCROLL = 40
 
 
 class UnrolledView(ResultView):
@@ -105,67 +106,74 @@ class UnrolledView(ResultView):
         self._unit_order = UnitOrderWorker(self)
         self._unit_order.found.connect(self._renew)
         self.shown: RenderState | None = None
-        self.parts = UnrolledCanvas(self)
-        self.canvas, self.box, self.color_bar = self.parts.canvas, self.parts.box, self.parts.color_bar
-        self.highlights = self.parts.highlights
-        self.chosen_camera, self.set_camera = self.parts.chosen_camera, self.parts.set_camera
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(_FOCUS, _FOCUS, _FOCUS, _FOCUS)
-        layout.addWidget(self.parts)
+        self._opened: frozenset[Lane] = frozenset()
+        """Lanes without difference that the user has unfolded."""
+        self._masks: tuple[Mask, ...] = ()
+        self.head, self.canvas, self._bar = Head(session), LanesCanvas(), QScrollBar(Qt.Orientation.Vertical)
+        self.legend = self.head.legend
+        self.chosen_camera, self.set_camera = self.canvas.chosen_camera, self.canvas.set_camera
+        self.fit = self.canvas.fit
+        self._bar.setAccessibleName("lanes in view")
+        self._bar.setToolTip("Scrolls to the lanes that are out of view.")
+        self._bar.setSingleStep(_LANE_SCROLL)
+        self._bar.hide()
+        self._bar.valueChanged.connect(self.canvas.scroll_to)
+        self._caption = ElidedLabel()
+        self._caption.setObjectName("flow_caption")
+        self._caption.setAccessibleName("Stage of the step")
+        self._caption.hide()
+        layout = down(self.head, (across((self.canvas, 1), self._bar, spacing=0), 1), self._caption, spacing=0)
+        self.setLayout(layout)
         self.diagram = NetworkDiagram(session.config, self)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(self.title)
         self.setObjectName("lanes")
+        self.setAutoFillBackground(True)
         self.canvas.describe = self.description_at
-        self.parts.pointed.connect(self._point)
-        self.parts.opened.connect(self._explain)
-        self.ranges = RangeSelection(session, self.parts, self)
+        self.canvas.pointed.connect(self._point)
+        self.canvas.opened.connect(self._explain)
+        self.canvas.time_pointed.connect(self._point_time)
+        self.canvas.lane_pointed.connect(self._toggle_lane)
+        # Queued, for it comes in the middle of painting.
+        self.canvas.special_seen.connect(self._show_head, Qt.ConnectionType.QueuedConnection)
+        self.ranges = RangeSelection(session, self.canvas, self)
         self.ranges.location_requested.connect(self.location_requested)
-        self.parts.order.clicked.connect(self._offer_orders)
-        self.color_bar.clicked.connect(self.offer_color_range)
-        self.color_bar.dragged.connect(self._drag_range)
-        self.color_bar.dropped.connect(self._drop_range)
-        self.color_bar.reset_requested.connect(lambda: self.choose_range(Limit()))
+        self.head.order_asked.connect(self._offer_orders)
+        self.head.zoomed.connect(self.zoom_time)
+        self.head.fit_asked.connect(self.fit)
+        self.legend.clicked.connect(self.offer_color_range)
+        self.legend.dragged.connect(self._drag_range)
+        self.legend.dropped.connect(self._drop_range)
+        self.legend.reset_requested.connect(lambda: self.choose_range(Limit()))
         self.settling = QTimer(self, interval=_COLORS_AFTER, singleShot=True)
         self.settling.timeout.connect(self._match_colors)
         self.reaching = LatestTask("colors", self)
         self.reaching.done.connect(self._take_reach)
-        self.moved = self.parts.moved
-        self.moved.connect(self.settling.start)
-        self._caption, self._caption_text = QLabel(self), ""
-        self._caption.setObjectName("flow_caption")
-        self._caption.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self._caption.setTextFormat(Qt.TextFormat.PlainText)
-        self._caption.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._caption.setAutoFillBackground(True)
-        self._caption.setAccessibleName("Stage of the step")
-        self._caption.hide()
+        self.moved = self.canvas.moved
+        self.moved.connect(self._on_moved)
         self.apply_theme(LIGHT)
 
     # What is shown
 
     @property
     def geometry_in_view(self) -> Geometry | None:
-        return self.parts.geometry_in_view
+        return self.canvas.geometry_in_view
 
     def description_at(self, place: QPointF) -> str:
-        shown, geometry = self.shown, self.geometry_in_view
+        """Description of what is at a point of the canvas."""
+        shown, geometry, canvas = self.shown, self.geometry_in_view, self.canvas
         if shown is None or geometry is None:
             return ""
-        if self.color_bar.sceneBoundingRect().contains(place):
-            # The tooltip has names in full that are too long for the bar.
-            return wrapped(f"{shown.words()} {range_text(shown, self._limit)}")
-        if description := self.parts.axis.description_at(place):
-            return description
-        headers = self.parts.headers
-        if headers.sceneBoundingRect().contains(place):
-            return headers.description_at(headers.mapFromScene(place).y())
-        if self.parts.minimap.sceneBoundingRect().contains(place):
-            return self.parts.minimap.words()
-        if self.parts.order.sceneBoundingRect().contains(place):
-            return self._unit_order.words(self.session.order)
-        within = self.box.mapFromScene(place)
-        cell = geometry.hit(within.x(), within.y())
+        part, within = canvas.part_at(place), place - canvas.area.topLeft()
+        if part == "axis":
+            names = shown.result.inputs.names.of_sample(shown.sample)
+            timestep = round(geometry.time_at(within.x()))
+            return timestep_in_words(names, timestep, IN_FULL) if names.timestep(timestep) else ""
+        if part == "labels":
+            return canvas.labels.description(geometry.stack.nearest(within.y() + geometry.camera.scroll).lane)
+        if part == "overview":
+            return canvas.overview.words(geometry)
+        cell = geometry.hit(within.x(), within.y()) if part == "lanes" else None
         if cell is None:
             return ""
         return "\n".join(filter(None, (describe(shown, cell, boxes=geometry.boxes), self._influence_at(cell))))
@@ -194,7 +202,8 @@ class UnrolledView(ResultView):
         made._result, made._caches, made._reach = self._result, self._caches, self._reach
         made._turn = self._turn
         made._unit_order.share(self._unit_order)
-        made.parts.influence.show_influence(session.influence)
+        made.canvas.show_influence(InfluenceImages(session.influence))
+        made._masks, made._opened = self._masks, self._opened
         return made
 
     def show_part_of(self, view: Self) -> None:
@@ -203,32 +212,47 @@ class UnrolledView(ResultView):
             self.set_camera(camera)
 
     def hide_selection(self) -> None:
-        self.parts.hide_selection()
+        self.canvas.hide_selection()
         self.ranges.clear()
         self.hide_controls()
 
     @property
     def selection_area(self) -> QRect:
         """The visible part of the selected cell and its frame, in pixels of the canvas."""
-        frame = self.parts.selection.frame
-        area = frame.mapRectToScene(frame.drawn) & self.box.sceneBoundingRect()
-        first, end = map(self.canvas.mapFromScene, (area.topLeft(), area.bottomRight()))
-        return QRect(first, end - QPoint(1, 1)) if area.isValid() else QRect()
+        geometry, canvas = self.geometry_in_view, self.canvas
+        cell = cell_at(self.shown, self._location)
+        if geometry is None or geometry.stack.find(cell.lane) is None:
+            return QRect()
+        frame = QRectF(*geometry.rect(cell).grown(2.0)).translated(canvas.area.topLeft())
+        return (frame & QRectF(canvas.area)).toAlignedRect()
+
+    def lane_area(self, lane: Lane) -> QRect:
+        """A lane with its label in pixels of the canvas; all of it without the lane."""
+        geometry, canvas = self.geometry_in_view, self.canvas
+        own = None if geometry is None else geometry.stack.find(lane)
+        if geometry is None or own is None:
+            return canvas.rect()
+        top = canvas.area.top() + round(geometry.top_of(own))
+        return QRect(0, top, canvas.area.right(), round(own.height))
 
     def hide_controls(self) -> None:
         """Leave out controls, and space that is kept for other results, as in a picture."""
-        self.parts.hide_controls()
+        self.head.hide_controls()
+        self.canvas.make_tight()
+
+    def show_link(self, shown: bool) -> None:
+        """Lead from the selected value to the right edge, where its card is."""
+        self.canvas.linked = shown
+        self._show_selection()
 
     def begin_animation(self, hide_future: Order | None) -> None:
         """Show the selected time step, and keep the scale of the colors from frame to frame."""
         self.settling.blockSignals(True)
-        # Each frame is drawn as a picture; the canvas itself is not seen.
-        self.canvas.setViewportUpdateMode(LanesCanvas.ViewportUpdateMode.NoViewportUpdate)
-        self.parts.selection.column.show()
+        self.canvas.selecting = True
         self.reveal_as_computed(hide_future)
 
     def show_legend(self, shown: bool) -> None:
-        self.parts.show_legend(shown)
+        self.legend.setVisible(shown)
 
     def save_state(self) -> tuple[str, ...]:
         limit = self.session.limit
@@ -248,6 +272,7 @@ class UnrolledView(ResultView):
             # Not cleared: a piece of the earlier result may be drawn at this moment, and would come in after.
             self._turn += 1
             self._caches = None if result is None else LaneCaches(result, self._turn)
+            self._opened = frozenset()
             self._unit_order.reset()
         self._result, self._candidate = result, candidate
         if result is not None:
@@ -272,25 +297,36 @@ class UnrolledView(ResultView):
             self._show(self._render_state())
         if other_sample or self._limit.name == "lane":
             self.settling.start()
+        self._show_selection()
+
+    def _show_selection(self) -> None:
         if self.shown is not None:
-            self.shown = self.shown.with_split(location.timestep)
-        self.parts.show_selection(self.shown, cell_at(self.shown, self._location))
+            self.shown = self.shown.with_split(self._location.timestep)
+        self.canvas.show_selection(self.shown, cell_at(self.shown, self._location), self._location)
+
+    def show_masked(self, masked: Sequence[Mask]) -> None:
+        self._masks = tuple(masked)
+        self._renew()
 
     def show_highlight(self, highlighted: Sequence[Region]) -> None:
-        self.parts.show_highlight(highlighted)
+        self.canvas.show_highlight(highlighted)
 
     def show_influence(self, influence: "Influence | None", *, followed: bool) -> None:
-        self.parts.influence.show_influence(influence)
+        self.canvas.show_influence(InfluenceImages(influence))
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
-        self.parts.apply_theme(theme)
+        self.canvas.apply_theme(theme)
+        self.head.apply_theme(theme)
+        palette = theme.palette()
+        palette.setColor(QPalette.ColorRole.Window, theme.color("base"))
+        self.setPalette(palette)
         self.diagram.apply_theme(theme)
         self._renew()
 
     def reveal_as_computed(self, order: Order | None) -> None:
         """Hide what is computed after the selected step in an order of computation; None shows everything."""
-        self.parts.future.set_order(order)
+        self.canvas.reveal(order)
 
     def step_unit(self, by: int) -> None:
         """Select the unit above (-1) or below (1) in the shown order."""
@@ -299,30 +335,35 @@ class UnrolledView(ResultView):
             self.location_requested.emit(unit_beside(self.shown, self.session.location, by))
 
     def show_caption(self, text: str) -> None:
-        """Describe the highlighted stage of a step, in place of the title of the time axis; empty for no caption."""
-        self._caption_text = text
+        """Describe the highlighted stage of a step below the time axis; empty for no caption."""
+        self._caption.setText(text)
         self._caption.setAccessibleDescription(text)
-        self._place_caption()
         self._caption.setVisible(bool(text))
-
-    def _place_caption(self) -> None:
-        metrics = self._caption.fontMetrics()
-        room = self.width() - 4 * _CAPTION_SIDE
-        shown = metrics.elidedText(self._caption_text, Qt.TextElideMode.ElideRight, room)
-        self._caption.setText(shown)
-        width, height = metrics.horizontalAdvance(shown) + 2 * _CAPTION_SIDE, metrics.height() + 4
-        self._caption.setGeometry(
-            (self.width() - width) // 2, self.parts.geometry().bottom() - height - _CAPTION_UP, width, height
-        )
-        self._caption.raise_()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self.diagram.setGeometry(self.rect().adjusted(_FOCUS, _FOCUS, -_FOCUS, -_FOCUS))
-        self._place_caption()
+        self.diagram.setGeometry(self.rect().adjusted(0, self.head.height(), 0, 0))
+
+    def _on_moved(self) -> None:
+        """Follow another part of the picture."""
+        geometry = self.geometry_in_view
+        if self._limit.name == "visible":
+            self.settling.start()
+        most = 0 if geometry is None else max(0, round(geometry.stack.height - geometry.height))
+        self._bar.blockSignals(True)
+        self._bar.setRange(0, most)
+        if geometry is not None:
+            self._bar.setPageStep(int(geometry.height))
+            self._bar.setValue(round(geometry.camera.scroll))
+        self._bar.blockSignals(False)
+        self._bar.setVisible(most > 0)
+        self._show_head()
+
+    def _show_head(self) -> None:
+        self.head.show_state(self.shown, self.geometry_in_view)
 
     def offer_color_range(self) -> None:
-        place = self.canvas.mapToGlobal(self.canvas.mapFromScene(self.color_bar.scenePos()))
+        place = self.legend.mapToGlobal(self.legend.rect().bottomLeft())
         menu = choice_menu(RANGES, self._limit.name, self, "range")
         menu.setTitle("Color range")
         menu.setAccessibleName("Color range")
@@ -401,7 +442,7 @@ class UnrolledView(ResultView):
             if len(reaches) >= _REACHES_KEPT:
                 reaches.clear()
             large = shown.result[shown.engine].hidden.size > _AT_ONCE
-            if large and not at_once and follows_values(shown, limit, lane):
+            if large and not at_once and follows_values(shown, limit):
                 self.reaching.ask(lambda check: (reaches, key, reach_of(shown, geometry, limit, lane, check)))
                 return
             reaches[key] = reach_of(shown, geometry, limit, lane)
@@ -414,7 +455,8 @@ class UnrolledView(ResultView):
         """Everything that determines the range of the colors."""
         limit, lane = self._limit, (self._location.layer, self._location.direction)
         read = tuple((*tiles.style[1:5], tiles.style.order) for tiles in shown.tiles)
-        return read, geometry.stack, geometry.camera, geometry.height, limit, lane if limit.name == "lane" else None
+        view = (geometry.stack, geometry.camera, geometry.height) if limit.name == "visible" else ()
+        return read, view, limit, lane if limit.name == "lane" else None
 
     def _take_reach(self, found: tuple[Reaches, object, Reach]) -> None:
         reaches, key, reach = found
@@ -427,17 +469,22 @@ class UnrolledView(ResultView):
 
     # Moving
 
-    def fit(self) -> None:
-        """Show the whole sequence, and every lane unless numbers need more height."""
-        self.parts.fit()
-
     def zoom_time(self, factor: float) -> None:
         """Scale the time axis around the selection if it is visible, else around the center."""
-        self.parts.zoom_around(factor, self._location.timestep)
+        self.canvas.zoom_around(factor, self._location.timestep)
 
     def _point(self, cell: CellGeometry) -> None:
         if self.shown is not None:
             self.location_requested.emit(pointed_at(self.shown, self._location, cell))
+
+    def _point_time(self, timestep: int) -> None:
+        self.location_requested.emit(self._location.moved(timestep=timestep))
+
+    def _toggle_lane(self, lane: Lane) -> None:
+        """Unfold a lane without difference, or fold it again."""
+        if self.shown is not None and self.shown.compared_values and not self.shown.mismatched(lane):
+            self._opened ^= {lane}
+            self._renew()
 
     def _explain(self, cell: CellGeometry) -> None:
         shown, geometry = self.shown, self.geometry_in_view
@@ -446,7 +493,8 @@ class UnrolledView(ResultView):
 
     def _options(self) -> tuple[object, ...]:
         state = self.session.state
-        return state.engine, state.swipe, state.color_by, state.order, self.session.contributions
+        lesson = state.lesson_step is not None
+        return state.engine, state.swipe, state.color_by, state.order, self.session.contributions, lesson
 
     def _on_change(self, changed: frozenset[Field]) -> None:
         if "config" in changed:
@@ -474,12 +522,23 @@ class UnrolledView(ResultView):
     def _show(self, shown: RenderState | None) -> None:
         self._drawn = self._options()
         self.shown = shown
-        self.parts.order.show_order(self.session.order, finding=self._unit_order.finding)
-        self.diagram.setVisible(self.shown is None)
-        self.setAccessibleDescription("" if self.shown is None else self.shown.words())
-        self.parts.show_lanes(self.shown, cell_at(self.shown, self._location))
+        self.head.show_order(self.session.order, finding=self._unit_order.finding)
+        self.head.order.setToolTip(wrapped(self._unit_order.words(self.session.order)))
+        self.head.show_recomputed(shown)
+        self.diagram.setVisible(shown is None)
+        self.setAccessibleDescription("" if shown is None else shown.words())
+        if shown is not None:
+            self.legend.setToolTip(wrapped(f"{shown.words()} {range_text(shown, self._limit)}"))
+        self.canvas.show_lanes(shown, cell_at(shown, self._location), self._location)
 
     def _render_state(self) -> RenderState | None:
+        state = self._plain_state()
+        if state is None:
+            return None
+        look = Look(self._opened, self.session.state.lesson_step is not None, self._masks)
+        return replace(state, look=look)
+
+    def _plain_state(self) -> RenderState | None:
         result, state, location = self._result, self.session.state, self._location
         if result is None or self._caches is None:
             return None
@@ -517,11 +576,19 @@ class UnrolledView(ResultView):
     def hideEvent(self, event: QHideEvent) -> None:
         """Stop rendering. A closing window hides its views."""
         self.settling.stop()
-        self.parts.lanes.stop()
+        self.canvas.stop()
         self.reaching.stop()
         self._unit_order.stop()
         self.ranges.stop()
         super().hideEvent(event)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        self.canvas.set_focused(True)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self.canvas.set_focused(False)
 
     def sizeHint(self) -> QSize:
         return QSize(760, 520)
@@ -543,12 +610,3 @@ class UnrolledView(ResultView):
             self._explain(cell_at(self.shown, self._location))
         else:
             event.ignore()
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        super().paintEvent(event)
-        painter = QPainter(self)
-        painter.fillRect(self.rect(), self._theme.color("base"))
-        if self.hasFocus():
-            painter.setPen(QPen(self._theme.color("accent"), 2.0))
-            painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
-        painter.end()

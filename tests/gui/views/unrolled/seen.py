@@ -17,9 +17,7 @@ from rnnviz.gui.app_state import Session
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.views.unrolled.colormap import SPECIAL_WORDS
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
-from rnnviz.gui.views.unrolled.lane_text import Block, LaneHeader, block_in_view, header_of
-from rnnviz.gui.views.unrolled.lanes_item import digits_on
-from rnnviz.gui.views.unrolled.strips import Name
+from rnnviz.gui.views.unrolled.lane_text import Block, LaneLabel, block_in_view, label_of
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
@@ -62,7 +60,8 @@ class CellNumber(NamedTuple):
 
 def _blocks(view: UnrolledView) -> list[Block]:
     shown, geometry = view.shown, view.geometry_in_view
-    return [] if shown is None else [block_in_view(shown, geometry, rect) for rect in geometry.lane_rects_in_view()]
+    rects = [] if shown is None else [rect for rect in geometry.lane_rects_in_view() if not rect.band]
+    return [block_in_view(shown, geometry, rect) for rect in rects]
 
 
 def visible_numbers(view: UnrolledView) -> list[CellNumber]:
@@ -71,8 +70,8 @@ def visible_numbers(view: UnrolledView) -> list[CellNumber]:
     return [
         CellNumber(CellGeometry(block.lane_rect.lane, timestep, unit), text)
         for block in _blocks(view)
-        if geometry.font_pixels(block.lane_rect)
-        for unit, row in zip(block.units, block.texts(digits_on(geometry, block.lane_rect)), strict=True)
+        if geometry.room(block.lane_rect)
+        for unit, row in zip(block.units, block.texts(geometry.room(block.lane_rect)), strict=True)
         for timestep, text in zip(block.timesteps, row, strict=True)
     ]
 
@@ -84,6 +83,16 @@ def texts(view: UnrolledView, lane: Lane = LANE) -> dict[tuple[int, int], str]:
         for n in visible_numbers(view)
         if n.cell.lane == lane and n.text
     }
+
+
+def numbers(view: UnrolledView, lane: Lane = LANE) -> Any:
+    """The written numbers by time step and unit, to compare with values as precise as two decimals show them."""
+    return {place: float(text.replace("\N{ALMOST EQUAL TO}", "")) for place, text in texts(view, lane).items()}
+
+
+def rounded(values: dict[Any, Any]) -> Any:
+    """Values as they are written in two decimals or more."""
+    return pytest.approx({place: float(value) for place, value in values.items()}, abs=0.0051, nan_ok=True)
 
 
 def visible_outlines(view: UnrolledView) -> list[CellGeometry]:
@@ -106,7 +115,7 @@ def swiped_to(view: UnrolledView) -> str | None:
 
 def picture_complete(view: UnrolledView) -> bool:
     """Whether the latest requested picture is on the screen, without placeholders."""
-    return view.parts.lanes.complete
+    return view.canvas.complete
 
 
 def settled(view: UnrolledView) -> bool:
@@ -116,26 +125,12 @@ def settled(view: UnrolledView) -> bool:
 
 def computing(view: UnrolledView) -> frozenset[Lane]:
     """The visible lanes that are still being computed."""
-    return view.parts.lanes.heatmap.computing
+    return view.canvas.heatmap.computing
 
 
-def swipe_names(view: UnrolledView) -> list[Name]:
-    """The visible names of two engines, from left to right."""
-    return view.parts.names.names()
-
-
-def hint(view: UnrolledView) -> str:
-    """The hint on zooming below the lanes; may be empty."""
-    return view.parts.axis.hint
-
-
-def order_text(view: UnrolledView) -> str:
-    return view.parts.order.text
-
-
-def lane_headers(view: UnrolledView) -> list[LaneHeader]:
-    """The headers of all lanes from the top down."""
-    return [] if view.shown is None else [header_of(view.shown, lane) for lane, _ in view.shown.picture().lanes]
+def lane_labels(view: UnrolledView) -> list[LaneLabel]:
+    """The labels of all lanes from the top down."""
+    return [] if view.shown is None else [label_of(view.shown, lane) for lane, _ in view.shown.picture().lanes]
 
 
 def legend(view: UnrolledView) -> list[str]:
@@ -146,12 +141,12 @@ def legend(view: UnrolledView) -> list[str]:
 def rows_of(view: UnrolledView, lane: Lane) -> list[tuple[int, str]]:
     """The labeled units of a visible lane with their labels."""
     geometry = view.geometry_in_view
-    return view.parts.headers.rows(view.shown, geometry.stack.lane_rect(lane), geometry)
+    return view.canvas.labels.rows(view.shown, geometry.stack.lane_rect(lane), geometry)
 
 
 def middle_of(view: UnrolledView, cell: CellGeometry) -> QPointF:
-    """The middle of a cell in the scene."""
-    return view.box.mapToScene(QRectF(*view.geometry_in_view.rect(cell)).center())
+    """The middle of a cell in the canvas."""
+    return QRectF(*view.geometry_in_view.rect(cell)).center() + view.canvas.area.topLeft()
 
 
 def pixels(view: UnrolledView) -> np.ndarray:
@@ -162,18 +157,17 @@ def pixels(view: UnrolledView) -> np.ndarray:
 def color_of(view: UnrolledView, cell: CellGeometry) -> tuple[int, int, int]:
     """Red, green and blue next to the number on a cell."""
     x, y, _, height = view.geometry_in_view.rect(cell)
-    corner = view.box.mapToScene(QPointF(x + 5.0, y + height / 2.0))
-    place = view.canvas.mapTo(view, view.canvas.mapFromScene(corner))
+    corner = QPointF(x + 4.0, y + height / 2.0) + view.canvas.area.topLeft()
+    place = view.canvas.mapTo(view, corner.toPoint())
     pixel = int(pixels(view)[place.y(), place.x()])
     return pixel >> 16 & 255, pixel >> 8 & 255, pixel & 255
 
 
 def turn_wheel(view: UnrolledView, steps: int, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
-    viewport = view.canvas.viewport()
-    place = QPointF(view.canvas.mapFromScene(view.box.mapToScene(view.box.rect().center())))
+    place = QRectF(view.canvas.area).center()
     event = QWheelEvent(
         place,
-        QPointF(viewport.mapToGlobal(place)),
+        QPointF(view.canvas.mapToGlobal(place)),
         QPoint(),
         QPoint(0, 120 * steps),
         Qt.MouseButton.NoButton,
@@ -181,4 +175,4 @@ def turn_wheel(view: UnrolledView, steps: int, modifiers: Qt.KeyboardModifier = 
         Qt.ScrollPhase.NoScrollPhase,
         False,
     )
-    QApplication.sendEvent(viewport, event)
+    QApplication.sendEvent(view.canvas, event)

@@ -69,11 +69,10 @@ def pixels(view: UnrolledView, *, taken: bool = False) -> np.ndarray:
     QApplication.processEvents()
     screen = view.grab() if taken else view.screen().grabWindow(view.winId())
     image = screen.toImage().convertToFormat(QImage.Format.Format_RGB32)
-    corner = view.canvas.mapTo(view, view.canvas.mapFromScene(view.box.scenePos()))
+    area = view.canvas.area
+    corner = view.canvas.mapTo(view, area.topLeft())
     everything = np.frombuffer(image.constBits(), np.uint32).reshape(image.height(), -1)
-    return everything[
-        corner.y() : corner.y() + int(view.box.height()), corner.x() : corner.x() + int(view.box.width())
-    ].copy()
+    return everything[corner.y() : corner.y() + area.height(), corner.x() : corner.x() + area.width()].copy()
 
 
 def likeness(one: np.ndarray, other: np.ndarray) -> float:
@@ -94,7 +93,10 @@ def test_the_first_picture_appears_by_itself_and_equals_a_grab(qtbot, view, gate
 @pytest.mark.slow
 @pytest.mark.parametrize("change", ["sample", "result"])
 def test_another_picture_replaces_the_old_one_as_a_whole(qtbot, view, gate, change):
-    first, second = long_result(), long_result(edits={})
+    first, second = (
+        long_result(),
+        long_result(edits={"manual": adding(0.6, 0, 0, slice(900, None), 0, slice(20, None))}),
+    )
     view.show_result(first, "manual")
     complete(qtbot, view)
     before = pixels(view)

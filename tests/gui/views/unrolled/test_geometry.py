@@ -1,5 +1,6 @@
 """Where lanes, columns, cells and ticks lie, without a window."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -18,13 +19,13 @@ from rnnviz.gui.views.unrolled.geometry import (
     layout_for,
     limits_of,
 )
-from rnnviz.gui.views.unrolled.time_axis import Metrics, TickLabels, TimeAxis, tick_step
+from rnnviz.gui.views.unrolled.margins import Metrics, TickLabels, TimeAxis, tick_step
 
 
 def picture(layers: int, directions: int, units: int, features: int, timesteps: int) -> Scene:
     network = Network("gru", 2, 3, num_layers=layers, bidirectional=directions == 2)
     lanes = [(lane, features if lane == INPUT else units) for lane in lanes_of(network)]
-    return Scene(tuple(lanes), timesteps, 6)
+    return Scene(tuple(lanes), timesteps)
 
 
 PICTURES = st.builds(
@@ -61,6 +62,7 @@ def test_lanes_never_overlap_and_are_tall_enough_for_their_header(geometry):
         assert above.bottom < below.top
     for lane_rect in lane_rects:
         assert lane_rect.height >= (SHORTEST_INPUT if lane_rect.lane == INPUT else SHORTEST_LANE)
+        assert lane_rect.lane.layer is not None or lane_rect.row <= 24.0 * geometry.camera.zoom
     assert lane_rects[-1].lane == INPUT
 
 
@@ -74,8 +76,9 @@ def test_the_middle_of_a_visible_cell_hits_it(geometry, data):
     x, y, width, height = geometry.rect(CellGeometry(lane_rect.lane, timestep, unit))
     hit = geometry.hit(x + width / 2.0, y + height / 2.0)
     if hit is not None:
-        assert (hit.lane, hit.timestep) == (lane_rect.lane, timestep)
-        # Several units may share a pixel; the one that is hit lies on it.
+        # Several cells may share a pixel; the one that is hit lies on it.
+        assert hit.lane == lane_rect.lane
+        assert abs(hit.timestep - timestep) <= (0 if geometry.pitch >= 1.0 else 1.0 / geometry.pitch + 1.0)
         assert abs(hit.unit - unit) <= 1.0 / min(lane_rect.row, 1.0) + 1
 
 
@@ -86,7 +89,8 @@ def test_zooming_keeps_the_time_under_the_pointer_unless_the_end_is_reached(geom
     zoomed = geometry.camera.zoomed_time(factor, time, limits_of(geometry))
     assert zoomed.span >= min(3.0, geometry.picture.timesteps) - 1e-9
     low = zoomed.start <= -0.5 or zoomed.start + zoomed.span >= geometry.picture.timesteps - 0.5
-    assert low or time == pytest.approx(zoomed.start + share * zoomed.span, abs=1e-6 * geometry.picture.timesteps)
+    kept = (time - geometry.camera.start) / geometry.camera.span
+    assert low or time == pytest.approx(zoomed.start + kept * zoomed.span, abs=1e-6 * geometry.picture.timesteps)
 
 
 def test_the_view_scrolls_to_the_selection_only_as_far_as_needed():
@@ -140,11 +144,19 @@ def test_a_tick_step_is_the_smallest_round_number_that_fits(least):
 
 
 def test_ticks_are_whole_time_steps_and_the_initial_states_column(qapp):
-    axis = TimeAxis()
-    axis.show_timesteps(3, (-1, 3))
-    (_, values), *others = axis.tickValues(-1.5, 3.5, 600.0)
-    assert (values, others) == ([0.0, 1.0, 2.0, -1.0, 3.0], [])
-    assert axis.tickStrings(values, 1.0, 1.0) == ["0", "1", "2", "h0", "h0"]
+    geometry = layout_for(picture(1, 2, 4, 3, 3), 600.0, 400.0, Camera(), fit=True)
+    ticks = TimeAxis().ticks(geometry, "h0")
+    assert [text for _, text in ticks] == ["h0", "0", "1", "2", "h0"]
+    assert [x for x, _ in ticks] == sorted(x for x, _ in ticks)
+
+
+def test_folded_lanes_are_bands_and_the_others_share_the_rest():
+    scene = picture(2, 2, 6, 4, 16)
+    folded = replace(scene, lanes=scene.lanes[:-1], bands=frozenset(lane for lane, _ in scene.lanes[2:4]))
+    rects = layout_for(folded, 900.0, 700.0, Camera(), fit=True).stack.lane_rects
+    assert [own.band for own in rects] == [False, False, True, True]
+    assert rects[2].height == rects[3].height == 36.0
+    assert rects[0].height == rects[1].height > 200.0
 
 
 def test_every_character_is_drawn_where_it_fits_and_some_elsewhere():

@@ -1,13 +1,13 @@
 """What is hidden until it is computed, and padding, which has no numbers and cannot be selected."""
 
 from dataclasses import replace
+from functools import partial
 from itertools import product
 
 import pytest
 from PySide6.QtCore import QPointF
 from PySide6.QtGui import QColor
 
-from rnnviz.core import number_format
 from rnnviz.core.config import Config
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.app_state import Limit, Session
@@ -20,7 +20,7 @@ from rnnviz.gui.views.unrolled.geometry import Scale
 from rnnviz.gui.views.unrolled.tiles import Request, Sheet, TileKey
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
-from tests.gui.views.unrolled.seen import legend, settled, texts
+from tests.gui.views.unrolled.seen import legend, numbers, rounded, settled, texts
 
 SIZE = (1000, 600)
 LANES = [Lane(layer, direction) for layer in (0, 1) for direction in (0, 1)]
@@ -34,7 +34,7 @@ def future(view):
     def future(order, place):
         view.reveal_as_computed(order)
         view.show_location(place)
-        return [view.parts.future.times(lane) or range(0) for lane in (*LANES, INPUT)]
+        return [view.canvas.future.times(lane, view.geometry_in_view) or range(0) for lane in (*LANES, INPUT)]
 
     return future
 
@@ -85,7 +85,7 @@ def test_a_step_is_covered_while_it_reads_and_its_inputs_never_are(view, bidirec
                 regions = stage_regions(network, where, 6, stage)
                 view.show_highlight(regions)
                 view.show_location(where)
-                covered = view.parts.future.times
+                covered = partial(view.canvas.future.times, geometry=view.geometry_in_view)
                 assert (timestep in covered(Lane(layer, direction))) == (stage in ("input", "recurrent", "gates"))
                 read = [region for region in regions if region.part == "read" and region.lane.layer is not None]
                 assert not any(t in covered(region.lane) for region in read for t in region.times), (order, where)
@@ -96,7 +96,7 @@ def test_a_covered_value_has_no_color_until_its_step_is_reached(view, future):
         geometry = view.geometry_in_view
         lane_rect = geometry.stack.lane_rect(Lane(0))
         place = QPointF(geometry.x_of(timestep), geometry.top_of(lane_rect) + lane_rect.height / 2.0)
-        return view.canvas.grab().toImage().pixelColor(view.canvas.mapFromScene(view.box.mapToScene(place)))
+        return view.canvas.grab().toImage().pixelColor((place + view.canvas.area.topLeft()).toPoint())
 
     shown = color(60)
     future("lane", Location(timestep=40))
@@ -113,13 +113,14 @@ def test_the_selection_changes_no_color_of_a_value(qtbot, view):
     qtbot.waitUntil(lambda: settled(view))
     geometry = view.geometry_in_view
     lane_rect, (left, width) = geometry.stack.lane_rect(Lane(0)), geometry.column(2)
-    assert not geometry.boxes
-    assert view.parts.selection.column.rect.width() > 0
 
     def colors():
-        image, x = view.canvas.grab().toImage(), left + width / 2.0
+        image, corner = (
+            view.canvas.grab().toImage(),
+            QPointF(view.canvas.area.topLeft()) + QPointF(left + width / 2.0, 0.0),
+        )
         rows = [geometry.top_of(lane_rect) + (unit + 0.5) * lane_rect.row for unit in range(8, 64)]
-        return [image.pixelColor(view.canvas.mapFromScene(view.box.mapToScene(x, y))).name() for y in rows]
+        return [image.pixelColor((corner + QPointF(0.0, y)).toPoint()).name() for y in rows]
 
     view.show_location(Location(timestep=20))
     before = colors()
@@ -140,11 +141,11 @@ def test_boxes_have_numbers_up_to_the_end_of_the_sample(qtbot, view):
         view.show_location(Location(sample=sample))
         for direction in (0, 1):
             hidden, h0 = result["gluon"].hidden[0, direction, :, sample, 0], result.inputs.initial_state["h"]
-            expected = {t: number_format.short(hidden[t]) for t in range(length)}
+            expected = {t: hidden[t] for t in range(length)}
             # The backward lane begins beside its own last time step.
-            expected[length if direction else -1] = number_format.short(h0[direction, sample, 0])
-            written = {t: text for (t, unit), text in texts(view, Lane(0, direction)).items() if unit == 0}
-            assert written == expected
+            expected[length if direction else -1] = h0[direction, sample, 0]
+            written = {t: number for (t, unit), number in numbers(view, Lane(0, direction)).items() if unit == 0}
+            assert written == rounded(expected)
         assert {t for t, _ in texts(view, INPUT)} == set(range(length))
         qtbot.waitUntil(lambda: settled(view))
         assert legend(view) == (["padding"] if length < 5 else [])
@@ -166,7 +167,7 @@ def test_padding_has_one_look_at_every_zoom(view, pixels):
         assert len(colors) <= 2
 
 
-@pytest.mark.parametrize("name", ["auto", "lane"])
+@pytest.mark.parametrize("name", ["auto", "visible", "lane"])
 def test_colors_do_not_cover_values_in_padding(view, name):
     def fill(trace):
         trace.hidden[:] = 0.25

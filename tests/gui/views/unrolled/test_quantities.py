@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor
 
 from rnnviz.core import number_format
@@ -12,7 +13,7 @@ from rnnviz.dependence.influence import influence
 from rnnviz.explain.explanation import explain
 from rnnviz.gui.app_state import Limit
 from rnnviz.gui.theme.palettes import LIGHT
-from rnnviz.gui.views.unrolled.color_bar import limit_of, ticks
+from rnnviz.gui.views.unrolled.color_range import limit_of
 from rnnviz.gui.views.unrolled.colormap import DECADES, STEPS, ColorScale
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.lane_text import describe
@@ -46,14 +47,13 @@ def test_the_numbers_in_the_boxes_are_the_gates(view, cell, quantity):
     view.show_result(result, "manual")
     view.session.set_color_by(quantity)
     expected = gates_of(result.inputs, result["gluon"].hidden)[quantity][0, 0, :, 0]
-    written = seen.texts(view)
-    assert {place: written[place] for place in np.ndindex(expected.shape)} == {
-        place: number_format.short(value) for place, value in np.ndenumerate(expected)
-    }
-    assert seen.texts(view, INPUT)[2, 1] == number_format.short(result.inputs.sequence[2, 0, 1])
+    written = seen.numbers(view)
+    assert {place: written[place] for place in np.ndindex(expected.shape)} == seen.rounded(
+        dict(np.ndenumerate(expected))
+    )
+    assert seen.numbers(view, INPUT)[2, 1] == pytest.approx(result.inputs.sequence[2, 0, 1], abs=0.0051)
     # c has a comparison of its own; all others show where h differs.
     assert [(c.timestep, c.unit) for c in seen.visible_outlines(view)] == ([] if quantity == "c" else [(1, 3)])
-    assert view.color_bar.heading()[0] == quantity
 
 
 def test_a_norm_is_one_number_for_each_time_step_and_leaves_the_selected_unit(qtbot, view):
@@ -62,12 +62,11 @@ def test_a_norm_is_one_number_for_each_time_step_and_leaves_the_selected_unit(qt
     view.show_location(Location(timestep=2, unit=4))
     view.session.set_color_by("norm")
     norm = np.linalg.norm(result["gluon"].hidden[0, 0, :, 0].astype(np.float64), axis=1)
-    written = {t: text for (t, _), text in seen.texts(view).items() if t >= 0}
-    assert written == {t: number_format.short(value) for t, value in enumerate(norm)}
-    assert [(c.timestep, c.unit) for c in seen.visible_outlines(view)] == [(1, 0)]
+    written = {t: number for (t, _), number in seen.numbers(view).items() if t >= 0}
+    assert written == seen.rounded(dict(enumerate(norm)))
     geometry = view.geometry_in_view
     with qtbot.waitSignal(view.location_requested) as asked:
-        view.box.pointed.emit(geometry.x_of(3), geometry.top_of(geometry.stack.lane_rect(LANE)) + 5.0)
+        view.canvas.pointed.emit(geometry.hit(geometry.x_of(3), geometry.top_of(geometry.stack.lane_rect(LANE)) + 5.0))
     assert (asked.args[0].timestep, asked.args[0].unit) == (3, 4)
 
 
@@ -86,9 +85,9 @@ def test_a_quantity_that_the_next_network_lacks_is_replaced_by_the_value_and_res
     view.show_result(gated("lstm"), "manual")
     view.session.set_color_by("f")
     view.show_result(gated("gru"), "manual")
-    assert view.color_bar.heading() == ("h of gluon",)
+    assert view.shown.quantity == "value"
     view.show_result(gated("lstm"), "manual")
-    assert view.color_bar.heading()[0] == "f"
+    assert view.shown.quantity == "f"
 
 
 def with_gradients(**changes: object) -> RunResult:
@@ -111,13 +110,12 @@ def test_lanes_show_the_gradients_of_states_gates_the_input_and_the_initial_stat
     trace = result["gluon"]
     for quantity, initial in (("grad.h", "grad.h0"), ("grad.c", "grad.c0"), ("grad.f", "")):
         view.session.set_color_by(quantity)
-        written = seen.texts(view)
-        expected = {(t, unit): number_format.error(v) for (t, unit), v in np.ndenumerate(trace[quantity][0, 0, :3, 0])}
+        expected = dict(np.ndenumerate(trace[quantity][0, 0, :3, 0]))
         if initial:
-            expected |= {(-1, unit): number_format.error(value) for unit, value in enumerate(trace[initial][0, 0])}
-        assert written == expected
-        assert seen.texts(view, INPUT)[2, 1] == number_format.error(trace["grad.input"][2, 0, 1])
-        assert view.color_bar.heading() == (quantity, "by gluon")
+            expected |= {(-1, unit): value for unit, value in enumerate(trace[initial][0, 0])}
+        assert seen.numbers(view) == seen.rounded(expected)
+        assert seen.numbers(view, INPUT)[2, 1] == pytest.approx(trace["grad.input"][2, 0, 1], abs=0.0051)
+        assert (view.shown.quantity, view.shown.engine) == (quantity, "gluon")
     for engine in BOTH:
         assert f"\n{engine} {number_format.full(result[engine]['grad.input'][2, 0, 1])}" in told(view, INPUT, 2, 1)
 
@@ -127,7 +125,7 @@ def test_mismatches_of_the_shown_gradient_are_marked_also_of_the_input(view):
     view.session.set_color_by("grad.h")
     marked = [(cell.lane, cell.timestep, cell.unit) for cell in seen.visible_outlines(view)]
     assert marked == [(LANE, 2, 1), (INPUT, 1, 2)]
-    assert [header.agrees for header in seen.lane_headers(view)] == [False, False]
+    assert [header.agrees for header in seen.lane_labels(view)] == [False, False]
     assert "difference 0.5" in told(view, LANE, 2, 1)
     assert "difference 0.5" in told(view, INPUT, 1, 2)
     view.session.set_color_by("grad.c")
@@ -138,12 +136,12 @@ def test_of_an_engine_without_gradients_those_of_another_are_shown_without_marks
     result = with_gradients(gradients=("manual",))
     view.show_result(result, "manual")
     view.session.set_color_by("grad.h")
-    assert view.color_bar.heading() == ("grad.h", "by manual")
-    assert seen.texts(view)[2, 1] == number_format.error(result["manual"]["grad.h"][0, 0, 2, 0, 1])
+    assert (view.shown.quantity, view.shown.engine) == ("grad.h", "manual")
+    assert seen.numbers(view)[2, 1] == pytest.approx(result["manual"]["grad.h"][0, 0, 2, 0, 1], abs=0.0051)
     assert seen.visible_outlines(view) == []
     assert "gluon not given" in told(view, LANE, 2, 1)
     view.show_result(make_result(cell="lstm", timesteps=4), "manual")
-    assert view.color_bar.heading() == ("h of gluon",)
+    assert view.shown.quantity == "value"
 
 
 def test_the_logarithmic_scale_resolves_each_decade_and_is_kept(view):
@@ -154,7 +152,6 @@ def test_the_logarithmic_scale_resolves_each_decade_and_is_kept(view):
     assert places[1] == STEPS - 1 - places[5]
     assert (places[0], places[7]) == (0, STEPS - 1)
     assert (places[8:] >= STEPS).all()
-    assert [value for value, _ in ticks(scale, 7.0)] == [-1.0, -0.01, -1e-4, 0.0, 1e-4, 0.01, 1.0]
     view.show_result(with_gradients(), "manual")
     view.session.set_color_by("grad.h")
     view.toggle_logarithmic()
@@ -172,10 +169,10 @@ def test_gradients_are_selected_and_lead_to_their_explanation(view):
     selected, asked = [], []
     view.location_requested.connect(selected.append)
     view.explanation_requested.connect(asked.append)
-    view.parts.pointed.emit(CellGeometry(LANE, 2, 3))
+    view.canvas.pointed.emit(CellGeometry(LANE, 2, 3))
     assert selected == [Location(0, 0, 2, 0, 3)]
     for lane, timestep in ((INPUT, 2), (LANE, -1), (LANE, 1)):
-        view.parts.opened.emit(CellGeometry(lane, timestep, 1))
+        view.canvas.opened.emit(CellGeometry(lane, timestep, 1))
     assert asked[1:] == [Place("grad.c0", (0, 0, 1)), Place.at("grad.c", Location(0, 0, 1, 0, 1))]
     assert (asked[0].is_gradient, asked[0].kind) == (True, "input")
 
@@ -203,14 +200,14 @@ def rgb(color: str) -> tuple[int, int, int]:
 def test_differences_are_the_candidates_numbers_less_the_references(view, show_difference):
     result = show_difference()
     r, c = (result[name].hidden[0, 0, :, 0].astype(np.float64) for name in BOTH)
-    computed = {(t, unit): number_format.error((c - r)[t, unit]) for t in range(4) for unit in range(10)}
-    assert seen.texts(view) == computed | {(-1, unit): "0" for unit in range(10)}
-    assert [computed[1, unit] for unit in (0, 1, 4)] == ["0.5", "-0.25", "0"]
-    assert seen.texts(view, INPUT)[2, 3] == number_format.short(result.inputs.sequence[2, 0, 3])
+    # Neither the input nor the initial state has a difference.
+    assert seen.numbers(view) == seen.rounded(dict(np.ndenumerate(c - r)))
+    assert [seen.texts(view)[1, unit] for unit in (0, 1, 4)] == ["0.500", "-0.250", "0"]
+    assert INPUT not in dict(view.geometry_in_view.picture.lanes)
     view.session.set_engine("manual")
-    assert seen.texts(view)[1, 1] == "-0.25"
+    assert seen.texts(view)[1, 1] == "-0.250"
     view.session.set_color_by("value")
-    assert seen.texts(view)[1, 1] == number_format.short(result["manual"].hidden[0, 0, 1, 0, 1])
+    assert seen.numbers(view)[1, 1] == pytest.approx(result["manual"].hidden[0, 0, 1, 0, 1], abs=0.0051)
 
 
 @BOTH_THEMES
@@ -227,21 +224,57 @@ def test_equal_numbers_are_neutral_and_the_largest_difference_has_the_last_color
     assert np.abs(np.subtract(seen.color_of(view, CellGeometry(LANE, 1, 0)), neutral)).max() <= 2
 
 
-def test_the_color_bar_names_both_engines_and_a_users_file_by_its_name(view, show_difference):
-    show_difference()
-    assert view.color_bar.heading() == ("manual", "− gluon")
+def test_lanes_that_agree_are_folded_and_a_click_on_a_label_opens_one(qtbot, view, show_difference):
+    show_difference(bidirectional=True)
+    agreeing, wrong = Lane(0, 1), LANE
+
+    def band(lane):
+        return view.geometry_in_view.stack.lane_rect(lane).band
+
+    assert (band(agreeing), band(wrong)) == (True, False)
+    geometry, canvas = view.geometry_in_view, view.canvas
+    at = QPoint(20, canvas.area.top() + round(geometry.top_of(geometry.stack.lane_rect(agreeing))) + 15)
+    qtbot.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=at)
+    assert not band(agreeing)
+    assert set(seen.texts(view, agreeing).values()) == {"0"}
+    show_difference(bidirectional=True, edits={})
+    assert not band(agreeing)
+
+
+def wrong_frames(view: UnrolledView) -> list[tuple[int, int]]:
+    """First and last time step of each frame of mismatches."""
+    geometry = view.geometry_in_view
+    ends = [(mark.rect.x + 6.0, mark.rect.right - 6.0) for mark in view.canvas.marks["wrong"]]
+    return [(round(geometry.time_at(left)), round(geometry.time_at(right))) for left, right in ends]
+
+
+@pytest.mark.parametrize(
+    ("samples", "times", "label"),
+    [((0, 1), (0, 5), "× all differ"), ((0, 1), (2, 3), "× 40 differ"), ((0,), (2, 3), "× 20 differ")],
+)
+def test_one_frame_is_around_all_that_differs(view, samples, times, label):
+    def edit(trace):
+        for sample in samples:
+            trace.hidden[0, 0, times[0] : times[1] + 1, sample] += 0.1
+
+    view.show_result(small(timesteps=6, edits={"manual": edit}), "manual")
+    assert wrong_frames(view) == [times]
+    assert seen.lane_labels(view)[0].verdict == label
+    view.show_location(Location(sample=1))
+    assert wrong_frames(view) == ([times] if 1 in samples else [])
+
+
+def test_a_users_file_is_named_by_its_name(view, show_difference):
     own = "/home/somebody/mine.py"
     show_difference(own, engines=("gluon", own), edits={})
-    assert view.color_bar.heading() == ("mine.py", "− gluon")
     assert "mine.py − gluon" in view.accessibleDescription()
-    assert "mine.py − gluon" in view.description_at(view.color_bar.sceneBoundingRect().center())
 
 
 def test_a_nonfinite_difference_is_spelled_out_and_two_nans_do_not_differ(view, show_difference):
     values = np.array([np.nan, np.nan, np.inf, -np.inf])
     edits = {"gluon": adding(np.nan, 0, 0, 0, 0, slice(2)), "manual": adding(values, 0, 0, 0, 0, slice(1, 5))}
     show_difference(edits=edits)
-    assert [seen.texts(view)[0, unit] for unit in range(6)] == ["NaN", "0", "NaN", "infinity", "-infinity", "0"]
+    assert [seen.texts(view)[0, unit] for unit in range(6)] == ["NaN", "0", "NaN", "inf", "-inf", "0"]
     assert seen.color_of(view, CellGeometry(LANE, 0, 3))[1] in (rgb(LIGHT.infinite)[1], rgb(LIGHT.base)[1])
 
 
@@ -254,7 +287,7 @@ def test_a_difference_is_shown_in_full_in_tooltip_and_copy(view, show_difference
     )
     lines = view.copy_text().splitlines()
     assert lines[0].split("\t")[0] == "layer 0 → forward: manual − gluon"
-    assert float(lines[1 + 2].split("\t")[3]) == exact
+    assert float(lines[1 + 2].split("\t")[2]) == exact
 
 
 def test_strips_show_the_influence_of_each_time_step(qtbot, view):
@@ -265,15 +298,15 @@ def test_strips_show_the_influence_of_each_time_step(qtbot, view):
     view.session.set_following("influence")
     view.session.set_followed(found)
     view.show_influence(found, followed=True)
-    strips, geometry = view.parts.influence, view.geometry_in_view
-    assert strips.isVisible()
-    assert set(strips.strips) == {INPUT, *(Lane(layer, d) for layer in (0, 1) for d in (0, 1))}
-    shares = strips.shares(Lane(1, 0))
+    geometry = view.geometry_in_view
+    strips = view.canvas.influence.strips(geometry, LIGHT)
+    assert set(strips) == {INPUT, *(Lane(layer, d) for layer in (0, 1) for d in (0, 1))}
+    shares = view.canvas.influence.shares(Lane(1, 0))
     assert not shares[26:].any()
     assert (np.diff(shares[found.hidden[1, 0] > 0.0][-8:]) > 0.0).all()
 
     def color(lane, timestep):
-        return strips.strips[lane][1].pixelColor(round(geometry.x_of(timestep)), 0)
+        return strips[lane].image.pixelColor(round(geometry.x_of(timestep)), 0)
 
     assert color(Lane(1, 0), 30) == color(Lane(1, 1), 25) == QColor(LIGHT.base)
     assert color(Lane(1, 0), 25).lightness() < color(Lane(1, 0), 15).lightness()
@@ -281,9 +314,9 @@ def test_strips_show_the_influence_of_each_time_step(qtbot, view):
     # A picture has them, too.
     copy = qtbot.on_screen(view.duplicate(), 900, 500)
     copy.show_result(result, "manual")
-    assert set(copy.parts.influence.strips) == set(strips.strips)
+    assert len(copy.canvas.marks["influence"]) == len(strips)
     view.show_influence(None, followed=False)
-    assert not strips.isVisible()
+    assert not view.canvas.marks["influence"]
 
 
 def test_one_lane_shows_the_contributions_of_every_time_step(view):
@@ -299,11 +332,10 @@ def test_one_lane_shows_the_contributions_of_every_time_step(view):
     bars = explain(result, parameter.gradient).breakdowns["manual"].contributions
     np.testing.assert_allclose(found.values[:, 2], bars)
     # Also behind the end of the selected sample, for all samples are summed.
-    assert seen.texts(view, Lane(1))[3, 0] == number_format.error(found.values[3, 0])
+    assert seen.numbers(view, Lane(1))[3, 0] == pytest.approx(found.values[3, 0], abs=0.0051)
     assert not seen.texts(view) | seen.texts(view, INPUT)
-    assert "".join(view.color_bar.heading()[1:4]) == f"to {found.name}"
-    row = view.parts.row
-    assert row.row == CellGeometry(Lane(1), 0, 2)
+    (row,) = view.canvas.marks["contributions"]
+    assert row.rect.y <= view.geometry_in_view.rect(CellGeometry(Lane(1), 0, 2)).y
     assert number_format.full(found.values[3, 1]) in told(view, Lane(1), 3, 1)
     assert not told(view, LANE, 3, 1)
     where = Location(1, 0, 2, 0, 3)
@@ -313,7 +345,8 @@ def test_one_lane_shows_the_contributions_of_every_time_step(view):
     copy.show_result(result, "manual")
     assert copy.shown.contributions is found
     view.session.set_following(None)
-    assert (view.shown.contributions, row.row) == (None, None)
+    assert view.shown.contributions is None
+    assert not view.canvas.marks["contributions"]
 
 
 def test_contributions_of_an_engine_without_gradients_are_a_sentence():

@@ -11,6 +11,7 @@ from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.reading.units import THRESHOLD
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
+from tests.gui.views.unrolled.seen import settled
 
 SIZE = (1000, 600)
 
@@ -39,12 +40,13 @@ def drag(view: UnrolledView, first: int, last: int) -> None:
     """The signals of the lanes for a drag with Shift."""
     geometry = view.geometry_in_view
     y = geometry.top_of(geometry.stack.lane_rects[0]) + 5.0
-    view.box.range_dragged.emit(geometry.x_of(first), y, geometry.x_of(last))
+    view.canvas.range_dragged.emit(geometry.x_of(first), y, geometry.x_of(last))
 
 
 def test_a_range_highlights_the_active_units_and_lists_similar_ranges(qtbot, view):
     view.session.set_result(result())
     view.session.set_engine("gluon")
+    view.setFocus()
     before = view.grab().toImage()
     drag(view, 10, 13)
     qtbot.waitUntil(lambda: view.ranges.found is not None)
@@ -66,6 +68,7 @@ def test_a_range_highlights_the_active_units_and_lists_similar_ranges(qtbot, vie
     assert view.ranges.query is None
     view.fit()
     view.session.set_location(Location())
+    qtbot.waitUntil(lambda: settled(view))
     assert view.grab().toImage() == before
 
 
@@ -178,7 +181,7 @@ def test_other_ranges_are_marked_over_the_time_axis(qtbot, view, theme):
     qtbot.waitUntil(lambda: view.ranges.found is not None)
     geometry = view.geometry_in_view
     image = view.grab().toImage()
-    corner = view.canvas.mapTo(view, view.canvas.mapFromScene(view.box.scenePos()))
-    y = corner.y() + int(geometry.height) - 3
+    corner = view.canvas.mapTo(view, view.canvas.area.topLeft())
+    y = corner.y() + int(geometry.bottom) - 3
     accent = [image.pixelColor(corner.x() + int(geometry.x_of(t)), y) == theme.color("accent") for t in (42, 75, 60)]
     assert accent == [True, True, False]

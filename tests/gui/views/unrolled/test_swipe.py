@@ -4,12 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QRectF
-from PySide6.QtGui import QImage, QPainter
+from PySide6.QtCore import QPoint
+from PySide6.QtGui import QImage, QPainter, QRegion
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QStyleOptionGraphicsItem
+from PySide6.QtWidgets import QApplication
 
-from rnnviz.core import number_format
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.views.unrolled.view import UnrolledView
@@ -42,14 +41,14 @@ def swipe(view: UnrolledView, result: RunResult, timestep: int = 0) -> None:
 
 
 def lanes_of_picture(view: UnrolledView) -> np.ndarray[Any, np.dtype[np.uint32]]:
-    """The lanes' own pixels, without selection, names or headers."""
+    """The lanes' pixels without a selection."""
+    view.canvas.selecting = False
+    view.canvas.relook()
     geometry = view.geometry_in_view
     image = QImage(round(geometry.width), round(geometry.height), QImage.Format.Format_RGB32)
     image.fill(0)
     painter = QPainter(image)
-    option = QStyleOptionGraphicsItem()
-    option.exposedRect = QRectF(image.rect())
-    view.parts.lanes.paint(painter, option)
+    view.canvas.render(painter, QPoint(), QRegion(view.canvas.area))
     painter.end()
     return np.frombuffer(image.constBits(), np.uint32).reshape(image.height(), -1).copy()
 
@@ -64,18 +63,11 @@ def test_a_swipe_shows_one_engine_before_the_selection_and_the_other_after(view,
     assert (seen.shown_engine(view), seen.swiped_to(view)) == ("gluon", "manual")
     for direction in (0, 1):
         left, right = (result[name].hidden[0, direction, :, 0] for name in ("gluon", "manual"))
-        expected = {
-            (t, unit): number_format.short((left if t < split else right)[t, unit])
-            for t in range(4)
-            for unit in range(10)
-        }
+        expected = {(t, unit): (left if t < split else right)[t, unit] for t in range(4) for unit in range(10)}
         initial = result.inputs.initial_state["h"][direction, 0]
-        expected |= {(4 if direction else -1, unit): number_format.short(initial[unit]) for unit in range(10)}
-        assert seen.texts(view, Lane(0, direction)) == expected
-    x = result.inputs.sequence[:, 0]
-    assert seen.texts(view, INPUT) == {
-        (t, unit): number_format.short(x[t, unit]) for t in range(4) for unit in range(5)
-    }
+        expected |= {(4 if direction else -1, unit): initial[unit] for unit in range(10)}
+        assert seen.numbers(view, Lane(0, direction)) == seen.rounded(expected)
+    assert seen.numbers(view, INPUT) == seen.rounded(dict(np.ndenumerate(result.inputs.sequence[:, 0])))
 
 
 @pytest.mark.slow
@@ -103,7 +95,7 @@ def test_a_swipe_repaint_equals_a_whole_repaint(view):
         view.show_location(Location(timestep=timestep))
         piecewise = on_screen(view)
         assert piecewise != whole
-        view.canvas.viewport().update()
+        view.canvas.update()
         whole = on_screen(view)
         assert piecewise == whole
 
@@ -113,7 +105,7 @@ def test_a_swipe_pauses_while_colors_show_differences_or_both_engines_are_equal(
     for color_by in ("difference", "error_ratio"):
         view.session.set_color_by(color_by)
         assert seen.swiped_to(view) is None
-        assert seen.swipe_names(view) == []
+        assert view.canvas.names() == []
     view.session.set_color_by("value")
     assert seen.swiped_to(view) == "manual"
     view.session.set_engine("manual")

@@ -6,6 +6,7 @@ import numpy as np
 import psutil
 import pytest
 from PySide6.QtCore import QPoint, QPointF, QSize, Qt
+from PySide6.QtGui import QFontMetricsF
 from PySide6.QtWidgets import QScrollBar
 
 from rnnviz.core import number_format
@@ -14,6 +15,8 @@ from rnnviz.core.sequence import Names
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.theme.palettes import LIGHT, THEMES
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
+from rnnviz.gui.views.unrolled.lane_text import number_text
+from rnnviz.gui.views.unrolled.margins import code_pixels
 from rnnviz.gui.views.unrolled.network_diagram import NetworkDiagram
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from tests.factories import adding, make_result
@@ -27,9 +30,8 @@ def click(qtbot, view):
     """Clicks on a cell, and returns the place that is asked for."""
 
     def click(cell):
-        place = view.canvas.mapFromScene(seen.middle_of(view, cell))
         with qtbot.waitSignal(view.location_requested) as asked:
-            qtbot.mouseClick(view.canvas.viewport(), Qt.MouseButton.LeftButton, pos=place)
+            qtbot.mouseClick(view.canvas, Qt.MouseButton.LeftButton, pos=seen.middle_of(view, cell).toPoint())
         return asked.args[0]
 
     return click
@@ -45,24 +47,22 @@ def test_a_small_network_shows_every_number_at_once(view, timesteps):
     view.show_result(result, "manual")
     for direction in (0, 1):
         initial = result.inputs.initial_state["h"][direction, 0]
-        expected = {(timesteps if direction else -1, unit): number_format.short(h) for unit, h in enumerate(initial)}
-        hidden = result["gluon"].hidden[0, direction, :, 0]
-        expected |= {place: number_format.short(value) for place, value in np.ndenumerate(hidden)}
-        assert seen.texts(view, Lane(0, direction)) == expected
-    x = result.inputs.sequence[:, 0]
-    assert seen.texts(view, INPUT) == {place: number_format.short(value) for place, value in np.ndenumerate(x)}
+        expected = {(timesteps if direction else -1, unit): h for unit, h in enumerate(initial)}
+        expected |= dict(np.ndenumerate(result["gluon"].hidden[0, direction, :, 0]))
+        assert seen.numbers(view, Lane(0, direction)) == seen.rounded(expected)
+    assert seen.numbers(view, INPUT) == seen.rounded(dict(np.ndenumerate(result.inputs.sequence[:, 0])))
 
 
 def test_another_engine_sample_or_result_changes_the_numbers(view):
     result = small(edits={"manual": seen.spoil})
     view.show_result(result, "manual")
     assert seen.shown_engine(view) == "gluon"
-    assert seen.texts(view)[1, 7] == number_format.short(result["gluon"].hidden[0, 0, 1, 0, 7])
+    assert seen.numbers(view)[1, 7] == pytest.approx(result["gluon"].hidden[0, 0, 1, 0, 7], abs=0.0051)
     view.session.set_engine("manual")
     assert seen.shown_engine(view) == "manual"
-    assert seen.texts(view)[1, 7] == number_format.short(result["manual"].hidden[0, 0, 1, 0, 7])
+    assert seen.numbers(view)[1, 7] == pytest.approx(result["manual"].hidden[0, 0, 1, 0, 7], abs=0.0051)
     view.show_location(Location(sample=1))
-    assert seen.texts(view)[1, 7] == number_format.short(result["manual"].hidden[0, 0, 1, 1, 7])
+    assert seen.numbers(view)[1, 7] == pytest.approx(result["manual"].hidden[0, 0, 1, 1, 7], abs=0.0051)
 
 
 def test_a_long_sequence_shows_numbers_only_when_zoomed_in(view):
@@ -79,6 +79,7 @@ def test_a_long_sequence_shows_numbers_only_when_zoomed_in(view):
 
 @BOTH_THEMES
 def test_a_click_selects_the_cell_under_it(view, click, theme):
+    view.resize(800, 800)
     view.apply_theme(theme)
     view.show_result(small(num_layers=2, bidirectional=True), "manual")
     view.show_location(Location(sample=1))
@@ -101,35 +102,47 @@ def test_mismatching_cells_of_the_sample_are_outlined_and_no_others(view):
     assert LIGHT.outline not in colors(view)
 
 
-def test_small_numbers_are_not_shown_as_zeros(view):
-    def edit(trace):
-        trace.hidden[0, 0, 1, 0, :3] = -1e-5, -0.25, 0.25
+@pytest.mark.parametrize(
+    ("value", "room", "largest", "text"),
+    [
+        (-0.2541, 6, 0.3, "-0.254"),
+        (-0.2541, 5, 0.3, "-.254"),
+        (-0.2541, 4, 0.3, "-.25"),
+        (0.0, 4, 0.3, "0"),
+        (1.128, 6, 1.5, "1.13"),
+        (0.73, 6, 1.5, "0.73"),
+        (-12.34, 6, 20.0, "-12.3"),
+        (-12.34, 4, 20.0, "-12"),
+        (-1e-5, 6, 0.3, "-1e-5"),
+        (-1e-5, 4, 0.3, "≈0"),
+        (-5.21e-4, 8, 6e-4, "-5.21e-4"),
+        (-5.21e-4, 6, 6e-4, "-5e-4"),
+        (float("-inf"), 4, 0.3, "-inf"),
+    ],
+)
+def test_a_number_has_as_many_digits_as_fit(value, room, largest, text):
+    assert number_text(value, room, largest).replace("\N{MINUS SIGN}", "-") == text
 
-    view.show_result(small(hidden_size=24, timesteps=4, edits={"manual": edit}), "manual")
-    view.session.set_engine("manual")
-    shown = {n.cell.unit: n.text for n in seen.visible_numbers(view) if n.cell.lane == LANE and n.cell.timestep == 1}
-    assert [shown[unit] for unit in range(3)] == ["\N{MINUS SIGN}1e\N{MINUS SIGN}5", "\N{MINUS SIGN}0.250", "0.250"]
-    assert "-0.25" in view.copy_text()
 
-
-def test_the_first_mismatch_has_a_mark_in_its_sample_alone(view):
-    pointer = view.parts.selection.first
-    for timesteps in (100, 2):
-        view.show_result(small(timesteps=timesteps, edits={"manual": seen.spoil}), "manual")
-        first = view.geometry_in_view.rect(CellGeometry(LANE, 1, 7))
-        assert first.y - 1.0 <= pointer.rect.center().y() <= first.y + first.height
-    view.show_location(Location(sample=1))
-    assert pointer.rect.isNull()
+@pytest.mark.parametrize("width", [420, 560, 700, 900])
+def test_numbers_never_touch(qtbot, view, width):
+    view.resize(width, 600)
+    view.show_result(small(hidden_size=6, timesteps=10), "manual")
+    geometry = view.geometry_in_view
+    for own in geometry.lane_rects_in_view():
+        longest = max((len(text) for text in seen.texts(view, own.lane).values()), default=0)
+        digit = QFontMetricsF(code_pixels(geometry.font_pixels(own))).horizontalAdvance("0")
+        assert longest * digit <= geometry.pitch - 7.5
 
 
 def test_lanes_are_flagged_over_all_samples(view):
     view.show_result(small(bidirectional=True, edits={"manual": seen.spoil}), "manual")
-    assert [str(flag) for flag in seen.lane_headers(view)] == [
-        "layer 0 ← backward: agrees",
-        "layer 0 → forward: 2 differ",
-        "input",
+    assert [str(flag) for flag in seen.lane_labels(view)] == [
+        "layer 0 backward ←: ✓ agrees",
+        "layer 0 forward →: × 2 differ",
+        "input x 5 features",
     ]
-    assert [flag.agrees for flag in seen.lane_headers(view)] == [True, False, None]
+    assert [flag.agrees for flag in seen.lane_labels(view)] == [True, False, None]
 
 
 def test_numbers_of_error_ratio_colors_are_error_ratios(view):
@@ -201,12 +214,12 @@ def test_dragging_pans_and_a_double_click_and_keys_fit(qtbot, view):
     view.show_result(seen.long_result(), "manual")
     view.zoom_time(8.0)
     before = view.geometry_in_view.camera
-    view.box.pan_asked.emit(-40.0, 0.0)
+    view.canvas.pan(-40.0, 0.0)
     after = view.geometry_in_view.camera
     assert after.span == before.span
     assert after.start == pytest.approx(before.start + 40.0 / view.geometry_in_view.pitch)
     for act in (qtbot.mouseClick, qtbot.mouseDClick, qtbot.mouseRelease):
-        act(view.canvas.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(400, 200))
+        act(view.canvas, Qt.MouseButton.LeftButton, pos=QPoint(400, 200))
     assert view.geometry_in_view.camera.span == 400.0
     for back in (Qt.Key.Key_Minus, Qt.Key.Key_0):
         qtbot.keyClick(view, Qt.Key.Key_Plus)
@@ -221,27 +234,38 @@ def test_the_selection_stays_in_view(view):
     for where in (Location(0, 0, 399, 0, 63), Location(0, 1, 0, 0, 0)):
         view.show_location(where)
         middle = seen.middle_of(view, CellGeometry(Lane(where.layer, where.direction), where.timestep, where.unit))
-        assert view.box.sceneBoundingRect().contains(middle)
+        assert view.canvas.area.contains(middle.toPoint())
 
 
-def test_the_minimap_has_the_part_in_view_and_every_mismatch_and_moves_the_view(qtbot, view):
-    def edit(trace):
-        trace.hidden[0, 0, [300, 3999], [0, 1], 3] += 0.5
-
-    view.show_result(make_result(timesteps=4000, edits={"manual": edit}), "manual")
-    minimap, width = view.parts.minimap, view.geometry_in_view.width
-    assert minimap.part.isNull()
-    assert minimap.ticks == [601 * int(width) // 8000, 7999 * int(width) // 8000]
+def test_the_strip_of_all_steps_moves_and_stretches_the_part_in_view(qtbot, view):
+    view.show_result(make_result(timesteps=4000), "manual")
+    canvas = view.canvas
+    assert canvas.overview.geometry is None
     view.zoom_time(10.0)
-    assert minimap.part.width() == pytest.approx(width / 10.0, rel=0.01)
-    at = view.canvas.mapFromScene(minimap.mapToScene(width * 0.75, 6.0))
-    qtbot.mouseClick(view.canvas.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(at))
+    assert canvas.overview.geometry is not None
+    width = view.geometry_in_view.width
+    part = canvas.overview.part(view.geometry_in_view.camera)
+    assert part.width() == pytest.approx(width / 10.0, rel=0.01)
+    top = canvas.area.left()
+    qtbot.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=QPoint(round(top + width * 0.75), 8))
     camera = view.geometry_in_view.camera
     assert camera.start + camera.span / 2.0 == pytest.approx(3000, abs=10)
-    assert minimap.part.center().x() == pytest.approx(width * 0.75, abs=2.0)
-    assert view.description_at(minimap.mapToScene(10.0, 6.0)).startswith("40")
-    view.show_result(make_result(timesteps=4000), "manual")
-    assert minimap.ticks == []
+    assert view.description_at(QPointF(top + 10.0, 8.0)).startswith("40")
+    assert "of 4,000" in view.head.part.text()
+    start, end = canvas.overview.dragged("right", width * 0.9, camera)
+    assert (start, end) == pytest.approx((camera.start, 3600), abs=3)
+    view.fit()
+    assert canvas.overview.geometry is None
+    assert not view.head.part.isVisible()
+
+
+def test_a_click_or_a_drag_on_the_axis_selects_a_time_step(qtbot, view):
+    view.show_result(small(timesteps=8), "manual")
+    geometry, canvas = view.geometry_in_view, view.canvas
+    at = canvas.area.topLeft() + QPoint(round(geometry.x_of(5)), round(geometry.bottom) + 10)
+    with qtbot.waitSignal(view.location_requested) as asked:
+        qtbot.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=at)
+    assert asked.args[0].timestep == 5
 
 
 LONG = "a label that is longer than anybody would wish for, and goes on and on"
@@ -251,10 +275,11 @@ def test_places_and_copies_have_the_names_of_time_steps_and_features(view):
     result = make_result(timesteps=3)
     names = Names(("Mon", LONG, ""), ("open", "", LONG))
     view.show_result(replace(result, inputs=replace(result.inputs, names=names)), "manual")
-    geometry, axis = view.geometry_in_view, view.parts.axis
-    below = [axis.mapToScene(QPointF(geometry.x_of(t), axis.size().height() / 2.0)) for t in (0, 1)]
+    geometry, canvas = view.geometry_in_view, view.canvas
+    corner = QPointF(canvas.area.topLeft()) + QPointF(0.0, geometry.bottom + 5.0)
+    below = [corner + QPointF(geometry.x_of(t), 0.0) for t in (0, 1)]
     assert [view.description_at(place) for place in below] == ["t = 0 'Mon'", f"t = 1 '{LONG}'"]
-    assert axis.names_in_view[1].text.endswith("…")
+    assert canvas.axis.names_in_view(geometry)[1].text.endswith("…")
     for cell, words in (
         (CellGeometry(LANE, 1, 2), f"layer 0, forward, t = 1 '{LONG}', sample 0, unit 2\n"),
         (CellGeometry(INPUT, 0, 0), "input, t = 0 'Mon', sample 0, feature 0 'open'\n"),
@@ -277,15 +302,13 @@ def test_the_most_active_unit_is_on_top_with_its_own_numbers_and_marks(qtbot, vi
         return sorted(range(6), key=lambda unit: geometry.rect(CellGeometry(LANE, 1, unit)).y)
 
     assert from_the_top() == expected
-    written = seen.texts(view)
-    assert {place: written[place] for place in np.ndindex(h.shape)} == {
-        place: number_format.short(value) for place, value in np.ndenumerate(h)
-    }
+    written = seen.numbers(view)
+    assert {place: written[place] for place in np.ndindex(h.shape)} == seen.rounded(dict(np.ndenumerate(h)))
     assert [(c.timestep, c.unit) for c in seen.visible_outlines(view)] == [(1, 3)]
-    assert "activity" in seen.order_text(view)
+    assert "activity" in view.head.order.text()
     lane_rect = geometry.stack.lane_rect(LANE)
     with qtbot.waitSignal(view.location_requested) as asked:
-        view.box.pointed.emit(geometry.x_of(2), geometry.top_of(lane_rect) + 0.5 * lane_rect.row)
+        view.canvas.pointed.emit(geometry.hit(geometry.x_of(2), geometry.top_of(lane_rect) + 0.5 * lane_rect.row))
     assert asked.args[0].unit == expected[0]
     # The next key may come before the view follows the selection.
     view.session.set_result(result)
