@@ -18,7 +18,7 @@ from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.value.drawings import ActivationPlot, Numbers, Readout, Status
 from rnnviz.gui.value.page import MOST_TERMS, Comparison, Page, Proof
-from rnnviz.gui.value.rows import MARGIN, MASKED, EquationList, Fonts, TermList
+from rnnviz.gui.value.rows import EQUATION_HEIGHTS, MARGIN, MASKED, EquationList, Fonts, TermList
 from rnnviz.gui.value.texts import engine_holds, equation_rows, point_text, short_number, term_lines
 from rnnviz.gui.views.base import across, down
 from rnnviz.gui.views.labels import LinkLabel, muted_palette
@@ -239,15 +239,18 @@ class ArithmeticPage(QWidget):
         assert content is not None, "the page has one"
         # Qt notices other sizes of parts that were hidden only later.
         content.invalidate()
-        room = self._scroll.viewport().height()
-        if self.proof.isHidden():
-            self.equations.show_brief(brief=False)
-            fitting = (room - content.sizeHint().height()) // self.terms.row_height + len(self.terms.rows)
-            self._show_terms(page, min(max(fitting, _LEAST_TERMS), MOST_TERMS, len(page.largest.rows)))
-        else:
-            # The equations of the other engine give the proof their room.
-            numbers = content.sizeHint().height() + self.equations.lacking_height
-            self.equations.show_brief(brief=numbers > room)
+        room, count, height = self._scroll.viewport().height(), len(self.equations.rows), self.terms.row_height
+        others = content.sizeHint().height() - self.equations.sizeHint().height()
+        proved, least = not self.proof.isHidden(), 0
+        if not self._of_terms.isHidden():
+            others, least = others - self.terms.sizeHint().height(), _LEAST_TERMS * height
+        # The equations of the other engine give a proof their room.
+        heights = EQUATION_HEIGHTS if proved else EQUATION_HEIGHTS[:-1]
+        fitting = (each for each in heights if others + least + count * scaled(each) <= room)
+        self.equations.show_height(next(fitting, heights[-1]))
+        terms = (room - others - self.equations.sizeHint().height()) // height
+        if not proved:
+            self._show_terms(page, min(max(terms, _LEAST_TERMS), MOST_TERMS, len(page.largest.rows)))
 
     def _show_terms(self, page: Page, count: int) -> None:
         assert page.line is not None

@@ -76,12 +76,14 @@ class ValueCard(ExplainedView):
         edge = scaled(MARGIN)
         self.head = QWidget()
         """The title and its buttons, which can be the title of a dock."""
-        self.head.setObjectName("value_head")
+        self.head.setObjectName("dock_title")
         buttons = self.back, self.forward, self.closing
         self.head.setLayout(across((titles, 1), *buttons, margins=(edge, 10, 6, 6), spacing=0))
         segments = across(self.segments, None, margins=(edge, 0, edge, 8))
         self.setLayout(down(self.head, segments, (self._pages, 1), spacing=0))
-        self.setAutoFillBackground(True)
+        self.setObjectName("value_card")
+        for widget in (self, self.head):
+            widget.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.arithmetic.followed.connect(self.place_requested)
         self.arithmetic.line_chosen.connect(self.choose_line)
         self.arithmetic.terms_requested.connect(self._on_terms)
@@ -211,12 +213,9 @@ class ValueCard(ExplainedView):
     def apply_theme(self, theme: Theme) -> None:
         for part in (self.arithmetic, self.vector, self.output, self.source):
             part.apply_theme(theme)
-        palette = theme.palette()
-        palette.setColor(palette.ColorRole.Window, theme.color("base"))
-        self.setPalette(palette)
         self.empty.setPalette(muted_palette(theme))
         fonts = Fonts(self.font())
-        self.heading.use(fonts.title, palette)
+        self.heading.use(fonts.title, theme.palette())
         self.subtitle.use(fonts.caption, muted_palette(theme))
 
     # Qt
@@ -234,7 +233,9 @@ class ValueCard(ExplainedView):
     def _show_location(self, location: Location) -> None:
         self.vector.show_location(location)
         self.output.show_location(location)
-        self._show_titles()
+        if self.complete or self.page_name in (VECTOR, OUTPUT):
+            # The page of an earlier value keeps its title.
+            self._show_titles()
 
     def _show_titles(self) -> None:
         if self.result is None:

@@ -30,7 +30,9 @@ from rnnviz.gui.views.base import claims, is_plain
 
 MASKED = "?"
 MARGIN = 12
-EQUATION_HEIGHT, BRIEF_HEIGHT, TERM_HEIGHT, WIDE_TERM_HEIGHT = 50, 28, 22, 25
+EQUATION_HEIGHTS = 50, 42, 28
+"""Heights of an equation in pixels, for less and less room. The last one has no numbers."""
+TERM_HEIGHT, WIDE_TERM_HEIGHT = 22, 25
 WIDE = 480
 """From this width in pixels on, terms have longer bars."""
 _GAP = 8
@@ -192,10 +194,10 @@ class _EquationDelegate(_Delegate):
             self.write(painter, value, row.value, fonts.result if row.strong else fonts.value, "text", right=True)
         room = value.left() - _GAP - left
         upper = QRectF(left, rect.top(), room, rect.height())
-        if row.numbers and rect.height() > scaled(BRIEF_HEIGHT):
-            upper.setHeight(rect.height() / 2 + 1)
-            upper.adjust(0, scaled(5), 0, 0)
-            lower = QRectF(left, upper.bottom(), room, rect.bottom() - upper.bottom() - scaled(5))
+        if row.numbers and rect.height() > scaled(EQUATION_HEIGHTS[-1]):
+            middle, half = rect.center().y() + 1, scaled(20)
+            upper = QRectF(left, middle - half, room, half)
+            lower = QRectF(left, middle, room, half)
             self.write(painter, lower, fitted(fonts.number, row.numbers, room), fonts.number, "muted")
         chosen = self._view.selectionModel().isRowSelected(_at, _ROOT)
         font = fonts.bold if chosen else fonts.text
@@ -282,7 +284,7 @@ class RowList(QListView):
     @property
     def row_height(self) -> int:
         """Height of a row in pixels."""
-        return scaled(EQUATION_HEIGHT)
+        return scaled(EQUATION_HEIGHTS[0])
 
     def offers(self, at: int) -> bool:
         """Whether a row leads anywhere."""
@@ -358,7 +360,7 @@ class EquationList(RowList):
 
     def __init__(self, name: str, *, chooses: bool = True) -> None:
         super().__init__(name)
-        self._chooses, self._updating, self.brief = chooses, False, False
+        self._chooses, self._updating, self._height = chooses, False, EQUATION_HEIGHTS[0]
         self.setItemDelegate(_EquationDelegate(self))
         if chooses:
             self.selectionModel().currentRowChanged.connect(self._on_row)
@@ -368,17 +370,12 @@ class EquationList(RowList):
 
     @property
     def row_height(self) -> int:
-        return scaled(BRIEF_HEIGHT if self.brief else EQUATION_HEIGHT)
+        return scaled(self._height)
 
-    @property
-    def lacking_height(self) -> int:
-        """Pixels that the numbers would need in addition."""
-        return (scaled(EQUATION_HEIGHT) - self.row_height) * len(self.rows)
-
-    def show_brief(self, *, brief: bool) -> None:
-        """Leave out the numbers below the equations, or show them again."""
-        if brief != self.brief:
-            self.brief = brief
+    def show_height(self, height: int) -> None:
+        """Set the height of a row, one of `EQUATION_HEIGHTS`."""
+        if height != self._height:
+            self._height = height
             self.scheduleDelayedItemsLayout()
             self.updateGeometry()
 
