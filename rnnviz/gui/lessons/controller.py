@@ -1,6 +1,5 @@
 """Lesson controller: sets up each step, takes answers, masks asked numbers, and checks the step's statements."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
@@ -54,8 +53,7 @@ class LessonHost(Protocol):
 class LessonController(QObject):
     """Controls at most one open lesson. The user may change the config and selection at any time.
 
-    Its methods are the commands of a lesson and what it does when the window changes. While another document is open,
-    the lesson is folded: its pane is hidden, and `again` resumes it.
+    Its methods are the commands of a lesson and what it does when the window changes. Another document closes it.
     """
 
     step_changed = Signal()
@@ -75,7 +73,6 @@ class LessonController(QObject):
         self.lesson: GuidedLesson | None = None
         self._config: Config | None = None
         self._arriving = False
-        self._folded = False
         self._answers: dict[int, tuple[float | None, ...]] = {}
         """The answers to the questions that are answered, by step."""
         self._tries: tuple[float | None, ...] = ()
@@ -96,15 +93,15 @@ class LessonController(QObject):
 
     @property
     def step(self) -> "LessonStep | None":
-        """The current step, or None without a lesson or while it is folded."""
-        return None if self.lesson is None or self._folded else self.lesson.steps[self._at]
+        """The current step, or None without a lesson."""
+        return None if self.lesson is None else self.lesson.steps[self._at]
 
     @property
     def state(self) -> "StepState | None":
         """The current step as its reader has it."""
         from rnnviz.gui.lessons.cards import StepState
 
-        if self.lesson is None or self._entry is None or self._folded:
+        if self.lesson is None or self._entry is None:
             return None
         answered = self._answers.get(self._at)
         done = self._at in self._settings.tasks_done(self._entry.name)
@@ -123,7 +120,7 @@ class LessonController(QObject):
         window = self._window
         window.session.on_change(self._show_changes, "config")
         window.session.on_change(self._follow, "location", "result")
-        window.document.changed.connect(self._fold)
+        window.document.changed.connect(self._leave_with_document)
         window.control.auto_run.changed.connect(self._follow)
         window.control.error_changed.connect(self._on_error)
         self._theme_manager.add(self._apply_theme)
@@ -178,9 +175,6 @@ class LessonController(QObject):
 
     def next(self) -> None:
         """Go to the next step, after the last one to the next lesson, and close the last lesson."""
-        self._return_and(self._go_on)
-
-    def _go_on(self) -> None:
         if self.lesson is None or self._entry is None:
             return
         if self._at + 1 < len(self.lesson.steps):
@@ -201,12 +195,13 @@ class LessonController(QObject):
 
     def go_to(self, number: int) -> None:
         """Go to a step of the lesson."""
-        self._return_and(partial(self._enter, number))
+        if self.lesson is not None:
+            self._enter(number)
 
     def again(self) -> None:
-        """Apply the current step's config and selection again, and resume a folded lesson."""
+        """Apply the current step's config and selection again."""
         if self.lesson is not None:
-            self._return_and(partial(self._enter, self._at, anew=False))
+            self._enter(self._at, anew=False)
 
     def answer(self, answer: float | None) -> None:
         """Answer the question of the step, by the index of a choice or a number; with None its answer is shown.
@@ -251,7 +246,6 @@ class LessonController(QObject):
         self.lesson = self._entry = self._config = None
         self._window.session.set_lesson_step(None)
         self._arriving = False
-        self._folded = False
         self._settings.open_lesson = ""
         self._hide()
         self.step_changed.emit()
@@ -298,13 +292,6 @@ class LessonController(QObject):
         if last and len(answered) == len(quizzes):
             return f"Score: {found} of {plural(len(quizzes), 'bug')} found."
         return f"Score so far: {found} of {len(answered)} found, {len(quizzes)} in all."
-
-    def _return_and(self, move: Callable[[], None]) -> None:
-        """Move within the lesson. If another document is open, ask about its changes first."""
-        if self._folded:
-            self._window.files.after_changes(move)
-        else:
-            move()
 
     @property
     def _following(self) -> LessonEntry | None:
@@ -395,21 +382,10 @@ class LessonController(QObject):
         self._mask()
         self._window.main_layout.close_lesson()
 
-    def _fold(self) -> None:
-        """Hide the lesson while another document is open."""
-        entry = self._entry
-        folded = entry is not None and self._window.document.origin.title != entry.heading
-        if self.pane is None or folded == self._folded:
-            return
-        self._folded = folded
-        if folded:
-            self._hide()
-        else:
-            self._window.main_layout.open_lesson(self.pane)
-            self._mask()
-            self._show_changes()
-            self._follow()
-        self.step_changed.emit()
+    def _leave_with_document(self) -> None:
+        """Close the lesson once another document is open."""
+        if self._entry is not None and self._window.document.origin.title != self._entry.heading:
+            self.leave()
 
     def _follow(self) -> None:
         """After the run, apply the step's selection and check its statements."""
