@@ -159,7 +159,9 @@ class Animation:
             base.fill(self._theme.color("base"))
             painter = QPainter(base)
             painter.scale(1.0 / self._unit, 1.0 / self._unit)
-            self._layout.draw(Sheet(painter, self._theme, self._layout.figure.width, self._layout.height))
+            figure = self._layout.figure
+            sheet = Sheet(painter, self._theme, figure.width, self._layout.height, PER_INCH / self._unit)
+            self._layout.draw(sheet)
             painter.end()
             self._base = base
         return self._base

@@ -17,7 +17,7 @@ from rnnviz.core.words import capital, plural
 from rnnviz.dependence.influence import Influence
 from rnnviz.explain.value_sources import quantity_place
 from rnnviz.gui.export.plot_figures import Content, axis_height, candidate_of, draw_time_axis, engine_of, quantity_title
-from rnnviz.gui.export.sheet import EM, LINE, PER_INCH, POINT, Sheet, advance, elided
+from rnnviz.gui.export.sheet import EM, LINE, POINT, Sheet, advance, elided
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.unrolled.colormap import (
     MISSING,
@@ -39,8 +39,6 @@ from rnnviz.reading.quantities import color_names, gradients_of, quantity_for
 from rnnviz.reading.units import ORDERS
 from rnnviz.verify.result import RunResult
 
-_IMAGE_DPI = 600
-"""Resolution of a color map in a vector format."""
 _BAR, _BAR_HEIGHT = 36 * POINT, 0.75 * EM
 _ENDS = 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8
 """Factors of the ends of a color scale."""
@@ -80,7 +78,6 @@ class LanesFigure(Content):
         self.lanes = [lane for lane in lanes_of(result.config.network) if lane.layer is not None or not without_input]
         self.boxes: dict[Lane, QRectF] = {}
         """The places of the lanes, once they are drawn."""
-        self._dpi = max(figure.resolution, _IMAGE_DPI)
 
     def caption(self) -> str:
         network, shown = self.result.config.network, self.shown
@@ -193,8 +190,7 @@ class LanesFigure(Content):
         if room:
             self._draw_numbers(sheet, lane, box, room)
         else:
-            across, down = (max(1, round(side * self._dpi / PER_INCH)) for side in (box.width(), box.height()))
-            sheet.pixels(box, self._pixels(self._read(lane, across, down)[1], lane))
+            self._draw_pixels(sheet, box, self._read(lane, *sheet.dots(box))[1], lane)
             sheet.box(box)
         self._draw_rows(sheet, lane, box, rows)
 
@@ -223,8 +219,7 @@ class LanesFigure(Content):
             cell.adjust(gap, gap, -gap, -gap)
             index = int(indices[row, column])
             if index >= STEPS + 2:
-                across, down = (max(1, round(side * self._dpi / PER_INCH)) for side in (cell.width(), cell.height()))
-                sheet.pixels(cell, self._pixels(np.full((down, across), index, np.uint8), lane))
+                self._draw_pixels(sheet, cell, np.full(sheet.dots(cell)[::-1], index, np.uint8), lane)
             else:
                 sheet.box(cell, QColor.fromRgb(int(table[index])))
             text = "?" if asked[row, column] else "" if index in (MISSING, PADDING) else texts[row][column]
@@ -316,10 +311,10 @@ class LanesFigure(Content):
             return np.full((len(units), len(self.times)), compared)
         return found.T
 
-    def _pixels(self, indices: IndexArray, lane: Lane) -> NDArray[np.uint32]:
+    def _draw_pixels(self, sheet: Sheet, box: QRectF, indices: IndexArray, lane: Lane) -> None:
         pixels = color_table(self.theme, self._scale(lane))[indices]
-        hatch(pixels, indices, 0, 0, self.theme, max(1, self._dpi // 150))
-        return pixels
+        hatch(pixels, indices, 0, 0, self.theme, max(1, round(sheet.resolution / 150)))
+        sheet.pixels(box, pixels)
 
     # Legend
 
@@ -388,8 +383,7 @@ class LanesFigure(Content):
         x = left
         for index in self._special():
             box = QRectF(x, y - _BAR_HEIGHT, 1.6 * EM, _BAR_HEIGHT)
-            across, down = (round(side * self._dpi / PER_INCH) for side in (box.width(), box.height()))
-            sheet.pixels(box, self._pixels(np.full((down, across), index, np.uint8), self.lanes[0]))
+            self._draw_pixels(sheet, box, np.full(sheet.dots(box)[::-1], index, np.uint8), self.lanes[0])
             sheet.box(box)
             x = box.right() + 0.4 * EM
             x += sheet.text(x, y, SPECIAL_WORDS[index]) + 1.2 * EM

@@ -35,6 +35,8 @@ from rnnviz.gui.theme.palettes import LIGHT, THEMES, Theme
 POINT = 10.0
 """Length of a point on the sheet."""
 PER_INCH = 72 * POINT
+_VECTOR_DPI = 600
+"""Resolution of a color map in a vector format."""
 EM = 7 * POINT
 """Height of the text."""
 LINE = 0.5 * POINT
@@ -50,10 +52,13 @@ PAPERS: dict[str, Theme] = {"print": PRINT, **THEMES}
 
 
 class Sheet:
-    """Draws on a figure of `width` by `height`."""
+    """Draws on a figure of `width` by `height`; color maps have `resolution` dots per inch."""
 
-    def __init__(self, painter: QPainter, theme: Theme, width: float, height: float) -> None:
+    def __init__(
+        self, painter: QPainter, theme: Theme, width: float, height: float, resolution: float = _VECTOR_DPI
+    ) -> None:
         self.painter, self.theme, self.width, self.height = painter, theme, width, height
+        self.resolution = resolution
         self.written: dict[str, float] = {}
         """Widths of the texts."""
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -122,6 +127,11 @@ class Sheet:
             self.painter.setPen(pen)
             self.painter.drawRect(box)
 
+    def dots(self, box: QRectF) -> tuple[int, int]:
+        """The width and height of a box in pixels of a color map."""
+        across, down = (max(1, round(side * self.resolution / PER_INCH)) for side in (box.width(), box.height()))
+        return across, down
+
     def pixels(self, box: QRectF, pixels: NDArray[np.uint32]) -> None:
         """Fill a box with pixels (height, width) as 0xffRRGGBB."""
         pixels = np.ascontiguousarray(pixels)
@@ -173,9 +183,11 @@ def encoded(ending: str, draw: Draw, theme: Theme, width: float, height: float, 
     return (_pdf if ending.lower() == ".pdf" else _svg)(draw, theme, width, height, title)
 
 
-def _paint(painter: QPainter, draw: Draw, theme: Theme, width: float, height: float) -> Sheet:
+def _paint(
+    painter: QPainter, draw: Draw, theme: Theme, width: float, height: float, resolution: float = _VECTOR_DPI
+) -> Sheet:
     painter.fillRect(QRectF(0, 0, width, height), theme.color("base"))
-    sheet = Sheet(painter, theme, width, height)
+    sheet = Sheet(painter, theme, width, height, resolution)
     draw(sheet)
     painter.end()
     return sheet
@@ -194,7 +206,7 @@ def image_of(draw: Draw, theme: Theme, width: float, height: float, resolution: 
     made.setDotsPerMeterY(round(resolution / 0.0254))
     painter = QPainter(made)
     painter.scale(across / width, down / height)
-    _paint(painter, draw, theme, width, height)
+    _paint(painter, draw, theme, width, height, resolution)
     return made
 
 
