@@ -151,10 +151,6 @@ def vector_region(network: Network, where: Location, part: Part = "same", array:
     )
 
 
-def lane_region(network: Network, layer: int, direction: int, timesteps: int) -> Region:
-    return Region(Lane(layer, direction), range(timesteps), range(network.output_size))
-
-
 def input_regions(network: Network, where: Location, part: Part = "same") -> tuple[Region, ...]:
     """The layer input of a step: x, or the hidden states of the layer below at its time step."""
     if where.layer == 0:

@@ -1,6 +1,7 @@
 """The lanes of a run as a figure: heat maps, or numbers in boxes, with a scale of each color."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import isfinite
 
 import numpy as np
@@ -66,7 +67,8 @@ class LanesFigure(Content):
         masks: Sequence[Mask] = (),
     ) -> None:
         """`shown` are the lanes as the window has them; `masks` are numbers that an open question asks for."""
-        self.shown = state_of(result, figure, theme) if shown is None else shown
+        # A figure has a row for each feature.
+        self.shown = replace(state_of(result, figure, theme) if shown is None else shown, hot=None)
         self.result, self.theme, self.figure = result, theme, figure
         self.influence, self._masks = influence, masks
         self.times = figure.times or range(result.shape[2])

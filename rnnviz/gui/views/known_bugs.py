@@ -14,11 +14,13 @@ from rnnviz.core.gradients import gradient
 from rnnviz.core.words import capital, plural
 from rnnviz.engines.registry import KnownBug, gradient_bugs_in, known_bugs_in
 from rnnviz.gui.kit.table import Table, TableModel
+from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import NO_NOTE, Note, ResultView, ViewHost, across, down, pages
-from rnnviz.gui.views.labels import LinkedText, hint
+from rnnviz.gui.views.labels import LinkLabel, hint, markup
 from rnnviz.results.columns import Column, Look
 from rnnviz.series.errors import spread, spread_sentence
+from rnnviz.text.verdict_text import TextPart, plain
 from rnnviz.verify.result import RunResult
 
 
@@ -116,8 +118,11 @@ class KnownBugsView(ResultView):
         self.button.setToolTip("Computes the network with this bug and compares it with the reference.")
         self.button.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self.button.clicked.connect(self._ask)
-        self._sentence = LinkedText()
-        self._sentence.location_requested.connect(self.location_requested)
+        self._sentence = LinkLabel()
+        self._sentence.setWordWrap(True)
+        self._sentence.linkActivated.connect(self._follow)
+        self._theme = LIGHT
+        self._said: tuple[TextPart, ...] = ()
         self.spread_model = TableModel(_LANES)
         self.lanes = Table(self.spread_model, "Errors by lane; a row selects the first mismatch of its lane")
         self.lanes.clicked.connect(self._go)
@@ -128,7 +133,7 @@ class KnownBugsView(ResultView):
         panes = across((self.table, 5), (detail, 6), spacing=0)
         self._pages = pages(self, empty, panes)
         self.muted = empty, self._origin
-        self.themed = self.table, self.lanes, self._sentence
+        self.themed = self.table, self.lanes
         self._refresh()
 
     @classmethod
@@ -154,7 +159,7 @@ class KnownBugsView(ResultView):
 
     @property
     def description(self) -> str:
-        return self._sentence.text if self._detail.currentIndex() == 1 else self._detection.text()
+        return plain(self._said) if self._detail.currentIndex() == 1 else self._detection.text()
 
     def choose(self, name: str) -> None:
         for row, entry in enumerate(self.entries):
@@ -210,7 +215,8 @@ class KnownBugsView(ResultView):
         if computed:
             lanes = spread(result, entry.engine, name)
             sentence = spread_sentence(result, entry.engine, lanes, name)
-            self._sentence.show_text(sentence, sentence, "")
+            self._said = sentence
+            self._show_sentence()
             self.spread_model.show_rows(lanes[::-1])
             self.lanes.fit()
             return
@@ -219,6 +225,20 @@ class KnownBugsView(ResultView):
         why = f"Adds {entry.engine} as a candidate and runs: the table then shows where its errors start and spread."
         self.button.setToolTip(wrapped(why))
         self.button.setAccessibleDescription(why)
+
+    def _show_sentence(self) -> None:
+        self._sentence.setText(markup(self._said, self._theme))
+        self._sentence.setAccessibleName(plain(self._said))
+        self._sentence.offer_links(any(part.where is not None for part in self._said))
+
+    def _follow(self, link: str) -> None:
+        linked = [part for part in self._said if part.where is not None or part.act]
+        self.location_requested.emit(linked[int(link)].where)
+
+    def apply_theme(self, theme: Theme) -> None:
+        super().apply_theme(theme)
+        self._theme = theme
+        self._show_sentence()
 
     def _ask(self) -> None:
         entry, result = self.chosen, self._result

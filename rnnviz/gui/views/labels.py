@@ -1,8 +1,6 @@
 """Texts: elided in a fixed size, with links, and keys of a legend."""
 
-from bisect import bisect_right
 from html import escape
-from math import ceil
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
@@ -14,15 +12,14 @@ from PySide6.QtGui import (
     QPalette,
     QPen,
     QResizeEvent,
-    QTextDocument,
 )
 from PySide6.QtWidgets import QAbstractButton, QLabel, QSizePolicy, QWidget
 
 from rnnviz.core.number_format import true_minus, true_minus_in
 from rnnviz.gui.theme.palettes import LIGHT, Theme
-from rnnviz.gui.theme.scaling import scaled, text_scale
+from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
-from rnnviz.text.verdict_text import TextPart, plain
+from rnnviz.text.verdict_text import TextPart
 
 
 def muted_palette(theme: Theme) -> QPalette:
@@ -146,144 +143,6 @@ NOTE_GAP = "  "
 _PADDING = 5
 _LARGE_TEXT = 1.5
 _MORE = TextPart(" …")
-
-
-class LinkedText(QWidget):
-    """Shows a sentence on one line with a muted line below, or a longer sentence on two lines; of large text on three.
-
-    A sentence that does not fit is replaced by its brief form, or by as many parts of it as fit.
-    """
-
-    location_requested = Signal(object)
-    act_requested = Signal(str)
-    """The action name of a followed link that leads to no location."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._sentence: tuple[TextPart, ...] = ()
-        self._brief: tuple[TextPart, ...] = ()
-        self._secondary = ""
-        self.complete = True
-        self._links: list[TextPart] = []
-        self._theme = LIGHT
-        self._primary = LinkLabel(self)
-        self._primary.setTextFormat(Qt.TextFormat.RichText)
-        self._primary.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
-        self._primary.linkActivated.connect(self._follow)
-        self._primary.linkHovered.connect(self._explain)
-        self.clicked = self._primary.clicked
-        self._beneath = QLabel(self)
-        self._beneath.setTextFormat(Qt.TextFormat.PlainText)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.apply_theme(LIGHT)
-
-    @property
-    def text(self) -> str:
-        return plain(self._sentence)
-
-    @property
-    def shown(self) -> str:
-        """The visible text: the sentence, and the muted line if it is visible."""
-        document = QTextDocument()
-        document.setHtml(self._primary.text())
-        lines = [document.toPlainText()] + ([self._beneath.text()] if not self._beneath.isHidden() else [])
-        return "\n".join(lines)
-
-    def show_text(self, sentence: tuple[TextPart, ...], brief: tuple[TextPart, ...], secondary: str) -> None:
-        """Set the sentence, its `brief` form, and the `secondary` muted line of notes, which is hidden first."""
-        self._sentence, self._brief, self._secondary = sentence, brief, secondary
-        self._primary.setAccessibleName(plain(sentence))
-        self._fit()
-
-    def apply_theme(self, theme: Theme) -> None:
-        self._theme = theme
-        self._beneath.setPalette(muted_palette(theme))
-        self._primary.setPalette(theme.palette())
-        self._fit()
-
-    def sizeHint(self) -> QSize:
-        return QSize(400, self._height())
-
-    def minimumSizeHint(self) -> QSize:
-        return QSize(80, self._height())
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        self._fit()
-
-    def _height(self) -> int:
-        return _most_lines() * self._line() + 2 * _PADDING
-
-    def _line(self) -> int:
-        # Rich text rounds each line up.
-        return self.fontMetrics().lineSpacing() + 1
-
-    def _fit(self) -> None:
-        width, most = self.width(), _most_lines()
-        ends = range(len(self._brief) - 1, 0, -1)
-        for parts in (self._sentence, self._brief, *((*self._brief[:end], _MORE) for end in ends)):
-            markup = self._markup(parts)
-            lines = self._lines(markup, width)
-            if lines <= most:
-                self.complete = parts is self._sentence
-                break
-        else:
-            self.complete = False
-            room = int((most - 0.2) * width)
-            text = self.fontMetrics().elidedText(true_minus_in(plain(self._brief)), Qt.TextElideMode.ElideRight, room)
-            markup, lines = escape(text), most
-        self._primary.setText(markup)
-        self._primary.setWordWrap(lines > 1)
-        self._primary.offer_links(bool(self._links))
-        self._beneath.setText(self._notes_that_fit(width))
-        self._beneath.setVisible(lines < most and bool(self._secondary))
-        line, height = self._line(), self.height()
-        if lines == most or not self._secondary:
-            self._primary.setGeometry(0, 0, width, height)
-            return
-        top = (height - (lines + 1) * line) // 2
-        self._primary.setGeometry(0, top, width, lines * line)
-        self._beneath.setGeometry(0, top + lines * line, width, line)
-
-    def _notes_that_fit(self, width: int) -> str:
-        """As many whole notes as fit on a line, or else a part of the first."""
-        metrics = self.fontMetrics()
-        notes = true_minus_in(self._secondary).split(NOTE_GAP)
-        lines = [NOTE_GAP.join((*notes[:count], "…")) for count in range(1, len(notes))]
-        fitting = bisect_right(lines, width, key=metrics.horizontalAdvance)
-        whole = NOTE_GAP.join(notes)
-        if metrics.horizontalAdvance(whole) > width:
-            whole = lines[fitting - 1] if fitting else notes[0]
-        return metrics.elidedText(whole, Qt.TextElideMode.ElideRight, width)
-
-    def _markup(self, parts: tuple[TextPart, ...]) -> str:
-        self._links = [part for part in parts if part.where is not None or part.act]
-        return markup(parts, self._theme)
-
-    def _lines(self, markup: str, width: int) -> int:
-        document = QTextDocument()
-        document.setDocumentMargin(0)
-        document.setDefaultFont(self.font())
-        document.setHtml(markup)
-        if document.idealWidth() <= width - 2:
-            return 1
-        document.setTextWidth(width - 2)
-        return max(2, ceil((document.size().height() - 2.0) / self._line()))
-
-    def _follow(self, link: str) -> None:
-        part = self._links[int(link)]
-        if part.where is not None:
-            self.location_requested.emit(part.where)
-        else:
-            self.act_requested.emit(part.act)
-
-    def _explain(self, link: str) -> None:
-        """Show the tooltip of the link under the pointer, or else the parent's."""
-        self._primary.setToolTip(wrapped(wrapped(self._links[int(link)].tip) if link else ""))
-
-
-def _most_lines() -> int:
-    """Lines of a `LinkedText`. Large text needs three for a sentence with a likely cause."""
-    return 3 if text_scale() >= _LARGE_TEXT else 2
 
 
 def markup(parts: tuple[TextPart, ...], theme: Theme, first: int = 0) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.series.outlines import Values, runs
+from rnnviz.series.outlines import runs
 
 
 def pixel_bands(
@@ -23,12 +23,3 @@ def pixel_bands(
     merged = runs(np.cumsum(covered[:width]) > 0)
     merged[:, 1] += 1
     return merged
-
-
-def drop_collinear(x: NDArray[np.float64], y: Values) -> tuple[NDArray[np.float64], Values]:
-    """The points (P,) of a line without those between two of the same height, which change nothing of it."""
-    if len(y) < 3:
-        return x, y
-    kept = np.ones(len(y), np.bool_)
-    kept[1:-1] = (y[1:-1] != y[:-2]) | (y[1:-1] != y[2:])
-    return x[kept], y[kept]

@@ -6,9 +6,8 @@ import pytest
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtTest import QTest
 
-from rnnviz.core.config import Network
 from rnnviz.core.trace_index import Lane, Location
-from rnnviz.gui.regions import Region, lane_region
+from rnnviz.gui.regions import Region
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.gui.views.unrolled.geometry import CellGeometry
 from rnnviz.gui.views.unrolled.marks import Text
@@ -63,7 +62,7 @@ def test_hovering_a_final_state_highlights_all_its_places(qtbot, shown):
 
 
 def test_another_result_puts_everything_out(shown):
-    shown.session.set_highlight((lane_region(Network("lstm", 3, 4), 2, 1, 4),))
+    shown.session.set_highlight((Region(Lane(2, 1), range(4), range(4)),))
     assert shown.lanes.canvas.highlights
     shown.session.set_result(make_result(timesteps=1))
     assert shown.session.highlighted == ()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rnnviz.gui.views.pixels import drop_collinear, pixel_bands
+from rnnviz.gui.views.pixels import pixel_bands
 
 FOUR = [[10, 10], [12, 12], [60, 61], [99, 99]]
 
@@ -25,10 +25,3 @@ FOUR = [[10, 10], [12, 12], [60, 61], [99, 99]]
 )
 def test_an_interval_has_a_minimum_width_and_adjacent_ones_are_merged(bands, ends, width, narrowest, pixels):
     assert pixel_bands(np.array(bands), *ends, width, narrowest).tolist() == pixels
-
-
-def test_a_line_keeps_its_bends_its_ends_and_its_gaps():
-    y = np.array([0.0, 0.0, 0.0, 1.0, 0.0, 0.0, np.nan, 0.0, 0.0, 0.0])
-    x, kept = drop_collinear(np.arange(10.0), y)
-    assert x.tolist() == [0, 2, 3, 4, 5, 6, 7, 9]
-    np.testing.assert_array_equal(kept, y[x.astype(int)])

@@ -120,8 +120,6 @@ class LanesCanvas(QWidget):
         """Whether the visible lanes are painted completely on the screen."""
         self.focused = self.linked = False
         """Whether the keyboard is on the selected value, and whether its card is at the right."""
-        self.selecting = True
-        """Whether the selection is marked."""
         self._fitted = True
         self.labels, self.axis = Labels(), TimeAxis()
         self.heatmap, self.overview = HeatmapLayer(self), Overview(self)
@@ -219,17 +217,6 @@ class LanesCanvas(QWidget):
         """Stop the rendering threads until the next paint."""
         for own in (self.heatmap, self.overview.heatmap):
             own.renderer.stop()
-
-    def hide_selection(self) -> None:
-        """Leave out the selection, as in a picture for a paper."""
-        self.selecting = False
-        self._mark_selection()
-        self.update()
-
-    def make_tight(self) -> None:
-        """Leave out space that is kept for other results."""
-        self.labels.tight = True
-        self.relook()
 
     # The camera
 
@@ -379,11 +366,8 @@ class LanesCanvas(QWidget):
         if geometry is None or shown is None or cell is None:
             return
         network = shown.result.config.network
-        marked = self.selecting
-        reads = read_marks(network, self._location, shown, geometry) if marked else ()
-        self._set("reads", reads)
-        frame = selection_marks(cell, geometry, focused=self.focused, linked=self.linked) if marked else ()
-        self._set("selection", frame)
+        self._set("reads", read_marks(network, self._location, shown, geometry))
+        self._set("selection", selection_marks(cell, geometry, focused=self.focused, linked=self.linked))
         self._mark_future()
 
     def _mark_future(self) -> None:
@@ -448,7 +432,7 @@ class LanesCanvas(QWidget):
         if exposed.bottom() > end:
             painter.save()
             painter.translate(area.left(), end)
-            selected = self._cell.timestep if self.selecting and self._cell is not None else None
+            selected = None if self._cell is None else self._cell.timestep
             ends = exposed.left() - area.left(), exposed.right() - area.left()
             self.axis.paint(painter, geometry, shown.theme, shown.initial_name, selected, ends)
             painter.restore()

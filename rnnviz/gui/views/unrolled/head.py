@@ -364,7 +364,7 @@ class Head(QWidget):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._session, self._plain = session, False
+        self._session = session
         self.colors, self.engine, self.candidate = QuantityCombo(session), EngineCombo(session), CandidateCombo(session)
         self.legend = Legend()
         self._by, self._of = QLabel("Color by"), QLabel("of")
@@ -416,7 +416,7 @@ class Head(QWidget):
             self.part.setText(f"t = {count(times.start)} to {count(times.stop - 1)} of {count(whole)}")
         for widget in (self.part, *self._zoom):
             widget.setVisible(partial)
-        self.order.setVisible(shown is not None and not shown.look.lesson and not self._plain)
+        self.order.setVisible(shown is not None and not shown.look.lesson)
 
     def show_order(self, name: OrderName, *, finding: bool) -> None:
         self.order.setText("computing the order …" if finding else f"units by {ORDERS[name][0]} ⌄")
@@ -426,15 +426,3 @@ class Head(QWidget):
         """Say after the engine that its numbers follow from its h."""
         recomputed = shown is not None and shown.recomputed
         self._of.setText(f"{RECOMPUTED} from h of" if recomputed else "of")
-
-    def hide_controls(self) -> None:
-        """Show texts in place of controls, as in a picture."""
-        layout, self._plain = self.layout(), True
-        assert layout is not None
-        for box in (self.colors, self.engine, self.candidate):
-            if not box.isHidden():
-                layout.replaceWidget(box, QLabel(box.currentText()))
-            box.hide()
-        self.order.hide()
-        for button in self._zoom:
-            button.hide()

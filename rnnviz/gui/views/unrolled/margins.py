@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from math import ceil, floor
-from typing import NamedTuple
 
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QFont, QFontMetricsF, QPainter, QPen
@@ -13,7 +12,6 @@ from PySide6.QtWidgets import QApplication
 from rnnviz.core import number_format
 from rnnviz.core.sequence import feature_title, visible
 from rnnviz.core.trace_index import ARROWS, Lane
-from rnnviz.frozen import dataclass
 from rnnviz.gui.theme.fonts import code_font
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import scaled
@@ -59,8 +57,6 @@ class Labels:
     """The column of labels at the left of the lanes."""
 
     def __init__(self) -> None:
-        self.tight = False
-        """Whether the column is as wide as its texts, as in a picture."""
         self.width = self._units = 0.0
         self.computing = frozenset[Lane]()
         """The lanes whose numbers are still being computed."""
@@ -76,9 +72,8 @@ class Labels:
         digits = max((len(str(rows - 1)) for _, rows in lanes), default=1)
         self._units = QFontMetricsF(code_pixels(scaled(_UNIT))).horizontalAdvance("0" * digits) + _GAP
         needed = max(texts, default=0.0) + self._units + 2.0 * _GAP
-        if not self.tight:
-            needed = min(max(needed, scaled(_NARROWEST)), scaled(_WIDEST_LABELS), whole * _LARGEST_SHARE)
-        self.width = float(ceil(needed))
+        most = min(scaled(_WIDEST_LABELS), whole * _LARGEST_SHARE)
+        self.width = float(ceil(min(max(needed, scaled(_NARROWEST)), most)))
 
     def description(self, lane: Lane) -> str:
         return str(self._of[lane])
@@ -193,87 +188,32 @@ _WIDEST = 36.0
 """Width in pixels from which a label is elided instead of omitted; a number needs the same width."""
 _LONGEST = 400
 """Maximum number of measured characters of a label."""
-_TICK, _TICK_ROOM, _AXIS, _PILL, _PILL_SIDE = 5.0, 12.0, 32, 20, 6.0
+_TICK, _TICK_ROOM, _AXIS, _PILL, _PILL_SIDE, _NAME_LINE = 5.0, 12.0, 32, 20, 6.0, 16
 
 
-class TickLabel(NamedTuple):
-    """A label as written: its time step, its text and its position."""
-
-    timestep: int
-    text: str
-    left: float
-    width: float
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """Metrics of a font: width of a text, and a text elided to a width, in pixels."""
-
-    height: float
-    advance: Callable[[str], float]
-    elide: Callable[[str, float], str]
-
-
-class TickLabels:
-    """Labels of a sequence. Only visible ones are measured."""
+class TickNames:
+    """Names of the time steps of a sequence. Only visible ones are measured."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = names
         # A text is a sequence of names with one character each.
-        self._longest = 1 if isinstance(names, str) else max(map(len, names), default=0)
-        self._typical: tuple[float, float] | None = None
+        longest = 1 if isinstance(names, str) else max(map(len, names), default=0)
+        self.shown, self.characters = longest > 0 and len(names) > 0, longest == 1
 
-    def __bool__(self) -> bool:
-        return self._longest > 0 and len(self.names) > 0
-
-    def step(self, pitch: float, metrics: Metrics) -> int:
-        """Interval in time steps between labels, at `pitch` pixels per time step.
-
-        Independent of the visible labels, so that labels stay in place while the view pans.
-        """
-        if self._reads_as_text(pitch, metrics):
+    def step(self, pitch: float, advance: Callable[[str], float]) -> int:
+        """Interval between names, at `pitch` pixels per time step: that of most names, wherever the view is."""
+        sample = [name for name in self.names[:: max(1, len(self.names) // _SAMPLED)] if name]
+        widths = sorted(advance(visible(name[:_LONGEST])) for name in sample)
+        typical = widths[min(floor(_MOST_FIT * len(widths)), len(widths) - 1)] if widths else _WIDEST
+        if self.characters and typical + _GAP_OF_CHARACTERS <= pitch:
             return 1
-        return tick_step((min(self._typical_width(metrics), _WIDEST) + _NAME_GAP) / pitch)
+        return tick_step((min(typical, _WIDEST) + _NAME_GAP) / pitch)
 
-    def _reads_as_text(self, pitch: float, metrics: Metrics) -> bool:
-        """Whether every character fits; with gaps, characters must not look adjacent."""
-        return self._longest == 1 and self._typical_width(metrics) + _GAP_OF_CHARACTERS <= pitch
-
-    def _typical_width(self, metrics: Metrics) -> float:
-        """Width that most labels need, measured once per font from a subset."""
-        if self._typical is None or self._typical[0] != metrics.height:
-            sample = [name for name in self.names[:: max(1, len(self.names) // _SAMPLED)] if name]
-            widths = sorted(metrics.advance(visible(name[:_LONGEST])) for name in sample)
-            widest = widths[min(floor(_MOST_FIT * len(widths)), len(widths) - 1)] if widths else metrics.height
-            self._typical = metrics.height, widest
-        return self._typical[1]
-
-    def in_view(self, start: float, span: float, width: float, metrics: Metrics) -> list[TickLabel]:
-        """Labels on an axis of `width` pixels that shows `span` time steps from `start`.
-
-        Each is centered below its time step, or as near as the ends of the axis permit.
-        """
-        if not self or span <= 0.0:
-            return []
-        pitch = width / span
-        step = self.step(pitch, metrics)
-        close = self._reads_as_text(pitch, metrics)
-        half = (step * pitch - (_GAP_OF_CHARACTERS if close else _NAME_GAP)) / 2.0
-        first = max(0, ceil(start / step) * step)
-        found = []
-        for timestep in range(first, min(len(self.names), floor(start + span) + 1), step):
-            name = self.names[timestep]
-            if not name:
-                continue
-            x = (timestep - start) * pitch
-            left, right = max(x - half, 0.0), min(x + half, width)
-            text = metrics.elide(visible(name[:_LONGEST]), right - left)
-            if close and text != visible(name) and right - left < 2.0 * half:
-                # Half a character at the end of the axis is none.
-                continue
-            wide = min(metrics.advance(text), right - left)
-            found.append(TickLabel(timestep, text, min(max(x - wide / 2.0, left), right - wide), wide))
-        return found
+    def in_view(self, times: range, pitch: float, advance: Callable[[str], float]) -> dict[int, str]:
+        """The names that are shown of some time steps."""
+        step = self.step(pitch, advance)
+        steps = range(-(-times.start // step) * step, min(times.stop, len(self.names)), step)
+        return {t: visible(self.names[t][:_LONGEST]) for t in steps if self.names[t]}
 
 
 def tick_step(least: float) -> int:
@@ -289,21 +229,31 @@ class TimeAxis:
     """The axis below the lanes: numbers of time steps, the selected one in a pill, and their names on a second line."""
 
     def __init__(self) -> None:
-        self.names = TickLabels(())
+        self.names = TickNames(())
 
     def show_names(self, names: Sequence[str]) -> None:
         """Set the names of the time steps; empty for no line."""
         if names is not self.names.names:
-            self.names = TickLabels(names)
+            self.names = TickNames(names)
 
     @property
     def height(self) -> float:
-        return float(scaled(_AXIS)) + (_name_metrics().height if self.names else 0.0)
+        return float(scaled(_AXIS)) + (scaled(_NAME_LINE) if self.names.shown else 0.0)
 
-    def names_in_view(self, geometry: Geometry) -> list[TickLabel]:
-        """The visible names with their positions, from left to right."""
-        start = geometry.time_at(0.0)
-        return self.names.in_view(start, geometry.time_at(geometry.width) - start, geometry.width, _name_metrics())
+    def names_in_view(self, geometry: Geometry) -> list[tuple[QRectF, str]]:
+        """The visible names with their places, from left to right, as near to their time step as the ends permit."""
+        metrics = QFontMetricsF(text_font(_DETAIL, QFont.Weight.Bold))
+        advance, pitch = metrics.horizontalAdvance, geometry.pitch
+        named = self.names.in_view(geometry.timesteps_in_view(), pitch, advance) if self.names.shown else {}
+        gap = _GAP_OF_CHARACTERS if self.names.characters else _NAME_GAP
+        room = max(self.names.step(pitch, advance) * pitch - gap, 1.0) if named else 0.0
+        found = []
+        for timestep, name in named.items():
+            text = metrics.elidedText(name, Qt.TextElideMode.ElideRight, max(room, advance("…")))
+            wide = advance(text)
+            left = min(max(geometry.x_of(timestep) - wide / 2.0, 0.0), geometry.width - wide)
+            found.append((QRectF(left, scaled(_AXIS) - 2.0, wide, scaled(_NAME_LINE)), text))
+        return found
 
     def ticks(self, geometry: Geometry, initial_name: str) -> list[tuple[float, str]]:
         """x and text of the numbers: every 1, 2 or 5 times a power of ten, and the columns of the initial state."""
@@ -369,19 +319,7 @@ class TimeAxis:
             painter.setPen(theme.color("base"))
             painter.drawText(pill, Qt.AlignmentFlag.AlignCenter, number_format.count(selected))
             painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
-        if not self.names:
-            return
         painter.setFont(text_font(_DETAIL, QFont.Weight.Bold))
         painter.setPen(theme.color("text"))
-        for name in self.names_in_view(geometry):
-            place = QRectF(name.left - 1.0, scaled(_AXIS) - 2.0, name.width + 2.0, _name_metrics().height)
-            painter.drawText(place, Qt.AlignmentFlag.AlignCenter, name.text)
-
-
-def _name_metrics() -> Metrics:
-    metrics = QFontMetricsF(text_font(_DETAIL, QFont.Weight.Bold))
-
-    def elide(text: str, width: float) -> str:
-        return metrics.elidedText(text, Qt.TextElideMode.ElideRight, width)
-
-    return Metrics(metrics.height(), metrics.horizontalAdvance, elide)
+        for place, text in self.names_in_view(geometry):
+            painter.drawText(place, Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextDontClip, text)

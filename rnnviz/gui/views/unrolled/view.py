@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPointF, QRect, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCursor, QFocusEvent, QHideEvent, QKeyEvent, QPalette, QResizeEvent
@@ -194,28 +194,6 @@ class UnrolledView(ResultView):
 
     # The contract of a view
 
-    def duplicate(self) -> Self:
-        """A view that keeps the present state, and shares what was computed for the result."""
-        session = Session(self.session.config)
-        session.replace(replace(self.session.state, selected_range=None))
-        made = type(self)(session)
-        made._result, made._caches, made._reach = self._result, self._caches, self._reach
-        made._turn = self._turn
-        made._unit_order.share(self._unit_order)
-        made.canvas.show_influence(InfluenceImages(session.influence))
-        made._masks, made._opened = self._masks, self._opened
-        return made
-
-    def show_part_of(self, view: Self) -> None:
-        camera = view.chosen_camera()
-        if camera is not None:
-            self.set_camera(camera)
-
-    def hide_selection(self) -> None:
-        self.canvas.hide_selection()
-        self.ranges.clear()
-        self.hide_controls()
-
     @property
     def selection_area(self) -> QRect:
         """The visible part of the selected cell and its frame, in pixels of the canvas."""
@@ -235,24 +213,10 @@ class UnrolledView(ResultView):
         top = canvas.area.top() + round(geometry.top_of(own))
         return QRect(0, top, canvas.area.right(), round(own.height))
 
-    def hide_controls(self) -> None:
-        """Leave out controls, and space that is kept for other results, as in a picture."""
-        self.head.hide_controls()
-        self.canvas.make_tight()
-
     def show_link(self, shown: bool) -> None:
         """Lead from the selected value to the right edge, where its card is."""
         self.canvas.linked = shown
         self._show_selection()
-
-    def begin_animation(self, hide_future: Order | None) -> None:
-        """Show the selected time step, and keep the scale of the colors from frame to frame."""
-        self.settling.blockSignals(True)
-        self.canvas.selecting = True
-        self.reveal_as_computed(hide_future)
-
-    def show_legend(self, shown: bool) -> None:
-        self.legend.setVisible(shown)
 
     def save_state(self) -> tuple[str, ...]:
         limit = self.session.limit

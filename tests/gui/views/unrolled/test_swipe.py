@@ -42,8 +42,7 @@ def swipe(view: UnrolledView, result: RunResult, timestep: int = 0) -> None:
 
 def lanes_of_picture(view: UnrolledView) -> np.ndarray[Any, np.dtype[np.uint32]]:
     """The lanes' pixels without a selection."""
-    view.canvas.selecting = False
-    view.canvas.relook()
+    view.canvas.marks = {}
     geometry = view.geometry_in_view
     image = QImage(round(geometry.width), round(geometry.height), QImage.Format.Format_RGB32)
     image.fill(0)

@@ -279,7 +279,7 @@ def test_places_and_copies_have_the_names_of_time_steps_and_features(view):
     corner = QPointF(canvas.area.topLeft()) + QPointF(0.0, geometry.bottom + 5.0)
     below = [corner + QPointF(geometry.x_of(t), 0.0) for t in (0, 1)]
     assert [view.description_at(place) for place in below] == ["t = 0 'Mon'", f"t = 1 '{LONG}'"]
-    assert canvas.axis.names_in_view(geometry)[1].text.endswith("…")
+    assert canvas.axis.names_in_view(geometry)[1][1].endswith("…")
     for cell, words in (
         (CellGeometry(LANE, 1, 2), f"layer 0, forward, t = 1 '{LONG}', sample 0, unit 2\n"),
         (CellGeometry(INPUT, 0, 0), "input, t = 0 'Mon', sample 0, feature 0 'open'\n"),
