@@ -352,6 +352,7 @@ class MainWindow(QMainWindow):
         self.files.sweep_requested.connect(self.sweeps.open)
         self.files.task_requested.connect(self.trainings.open_task)
         self.trainings.panel_wanted.connect(self._show_panel)
+        self.trainings.view_made.connect(self._add_view)
         self.generating.panel_wanted.connect(self._show_panel)
         self.help.panel_wanted.connect(self._show_panel)
         self.player.playing_changed.connect(self.actions_.show_playing)

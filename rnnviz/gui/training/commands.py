@@ -20,6 +20,8 @@ class TrainingCommands(QObject):
     """A text for the status bar."""
     panel_wanted = Signal(object)
     """A `Panel` that the window has to show in front."""
+    view_made = Signal(object)
+    """A `ResultView` that has to be connected."""
 
     def __init__(self, window: "TrainingHost", parent: QWidget) -> None:
         super().__init__(parent)
@@ -70,4 +72,5 @@ class TrainingCommands(QObject):
             self.controller = TrainingController(self._window, self._parent, self)
             self.controller.message.connect(self.message)
             self.controller.panel.apply_theme(self._theme)
+            self.view_made.emit(self.controller.strip)
         return self.controller

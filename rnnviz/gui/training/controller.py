@@ -31,6 +31,7 @@ from rnnviz.gui.generate.commands import GenerateCommands
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.kit.tasks import Progress, TaskQueue
+from rnnviz.gui.training.output_strip import OutputStrip
 from rnnviz.gui.training.panel import TrainingPanel
 from rnnviz.gui.training.runner import TrainingRunner
 from rnnviz.training.character_model import save_character_model
@@ -84,6 +85,7 @@ class TrainingController(QObject):
         ready = sorted(paths, key=lambda path: path.stem)
         self.runner = TrainingRunner(self)
         self.panel = TrainingPanel(TrainingTask.from_mapping({}), ready)
+        self.strip = OutputStrip(self.prediction_of)
         self._connect()
         self.open_task(ready[0])
 

@@ -16,7 +16,8 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.fonts import code_font
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.gui.views.base import ResultView
+from rnnviz.gui.views.base import ResultView, ViewHost
+from rnnviz.gui.views.unrolled.canvas import LanesCanvas
 from rnnviz.gui.views.unrolled.geometry import Geometry
 from rnnviz.training.checkpoints import TestPrediction
 from rnnviz.verify.result import RunResult
@@ -24,6 +25,8 @@ from rnnviz.verify.result import RunResult
 _HEAD, _CURVES, _ROW, _EDGE = 20, 150, 22, 12
 """Heights of the legend, of the curves and of a row of symbols, and the free space above and below the curves."""
 _LABEL_GAP = 26
+_OVER = 0.1
+"""Share of a unit that the curves may exceed the ends of their axis, where they have free space."""
 _DOTS_FROM, _SYMBOLS_FROM = 8.0, 9.0
 """Widths of a time step from which on predictions have dots, and symbols are written."""
 _TARGET, _PREDICTION = 1, 0
@@ -36,20 +39,25 @@ class OutputStrip(ResultView):
     """Curves of numbers, or two rows of symbols of classes. Hidden unless the lanes show a checkpoint."""
 
     title = "output"
+    help_page = "training"
+    follows_hidden = True
 
-    def __init__(
-        self,
-        prediction_of: Callable[[ParameterSource], TestPrediction | None],
-        lanes: Callable[[], tuple[Geometry, float] | None],
-    ) -> None:
-        """`prediction_of` knows the checkpoints; `lanes` gives the geometry of the lanes, and where they begin here."""
+    def __init__(self, prediction_of: Callable[[ParameterSource], TestPrediction | None]) -> None:
+        """`prediction_of` knows the predictions of checkpoints by their parameters."""
         super().__init__()
-        self._prediction_of, self._lanes = prediction_of, lanes
+        self._prediction_of = prediction_of
+        self._canvas: LanesCanvas | None = None
         self.prediction: TestPrediction | None = None
         self._location, self._theme = Location(), LIGHT
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("target and prediction")
         self.hide()
+
+    def bind(self, window: ViewHost) -> None:
+        """Take a place over the lanes, below their head, and follow their time axis."""
+        self._canvas = window.lanes.canvas
+        window.lanes.layout().insertWidget(1, self)
+        window.lanes.canvas.moved.connect(self.update)
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         found = None if result is None else self._prediction_of(result.config.parameters)
@@ -101,6 +109,13 @@ class OutputStrip(ResultView):
             t = min(max(round(geometry.time_at(event.position().x() - left)), 0), len(found.target) - 1)
             self.location_requested.emit(self._location.moved(timestep=t))
 
+    def _lanes(self) -> tuple[Geometry, float] | None:
+        """The geometry of the lanes, and where they begin in this widget."""
+        canvas = self._canvas
+        if canvas is None or canvas.geometry_in_view is None:
+            return None
+        return canvas.geometry_in_view, float(self.mapFromGlobal(canvas.mapToGlobal(canvas.area.topLeft())).x())
+
     def paintEvent(self, event: QPaintEvent) -> None:
         lanes, found = self._lanes(), self.prediction
         if lanes is None or found is None:
@@ -145,7 +160,7 @@ class OutputStrip(ResultView):
         finite = np.concatenate([target, predicted[np.isfinite(predicted)]])
         reach = max(float(np.abs(finite).max(initial=0.0)), 1e-6)
         unit = 10.0 ** np.floor(np.log10(reach))
-        end = unit * ceil(reach / unit)
+        end = unit * ceil(reach / unit - _OVER)
         lowest = 0.0 if finite.min() >= 0 else -end
         room = body.adjusted(0, scaled(_EDGE), 0, -scaled(_EDGE))
 

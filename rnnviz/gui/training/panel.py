@@ -28,8 +28,8 @@ from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
+from rnnviz.gui.training.answer_plot import AnswerPlot
 from rnnviz.gui.training.curves import TrainingCurves
-from rnnviz.gui.training.prediction import PredictionView
 from rnnviz.gui.training.task_form import TaskForm
 from rnnviz.gui.views.base import across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel
@@ -63,8 +63,6 @@ class TrainingPanel(Panel):
     """The `Path` of a ready task."""
     checkpoint_chosen = Signal(object, bool)
     """The `SavedCheckpoint` to be shown, and whether the user chose it (the latest one follows by itself)."""
-    prediction_changed = Signal(object)
-    """The `TestPrediction` of the chosen checkpoint, or None."""
 
     def __init__(self, task: TrainingTask, ready: Sequence[Path]) -> None:
         super().__init__()
@@ -81,7 +79,7 @@ class TrainingPanel(Panel):
         self.ready_tasks = tuple(ready)
         self._make_task(task)
         self._make_state()
-        self.curves, self.prediction = TrainingCurves(), PredictionView()
+        self.curves, self.prediction = TrainingCurves(), AnswerPlot()
         self.curves.step_requested.connect(self._choose_step)
         self.verdict = ElidedLabel(selectable=True)
         self.verdict.hide()
@@ -358,7 +356,6 @@ class TrainingPanel(Panel):
         self.prediction.show_prediction(None)
         self.verdict.setText("")
         self.verdict.hide()
-        self.prediction_changed.emit(None)
 
     def _refresh_losses(self) -> None:
         if self.history is not None:
@@ -428,9 +425,7 @@ class TrainingPanel(Panel):
         if text != self.shown_label.text():
             self.shown_label.setText(text)
             self.slider.setAccessibleDescription(text)
-            prediction = None if saved is None else saved.prediction
-            self.prediction.show_prediction(prediction)
-            self.prediction_changed.emit(prediction)
+            self.prediction.show_prediction(None if saved is None else saved.prediction)
         self._last_step.setText(number_format.count(self.slider.steps[-1]) if self.slider.steps else "")
 
     # What the user does

@@ -1,6 +1,7 @@
 """The training panel: its form, its state, its curves of given steps, and its slider."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ from PySide6.QtTest import QTest
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import EngineError
+from rnnviz.core.trace_index import Location
+from rnnviz.gui.training.output_strip import OutputStrip
 from rnnviz.gui.training.panel import TrainingPanel, TrainingState, settings_text
 from rnnviz.gui.training.runner import TrainingRunner
 from rnnviz.training.checkpoints import CheckpointFolder, SavedCheckpoint, TestPrediction
@@ -127,19 +130,25 @@ def test_the_prediction_of_the_chosen_checkpoint_is_drawn_with_its_target(make, 
     panel.begin(TrainingStart(loop.task, source.baseline))
     panel.take([checkpoint])
     assert found.target.shape == batch.counted.shape if kind == "adding" else (8, 4)
-    assert panel.prediction.isHidden() is (kind == "sine")
+    strip = OutputStrip(lambda parameters: found if parameters == checkpoint.config.parameters else None)
+    strip.show_result(SimpleNamespace(config=checkpoint.config), None)
+    strip.show_location(Location(timestep=5, sample=2))
+    assert panel.prediction.isHidden() is (kind != "adding")
+    assert strip.isHidden() is (kind == "adding")
     if kind == "sine":
         assert found.target == pytest.approx(batch.target[:, :4, 0])
+        assert strip.sentence.startswith(f"t = 5: target {found.target[5, 2]:.3f}".replace("-", "−"))
     elif kind == "adding":
         drawn, predicted = panel.prediction.points.getData()
         assert drawn == pytest.approx(batch.target[-1, :, 0])
         assert predicted == pytest.approx(found.predicted[-1])
     else:
         symbols = "eo" if kind == "parity" else "()[]"
-        first, second, *marks = panel.prediction.symbols.toPlainText().splitlines()
-        assert first.split()[1] == "".join(symbols[int(c)] for c in batch.target[:, 0])
-        wrong = [place for place, (a, b) in enumerate(zip(first, second, strict=True)) if a != b and place > 10]
-        assert [place for place, c in enumerate("".join(marks)) if c == "×"] == wrong
+        assert found.symbols(2)[0] == "".join(symbols[int(c)] for c in batch.target[:, 2])
+        assert ("which differs" in strip.sentence) == (found.predicted[5, 2] != found.target[5, 2])
+    strip.show_result(SimpleNamespace(config=Config(task_of().network)), None)
+    assert strip.isHidden()
+    strip.deleteLater()
     panel.show_task(task_of(), "", Path("task.toml"))
     assert panel.prediction.isHidden()
 

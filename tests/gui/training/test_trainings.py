@@ -76,6 +76,9 @@ def test_the_slider_shows_the_run_of_each_checkpoint(qtbot, window, tmp_path):
     checkpoints = [event for event in TrainingLoop(TASK) if isinstance(event, Checkpoint)]
     found = window.session.result.inputs.parameters["l0_i2h_weight"]
     assert found == pytest.approx(checkpoints[1].parameters["l0_i2h_weight"], abs=1e-9)
+    strip = window.trainings.controller.strip
+    assert strip.isVisible()
+    assert strip.prediction is training.checkpoint.prediction
     # Changes of the user's stay, too.
     config = window.session.config
     window.document.edit(replace(config, backward=replace(config.backward, truncate=3)))
