@@ -8,9 +8,7 @@ from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QSize, Qt,
 from PySide6.QtGui import QPainter
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QButtonGroup,
-    QFrame,
-    QHBoxLayout,
+    QApplication,
     QLabel,
     QListWidget,
     QListWidgetItem,
@@ -20,18 +18,17 @@ from PySide6.QtWidgets import (
     QStyleOptionViewItem,
     QTabBar,
     QTabWidget,
-    QToolButton,
-    QVBoxLayout,
     QWidget,
 )
 
 from rnnviz.core.masks import DIFFERENCE, VERDICT, masks_any
 from rnnviz.gui.app_state import Session
+from rnnviz.gui.kit.segments import Segments
 from rnnviz.gui.lane_audits import problem_count
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.gui.views.base import NO_NOTE, Note, ResultView
+from rnnviz.gui.views.base import NO_NOTE, Note, ResultView, across, down
 from rnnviz.gui.views.labels import hint
 from rnnviz.verify.result import RunResult
 
@@ -92,7 +89,8 @@ class _NoteDelegate(QStyledItemDelegate):
 class _ViewList(QListWidget):
     """A list of views with their notes."""
 
-    chosen = Signal(int)
+    chosen = Signal(str)
+    """The name of the chosen view."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
@@ -103,24 +101,28 @@ class _ViewList(QListWidget):
         self.setMouseTracking(True)
         self._delegate = _NoteDelegate(self)
         self.setItemDelegate(self._delegate)
-        self.currentRowChanged.connect(self.chosen)
+        self.currentTextChanged.connect(self.chosen)
 
-    def add(self, label: str, why: str) -> None:
-        self.addItem(QListWidgetItem(label))
+    def add(self, name: str, _why: str) -> None:
+        self.addItem(QListWidgetItem(name))
+        if self.count() == 1:
+            self.choose(name)
 
-    def choose(self, place: int) -> None:
-        self.setCurrentRow(place)
+    def choose(self, name: str) -> None:
+        self.setCurrentItem(self._item(name))
 
-    def offer(self, place: int, *, present: bool) -> None:
-        self.item(place).setHidden(not present)
+    def offer(self, name: str, *, offered: bool) -> None:
+        self._item(name).setHidden(not offered)
 
-    def annotate(self, place: int, note: Note) -> None:
-        item = self.item(place)
-        if item.data(_NOTE) == note:
-            return
-        item.setData(_NOTE, note)
-        item.setData(Qt.ItemDataRole.AccessibleTextRole, f"{item.text()} {note.text}".strip())
-        self.updateGeometry()
+    def annotate(self, name: str, note: Note) -> None:
+        item = self._item(name)
+        if item.data(_NOTE) != note:
+            item.setData(_NOTE, note)
+            item.setData(Qt.ItemDataRole.AccessibleTextRole, f"{name} {note.text}".strip())
+            self.updateGeometry()
+
+    def _item(self, name: str) -> QListWidgetItem:
+        return self.findItems(name, Qt.MatchFlag.MatchExactly)[0]
 
     def sizeHint(self) -> QSize:
         widest = max(
@@ -138,126 +140,96 @@ class _ViewList(QListWidget):
         self.viewport().update()
 
 
-class Segments(QFrame):
-    """Buttons in a frame, one of which is chosen. Arrow keys choose, too."""
-
-    chosen = Signal(int)
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.setObjectName("segments")
-        self.setAccessibleName(name)
-        self._buttons: list[QToolButton] = []
-        self._group = QButtonGroup(self)
-        self._group.idToggled.connect(lambda place, checked: self.chosen.emit(place) if checked else None)
-        self._row = QHBoxLayout(self)
-        self._row.setContentsMargins(2, 2, 2, 2)
-        self._row.setSpacing(0)
-
-    def add(self, label: str, why: str) -> None:
-        button = QToolButton()
-        button.setText(label)
-        button.setAccessibleName(label)
-        button.setToolTip(why)
-        button.setCheckable(True)
-        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self._group.addButton(button, len(self._buttons))
-        self._buttons.append(button)
-        self._row.addWidget(button)
-
-    @property
-    def current(self) -> int:
-        """Place of the chosen button."""
-        return max(self._group.checkedId(), 0)
-
-    def choose(self, place: int) -> None:
-        self._buttons[place].setChecked(True)
-
-    def offer(self, place: int, *, present: bool) -> None:
-        self._buttons[place].setVisible(present)
-
-    def annotate(self, place: int, note: Note) -> None:
-        """Segments have no notes."""
-
-    def apply_theme(self, theme: Theme) -> None:
-        """The style sheet colors them."""
-
-
 class TabGroup(QWidget):
-    """The views of a tab. With one view it is just this view."""
+    """The views of a tab. With one view it is just this view; several have a list at the left, or segments."""
 
     view_chosen = Signal()
 
     def __init__(self, title: str) -> None:
         super().__init__()
         self.title = title
-        self.views: list[ResultView] = []
-        self._present: list[bool] = []
+        self.views: dict[str, ResultView] = {}
+        """By their names in the tab."""
+        self._absent: set[ResultView] = set()
         self._stack = QStackedWidget()
         self._stack.setObjectName("views")
-        self.chooser = Segments(f"Views: {title}") if title == OVER_TIME else _ViewList(f"Views: {title}")
-        self.chooser.chosen.connect(self._on_chosen)
+        self._segments = Segments(title) if title == OVER_TIME else None
+        self._list = None if title == OVER_TIME else _ViewList(title)
+        self.chooser = self._segments or self._list or _ViewList(title)
+        self.chooser.chosen.connect(self._show)
         self.chooser.hide()
-        side = title != OVER_TIME
-        layout = QHBoxLayout(self) if side else QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        if side:
-            layout.addWidget(self.chooser)
-        else:
-            row = QHBoxLayout()
-            row.setContentsMargins(8, 6, 8, 0)
-            row.addWidget(self.chooser)
-            row.addStretch()
-            layout.addLayout(row)
-        layout.addWidget(self._stack, 1)
         self._asked = hint("The question asks for this.")
         self._asked.hide()
-        layout.addWidget(self._asked, 1)
+        self._row = across(self.chooser, None, margins=(8, 6, 8, 0)) if self._segments else across(self.chooser)
+        """The row of the segments while the view in front has none."""
+        content = (self._row, 0), (self._stack, 1), (self._asked, 1)
+        self.setLayout(down(*content, spacing=0) if self._segments else across(*content, spacing=0))
 
     @property
     def front(self) -> ResultView | None:
         """The chosen view; None before there is one."""
-        return self.views[self._stack.currentIndex()] if self.views else None
+        shown = self._stack.currentWidget()
+        return shown if isinstance(shown, ResultView) else None
 
     @property
     def present(self) -> list[ResultView]:
         """The views that exist for the shown result."""
-        return [view for view, present in zip(self.views, self._present, strict=True) if present]
+        return [view for view in self.views.values() if view not in self._absent]
 
     def add(self, view: ResultView, *, present: bool) -> None:
-        self.views.append(view)
-        self._present.append(present)
-        self.chooser.add(view.label or view.title, view.title)
+        self.views[_name(view)] = view
         self._stack.addWidget(view)
+        self.chooser.add(_name(view), view.title)
         self.offer(view, present=present)
-        if len(self.views) == 1:
-            self.chooser.choose(0)
+        self.place_segments()
 
     def choose(self, view: ResultView) -> None:
-        self.chooser.choose(self.views.index(view))
+        self.chooser.choose(_name(view))
+        self._show(_name(view))
 
     def offer(self, view: ResultView, *, present: bool) -> None:
         """Offer a view or not. The first one takes the place of a chosen view that is no longer offered."""
-        place = self.views.index(view)
-        self._present[place] = present
-        self.chooser.offer(place, present=present)
+        (self._absent.discard if present else self._absent.add)(view)
+        self.chooser.offer(_name(view), offered=present)
         self.chooser.setVisible(len(self.present) > 1)
         if not present and view is self.front and self.present:
             self.choose(self.present[0])
+
+    def annotate(self, view: ResultView, note: Note) -> None:
+        if self._list is not None:
+            self._list.annotate(_name(view), note)
+
+    def place_segments(self, *, shown: bool = True) -> None:
+        """Put segments first in the controls of the view in front, once its result is `shown`."""
+        if self._segments is not None:
+            row = None if self.front is None or not shown else self.front.tool_row
+            (self._row if row is None else row).insertWidget(0, self._segments)
 
     def cover(self, covered: bool) -> None:
         """Hide the views while a question asks for what they show."""
         self._stack.setHidden(covered)
         self._asked.setVisible(covered)
 
-    def annotate(self, view: ResultView, note: Note) -> None:
-        self.chooser.annotate(self.views.index(view), note)
+    def apply_theme(self, theme: Theme) -> None:
+        if self._list is not None:
+            self._list.apply_theme(theme)
 
-    def _on_chosen(self, place: int) -> None:
-        if 0 <= place < len(self.views):
-            self._stack.setCurrentIndex(place)
+    def _show(self, name: str) -> None:
+        view = self.views.get(name)
+        if view is not None and view is not self.front:
+            focused = QApplication.focusWidget()
+            inside = focused is not None and self.chooser.isAncestorOf(focused)
+            self._stack.setCurrentWidget(view)
+            self.place_segments()
+            if focused is not None and inside:
+                # Another parent has hidden the segments.
+                self.chooser.show()
+                focused.setFocus()
             self.view_chosen.emit()
+
+
+def _name(view: ResultView) -> str:
+    return view.label or view.title
 
 
 class BottomTabs(QTabWidget):
@@ -338,7 +310,7 @@ class BottomTabs(QTabWidget):
 
     def apply_theme(self, theme: Theme) -> None:
         for group in self.groups:
-            group.chooser.apply_theme(theme)
+            group.apply_theme(theme)
 
     def _find(self, title: str) -> tuple[TabGroup, ResultView] | None:
         return next(((group, view) for group in self.groups for view in group.present if view.title == title), None)
@@ -354,7 +326,8 @@ class BottomTabs(QTabWidget):
         known = None if asked else result
         self.groups[TABS.index(PROBLEMS)].cover(asked)
         for group in self.groups:
-            for view in group.views:
+            group.place_segments(shown=result is not None)
+            for view in group.views.values():
                 group.offer(view, present=view.has_content(result))
                 note = NO_NOTE if known is None else view.tab_note(known, session.candidate, session.array)
                 group.annotate(view, note)

@@ -3,6 +3,7 @@
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QToolButton
 
 from rnnviz.core.masks import DIFFERENCE, VERDICT, Mask
 from rnnviz.gui.app_state import Session
@@ -132,7 +133,11 @@ def test_problems_outside_the_lanes_and_without_an_audit_are_counted(result: Run
 def test_segments_of_over_time_choose_views(qtbot, window):
     tabs = window.main_layout.tabs
     tabs.select("Units over time")
-    group = tabs.groups[TABS.index(OVER_TIME)]
-    button = group.chooser.findChildren(type(group.chooser._buttons[0]))[1]
-    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    chooser = tabs.groups[TABS.index(OVER_TIME)].chooser
+    button = next(button for button in chooser.findChildren(QToolButton) if button.text() == "Error")
+    button.setFocus()
+    qtbot.keyClick(button, Qt.Key.Key_Space)
     assert tabs.title_in_front == "Error over time"
+    # In one row with the controls of the view.
+    assert tabs.front.isAncestorOf(chooser)
+    assert button.hasFocus()

@@ -2,15 +2,15 @@
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QWidget
 
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
 from rnnviz.gui.commands.playback import FACTORS, ORDERS, Player, factor_text
+from rnnviz.gui.kit.segments import Segments
 from rnnviz.gui.regions import STAGE_NAMES, STAGES
-from rnnviz.gui.tabs import Segments
 from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.icons import IconButton
 from rnnviz.gui.theme.scaling import scaled
@@ -71,7 +71,8 @@ class PlaybackBar(QFrame):
         close.clicked.connect(self.dismiss)
         layout.addWidget(close)
         self.setFixedHeight(scaled(_HEIGHT))
-        self.stages.chosen.connect(lambda place: player.show(STAGES[place - 1] if place else None))
+        named = {STAGE_NAMES[stage]: stage for stage in STAGES}
+        self.stages.chosen.connect(lambda name: player.show(named.get(name)))
         self.speed.activated.connect(lambda place: player.set_factor(FACTORS[place]))
         self.order.activated.connect(lambda place: player.set_order(self.order.itemData(place)))
         player.pace_changed.connect(self._show_pace)
@@ -136,8 +137,7 @@ class PlaybackBar(QFrame):
         if text:
             self._set_open(True)
         stage = self._player.stepper.stage
-        with QSignalBlocker(self.stages):
-            self.stages.choose(0 if stage is None else STAGES.index(stage) + 1)
+        self.stages.choose(_WHOLE if stage is None else STAGE_NAMES[stage])
 
     def _show_pace(self) -> None:
         player = self._player

@@ -14,28 +14,32 @@ class Segments(QFrame):
     chosen = Signal(str)
     """The name of a button that the user has chosen."""
 
-    def __init__(self, name: str, entries: Iterable[tuple[str, str]]) -> None:
-        """`name` is for screen readers; the entries are names with tooltips."""
+    def __init__(self, name: str, entries: Iterable[tuple[str, str]] = ()) -> None:
+        """`name` is for screen readers; the entries are names with tooltips. The first is chosen."""
         super().__init__()
         self.setObjectName("segments")
         self.setAccessibleName(name)
         self._group = QButtonGroup(self)
         self._buttons: dict[str, QToolButton] = {}
-        row = QHBoxLayout(self)
-        row.setContentsMargins(2, 2, 2, 2)
-        row.setSpacing(2)
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(2, 2, 2, 2)
+        self._row.setSpacing(2)
         for text, why in entries:
-            button = self._buttons[text] = QToolButton()
-            button.setObjectName("segment")
-            button.setText(text)
-            button.setCheckable(True)
-            button.setAccessibleName(text)
-            button.setToolTip(wrapped(why))
-            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-            button.clicked.connect(lambda _checked=False, text=text: self.chosen.emit(text))
-            self._group.addButton(button)
-            row.addWidget(button)
-        next(iter(self._buttons.values())).setChecked(True)
+            self.add(text, why)
+
+    def add(self, name: str, why: str) -> None:
+        """Add a button with its tooltip."""
+        button = self._buttons[name] = QToolButton()
+        button.setObjectName("segment")
+        button.setText(name)
+        button.setCheckable(True)
+        button.setChecked(len(self._buttons) == 1)
+        button.setAccessibleName(name)
+        button.setToolTip(wrapped(why))
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        button.clicked.connect(lambda _checked=False: self.chosen.emit(name))
+        self._group.addButton(button)
+        self._row.addWidget(button)
 
     @property
     def current(self) -> str:

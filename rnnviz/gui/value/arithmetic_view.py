@@ -31,6 +31,7 @@ class ArithmeticView(ExplainedView):
 
     title = "Arithmetic"
     group = "Arithmetic"
+    help_page = "window#arithmetic"
 
     def __init__(self) -> None:
         super().__init__()

@@ -107,6 +107,9 @@ class ResultView(QWidget):
     follows_hidden = False
     """Whether the view shows every result while it is hidden, not only when it appears."""
 
+    tool_row: QBoxLayout | None = None
+    """The row of the view's controls, in which a tab puts the segments that choose the view."""
+
     muted: tuple[QWidget, ...] = ()
     """Widgets whose text has the muted color."""
 

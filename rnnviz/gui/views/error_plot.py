@@ -82,7 +82,7 @@ class ErrorPlot(ResultView):
         empty = hint("A run (F5) shows the difference between the engines at each time step.")
         unaudited = hint("The step audit did not run.")
         shown = self.legend, self.selection_label, self.array, self._choice
-        top = across((self.heading, 1), *shown, margins=(4, 0, 4, 0), spacing=12)
+        top = self.tool_row = across((self.heading, 1), *shown, margins=(4, 0, 4, 0), spacing=12)
         self._stack = pages(None, self.plot, unaudited, self.sizes)
         self._pages = pages(self, empty, down(top, (self._stack, 1), margins=(4, 4, 4, 0), spacing=4))
         self.muted = empty, unaudited, self.selection_label

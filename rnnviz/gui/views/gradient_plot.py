@@ -119,7 +119,7 @@ class GradientFlowPlot(ResultView):
         waiting.setLayout(down(None, self.hint, across(None, self.compute_button, None), None))
         empty = hint(_EMPTY)
         self._stack = pages(None, waiting, self.plot)
-        top = across(self.source, self.engines, (self.verdict, 1), self.legend, margins=(4, 0, 4, 0))
+        top = self.tool_row = across(self.source, self.engines, (self.verdict, 1), self.legend, margins=(4, 0, 4, 0))
         self._pages = pages(self, empty, down(top, (self._stack, 1), margins=(4, 4, 4, 0), spacing=4))
         self.muted = empty, self.hint
         self.themed = (self.plot,)

@@ -17,10 +17,10 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.places import PARAMETERS, Place, entry_place
 from rnnviz.frozen import dataclass
 from rnnviz.gui.kit.matrix import MatrixView
+from rnnviz.gui.kit.segments import Segments
 from rnnviz.gui.kit.table import Table, TableModel
 from rnnviz.gui.kit.tasks import LatestTask
 from rnnviz.gui.naming import named
-from rnnviz.gui.tabs import Segments
 from rnnviz.gui.views.base import ResultView, ViewHost, across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.reading.parameter_gradients import LISTED, ArrayRow, Entries, array_rows, entries_of
@@ -142,10 +142,7 @@ class ParametersView(ResultView):
         self.matrix.selectionModel().currentChanged.connect(
             lambda index: self._select(self._place(index.row(), index.column()) if index.isValid() else None)
         )
-        self.heading, self.choice = ElidedLabel(bold=True), Segments("Numbers")
-        for name, why in _PAGES.items():
-            self.choice.add(name, why)
-        self.choice.choose(0)
+        self.heading, self.choice = ElidedLabel(bold=True), Segments("Numbers", _PAGES.items())
         self.choice.chosen.connect(self._show_page)
         self._shown: Shown | None = None
         self._task = LatestTask("parameters", self)
@@ -164,7 +161,7 @@ class ParametersView(ResultView):
     @property
     def page(self) -> str:
         """The choice of weights, gradients or largest errors."""
-        return list(_PAGES)[self.choice.current]
+        return self.choice.current
 
     def copy_text(self) -> str:
         table = next((table for table in (self.entry_table, self.matrix) if table.hasFocus()), self.table)
@@ -184,7 +181,7 @@ class ParametersView(ResultView):
         has_gradients = any(row.gradient is not None for row in rows)
         self.choice.setVisible(has_gradients)
         if not has_gradients:
-            self.choice.choose(0)
+            self.choice.choose(WEIGHTS)
         self.model.show_rows(rows, (*_NAMES, *_FIGURES) if has_gradients else _NAMES)
         self._show_shapes()
         if rows:
@@ -242,9 +239,9 @@ class ParametersView(ResultView):
         if shown is not None:
             row = shown[0]
             # Initial states are no parameters: of them only gradients are shown.
-            self.choice.offer(0, present=row.weights is not None)
+            self.choice.offer(WEIGHTS, offered=row.weights is not None)
             if row.weights is None and self.page == WEIGHTS:
-                self.choice.choose(1)
+                self.choice.choose(GRADIENTS)
         self._show_page()
 
     def _show_page(self) -> None:

@@ -212,7 +212,7 @@ class UnitsPlot(ResultView):
         self.reader.ready.connect(self._redraw)
         empty = hint("A run (F5) shows the selected unit over time, of every engine.")
         texts = (self.heading, 3), (self.nonfinite, 2)
-        top = across(self.choice, 8, *texts, self._legend, self.pin_button, margins=(4, 0, 0, 0))
+        top = self.tool_row = across(self.choice, *texts, self._legend, self.pin_button, margins=(4, 0, 0, 0))
         self._row = across((self.plot, 1))
         self._pages = pages(self, empty, down(top, (self._row, 1), margins=(4, 4, 4, 0), spacing=4))
         self.muted = empty, self.nonfinite

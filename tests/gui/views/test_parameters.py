@@ -35,7 +35,8 @@ def choose(view: ParametersView, name: str) -> None:
 
 
 def turn(view: ParametersView, page: str) -> None:
-    view.choice.choose([WEIGHTS, GRADIENTS, ERRORS].index(page))
+    view.choice.choose(page)
+    view.choice.chosen.emit(page)
 
 
 def shown(view: ParametersView) -> list[list[str]]:
