@@ -305,7 +305,7 @@ class FigureDialog(ExportDialog):
             return ScreenContent(self._screens[figure.view])
         if figure.view == "lanes" and self._lanes is not None and self._lanes.shown is not None:
             theme, shown = PAPERS[figure.theme], self._lanes.shown
-            return LanesFigure(session.result, figure, theme, shown, session.influence, session.masked)
+            return LanesFigure(session.result, figure, theme, shown, session.influence)
         if session.masked:
             raise InputError("Answer the open question first: the figure may show the numbers that it asks for.")
         return content_of(session.result, figure)

@@ -11,15 +11,15 @@ from PySide6.QtGui import QColor
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
-from rnnviz.core.masks import DIFFERENCE, Mask, masked_in_lane, masks_any
-from rnnviz.core.places import INPUT_VALUES
+from rnnviz.core.masks import Mask
 from rnnviz.core.trace_index import Lane, Location, lanes_of
 from rnnviz.core.words import capital, plural
 from rnnviz.dependence.influence import Influence
-from rnnviz.explain.value_sources import quantity_place
+from rnnviz.gui.app_state import Limit
 from rnnviz.gui.export.plot_figures import Content, axis_height, candidate_of, draw_time_axis, engine_of, quantity_title
 from rnnviz.gui.export.sheet import EM, LINE, POINT, Sheet, advance, elided
 from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.views.unrolled.color_range import reach_of
 from rnnviz.gui.views.unrolled.colormap import (
     MISSING,
     NAN,
@@ -31,9 +31,9 @@ from rnnviz.gui.views.unrolled.colormap import (
     color_table,
     hatch,
     on,
-    rounded_up,
 )
-from rnnviz.gui.views.unrolled.render_state import LaneCaches, RenderState, render_state_of
+from rnnviz.gui.views.unrolled.lane_text import MASK, number_text
+from rnnviz.gui.views.unrolled.render_state import LaneCaches, Look, Reach, RenderState, render_state_of
 from rnnviz.io.export.paper import PaperFigure
 from rnnviz.reading.level_of_detail import Bins
 from rnnviz.reading.quantities import color_names, gradients_of, quantity_for
@@ -41,8 +41,6 @@ from rnnviz.reading.units import ORDERS
 from rnnviz.verify.result import RunResult
 
 _BAR, _BAR_HEIGHT = 36 * POINT, 0.75 * EM
-_ENDS = 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8
-"""Factors of the ends of a color scale."""
 _TITLE, _BELOW = 1.4 * EM, 0.45 * EM
 """Height of the title of a lane, and of the gap below it."""
 _STRIP, _STRIP_GAP = 6 * POINT, 3 * POINT
@@ -66,11 +64,13 @@ class LanesFigure(Content):
         influence: Influence | None = None,
         masks: Sequence[Mask] = (),
     ) -> None:
-        """`shown` are the lanes as the window has them; `masks` are numbers that an open question asks for."""
+        """`shown` are the lanes as the window has them; without them, `masks` are the numbers that are not shown."""
+        if shown is None:
+            shown = replace(state_of(result, figure, theme), look=Look(masks=tuple(masks)))
         # A figure has a row for each feature.
-        self.shown = replace(state_of(result, figure, theme) if shown is None else shown, hot=None)
+        self.shown = replace(shown, hot=None)
         self.result, self.theme, self.figure = result, theme, figure
-        self.influence, self._masks = influence, masks
+        self.influence = influence
         self.times = figure.times or range(result.shape[2])
         sequence = result.inputs.sequence[: result.inputs.length(self.shown.sample), self.shown.sample]
         self._names = result.inputs.names.of_sample(self.shown.sample).timesteps
@@ -213,7 +213,7 @@ class LanesFigure(Content):
         """Draw each value as a box with its number, all in the same form."""
         rows, gap = self.shown.rows(lane), 0.5 * POINT
         values, indices, asked = self._read(lane, len(self.times), rows)
-        texts = box_texts(values, room)
+        largest = float(np.abs(values).max(where=np.isfinite(values), initial=0.0))
         table = color_table(self.theme, self._scale(lane))
         wide, high = box.width() / len(self.times), box.height() / rows
         for row, column in np.ndindex(values.shape):
@@ -224,7 +224,9 @@ class LanesFigure(Content):
                 self._draw_pixels(sheet, cell, np.full(sheet.dots(cell)[::-1], index, np.uint8), lane)
             else:
                 sheet.box(cell, QColor.fromRgb(int(table[index])))
-            text = "?" if asked[row, column] else "" if index in (MISSING, PADDING) else texts[row][column]
+            text = MASK if asked[row, column] else ""
+            if index not in (MISSING, PADDING):
+                text = number_text(float(values[row, column]), room, largest)
             ink = on(int(table[index]), self.theme)
             sheet.text(cell.center().x(), cell.center().y() + 0.35 * EM, text, at=0.5, code=True, color=ink)
 
@@ -293,8 +295,11 @@ class LanesFigure(Content):
             indices[:, columns] = self._scale(lane).indices(read.values)
             recorded = side.colors.recorded(lane)
             indices[:, columns & ((starts < recorded.start) | (starts >= recorded.stop))] = MISSING
-        asked = self._masked(lane)[:, starts - self.times.start][self._units_of(lane, units)]
-        indices[asked] = MISSING
+        masked = shown.masked(lane, self.times, range(rows))
+        asked = np.zeros(indices.shape, np.bool_)
+        if masked is not None:
+            asked = masked.T[self._units_of(lane, units)][:, starts - self.times.start]
+            indices[asked] = MISSING
         return values, indices, asked
 
     def _units_of(self, lane: Lane, rows: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -302,16 +307,6 @@ class LanesFigure(Content):
         orders = self.shown.orders
         order = None if orders is None or lane.layer is None else orders.of(lane.layer, lane.direction)
         return rows if order is None else np.asarray(order.units)[rows]
-
-    def _masked(self, lane: Lane) -> NDArray[np.bool_]:
-        """(units, time steps): the numbers that an open question asks for."""
-        units = range(self.shown.rows(lane))
-        compared = self.shown.quantity in ("difference", "error_ratio") and masks_any(self._masks, DIFFERENCE)
-        array = INPUT_VALUES if lane.layer is None else quantity_place(Location(), self.shown.quantity).array
-        found = masked_in_lane(self._masks, array, lane, self.times, self.shown.sample, units)
-        if found is None:
-            return np.full((len(units), len(self.times)), compared)
-        return found.T
 
     def _draw_pixels(self, sheet: Sheet, box: QRectF, indices: IndexArray, lane: Lane) -> None:
         pixels = color_table(self.theme, self._scale(lane))[indices]
@@ -356,7 +351,8 @@ class LanesFigure(Content):
         length, result = self.shown.length, self.result
         found = [PADDING] if length < self.times.stop else []
         hidden = [lane for lane in self.lanes if lane.layer is not None]
-        if any(len(self.shown.left.colors.recorded(lane)) < result.shape[2] for lane in hidden) or self._masks:
+        recorded = min(len(self.shown.left.colors.recorded(lane)) for lane in hidden)
+        if recorded < result.shape[2] or self.shown.look.masks:
             found.append(MISSING)
         compared = any(c.nonfinite_reference or c.nonfinite_candidate for c in result.comparisons)
         if compared or not all(map(isfinite, result.extents.values())):
@@ -417,13 +413,13 @@ def state_of(result: RunResult, figure: PaperFigure, theme: Theme) -> RenderStat
     """The lanes that the options of a figure describe."""
     quantity = _quantity(result, figure)
     engine, candidate = engine_of(result, figure), candidate_of(result, figure)
-    where, reach = figure.where or Location(), None
-    if quantity == "value" and result.extents[engine] > 0.0:
-        # The lanes of the window always reach from -1 to 1, for runs to be compared by eye.
-        end = rounded_up(result.extents[engine], _ENDS)
-        reach = -end, end
-    caches = LaneCaches(result, 0)
-    return render_state_of(result, engine, None, candidate, where.sample, quantity, theme, caches, reach=reach)
+    where, caches = figure.where or Location(), LaneCaches(result, 0)
+
+    def state(reach: Reach) -> RenderState:
+        return render_state_of(result, engine, None, candidate, where.sample, quantity, theme, caches, reach=reach)
+
+    shown = state(None)
+    return state(reach_of(shown, None, Limit(), where.lane))
 
 
 def _quantity(result: RunResult, figure: PaperFigure) -> str:
@@ -437,24 +433,6 @@ def _quantity(result: RunResult, figure: PaperFigure) -> str:
     known = [n for n in color_names(custom) if quantity_for(n, kind, compared=True, gradients=gradients) == n]
     figure.chosen("quantity", ("h", *known[1:]), name)
     return wanted
-
-
-def box_texts(values: NDArray[np.float64], room: int) -> list[list[str]]:
-    """Numbers in at most `room` characters each, all in the same form: −0.254, −.254, −.25, and as many as fit."""
-    forms = ("{:z.3f}", True), ("{:z.3f}", False), ("{:z.2f}", False), ("{:z.1f}", False), ("{:.0e}", True)
-
-    def text(value: float, form: str, zero: bool) -> str:
-        if value == 0.0 or not isfinite(value):
-            return number_format.short(value) if value else "0"
-        written = form.format(value)
-        return number_format.true_minus(written if zero else written.replace("0.", ".", 1))
-
-    for form, zero in forms:
-        texts = [[text(float(value), form, zero) for value in row] for row in values]
-        lost = any(value and float(form.format(value)) == 0.0 for value in values.flat if isfinite(value))
-        if not lost and max(len(text) for row in texts for text in row) <= room:
-            return texts
-    return [["" if len(text) > room else text for text in row] for row in texts]
 
 
 def _end(value: float) -> str:

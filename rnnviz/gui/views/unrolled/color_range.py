@@ -73,9 +73,9 @@ def scaled_limit(scale: ColorScale, low: float = 1.0, high: float = 1.0) -> Limi
 
 
 def reach_of(
-    shown: RenderState, geometry: Geometry, limit: Limit, selected: Lane, check: Check = lambda: None
+    shown: RenderState, geometry: Geometry | None, limit: Limit, selected: Lane, check: Check = lambda: None
 ) -> Reach:
-    """The ends of the scale for a choice, or None for the quantity's own.
+    """The ends of the scale for a choice, or None for the quantity's own; only that of visible values needs a geometry.
 
     They are rounded up so that they rarely change. Any thread may call it, with a `check` that raises to cancel it.
     """
@@ -118,10 +118,10 @@ def _most(shown: RenderState, check: Check) -> float:
     return most or float(found.max())
 
 
-def _largest(shown: RenderState, geometry: Geometry, limit: Limit, selected: Lane, check: Check) -> float:
+def _largest(shown: RenderState, geometry: Geometry | None, limit: Limit, selected: Lane, check: Check) -> float:
     """The largest magnitude of the selected lane, or in view, read from the extremes of blocks."""
     times, parts = range(shown.length), [(selected, range(shown.rows(selected)))]
-    if limit.name == "visible":
+    if limit.name == "visible" and geometry is not None:
         # An engine may fill the padding, which is not shown.
         times = geometry.timesteps_in_view()
         times = range(times.start, min(times.stop, shown.length))
