@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QObject, QRect, Qt
-from PySide6.QtWidgets import QDockWidget, QMainWindow, QStackedWidget, QToolBar, QToolButton, QWidget
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QStackedWidget, QToolBar, QToolButton, QVBoxLayout, QWidget
 
 from rnnviz.gui.docks import Docks
 from rnnviz.gui.settings import Settings
@@ -28,8 +28,6 @@ _NARROW, _LOW = 1100, 1000
 _LEAST_TABS, _MOST_TABS = 216, 380
 _LESSON_WIDTH = 384
 _LAYOUT = "docks"
-_FOLLOWS = "rnnviz-follows"
-"""Property of a bar that is there while its widget is."""
 _UNLIMITED = 16_777_215
 """Qt's maximum size of a widget without one."""
 
@@ -41,6 +39,8 @@ class MainLayout(QObject):
         super().__init__(window)
         self.window = window
         self._bars: list[QToolBar] = []
+        self._inside: dict[QToolBar, QWidget] = {}
+        """The widgets of the bars that are there while these are not hidden."""
         self._before_enlarging = 0
         self._fresh, self._restored = True, False
         self._narrow = False
@@ -90,9 +90,15 @@ class MainLayout(QObject):
         bar.setMovable(False)
         bar.toggleViewAction().setVisible(False)
         if bar is not widget:
-            bar.addWidget(widget)
-            bar.setProperty(_FOLLOWS, True)
+            # A toolbar would show and hide its widget itself.
+            holder = QWidget()
+            layout = QVBoxLayout(holder)
+            layout.setContentsMargins(0, 0, 0, 0)
+            layout.addWidget(widget)
+            bar.addWidget(holder)
+            self._inside[bar] = widget
             widget.installEventFilter(_HidesWith(bar, self))
+            bar.setHidden(widget.isHidden())
         if self._bars:
             self.window.insertToolBar(self._bars[0], bar)
             self.window.insertToolBarBreak(self._bars[0])
@@ -157,8 +163,8 @@ class MainLayout(QObject):
     def _is_needed(self, bar: QToolBar) -> bool:
         if bar is self._verdict_bar:
             return VERDICT in self._needed
-        if bar.property(_FOLLOWS):
-            return not bar.widgetForAction(bar.actions()[0]).isHidden()
+        if bar in self._inside:
+            return not self._inside[bar].isHidden()
         return TOP_LINE in self._needed
 
     def open_lesson(self, pane: QWidget) -> None:

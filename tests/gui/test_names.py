@@ -17,6 +17,7 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.commands.table import COMMANDS
 from rnnviz.gui.kit.panel import ToolWindow
+from rnnviz.gui.main_layout import SETTINGS
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.naming import use_names
 from rnnviz.gui.settings_panel.widgets import NoWheelComboBox
@@ -265,6 +266,7 @@ def test_every_line_that_is_printed_is_found_by_its_name(window, run_config):
 @pytest.mark.parametrize("directions", nightly_except(["l", "lr"], "lr"))
 def test_the_parameters_are_called_as_gluon_calls_them(window, run_config, directions):
     run_config({**_NETWORK, "bidirectional": directions == "lr"}, sequence={"timesteps": 2})
+    window.main_layout.docks.open(SETTINGS)
     if not window.panel.summary.shapes.isVisible():
         window.panel.summary.unfold.click()
     shown = window.panel.summary.shapes.accessibleName().split("; ")

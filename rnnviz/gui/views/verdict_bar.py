@@ -109,7 +109,7 @@ class _Rows(QWidget):
         while len(self._labels) < len(rows):
             self._add_row()
         self._places = []
-        self.text = "\n".join(f"{heading}\n{plain(parts).strip()}" for heading, parts in rows)
+        self.text = "\n".join(f"{heading}: {plain(parts).strip()}" for heading, parts in rows)
         for place, (heading, text) in enumerate(self._labels):
             shown = place < len(rows)
             heading.setVisible(shown)
@@ -232,8 +232,8 @@ class VerdictBar(ResultView):
 
     @property
     def text(self) -> str:
-        """The sentence, as plain text."""
-        return plain(self._sentence)
+        """The sentence with its rows, as plain text."""
+        return "\n".join((plain(self._sentence), *self._rows.text.splitlines()))
 
     @property
     def _buttons(self) -> tuple[QPushButton, ...]:
@@ -274,9 +274,9 @@ class VerdictBar(ResultView):
 
     def copy_text(self) -> str:
         if self.words is None:
-            return self.text
+            return plain(self._sentence)
         if self.state in ("running", "error"):
-            return f"{self.text}\n{_PREVIOUS.format(verdict=self.words)}\n"
+            return f"{plain(self._sentence)}\n{_PREVIOUS.format(verdict=self.words)}\n"
         return "\n".join((f"{_OUT_OF_DATE * (self.state == 'stale')}{self.words}", *self.words.notes)) + "\n"
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
@@ -490,7 +490,7 @@ class VerdictBar(ResultView):
         notes = self.words.notes if self.words is not None and spoken else (note,)
         self.setToolTip(wrapped(true_minus_in("\n".join((plain(sentence), *notes)).strip())))
         self.setAccessibleName(f"{self.title}: {plain(sentence)}")
-        self.setAccessibleDescription(" ".join(notes))
+        self.setAccessibleDescription(" ".join((*self._rows.text.splitlines(), *notes)))
         self.update()
 
     def _on_link(self, link: str) -> None:

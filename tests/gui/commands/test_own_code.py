@@ -129,6 +129,7 @@ def test_prints_of_a_custom_step_are_in_a_tab_that_is_hidden_otherwise(window, o
     assert view.title not in tabs.titles
     open_step(starter("rnn_relu") + "\nprint('loaded', 42)\n")
     assert view.title in tabs.titles
+    window.main_layout.select_tab(view.title)
     assert view.text.toPlainText() == "mine.py printed:\nloaded 42\n"
 
 

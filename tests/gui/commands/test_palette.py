@@ -11,6 +11,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.commands.menus import ExportMenu
 from rnnviz.gui.commands.palette import SYNONYMS, PaletteEntry, match, place_in
 from rnnviz.gui.commands.table import COMMANDS
+from rnnviz.gui.main_layout import SETTINGS
 
 CONTROL = Qt.KeyboardModifier.ControlModifier
 
@@ -129,7 +130,9 @@ def test_places_tabs_settings_and_engines_are_reached(qtbot, window, palette, ch
     assert place_in("t", window.session) is None
     assert choose("step audit") == "tab Step audit"
     assert window.main_layout.tabs.title_in_front == "Step audit"
+    window.main_layout.docks.close(SETTINGS)
     assert choose("hidden_size") == "setting network.hidden_size"
+    assert window.main_layout.docks.in_front(SETTINGS)
     assert QApplication.focusWidget() in window.panel.field("network.hidden_size").editor.controls
     candidate = window.session.candidate
     choose(f"values of {candidate}")

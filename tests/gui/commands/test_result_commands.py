@@ -29,7 +29,7 @@ def test_a_chosen_known_bug_is_computed_and_shown(qtbot, window):
         qtbot.mouseClick(view.button, Qt.MouseButton.LeftButton)
     assert window.session.candidate == "bug:no-h2h-bias"
     assert window.verdict.state == "disagree"
-    assert "hidden-to-hidden bias" in window.verdict.text
+    assert "idden-to-hidden bias missing" in window.verdict.text
     assert window.session.config.compare.candidates == (*candidates, "bug:no-h2h-bias")
 
 

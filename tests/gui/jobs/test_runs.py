@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import Qt, QThreadPool
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QMessageBox, QToolButton
+from PySide6.QtWidgets import QLabel, QMessageBox, QPushButton
 
 from rnnviz.core.config import Config
 from rnnviz.core.parameters import draw_parameters
@@ -55,7 +55,7 @@ def test_a_small_network_reruns_by_itself_after_an_edit(qtbot, window):
 
 @pytest.mark.slow
 def test_the_run_button_and_both_keys_run(qtbot, window, press):
-    run = window.findChild(QToolButton, "run_button")
+    run = window.top_line.run_button
     for ask in (
         run.click,
         lambda: press(Qt.Key.Key_F5),
@@ -108,7 +108,7 @@ def test_weights_of_another_shape_offer_their_sizes_as_one_edit(qtbot, window, t
     before = Config.from_mapping({"network": SMALL, "parameters": from_file})
     with qtbot.waitSignal(window.control.sizes_found):
         window.document.edit(before)
-    use = next(each for each in window.verdict.findChildren(QToolButton) if each.text() == "Use its sizes")
+    use = next(each for each in window.verdict.findChildren(QPushButton) if each.text() == "Use its sizes")
     assert use.isVisible()
     assert use.focusPolicy() & Qt.FocusPolicy.TabFocus
     use.setFocus()

@@ -16,7 +16,6 @@ from PySide6.QtTest import QTest
 from rnnviz.core.errors import InputError
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.recovery.session_commands import ViewStateRestorer
-from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.unrolled.geometry import limits_of
 from rnnviz.io.config_toml import dump_config
 from rnnviz.io.session import CONFIG, MANIFEST, SavedDocument, SavedSession, dump_manifest, read_session
@@ -39,7 +38,7 @@ WORDS = (
     *(("Value", word) for word in ("page Vector", "tab cell", "tab hidden", "f")),
     *(("Units over time", word) for word in ("0", "3", "error_ratio", "c")),
     *(("playback", word) for word in ("speed 2", "order layers", "loop", "stage 0", "hide future")),
-    *(("folded panes", word) for word in ("settings", "tabs", "side", "nothing")),
+    *(("open panes", word) for word in ("Settings", "tabs", "Value", "nothing")),
 )
 """Words of the views' states, whose numbers are replaced by others."""
 DIGITS = ("0", "1", "7", "99", "1e999", "1e300", "1e-300", "9" * 50, "-1", "nan", "inf", "\u0663")
@@ -47,8 +46,8 @@ DIGITS = ("0", "1", "7", "99", "1e999", "1e300", "1e-300", "9" * 50, "-1", "nan"
 
 def real_record(window: MainWindow) -> dict[str, Any]:
     """The record of a session, with a word for every choice of every view."""
-    choices = {view.title: view.save_state() or () for view in window.main_layout.findChildren(ResultView)}
-    choices |= {"playback": window.player.save_state(), "folded panes": ("side",)}
+    choices = {view.title: view.save_state() or () for view in window.views}
+    choices |= {"playback": window.player.save_state(), "open panes": ("Value",)}
     record: dict[str, Any] = json.loads(
         dump_manifest(SavedSession(window.session.config, SavedDocument("mine.toml", "/x.toml"), LOOK, choices))
     )
@@ -122,7 +121,7 @@ def assert_usable(window: MainWindow) -> None:
     if geometry is not None:
         room, camera = limits_of(geometry), geometry.camera
         assert camera == camera.within(room)
-    assert window.main_layout.isVisible()
+    assert window.lanes.isVisible()
     for key in (Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Plus, Qt.Key.Key_0):
         QTest.keyClick(window.lanes, key)
 

@@ -13,6 +13,7 @@ from rnnviz.captures.rnn_capture import capture
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Limit
+from rnnviz.gui.main_layout import SETTINGS, TABS, VALUE
 from rnnviz.gui.recovery.session_commands import view_choices_of, view_state_of
 from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.io.config_toml import parse_config
@@ -58,7 +59,8 @@ def customized(qtbot, window, press, tmp_path):
     np.save(folder / "x.npy", np.random.default_rng(3).normal(size=(2, 40, 3)).astype(np.float32))
     with qtbot.finished(window):
         window.document.edit(parse_config(TEXT, folder))
-    window.main_layout.fold("settings", folded=True)
+    window.main_layout.docks.open(SETTINGS)
+    window.main_layout.docks.open(VALUE)
     player = window.player
     player.toggle_loop()
     player.toggle_reveal()
@@ -79,8 +81,8 @@ def customized(qtbot, window, press, tmp_path):
     window.value.choose("Vector")
     window.value.vector.columns.choose("f", wanted=True)
     # Wide enough for every column, or the fit depends on which scroll bar appeared first.
-    window.main_layout.middle.setSizes([560, 440])
-    window.main_layout.upper.setSizes([360, 280])
+    window.resizeDocks([window.main_layout.docks[VALUE]], [480], Qt.Orientation.Horizontal)
+    window.main_layout.set_tabs_height(280)
     window.value.vector.choose("cell")
     window.lanes.zoom_time(3.0)
     press(Qt.Key.Key_Right, SHIFT)
@@ -141,11 +143,8 @@ def test_a_session_with_files_shows_the_same_pictures_elsewhere(
         other.begin(moved)
     qtbot.waitUntil(lambda: other.lanes.chosen_camera() is not None)
     assert (view_state_of(other), view_choices_of(other)) == (look, chosen)
-    assert (chosen["playback"], chosen["folded panes"]) == (
-        ("speed 0.5", "order layers", "loop", "hide future"),
-        ("settings",),
-    )
-    assert other.main_layout.is_folded("settings")
+    assert chosen["playback"] == ("speed 0.5", "order layers", "loop", "hide future")
+    assert set(chosen["open panes"]) == {SETTINGS, VALUE, TABS} == set(other.main_layout.open_panes)
     assert (other.player.looping, other.player.revealing, other.player.factor) == (True, True, 0.5)
     assert other.document.path == moved
     assert not other.document.history.can_undo
