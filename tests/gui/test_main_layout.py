@@ -70,13 +70,14 @@ def test_a_request_for_a_tab_unfolds_it(window):
 
 
 def test_a_dock_floats_and_returns(window):
-    dock = window.main_layout.docks[VALUE]
+    window.main_layout.docks.open(SETTINGS)
+    dock = window.main_layout.docks[SETTINGS]
     click(dock.titleBarWidget().floating)
     assert dock.isFloating()
     click(dock.titleBarWidget().floating)
     assert not dock.isFloating()
     click(dock.titleBarWidget().closing)
-    assert window.main_layout.open_panes == ("tabs",)
+    assert window.main_layout.open_panes == (VALUE, "tabs")
 
 
 def test_panes_and_their_sizes_are_restored_at_the_next_start(make_window, qtbot):

@@ -98,7 +98,7 @@ def pictures(qtbot, window) -> list[bytes]:
     qtbot.waitUntil(lambda: picture_complete(window.lanes) and not computing(window.lanes))
     # The headers learn of that by an event.
     QApplication.processEvents()
-    views = (window.lanes, *window.value, window.main_layout.tabs.front)
+    views = (window.lanes, window.value, window.main_layout.tabs.front)
     images = [view.grab().toImage() for view in views]
     return [bytes(image.constBits()) for image in images]
 
