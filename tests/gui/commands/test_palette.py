@@ -135,7 +135,7 @@ def test_places_tabs_settings_and_engines_are_reached(qtbot, window, palette, ch
     assert window.main_layout.docks.in_front(SETTINGS)
     assert QApplication.focusWidget() in window.panel.field("network.hidden_size").editor.controls
     candidate = window.session.candidate
-    choose(f"values of {candidate}")
+    choose(f"lanes of {candidate}")
     assert window.session.engine == candidate
     # A line edit would delete up to the end of the line.
     window.panel.reveal_field("network.hidden_size")
