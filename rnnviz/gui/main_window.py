@@ -115,7 +115,7 @@ class MainWindow(QMainWindow):
         self.document = Document(self.session, first.title, self)
         self.runner = Runner(parent=self) if runner is None else runner
         self.jobs = TaskQueue(self)
-        self.selection = SelectionCommands(self.session, self)
+        self.selection = SelectionCommands(self.session)
         self.lane_quantity = LaneQuantityFollower(self.session, self)
         self.player = Player(self.session, self)
         self.playback = PlaybackBar(self.session, self.player)
@@ -447,6 +447,9 @@ class MainWindow(QMainWindow):
 
     def find_command(self) -> None:
         self.palette_.open()
+
+    def find_place(self) -> None:
+        self.palette_.open(str(self.session.location))
 
     def _on_names(self) -> None:
         self.panel.refresh_names()

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import (
@@ -170,83 +171,33 @@ def _is_typing(focused: QWidget | None) -> bool:
     return isinstance(focused, QLineEdit | QAbstractSpinBox | QTextEdit | QPlainTextEdit)
 
 
-def ask_to_save(parent: QWidget, name: str, save: Callable[[], None], discard: Callable[[], None]) -> QMessageBox:
-    buttons = QMessageBox.StandardButton
-    box = MessageBox(parent, "Unsaved changes", f"{name} has unsaved changes.", QMessageBox.Icon.Question)
-    box.setStandardButtons(buttons.Save | buttons.Discard | buttons.Cancel)
-    box.setDefaultButton(buttons.Save)
+class Answer(NamedTuple):
+    """A button of a question: its text, what it does besides closing the question, and its tooltip."""
 
-    def answer(result: int) -> None:
-        if result == buttons.Save.value:
-            save()
-        elif result == buttons.Discard.value:
-            discard()
+    text: str
+    chosen: Callable[[], None] | None = None
+    why: str = ""
 
-    box.finished.connect(answer)
+
+CANCEL = Answer("&Cancel")
+
+
+def ask(parent: QWidget, title: str, text: str, *answers: Answer) -> QMessageBox:
+    """Ask a question. Enter chooses the first answer, Esc the last one."""
+    box = MessageBox(parent, title, text, QMessageBox.Icon.Question)
+    roles = QMessageBox.ButtonRole
+    order = (roles.AcceptRole, *[roles.DestructiveRole] * (len(answers) - 2), roles.RejectRole)
+    buttons = [box.addButton(answer.text, role) for answer, role in zip(answers, order, strict=True)]
+    for button, answer in zip(buttons, answers, strict=True):
+        button.setToolTip(answer.why)
+    box.setDefaultButton(buttons[0])
+    box.setEscapeButton(buttons[-1])
+
+    def choose(_result: int) -> None:
+        answer = next((a for b, a in zip(buttons, answers, strict=True) if b is box.clickedButton()), answers[-1])
+        if answer.chosen is not None:
+            answer.chosen()
+
+    box.finished.connect(choose)
     box.open()
     return box
-
-
-def ask_to_discard(
-    parent: QWidget, title: str, text: str, keep: str, save: Callable[[], None], discard: Callable[[], None]
-) -> None:
-    """Ask whether to keep something by `save`, on a button with the text `keep`, or to `discard` it."""
-    box = MessageBox(parent, title, text, QMessageBox.Icon.Question)
-    kept = box.addButton(keep, QMessageBox.ButtonRole.AcceptRole)
-    box.setStandardButtons(box.standardButtons() | QMessageBox.StandardButton.Discard)
-    box.addButton(QMessageBox.StandardButton.Cancel)
-    box.setDefaultButton(kept)
-
-    def answer(result: int) -> None:
-        if box.clickedButton() is kept:
-            save()
-        elif result == QMessageBox.StandardButton.Discard.value:
-            discard()
-
-    box.finished.connect(answer)
-    box.open()
-
-
-def ask_to_finish(parent: QWidget, tasks: str, finish: Callable[[], None], cancel: Callable[[], None]) -> None:
-    """Ask whether to quit after the tasks, which write files, or to cancel them."""
-    roles = QMessageBox.ButtonRole
-    box = MessageBox(parent, "Unfinished files", f"rnnviz is {tasks}.", QMessageBox.Icon.Question)
-    first = box.addButton("&Finish and quit", roles.AcceptRole)
-    first.setToolTip("Close the window when the file is complete.")
-    other = box.addButton("&Cancel and quit", roles.DestructiveRole)
-    other.setToolTip("Discard the unfinished file and close now. An existing file stays unchanged.")
-    back = box.addButton("&Go back", roles.RejectRole)
-    back.setToolTip("Keep the window open.")
-    box.setDefaultButton(first)
-    box.setEscapeButton(back)
-
-    def answer(_result: int) -> None:
-        if box.clickedButton() is first:
-            finish()
-        elif box.clickedButton() is other:
-            cancel()
-
-    box.finished.connect(answer)
-    box.open()
-
-
-def ask_to_save_over(parent: QWidget, path: Path, save: Callable[[], None], elsewhere: Callable[[], None]) -> None:
-    buttons = QMessageBox.StandardButton
-    text = (
-        f"Another window or program wrote {path} after it was opened or saved here. "
-        "Saving now overwrites those changes."
-    )
-    box = MessageBox(parent, "File changed on disk", text, QMessageBox.Icon.Warning)
-    box.setStandardButtons(buttons.Save | buttons.Cancel)
-    box.button(buttons.Save).setText("Overwrite")
-    other = box.addButton("Save as…", QMessageBox.ButtonRole.AcceptRole)
-    box.setDefaultButton(other)
-
-    def answer(result: int) -> None:
-        if box.clickedButton() is other:
-            elsewhere()
-        elif result == buttons.Save.value:
-            save()
-
-    box.finished.connect(answer)
-    box.open()

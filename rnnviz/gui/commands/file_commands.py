@@ -19,14 +19,15 @@ from rnnviz.core.words import join_words
 from rnnviz.engines.registry import ENGINES, engines_of
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import (
+    CANCEL,
     CELLS,
     CONFIGS,
     RECURRENCES,
+    Answer,
     RecentFiles,
+    ask,
     ask_file,
     ask_new_file,
-    ask_to_save,
-    ask_to_save_over,
     openable_files,
     show_error_dialog,
 )
@@ -222,6 +223,9 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     return state.st_mtime_ns, state.st_size, state.st_ino
 
 
+_CHANGED = (
+    "Another window or program wrote {path} after it was opened or saved here. Saving now overwrites those changes."
+)
 _CREATED = "Created {path}. Each time you save it, rnnviz runs it again."
 
 
@@ -363,7 +367,9 @@ class FileCommands(QObject):
         """Ask whether to save a changed config, then call `leave`. Returns False without changes."""
         if not self._document.modified:
             return False
-        ask_to_save(self._window, self._document.origin.title, lambda: self.save(leave), leave)
+        text = f"{self._document.origin.title} has unsaved changes."
+        answers = Answer("&Save", lambda: self.save(leave)), Answer("&Discard", leave), CANCEL
+        ask(self._window, "Unsaved changes", text, *answers)
         return True
 
     def after_changes(self, replace_config: Callable[[], None], asked: Config | None = None) -> None:
@@ -424,7 +430,8 @@ class FileCommands(QObject):
         """Write the config or session, after a question if another program changed the file; then call `then`."""
         if self._known.changed(path):
             elsewhere = self._sessions.ask_save if is_session(path) else partial(self.ask_save_as, then)
-            ask_to_save_over(self._window, path, partial(self._write_and, path, then), elsewhere)
+            answers = Answer("Save &as…", elsewhere), Answer("&Overwrite", partial(self._write_and, path, then)), CANCEL
+            ask(self._window, "File changed on disk", _CHANGED.format(path=path), *answers)
         else:
             self._write_and(path, then)
 

@@ -1,29 +1,19 @@
-"""Menu bar, built from the table of commands; submenus; list of the keyboard shortcuts."""
+"""Menu bar, built from the table of commands, and its submenus."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtGui import QAction, QActionGroup
-from PySide6.QtWidgets import (
-    QDialog,
-    QDialogButtonBox,
-    QGridLayout,
-    QHBoxLayout,
-    QLabel,
-    QMenu,
-    QMenuBar,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
 
-from rnnviz.gui.commands.actions import Actions, Command, Menus, commands_in, shown_keys
+from rnnviz.gui.commands.actions import Actions, Command, Menus
 from rnnviz.gui.commands.dialogs import RecentFiles
 from rnnviz.gui.export.outputs import MENU_OUTPUTS
 from rnnviz.gui.export.picture import SCALES
 from rnnviz.gui.naming import use_names
 from rnnviz.gui.settings import Settings
-from rnnviz.gui.theme.scaling import DialogScrollArea, space_dialog, use_motion
+from rnnviz.gui.theme.scaling import use_motion
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.lessons.index import Lesson, LessonEntry, lesson_entries
 
@@ -227,55 +217,3 @@ def _add(menu: QMenu, name: str, text: str, why: str, chosen: Callable[[], objec
     action.setToolTip(wrapped(why))
     action.triggered.connect(lambda _checked=False: chosen())
     return action
-
-
-class ShortcutsDialog(QDialog):
-    """Shortcuts under the headings of the menus, in three columns."""
-
-    help_page = "keys"
-
-    def __init__(self, menus: Menus, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setWindowTitle("Keys")
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        content = QWidget()
-        columns = QHBoxLayout(content)
-        columns.setContentsMargins(0, 0, 0, 0)
-        columns.setSpacing(32)
-        headings = list(menus)
-        for column in (headings[:3], headings[3:4], headings[4:]):
-            shortcuts = _shortcuts({heading: menus[heading] for heading in column})
-            columns.addWidget(shortcuts, 0, Qt.AlignmentFlag.AlignTop)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
-        buttons.rejected.connect(self.reject)
-        layout = QVBoxLayout(self)
-        space_dialog(layout)
-        layout.addWidget(DialogScrollArea(content))
-        note = QLabel("A focused text field, list or table handles its own keys first.")
-        note.setProperty("muted", True)
-        layout.addWidget(note)
-        layout.addWidget(buttons)
-
-
-def _shortcuts(menus: Menus) -> QWidget:
-    column = QWidget()
-    grid = QGridLayout(column)
-    grid.setContentsMargins(0, 0, 0, 0)
-    grid.setHorizontalSpacing(16)
-    grid.setVerticalSpacing(4)
-    for menu, commands in menus.items():
-        heading = QLabel(menu.replace("&", ""))
-        heading.setProperty("heading", True)
-        heading.setContentsMargins(0, 8, 0, 0)
-        grid.addWidget(heading, grid.rowCount(), 0, 1, 2)
-        for command in commands_in(commands):
-            if not command.keys:
-                continue
-            keys = QLabel(shown_keys(command))
-            keys.setTextFormat(Qt.TextFormat.PlainText)
-            words = QLabel(command.text.replace("&", "").rstrip("…"))
-            words.setToolTip(wrapped(command.why))
-            row = grid.rowCount()
-            grid.addWidget(keys, row, 0)
-            grid.addWidget(words, row, 1)
-    return column

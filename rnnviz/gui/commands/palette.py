@@ -257,9 +257,10 @@ class CommandPalette(QLineEdit):
     def sizeHint(self) -> QSize:
         return QSize(scaled(_FIELD_WIDTH), scaled(24))
 
-    def open(self) -> None:
-        """Give the keyboard to the search field."""
+    def open(self, query: str = "") -> None:
+        """Give the keyboard to the search field, with a query to change."""
         self.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.setText(query)
         self.selectAll()
 
     def close_sheet(self) -> None:

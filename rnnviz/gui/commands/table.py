@@ -11,7 +11,7 @@ from rnnviz.gui.commands.actions import Command, Menus, Submenu, commands_in
 from rnnviz.gui.commands.code_commands import CodeCommands
 from rnnviz.gui.commands.comparison import ComparisonCommands
 from rnnviz.gui.commands.file_commands import FileCommands
-from rnnviz.gui.commands.menus import EXPORT, LESSONS, MOTION, NAMES, OPEN_RECENT, THEME, ShortcutsDialog
+from rnnviz.gui.commands.menus import EXPORT, LESSONS, MOTION, NAMES, OPEN_RECENT, THEME
 from rnnviz.gui.commands.navigation import NavigationHistory
 from rnnviz.gui.commands.playback import Player
 from rnnviz.gui.commands.playback_bar import PlaybackBar
@@ -86,6 +86,9 @@ class CommandHost(Protocol):
 
     def find_command(self) -> None:
         """Open the command palette."""
+
+    def find_place(self) -> None:
+        """Open the command palette with the selected value."""
 
     def close(self) -> bool:
         """Close the window."""
@@ -240,7 +243,7 @@ MENUS: Menus = {
             lambda w: w.selection.move(sample=-1)),
         Command("sample_next", "Next sa&mple", ("]",), "Select the next sample.", lambda w: w.selection.move(sample=1)),
         Command("go_to", "&Go to…", ("Ctrl+G",), "Select a value by layer, direction, time step, sample and unit.",
-            lambda w: w.selection.ask_place(), icon="target"),
+            lambda w: w.find_place(), enabled=lambda w: w.session.result is not None, icon="target"),
         None,
         Command("mismatch_next", "&Next mismatch", ("N",), "Select the next value outside the tolerance.",
             lambda w: w.results.next_mismatch()),
@@ -351,7 +354,7 @@ MENUS: Menus = {
         Command("find_command", "Find &anything…", ("Ctrl+K",),
             "Search commands, values, tabs, lessons, engines and settings.", lambda w: w.find_command()),
         Command("keys", "&Keys", ("?",), "List every keyboard shortcut.",
-            lambda w: ShortcutsDialog(MENUS, w.help.window).open(), icon="keys"),
+            lambda w: w.help.open("keys"), icon="keys"),
         None,
         Command("problem", "&Report a problem…", (), "Show the text for a bug report: versions, engines, log.",
             lambda w: w.help.report_problem(), icon="warning"),

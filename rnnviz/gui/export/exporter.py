@@ -12,7 +12,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import open_inputs
 from rnnviz.core.words import join_words
 from rnnviz.gui.app_state import Session
-from rnnviz.gui.commands.dialogs import ask_new_file, ask_to_finish, show_error_dialog, suffix_of
+from rnnviz.gui.commands.dialogs import Answer, ask, ask_new_file, show_error_dialog, suffix_of
 from rnnviz.gui.document import Document
 from rnnviz.gui.export.outputs import OUTPUTS, OutputEntry
 from rnnviz.gui.export.picture import render_widget, write_picture
@@ -217,7 +217,18 @@ class ExportCommands(QObject):
             leave()
 
         self._then = None
-        ask_to_finish(self._window, join_words(writing), finish, cancel)
+        ask(
+            self._window,
+            "Unfinished files",
+            f"rnnviz is {join_words(writing)}.",
+            Answer("&Finish and quit", finish, "Close the window when the file is complete."),
+            Answer(
+                "&Cancel and quit",
+                cancel,
+                "Discard the unfinished file and close now. An existing file stays unchanged.",
+            ),
+            Answer("&Go back", None, "Keep the window open."),
+        )
         return True
 
     def export_window(self, scale: int) -> None:

@@ -152,9 +152,10 @@ class LessonController(QObject):
 
     def show_map(self) -> None:
         """Show the map of the course, which opens the chosen lesson."""
-        from rnnviz.gui.lessons.course_map import CourseMap, CourseMapDialog
+        from rnnviz.gui.first_screen.course_map import CourseMap, CourseMapDialog
 
         course = CourseMap(lesson_entries())
+        course.apply_theme(self._theme_manager.theme)
         steps = {entry.name: self._settings.lesson_step(entry.name) for entry in lesson_entries()}
         dialog = CourseMapDialog(course, self._parent)
         present = self._settings.last_lesson if self._entry is None else self._entry.name

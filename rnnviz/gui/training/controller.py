@@ -16,10 +16,12 @@ from rnnviz.core.resources import resource_path
 from rnnviz.core.words import plural
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import (
+    CANCEL,
+    Answer,
     RecentFiles,
+    ask,
     ask_file,
     ask_new_file,
-    ask_to_discard,
     show_error_dialog,
     suffix_of,
 )
@@ -149,9 +151,8 @@ class TrainingController(QObject):
         if not panel.unsaved or panel.history is None:
             return False
         what = f"The weights of {self._stem} after {plural(panel.history.steps, 'training step')}"
-        ask_to_discard(
-            self._front, "Trained weights", f"{what} are in no file.", "Save &weights…", self._ask_weights, discard
-        )
+        answers = Answer("Save &weights…", self._ask_weights), Answer("&Discard", discard), CANCEL
+        ask(self._front, "Trained weights", f"{what} are in no file.", *answers)
         return True
 
     def close(self) -> None:

@@ -21,9 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from rnnviz.gui.commands.menus import ShortcutsDialog
 from rnnviz.gui.commands.model_commands import ModelDialog
-from rnnviz.gui.commands.table import MENUS
 from rnnviz.gui.export.figure import FigureDialog, FigureOptions
 from rnnviz.gui.generate.panel import GeneratePanel
 from rnnviz.gui.help.panel import GuidePanel
@@ -227,7 +225,6 @@ def test_every_control_of_the_other_windows_has_a_name_and_is_reached(qtbot, win
     views = window.findChildren(ResultView)
     for dialog in (
         guide,
-        ShortcutsDialog(MENUS, window),
         ModelDialog(window, "my.pt", entries, lambda _entry, _cell: None),
         FigureDialog(window, window.session, views, FigureOptions(), lambda *_: None),
         GeneratePanel(load_character_model(shipped_model())),
@@ -247,7 +244,7 @@ def test_every_control_of_the_dialogs_of_commands_has_a_name_and_is_reached(wind
     def ask_for_range():
         RangeDialog(window.session.limit, window.lanes).open()
 
-    commands = ("go_to", "export_animation", "export_picture")
+    commands = ("export_animation", "export_picture")
     for ask in (*(window.actions_[name].trigger for name in commands), ask_for_range):
         ask()
         dialog = qtbot.shown(window, QDialog)

@@ -36,7 +36,7 @@ SEEN = {"focus": (MARK, 24), "hover": (1.05, 4), "pressed": (1.1, 4), "disabled"
 INSIDE = 4
 """Pixels at the edge of a control that may be its frame."""
 THEMES = "light", "dark"
-DIALOGS = "go_to", "export_picture", "open", "keys", "problem", "course_map"
+DIALOGS = "export_picture", "open", "problem", "course_map"
 """Commands that open one."""
 TEXTLESS = "disabled", "empty"
 WITH_TEXT = QAbstractButton | QComboBox | QLabel | QLineEdit | QTabBar

@@ -7,7 +7,6 @@ from PySide6.QtTest import QTest
 
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.registry import engines_of
-from rnnviz.gui.commands.selection import GoToDialog
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.views.known_bugs import KnownBugsView
 from rnnviz.text.verdict_text import verdict_sentence
@@ -135,15 +134,10 @@ def test_ctrl_g_selects_a_value_by_its_indices(window, run_config, press):
         sequence={"timesteps": 6, "batch_size": 2, "lengths": [4, 6]},
     )
     window.session.set_location(Location(0, 0, 2, 1, 3))
-    window.actions_["go_to"].trigger()
-    dialog = window.findChild(GoToDialog)
-    limits = {name: (box.value(), box.maximum()) for name, box in dialog.indices.items()}
-    assert limits == {"layer": (0, 1), "timestep": (2, 5), "sample": (1, 1), "unit": (3, 3)}
-    assert all(box.accessibleName() and box.toolTip() for box in (*dialog.indices.values(), dialog.direction))
-    for name, value in (("layer", 1), ("timestep", 5), ("sample", 0), ("unit", 2)):
-        dialog.indices[name].setValue(value)
+    press(Qt.Key.Key_G, Qt.KeyboardModifier.ControlModifier)
+    assert window.palette_.selectedText() == str(window.session.location)
     # Sample 0 has 4 time steps.
-    assert dialog.indices["timestep"].maximum() == 3
-    dialog.direction.setCurrentIndex(1)
-    dialog.accept()
+    QTest.keyClicks(window.palette_, "layer 1 backward t 5 sample 0 unit 2")
+    QTest.keyClick(window.palette_, Qt.Key.Key_Return)
+    QTest.qWait(0)
     assert window.session.location == Location(1, 1, 3, 0, 2)

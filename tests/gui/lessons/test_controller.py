@@ -284,3 +284,14 @@ def test_a_frame_follows_what_it_is_around(qtbot):
     assert part.geometry() == QRect(10, 10, 290, 20)
     around.hide()
     assert not frame.isVisible()
+
+
+@pytest.mark.slow
+def test_an_open_lesson_is_exported_as_a_handout(qtbot, window, open_lesson, tmp_path, monkeypatch):
+    path = tmp_path / "handout.html"
+    monkeypatch.setattr("rnnviz.gui.export.exporter.ask_new_file", lambda *arguments: arguments[-1](path))
+    assert not window.actions_["export_handout"].isEnabled()
+    open_lesson(lesson_entries()[0])
+    with qtbot.waitSignal(window.jobs.done):
+        window.actions_["export_handout"].trigger()
+    assert f"<h1>{lesson_entries()[0].title}</h1>" in path.read_text(encoding="utf-8")

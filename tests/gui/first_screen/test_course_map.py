@@ -7,8 +7,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from rnnviz.gui.lessons.course_map import CourseMap, CourseMapDialog
-from rnnviz.lessons.index import LessonEntry, lesson_entries
+from rnnviz.gui.first_screen.course_map import CourseMap, CourseMapDialog
+from rnnviz.lessons.index import LessonEntry
 
 
 def entry(number: int, chapter: str, *needs: str) -> LessonEntry:
@@ -32,23 +32,23 @@ def course(qtbot):
 
 def test_lessons_have_their_needs_times_and_progress(course):
     course.show_progress(("01-a",), {"01-a": 4, "02-b": 2}, "03-c")
-    nodes = course.nodes
-    assert list(nodes) == ["01-a", "02-b", "04-d", "03-c", "05-e", "06-f"]
-    assert [need.name for need in nodes["03-c"].needs] == ["01-a", "02-b"]
-    assert [nodes[name].progress for name in ("01-a", "02-b", "03-c")] == ["finished", "at step 3", ""]
-    assert nodes["03-c"].accessibleName() == "3  Title 3"
-    assert nodes["03-c"].accessibleDescription() == "Goal 3. 30 minutes. Needs 1 Title 1 and 2 Title 2."
-    assert nodes["01-a"].accessibleDescription() == "Goal 1. 10 minutes. Finished."
-    assert course.focusWidget() is nodes["03-c"]
+    cards = course.cards
+    assert list(cards) == ["01-a", "02-b", "04-d", "03-c", "05-e", "06-f"]
+    assert [need.name for need in cards["03-c"].needs] == ["01-a", "02-b"]
+    assert [cards[name].progress for name in ("01-a", "02-b", "03-c")] == ["finished", "at step 3", ""]
+    assert cards["03-c"].accessibleName() == "3  Title 3"
+    assert cards["03-c"].accessibleDescription() == "Goal 3. 30 minutes. Needs 1 Title 1 and 2 Title 2."
+    assert cards["01-a"].accessibleDescription() == "Goal 1. 10 minutes. Finished."
+    assert course.focusWidget() is cards["03-c"]
     before = course.grab().toImage()
-    nodes["05-e"].setFocus()
+    cards["05-e"].setFocus()
     assert course.grab().toImage() != before, "its connections are highlighted"
 
 
 def test_every_lesson_is_reached_and_opened_by_keys(course, qtbot):
     course.show_progress((), {}, "")
-    nodes = course.nodes
-    assert course.focusWidget() is nodes["01-a"]
+    cards = course.cards
+    assert course.focusWidget() is cards["01-a"]
     reached = []
     for key in (Qt.Key.Key_Right, Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Left):
         QTest.keyClick(course.focusWidget(), key)
@@ -58,7 +58,7 @@ def test_every_lesson_is_reached_and_opened_by_keys(course, qtbot):
         QTest.keyClick(course.focusWidget(), Qt.Key.Key_Return)
     assert chosen.args == [ENTRIES[3]]
     with qtbot.waitSignal(course.lesson_chosen) as chosen:
-        QTest.mouseClick(nodes["06-f"], Qt.MouseButton.LeftButton)
+        QTest.mouseClick(cards["06-f"], Qt.MouseButton.LeftButton)
     assert chosen.args == [ENTRIES[5]]
 
 
@@ -68,19 +68,8 @@ def test_the_map_opens_a_lesson_and_closes(qtbot, window):
     window.actions_["course_map"].trigger()
     dialog = next(widget for widget in QApplication.topLevelWidgets() if isinstance(widget, CourseMapDialog))
     assert dialog.isVisible()
-    dialog.course.nodes["03-bidirectional"].click()
+    dialog.course.cards["03-bidirectional"].click()
     qtbot.waitUntil(lambda: window.guide.lesson is not None)
     assert window.guide.lesson.name == "03-bidirectional"
     assert not window.first_screen.shown
     qtbot.idle(window)
-
-
-@pytest.mark.slow
-def test_an_open_lesson_is_exported_as_a_handout(qtbot, window, open_lesson, tmp_path, monkeypatch):
-    path = tmp_path / "handout.html"
-    monkeypatch.setattr("rnnviz.gui.export.exporter.ask_new_file", lambda *arguments: arguments[-1](path))
-    assert not window.actions_["export_handout"].isEnabled()
-    open_lesson(lesson_entries()[0])
-    with qtbot.waitSignal(window.jobs.done):
-        window.actions_["export_handout"].trigger()
-    assert f"<h1>{lesson_entries()[0].title}</h1>" in path.read_text(encoding="utf-8")
