@@ -165,5 +165,5 @@ def _computed(
         from rnnviz.dependence.influence import influence
 
         return influence(result, of, engine, report)
-    except InputError as error:
+    except (InputError, OSError) as error:
         return str(error)

@@ -24,7 +24,7 @@ from rnnviz.series.outlines import LogScale
 _DOTS_SHOWN, _SMOOTH_UP_TO, _DASHED_UP_TO = 64, 100, 600
 """Numbers of visible steps up to which values have dots, lines are smooth, and dashes do not merge."""
 _POINTS_PER_PIXEL = 1.0
-_FEWEST_IN_SIGHT, _FEWEST_LINES = 4.0, 3
+_FEWEST_IN_SIGHT, _FEWEST_LINES = 3.0, 3
 _AXIS_WIDTH, _TOP, _RIGHT = 56, 8, 12
 _LABEL_ROOM, _EDGE = 0.82, 0.3
 _ABOVE = {"position": 0.98, "anchors": [(1.0, 1.0)] * 2}
@@ -89,6 +89,8 @@ class Plot(pg.PlotWidget):
     """A step was clicked."""
     explanation_requested = Signal(int)
     """A step was double-clicked."""
+    part_requested = Signal(float, float)
+    """The user has zoomed or panned to another part of the steps."""
     seen_changed = Signal()
     """Other steps are visible, or the plot has another width."""
 
@@ -111,8 +113,8 @@ class Plot(pg.PlotWidget):
             axis.enableAutoSIPrefix(False)
             # Ticks of the finest level have no labels, and take most of the time. Numbers must not move the plot.
             axis.setStyle(maxTickLevel=1, tickLength=0, autoReduceTextSpace=False, hideOverlappingLabels=False)
-        self.values_axis.setWidth(scaled(_AXIS_WIDTH))
-        self.getPlotItem().setContentsMargins(0, _TOP, _RIGHT, 0)
+        self._margins: tuple[int, int] | None = None
+        self.set_margins(None, None)
         self.cursor_line, self._under = (pg.InfiniteLine(angle=90, movable=False) for _ in range(2))
         self.limit_line = pg.InfiniteLine(angle=0, movable=False, label="", labelOpts=_ABOVE)
         # Below the curves; with one time step this is the only place.
@@ -128,7 +130,8 @@ class Plot(pg.PlotWidget):
         self.scene().sigMouseClicked.connect(self._on_click)
         if navigable:
             show_all = QAction("Show all", self)
-            show_all.triggered.connect(self.fit)
+            show_all.triggered.connect(self._show_all)
+            self.view_box.sigRangeChangedManually.connect(self._tell_part)
             self.addAction(show_all)
             self.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
         self.apply_theme(LIGHT)
@@ -139,10 +142,19 @@ class Plot(pg.PlotWidget):
         if steps != self._steps:
             self._steps = steps
             whole = max(steps, 1)
+            # The lanes have a column before and one behind the steps.
             self.view_box.setLimits(
-                xMin=-0.5, xMax=whole - 0.5, minXRange=min(_FEWEST_IN_SIGHT, whole), maxXRange=whole
+                xMin=-1.5, xMax=whole + 0.5, minXRange=min(_FEWEST_IN_SIGHT, whole), maxXRange=whole + 2
             )
             self.fit()
+
+    def set_margins(self, left: int | None, right: int | None) -> None:
+        """Set the room left and right of the curves in pixels; None is the usual one."""
+        margins = scaled(_AXIS_WIDTH) if left is None else left, _RIGHT if right is None else right
+        if margins != self._margins:
+            self._margins = margins
+            self.values_axis.setWidth(margins[0])
+            self.getPlotItem().setContentsMargins(0, _TOP, margins[1], 0)
 
     def fit(self) -> None:
         self.show_part(-0.5, max(self._steps, 1) - 0.5)
@@ -239,12 +251,13 @@ class Plot(pg.PlotWidget):
             # pyqtgraph would take the arrows, which move the selection of the window.
             event.ignore()
         elif event.key() == Qt.Key.Key_0:
-            self.fit()
+            self._show_all()
         else:
             first, last = self.view_box.viewRange()[0]
             at = float(self.cursor_line.value()) if self.cursor_line.isVisible() else first
             middle = at if first <= at <= last else (first + last) / 2.0
             self.view_box.scaleBy(x=1.0 / _ZOOMS[Qt.Key(event.key())], center=QPointF(middle, 0.0))
+            self._tell_part()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
@@ -283,6 +296,13 @@ class Plot(pg.PlotWidget):
         # At once: put off to the next paint, it would ask for another paint after that.
         self.view_box.updateMatrix()
 
+    def _show_all(self) -> None:
+        self.fit()
+        self._tell_part()
+
+    def _tell_part(self) -> None:
+        self.part_requested.emit(*self.view_box.viewRange()[0])
+
     def _on_seen(self) -> None:
         for curve in self._curves:
             if curve.adapt(len(self.seen), self.theme.color("base")):
@@ -294,7 +314,7 @@ class Plot(pg.PlotWidget):
             return
         on_curves = self.view_box.sceneBoundingRect().contains(event.scenePos())
         if event.double() and not on_curves:
-            self.fit()
+            self._show_all()
             return
         (self.explanation_requested if event.double() else self.step_requested).emit(self.step_at(event.scenePos()))
 

@@ -14,10 +14,11 @@ from rnnviz.core.words import capital
 from rnnviz.gui.kit.plot import Curve, Legend, Plot, cosmetic_pen
 from rnnviz.gui.theme.palettes import LIGHT, Theme, blend
 from rnnviz.gui.tooltips import wrapped
-from rnnviz.gui.views.base import ArrayCombo, ResultView, across, choice, down, pages
+from rnnviz.gui.views.base import ArrayCombo, ResultView, ViewHost, across, choice, down, pages
 from rnnviz.gui.views.error_sizes import ErrorSizes, bar_tooltip
 from rnnviz.gui.views.histogram_bars import Bars, error_ratio_bars, ulp_bars
 from rnnviz.gui.views.labels import ElidedLabel, hint
+from rnnviz.gui.views.lane_axis import LaneAxis
 from rnnviz.gui.views.seams import at_seam
 from rnnviz.series.errors import QUANTITIES, ErrorQuantity, ErrorSeries, error_series
 from rnnviz.series.outlines import log_scale
@@ -82,12 +83,15 @@ class ErrorPlot(ResultView):
         empty = hint("A run (F5) shows the difference between the engines at each time step.")
         unaudited = hint("The step audit did not run.")
         shown = self.legend, self.selection_label, self.array, self._choice
-        top = self.tool_row = across((self.heading, 1), *shown, margins=(4, 0, 4, 0), spacing=12)
+        top = self.tool_row = across((self.heading, 1), *shown, margins=(8, 0, 8, 0), spacing=12)
         self._stack = pages(None, self.plot, unaudited, self.sizes)
-        self._pages = pages(self, empty, down(top, (self._stack, 1), margins=(4, 4, 4, 0), spacing=4))
+        self._pages = pages(self, empty, down(top, (self._stack, 1), margins=(0, 4, 0, 0), spacing=4))
         self.muted = empty, unaudited, self.selection_label
         self.themed = self.plot, self.sizes
         self.show_result(None, None)
+
+    def bind(self, window: ViewHost) -> None:
+        LaneAxis(self.plot, window.lanes.canvas)
 
     @property
     def bars(self) -> Bars | None:

@@ -25,6 +25,7 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme, blend
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import ResultView, ViewHost, across, choice, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
+from rnnviz.gui.views.lane_axis import LaneAxis
 from rnnviz.series.outlines import log_scale, runs
 from rnnviz.verify.result import RunResult
 
@@ -119,14 +120,15 @@ class GradientFlowPlot(ResultView):
         waiting.setLayout(down(None, self.hint, across(None, self.compute_button, None), None))
         empty = hint(_EMPTY)
         self._stack = pages(None, waiting, self.plot)
-        top = self.tool_row = across(self.source, self.engines, (self.verdict, 1), self.legend, margins=(4, 0, 4, 0))
-        self._pages = pages(self, empty, down(top, (self._stack, 1), margins=(4, 4, 4, 0), spacing=4))
+        top = self.tool_row = across(self.source, self.engines, (self.verdict, 1), self.legend, margins=(8, 0, 8, 0))
+        self._pages = pages(self, empty, down(top, (self._stack, 1), margins=(0, 4, 0, 0), spacing=4))
         self.muted = empty, self.hint
         self.themed = (self.plot,)
         self.apply_theme(LIGHT)
         self.show_result(None, None)
 
     def bind(self, window: ViewHost) -> None:
+        LaneAxis(self.plot, window.lanes.canvas)
         self.following_requested.connect(window.lane_quantity.show_influence)
         window.lane_quantity.progressed.connect(self.show_progress)
         window.lane_quantity.refused.connect(self.show_refusal)

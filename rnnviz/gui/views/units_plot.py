@@ -24,6 +24,7 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import ResultView, ViewHost, across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, LegendKey, hint
+from rnnviz.gui.views.lane_axis import LaneAxis
 from rnnviz.gui.views.seams import at_seam
 from rnnviz.gui.views.unit_series import SeriesReader
 from rnnviz.reading.arrays import SeriesKey, series_key
@@ -212,13 +213,14 @@ class UnitsPlot(ResultView):
         self.reader.ready.connect(self._redraw)
         empty = hint("A run (F5) shows the selected unit over time, of every engine.")
         texts = (self.heading, 3), (self.nonfinite, 2)
-        top = self.tool_row = across(self.choice, *texts, self._legend, self.pin_button, margins=(4, 0, 0, 0))
+        top = self.tool_row = across(self.choice, *texts, self._legend, self.pin_button, margins=(8, 0, 8, 0))
         self._row = across((self.plot, 1))
-        self._pages = pages(self, empty, down(top, (self._row, 1), margins=(4, 4, 4, 0), spacing=4))
+        self._pages = pages(self, empty, down(top, (self._row, 1), margins=(0, 4, 0, 0), spacing=4))
         self.muted = empty, self.nonfinite
         self.themed = self.pin_button, self.plot
 
     def bind(self, window: ViewHost) -> None:
+        LaneAxis(self.plot, window.lanes.canvas)
         ranges = window.lanes.ranges
         self._row.addWidget(ranges.panel)
         ranges.begun.connect(lambda: window.main_layout.select_tab(self.title))

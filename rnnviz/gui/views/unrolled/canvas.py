@@ -263,6 +263,14 @@ class LanesCanvas(QWidget):
         """Show some time steps, with as many before and after."""
         self._show_span((times.start + times.stop - 1) / 2.0, 3.0 * len(times))
 
+    def show_part(self, first: float, last: float) -> None:
+        """Show a part of the time axis; of the whole one, everything."""
+        geometry = self.geometry_in_view
+        if geometry is not None and last - first >= limits_of(geometry).timesteps:
+            self.fit()
+            return
+        self._steer(lambda seen, room: replace(seen.camera, start=first, span=last - first).within(room))
+
     def _show_span(self, center: float, span: float) -> None:
         def around(seen: Geometry, room: CameraLimits) -> Camera:
             fitting = min(max(span, room.fewest), room.whole)
