@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
@@ -15,6 +15,9 @@ from rnnviz.engines.registry import ENGINES
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import show_error_dialog
 from rnnviz.gui.commands.file_commands import FileCommands
+from rnnviz.gui.commands.navigation import NavigationHistory
+from rnnviz.gui.commands.playback_bar import PlaybackBar
+from rnnviz.gui.commands.top_line import TopLine
 from rnnviz.gui.config_edits import changed_keys
 from rnnviz.gui.document import Document
 from rnnviz.gui.export.exporter import ExportCommands
@@ -25,6 +28,9 @@ from rnnviz.gui.settings import Settings
 from rnnviz.gui.settings_panel.config_panel import ConfigPanel
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.theme_manager import ThemeManager
+from rnnviz.gui.value.card import ValueCard
+from rnnviz.gui.views.base import ResultView
+from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.lessons.index import LessonEntry, lesson_entries
 from rnnviz.reading.quantities import color_names
 
@@ -32,7 +38,8 @@ if TYPE_CHECKING:
     # These are imported when a lesson is opened, not before the window is painted.
     from rnnviz.gui.lessons.cards import StepState
     from rnnviz.gui.lessons.pane import LessonPane
-    from rnnviz.gui.lessons.parts import PartFrame, PartsHost
+    from rnnviz.gui.lessons.parts import PartFrame
+    from rnnviz.gui.views.unrolled.view import UnrolledView
     from rnnviz.lessons.content import GuidedLesson, LessonStep
     from rnnviz.lessons.statements import Statement, StatementResult
 
@@ -48,6 +55,13 @@ class LessonHost(Protocol):
     exports: ExportCommands
     panel: ConfigPanel
     runner: Runner
+    playback: PlaybackBar
+    top_line: TopLine
+    lanes: "UnrolledView"
+    navigation: NavigationHistory
+    verdict: VerdictBar
+    value: ValueCard
+    views: list[ResultView]
 
 
 class LessonController(QObject):
@@ -263,7 +277,7 @@ class LessonController(QObject):
 
         self.unframe()
         if not self.presenting:
-            self.frame = PartFrame(*open_part(cast("PartsHost", self._window), part), self._theme_manager.theme)
+            self.frame = PartFrame(*open_part(self._window, part), self._theme_manager.theme)
             self.frame.destroyed.connect(self._lose_frame)
 
     def unframe(self) -> None:
@@ -424,16 +438,10 @@ class LessonController(QObject):
         if colors is not None and colors in color_names(session.config.network.custom):
             session.set_swiping(False)
             session.set_color_by(colors)
-        if step.look.part is None:
-            return
-        from rnnviz.gui.lessons.parts import show_line, show_quantity
-
-        self.frame_part(step.look.part)
-        host = cast("PartsHost", self._window)
+        if step.look.part is not None:
+            self.frame_part(step.look.part)
         if step.look.line is not None:
-            show_line(host, step.look.line)
-        if step.look.part == "units" and colors is not None:
-            show_quantity(host, colors)
+            self._window.navigation.choose_line(step.look.line)
 
     def _show_state(self) -> None:
         state = self.state

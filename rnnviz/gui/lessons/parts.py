@@ -2,25 +2,16 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
 
 from PySide6.QtCore import QEvent, QObject, QRect, QRectF, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen, QRegion
 from PySide6.QtWidgets import QWidget
 
 from rnnviz.core.trace_index import Lane
-from rnnviz.gui.app_state import Session
-from rnnviz.gui.commands.navigation import NavigationHistory
-from rnnviz.gui.commands.playback_bar import PlaybackBar
-from rnnviz.gui.commands.top_line import TopLine
-from rnnviz.gui.main_layout import SETTINGS, TABS, TOP_LINE, VALUE, VERDICT, MainLayout
-from rnnviz.gui.settings_panel.config_panel import ConfigPanel
+from rnnviz.gui.lessons.controller import LessonHost
+from rnnviz.gui.main_layout import SETTINGS, TABS, TOP_LINE, VALUE, VERDICT
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.gui.value.card import ValueCard
-from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.unrolled.view import UnrolledView
-from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.lessons.content import LessonStep, links_in
 
 _LINE = 2
@@ -94,21 +85,6 @@ _TALL_TAB = 340
 """Height in pixels of curves to read."""
 
 
-class PartsHost(Protocol):
-    """The window as the lookup sees it."""
-
-    session: Session
-    main_layout: MainLayout
-    panel: ConfigPanel
-    playback: PlaybackBar
-    top_line: TopLine
-    lanes: UnrolledView
-    navigation: NavigationHistory
-    verdict: VerdictBar
-    value: ValueCard
-    views: list[ResultView]
-
-
 def bars_needed(step: LessonStep) -> set[str]:
     """The parts around the lanes that a step speaks of: a task needs the settings, a table the tabs."""
     named = {step.look.part, *links_in("\n".join(step.texts))}
@@ -120,13 +96,15 @@ def bars_needed(step: LessonStep) -> set[str]:
     return needed | ({TOP_LINE} if step.task is not None or settings else set())
 
 
-def open_part(window: PartsHost, part: str) -> tuple[QWidget, Area | None]:
+def open_part(window: LessonHost, part: str) -> tuple[QWidget, Area | None]:
     """Make a part visible, one of `rnnviz.lessons.index.PARTS`, and return its widget and area."""
     layout = window.main_layout
     if part in ("arithmetic", "gradient"):
         window.navigation.explain(gradient=part == "gradient")
     if part in TAB_OF:
         layout.select_tab(TAB_OF[part])
+        if part == "units":
+            _show_quantity(window)
         if part == "gradient-flow":
             layout.set_tabs_height(max(layout.tabs.height(), scaled(_TALL_TAB)))
         return layout.tabs, None
@@ -143,13 +121,13 @@ def open_part(window: PartsHost, part: str) -> tuple[QWidget, Area | None]:
     return _OTHERS[part](window), None
 
 
-def _lane_area(window: PartsHost) -> QRect:
+def _lane_area(window: LessonHost) -> QRect:
     """The selected lane with its label in the canvas's coordinates, or the whole canvas without a result."""
     where = window.session.location
     return window.lanes.lane_area(Lane(where.layer, where.direction))
 
 
-_OTHERS: dict[str, Callable[[PartsHost], QWidget]] = {
+_OTHERS: dict[str, Callable[[LessonHost], QWidget]] = {
     "lanes": lambda window: window.lanes,
     "verdict": lambda window: window.verdict,
     "panel": lambda window: window.panel,
@@ -162,17 +140,12 @@ _OTHERS: dict[str, Callable[[PartsHost], QWidget]] = {
 }
 
 
-def show_line(window: PartsHost, line: str) -> None:
-    """Show the terms of an equation, by its symbol."""
-    window.navigation.choose_line(line)
-
-
-def show_quantity(window: PartsHost, quantity: str) -> None:
-    """Show a quantity of the units over time."""
+def _show_quantity(window: LessonHost) -> None:
+    """Show the quantity of the lanes in the units over time."""
     from rnnviz.gui.views.units_plot import UnitsPlot
 
     for view in window.views:
         if isinstance(view, UnitsPlot):
             # Later on, the array of the lanes is not a new one.
             view.follow_array(window.session.array)
-            view.show_quantity(quantity)
+            view.show_quantity(window.session.color_by)
