@@ -371,7 +371,9 @@ class Presentation(QObject):
         self.page.leave_button.clicked.connect(self.leave)
         inside = self.page.picture.layout()
         assert inside is not None
-        inside.addWidget(self._host.main_layout.lend_lanes())
+        lanes = self._host.main_layout.lend_lanes()
+        inside.addWidget(lanes)
+        lanes.show()
         self._borrowed = True
         self.page.show()
         self.page.raise_()

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
@@ -12,25 +12,11 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.masks import NUMBERS, Mask
 from rnnviz.core.words import plural
 from rnnviz.engines.registry import ENGINES
-from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import show_error_dialog
-from rnnviz.gui.commands.file_commands import FileCommands
-from rnnviz.gui.commands.navigation import NavigationHistory
-from rnnviz.gui.commands.playback_bar import PlaybackBar
-from rnnviz.gui.commands.top_line import TopLine
 from rnnviz.gui.config_edits import changed_keys
-from rnnviz.gui.document import Document
-from rnnviz.gui.export.exporter import ExportCommands
-from rnnviz.gui.jobs.run_control import RunControl
-from rnnviz.gui.jobs.runner import Runner
-from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.settings import Settings
-from rnnviz.gui.settings_panel.config_panel import ConfigPanel
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.theme_manager import ThemeManager
-from rnnviz.gui.value.card import ValueCard
-from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.lessons.index import LessonEntry, lesson_entries
 from rnnviz.reading.quantities import color_names
 
@@ -38,30 +24,9 @@ if TYPE_CHECKING:
     # These are imported when a lesson is opened, not before the window is painted.
     from rnnviz.gui.lessons.cards import StepState
     from rnnviz.gui.lessons.pane import LessonPane
-    from rnnviz.gui.lessons.parts import PartFrame
-    from rnnviz.gui.views.unrolled.view import UnrolledView
+    from rnnviz.gui.lessons.parts import LessonHost, PartFrame
     from rnnviz.lessons.content import GuidedLesson, LessonStep
     from rnnviz.lessons.statements import Statement, StatementResult
-
-
-class LessonHost(Protocol):
-    """The window as lessons see it."""
-
-    session: Session
-    document: Document
-    files: FileCommands
-    main_layout: MainLayout
-    control: RunControl
-    exports: ExportCommands
-    panel: ConfigPanel
-    runner: Runner
-    playback: PlaybackBar
-    top_line: TopLine
-    lanes: "UnrolledView"
-    navigation: NavigationHistory
-    verdict: VerdictBar
-    value: ValueCard
-    views: list[ResultView]
 
 
 class LessonController(QObject):

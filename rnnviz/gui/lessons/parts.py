@@ -2,16 +2,30 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 from PySide6.QtCore import QEvent, QObject, QRect, QRectF, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen, QRegion
 from PySide6.QtWidgets import QWidget
 
 from rnnviz.core.trace_index import Lane
-from rnnviz.gui.lessons.controller import LessonHost
-from rnnviz.gui.main_layout import SETTINGS, TABS, TOP_LINE, VALUE, VERDICT
+from rnnviz.gui.app_state import Session
+from rnnviz.gui.commands.file_commands import FileCommands
+from rnnviz.gui.commands.navigation import NavigationHistory
+from rnnviz.gui.commands.playback_bar import PlaybackBar
+from rnnviz.gui.commands.top_line import TopLine
+from rnnviz.gui.document import Document
+from rnnviz.gui.export.exporter import ExportCommands
+from rnnviz.gui.jobs.run_control import RunControl
+from rnnviz.gui.jobs.runner import Runner
+from rnnviz.gui.main_layout import SETTINGS, TABS, TOP_LINE, VALUE, VERDICT, MainLayout
+from rnnviz.gui.settings_panel.config_panel import ConfigPanel
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.value.card import ValueCard
+from rnnviz.gui.views.base import ResultView
+from rnnviz.gui.views.unrolled.view import UnrolledView
+from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.lessons.content import LessonStep, links_in
 
 _LINE = 2
@@ -83,6 +97,26 @@ SECTION_OF = {
 """Config sections of the settings, by the names that lessons use."""
 _TALL_TAB = 340
 """Height in pixels of curves to read."""
+
+
+class LessonHost(Protocol):
+    """The window as lessons see it."""
+
+    session: Session
+    document: Document
+    files: FileCommands
+    main_layout: MainLayout
+    control: RunControl
+    exports: ExportCommands
+    panel: ConfigPanel
+    runner: Runner
+    playback: PlaybackBar
+    top_line: TopLine
+    lanes: UnrolledView
+    navigation: NavigationHistory
+    verdict: VerdictBar
+    value: ValueCard
+    views: list[ResultView]
 
 
 def bars_needed(step: LessonStep) -> set[str]:

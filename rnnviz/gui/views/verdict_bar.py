@@ -220,7 +220,7 @@ class VerdictBar(ResultView):
         self.details.setProperty(OVERLAY, True)
         self.setProperty(UNFOLDED, self.details)
         buttons = across(*self._buttons, self._fold, spacing=8)
-        first = across(self._icon, self._text, (self._note, 1), buttons, spacing=8)
+        first = self._first = across(self._icon, self._text, (self._note, 1), buttons, spacing=8)
         indent = across(scaled(_ICON) + 8, (self._rows, 1), spacing=0)
         column = QVBoxLayout(self)
         column.setContentsMargins(_MARGIN, 3, 8, 3)
@@ -518,7 +518,10 @@ class VerdictBar(ResultView):
         fixed = scaled(_ICON) + 2 * _MARGIN + self._fold.sizeHint().width() + 16
         fixed += sum(button.sizeHint().width() + 8 for button in self._buttons if not button.isHidden())
         room = self.width() - fixed
-        self._text.setWordWrap(self._text.sizeHint().width() > room)
+        wraps = self._text.sizeHint().width() > room
+        self._text.setWordWrap(wraps)
+        # Lines of a sentence are as long as they can be.
+        self._first.setStretchFactor(self._text, 4 if wraps else 0)
         layout.invalidate()
         layout.activate()
         self.setFixedHeight(max(layout.totalHeightForWidth(self.width()), scaled(_LEAST_HEIGHT)))

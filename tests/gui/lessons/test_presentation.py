@@ -57,6 +57,7 @@ def test_a_question_is_whole_on_the_screen_in_either_order(qtbot, window, presen
     shown = (page.heading, page.title, page.question.text, *page.question.choices, page.question.answer_button)
     qtbot.waitUntil(lambda: all(widget.isVisible() and is_whole(page, widget) for widget in shown))
     assert page.picture.isAncestorOf(window.lanes)
+    assert window.lanes.isVisible()
     assert window.lanes.width() > size[0] / 3
     QTest.keyClick(page, Qt.Key.Key_C)
     QTest.keyClick(page.focusWidget() or page, Qt.Key.Key_Return)
