@@ -243,6 +243,7 @@ class MainWindow(QMainWindow):
         self.document.opened.connect(self.lanes.begin_document)
         bind_player(self.player, self.lanes)
         self.playback.place_in(self.lanes, self.lanes.canvas)
+        self.lanes.lead_to(self.main_layout.docks[VALUE])
         self._add_view(self.lanes)
         self.main_layout.set_lanes(self.lanes)
         self.main_layout.kept_in_view = lambda: self.lanes.selection_area

@@ -116,9 +116,10 @@ class PlaybackBar(QFrame):
         lanes = self.play_button.parentWidget()
         if self._canvas is not None and lanes is not None:
             self.play_button.adjustSize()
-            place = self._canvas.left_of_axis(self.play_button.size())
-            self.play_button.move(self._canvas.mapTo(lanes, place))
-            self.play_button.raise_()
+            place = self._canvas.mapTo(lanes, self._canvas.left_of_axis(self.play_button.size()))
+            if place != self.play_button.pos():
+                self.play_button.move(place)
+                self.play_button.raise_()
 
     def _set_open(self, shown: bool) -> None:
         if shown == self.isHidden():

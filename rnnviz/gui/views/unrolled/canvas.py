@@ -424,7 +424,7 @@ class LanesCanvas(QWidget):
     ) -> None:
         area, on_screen = QRectF(self.area), self._on_screen(painter)
         seen = len(shown.seen)
-        if region.intersects(QRect(0, 0, self.area.left() - round(_SPILL), self.height())):
+        if region.intersects(QRect(0, self.area.top(), self.area.left() - round(_SPILL), round(geometry.bottom))):
             painter.save()
             painter.setClipRect(QRectF(0.0, area.top(), area.left(), area.height()))
             painter.translate(0.0, area.top())

@@ -8,7 +8,6 @@ from PySide6.QtCore import QPointF, QRectF, QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import (
     QAction,
     QActionGroup,
-    QFontMetricsF,
     QMouseEvent,
     QPainter,
     QPaintEvent,
@@ -41,7 +40,7 @@ from rnnviz.gui.views.seams import paint_seams
 from rnnviz.gui.views.unrolled.color_range import is_fixed, scaled_limit
 from rnnviz.gui.views.unrolled.colormap import SPECIAL_WORDS, STEPS, ColorScale, hatch
 from rnnviz.gui.views.unrolled.geometry import Geometry
-from rnnviz.gui.views.unrolled.margins import code_pixels
+from rnnviz.gui.views.unrolled.margins import advance_of, code_pixels
 from rnnviz.gui.views.unrolled.render_state import RenderState, visible_seams
 from rnnviz.gui.views.unrolled.tiles import image_of
 from rnnviz.reading.quantities import GRADIENTS, RECOMPUTED, Quantity, choices_of
@@ -233,18 +232,22 @@ class Legend(QAbstractButton):
         self._theme = LIGHT
         self._shown: RenderState | None = None
         self._note, self._marked = "", False
+        self._drawn: object = None
+        """Everything that is painted."""
         self._begun: tuple[float, ColorScale] | None = None
         self._moved = False
 
     def show_state(self, shown: RenderState | None, geometry: Geometry | None) -> None:
-        self._shown = shown
-        self._note, self._marked = "", False
-        if shown is not None:
-            self._theme = shown.theme
-            if geometry is not None:
-                seams = visible_seams(shown, geometry)
-                self._note, self._marked = seams.note or ("new call" if len(seams.timesteps) else ""), seams.apart
+        self._shown, note, marked = shown, "", False
+        if shown is not None and geometry is not None:
+            seams = visible_seams(shown, geometry)
+            note, marked = seams.note or ("new call" if len(seams.timesteps) else ""), seams.apart
         self.setVisible(shown is not None)
+        drawn = None if shown is None else (shown.theme, shown.paint.hidden.scale, frozenset(shown.seen), note, marked)
+        if drawn == self._drawn:
+            return
+        self._drawn, self._note, self._marked = drawn, note, marked
+        self._theme = LIGHT if shown is None else shown.theme
         self.setAccessibleDescription(", ".join([*self.ends(), *self.special(), self._note]))
         self.updateGeometry()
         self.update()
@@ -267,7 +270,7 @@ class Legend(QAbstractButton):
         return QRectF(left, (self.height() - scaled(_TALL)) / 2.0, scaled(_BAR), scaled(_TALL))
 
     def _advance(self, text: str) -> float:
-        return QFontMetricsF(code_pixels(scaled(_FONT))).horizontalAdvance(text)
+        return advance_of(code_pixels(scaled(_FONT)), text)
 
     def sizeHint(self) -> QSize:
         width: float = self.bar.right() + _GAP + self._advance(self.ends()[1]) + 4.0
@@ -413,10 +416,14 @@ class Head(QWidget):
         if geometry is not None and partial:
             times, whole = geometry.timesteps_in_view(), geometry.picture.timesteps
             count = number_format.count
-            self.part.setText(f"t = {count(times.start)} to {count(times.stop - 1)} of {count(whole)}")
+            text = f"t = {count(times.start)} to {count(times.stop - 1)} of {count(whole)}"
+            if text != self.part.text():
+                self.part.setText(text)
         for widget in (self.part, *self._zoom):
             widget.setVisible(partial)
         self.order.setVisible(shown is not None and not shown.look.lesson)
+        for widget in (self._of, self.engine):
+            widget.setVisible(shown is not None)
 
     def show_order(self, name: OrderName, *, finding: bool) -> None:
         self.order.setText("computing the order …" if finding else f"units by {ORDERS[name][0]} ⌄")

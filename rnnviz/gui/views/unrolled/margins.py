@@ -47,10 +47,16 @@ def _font(_application: str, pixels: int, weight: QFont.Weight) -> QFont:
     return font
 
 
+def advance_of(font: QFont, text: str) -> float:
+    """Width of a text in a font, which is measured once."""
+    return _advance(font.key(), text)
+
+
 @lru_cache(4096)
-def _advance(_application: str, text: str, pixels: int) -> float:
-    """Width of a text of the axis."""
-    return QFontMetricsF(text_font(pixels)).horizontalAdvance(text)
+def _advance(font: str, text: str) -> float:
+    described = QFont()
+    described.fromString(font)
+    return QFontMetricsF(described).horizontalAdvance(text)
 
 
 class Labels:
@@ -221,10 +227,6 @@ def tick_step(least: float) -> int:
     return round(rounded_up(max(least, 1.0)))
 
 
-def _text_width(text: str) -> float:
-    return _advance(QApplication.font().key(), text, _DETAIL)
-
-
 class TimeAxis:
     """The axis below the lanes: numbers of time steps, the selected one in a pill, and their names on a second line."""
 
@@ -257,7 +259,7 @@ class TimeAxis:
 
     def ticks(self, geometry: Geometry, initial_name: str) -> list[tuple[float, str]]:
         """x and text of the numbers: every 1, 2 or 5 times a power of ten, and the columns of the initial state."""
-        widest = _text_width(number_format.count(geometry.picture.timesteps))
+        widest = advance_of(text_font(_DETAIL), number_format.count(geometry.picture.timesteps))
         step = tick_step((widest + (_TICK_ROOM if geometry.boxes else 4.0 * _TICK_ROOM)) / geometry.pitch)
         times = geometry.timesteps_in_view()
         found = {t: number_format.count(t) for t in range(-(-times.start // step) * step, times.stop, step)}
@@ -271,7 +273,7 @@ class TimeAxis:
     def pill(self, timestep: int, geometry: Geometry) -> QRectF:
         """The place of the selected time step; null where it is out of view."""
         left, width = geometry.span(timestep)
-        x, wide = left + width / 2.0, _text_width(number_format.count(timestep)) + 2.0 * scaled(10)
+        x, wide = left + width / 2.0, advance_of(text_font(_DETAIL), number_format.count(timestep)) + 2.0 * scaled(10)
         if not 0.0 <= x <= geometry.width:
             return QRectF()
         left = min(max(x - wide / 2.0, 0.0), geometry.width - wide)
@@ -296,7 +298,7 @@ class TimeAxis:
         pill = QRectF() if selected is None else self.pill(selected, geometry)
         end = 0.0
         for x, text in self.ticks(geometry, initial_name):
-            wide = _text_width(text)
+            wide = advance_of(text_font(_DETAIL), text)
             left = min(max(x - wide / 2.0, 0.0), geometry.width - wide)
             place = QRectF(left, top, wide, tall)
             outside = place.right() < before or left > after

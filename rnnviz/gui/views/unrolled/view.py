@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPointF, QRect, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCursor, QFocusEvent, QHideEvent, QKeyEvent, QPalette, QResizeEvent
-from PySide6.QtWidgets import QScrollBar
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QScrollBar
 
 from rnnviz.core import number_format
 from rnnviz.core.masks import Mask
@@ -103,6 +103,7 @@ class UnrolledView(ResultView):
         self._of_another_document = False
         self._turn = 0
         self._drawn: tuple[object, ...] = ()
+        self._card: QDockWidget | None = None
         self._unit_order = UnitOrderWorker(self)
         self._unit_order.found.connect(self._renew)
         self.shown: RenderState | None = None
@@ -213,10 +214,12 @@ class UnrolledView(ResultView):
         top = canvas.area.top() + round(geometry.top_of(own))
         return QRect(0, top, canvas.area.right(), round(own.height))
 
-    def show_link(self, shown: bool) -> None:
-        """Lead from the selected value to the right edge, where its card is."""
-        self.canvas.linked = shown
-        self._show_selection()
+    def lead_to(self, dock: QDockWidget) -> None:
+        """Draw a line from the selected value to its card while that is docked at the right."""
+
+        self._card = dock
+        for changed in (dock.visibilityChanged, dock.topLevelChanged, dock.dockLocationChanged):
+            changed.connect(self._show_selection)
 
     def save_state(self) -> tuple[str, ...]:
         limit = self.session.limit
@@ -264,6 +267,10 @@ class UnrolledView(ResultView):
         self._show_selection()
 
     def _show_selection(self) -> None:
+        window, card = self.window(), self._card
+        if card is not None and isinstance(window, QMainWindow):
+            right = window.dockWidgetArea(card) == Qt.DockWidgetArea.RightDockWidgetArea
+            self.canvas.linked = right and card.isVisible() and not card.isFloating()
         if self.shown is not None:
             self.shown = self.shown.with_split(self._location.timestep)
         self.canvas.show_selection(self.shown, cell_at(self.shown, self._location), self._location)
