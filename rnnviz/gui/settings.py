@@ -121,13 +121,6 @@ class Settings:
     def set_columns(self, part: str, value: tuple[str, ...]) -> None:
         self.set_value(f"{_LAYOUT}/{part}", value)
 
-    def tab_height(self, title: str) -> int:
-        """Height of the bottom pane for a tab in pixels; 0 if unknown."""
-        return _number(self.value(f"window/tab height/{title}"))
-
-    def set_tab_height(self, title: str, height: int) -> None:
-        self.set_value(f"window/tab height/{title}", height)
-
     def folder(self, kind: str) -> str:
         """Folder of the file of a kind that was chosen last, or ""."""
         return _text(self.value(f"files/folder/{kind}"))

@@ -3,7 +3,7 @@
 from typing import Literal, TypeAlias
 
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QFont, QKeyEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QFont, QKeyEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import (
     QAbstractButton,
     QButtonGroup,
@@ -21,6 +21,7 @@ from rnnviz.core import number_format
 from rnnviz.core.number_format import true_minus_in
 from rnnviz.core.words import join_words
 from rnnviz.frozen import dataclass
+from rnnviz.gui.access import announce
 from rnnviz.gui.commands.actions import TAKES_ARROWS
 from rnnviz.gui.lessons.lesson_text import LessonText, label_html, plain, set_size, text_label
 from rnnviz.gui.theme.icons import Icons
@@ -103,9 +104,6 @@ class Card(QFrame):
         self._theme = theme
         for text in self.findChildren(LessonText):
             text.apply_theme(theme)
-
-    def announce(self, text: str) -> None:
-        QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, text))
 
 
 def _link(text: str, why: str, size: float) -> QToolButton:
@@ -294,7 +292,7 @@ class QuestionCard(Card):
         self.set_look("open" if asking else "right" if state.correct else "known")
         self._enable()
         if text and new:
-            self.announce(f"{text} {self.reason.toPlainText()}")
+            announce(self, f"{text} {self.reason.toPlainText()}")
 
     def show_waiting(self) -> None:
         """Say that an answer is compared once the run is finished."""
@@ -351,7 +349,7 @@ class QuestionCard(Card):
         new = self.hint.isHidden()
         self.hint.show_text("", f"**{said}** {question.hint}".strip())
         if new:
-            self.announce(f"Not correct. {self.hint.text.toPlainText()}")
+            announce(self, f"Not correct. {self.hint.text.toPlainText()}")
 
     def _show_choices(self, state: StepState) -> None:
         for place, choice in enumerate(self.choices):
@@ -478,4 +476,4 @@ class TaskCard(Card):
     def _show_hint(self) -> None:
         self.hint.show_text("", self._hint)
         self.hint_button.hide()
-        self.announce(plain(self._hint))
+        announce(self, plain(self._hint))

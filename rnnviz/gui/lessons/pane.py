@@ -2,8 +2,6 @@
 
 from PySide6.QtCore import QEvent, QPoint, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
-    QAccessible,
-    QAccessibleAnnouncementEvent,
     QFont,
     QHelpEvent,
     QKeyEvent,
@@ -24,6 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from rnnviz.gui.access import announce
 from rnnviz.gui.lessons.cards import Card, NoticeCard, QuestionCard, StepState, TaskCard
 from rnnviz.gui.lessons.lesson_text import LessonText, set_size, text_label
 from rnnviz.gui.lessons.statements import StatementRow
@@ -188,7 +187,7 @@ class LessonPane(QWidget):
         if focused is not None and self.isAncestorOf(focused):
             # Read next, and by a screen reader; the commands of the buttons have keys.
             self.scroll_area.setFocus()
-        QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, text))
+        announce(self, text)
 
     def show_state(self, state: StepState) -> None:
         """Show what the reader has answered and done in the step."""
@@ -209,7 +208,7 @@ class LessonPane(QWidget):
             self._make_rows(state)
         if before is not None and done and not before.done:
             self.scroll_to_top()
-            self.done.announce(f"Task done. {self.done.text.toPlainText()}")
+            announce(self.done, f"Task done. {self.done.text.toPlainText()}")
 
     def show_score(self, text: str) -> None:
         """Show the score of a quiz, or nothing."""

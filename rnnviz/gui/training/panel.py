@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.words import plural
+from rnnviz.gui.access import announce
 from rnnviz.gui.kit.panel import Panel, line, menu_button
 from rnnviz.gui.settings_panel.widgets import NoWheelComboBox
 from rnnviz.gui.theme.icons import Icons
@@ -387,6 +388,8 @@ class TrainingPanel(Panel):
         """Show what is possible now."""
         state, task, some = self.state, self.form.task, self.checkpoint is not None
         resumes = not self._running and self.task_to_resume is not None
+        if state.value and self.word.text() != f"{state.value}.":
+            announce(self, f"Training: {state.value.lower()}.")
         self.word.setText(f"{state.value}." if state.value else "")
         self.word.setVisible(bool(state.value))
         label, icon = ("&Stop", "stop") if self._running else ("&Continue", "play") if resumes else ("&Train", "run")
