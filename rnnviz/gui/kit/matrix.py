@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from PySide6.QtCore import QAbstractTableModel, QEvent, QModelIndex, Qt
-from PySide6.QtGui import QBrush, QColor, QFontMetrics, QKeyEvent, QKeySequence
+import numpy as np
+from PySide6.QtCore import QAbstractTableModel, QEvent, QModelIndex, QRect, Qt
+from PySide6.QtGui import QFontMetrics, QImage, QKeyEvent, QKeySequence, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QApplication, QHeaderView, QTableView
 
 from rnnviz.core import number_format
@@ -14,7 +15,7 @@ from rnnviz.gui.theme.fonts import code_font
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
-from rnnviz.gui.views.unrolled.colormap import color_table, on, value_scale
+from rnnviz.gui.views.unrolled.colormap import PixelArray, color_table, on, value_scale
 
 _ROOT = QModelIndex()
 _Roles = Qt.ItemDataRole
@@ -32,16 +33,18 @@ class _MatrixModel(QAbstractTableModel):
         self.columns: Sequence[str] = ()
         self.describe: Callable[[int, int], str] = lambda row, column: ""
         self.hidden: Callable[[int, int], bool] = lambda row, column: False
-        self._scale, self._theme = value_scale(1.0), LIGHT
+        self._scale = value_scale(1.0)
+        self.apply_theme(LIGHT)
 
     def show_values(self, values: FloatArray | None, rows: Sequence[str], columns: Sequence[str], most: float) -> None:
         self.beginResetModel()
         self.values, self.rows, self.columns = values, rows, columns
         self._scale = value_scale(most)
+        self._table = color_table(self._theme, self._scale)
         self.endResetModel()
 
     def apply_theme(self, theme: Theme) -> None:
-        self._theme = theme
+        self._theme, self._table = theme, color_table(theme, self._scale)
 
     def rowCount(self, parent: AnyIndex = _ROOT) -> int:
         return 0 if parent.isValid() or self.values is None else self.values.shape[0]
@@ -55,23 +58,27 @@ class _MatrixModel(QAbstractTableModel):
 
     def data(self, index: AnyIndex, role: int = _Roles.DisplayRole) -> Any:
         row, column = index.row(), index.column()
-        if role == _Roles.TextAlignmentRole:
-            return Qt.AlignmentFlag.AlignCenter
-        shown = _Roles.DisplayRole, _Roles.BackgroundRole, _Roles.ForegroundRole, _Roles.ToolTipRole
-        if self.values is None or role not in (*shown, _Roles.AccessibleTextRole):
-            return None
-        value, hidden = self.values[row, column], self.hidden(row, column)
-        if role == _Roles.BackgroundRole:
-            return QBrush(self._theme.color("raised") if hidden else QColor.fromRgb(self._color(value)))
-        if role == _Roles.ForegroundRole:
-            return QBrush(self._theme.color("text") if hidden else on(self._color(value), self._theme))
         if role == _Roles.DisplayRole:
-            return _HIDDEN if hidden else number_format.true_minus(number_format.short(value))
-        text = f"{self.describe(row, column)} = {_HIDDEN if hidden else number_format.full(value)}"
+            return self.text(row, column)
+        if self.values is None or role not in (_Roles.ToolTipRole, _Roles.AccessibleTextRole):
+            return None
+        full = _HIDDEN if self.hidden(row, column) else number_format.full(self.values[row, column])
+        text = f"{self.describe(row, column)} = {full}"
         return wrapped(text) if role == _Roles.ToolTipRole else text
 
-    def _color(self, value: Any) -> int:
-        return int(color_table(self._theme, self._scale)[self._scale.indices(value.reshape(1))[0]])
+    def text(self, row: int, column: int) -> str:
+        if self.values is None or self.hidden(row, column):
+            return _HIDDEN
+        return number_format.true_minus(number_format.short(self.values[row, column]))
+
+    def colors(self, rows: slice, columns: slice) -> PixelArray:
+        """(rows, columns): the colors of cells as 0xffRRGGBB."""
+        assert self.values is not None, "an empty matrix has no cells"
+        colors = np.ascontiguousarray(self._table[self._scale.indices(self.values[rows, columns])])
+        for row, column in np.ndindex(colors.shape):
+            if self.hidden(row + rows.start, column + columns.start):
+                colors[row, column] = self._theme.color("raised").rgb()
+        return colors
 
 
 class MatrixView(QTableView):
@@ -81,12 +88,14 @@ class MatrixView(QTableView):
         """`name` is for screen readers."""
         super().__init__()
         self.matrix = _MatrixModel()
+        self._theme = LIGHT
         self.setModel(self.matrix)
         self.setAccessibleName(name)
         self.setEditTriggers(QTableView.EditTrigger.NoEditTriggers)
         self.setTabKeyNavigation(False)
         self.setCornerButtonEnabled(False)
         self.setShowGrid(False)
+        self.setSelectionMode(QTableView.SelectionMode.ContiguousSelection)
         for header in (self.horizontalHeader(), self.verticalHeader()):
             header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
             header.setHighlightSections(False)
@@ -99,8 +108,38 @@ class MatrixView(QTableView):
         self.matrix.show_values(values, rows, columns, most)
 
     def apply_theme(self, theme: Theme) -> None:
+        self._theme = theme
         self.matrix.apply_theme(theme)
         self.viewport().update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw all visible cells in one pass: Qt asks a model for nine roles of each, which is too slow to scroll."""
+        if self.matrix.values is None:
+            return
+        area = self.viewport().rect()
+        width, height = self.horizontalHeader().defaultSectionSize(), self.verticalHeader().defaultSectionSize()
+        left, top = max(0, self.columnAt(0)), max(0, self.rowAt(0))
+        x, y = self.columnViewportPosition(left), self.rowViewportPosition(top)
+        colors = self.matrix.colors(
+            slice(top, top + area.height() // height + 2), slice(left, left + area.width() // width + 2)
+        )
+        rows, columns = colors.shape
+        painter, metrics = QPainter(self.viewport()), self.fontMetrics()
+        image = QImage(colors.data, columns, rows, 4 * columns, QImage.Format.Format_RGB32)
+        painter.drawImage(QRect(x, y, columns * width, rows * height), image)
+        painter.setFont(self.font())
+        digit, baseline = metrics.horizontalAdvance("0"), (height - metrics.height()) // 2 + metrics.ascent()
+        for row, line in enumerate(colors.tolist()):
+            for column, color in enumerate(line):
+                text = self.matrix.text(top + row, left + column)
+                painter.setPen(on(color, self._theme))
+                at = x + column * width + (width - digit * len(text)) // 2
+                painter.drawText(at, y + row * height + baseline, text)
+        chosen = self.visualRegionForSelection(self.selectionModel().selection()).boundingRect()
+        if chosen.isValid():
+            painter.setPen(QPen(self._theme.color("cursor"), 2))
+            painter.drawRect(chosen.adjusted(1, 1, -1, -1))
+        painter.end()
 
     def copy_text(self) -> str:
         values = self.matrix.values

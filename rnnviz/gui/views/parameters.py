@@ -137,7 +137,7 @@ class ParametersView(ResultView):
         self.entry_table.selectionModel().currentRowChanged.connect(lambda index: self._select(self._entry_at(index)))
         self.matrix = MatrixView("Numbers of the array")
         self.matrix.matrix.describe = lambda row, column: self._name(row, column)
-        self.matrix.matrix.hidden = lambda row, column: is_masked(self._masked, self._place(row, column))
+        self.matrix.matrix.hidden = lambda row, column: bool(self._masked) and self._is_masked(row, column)
         self.matrix.activated.connect(lambda index: self._explain(self._place(index.row(), index.column())))
         self.matrix.selectionModel().currentChanged.connect(
             lambda index: self._select(self._place(index.row(), index.column()) if index.isValid() else None)
@@ -286,6 +286,9 @@ class ParametersView(ResultView):
         name = f"{GRADIENT if self.page != WEIGHTS else ''}{prefix}{own.name}"
         index = [int(at) for at in np.unravel_index(flat, own.shape)]
         return entry_place(result.config.network, name, index)
+
+    def _is_masked(self, row: int, column: int) -> bool:
+        return is_masked(self._masked, self._place(row, column))
 
     def _name(self, row: int, column: int) -> str:
         place = self._place(row, column)
