@@ -5,19 +5,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from PySide6.QtCore import QModelIndex, QObject, QPersistentModelIndex, QSize, Qt, Signal
+from PySide6.QtCore import QObject, QSize, Qt, Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
+    QAbstractItemView,
     QComboBox,
     QDialog,
     QDialogButtonBox,
     QFormLayout,
-    QHeaderView,
     QLabel,
     QProgressDialog,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
-    QTreeWidget,
-    QTreeWidgetItem,
     QVBoxLayout,
     QWidget,
 )
@@ -28,16 +25,19 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.words import capital
 from rnnviz.gui.commands.dialogs import STATES, RecentFiles, ask_file, show_error_dialog
 from rnnviz.gui.document import Document
+from rnnviz.gui.help.commands import child_beside
+from rnnviz.gui.kit.table import ROW_HEIGHT, Table, TableModel
 from rnnviz.gui.kit.tasks import BackgroundTask, Progress, TaskQueue
 from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.scaling import scaled, space_dialog
+from rnnviz.gui.theme.theme_manager import ThemeManager
 from rnnviz.gui.tooltips import wrapped
+from rnnviz.results.columns import Column, Look
 
 if TYPE_CHECKING:
     # Imported with the first model, to shorten the start.
     from rnnviz.io.model_formats.model_file import Entry
 
-_HEADINGS = ("Network", "Cell", "Input", "Hidden", "Layers", "Directions", "Biases", "Initial state", "Type")
 _INITIAL_STATES = {
     "unknown": "not in file",
     "zeros": "zeros",
@@ -47,16 +47,36 @@ _INITIAL_STATES = {
 }
 _CHOICES = (("Zeros", "zeros"), ("Random", "uniform"), ("File…", None))
 _FILE = len(_CHOICES) - 1
-_CHOOSE = "Choose…"
-_NUMBERS = range(2, 5)
-_AFTER_NUMBERS = (_NUMBERS.stop, len(_HEADINGS) - 1)
-_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 _WHY_NOT = "Cannot run: "
-_PADDING = 8
-_WIDTH = 880
-_HEIGHT_WITHOUT_ROWS, _ROW, _FEWEST_ROWS, _MOST_ROWS = 180, 22, 3, 16
-_ROWS_BESIDE_CHOICES = 5
-_GAP = "  "
+_WIDTH, _HEIGHT_WITHOUT_ROWS, _FEWEST_ROWS, _MOST_ROWS = 880, 220, 3, 14
+
+
+def _cells(entry: "Entry") -> str:
+    cells = entry.cells if entry.cell is None else (entry.cell,)
+    return " or ".join(CELLS[cell].title if cell in CELLS else cell for cell in cells) or "?"
+
+
+def _size(read: Callable[["Entry"], int | None]) -> Callable[["Entry"], str]:
+    return lambda entry: "?" if (size := read(entry)) is None else str(size)
+
+
+def _look(entry: "Entry") -> Look:
+    return Look() if entry.supported else Look("muted")
+
+
+_COLUMNS = (
+    Column(
+        "Network", lambda e: e.name if e.supported else f"{e.name} (cannot run)", look=_look, grows=True, shrinks=True
+    ),
+    Column("Cell", _cells, look=_look),
+    Column("Input", _size(lambda e: e.input_size), right=True, look=_look),
+    Column("Hidden", _size(lambda e: e.hidden_size), right=True, look=_look),
+    Column("Layers", _size(lambda e: e.num_layers), right=True, look=_look),
+    Column("Directions", lambda e: e.directions, look=_look),
+    Column("Biases", lambda e: {None: "?", True: "yes", False: "no"}[e.biases], look=_look),
+    Column("Initial state", lambda e: _INITIAL_STATES[e.initial_state], look=_look),
+    Column("Type", lambda e: e.dtype or "?", look=_look),
+)
 
 OnChosen: TypeAlias = Callable[["Entry", str | None, str | None], None]
 AfterChanges: TypeAlias = Callable[[Callable[[], None], Config], None]
@@ -77,11 +97,16 @@ class ModelDialog(QDialog):
         self._entries, self._chosen = entries, chosen
         self.setWindowTitle(f"Open {name}")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        alone = len(entries) == 1
-        networks = "one recurrent network." if alone else f"{len(entries)} recurrent networks. Select one to run."
+        networks = "one recurrent network." if len(entries) == 1 else f"{len(entries)} recurrent networks. Select one."
         says = QLabel(f"{name} contains {networks}")
         says.setTextFormat(Qt.TextFormat.PlainText)
-        self.list = self._make_list()
+        model = TableModel(_COLUMNS, lambda entry: "\n".join(_notes(entry)))
+        model.show_rows(entries)
+        self.list = Table(model, "Recurrent networks in the file")
+        self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        themes = child_beside(parent, ThemeManager)
+        if themes is not None:
+            self.list.apply_theme(themes.theme)
         self.note = QLabel()
         self.note.setTextFormat(Qt.TextFormat.PlainText)
         self.note.setWordWrap(True)
@@ -105,49 +130,26 @@ class ModelDialog(QDialog):
         layout.addWidget(self.note)
         layout.addLayout(self._form)
         layout.addWidget(self.buttons)
-        rows = min(len(entries), _ROWS_BESIDE_CHOICES) * self.list.sizeHintForRow(0)
-        self.list.setMinimumHeight(self.list.header().sizeHint().height() + rows + _PADDING)
-        height = _HEIGHT_WITHOUT_ROWS + _ROW * min(max(len(entries), _FEWEST_ROWS), _MOST_ROWS)
+        height = _HEIGHT_WITHOUT_ROWS + ROW_HEIGHT * min(max(len(entries), _FEWEST_ROWS), _MOST_ROWS)
         self.resize(QSize(scaled(_WIDTH), scaled(height)).boundedTo(self.screen().availableSize()))
-        self.list.currentItemChanged.connect(self._show_choice)
+        self.list.selectionModel().currentRowChanged.connect(self._show_choice)
         for choice in (self.cell, self.initial_state):
             choice.currentIndexChanged.connect(self._update_open)
-        self.list.itemActivated.connect(lambda item: self.accept())
-        first = next((number for number, entry in enumerate(entries) if entry.supported), 0)
-        self.list.setCurrentIndex(self.list.model().index(first, 0))
-        self._show_choice()
+        self.list.activated.connect(lambda _index: self.accept())
+        self.list.choose(next((number for number, entry in enumerate(entries) if entry.supported), 0))
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.list.fit()
 
     @property
     def entry(self) -> "Entry":
-        return self._entries[self.list.indexOfTopLevelItem(self.list.currentItem())]
+        return self._entries[self.list.currentIndex().row()]
 
     def accept(self) -> None:
         if self._complete:
             super().accept()
             self._chosen(self.entry, self.cell.currentData(), self.initial_state.currentData())
-
-    def _make_list(self) -> QTreeWidget:
-        made = QTreeWidget()
-        made.setAccessibleName("Recurrent networks in the file")
-        made.setToolTip("Select a network to see its details, or the reason why it cannot run.")
-        made.setRootIsDecorated(False)
-        made.setItemDelegate(_PaddedDelegate(made))
-        made.setHeaderLabels(_HEADINGS)
-        for column in _NUMBERS:
-            made.headerItem().setTextAlignment(column, _RIGHT)
-        for entry in self._entries:
-            item = QTreeWidgetItem(made, _row(entry))
-            for column in _NUMBERS:
-                item.setTextAlignment(column, _RIGHT)
-            item.setToolTip(0, "\n".join(_notes(entry)))
-            if not entry.supported:
-                for column in range(len(_HEADINGS)):
-                    item.setForeground(column, self.palette().placeholderText())
-        header = made.header()
-        header.setStretchLastSection(False)
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        return made
 
     def _show_choice(self) -> None:
         entry = self.entry
@@ -195,35 +197,8 @@ def _choice(name: str, why: str) -> QComboBox:
     made = ComboBox()
     made.setAccessibleName(name)
     made.setToolTip(wrapped(why))
-    made.setPlaceholderText(_CHOOSE)
+    made.setPlaceholderText("Choose…")
     return made
-
-
-class _PaddedDelegate(QStyledItemDelegate):
-    """Adds padding between rows, and between a column of numbers and a column of text."""
-
-    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
-        return super().sizeHint(option, index) + QSize(2 * _PADDING, _PADDING)
-
-    def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
-        super().initStyleOption(option, index)
-        if index.column() in _AFTER_NUMBERS:
-            option.text = f"{_GAP}{option.text}"  # type: ignore[attr-defined]
-
-
-def _row(entry: "Entry") -> list[str]:
-    sizes = (entry.input_size, entry.hidden_size, entry.num_layers)
-    cells = entry.cells if entry.cell is None else (entry.cell,)
-    name = entry.name if entry.supported else f"{entry.name} (cannot run)"
-    return [
-        name,
-        " or ".join(CELLS[cell].title if cell in CELLS else cell for cell in cells) or "?",
-        *("?" if size is None else str(size) for size in sizes),
-        entry.directions,
-        {None: "?", True: "yes", False: "no"}[entry.biases],
-        _INITIAL_STATES[entry.initial_state],
-        entry.dtype or "?",
-    ]
 
 
 def _notes(entry: "Entry") -> list[str]:

@@ -29,8 +29,7 @@ def several(tmp_path):
 
 
 def choose(dialog, name):
-    items = [dialog.list.topLevelItem(row) for row in range(dialog.list.topLevelItemCount())]
-    dialog.list.setCurrentItem(next(item for item in items if item.text(0).split(" (")[0] == name))
+    dialog.list.choose([entry.name for entry in dialog.list.table_model.rows].index(name))
 
 
 @pytest.mark.slow
