@@ -110,6 +110,7 @@ class Dock(QDockWidget):
         self._overlay: _Overlay | None = None
         self._pane = content if isinstance(content, QAbstractScrollArea) else PaneScrollArea(content)
         self._pane.setProperty("pane", True)
+        self._pane.setProperty("headed", head is not None)
         self.setWidget(self._pane)
         self.setFeatures(
             QDockWidget.DockWidgetFeature.DockWidgetClosable

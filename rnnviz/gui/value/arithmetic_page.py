@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtGui import QResizeEvent, QTextDocumentFragment
 from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QWidget
 
 from rnnviz.core import number_format
@@ -46,6 +46,8 @@ class ArithmeticPage(QWidget):
         self._theme = LIGHT
         self._page: Page | None = None
         self._masks: Sequence[Mask] = ()
+        self._upstream: Place | None = None
+        """Where the engines diverge before this step."""
         self.numbers = Numbers()
         self.note = _text(wraps=True, link=True)
         self.heading, self.holds = _text(), _text()
@@ -142,10 +144,8 @@ class ArithmeticPage(QWidget):
 
     def _hides_result(self) -> bool:
         """Whether a question asks for the value of the chosen equation."""
-        assert self._page is not None
-        assert self._page.line is not None
-        rows = [row for row in self.equations.rows if row.symbol == self._page.line.name]
-        return any(row.value == MASKED for row in rows)
+        line = None if self._page is None else self._page.line.name
+        return any(row.symbol == line and row.value == MASKED for row in self.equations.rows)
 
     def _show_numbers(self, page: Page) -> None:
         line, comparison, place = page.opened, page.comparison, page.request.place
@@ -183,9 +183,6 @@ class ArithmeticPage(QWidget):
     def _show_equations(self, page: Page, comparison: Comparison | None, proof: Proof | None) -> None:
         """Show the equations, and of a wrong value the proof of its cause, else the terms of the chosen equation."""
         shown, line = page.shown, page.line
-        assert shown is not None, "the page has lines"
-        assert line is not None, "the page has lines"
-        assert page.largest is not None, "the page has lines"
         self._of_equations.setVisible(comparison is not None)
         alone = comparison is not None and not comparison.other
         who = "the equations say" if alone else f"{escape(display_name(shown.engine))} computes it"
@@ -206,32 +203,30 @@ class ArithmeticPage(QWidget):
             text = f"All terms of {escape(target)}"
         linked = proof is not None or (has_terms and page.largest.count > _FEW)
         self.all_terms.setText(_link(target, text, self._theme) if linked else "")
+        self.all_terms.setAccessibleName(text)
 
     def _show_note(self, page: Page, *, hidden: bool) -> None:
         """Say where the engines diverge before this step, or that no known bug gives the value."""
         divergence, text = page.divergence, ""
         if divergence is not None and divergence.step == "input":
-            first = page.explained.reference.read[divergence.kind == "h2h"] if page.explained is not None else None
-            source = first.source(divergence.index or 0) if first is not None else None
-            if source is not None:
-                text = f"The engines diverge before this step, at {_link('', in_words(source), self._theme)}."
-            self._upstream = source
+            self._upstream = page.explained.reference.read[divergence.kind == "h2h"].source(divergence.index or 0)
+            place = _link("", in_words(self._upstream), self._theme)
+            text = f"The engines diverge before this step, at {place}."
         elif page.comparison is not None and page.comparison.wrong and page.proof is None:
-            cause = "" if page.explained is None else page.explained.causes.get(page.comparison.engine, "")
+            cause = page.explained.causes.get(page.comparison.engine, "")
             text = f"Likely cause: {escape(cause)}." if cause else "No known bug gives this value."
         self.note.setText(number_format.true_minus_in(text))
+        self.note.setAccessibleName(QTextDocumentFragment.fromHtml(text).toPlainText())
         self.note.setVisible(bool(text) and not hidden)
 
     def _follow_note(self) -> None:
         if self._upstream is not None:
             self.followed.emit(self._upstream)
 
-    _upstream: Place | None = None
-
     def _fit(self) -> None:
         """Show as many terms as fit below the equations, and the activation where there is room."""
         page = self._page
-        if page is None or page.largest is None or page.line is None:
+        if page is None:
             return
         wide = self.width() >= scaled(_ROOM_FOR_CURVE)
         self.curve.setVisible(wide and self.curve.has_curve and self.proof.isHidden())
@@ -253,8 +248,6 @@ class ArithmeticPage(QWidget):
             self._show_terms(page, min(max(terms, _LEAST_TERMS), MOST_TERMS, len(page.largest.rows)))
 
     def _show_terms(self, page: Page, count: int) -> None:
-        assert page.line is not None
-        assert page.largest is not None
         self.terms.show_rows(term_lines(page, count, self._is_masked))
         every, name = page.largest.count, escape(page.line.name)
         left = every - count

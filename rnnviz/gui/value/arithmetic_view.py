@@ -71,9 +71,6 @@ class ArithmeticView(ExplainedView):
         return PageRequest(result, self._candidate, self.place, self._line, self._order, top)
 
     def show_page(self, page: Page) -> None:
-        assert page.shown is not None, "the page has lines"
-        assert page.explained is not None, "the page has lines"
-        assert page.line is not None, "the page has lines"
         names = names_of(page.shown)
         with QSignalBlocker(self.lines):
             self.lines.clear()

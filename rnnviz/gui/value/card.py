@@ -79,7 +79,7 @@ class ValueCard(ExplainedView):
         self.head.setObjectName("dock_title")
         buttons = self.back, self.forward, self.closing
         self.head.setLayout(across((titles, 1), *buttons, margins=(edge, 10, 6, 6), spacing=0))
-        segments = across(self.segments, None, margins=(edge, 0, edge, 8))
+        segments = across(self.segments, None, margins=(edge, 2, edge, 8))
         self.setLayout(down(self.head, segments, (self._pages, 1), spacing=0))
         self.setObjectName("value_card")
         for widget in (self, self.head):

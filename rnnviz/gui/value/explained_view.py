@@ -14,7 +14,7 @@ from rnnviz.explain.explanation import explain, padding_sentence
 from rnnviz.explain.report import report
 from rnnviz.explain.value_sources import InputSource, lies_in, origin, same_kind, selected
 from rnnviz.gui.kit.tasks import LatestTask
-from rnnviz.gui.value.page import Page, PageBuilder, PageRequest
+from rnnviz.gui.value.page import Page, PageBuilder, PageRequest, Refusal
 from rnnviz.gui.views.base import ResultView
 from rnnviz.verify.result import RunResult
 
@@ -48,7 +48,9 @@ class ExplainedView(ResultView):
         self._location = Location()
         self._line = ""
         self._asked: PageRequest | None = None
-        """The latest request, until it is answered or dropped."""
+        """The latest request, until it is dropped."""
+        self._answered: PageRequest | None = None
+        """The request whose answer is visible."""
         self._builder = PageBuilder()
         # While the selection moves, pages of earlier requests are shown, too.
         self._task = LatestTask("arithmetic", self, finish=True)
@@ -81,7 +83,7 @@ class ExplainedView(ResultView):
     def complete(self) -> bool:
         """Whether the latest requested page is visible."""
         asked = self._asked
-        return asked is None or self.ends or (self.page is not None and self.page.request.same_as(asked))
+        return asked is None or self.ends or asked.same_as(self._answered)
 
     @property
     def ends(self) -> bool:
@@ -135,7 +137,7 @@ class ExplainedView(ResultView):
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         if result is not self.result:
-            self._asked = None
+            self._asked = self._answered = None
             self._stop()
             self._builder.reset()
         if result is None:
@@ -239,21 +241,22 @@ class ExplainedView(ResultView):
         self._soon.stop()
         self._task.stop()
 
-    def _on_answer(self, page: Page) -> None:
-        asked, given = self._asked, page.request
+    def _on_answer(self, answer: Page | Refusal) -> None:
+        asked, given = self._asked, answer.request
         # It may have been on its way when another result was shown, or what was asked for last was there already.
         if asked is None or given.result is not asked.result or given.candidate != asked.candidate:
             return
         if given.same_as(asked) or not self.complete:
-            self._show(page)
+            self._show(answer)
 
-    def _show(self, page: Page) -> None:
-        """Show a page, even one that answers an earlier request while the selection moves."""
-        self.page = page
-        if page.refusal:
-            self.show_text(page.refusal)
+    def _show(self, answer: Page | Refusal) -> None:
+        """Show an answer, even to an earlier request while the selection moves."""
+        self._answered = answer.request
+        self.page = answer if isinstance(answer, Page) else None
+        if isinstance(answer, Page):
+            self.show_page(answer)
         else:
-            self.show_page(page)
+            self.show_text(answer.reason)
         if self.complete:
             self.shown.emit()
 

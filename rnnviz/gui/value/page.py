@@ -100,37 +100,42 @@ class Page:
     """The arithmetic of one value or gradient.
 
     `shown` is that of the engine whose equations are shown, `line` the one in detail, `lines` that line of the
-    reference and the candidate, as far as these are explained. A page without an explanation has the reason in
-    `refusal`.
+    reference and the candidate, as far as these are explained.
     """
 
     request: PageRequest
-    explained: Explanation | None = None
-    shown: Breakdown | None = None
-    line: Line | None = None
-    lines: tuple[Line, ...] = ()
-    largest: LargestTerms | None = None
+    explained: Explanation
+    shown: Breakdown
+    line: Line
+    lines: tuple[Line, ...]
+    largest: LargestTerms
     curve: ActivationCurve | None = None
     comparison: Comparison | None = None
     proof: Proof | None = None
     table: TermTable | None = None
     divergent_sum: int | None = None
-    refusal: str = ""
 
     @property
     def divergence(self) -> Divergence | None:
         """Where the candidate diverges from the reference."""
-        return None if self.explained is None else self.explained.divergences.get(self.request.candidate or "")
+        return self.explained.divergences.get(self.request.candidate or "")
 
     @property
     def engines(self) -> tuple[str, ...]:
-        return () if self.explained is None else tuple(self.explained.breakdowns)
+        return tuple(self.explained.breakdowns)
 
     @property
     def opened(self) -> Line:
         """The line that gives the opened value."""
-        assert self.shown is not None, "the page has lines"
         return opened_line(self.shown, self.request.place)
+
+
+@dataclass(frozen=True, eq=False)
+class Refusal:
+    """Why a place has no page, in a sentence."""
+
+    request: PageRequest
+    reason: str
 
 
 def opened_line(breakdown: Breakdown, place: Place) -> Line:
@@ -150,12 +155,12 @@ class PageBuilder:
     def reset(self) -> None:
         self._result = self._cache = self._explained = None
 
-    def build(self, request: PageRequest, interrupt: Callable[[], None] = lambda: None) -> Page:
+    def build(self, request: PageRequest, interrupt: Callable[[], None] = lambda: None) -> Page | Refusal:
         """Build the page for a request. Long computations call `interrupt` often, which may raise to cancel."""
         try:
             return _page(request, self._explain(request, interrupt))
         except InputError as error:
-            return Page(request, refusal=str(error))
+            return Refusal(request, str(error))
 
     def _explain(self, request: PageRequest, interrupt: Callable[[], None]) -> Explanation:
         result, place = request.result, request.place

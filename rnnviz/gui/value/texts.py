@@ -144,18 +144,16 @@ def equation_rows(
 
 def term_lines(page: Page, count: int, is_masked: Masked) -> list[TermLine]:
     """The largest terms of the page's line."""
-    assert page.largest is not None
     return [_term_line(row, page, is_masked) for row in page.largest.rows[:count]]
 
 
 def _term_line(row: TermRow, page: Page, is_masked: Masked) -> TermLine:
-    assert page.shown is not None
     own, where, line = row.figures[0], page.shown.place.location, page.line
     source = row.source
     if row.kind == "bias" and row.weight is not None and page.request.result.inputs.loss is not None:
         source = row.weight.gradient
     name, note, index = row.name, "", ""
-    if line is not None and line.kind == "gate" and row.source is not None and where is not None:
+    if line.kind == "gate" and row.source is not None and where is not None:
         name, note, index = _brief(row.source, where, row.name)
     hidden = is_masked(row.source) or is_masked(row.weight)
     tip = [named(row.name)]
@@ -208,11 +206,9 @@ def point_text(curve: ActivationCurve | None) -> str:
 
 def engine_holds(page: Page) -> str:
     """Which values of the equations an engine did not record: "port.npz holds no gates"."""
-    explained = page.explained
-    assert explained is not None
     comparison = page.comparison
-    if comparison is None or not comparison.other or comparison.engine not in explained.breakdowns:
+    if comparison is None or not comparison.other:
         return ""
-    own = explained.breakdowns[comparison.engine]
+    own = page.explained.breakdowns[comparison.engine]
     lacks = [line for line in own.lines if line.kind == "gate" and line.name in own.recomputed]
     return f"{display_name(comparison.engine)} holds no gates" if lacks else ""
