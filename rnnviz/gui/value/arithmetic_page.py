@@ -5,7 +5,7 @@ from html import escape
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent, QTextDocumentFragment
-from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QWidget
+from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
@@ -202,8 +202,10 @@ class ArithmeticPage(QWidget):
             target = proof.changed[0].name if proof.changed else target
             text = f"All terms of {escape(target)}"
         linked = proof is not None or (has_terms and page.largest.count > _FEW)
-        self.all_terms.setText(_link(target, text, self._theme) if linked else "")
+        # Shift+Tab never leaves a link at the very beginning of a text.
+        self.all_terms.setText("\u200b" + _link(target, text, self._theme) if linked else "")
         self.all_terms.setAccessibleName(text)
+        self.all_terms.offer_links(linked)
 
     def _show_note(self, page: Page, *, hidden: bool) -> None:
         """Say where the engines diverge before this step, or that no known bug gives the value."""
@@ -217,6 +219,7 @@ class ArithmeticPage(QWidget):
             text = f"Likely cause: {escape(cause)}." if cause else "No known bug gives this value."
         self.note.setText(number_format.true_minus_in(text))
         self.note.setAccessibleName(QTextDocumentFragment.fromHtml(text).toPlainText())
+        self.note.offer_links("<a " in text)
         self.note.setVisible(bool(text) and not hidden)
 
     def _follow_note(self) -> None:
@@ -312,17 +315,15 @@ class _ProofCard(QFrame):
         self.to_write.setFont(fonts.number)
 
 
-def _text(text: str = "", *, wraps: bool = False, link: bool = False) -> QLabel:
-    label = LinkLabel() if link else QLabel()
+def _text(text: str = "", *, wraps: bool = False, link: bool = False) -> LinkLabel:
+    label = LinkLabel()
     label.setText(text)
     label.setTextFormat(Qt.TextFormat.RichText)
     label.setWordWrap(wraps)
     if wraps:
         label.setContentsMargins(scaled(MARGIN), 2, scaled(MARGIN), 2)
     if link:
-        label.setTextInteractionFlags(
-            Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
-        )
+        label.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
     return label
 
 

@@ -26,8 +26,8 @@ MARKS = ("●", "□")
 """Marks of the reference and the candidate."""
 _PAD, _LEAST_BAR = 6, 1.5
 _NUMBER, _BAR = "-0.000", "000000000000"
-_BRIEF = 10
-"""Characters of a number of a candidate."""
+_LONGEST = 10
+"""Characters of a number; its tooltip has all digits."""
 _GO = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 _WITH_SHIFT = Qt.KeyboardModifier.ShiftModifier
 
@@ -153,7 +153,8 @@ class TermTableView(Table):
                 return MASKED
             beside = None if other is None else other(row)
             if beside is not None and self._diverges(row, field) and not _same(found, beside):
-                text = format_distinct_briefly(found, beside)[0]
+                text = format_distinct(found, beside)[0]
+                text = text if len(text) <= _LONGEST else format_short(found)
                 return f"≠ {text}" if field == "stop" and engine else text
             return format_short(found)
 
@@ -328,16 +329,3 @@ class _Bars(QStyledItemDelegate):
 
 
 _LARGEST = number_format.LARGEST_PLAIN**2
-
-
-def format_distinct_briefly(one: float, other: float) -> tuple[str, str]:
-    """Two values that differ in ten characters: "0.382…23" and "0.382…24"; else as `format_short`."""
-    pair = format_distinct(one, other)
-    if max(map(len, pair)) <= _BRIEF:
-        return pair
-    same = next((place for place, (a, b) in enumerate(zip(*pair, strict=False)) if a != b), 0)
-    head = pair[0].find(".") + 1 + number_format.DECIMALS
-    brief = f"{pair[0][:head]}…{pair[0][same - 1 :]}", f"{pair[1][:head]}…{pair[1][same - 1 :]}"
-    if same <= head or max(map(len, brief)) > _BRIEF:
-        return format_short(one), format_short(other)
-    return brief

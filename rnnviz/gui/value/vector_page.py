@@ -198,8 +198,13 @@ class VectorPage(QWidget):
             return column
         of = quantity or ("grad.h" if self.kind == "gradient" else "value")
 
+        def places(row: int) -> tuple[Place, ...]:
+            # A pre-activation has the arithmetic of its gate.
+            own = () if quantity is None else (Place.at(quantity, self._location.moved(unit=row)),)
+            return self.place(row, of), *own
+
         def hiding(text: Callable[[int], str]) -> Callable[[int], str]:
-            return lambda row: MASKED if is_masked(self._masks, self.place(row, of)) else text(row)
+            return lambda row: MASKED if any(is_masked(self._masks, place) for place in places(row)) else text(row)
 
         return replace(column, text=hiding(column.text), full=hiding(column.exact))
 

@@ -13,7 +13,6 @@ from rnnviz.explain.lines import format_short
 from rnnviz.gui.kit.table import FULL_ROLE
 from rnnviz.gui.value.arithmetic_view import ArithmeticView
 from rnnviz.gui.value.rows import MASKED
-from rnnviz.gui.value.term_table import format_distinct_briefly
 from tests.explain.arithmetics import half
 from tests.gui.value.conftest import WHERE
 from tests.gui.value.gradients import AT, with_gradients
@@ -179,20 +178,3 @@ def test_asked_numbers_are_hidden_in_the_table_and_its_copy(tab, show_terms):
     # The sums of the asked value give it.
     tab.show_masked((Mask("h", (range(1, 2), range(1, 2), range(2, 3))),))
     assert set(sums(tab, "gluon")) == {MASKED}
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "brief"),
-    [
-        (0.5, 0.625, ("0.500", "0.625")),
-        (-0.5, 0.50000004, ("-0.500", "0.500")),
-        (1.0, 1.00000004, ("1.00000000", "1.00000004")),
-        (0.38212345678923, 0.38212345678924, ("0.382…23", "0.382…24")),
-        (-0.38212345678923, -0.38212345678924, ("-0.382…23", "-0.382…24")),
-        (1e-9, 2e-9, ("0.000…01", "0.000…02")),
-        (99.5, 99.500000004, ("99.500…00", "99.500…04")),
-    ],
-)
-def test_two_values_differ_within_ten_characters(one: float, other: float, brief: tuple[str, str]) -> None:
-    assert format_distinct_briefly(one, other) == brief
-    assert format_distinct_briefly(other, one) == brief[::-1]
