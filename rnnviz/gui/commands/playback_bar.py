@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QToolButton, QWidget
+from PySide6.QtGui import QAction, QResizeEvent
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QToolButton, QWidget
 
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
@@ -13,14 +13,12 @@ from rnnviz.gui.kit.segments import Segments
 from rnnviz.gui.regions import STAGE_NAMES, STAGES
 from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.icons import IconButton
-from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
 
 if TYPE_CHECKING:
     # Imported after the first paint.
     from rnnviz.gui.views.unrolled.canvas import LanesCanvas
 
-_HEIGHT = 32
 _WHOLE = "whole step"
 _ACTIONS = "play_backward", "loop", "reveal"
 
@@ -45,6 +43,11 @@ class PlaybackBar(QFrame):
         self.stages.add(_WHOLE, "Show the time step as a whole.")
         for stage in STAGES:
             self.stages.add(STAGE_NAMES[stage], f"Show the {STAGE_NAMES[stage]} of the step (, and .).")
+        self.stage_list = ComboBox()
+        self.stage_list.setAccessibleName("Stage of the step")
+        self.stage_list.setToolTip(wrapped("Show a stage of the step, or the whole step (, and .)."))
+        self.stage_list.addItems([_WHOLE, *STAGE_NAMES.values()])
+        self.stage_list.hide()
         self.speed = ComboBox()
         self.speed.setAccessibleName("Speed")
         why = "Speed of playback. At 2× or slower, each step of a short sequence is shown in stages."
@@ -58,9 +61,10 @@ class PlaybackBar(QFrame):
             self.order.setItemData(self.order.count() - 1, why, Qt.ItemDataRole.ToolTipRole)
         self.order.setToolTip(wrapped("Play the selected lane, or all lanes in the order of computation."))
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(scaled(8), 0, scaled(8), 0)
-        layout.setSpacing(scaled(8))
+        layout.setContentsMargins(8, 1, 8, 1)
+        layout.setSpacing(8)
         layout.addWidget(self.stages)
+        layout.addWidget(self.stage_list)
         layout.addStretch()
         self.buttons = [QToolButton() for _ in _ACTIONS]
         for button in self.buttons:
@@ -70,9 +74,11 @@ class PlaybackBar(QFrame):
         close = IconButton("close", "Close playback", "Stop playback and close this bar (Esc).")
         close.clicked.connect(self.dismiss)
         layout.addWidget(close)
-        self.setFixedHeight(scaled(_HEIGHT))
+        # It never widens the lanes.
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         named = {STAGE_NAMES[stage]: stage for stage in STAGES}
-        self.stages.chosen.connect(lambda name: player.show(named.get(name)))
+        for chosen in (self.stages.chosen, self.stage_list.textActivated):
+            chosen.connect(lambda name: player.show(named.get(name)))
         self.speed.activated.connect(lambda place: player.set_factor(FACTORS[place]))
         self.order.activated.connect(lambda place: player.set_order(self.order.itemData(place)))
         player.pace_changed.connect(self._show_pace)
@@ -108,7 +114,7 @@ class PlaybackBar(QFrame):
         layout.addWidget(self)
         self._canvas = canvas
         self.play_button.setParent(lanes)
-        self.play_button.show()
+        self._on_result()
         canvas.moved.connect(self._place_button)
         self._place_button()
 
@@ -130,15 +136,26 @@ class PlaybackBar(QFrame):
         if playing:
             self._set_open(True)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        shown = self.stages if self.stage_list.isHidden() else self.stage_list
+        needed = self.sizeHint().width() - shown.sizeHint().width() + self.stages.sizeHint().width()
+        self.stages.setVisible(needed <= self.width())
+        self.stage_list.setVisible(needed > self.width())
+
     def _on_result(self) -> None:
-        if self._player.stepper.walk is None:
+        present = self._player.stepper.walk is not None
+        self.play_button.setVisible(present and self._canvas is not None)
+        if not present:
             self._set_open(False)
 
     def _show_stage(self, text: str = "") -> None:
         if text:
             self._set_open(True)
         stage = self._player.stepper.stage
-        self.stages.choose(_WHOLE if stage is None else STAGE_NAMES[stage])
+        name = _WHOLE if stage is None else STAGE_NAMES[stage]
+        self.stages.choose(name)
+        self.stage_list.setCurrentText(name)
 
     def _show_pace(self) -> None:
         player = self._player

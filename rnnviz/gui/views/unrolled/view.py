@@ -122,6 +122,7 @@ class UnrolledView(ResultView):
         self._caption = ElidedLabel()
         self._caption.setObjectName("flow_caption")
         self._caption.setAccessibleName("Stage of the step")
+        self._caption.setContentsMargins(12, 0, 12, 2)
         self._caption.hide()
         layout = down(self.head, (across((self.canvas, 1), self._bar, spacing=0), 1), self._caption, spacing=0)
         self.setLayout(layout)
