@@ -205,11 +205,14 @@ def _require(libraries: Iterable[Library], load: Load) -> None:
 
 _WITHOUT_QT = (
     "engines.registry",
+    "explain.report",
     "explain.value_sources",
     "execution.events",
+    "io.export.paper",
     "io.templates",
     "lessons.index",
     "reading.arrays",
+    "reading.units",
     "gui.regions",
     "results.columns",
     "text.verdict_text",

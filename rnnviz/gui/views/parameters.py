@@ -79,7 +79,7 @@ def _verdict(row: ParameterRow) -> tuple[str, Look]:
     return (f"{number_format.count(own.mismatched)} differ", _DIFFERS) if own.mismatched else ("agrees", _AGREES)
 
 
-def _compared(title: str, name: str, heading: str = "", why: str = "") -> Column:
+def _compared(title: str, name: str, heading: str = "", why: str = "", optional: bool = False) -> Column:
     """A column of a figure of the comparison; empty without one."""
 
     def read(row: ParameterRow, write: Callable[[float], str]) -> str:
@@ -93,6 +93,7 @@ def _compared(title: str, name: str, heading: str = "", why: str = "") -> Column
         number=True,
         heading=heading,
         why=why,
+        optional=optional,
     )
 
 
@@ -102,7 +103,7 @@ _NAMES = (
 )
 _FIGURES = (
     Column("gradients", lambda row: _verdict(row)[0], look=lambda row: _verdict(row)[1]),
-    _compared("max |Δ|", "max_abs_error", "max abs difference"),
+    _compared("max |Δ|", "max_abs_error", "max abs difference", optional=True),
     _compared("error ratio", "max_error_ratio", why="Largest difference ÷ tolerance; above 1 the engines differ."),
     Column(
         "largest",
