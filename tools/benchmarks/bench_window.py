@@ -130,6 +130,7 @@ def measure(result: RunResult, count: int = FRAMES) -> list[Figure]:
             *_cursor(window, result, count),
             *_choices(window, result),
             *_tabs(window, result, count // 4),
+            *over_time(window, count // 4),
             *playing(window),
             *(_gradients(window, result, count) if result.has_gradients else ()),
         ]
@@ -210,6 +211,22 @@ def _tabs(window: MainWindow, result: RunResult, count: int) -> list[Figure]:
     for seed, title in enumerate(tabs.titles):
         _select_tab(window, title)
         found.append(_moves(window, f"cursor beside {title}", places(result, count, seed)))
+    return found
+
+
+def over_time(window: MainWindow, count: int) -> list[Figure]:
+    """Zooming and panning, with a plot on the time axis of the lanes."""
+    found = []
+    for title in ("Units over time", "Error over time", "Gradient flow"):
+        _select_tab(window, title)
+        plot, lanes = window.main_layout.tabs.front.plot, window.lanes.canvas
+        plot.fit()
+        zooms = [lambda f=factor: plot.view_box.scaleBy(x=f) for factor in [0.8] * count + [1.25] * count]
+        found.append(frames(f"zooming {title}", [lambda z=zoom: (z(), plot.tell_part()) for zoom in zooms]))
+        lanes.show_part(1000.0, 2000.0)
+        parts = [lambda n=n: lanes.show_part(1000.0 + 10 * n, 2000.0 + 10 * n) for n in range(2 * count)]
+        found.append(frames(f"panning beside {title}", parts))
+        lanes.fit()
     return found
 
 

@@ -131,7 +131,7 @@ class Plot(pg.PlotWidget):
         if navigable:
             show_all = QAction("Show all", self)
             show_all.triggered.connect(self._show_all)
-            self.view_box.sigRangeChangedManually.connect(self._tell_part)
+            self.view_box.sigRangeChangedManually.connect(self.tell_part)
             self.addAction(show_all)
             self.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
         self.apply_theme(LIGHT)
@@ -257,7 +257,7 @@ class Plot(pg.PlotWidget):
             at = float(self.cursor_line.value()) if self.cursor_line.isVisible() else first
             middle = at if first <= at <= last else (first + last) / 2.0
             self.view_box.scaleBy(x=1.0 / _ZOOMS[Qt.Key(event.key())], center=QPointF(middle, 0.0))
-            self._tell_part()
+            self.tell_part()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
@@ -298,9 +298,10 @@ class Plot(pg.PlotWidget):
 
     def _show_all(self) -> None:
         self.fit()
-        self._tell_part()
+        self.tell_part()
 
-    def _tell_part(self) -> None:
+    def tell_part(self) -> None:
+        """Report the visible part as the user's choice."""
         self.part_requested.emit(*self.view_box.viewRange()[0])
 
     def _on_seen(self) -> None:

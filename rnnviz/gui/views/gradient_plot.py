@@ -450,8 +450,6 @@ class GradientFlowPlot(ResultView):
         if result is None:
             return
         self.plot.show_selection(where.timestep)
-        named = [curve for curve in self.drawn if not curve.thin]
-        self.legend.show_values([number_format.error(curve.values[where.timestep]) for curve in named])
         if self.wanted == VALUE and self._influence is not None and self._influence.where != where:
             self.verdict.setText("computing …")
         lane = f"{lane_text(result.inputs.network, where).capitalize()}, sample {where.sample}"

@@ -18,7 +18,7 @@ from rnnviz.core.words import join_words
 from rnnviz.explain.value_sources import quantity_place
 from rnnviz.frozen import dataclass
 from rnnviz.gui.kit.plot import Plot, Spans, cosmetic_pen
-from rnnviz.gui.theme.elided_combo import ComboBox
+from rnnviz.gui.theme.elided_combo import ElidedComboBox
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.tooltips import wrapped
@@ -45,6 +45,7 @@ from rnnviz.verify.result import RunResult
 DASHES = ((4.0, 4.0), (1.0, 2.0), (8.0, 3.0, 1.0, 3.0), (10.0, 2.0))
 """Dash patterns of the candidates, in their order."""
 MOST_PINNED = 4
+_QUANTITY_LETTERS = 8
 _TESTS: dict[str, Callable[[Any], NDArray[np.bool_]]] = {number_format.NAN: np.isnan, number_format.INFINITY: np.isinf}
 
 
@@ -70,19 +71,17 @@ class UnitLine:
         return pen
 
 
-class QuantityCombo(ComboBox):
+class QuantityCombo(ElidedComboBox):
     """Lists the quantities of the current cell. The selected one stays for other cells that have it."""
 
     chosen = Signal()
 
     def __init__(self, why: str) -> None:
-        super().__init__()
+        super().__init__("Quantity", why, _QUANTITY_LETTERS)
         self.quantity: Quantity = "value"
         """The selected quantity; "value" is h."""
         self._followed = "h"
-        self.setAccessibleName("Quantity")
-        self.setToolTip(wrapped(why))
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.activated.connect(lambda place: self.choose(self.itemData(place)))
 
     def choose(self, quantity: Quantity) -> None:
