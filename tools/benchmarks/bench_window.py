@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter, process_time, sleep, thread_time
 from typing import NamedTuple
@@ -25,6 +26,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.app import SWITCH_SECONDS
 from rnnviz.gui.application import GcTimer
 from rnnviz.gui.jobs.runner import Runner
+from rnnviz.gui.kit.plot import Plot
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.theme_manager import ThemeManager
@@ -215,16 +217,19 @@ def _tabs(window: MainWindow, result: RunResult, count: int) -> list[Figure]:
 
 
 def over_time(window: MainWindow, count: int) -> list[Figure]:
-    """Zooming and panning, with a plot on the time axis of the lanes."""
-    found = []
+    """Zooming in a plot, and panning the lanes, on their common time axis."""
+    lanes, found = window.lanes.canvas, []
+
+    def zoom(plot: Plot, factor: float) -> None:
+        plot.view_box.scaleBy(x=factor)
+        plot.tell_part()
+
     for title in ("Units over time", "Error over time", "Gradient flow"):
         _select_tab(window, title)
-        plot, lanes = window.main_layout.tabs.front.plot, window.lanes.canvas
-        plot.fit()
-        zooms = [lambda f=factor: plot.view_box.scaleBy(x=f) for factor in [0.8] * count + [1.25] * count]
-        found.append(frames(f"zooming {title}", [lambda z=zoom: (z(), plot.tell_part()) for zoom in zooms]))
-        lanes.show_part(1000.0, 2000.0)
-        parts = [lambda n=n: lanes.show_part(1000.0 + 10 * n, 2000.0 + 10 * n) for n in range(2 * count)]
+        plot = window.main_layout.tabs.front.plot
+        zooms = [partial(zoom, plot, factor) for factor in [0.8] * count + [1.25] * count]
+        found.append(frames(f"zooming {title}", zooms))
+        parts = [partial(lanes.show_part, 1000.0 + 10 * n, 2000.0 + 10 * n) for n in range(2 * count)]
         found.append(frames(f"panning beside {title}", parts))
         lanes.fit()
     return found
