@@ -71,8 +71,9 @@ class StepPlot(QWidget):
             points = line.steps is not None
             pen = cosmetic_pen(QColor(self.plot.theme.series[line.series]), 5.0 if line.wide else 1.5)
             curve.draw_with(pen, 2.0 if points else 0.0 if line.wide else 1.0, points=points)
-            self.plot.draw(curve, line.values, line.steps)
             known = line.values[np.isfinite(line.values)]
+            # Before the first step there is only NaN, of which pyqtgraph finds no range.
+            self.plot.draw(curve, *((line.values, line.steps) if len(known) else (known, None)))
             last.append(number_format.error(float(known[-1])) if len(known) else "")
         self.legend.color(self.plot.curves_drawn, self.plot.theme)
         self.legend.show_values(last)
