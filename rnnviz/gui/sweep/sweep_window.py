@@ -12,7 +12,7 @@ from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.gui.kit.panel import ToolWindow, action_button
 from rnnviz.gui.kit.table import Table, TableModel
-from rnnviz.gui.sweep.heatmap_panel import HeatmapPanel
+from rnnviz.gui.sweep.heatmap import HeatmapPanel
 from rnnviz.gui.sweep.runner import OpenedSweep
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import scaled

@@ -6,7 +6,6 @@ from enum import Enum
 from functools import partial
 from math import isnan
 from pathlib import Path
-from typing import Any
 
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QPainter, QPaintEvent, QPalette
@@ -20,7 +19,6 @@ from PySide6.QtWidgets import (
 )
 
 from rnnviz.core import number_format
-from rnnviz.core.engine_spec import display_name
 from rnnviz.core.words import plural
 from rnnviz.gui.access import announce
 from rnnviz.gui.kit.panel import Panel, line, menu_button
@@ -29,9 +27,8 @@ from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
-from rnnviz.gui.training.answer_plot import AnswerPlot
-from rnnviz.gui.training.curves import TrainingCurves
-from rnnviz.gui.training.task_form import TaskForm
+from rnnviz.gui.training.curves import AnswerPlot, TrainingCurves
+from rnnviz.gui.training.task_form import TaskForm, continues, settings_text
 from rnnviz.gui.views.base import across, down, pages
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.training.checkpoints import SavedCheckpoint
@@ -124,9 +121,7 @@ class TrainingPanel(Panel):
         """Whether the last training is of a task, apart from keys that may change when it goes on."""
         if task is None or self.history is None:
             return False
-        begun = self.history.start.task
-        known = replace(begun.training, **_changeable(task))
-        return task.with_input_size(begun.network.input_size) == replace(begun, training=known)
+        return continues(self.history.start.task, task)
 
     @property
     def task_to_resume(self) -> TrainingTask | None:
@@ -187,12 +182,14 @@ class TrainingPanel(Panel):
             self._later.start()
 
     def show_running(self, running: bool) -> None:
-        self._running = running
+        ended, self._running = self._running and not running, running
         self.form.widget().setEnabled(not running)
         self.ready.setEnabled(not running)
         if running:
             self.settings.setChecked(False)
         self.refresh()
+        if ended:
+            announce(self, f"{self.word.text()} {self.progress.text()}")
 
     def show_saved(self, name: str) -> None:
         """Show that the weights are in a file of this name."""
@@ -515,20 +512,6 @@ class CheckpointSlider(QSlider):
             painter.end()
 
 
-def settings_text(task: TrainingTask) -> str:
-    """The settings that matter most, such as "Adam 0.01 · 32 sequences · clip 1 · 1,500 steps"."""
-    training = task.training
-    parts = [
-        f"{'Adam' if training.optimizer == 'adam' else 'SGD'} {training.learning_rate:g}",
-        plural(task.problem.batch_size, "sequence"),
-        f"clip {training.clip_norm:g}" if training.clip_norm else "no clipping",
-        plural(training.steps, "step"),
-    ]
-    if training.library is not None:
-        parts.append(f"with {display_name(training.library)}")
-    return " · ".join(parts)
-
-
 def checkpoint_text(saved: SavedCheckpoint) -> str:
     """A checkpoint in words, with its accuracy if classes are predicted."""
     accuracy = "" if isnan(saved.accuracy) else f", accuracy {number_format.percent(saved.accuracy)}"
@@ -546,9 +529,3 @@ def speed_text(history: TrainingHistory, *, running: bool) -> str:
         return ""
     left = (history.start.task.training.steps - history.steps) / rate
     return f"{number_format.error(rate)} steps/s, {number_format.duration(left)} left"
-
-
-def _changeable(task: TrainingTask) -> dict[str, Any]:
-    """The keys of the training that may differ when it goes on."""
-    keys = ("steps", "learning_rate", "momentum", "clip_norm", "truncate", "checkpoint_every")
-    return {key: getattr(task.training, key) for key in keys}

@@ -1,10 +1,14 @@
-"""The form of a training task, made from its declarations."""
+"""The form of a training task, made from its declarations, and the task in one line."""
+
+from dataclasses import replace
 
 from PySide6.QtCore import Signal
 
 from rnnviz.core.config import Network, ParameterSource
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import declarations
+from rnnviz.core.words import plural
 from rnnviz.gui.settings_panel.config_panel import SectionForms, checked_tables
 from rnnviz.gui.settings_panel.fields import task_field_states
 from rnnviz.training.task import Problem, Training, TrainingTask
@@ -44,3 +48,27 @@ class TaskForm(SectionForms):
             except ConfigError as error:
                 errors[error.key if error.key in self.fields else "problem.kind"] = error.sentence
         self._show_errors(errors)
+
+
+_CHANGEABLE = ("steps", "learning_rate", "momentum", "clip_norm", "truncate", "checkpoint_every")
+"""Keys of the training that may differ when it goes on."""
+
+
+def continues(begun: TrainingTask, task: TrainingTask) -> bool:
+    """Whether a training that has begun can go on with a task."""
+    known = replace(begun.training, **{key: getattr(task.training, key) for key in _CHANGEABLE})
+    return task.with_input_size(begun.network.input_size) == replace(begun, training=known)
+
+
+def settings_text(task: TrainingTask) -> str:
+    """The settings that matter most, such as "Adam 0.01 · 32 sequences · clip 1 · 1,500 steps"."""
+    training = task.training
+    parts = [
+        f"{'Adam' if training.optimizer == 'adam' else 'SGD'} {training.learning_rate:g}",
+        plural(task.problem.batch_size, "sequence"),
+        f"clip {training.clip_norm:g}" if training.clip_norm else "no clipping",
+        plural(training.steps, "step"),
+    ]
+    if training.library is not None:
+        parts.append(f"with {display_name(training.library)}")
+    return " · ".join(parts)

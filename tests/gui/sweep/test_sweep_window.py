@@ -5,7 +5,7 @@ from PySide6.QtCore import QPoint, QRect, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 
-from rnnviz.gui.sweep.heatmap_panel import HeatmapPanel
+from rnnviz.gui.sweep.heatmap import HeatmapPanel
 from rnnviz.gui.sweep.sweep_window import SweepWindow
 from rnnviz.gui.theme.palettes import DARK
 from rnnviz.io.inputs import load_inputs

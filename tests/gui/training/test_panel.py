@@ -12,8 +12,9 @@ from rnnviz.core.config import Config
 from rnnviz.core.errors import EngineError
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.training.output_strip import OutputStrip
-from rnnviz.gui.training.panel import TrainingPanel, TrainingState, settings_text
+from rnnviz.gui.training.panel import TrainingPanel, TrainingState
 from rnnviz.gui.training.runner import TrainingRunner
+from rnnviz.gui.training.task_form import settings_text
 from rnnviz.training.checkpoints import CheckpointFolder, SavedCheckpoint, TestPrediction
 from rnnviz.training.history import TrainingStart
 from rnnviz.training.loop import LearnerStep, StepAudit, StepDone, TrainingLoop
