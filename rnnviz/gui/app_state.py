@@ -322,7 +322,7 @@ class Session(QObject):
 
     def set_config(self, config: Config) -> None:
         """Set the config. The last result stays until a run replaces it."""
-        self._choose(config=config)
+        self.replace(replace(self._state, config=config))
 
     def set_result(self, result: RunResult | None, ran: Config | None = None) -> None:
         """Set the result of the config `ran`. The selection stays as near as the new shape allows."""

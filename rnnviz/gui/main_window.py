@@ -58,6 +58,7 @@ from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.lessons.index import Lesson, LessonEntry, lessons
 from rnnviz.verify.result import RunResult
+from rnnviz.verify.verdict import Verdict
 
 
 def when_painted(widget: QWidget, callback: Callable[[], None]) -> None:
@@ -109,7 +110,7 @@ class MainWindow(QMainWindow):
         use_names(settings.names)
         self.settings = settings
         self.theme_manager = theme_manager
-        self._leaving = False
+        self._leaving = self._problems_opened = False
         first = lessons()[0]
         self.session = Session(first.config, self)
         self.document = Document(self.session, first.title, self)
@@ -332,6 +333,8 @@ class MainWindow(QMainWindow):
         ):
             changed.connect(self.actions_.refresh)
         session.on_change(self.actions_.refresh, "result")
+        session.on_change(self._open_problems, "result")
+        self.document.opened.connect(lambda: setattr(self, "_problems_opened", False))
         self.document.changed.connect(self._on_document)
         self.document.opened.connect(control.begin_document)
         self.view_decided.connect(self.document.check_view)
@@ -382,6 +385,14 @@ class MainWindow(QMainWindow):
             self.files.open_lesson(lesson)
         else:
             self.files.after_changes(partial(self.guide.open, lesson))
+
+    def _open_problems(self) -> None:
+        """Open the tab with the wrong steps at the first run of a document in which an engine is wrong."""
+        result = self.session.result
+        wrong = result is not None and result.judgment is not None and result.overall_verdict is Verdict.DISAGREE
+        if wrong and not self._problems_opened and self.guide.step is None:
+            self._problems_opened = True
+            self.main_layout.select_tab("Step audit")
 
     def _focus_lanes(self) -> None:
         """Give the lanes the keyboard after a click in the banner. A banner that is used by keys keeps it."""

@@ -6,6 +6,7 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QToolButton
 
+from rnnviz.core.config import Config
 from rnnviz.gui.main_layout import SETTINGS, VALUE
 from rnnviz.gui.theme.scaling import set_text_size
 
@@ -91,6 +92,39 @@ def test_panes_and_their_sizes_are_restored_at_the_next_start(make_window, qtbot
     QTest.qWait(0)
     assert set(layout.open_panes) == {SETTINGS, VALUE, "tabs"}
     qtbot.waitUntil(lambda: layout.tabs.height() == 290)
+
+
+def test_the_first_screen_covers_bars_and_docks(window):
+    window.first_screen.show()
+    layout = window.main_layout
+    assert not any(part.isVisible() for part in (window.top_line, window.verdict, window.value, layout.tabs))
+    assert window.menuBar().isVisible()
+    window.first_screen.leave()
+    assert all(part.isVisible() for part in (window.top_line, window.verdict, window.value, layout.tabs))
+
+
+WRONG = {
+    "network": {"cell": "gru", "input_size": 3, "hidden_size": 4},
+    "parameters": {"bias": "uniform"},
+    "compare": {"reference": "manual", "candidates": ["bug:no-h2h-bias"]},
+}
+
+
+def test_problems_open_at_the_first_run_of_a_document_that_is_wrong(qtbot, window):
+    layout = window.main_layout
+    layout.fold_tabs(folded=True)
+    with qtbot.finished(window):
+        window.document.take(Config.from_mapping(WRONG), "wrong")
+        window.control.run()
+    qtbot.waitUntil(lambda: not layout.folded)
+    assert layout.tabs.title_in_front == "Step audit"
+    assert window.session.engine == "bug:no-h2h-bias"
+    assert window.session.color_by == "difference"
+    layout.fold_tabs(folded=True)
+    with qtbot.finished(window):
+        window.control.run()
+    qtbot.waitUntil(lambda: not window.runner.busy)
+    assert layout.folded
 
 
 def test_text_size_applies_to_every_view_at_once_and_is_saved(window, monkeypatch, qtbot):

@@ -53,6 +53,7 @@ class SettingsLine(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        self.setObjectName("settings_line")
         self.setAccessibleName("Settings")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self._row = QHBoxLayout(self)

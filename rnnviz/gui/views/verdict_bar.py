@@ -63,6 +63,7 @@ _LOOKS = {
 }
 """Icon, its color, the surface and the line around it, by the state of the bar."""
 _ICON, _MARGIN, _LEAST_HEIGHT = 18, 12, 36
+_LINKS = Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
 _AUDITING = TextPart(" · auditing…")
 
 _STATES = {
@@ -117,6 +118,7 @@ class _Rows(QWidget):
             if shown:
                 parts = rows[place][1]
                 heading.setText(rows[place][0])
+                text.setAccessibleName(rows[place][0])
                 text.setText(markup(parts, theme, len(self._places)).strip().replace("\n", "<br>"))
                 links = [part.where for part in parts if part.where is not None or part.act]
                 text.offer_links(any(where is not None for where in links))
@@ -127,7 +129,7 @@ class _Rows(QWidget):
         heading.setProperty("muted", True)
         heading.setAlignment(Qt.AlignmentFlag.AlignTop)
         text.setTextFormat(Qt.TextFormat.RichText)
-        text.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
+        text.setTextInteractionFlags(_LINKS)
         text.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         text.setWordWrap(True)
         text.linkActivated.connect(lambda link: self.location_requested.emit(self._places[int(link)]))
@@ -252,7 +254,7 @@ class VerdictBar(ResultView):
     def _linked(self, name: str) -> LinkLabel:
         label = LinkLabel()
         label.setTextFormat(Qt.TextFormat.RichText)
-        label.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
+        label.setTextInteractionFlags(_LINKS)
         label.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         label.setAccessibleName(name)
         # A long sentence does not widen the window: it wraps.

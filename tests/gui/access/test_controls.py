@@ -9,6 +9,7 @@ from PySide6.QtGui import QAccessible
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QAbstractButton,
+    QAbstractItemView,
     QAbstractScrollArea,
     QAbstractSlider,
     QAbstractSpinBox,
@@ -17,11 +18,15 @@ from PySide6.QtWidgets import (
     QDialog,
     QLineEdit,
     QMenu,
+    QMenuBar,
+    QScrollBar,
     QTabBar,
     QWidget,
 )
 
+from rnnviz.core.resources import resource_path
 from rnnviz.gui.commands.model_commands import ModelDialog
+from rnnviz.gui.commands.top_line import SettingsLine
 from rnnviz.gui.export.figure import FigureDialog, FigureOptions
 from rnnviz.gui.generate.panel import GeneratePanel
 from rnnviz.gui.help.panel import GuidePanel
@@ -276,3 +281,34 @@ def test_f6_moves_from_part_to_part_and_back_to_the_last_focus(window):
     QTest.keyClick(inside, Qt.Key.Key_F6)
     QTest.keyClick(QApplication.focusWidget(), Qt.Key.Key_F6, Qt.KeyboardModifier.ShiftModifier)
     assert QApplication.focusWidget() is inside
+
+
+def visible_controls(window: QWidget) -> list[str]:
+    """The names of the controls in sight. A list counts as one, and so does the line of settings."""
+    whole = (QComboBox, QAbstractSpinBox, QTabBar, QAbstractItemView, QMenuBar)
+    found: list[str] = []
+    for widget in window.findChildren(QWidget):
+        inside = [widget.parentWidget()]
+        while inside[-1] is not None and inside[-1] is not window:
+            inside.append(inside[-1].parentWidget())
+        if widget.visibleRegion().isEmpty() or any(
+            isinstance(around, (*whole, SettingsLine)) for around in inside if around is not None
+        ):
+            continue
+        if isinstance(widget, QMenuBar):
+            found += [action.text() for action in widget.actions()]
+        elif isinstance(widget, QTabBar):
+            found += [widget.tabText(place) for place in range(widget.count()) if widget.isTabVisible(place)]
+        elif isinstance(widget, (SettingsLine, QLineEdit, QAbstractButton, QAbstractSlider, *whole)):
+            found += [] if isinstance(widget, QScrollBar) else [widget.accessibleName()]
+    return found
+
+
+def test_the_window_has_few_controls(qtbot, window):
+    with qtbot.finished(window):
+        window.files.open(resource_path("models", "sample-lstm.safetensors"))
+    qtbot.waitUntil(lambda: not window.runner.busy)
+    assert 20 < len(visible_controls(window)) <= 35, visible_controls(window)
+    window.first_screen.show()
+    assert 10 < len(visible_controls(window)) <= 20, visible_controls(window)
+    window.first_screen.leave()
