@@ -66,6 +66,7 @@ _MOST_STEPS = 100.0
 _AROUND = 4.0
 """Minimum distance of the selected cell from the upper and lower edge, in pixels."""
 _RIGHT, _SPILL, _NAMES, _NAME_GAP = 12, 7.0, 20, 7.0
+_WIDEST_COLUMN = 160
 """Margin at the right, how far marks may exceed the lanes, height of the names of two engines, and the gap of these."""
 _SPLIT_REACH = 2.0
 """Tolerance in pixels for the split after rounding to screen pixels."""
@@ -314,7 +315,8 @@ class LanesCanvas(QWidget):
         picture = shown.picture()
         wanted = overview if overview is not None else not fit and camera.span < picture.timesteps
         left = int(self.labels.width)
-        width = max(self.width() - left - _RIGHT, 1)
+        columns = picture.timesteps + picture.initial * len(picture.directions)
+        width = min(max(self.width() - left - _RIGHT, 1), columns * scaled(_WIDEST_COLUMN))
         self.overview.show(shown if wanted else None, float(width), float(self.height()))
         top = round(self.overview.height) + (scaled(_NAMES) if shown.right is not None else 0)
         height = max(self.height() - top - round(self.axis.height), 1)
@@ -375,7 +377,8 @@ class LanesCanvas(QWidget):
             return
         network = shown.result.config.network
         self._set("reads", read_marks(network, self._location, shown, geometry))
-        self._set("selection", selection_marks(cell, geometry, focused=self.focused, linked=self.linked))
+        edge = self.width() - self.area.left() if self.linked else None
+        self._set("selection", selection_marks(cell, geometry, focused=self.focused, card=edge))
         self._mark_future()
 
     def _mark_future(self) -> None:
@@ -455,7 +458,7 @@ class LanesCanvas(QWidget):
             place = QRectF(*geometry.lane_area(own)) & QRectF(0.0, 0.0, geometry.width, geometry.height)
             if dirty.intersects(place.toAlignedRect()):
                 paint_lane(painter, self.heatmap, shown, geometry, own, within, dirty)
-        painter.setClipRect(QRectF(0.0, 0.0, geometry.width, geometry.bottom).adjusted(-_SPILL, -_SPILL, _SPILL, 0.0))
+        painter.setClipRect(QRectF(-_SPILL, -_SPILL, self.width(), geometry.bottom + _SPILL))
         spilled = exposed.translated(-area.topLeft())
         paint_marks(painter, (mark for layer in LAYERS for mark in self.marks.get(layer, ())), self._theme, spilled)
         painter.restore()

@@ -203,10 +203,10 @@ def _bold(pixels: int) -> QFont:
 _HALO, _LINK = 3.0, 1.5
 
 
-def selection_marks(cell: CellGeometry, geometry: Geometry, *, focused: bool, linked: bool) -> Marks:
+def selection_marks(cell: CellGeometry, geometry: Geometry, *, focused: bool, card: float | None) -> Marks:
     """A frame around the selected value, with the keyboard a second one; ticks between lanes of a heat map.
 
-    With `linked` a line below the value leads to the right edge, where its card is.
+    A line below the value leads to the x of its `card`.
     """
     lane_rect = geometry.stack.find(cell.lane)
     if lane_rect is None or lane_rect.band:
@@ -218,9 +218,9 @@ def selection_marks(cell: CellGeometry, geometry: Geometry, *, focused: bool, li
     if focused:
         marks.append(Frame(box.grown(_HALO), "accent", 2.0, rim=0.0, radius=6.0))
     marks.append(Frame(box.grown(1.0), "cursor", 2.0))
-    if linked and lane_rect.gap:
+    if card is not None and lane_rect.gap:
         y = box.bottom + lane_rect.gap / 2.0
-        marks.append(Fill(Rect(box.right, y - _LINK / 2.0, max(geometry.width - box.right, 0.0), _LINK), "cursor"))
+        marks.append(Fill(Rect(box.right, y - _LINK / 2.0, max(card - box.right, 0.0), _LINK), "cursor"))
     return tuple(marks)
 
 

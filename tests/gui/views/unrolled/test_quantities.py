@@ -6,12 +6,13 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor
 
 from rnnviz.core import number_format
+from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.places import Place, parameter_place
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.dependence.influence import influence
 from rnnviz.explain.explanation import explain
-from rnnviz.gui.app_state import Limit
+from rnnviz.gui.app_state import Limit, Session
 from rnnviz.gui.theme.palettes import LIGHT
 from rnnviz.gui.views.unrolled.color_range import limit_of
 from rnnviz.gui.views.unrolled.colormap import DECADES, STEPS, ColorScale
@@ -346,3 +347,15 @@ def test_contributions_of_an_engine_without_gradients_are_a_sentence():
     result = make_result(gradients=("manual",))
     with pytest.raises(InputError, match="gluon"):
         contributions(result, parameter_place(LANE, "h2h_bias", (1,)))
+
+
+def test_a_failing_run_of_a_new_document_opens_on_the_difference_of_the_wrong_engine():
+    result = small(num_layers=2, edits={"manual": adding(0.5, 1, 0, 1, 0, 3)})
+    session = Session(Config.from_mapping(result.config.to_mapping()))
+    session.set_config(session.config)
+    session.set_result(result)
+    assert (session.color_by, session.engine) == ("difference", "manual")
+    assert (session.location.layer, session.location.timestep) == (1, 1)
+    session.set_color_by("value")
+    session.set_result(small(num_layers=2, edits={"manual": adding(0.5, 0, 0, 0, 0, 3)}))
+    assert (session.color_by, session.location.layer) == ("value", 1)
