@@ -76,6 +76,7 @@ class LivingPicture(QAbstractButton):
         self.run: SampleRun | None = None
         self.timestep = RESTING.timestep
         self._theme, self._rounds, self._held = LIGHT, 0, 0
+        self._scale = 1.0
         self._clicked: Location | None = None
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -101,6 +102,11 @@ class LivingPicture(QAbstractButton):
 
     def sizeHint(self) -> QSize:
         return QSize(scaled(_WIDTH), scaled(_HEIGHT))
+
+    def fit(self, room: int) -> None:
+        """Take the size that the text asks for, at most the width `room`."""
+        self._scale = min(scaled(_WIDTH), room) / _WIDTH
+        self.setFixedSize(round(_WIDTH * self._scale), round(_HEIGHT * self._scale))
 
     def value_at(self, position: QPointF) -> Location | None:
         """The computed hidden value at a position."""
@@ -158,9 +164,16 @@ class LivingPicture(QAbstractButton):
 
     # Geometry, in pixels at 100%
 
-    def _scaled(self, left: float, top: float, width: float, height: float) -> QRectF:
-        scale = scaled(1000) / 1000
-        return QRectF(left * scale, top * scale, width * scale, height * scale)
+    def _px(self, pixels: float) -> float:
+        return pixels * self._scale
+
+    def _rect(self, left: float, top: float, width: float, height: float) -> QRectF:
+        return QRectF(*map(self._px, (left, top, width, height)))
+
+    def _font(self, pixels: float, *, bold: bool = False, code: bool = False) -> QFont:
+        font = (code_font if code else text_font)(pixels, QFont.Weight.DemiBold if bold else QFont.Weight.Normal)
+        font.setPixelSize(max(1, round(self._px(pixels))))
+        return font
 
     def _lane(self, layer: int) -> tuple[float, float, float]:
         """Top of the first box, height of a row and height of a box: of a layer, or of the input as layer -1."""
@@ -170,7 +183,7 @@ class LivingPicture(QAbstractButton):
 
     def _box(self, layer: int, timestep: int, unit: int) -> QRectF:
         top, row, height = self._lane(layer)
-        return self._scaled(_LEFT + timestep * _COLUMN, top + unit * row, _COLUMN - 2, height)
+        return self._rect(_LEFT + timestep * _COLUMN, top + unit * row, _COLUMN - 2, height)
 
     def _column(self, layer: int, timestep: int, rows: int) -> QRectF:
         column = self._box(layer, timestep, 0).united(self._box(layer, timestep, rows - 1))
@@ -183,38 +196,38 @@ class LivingPicture(QAbstractButton):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         frame = QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
-        _frame(painter, frame, theme.border, 1.0, theme.base, scaled(6))
-        bottom, right = scaled(_HEIGHT - _FOOT), scaled(_LANES_WIDTH)
+        _frame(painter, frame, theme.border, 1.0, theme.base, self._px(6))
+        bottom, right = self._px(_HEIGHT - _FOOT), self._px(_LANES_WIDTH)
         painter.setPen(QPen(theme.color("grid"), 1.0))
-        painter.drawLine(0, bottom, self.width(), bottom)
-        painter.drawLine(right, 0, right, bottom)
+        painter.drawLine(QPointF(0, bottom), QPointF(self.width(), bottom))
+        painter.drawLine(QPointF(right, 0), QPointF(right, bottom))
         painter.setClipRect(frame)
         if self.run is not None:
             self._paint_lanes(painter, self.run)
             self._paint_arithmetic(painter, self.run.lines[self.timestep])
-        foot = QRectF(scaled(12), bottom, self.width() - scaled(24), scaled(_FOOT))
-        _write(painter, foot, _CAPTION, text_font(12), theme.muted)
-        invitation = text_font(12, QFont.Weight.DemiBold)
+        foot = QRectF(self._px(12), bottom, self.width() - self._px(24), self._px(_FOOT))
+        _write(painter, foot, _CAPTION, self._font(12), theme.muted)
+        invitation = self._font(12, bold=True)
         _write(painter, foot, _INVITATION, invitation, theme.accent, Qt.AlignmentFlag.AlignRight)
         if self.hasFocus():
-            _frame(painter, frame.adjusted(0.5, 0.5, -0.5, -0.5), theme.accent, 2.0, None, scaled(6))
+            _frame(painter, frame.adjusted(0.5, 0.5, -0.5, -0.5), theme.accent, 2.0, None, self._px(6))
         painter.end()
 
     def _paint_lanes(self, painter: QPainter, run: SampleRun) -> None:
         theme = self._theme
         layers, timesteps, units = run.hidden.shape
-        names, numbers = text_font(13, QFont.Weight.DemiBold), code_font(12)
+        names, numbers = self._font(13, bold=True), self._font(12, code=True)
         hidden, read = _scale(run.hidden), _scale(run.x)
         for layer in range(-1, layers):
             values, scale = (run.x, read) if layer < 0 else (run.hidden[layer], hidden)
             table, rows = color_table(theme, scale), values.shape[1]
             colors = table[scale.indices(values)]
             lane = self._box(layer, 0, 0).united(self._box(layer, 0, rows - 1))
-            name = QRectF(0.0, lane.top(), lane.left() - scaled(26), lane.height())
+            name = QRectF(0.0, lane.top(), lane.left() - self._px(26), lane.height())
             _write(painter, name, "input" if layer < 0 else f"layer {layer}", names, theme.text, _RIGHT)
             for row in range(rows if layer >= 0 else 0):
-                number = self._box(layer, 0, row).translated(-scaled(_COLUMN + 5), 0)
-                _write(painter, number, str(row), code_font(11), theme.muted, _RIGHT)
+                number = self._box(layer, 0, row).translated(-self._px(_COLUMN + 5), 0)
+                _write(painter, number, str(row), self._font(11, code=True), theme.muted, _RIGHT)
             for t in range(timesteps):
                 computed = layer < 0 or t <= self.timestep
                 for row in range(rows):
@@ -237,7 +250,7 @@ class LivingPicture(QAbstractButton):
         _frame(painter, below, theme.accent, 1.5, None, 4)
         tip = QPointF(below.center().x(), self._column(here.layer, here.timestep, units).bottom() + 1)
         painter.setPen(QPen(theme.color("accent"), 1.5, c=Qt.PenCapStyle.RoundCap))
-        head = scaled(4)
+        head = self._px(4)
         for begin in (QPointF(tip.x(), below.top() - 1), tip + QPointF(-head, head), tip + QPointF(head, head)):
             painter.drawLine(begin, tip)
         box = self._box(here.layer, here.timestep, here.unit)
@@ -245,44 +258,57 @@ class LivingPicture(QAbstractButton):
         _frame(painter, box, theme.cursor, 2.0, None, 2)
 
     def _paint_axis(self, painter: QPainter, timesteps: int) -> None:
-        theme, font = self._theme, text_font(12)
-        top = self._box(-1, 0, _INPUT_ROWS - 1).bottom() + scaled(6)
+        theme, font = self._theme, self._font(12)
+        top = self._box(-1, 0, _INPUT_ROWS - 1).bottom() + self._px(6)
         left, right = self._box(-1, 0, 0).left(), self._box(-1, timesteps - 1, 0).right()
         painter.setPen(QPen(theme.color("border"), 1.0))
         painter.drawLine(QPointF(left, top), QPointF(right, top))
         for t in range(timesteps):
-            label = QRectF(self._box(-1, t, 0).left(), top + scaled(3), scaled(_COLUMN - 2), scaled(18))
+            label = QRectF(self._box(-1, t, 0).left(), top + self._px(3), self._px(_COLUMN - 2), self._px(18))
             ink = theme.muted
             if t == self.timestep:
-                pill = label.adjusted(scaled(5), 0, -scaled(5), 0)
+                pill = label.adjusted(self._px(5), 0, -self._px(5), 0)
                 _frame(painter, pill, theme.cursor, 1.0, theme.cursor, 3)
-                font, ink = text_font(12, QFont.Weight.DemiBold), theme.outline_under
+                font, ink = self._font(12, bold=True), theme.outline_under
             _write(painter, label, str(t), font, ink, _MIDDLE)
-            font = text_font(12)
+            font = self._font(12)
 
     def _paint_arithmetic(self, painter: QPainter, lines: dict[str, Line]) -> None:
         theme, here = self._theme, self.open_value
-        left, width = scaled(_LANES_WIDTH + 12), scaled(_WIDTH - _LANES_WIDTH - 24)
+        left, width = self._px(_LANES_WIDTH + 12), self._px(_WIDTH - _LANES_WIDTH - 24)
         title = f"Layer {here.layer}, t = {here.timestep}, unit {here.unit}"
-        head = QRectF(left, scaled(12), width, scaled(20))
-        _write(painter, head, title, text_font(15, QFont.Weight.DemiBold), theme.text)
-        value = QRectF(left, scaled(34), width, scaled(34))
-        _write(painter, value, f"h = {true_minus(short(lines['h'].value))}", code_font(24), theme.text)
+        head = QRectF(left, self._px(12), width, self._px(20))
+        _write(painter, head, title, self._font(15, bold=True), theme.text)
+        value = QRectF(left, self._px(34), width, self._px(34))
+        _write(painter, value, f"h = {true_minus(short(lines['h'].value))}", self._font(24, code=True), theme.text)
         for place, (symbol, (name, meaning)) in enumerate(_WORDS.items()):
             row = QRectF(
-                scaled(_LANES_WIDTH) + 1, scaled(78 + place * _LINE), scaled(_WIDTH - _LANES_WIDTH), scaled(_LINE)
+                self._px(_LANES_WIDTH) + 1,
+                self._px(78 + place * _LINE),
+                self._px(_WIDTH - _LANES_WIDTH),
+                self._px(_LINE),
             )
             if symbol == "h":
                 painter.fillRect(row, theme.color("accent_surface"))
-                painter.fillRect(QRectF(row.left(), row.top(), scaled(3), row.height()), theme.color("accent"))
-            words = QRectF(left + scaled(24), row.top() + scaled(4), width - scaled(24), scaled(20))
-            below = words.translated(0, scaled(20))
-            _write(painter, words.translated(-scaled(24), 0), symbol, code_font(13, QFont.Weight.Bold), theme.text)
-            _write(painter, words, name, text_font(13), theme.text)
+                painter.fillRect(QRectF(row.left(), row.top(), self._px(3), row.height()), theme.color("accent"))
+            words = QRectF(left + self._px(24), row.top() + self._px(4), width - self._px(24), self._px(20))
+            below = words.translated(0, self._px(20))
+            _write(
+                painter, words.translated(-self._px(24), 0), symbol, self._font(13, bold=True, code=True), theme.text
+            )
+            _write(painter, words, name, self._font(13), theme.text)
             arithmetic = "" if meaning else _compact(lines[symbol].equation.numbers)
-            _write(painter, below, meaning or arithmetic, text_font(12) if meaning else code_font(12), theme.muted)
+            _write(
+                painter,
+                below,
+                meaning or arithmetic,
+                self._font(12) if meaning else self._font(12, code=True),
+                theme.muted,
+            )
             number = QRectF(left, row.top(), width, row.height())
-            _write(painter, number, true_minus(short(lines[symbol].value)), code_font(14), theme.text, _RIGHT)
+            _write(
+                painter, number, true_minus(short(lines[symbol].value)), self._font(14, code=True), theme.text, _RIGHT
+            )
 
 
 _WIDTH, _HEIGHT, _LANES_WIDTH, _FOOT = 816, 432, 500, 36

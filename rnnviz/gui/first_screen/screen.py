@@ -19,7 +19,7 @@ from rnnviz.lessons.index import LessonEntry, chapters
 _WIDTH, _DOORS_WIDTH, _GAP = 1240, 400, 24
 _CHAPTERS_IN_ROW, _IN_NARROW_ROW = 4, 2
 _BETWEEN_CARDS, _BETWEEN_DOORS = 12, 8
-_MARGIN = 24
+_MARGIN = 12
 _MOST_RECENT = 3
 _SENTENCE = "See every number of a recurrent network."
 _PROMISE = "How it is computed, and which one is wrong."
@@ -147,6 +147,7 @@ class FirstScreen(QScrollArea):
         self._progress = QLabel()
         self._progress.setProperty("muted", True)
         self._recent = QHBoxLayout()
+        self._recent.setSpacing(12)
         self._recent.setAlignment(Qt.AlignmentFlag.AlignLeft)
         self._begin = QWidget()
         column = QVBoxLayout(self._begin)
@@ -185,11 +186,16 @@ class FirstScreen(QScrollArea):
         self._promise.setFont(text_font(15))
         self._heading.setFont(text_font(20, QFont.Weight.DemiBold))
         self._progress.setFont(text_font(13))
-        self.picture.setFixedSize(self.picture.sizeHint())
 
     def _place(self) -> None:
         """Place the parts in two columns, or in a narrow window in one."""
-        narrow = self.viewport().width() < scaled(_WIDTH)
+        room = self.viewport().width() - 2 * _MARGIN
+        narrow = room < scaled(_WIDTH)
+        self.picture.fit(room)
+        width = self.picture.width() if narrow else scaled(_DOORS_WIDTH)
+        self._begin.setFixedWidth(width)
+        self._begin.setMinimumHeight(0 if narrow else self.picture.height())
+        self._course.setFixedWidth(width if narrow else scaled(_WIDTH))
         if narrow == self._narrow:
             return
         self._narrow = narrow
@@ -197,9 +203,6 @@ class FirstScreen(QScrollArea):
             layout = self._chapters if isinstance(part, ChapterCard) else self._grid
             layout.removeWidget(part)
         top = Qt.AlignmentFlag.AlignTop
-        width = self.picture.width() if narrow else scaled(_DOORS_WIDTH)
-        self._begin.setFixedWidth(width)
-        self._course.setFixedWidth(width if narrow else scaled(_WIDTH))
         if narrow:
             for row, part in enumerate((self._begin, self.picture, self._course), start=1):
                 self._grid.addWidget(part, row, 1)
@@ -207,7 +210,6 @@ class FirstScreen(QScrollArea):
             self._grid.addWidget(self.picture, 1, 1, top)
             self._grid.addWidget(self._begin, 1, 2)
             self._grid.addWidget(self._course, 2, 1, 1, 2)
-        self._begin.setMinimumHeight(0 if narrow else self.picture.height())
         for place in (0, 4):
             self._grid.setRowStretch(place, 1)
         for place in (0, 3):

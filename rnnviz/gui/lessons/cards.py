@@ -109,7 +109,6 @@ class Card(QFrame):
 def _link(text: str, why: str, size: float) -> QToolButton:
     button = link_button(text, why)
     set_size(button, size)
-    button.setObjectName("lesson_link")
     return button
 
 

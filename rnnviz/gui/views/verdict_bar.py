@@ -41,12 +41,9 @@ def link_button(text: str, why: str) -> QToolButton:
     button.setToolTip(wrapped(why))
     button.setAccessibleName(text)
     button.setAccessibleDescription(why)
-    button.setAutoRaise(True)
+    button.setProperty("link", True)
     button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     button.setCursor(Qt.CursorShape.PointingHandCursor)
-    font = button.font()
-    font.setUnderline(True)
-    button.setFont(font)
     return button
 
 

@@ -114,7 +114,7 @@ def test_a_narrow_screen_has_one_column_with_the_doors_first(screen):
 
     assert top(screen.picture) < top(screen.learn) < top(screen.chapters[0])
     assert len({top(card) for card in screen.chapters}) == 2
-    screen.resize(1100, 800)
+    screen.resize(1240, 800)
     QApplication.processEvents()
     assert top(screen.learn) < top(screen.picture) < top(screen.chapters[0])
     assert len({top(card) for card in screen.chapters}) == 4
