@@ -81,6 +81,7 @@ _ENDINGS = {f".{ending}" for ending in ("gif", "pdf", "svg", *(entry.ending for 
 """Endings of names that promise the format of an export."""
 
 _OF_EARLIER_RUN = " (out of date)"
+_ASKED = "Answer the question of the lesson first: the file would have the numbers that it asks for."
 _CLOSES = "The window closes after {tasks}."
 
 
@@ -113,7 +114,7 @@ class ExportCommands(QObject):
 
     def export_numbers(self, kind: OutputEntry) -> None:
         session, result = self._session, self._session.result
-        if result is None:
+        if result is None or self._refuse_asked():
             return
         if "parameter" in kind.takes and session.parameter is None:
             self.message.emit(without_parameter(session))
@@ -134,7 +135,7 @@ class ExportCommands(QObject):
     def export_report(self) -> None:
         """Export a report of the result, with a picture of the lanes over the whole sequence."""
         result, outdated = self._session.result, self._outdated()
-        if result is None:
+        if result is None or self._refuse_asked():
             return
 
         def write(path: Path, progress: Progress) -> str:
@@ -146,6 +147,12 @@ class ExportCommands(QObject):
             return f"{write_report(result, path, [picture], outdated=outdated):,} bytes"
 
         self._ask("Export report", "Reports (*.html)", "html", self.stem, write)
+
+    def _refuse_asked(self) -> bool:
+        """Refuse to write numbers that an open question asks for; whether there are any."""
+        if self._session.masked:
+            self.message.emit(_ASKED)
+        return bool(self._session.masked)
 
     def export_handout(self, lesson: "GuidedLesson") -> None:
         """Export a lesson as a page to print."""

@@ -9,6 +9,7 @@ from PySide6.QtGui import QColor, QPen
 from PySide6.QtWidgets import QSizePolicy
 
 from rnnviz.core import number_format
+from rnnviz.core.masks import DIFFERENCE, Mask, masks_any
 from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.core.words import capital
 from rnnviz.gui.kit.plot import Curve, Legend, Plot, cosmetic_pen
@@ -63,6 +64,7 @@ class ErrorPlot(ResultView):
         self._location = Location()
         self._theme = LIGHT
         self._lane: tuple[int, int] | None = None
+        self._asked = False
 
         self.heading = ElidedLabel(bold=True)
         self.selection_label = ElidedLabel()
@@ -82,11 +84,12 @@ class ErrorPlot(ResultView):
         self.sizes.activated.connect(self.location_requested)
         empty = hint("A run (F5) shows the difference between the engines at each time step.")
         unaudited = hint("The step audit did not run.")
+        asked = hint("The question asks for the differences.")
         shown = self.legend, self.selection_label, self.array, self._choice
         top = self.tool_row = across((self.heading, 1), *shown, margins=(8, 0, 8, 0), spacing=12)
         self._stack = pages(None, self.plot, unaudited, self.sizes)
-        self._pages = pages(self, empty, down(top, (self._stack, 1), margins=(0, 4, 0, 0), spacing=4))
-        self.muted = empty, unaudited, self.selection_label
+        self._pages = pages(self, empty, down(top, (self._stack, 1), margins=(0, 4, 0, 0), spacing=4), asked)
+        self.muted = empty, unaudited, asked, self.selection_label
         self.themed = self.plot, self.sizes
         self.show_result(None, None)
 
@@ -124,7 +127,7 @@ class ErrorPlot(ResultView):
 
     def copy_text(self) -> str:
         """Every quantity of the selected lane at the visible time steps, or the shown distribution."""
-        if self._comparison is None or self._result is None:
+        if self._comparison is None or self._result is None or self._asked:
             return ""
         if self.bars is not None:
             return self.sizes.copy_text()
@@ -145,11 +148,18 @@ class ErrorPlot(ResultView):
         self._result = result
         self._of_hidden = None if result is None or candidate is None else result.comparison(candidate)
         self.array.offer(self._of_hidden)
-        self._pages.setCurrentIndex(0 if self._of_hidden is None else 1)
+        self._choose_page()
         if result is not None:
             self._location = self._location.within(result.shape)
             self.plot.show_steps(result.shape[2], result.inputs.seams)
         self._measure()
+
+    def show_masked(self, masked: Sequence[Mask]) -> None:
+        self._asked = masks_any(masked, DIFFERENCE)
+        self._choose_page()
+
+    def _choose_page(self) -> None:
+        self._pages.setCurrentIndex(0 if self._of_hidden is None else 2 if self._asked else 1)
 
     def show_location(self, location: Location) -> None:
         self._location = location

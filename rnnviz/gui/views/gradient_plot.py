@@ -14,7 +14,8 @@ from PySide6.QtWidgets import QComboBox, QPushButton, QSizePolicy, QToolTip, QWi
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.gradients import gradient
-from rnnviz.core.trace_index import Location, lane_text
+from rnnviz.core.masks import Mask, masked_in_lane, masks_any
+from rnnviz.core.trace_index import Lane, Location, lane_text
 from rnnviz.dependence.gradient_flow import EngineFlow, flow_of, flow_sentence, gradient_flow, mark_of
 from rnnviz.dependence.influence import JacobianNorms, LaneSteps, jacobian_norms
 from rnnviz.frozen import dataclass
@@ -105,6 +106,9 @@ class GradientFlowPlot(ResultView):
         )
         self.empty = Spans(self.plot, ""), Spans(self.plot, "")
         """The steps before and after those that a gradient reaches."""
+        self.asked = Spans(self.plot, "?")
+        """The steps whose gradients a question asks for."""
+        self._masks: Sequence[Mask] = ()
         self.mark = pg.InfiniteLine(angle=90, movable=False, label="", labelOpts={"position": 0.9, "anchors": _LEFT})
         self.plot.addItem(self.mark, ignoreBounds=True)
         self._settled = QTimer(self, interval=_NORMS_AFTER, singleShot=True)
@@ -185,6 +189,11 @@ class GradientFlowPlot(ResultView):
             self._location = self._location.within(result.shape)
             self.plot.show_steps(result.shape[2], result.inputs.seams)
         self._measure()
+
+    def show_masked(self, masked: Sequence[Mask]) -> None:
+        self._masks = masked
+        self._draw()
+        self._describe()
 
     def show_location(self, location: Location) -> None:
         moved = location.moved(timestep=0, unit=0) != self._location.moved(timestep=0, unit=0)
@@ -341,7 +350,10 @@ class GradientFlowPlot(ResultView):
         if source == LOSS:
             if self._flow is None:
                 return ()
-            states = {name: norms[..., where.sample] for name, norms in self._flow.norms.items()}
+            states = {
+                name: self._without_asked(result, gradient(name), norms[..., where.sample])
+                for name, norms in self._flow.norms.items()
+            }
             lanes = _lane_curves(result, where, states.pop("h"), "h of {lane}", "Norm of the gradient of h.")
             others = [
                 FlowCurve(
@@ -359,6 +371,18 @@ class GradientFlowPlot(ResultView):
             "to the input", "Norm of the gradient with respect to each input.", found.inputs, dashed=True
         )
         return _within((*lanes, inputs), result.inputs.length(found.where.sample))
+
+    def _without_asked(self, result: RunResult, array: str, norms: Values) -> Values:
+        """Norms (L, D, T) with NaN at the steps whose gradients a question asks for."""
+        if not masks_any(self._masks, array):
+            return norms
+        shown, sample, reverse = norms.copy(), self._location.sample, result.inputs.network.reverse
+        for layer, direction in np.ndindex(norms.shape[:2]):
+            lane, steps = Lane(layer, direction, reverse=reverse), range(norms.shape[2])
+            asked = masked_in_lane(self._masks, array, lane, steps, sample, range(result.shape[4]))
+            if asked is not None:
+                shown[layer, direction, asked.any(axis=1)] = np.nan
+        return shown
 
     # Drawing
 
@@ -388,8 +412,13 @@ class GradientFlowPlot(ResultView):
             item.draw_with(pens[place], 10.0 - place)
             self.plot.draw(item, curve.values)
         self.legend.color(self.plot.curves_drawn[: len(self.legend.keys)], self._theme)
-        self._draw_empty(np.any([values_ > 0.0 for values_ in values], axis=0))
-        self._judge(result)
+        asked = np.any([np.isnan(values_) for values_ in values], axis=0) & bool(self._masks)
+        self.asked.show_runs(runs(asked))
+        self._draw_empty(np.any([values_ > 0.0 for values_ in values], axis=0) | asked)
+        if asked.any():
+            self.verdict.setText("")
+        else:
+            self._judge(result)
 
     def _pens(self) -> list[QPen]:
         theme, pens, place = self._theme, [], 0

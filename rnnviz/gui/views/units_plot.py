@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QToolButton
 from rnnviz.cells import CellSpec
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
+from rnnviz.core.masks import Mask, masked_in_lane
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.core.words import join_words
@@ -208,6 +209,9 @@ class UnitsPlot(ResultView):
             number_format.NAN: Spans(self.plot, number_format.NAN, "nan"),
             number_format.INFINITY: Spans(self.plot, number_format.INFINITY, "infinite"),
         }
+        self.asked = Spans(self.plot, "?")
+        """The steps whose values a question asks for."""
+        self._masks: Sequence[Mask] = ()
         self.reader = SeriesReader(self)
         self.reader.ready.connect(self._redraw)
         empty = hint("A run (F5) shows the selected unit over time, of every engine.")
@@ -284,6 +288,10 @@ class UnitsPlot(ResultView):
             self.choice.offer(cell, gradients_of(result.traces.values(), cell))
         self._redraw()
 
+    def show_masked(self, masked: Sequence[Mask]) -> None:
+        self._masks = masked
+        self._redraw()
+
     def show_location(self, location: Location) -> None:
         """Show a location. Curves that have to be read from files appear later; the earlier ones stay until then."""
         self._asked, result = location, self._result
@@ -338,7 +346,18 @@ class UnitsPlot(ResultView):
     def _values(self, line: UnitLine) -> FloatArray | None:
         """The values of a curve up to the end of the sample, (T',); None until they are known."""
         values = self.reader.get(self._key(line, self._location))
-        return None if values is None or self._result is None else values[: self._length(self._result)]
+        if values is None or self._result is None:
+            return None
+        asked, values = self._asked_steps(self._result, line), values[: self._length(self._result)]
+        return values if asked is None else np.where(asked, np.nan, values)
+
+    def _asked_steps(self, result: RunResult, line: UnitLine) -> NDArray[np.bool_] | None:
+        """(T',): the steps at which a question asks for the values of a curve; None without any."""
+        where, unit = self._location, line.unit(self._location)
+        array = "h" if self.choice.quantity == "value" else self.choice.quantity
+        steps, units = range(self._length(result)), range(unit, unit + 1)
+        asked = masked_in_lane(self._masks, array, where.lane, steps, where.sample, units)
+        return None if asked is None else asked[:, 0]
 
     def _length(self, result: RunResult) -> int:
         return result.inputs.length(self._location.sample)
@@ -367,6 +386,8 @@ class UnitsPlot(ResultView):
             curve.draw_with(line.pen, line.depth)
             self.plot.draw(curve, values)
             curve.setVisible(line.engine not in self._hidden)
+        asked = [steps for line in self._lines if (steps := self._asked_steps(result, line)) is not None]
+        self.asked.show_runs(runs(np.any(asked, axis=0)) if asked else np.zeros((0, 2), np.int64))
         texts = []
         for word, test in _TESTS.items():
             gaps = self._gaps(result, known, test)
@@ -387,7 +408,8 @@ class UnitsPlot(ResultView):
         for line, values in zip(self._lines, series, strict=True):
             recorded = self._recorded(result, line.engine)
             part = slice(recorded.start, min(recorded.stop, len(values)))
-            mask[part] |= test(values[part])
+            asked = self._asked_steps(result, line)
+            mask[part] |= test(values[part]) & (True if asked is None else ~asked[part])
         return runs(mask)
 
     def _recorded(self, result: RunResult, engine: str) -> range:
@@ -414,7 +436,9 @@ class UnitsPlot(ResultView):
         for key, line in self._keys:
             values = self._values(line)
             there = where.timestep in self._recorded(result, line.engine)
-            key.show_value("…" if values is None else number_format.short(values[where.timestep]) if there else "none")
+            asked = self._asked_steps(result, line)
+            value = "…" if values is None else number_format.short(values[where.timestep]) if there else "none"
+            key.show_value("?" if asked is not None and asked[where.timestep] else value)
         described = ", ".join(key.accessibleName() for key, _ in self._keys)
         begins = at_seam(result.inputs.seams, where.timestep)
         self.plot.setAccessibleDescription(f"{self.heading.text()}, t = {where.timestep}{begins}: {described}")

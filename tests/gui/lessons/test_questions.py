@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from PySide6.QtCore import QAbstractTableModel, Qt
 from PySide6.QtTest import QTest
@@ -177,6 +178,36 @@ def test_a_task_is_done_once_a_run_meets_it_and_remembered(make, settings):
     reading.finish_pending()
     assert pane.done.isVisible(), "it was done in an earlier run"
     window.document.undo()
+    reading.finish_pending()
+
+
+def test_curves_copies_and_exports_lack_what_a_question_asks_for(make, monkeypatch):
+    text = LESSON.replace('"h(0)[0][0][1]"', '"h(0)[2:4, 2, 3]", "gradient(\'h\', 0)[:2]", "difference", "verdict"')
+    text = text.replace(
+        'config = "vanilla-t1"', 'config = "vanilla-t1"\nset = { "sequence.timesteps" = 6, "backward.enabled" = true }'
+    )
+    reading = make(text)
+    window = reading.window
+    shown = {}
+    for title in ("Units over time", "Gradient flow", "Error over time"):
+        window.main_layout.select_tab(title)
+        QApplication.processEvents()
+        (shown[title],) = (view for view in window.views if view.title == title)
+        shown[title].finish_pending()
+    units, flow, errors = shown.values()
+    values = units.curve("manual", 3)
+    assert np.isnan(values).nonzero()[0].tolist() == [2, 3]
+    assert units.asked.runs.tolist() == [[2, 3]]
+    assert flow.asked.runs.tolist() == [[0, 1]]
+    assert errors.copy_text() == ""
+    assert "agree" not in window.verdict.copy_text()
+    told = []
+    monkeypatch.setattr(window.exports, "_ask", lambda *_: told.append("asked"))
+    window.exports.export_report()
+    assert told == []
+    window.guide.answer(None)
+    assert not np.isnan(units.curve("manual", 3)).any()
+    assert "agree" in window.verdict.copy_text()
     reading.finish_pending()
 
 

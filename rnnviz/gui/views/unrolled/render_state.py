@@ -304,7 +304,8 @@ class RenderState:
 
     @property
     def verdict_masked(self) -> bool:
-        return masks_any(self.look.masks, VERDICT)
+        """Whether an open question asks for what the comparison found."""
+        return any(masks_any(self.look.masks, name) for name in (VERDICT, DIFFERENCE))
 
     def masked(self, lane: Lane, steps: range, units: range) -> BoolArray | None:
         """(len(steps), len(units)): the numbers that an open question asks for; None without any."""
@@ -324,7 +325,7 @@ class RenderState:
 
     def framed(self, lane: Lane) -> BoolArray | None:
         """(T,): the time steps of a lane at which nearly all units mismatch; None if there are none."""
-        return self.left.tiles.framed.get(lane)
+        return None if self.verdict_masked else self.left.tiles.framed.get(lane)
 
     def compared(self, lane: Lane) -> range:
         """Time steps of a hidden lane for which both reference and candidate have values."""

@@ -9,7 +9,7 @@ from PySide6.QtGui import QCursor, QFocusEvent, QHideEvent, QKeyEvent, QPalette,
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QScrollBar
 
 from rnnviz.core import number_format
-from rnnviz.core.masks import Mask
+from rnnviz.core.masks import DIFFERENCE, VERDICT, Mask, masks_any
 from rnnviz.core.sequence import IN_FULL, timestep_in_words
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.app_state import Field, Limit, RangeName, Session
@@ -528,14 +528,17 @@ class UnrolledView(ResultView):
                 self._reach,
                 logarithmic=self._limit.logarithmic,
             )
-        quantity, drawn = shown_in(result, engine, self._candidate, state.color_by)
+        # Without a candidate there are no marks of what a question asks for.
+        asked = any(masks_any(state.masked, name) for name in (VERDICT, DIFFERENCE))
+        candidate = None if asked and state.color_by not in ("difference", "error_ratio") else self._candidate
+        quantity, drawn = shown_in(result, engine, candidate, state.color_by)
         array = quantity if is_gradient(quantity) else "h"
         order = OrderKey(state.order, drawn, location.sample, array)
         return render_state_of(
             result,
             engine,
             state.swipe if state.swipe in result.traces else None,
-            self._candidate,
+            candidate,
             location.sample,
             state.color_by,
             self._theme,
