@@ -195,11 +195,12 @@ class Seen:
 
     def __init__(self, window: MainWindow) -> None:
         self._session = window.session
-        self._output, self._table = window.value.output, window.value.vector
+        self._card, self._output, self._table = window.value, window.value.output, window.value.vector
 
     def column(self, where: Location, column: int) -> list[str]:
         """A column of the vector at a place: 1 is Gluon's, 2 the manual engine's."""
         self._session.set_location(where)
+        self._card.choose("Vector")
         model = self._table.model
         return [model.index(unit, column).data() for unit in range(model.rowCount())]
 
@@ -211,6 +212,7 @@ class Seen:
         layers, directions, *_ = self._session.result.shape
         where = Location(layers - 1, 0, int(name[-2]))
         self._session.set_location(where)
+        self._card.choose("Output")
         assert name in self._output.in_output.text()
         return [text for direction in range(directions) for text in self.column(where.moved(direction=direction), 1)]
 
@@ -280,6 +282,7 @@ def test_the_inputs_of_a_step_have_the_names_of_the_notebook(window, run_config)
     run_config({**_NETWORK, "bidirectional": True}, sequence={"timesteps": 2})
     table = window.value.vector
     window.session.set_location(Location(0, 1, 1))
+    window.value.choose("Vector")
     for kind, name in (("input", "dat[0][1]"), ("h0", "initial_state[0][1][0]")):
         table.choose(kind)
         assert name in table.choice.itemData(table.choice.currentIndex(), Qt.ItemDataRole.ToolTipRole)

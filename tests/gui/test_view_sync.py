@@ -105,6 +105,7 @@ def test_units_and_the_selected_vector_follow_the_gradient_of_the_lanes(qtbot):
     session, view, vector = synchronized(qtbot, result, UnitsPlot(), ValueCard())
     session.set_result(result)
     session.set_color_by("grad.h")
+    vector.choose("Vector")
     assert vector.vector.kind == "gradient"
     assert vector.vector.model.index(0, 1).data() == true_minus(short(result["gluon"]["grad.h"][0, 0, 0, 0, 0]))
     assert view.choice.currentData() == "grad.h"

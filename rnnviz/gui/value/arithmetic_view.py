@@ -1,6 +1,6 @@
 """The tab with all terms of a line of the opened value, in order, with the running sums of two engines."""
 
-from PySide6.QtCore import QSignalBlocker
+from PySide6.QtCore import QSignalBlocker, Qt
 from PySide6.QtGui import QActionGroup
 from PySide6.QtWidgets import QMenu, QToolButton
 
@@ -8,6 +8,7 @@ from rnnviz.core import number_format
 from rnnviz.core.places import Place
 from rnnviz.explain.terms import Order
 from rnnviz.explain.value_sources import InputSource
+from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.value.explained_view import ExplainedView
@@ -43,6 +44,9 @@ class ArithmeticView(ExplainedView):
         self.note = ElidedLabel(selectable=True)
         self.options = QToolButton()
         self.options.setText("Terms")
+        self.options.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        # The arrow is behind the text.
+        self.options.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
         self.options.setAccessibleName("Order and number of the terms")
         self.options.setToolTip(wrapped("Sort the terms by computation order or by contribution, or list more."))
         self.options.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
@@ -101,6 +105,7 @@ class ArithmeticView(ExplainedView):
 
     def apply_theme(self, theme: Theme) -> None:
         self.table.apply_theme(theme)
+        self.options.setIcon(Icons(theme)["down"])
         self.empty.setPalette(muted_palette(theme))
         self.note.use(self.font(), muted_palette(theme))
 

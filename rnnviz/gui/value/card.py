@@ -132,29 +132,33 @@ class ValueCard(ExplainedView):
         self.finish_pending()
         self.arithmetic.reveal()
 
+    @property
+    def wants_page(self) -> bool:
+        return self.page_name in (VALUE, GRADIENT)
+
     def show_page(self, page: Page) -> None:
         self.arithmetic.show_page(page, self.masks)
         self._show_titles()
-        if self.page_name in (VALUE, GRADIENT):
+        if self.wants_page:
             self._pages.setCurrentWidget(self.arithmetic)
 
     def show_text(self, text: str) -> None:
         self.arithmetic.forget(self.page)
         self.empty.setText(text)
         self._show_titles()
-        if self.page_name in (VALUE, GRADIENT) or self.result is None:
+        if self.wants_page or self.result is None:
             self._pages.setCurrentWidget(self.empty)
 
     def show_source(self, source: InputSource) -> None:
         self.arithmetic.forget(self.page)
         self.source.show_source(source, masked=self.is_masked(source.place))
         self._show_titles()
-        if self.page_name in (VALUE, GRADIENT):
+        if self.wants_page:
             self._pages.setCurrentWidget(self.source)
 
     def copy_text(self) -> str:
         """The numbers of the page that is shown."""
-        if self.result is None or self.page_name in (VALUE, GRADIENT):
+        if self.result is None or self.wants_page:
             if self.masks and self.result is not None:
                 # Only what is shown: a question asks for some of the rest.
                 return self.source.text if self.ends else self.arithmetic.copy_text()
@@ -181,7 +185,7 @@ class ValueCard(ExplainedView):
 
     def show_place(self, place: Place, line: str) -> None:
         super().show_place(place, line)
-        if self.page_name in (VALUE, GRADIENT) and place.in_backward_pass != (self.page_name == GRADIENT):
+        if self.wants_page and place.in_backward_pass != (self.page_name == GRADIENT):
             self.segments.choose(GRADIENT if place.in_backward_pass else VALUE)
 
     def show_masked(self, masked: Sequence[Mask]) -> None:
@@ -231,9 +235,11 @@ class ValueCard(ExplainedView):
             super().keyPressEvent(event)
 
     def _show_location(self, location: Location) -> None:
-        self.vector.show_location(location)
-        self.output.show_location(location)
-        if self.complete or self.page_name in (VECTOR, OUTPUT):
+        others: dict[str, VectorPage | OutputPage] = {VECTOR: self.vector, OUTPUT: self.output}
+        other = others.get(self.page_name)
+        if other is not None:
+            other.show_location(location)
+        if self.complete or other is not None:
             # The page of an earlier value keeps its title.
             self._show_titles()
 
@@ -264,6 +270,7 @@ class ValueCard(ExplainedView):
 
     def _on_segment(self, name: str) -> None:
         if name in (VECTOR, OUTPUT) and self.result is not None:
+            self._show_location(self._location)
             self._pages.setCurrentWidget(self.vector if name == VECTOR else self.output)
         elif self.result is not None and self.place.in_backward_pass != (name == GRADIENT):
             self.place_requested.emit(counterpart(self.place, self._location))

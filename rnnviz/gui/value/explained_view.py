@@ -61,6 +61,11 @@ class ExplainedView(ResultView):
 
     # What a view of this kind does with them
 
+    @property
+    def wants_page(self) -> bool:
+        """Whether the view shows pages now."""
+        return True
+
     def show_page(self, page: Page) -> None:
         """Show a page that is not refused."""
         raise NotImplementedError
@@ -213,6 +218,9 @@ class ExplainedView(ResultView):
 
     def _ask(self) -> None:
         if self.result is None or self.ends or self._unexplained():
+            return
+        if not self.wants_page:
+            self._asked = None
             return
         request = self.request_for(self.result)
         if self.page is not None and self.page.request.same_as(request):
