@@ -4,6 +4,7 @@ A column says how it writes, aligns, colors, explains and sorts its cells. Qt's 
 cell, which is too slow while the selection moves.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -62,6 +63,8 @@ _ACCENT_LINE = 3
 _SHORT_NAME = 12
 """Characters that a shrinking column always shows."""
 _DASHES = (4.0, 3.0)
+_BREAKS = re.compile("(?<=[:_ -])")
+"""Places at which a title can be broken."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +210,8 @@ class TableModel(QAbstractTableModel):
         return self._icons.colored(look.icon, look.role) if look.icon else None
 
     def _measured(self, column: Column) -> str:
-        text = max((column.title, *map(column.text, self.rows)), key=len)
+        # A title can be in two lines.
+        text = max((*_BREAKS.split(column.title), *map(column.text, self.rows)), key=len)
         # A mark takes the room of three digits.
         return text + ("00" if column.number else "0") + "000" * any(column.look(row).icon for row in self.rows)
 
@@ -259,7 +263,7 @@ class Table(QTableView):
         rows.setDefaultSectionSize(scaled(ROW_HEIGHT))
         header = self.horizontalHeader()
         header.setHighlightSections(False)
-        header.setTextElideMode(Qt.TextElideMode.ElideRight)
+        header.setTextElideMode(Qt.TextElideMode.ElideNone)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self._painter = _CellPainter(self.font())
         self._hovered = -1
@@ -344,7 +348,7 @@ class Table(QTableView):
         model, header, margins = self.table_model, self.horizontalHeader(), 2 * scaled(INSET)
         rooms = {place: header.sectionSize(place) for place in range(len(model.columns))}
         broken = {
-            place: in_two_lines(model.columns[place].title, header.fontMetrics(), room - margins)
+            place: in_two_lines(model.columns[place].title, header.fontMetrics(), room - margins - 2)
             for place, room in rooms.items()
             if not header.isSectionHidden(place) and self._heading_width(model.columns[place].title) > room
         }

@@ -204,7 +204,7 @@ def _columns(
             lambda row: "?" if is_masked(row) else number_format.full(values[row]),
             number=True,
             keys=lambda: np.where(np.isnan(values), np.inf, values),
-            widest=_padded(title, sample),
+            widest=f"{sample}00",
             grows=True,
         )
 
@@ -229,6 +229,7 @@ def _columns(
             keys=lambda: rows.ulp,
             widest=_padded("ulp", "100,000"),
             grows=True,
+            optional=True,
         ),
     )
 
