@@ -38,6 +38,8 @@ INSIDE = 4
 THEMES = "light", "dark"
 DIALOGS = "export_picture", "open", "problem", "course_map"
 """Commands that open one."""
+NEVER_DISABLED = "Legend", "LessonCard"
+"""Classes of controls that paint themselves, and are hidden where they have no use."""
 TEXTLESS = "disabled", "empty"
 WITH_TEXT = QAbstractButton | QComboBox | QLabel | QLineEdit | QTabBar
 
@@ -187,6 +189,8 @@ def reacts(widget: QWidget, state: str) -> bool:
             widget.isChecked() or isinstance(widget.window(), QFileDialog)
         )
         return isinstance(widget, QAbstractButton | QComboBox) and widget.isEnabled() and not chosen
+    if type(widget).__name__ in NEVER_DISABLED:
+        return state == "focus"
     return state == "focus" or isinstance(widget, QAbstractButton | QComboBox | QLineEdit)
 
 

@@ -229,6 +229,7 @@ class Legend(QAbstractButton):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         self._theme = LIGHT
         self._shown: RenderState | None = None
         self._note, self._marked = "", False
@@ -287,6 +288,8 @@ class Legend(QAbstractButton):
         if shown is None:
             return
         painter, theme, bar = QPainter(self), self._theme, self.bar
+        if self.isDown() or self.underMouse():
+            painter.fillRect(self.rect(), theme.color("pressed" if self.isDown() else "raised"))
         painter.setFont(code_pixels(scaled(_FONT)))
         painter.setPen(theme.color("muted"))
         middle = Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextDontClip
