@@ -15,6 +15,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.gui.app_state import Limit
 from rnnviz.gui.main_layout import SETTINGS, TABS, VALUE
 from rnnviz.gui.recovery.session_commands import view_choices_of, view_state_of
+from rnnviz.gui.views.gradient_plot import GradientFlowPlot
 from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.io.config_toml import parse_config
 from rnnviz.io.session import read_session
@@ -315,3 +316,26 @@ def test_a_capture_is_opened_compared_explained_and_saved_again(qtbot, window, m
     assert display_name(other.session.result.reference.engine) == "0"
     assert other.session.config.sequence.seams == (1, 2, 3, 4, 5)
     assert other.session.config.compare.candidates == ("manual", "torch", "onnx")
+
+
+def test_the_influence_is_computed_after_a_run_and_in_a_reopened_session(
+    qtbot, window, make_window, run_config, tmp_path
+):
+    def drawn(of) -> bool:
+        flow = of.findChild(GradientFlowPlot)
+        return of.session.influence is not None and flow is not None and flow.isVisible() and bool(flow.drawn)
+
+    run_config({"cell": "gru", "input_size": 3, "hidden_size": 4}, sequence={"timesteps": 10_000, "batch_size": 1})
+    window.main_layout.select_tab("Gradient flow")
+    window.actions_["influence"].trigger()
+    qtbot.waitUntil(lambda: drawn(window))
+    with qtbot.finished(window):
+        window.control.run()
+    qtbot.waitUntil(lambda: drawn(window))
+    path = tmp_path / "mine.rnnviz"
+    window.sessions.save(path)
+    qtbot.waitUntil(lambda: window.document.path == path and not window.jobs.busy)
+    other = make_window((1300, 820))
+    with qtbot.finished(other):
+        other.begin(path)
+    qtbot.waitUntil(lambda: drawn(other))
