@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import cached_property
 from math import ceil, floor, log2, log10
 from typing import Any, TypeAlias
 
@@ -10,9 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.multiscale import NO_PYRAMID, Level, LevelArray
-from rnnviz.core.trace import Trace
-from rnnviz.core.trace_index import Location
 from rnnviz.frozen import dataclass
 from rnnviz.reading.level_of_detail import reduce_blocks
 
@@ -110,11 +106,6 @@ class Outline:
     high: Values
     timesteps: int
 
-    @cached_property
-    def finite(self) -> bool:
-        """Whether every value is finite."""
-        return bool(np.isfinite(self.low).all() and np.isfinite(self.high).all())
-
     @property
     def times(self) -> NDArray[np.float64]:
         """(P,): the middle of each block."""
@@ -129,12 +120,6 @@ class Outline:
         ends[1::2] = ends[1::2, ::-1]
         return np.repeat(self.times, 2), ends.ravel()
 
-    def steps(self, blocks: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """(K, 2): first and last time step of each run of the blocks (P,) that are chosen."""
-        found = runs(blocks) * self.block + self.first
-        found[:, 1] += self.block - 1
-        return np.minimum(found, self.timesteps - 1)
-
 
 def block_for(seen: range, pixels: int) -> int:
     """The number of time steps of a block: a power of two, about a pixel: twice as many take twice as long to draw."""
@@ -147,34 +132,6 @@ def outline_of(values: Values, seen: range, pixels: int) -> Outline:
     first, stop = _whole_blocks(seen, block, timesteps)
     part = values[first:stop]
     return Outline(first, block, reduce_blocks(np.fmin, part, block), reduce_blocks(np.fmax, part, block), timesteps)
-
-
-def unit_outline(trace: Trace, where: Location, seen: range, block: int, name: str = "h") -> Outline:
-    """The part in sight of an array's unit, lane and sample; a block of padding, or with a NaN, has no number."""
-    timesteps, length = trace.shape[2], trace.places.length(where.sample)
-    first, stop = _whole_blocks(seen, block, timesteps)
-    ends = [trace.pyramids.get(f"{name}.{end}", NO_PYRAMID) for end in ("low", "high")]
-    kept = [level.times for level in ends[0] if level.units == 1 and level.times <= block and level in ends[1]]
-
-    def column(array: LevelArray, start: int, stop: int) -> Values:
-        return np.ascontiguousarray(array[where.layer, where.direction, start:stop, where.sample, where.unit])
-
-    if kept:
-        times = max(kept)
-        low, high = (column(levels[Level(times, 1)], first // times, -(-stop // times)) for levels in ends)
-    else:
-        times, low = 1, column(trace[name], first, stop)
-        high = low
-    low, high = (reduce_blocks(ufunc, end, block // times) for ufunc, end in ((np.minimum, low), (np.maximum, high)))
-    whole = max(0, (length - first) // block)
-    if length < timesteps and whole < len(low):
-        low, high = low.copy(), high.copy()
-        low[whole:] = high[whole:] = np.nan
-        if (start := first + whole * block) < length:
-            # The last block of the sample has padding, too.
-            own = column(trace[name], start, length)
-            low[whole], high[whole] = own.min(), own.max()
-    return Outline(first, block, low, high, timesteps)
 
 
 def largest_of(outlines: Sequence[Outline]) -> Outline:

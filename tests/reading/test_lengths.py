@@ -12,7 +12,6 @@ from rnnviz.reading.lane_reader import LaneReader
 from rnnviz.reading.level_of_detail import Bins
 from rnnviz.reading.quantities import gate_quantities, quantities_of_lanes
 from rnnviz.reading.units import OrderKey, Query, find_orders, select
-from rnnviz.series.outlines import block_for, unit_outline
 from rnnviz.verify.mismatches import mismatch_rows, neighbor_mismatch
 from tests.factories import result_of
 from tests.padded import padded_results, result_alone
@@ -46,7 +45,7 @@ def test_gates_are_those_of_the_sample_alone(result, data):
 def test_a_series_has_no_numbers_in_padding(result, data):
     sample = data.draw(st.integers(0, result.inputs.batch_size - 1))
     length, one = result.inputs.length(sample), result_alone(result, sample)
-    layer, direction, timesteps, _, units = result.shape
+    layer, direction, *_, units = result.shape
     where = Location(layer - 1, direction - 1, 0, sample, data.draw(st.integers(0, units - 1)))
     key, own = (series_key("other", where.moved(sample=n), where.unit, "change") for n in (sample, 0))
     series, expected = unit_series(result, key), unit_series(one, own)
@@ -55,12 +54,6 @@ def test_a_series_has_no_numbers_in_padding(result, data):
     values = unit_series(result, key._replace(quantity="value"))
     np.testing.assert_array_equal(values[:length], one["other"].hidden[layer - 1, direction - 1, :, 0, where.unit])
     assert np.isnan(values[length:]).all()
-    for pixels in (1, 2, 100):
-        outline = unit_outline(result["other"], where, range(timesteps), block_for(range(timesteps), pixels))
-        for place in range(len(outline.low)):
-            block = values[place * outline.block : min((place + 1) * outline.block, length)]
-            ends = (block.min(), block.max()) if len(block) else (np.nan, np.nan)
-            np.testing.assert_array_equal((outline.low[place], outline.high[place]), ends)
 
 
 @given(result=padded_results(), data=st.data())

@@ -1,31 +1,20 @@
 """Numbers over time as they are drawn."""
 
-import json
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from rnnviz.core.trace import open_trace
-from rnnviz.core.trace_index import Location
-from rnnviz.reading.level_of_detail import build_values
 from rnnviz.series.outlines import (
     LogScale,
-    Outline,
     block_for,
     finite_range,
     largest_of,
     log_scale,
     outline_of,
     runs,
-    unit_outline,
 )
-from tests.factories import make_result
-from tests.verify.pyramids import with_short_levels
 
 
 @given(hnp.arrays(bool, st.integers(0, 40)))
@@ -136,55 +125,9 @@ def test_a_block_of_a_series_is_a_gap_only_where_it_has_no_number():
     assert np.isnan(outline.low[1])
 
 
-def test_runs_of_blocks_are_in_time_steps_and_end_with_the_sequence():
-    outline = Outline(first=8, block=4, low=np.zeros(4), high=np.zeros(4), timesteps=22)
-    assert outline.steps(np.array([True, False, True, True])).tolist() == [[8, 11], [16, 21]]
-
-
 def test_the_largest_of_several_ignores_nan():
     outlines = [outline_of(np.array(values), range(3), 10) for values in ([1.0, np.nan, 2.0], [0.0, 3.0, np.nan])]
     assert largest_of(outlines).high.tolist() == [1.0, 3.0, 2.0]
-
-
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory):
-    """A trace that stores its ends, with one outlier and one NaN."""
-    made = make_result(timesteps=1400, batch_size=1, hidden_size=8)["manual"]
-    hidden = made.hidden
-    hidden[0, 0, 801, 0, 7] = 9.0
-    hidden[0, 0, 1201, 0, 7] = np.nan
-    folder: Path = tmp_path_factory.mktemp("trace")
-    (folder / "trace.json").write_text(json.dumps({"engine": "manual", "places": vars(made.places)}))
-    for name, array in made.items():
-        np.save(folder / f"{name}.array.npy", array)
-    with pytest.MonkeyPatch.context() as patch:
-        with_short_levels(patch)
-        build_values(folder, "h", hidden)
-    return open_trace(folder)
-
-
-@pytest.mark.parametrize("seen", [range(1400), range(400, 1220), range(780, 820)])
-def test_stored_ends_give_the_same_outline_as_the_values(stored, seen):
-    assert stored.pyramids
-    where = Location(0, 0, 0, 0, 0)
-    kept = unit_outline(stored, where.moved(unit=7), seen, block_for(seen, 60))
-    read = unit_outline(replace(stored, pyramids={}), where.moved(unit=7), seen, block_for(seen, 60))
-    assert read.timesteps == kept.timesteps == stored.shape[2]
-    assert (kept.first, kept.block) == (read.first, read.block)
-    for ours, theirs in ((kept.low, read.low), (kept.high, read.high)):
-        np.testing.assert_array_equal(ours, theirs)
-    assert np.nanmax(kept.high) == 9.0
-
-
-def test_a_long_trace_is_not_read_where_its_ends_are_stored(stored):
-    class Unread:
-        shape = stored.hidden.shape
-
-        def __getitem__(self, index):
-            raise AssertionError(f"{index} was read")
-
-    trace = stored.with_arrays({"h": Unread()})
-    assert len(unit_outline(trace, Location(unit=7), range(1400), block_for(range(1400), 60)).low) > 40
 
 
 def test_a_block_is_about_a_pixel_wide():

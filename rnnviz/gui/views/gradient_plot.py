@@ -18,7 +18,6 @@ from rnnviz.core.masks import Mask, masked_in_lane, masks_any
 from rnnviz.core.trace_index import Lane, Location, lane_text
 from rnnviz.dependence.gradient_flow import EngineFlow, flow_of, flow_sentence, gradient_flow, mark_of
 from rnnviz.dependence.influence import JacobianNorms, LaneSteps, jacobian_norms
-from rnnviz.frozen import dataclass
 from rnnviz.gui.kit.plot import Legend, Plot, Spans, cosmetic_pen
 from rnnviz.gui.kit.tasks import Check, LatestTask
 from rnnviz.gui.theme.elided_combo import ElidedComboBox
@@ -27,6 +26,7 @@ from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import ResultView, ViewHost, across, choice, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.gui.views.lane_axis import LaneAxis
+from rnnviz.series.flow_curves import FlowCurve, influence_curves, loss_curves, step_curves
 from rnnviz.series.outlines import log_scale, runs
 from rnnviz.verify.result import RunResult
 
@@ -59,18 +59,7 @@ _AT_ONCE = 1 << 21
 """Maximum number of gradients whose norms are computed within a frame."""
 _NORMS_AFTER = 250
 """Milliseconds from the last change of the selection to the spectral norms of its lane."""
-_KEPT, _NAMED, _ENGINE_LETTERS = 32, 4, 8
-
-
-@dataclass(frozen=True, eq=False)
-class FlowCurve:
-    """Norms over time (T,), with name and description; a `thin` curve has no name in the legend."""
-
-    name: str
-    why: str
-    values: Values
-    thin: bool = False
-    dashed: bool = False
+_KEPT, _ENGINE_LETTERS = 32, 8
 
 
 class GradientFlowPlot(ResultView):
@@ -342,35 +331,20 @@ class GradientFlowPlot(ResultView):
 
     def _curves(self) -> tuple[FlowCurve, ...]:
         """The curves of the source, that of the selected lane first; empty if they are not known."""
-        result, where, source = self._result, self._location, self.wanted
+        result, where = self._result, self._location
         if result is None:
             return ()
-        if source == STEPS:
-            return _step_curves(result, where, self.norms)
-        if source == LOSS:
+        if self.wanted == STEPS:
+            return () if self.norms is None else step_curves(result, where, self.norms)
+        if self.wanted == LOSS:
             if self._flow is None:
                 return ()
             states = {
                 name: self._without_asked(result, gradient(name), norms[..., where.sample])
                 for name, norms in self._flow.norms.items()
             }
-            lanes = _lane_curves(result, where, states.pop("h"), "h of {lane}", "Norm of the gradient of h.")
-            others = [
-                FlowCurve(
-                    name, f"Norm of the gradient of {name} in the selected lane.", norms[where.index[:2]], dashed=True
-                )
-                for name, norms in states.items()
-            ]
-            return _within((lanes[0], *others[:2], *lanes[1:]), result.inputs.length(where.sample))
-        found = self._influence
-        if found is None:
-            return ()
-        why = "Norm of the gradient of the selected value with respect to h."
-        lanes = _lane_curves(result, found.where, found.hidden, "to {lane}", why)
-        inputs = FlowCurve(
-            "to the input", "Norm of the gradient with respect to each input.", found.inputs, dashed=True
-        )
-        return _within((*lanes, inputs), result.inputs.length(found.where.sample))
+            return loss_curves(result, where, states)
+        return () if self._influence is None else influence_curves(result, self._influence)
 
     def _without_asked(self, result: RunResult, array: str, norms: Values) -> Values:
         """Norms (L, D, T) with NaN at the steps whose gradients a question asks for."""
@@ -493,43 +467,6 @@ class GradientFlowPlot(ResultView):
 
 _LEFT, _RIGHT = [(1.0, 0.5)] * 2, [(0.0, 0.5)] * 2
 """Anchors that place a label before or behind its line."""
-
-
-def _lane_curves(result: RunResult, where: Location, norms: Values, name: str, why: str) -> list[FlowCurve]:
-    """A curve for each lane that a gradient reaches, that of `where` first. The last of many lanes have no names."""
-    here = where.index[:2]
-    lanes = [
-        here,
-        *(lane for lane in reversed(list(np.ndindex(norms.shape[:2]))) if lane != here and norms[lane].any()),
-    ]
-    return [
-        FlowCurve(name.format(lane=lane_text(result.inputs.network, Location(*lane))), why, norms[lane], i >= _NAMED)
-        for i, lane in enumerate(lanes)
-    ]
-
-
-def _step_curves(result: RunResult, where: Location, norms: JacobianNorms | None) -> tuple[FlowCurve, ...]:
-    """The spectral norms at every step, from those at some; of h alone, too, if there are more states."""
-    if norms is None:
-        return ()
-    symbols = result.inputs.network.kind.state_symbols
-    whole = "h" if len(symbols) == 1 else f"({', '.join(symbols)})"
-    curves = [(whole, "Largest factor by which a step can stretch a gradient of the whole state.", norms.whole)]
-    if len(symbols) > 1:
-        curves.append(("h", "The same of h alone, with the other states held fixed.", norms.hidden))
-    times = np.arange(result.shape[2], dtype=np.float64)
-    with np.errstate(all="ignore"):
-        found = [(name, why, np.exp(np.interp(times, norms.times, np.log(values)))) for name, why, values in curves]
-    return _within([FlowCurve(*each) for each in found], result.inputs.length(where.sample))
-
-
-def _within(curves: Sequence[FlowCurve], length: int) -> tuple[FlowCurve, ...]:
-    """The curves with NaN in padding."""
-    found = []
-    for curve in curves:
-        values = np.where(np.arange(len(curve.values)) < length, curve.values, np.nan)
-        found.append(FlowCurve(curve.name, curve.why, values, curve.thin, curve.dashed))
-    return tuple(found)
 
 
 def _full(value: Any) -> str:

@@ -249,8 +249,12 @@ class UnitsPlot(ResultView):
         name = "" if self.choice.quantity == "value" else f"{self.choice.quantity} "
         known = [(line, values) for line in self._lines if (values := self._values(line)) is not None]
         heading = ["timestep", *(f"{line.engine} {name}unit {line.unit(self._location)}" for line, _ in known)]
-        seen, length = self.plot.seen, self._result.inputs.length(self._location.sample)
-        rows = [[str(t), *(number_format.full(values[t]) for _, values in known)] for t in seen if t < length]
+        seen = [t for t in self.plot.seen if t < self._length(self._result)]
+        columns = []
+        for line, values in known:
+            asked = self._asked_steps(self._result, line)
+            columns.append(["?" if asked is not None and asked[t] else number_format.full(values[t]) for t in seen])
+        rows = zip(map(str, seen), *columns, strict=True)
         return "".join("\t".join(line) + "\n" for line in (heading, *rows))
 
     def show_quantity(self, quantity: Quantity) -> None:

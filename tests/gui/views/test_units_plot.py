@@ -5,6 +5,7 @@ import pytest
 from PySide6.QtCore import QPointF, Qt
 
 from rnnviz.core import number_format
+from rnnviz.core.masks import Mask
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.units_plot import UnitsPlot
 from tests.factories import make_result
@@ -146,3 +147,15 @@ def test_padding_has_no_numbers(view, quantity):
     assert "nan" not in view.copy_text()
     view.show_location(Location(0, 1, 2, 0, 1))
     assert len(view.curve("gluon", 1)) == 8
+
+
+def test_an_asked_number_is_neither_written_nor_copied(view):
+    result = make_result(cell="lstm")
+    view.show_result(result, "manual")
+    view.show_location(Location(0, 0, 2, 1, 3))
+    view.show_masked([Mask("h", (range(1), range(1), range(2, 3), range(1, 2), range(3, 4)))])
+    assert {key.value for key in view.keys} == {"?"}
+    rows = [line.split("\t") for line in view.copy_text().splitlines()]
+    assert [row[1] == "?" for row in rows[1:]] == [False, False, True, False, False]
+    view.choice.choose("f")
+    assert "?" not in {key.value for key in view.keys}
