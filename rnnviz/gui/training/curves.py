@@ -20,8 +20,10 @@ from rnnviz.series.outlines import finite_range, log_scale
 from rnnviz.training.checkpoints import TestPrediction
 from rnnviz.training.history import TrainingHistory
 
-_LEAST_HEIGHT = 90
+_LEAST_HEIGHT = 110
 _TEST_SERIES = 1
+_LABEL_ROOM = 0.35
+"""Share of the axis that a label above the highest line needs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +67,11 @@ class StepPlot(QWidget):
         self.plot.show_steps(length + 1)
         also, values = () if limit is None else (limit[0],), [line.values for line in lines]
         if self._logarithmic:
-            self.plot.show_scale(log_scale(values, *also, zeros=False), limit)
+            scale = log_scale(values, *also, zeros=False)
+            high = bool(also) and float(scale.positions(np.array(also))[0]) > scale.highest - _LABEL_ROOM
+            # The label of the dashed line is above it.
+            top = scale.highest + _LABEL_ROOM * (scale.highest - scale.lowest) if high else None
+            self.plot.show_scale(scale, limit, high=top)
         else:
             self.plot.show_values(*finite_range([*values, np.array(also)]), limit)
         last = []

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QPushButton,
     QSlider,
     QToolButton,
+    QWidget,
 )
 
 from rnnviz.core import number_format
@@ -30,7 +31,7 @@ from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.training.curves import AnswerPlot, TrainingCurves
 from rnnviz.gui.training.task_form import TaskForm, continues, settings_text
 from rnnviz.gui.views.base import across, down, pages
-from rnnviz.gui.views.labels import ElidedLabel
+from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.training.checkpoints import SavedCheckpoint
 from rnnviz.training.history import TrainingHistory, TrainingStart
 from rnnviz.training.loop import StepDone
@@ -39,6 +40,8 @@ from rnnviz.training.task import PROBLEMS, TrainingTask
 _REFRESH_MS = 200
 """Minimum interval between updates while steps arrive."""
 _SAID_MS = 6_000
+_PLOTS, _FORM, _EMPTY = range(3)
+"""Pages between the state and the checkpoints."""
 
 
 class TrainingState(Enum):
@@ -204,7 +207,7 @@ class TrainingPanel(Panel):
     def refresh(self) -> None:
         self._refresh_losses()
         self._refresh_norms()
-        self._refresh_state()
+        self._fold_out()
 
     def step_checkpoint(self, by: int) -> None:
         """Choose the next (1) or the previous (-1) checkpoint."""
@@ -334,7 +337,8 @@ class TrainingPanel(Panel):
             across(self.ready, (self.sentence, 1)), across(self.settings, None, menu_button("More of the task", tasks))
         )
         state = card(across(self.button, self.word, (self.progress, 1), self.speed), self.bar)
-        self._pages = pages(None, card((self.curves, 1), self.prediction, self.verdict), self.form)
+        plots = card((self.curves, 1), self.prediction, self.verdict)
+        self._pages = pages(None, plots, self.form, hint("Train shows losses and gradients here."))
         checkpoints = card(
             across(lanes, (self.shown_label, 1), self.follow),
             self.slider,
@@ -342,8 +346,9 @@ class TrainingPanel(Panel):
             spacing=2,
         )
         saving = card(across((self._message, 1), self.save_button, menu_button("More to save", self._exports)))
-        cards = (chosen, line(), state, line(), (self._pages, 1), line(), checkpoints, line(), saving)
-        self.setLayout(down(*cards, spacing=0))
+        self._below = QWidget()
+        self._below.setLayout(down(line(), checkpoints, line(), saving, spacing=0))
+        self.setLayout(down(chosen, line(), state, line(), (self._pages, 1), self._below, spacing=0))
 
     # What is shown
 
@@ -434,8 +439,10 @@ class TrainingPanel(Panel):
         enabled = (self.stop_action, self.continue_action, self.train_action)
         next(action for action in enabled if action.isEnabled()).trigger()
 
-    def _fold_out(self, shown: bool) -> None:
-        self._pages.setCurrentIndex(int(shown))
+    def _fold_out(self) -> None:
+        page = _FORM if self.settings.isChecked() else _EMPTY if self.history is None else _PLOTS
+        self._pages.setCurrentIndex(page)
+        self._below.setHidden(self.history is None)
         self._refresh_state()
 
     def _on_edited(self) -> None:
