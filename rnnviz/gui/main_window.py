@@ -336,6 +336,7 @@ class MainWindow(QMainWindow):
         session.on_change(self._open_problems, "result")
         self.document.opened.connect(lambda: setattr(self, "_problems_opened", False))
         self.document.changed.connect(self._on_document)
+        self.first_screen.changed.connect(self._on_document)
         self.document.opened.connect(control.begin_document)
         self.view_decided.connect(self.document.check_view)
         for source in (
@@ -414,7 +415,9 @@ class MainWindow(QMainWindow):
         document = self.document
         if use_file(self.session.config.parameters.path):
             self._on_names()
-        self.setWindowTitle(f"{document.origin.title}[*]")
+        # The document that the window begins with was not opened by the user.
+        opened = not self.first_screen.shown or not document.untouched
+        self.setWindowTitle(f"{document.origin.title if opened else 'rnnviz'}[*]")
         self.setWindowModified(document.modified)
         self.top_line.show_document(document.origin.title, modified=document.modified)
 

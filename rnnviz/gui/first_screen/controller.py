@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Signal
 
 from rnnviz.core.resources import resource_path
 from rnnviz.core.trace_index import Location
@@ -41,6 +41,9 @@ class FirstScreenHost(Protocol):
 class FirstScreenController(QObject):
     """Shows the screen at a start without a file, or on command, and hides it when something runs or is opened."""
 
+    changed = Signal()
+    """The screen was shown or hidden."""
+
     def __init__(self, window: FirstScreenHost, parent: QObject, settings: Settings, recent: RecentFiles) -> None:
         super().__init__(parent)
         self._window, self._settings, self._recent = window, settings, recent
@@ -69,10 +72,12 @@ class FirstScreenController(QObject):
         screen.show_open("" if self._window.session.result is None else self._window.document.origin.title)
         self._window.main_layout.cover(screen)
         screen.focus_first()
+        self.changed.emit()
 
     def leave(self) -> None:
         if self.shown:
             self._window.main_layout.uncover()
+            self.changed.emit()
 
     def close(self) -> None:
         if self.screen is not None:

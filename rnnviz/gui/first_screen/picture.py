@@ -3,8 +3,8 @@
 import re
 
 import numpy as np
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QFont, QHideEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QShowEvent
+from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QFont, QHideEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QShowEvent
 from PySide6.QtWidgets import QAbstractButton
 
 from rnnviz.core.mmap_arrays import FloatArray
@@ -36,6 +36,7 @@ _WORDS = {
     "h": ("hidden value", ""),
 }
 """Name and meaning of each line; below the states is their arithmetic."""
+_EFFECT = "Opens the sample network at this value."
 _CAPTION, _INVITATION = "A small LSTM computes its steps. It reads the framed values.", "Click any number to open it"
 
 
@@ -77,12 +78,13 @@ class LivingPicture(QAbstractButton):
         self.timestep = RESTING.timestep
         self._theme, self._rounds, self._held = LIGHT, 0, 0
         self._scale = 1.0
-        self._clicked: Location | None = None
+        self._pointed: Location | None = None
+        self.setMouseTracking(True)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(_CAPTION)
-        self.setAccessibleDescription("Opens the sample network at this value.")
-        self.setToolTip("Opens the sample network at this value.")
+        self.setAccessibleDescription(_EFFECT)
+        self.setToolTip(_EFFECT)
         self._task = LatestTask("sample", self)
         self._task.done.connect(self._take)
         self._steps = QTimer(self, interval=_STEP_MS)
@@ -130,18 +132,49 @@ class LivingPicture(QAbstractButton):
         super().hideEvent(event)
         self._steps.stop()
 
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        self._clicked = self.value_at(event.position())
-        super().mouseReleaseEvent(event)
-        self._clicked = None
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        super().mouseMoveEvent(event)
+        self._point_at(self.value_at(event.position()))
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        self._point_at(self.value_at(event.position()))
+        super().mousePressEvent(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        # Keys open the value that is shown, wherever the pointer is.
+        self._point_at(None)
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            self.click()
+        else:
+            super().keyPressEvent(event)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+        self._point_at(None)
+
+    def _point_at(self, value: Location | None) -> None:
+        if value != self._pointed:
+            self._pointed = value
+            self.update()
 
     def _choose(self) -> None:
-        self.value_chosen.emit(self._clicked or self.open_value)
+        self.value_chosen.emit(self._pointed or self.open_value)
 
     def _take(self, run: SampleRun) -> None:
         self.run = run
         self._begin()
+        self._show_value()
+
+    def _show_value(self) -> None:
+        assert self.run is not None
+        value = short(self.run.lines[self.timestep]["h"].value)
+        self.setAccessibleDescription(f"{self._title}, h = {value}. {_EFFECT}")
         self.update()
+
+    @property
+    def _title(self) -> str:
+        here = self.open_value
+        return f"Layer {here.layer}, t = {here.timestep}, unit {here.unit}"
 
     def _begin(self) -> None:
         if self.run is not None and self.isVisible() and not motion_reduced():
@@ -160,7 +193,7 @@ class LivingPicture(QAbstractButton):
             self._held += 1
         else:
             self.timestep, self._rounds, self._held = 0, self._rounds + 1, 0
-        self.update()
+        self._show_value()
 
     # Geometry, in pixels at 100%
 
@@ -256,6 +289,10 @@ class LivingPicture(QAbstractButton):
         box = self._box(here.layer, here.timestep, here.unit)
         _frame(painter, box, theme.outline_under, 4.0, None, 2)
         _frame(painter, box, theme.cursor, 2.0, None, 2)
+        if self._pointed is not None:
+            at = self._pointed
+            pointed = self._box(at.layer, at.timestep, at.unit)
+            _frame(painter, pointed, theme.muted, 2.0 if self.isDown() else 1.0, None, 2)
 
     def _paint_axis(self, painter: QPainter, timesteps: int) -> None:
         theme, font = self._theme, self._font(12)
@@ -274,11 +311,10 @@ class LivingPicture(QAbstractButton):
             font = self._font(12)
 
     def _paint_arithmetic(self, painter: QPainter, lines: dict[str, Line]) -> None:
-        theme, here = self._theme, self.open_value
+        theme = self._theme
         left, width = self._px(_LANES_WIDTH + 12), self._px(_WIDTH - _LANES_WIDTH - 24)
-        title = f"Layer {here.layer}, t = {here.timestep}, unit {here.unit}"
         head = QRectF(left, self._px(12), width, self._px(20))
-        _write(painter, head, title, self._font(15, bold=True), theme.text)
+        _write(painter, head, self._title, self._font(15, bold=True), theme.text)
         value = QRectF(left, self._px(34), width, self._px(34))
         _write(painter, value, f"h = {true_minus(short(lines['h'].value))}", self._font(24, code=True), theme.text)
         for place, (symbol, (name, meaning)) in enumerate(_WORDS.items()):

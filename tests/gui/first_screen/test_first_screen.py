@@ -133,6 +133,7 @@ def test_a_start_without_a_file_runs_nothing_until_something_is_opened(bare_wind
     assert screen.isVisible()
     assert not window.lanes.isVisible()
     assert not window.control.auto_run.due
+    assert window.windowTitle() == "rnnviz[*]"
     for door in screen.doors[1:]:
         door.click()
         qtbot.shown(window, QFileDialog).reject()
@@ -140,6 +141,7 @@ def test_a_start_without_a_file_runs_nothing_until_something_is_opened(bare_wind
     with qtbot.finished(window):
         screen.picture.value_chosen.emit(Location(layer=1, timestep=3, unit=2))
     assert window.lanes.isVisible()
+    assert "sample-lstm" in window.windowTitle()
     assert window.session.result.verdict == "agree"
     assert window.session.location == Location(layer=1, timestep=3, unit=2)
     result = window.session.result
