@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from rnnviz.gui.views.unrolled.view import UnrolledView
 
 _ZOOM = 1.5
-_RANGE_FACTOR = 1.25
 
 
 class CommandHost(Protocol):
@@ -290,10 +289,10 @@ MENUS: Menus = {
                 lambda w: w.lanes.toggle_logarithmic()),
             Command("range_wider", "&Widen color range", ("W",),
                 "Move both ends of the color range away from 0.",
-                lambda w: w.lanes.scale_range(_RANGE_FACTOR)),
+                lambda w: w.lanes.widen_range()),
             Command("range_narrower", "N&arrow color range", ("Shift+W",),
                 "Move both ends of the color range toward 0.",
-                lambda w: w.lanes.scale_range(1.0 / _RANGE_FACTOR)),
+                lambda w: w.lanes.narrow_range()),
         )),
         Command("order_next", "C&ycle unit order", ("O",),
             "Sort units by index, first principal component, or activity.",

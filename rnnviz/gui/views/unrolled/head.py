@@ -1,6 +1,7 @@
 """Head of the lanes: what colors them, of which engine, the legend, the part in view, and the order of the units."""
 
 from collections.abc import Mapping
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -53,9 +54,9 @@ _QUANTITY = (
 )
 _ENGINE = "Engine whose values are shown. Split: the reference before the selected time step, the candidate from it on."
 _CANDIDATE = "Candidate that is compared with the reference."
-_NARROW = 7
+_NARROW = 5
 _SPLIT = "split"
-_HEIGHT, _SIDE, _SPACE, _WIDE = 36, 12, 8, 640
+_HEIGHT, _SIDE, _SPACE, _WIDE, _NARROWEST = 36, 12, 8, 640, 480
 
 
 def choice_menu(choices: Mapping[Any, tuple[str, str]], current: str, parent: QWidget, name: str) -> QMenu:
@@ -205,7 +206,7 @@ class CandidateCombo(ElidedComboBox):
         self.setVisible(self.count() > 1 and session.quantity not in ("difference", "error_ratio"))
 
 
-_BAR, _TALL, _GAP, _FONT = 132, 10, 6.0, 11
+_BAR, _NARROW_BAR, _TALL, _GAP, _FONT = 132, 48, 10, 6.0, 11
 _ENDS_SHARE = 1 / 3
 """Part of the bar at either end that moves this end alone."""
 _DRAGGED = 8.0
@@ -267,21 +268,24 @@ class Legend(QAbstractButton):
 
     @property
     def bar(self) -> QRectF:
-        left = self._advance(self.ends()[0]) + _GAP + 2.0
-        return QRectF(left, (self.height() - scaled(_TALL)) / 2.0, scaled(_BAR), scaled(_TALL))
+        low, high = self.ends()
+        left, right = self._advance(low) + _GAP + 2.0, self._advance(high) + _GAP + 2.0
+        width = min(max(self.width() - left - right, scaled(_NARROW_BAR)), scaled(_BAR))
+        return QRectF(left, (self.height() - scaled(_TALL)) / 2.0, width, scaled(_TALL))
 
     def _advance(self, text: str) -> float:
         return advance_of(code_pixels(scaled(_FONT)), text)
 
     def sizeHint(self) -> QSize:
-        width: float = self.bar.right() + _GAP + self._advance(self.ends()[1]) + 4.0
+        width = self.minimumSizeHint().width() + scaled(_BAR) - scaled(_NARROW_BAR) + 0.0
         width += sum(self._advance(word) + scaled(_TALL) + 3.0 * _GAP for word in self.special())
         if self._note:
             width += self._advance(self._note) + 4.0 * _GAP
         return QSize(round(width), scaled(24))
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(round(self.bar.right() + _GAP + self._advance(self.ends()[1]) + 4.0), scaled(24))
+        texts = sum(self._advance(end) + _GAP + 2.0 for end in self.ends())
+        return QSize(ceil(texts) + scaled(_NARROW_BAR), scaled(24))
 
     def paintEvent(self, _event: QPaintEvent) -> None:
         shown = self._shown
@@ -371,6 +375,8 @@ class Head(QWidget):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session = session
+        self._partial = self._ordered = False
+        """Whether some time steps are out of view, and whether the units have an order to choose."""
         self.colors, self.engine, self.candidate = QuantityCombo(session), EngineCombo(session), CandidateCombo(session)
         self.legend = Legend()
         self._by, self._of = QLabel("Color by"), QLabel("of")
@@ -410,7 +416,16 @@ class Head(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self._by.setVisible(self.width() >= scaled(_WIDE))
+        self._fit()
+
+    def _fit(self) -> None:
+        """Leave out what has no room; keys and menus have the same."""
+        wide, narrow = self.width() >= scaled(_WIDE), self.width() < scaled(_NARROWEST)
+        self._by.setVisible(wide)
+        self.part.setVisible(wide and self._partial)
+        for button in self._zoom:
+            button.setVisible(self._partial and not narrow)
+        self.order.setVisible(self._ordered and not narrow)
 
     def show_state(self, shown: RenderState | None, geometry: Geometry | None) -> None:
         """Show the legend of the lanes, and which time steps are in view if not all are."""
@@ -422,9 +437,8 @@ class Head(QWidget):
             text = f"t = {count(times.start)} to {count(times.stop - 1)} of {count(whole)}"
             if text != self.part.text():
                 self.part.setText(text)
-        for widget in (self.part, *self._zoom):
-            widget.setVisible(partial)
-        self.order.setVisible(shown is not None and not shown.look.lesson)
+        self._partial, self._ordered = partial, shown is not None and not shown.look.lesson
+        self._fit()
         for widget in (self._of, self.engine):
             widget.setVisible(shown is not None)
 

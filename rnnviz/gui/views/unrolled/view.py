@@ -68,6 +68,7 @@ _REACHES_KEPT = 256
 _AT_ONCE = 1 << 21
 """Maximum number of values of a result whose color range is found within a frame."""
 _LANE_SCROLL = 40
+_RANGE_FACTOR = 1.25
 
 
 class UnrolledView(ResultView):
@@ -346,6 +347,9 @@ class UnrolledView(ResultView):
         logarithmic.setToolTip(wrapped(LOGARITHMIC[1]))
         logarithmic.setCheckable(True)
         logarithmic.setChecked(self._limit.logarithmic)
+        logarithmic.triggered.connect(self.toggle_logarithmic)
+        menu.addAction("&Widen", self.widen_range)
+        menu.addAction("&Narrow", self.narrow_range)
         menu.popup(place)
 
     def toggle_logarithmic(self) -> None:
@@ -354,8 +358,9 @@ class UnrolledView(ResultView):
 
     def _take_range(self, name: RangeName | None) -> None:
         if name is None:
-            self.toggle_logarithmic()
-        elif name != "fixed":
+            # An action of its own.
+            return
+        if name != "fixed":
             self.choose_range(self.session.limit._replace(name=name))
         else:
             dialog = RangeDialog(self.session.limit, self)
@@ -372,6 +377,14 @@ class UnrolledView(ResultView):
         if limit != before:
             self.session.set_limit(limit)
             self.range_chosen.emit(before)
+
+    def widen_range(self) -> None:
+        """Move both ends of the range away from 0."""
+        self.scale_range(_RANGE_FACTOR)
+
+    def narrow_range(self) -> None:
+        """Move both ends of the range toward 0."""
+        self.scale_range(1.0 / _RANGE_FACTOR)
 
     def scale_range(self, factor: float) -> None:
         """Multiply both ends of the range, which then is fixed."""
