@@ -54,9 +54,9 @@ _QUANTITY = (
 )
 _ENGINE = "Engine whose values are shown. Split: the reference before the selected time step, the candidate from it on."
 _CANDIDATE = "Candidate that is compared with the reference."
-_NARROW = 5
+_NARROW = 9
 _SPLIT = "split"
-_HEIGHT, _SIDE, _SPACE, _WIDE, _NARROWEST = 36, 12, 8, 640, 480
+_HEIGHT, _SIDE, _SPACE, _LEAST = 36, 12, 8, 160
 
 
 def choice_menu(choices: Mapping[Any, tuple[str, str]], current: str, parent: QWidget, name: str) -> QMenu:
@@ -414,18 +414,29 @@ class Head(QWidget):
         for label in (self._by, self._of, self.part):
             label.setPalette(muted_palette(theme))
 
+    def minimumSizeHint(self) -> QSize:
+        # Less than its controls need: what has no room is left out.
+        return QSize(scaled(_LEAST), scaled(_HEIGHT))
+
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self._fit()
 
     def _fit(self) -> None:
-        """Leave out what has no room; keys and menus have the same."""
-        wide, narrow = self.width() >= scaled(_WIDE), self.width() < scaled(_NARROWEST)
-        self._by.setVisible(wide)
-        self.part.setVisible(wide and self._partial)
-        for button in self._zoom:
-            button.setVisible(self._partial and not narrow)
-        self.order.setVisible(self._ordered and not narrow)
+        """Leave out what has no room, one after the other; keys and menus have the same."""
+        layout, any_engine = self.layout(), self.engine.count() > 0
+        assert layout is not None
+        wanted = ((self.part, self._partial), (self._by, True), (self.order, self._ordered), (self._of, any_engine))
+        optional: list[tuple[QWidget, bool]] = [*wanted, *((button, self._partial) for button in self._zoom)]
+        optional.append((self.legend, not self.legend.isHidden()))
+        for widget, shown in optional:
+            widget.setVisible(shown)
+        for widget, _ in optional:
+            layout.invalidate()
+            if layout.minimumSize().width() <= self.width():
+                break
+            widget.hide()
+        layout.activate()
 
     def show_state(self, shown: RenderState | None, geometry: Geometry | None) -> None:
         """Show the legend of the lanes, and which time steps are in view if not all are."""
@@ -438,9 +449,8 @@ class Head(QWidget):
             if text != self.part.text():
                 self.part.setText(text)
         self._partial, self._ordered = partial, shown is not None and not shown.look.lesson
+        self.engine.setVisible(shown is not None)
         self._fit()
-        for widget in (self._of, self.engine):
-            widget.setVisible(shown is not None)
 
     def show_order(self, name: OrderName, *, finding: bool) -> None:
         self.order.setText("computing the order …" if finding else f"units by {ORDERS[name][0]} ⌄")
