@@ -20,11 +20,14 @@ from rnnviz.gui.value.drawings import ActivationPlot, Numbers, Readout, Status
 from rnnviz.gui.value.page import MOST_TERMS, Comparison, Page, Proof
 from rnnviz.gui.value.rows import EQUATION_HEIGHTS, MARGIN, MASKED, EquationList, Fonts, TermList
 from rnnviz.gui.value.texts import engine_holds, equation_rows, point_text, short_number, term_lines
-from rnnviz.gui.views.base import across, down
-from rnnviz.gui.views.labels import LinkLabel, muted_palette
+from rnnviz.gui.views.base import Part, across, down
+from rnnviz.gui.views.labels import ElidedLabel, LinkLabel, muted_palette
 
 _LEAST_TERMS, _FEW = 4, 2
 """Terms that are always shown, and terms of which the tab would show no more."""
+_HEIGHTS = tuple((height,) for height in EQUATION_HEIGHTS[:-1])
+_PROVED_HEIGHTS = (50, 50), (42, 50), (28, 50), (28, 42)
+"""Heights of the equations, and of those of a proof, for less and less room."""
 _LONGEST = 9
 """Characters of a number in large type."""
 _ROOM_FOR_CURVE = 520
@@ -50,21 +53,23 @@ class ArithmeticPage(QWidget):
         """Where the engines diverge before this step."""
         self.numbers = Numbers()
         self.note = _text(wraps=True, link=True)
-        self.heading, self.holds = _text(), _text()
+        self.heading, self.holds = _text(), ElidedLabel()
         self.equations = EquationList("Equations with their numbers")
-        self.term_heading, self.term_columns = _text(), _text("weight × value = product")
+        self.term_heading, self.term_columns = _text(), ElidedLabel("weight × value = product")
+        for label in (self.holds, self.term_columns):
+            label.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.terms = TermList()
         self.rest, self.result = _text(), _text()
         self.curve = ActivationPlot()
         self.proof = _ProofCard()
         self.all_terms = _text(link=True)
         self._hint = _text("click a term to follow it")
-        self._of_equations = _row(self.heading, None, self.holds)
+        self._of_equations = _row(self.heading, (self.holds, 1))
         self._of_terms = QWidget()
         self._of_terms.setLayout(
             down(
                 _line(),
-                _row(self.term_heading, None, self.term_columns),
+                _row(self.term_heading, (self.term_columns, 1)),
                 self.terms,
                 _row(self.rest, None, self.result),
                 spacing=scaled(4),
@@ -109,9 +114,11 @@ class ArithmeticPage(QWidget):
 
     def show_decisive(self) -> None:
         """Scroll to the proof of a wrong value, else to the top."""
+        self._fit()
         self._scroll.verticalScrollBar().setValue(0)
         if not self.proof.isHidden():
             self._scroll.ensureWidgetVisible(self.proof, 0, 0)
+            self._scroll.horizontalScrollBar().setValue(0)
 
     def forget(self, page: Page | None) -> None:
         """Keep no other page, whose result may be an earlier one."""
@@ -126,11 +133,12 @@ class ArithmeticPage(QWidget):
         self._theme = theme
         for part in (self.numbers, self.equations, self.terms, self.curve, self.proof):
             part.apply_theme(theme)
-        for label in (self.holds, self.term_columns, self.rest, self._hint, self.note):
-            label.setPalette(muted_palette(theme))
-        fonts = Fonts(self.font())
-        for label in (self.holds, self.term_columns, self._hint, self.rest):
-            label.setFont(fonts.caption)
+        fonts, muted = Fonts(self.font()), muted_palette(theme)
+        for label in (self.rest, self._hint, self.note):
+            label.setPalette(muted)
+            label.setFont(fonts.text if label is self.note else fonts.caption)
+        for caption in (self.holds, self.term_columns):
+            caption.use(fonts.caption, muted)
         self.result.setFont(fonts.number)
         if self._page is not None:
             self.show_page(self._page, self._masks)
@@ -237,17 +245,26 @@ class ArithmeticPage(QWidget):
         assert content is not None, "the page has one"
         # Qt notices other sizes of parts that were hidden only later.
         content.invalidate()
-        room, count, height = self._scroll.viewport().height(), len(self.equations.rows), self.terms.row_height
-        others = content.sizeHint().height() - self.equations.sizeHint().height()
-        proved, least = not self.proof.isHidden(), 0
-        if not self._of_terms.isHidden():
+        room, height = self._scroll.viewport().height(), self.terms.row_height
+        # Texts of several lines are as high as the width wants.
+        whole = content.totalHeightForWidth(self._scroll.viewport().width())
+        whole = whole if whole > 0 else content.totalSizeHint().height()
+        others, least = whole - self.equations.sizeHint().height(), 0
+        choices: Sequence[tuple[int, ...]] = _HEIGHTS
+        proved = not self.proof.isHidden()
+        if proved:
+            others, choices = others - self.proof.equations.sizeHint().height(), _PROVED_HEIGHTS
+        elif not self._of_terms.isHidden():
             others, least = others - self.terms.sizeHint().height(), _LEAST_TERMS * height
-        # The equations of the other engine give a proof their room.
-        heights = EQUATION_HEIGHTS if proved else EQUATION_HEIGHTS[:-1]
-        fitting = (each for each in heights if others + least + count * scaled(each) <= room)
-        self.equations.show_height(next(fitting, heights[-1]))
-        terms = (room - others - self.equations.sizeHint().height()) // height
+        lists = [self.equations, *([self.proof.equations] if proved else [])]
+        for heights in choices:
+            needed = sum(len(each.rows) * scaled(pixels) for each, pixels in zip(lists, heights, strict=True))
+            if others + least + needed <= room:
+                break
+        for each, pixels in zip(lists, heights, strict=True):
+            each.show_height(pixels)
         if not proved:
+            terms = (room - others - self.equations.sizeHint().height()) // height
             self._show_terms(page, min(max(terms, _LEAST_TERMS), MOST_TERMS, len(page.largest.rows)))
 
     def _show_terms(self, page: Page, count: int) -> None:
@@ -276,8 +293,9 @@ class _ProofCard(QFrame):
         self.title = _text(wraps=True)
         self.title.setObjectName("proof_title")
         self.equations = EquationList("Equations with the likely cause", chooses=False)
-        self.holds, self.same, self.stored = _text(), _text(), _text()
+        self.holds, self.same, self.stored = ElidedLabel(), _text(), _text()
         self.fix, self.to_write = _text(wraps=True), _text()
+        self.to_write.setWordWrap(True)
         self.to_write.setObjectName("code_box")
         for label in (self.fix, self.to_write):
             label.setTextInteractionFlags(
@@ -286,7 +304,7 @@ class _ProofCard(QFrame):
         box = QFrame()
         box.setObjectName("proof")
         box.setLayout(
-            down(self.title, self.equations, _line(), _row(self.holds, None, self.same, self.stored), 4, spacing=4)
+            down(self.title, self.equations, _line(), _row((self.holds, 1), self.same, self.stored), 4, spacing=4)
         )
         self.setLayout(down(box, 4, self.fix, self.to_write, margins=(scaled(MARGIN), 4, scaled(MARGIN), 4), spacing=4))
 
@@ -296,7 +314,7 @@ class _ProofCard(QFrame):
         self.title.setText(f"<b>Proof: with {escape(number_format.true_minus_in(proof.step.cause))}</b>")
         rows = equation_rows(own, proof.changed, lambda place: False, last=True)
         self.equations.show_lines(rows)
-        self.holds.setText(f"{escape(display_name(own.engine))} holds")
+        self.holds.setText(f"{display_name(own.engine)} holds")
         self.same.setText("<b>✓ the same</b>")
         self.stored.setText(short_number(outcome.stored))
         self.stored.setToolTip(wrapped(f"{number_format.full(outcome.stored)}, computed {outcome.computed}"))
@@ -311,6 +329,7 @@ class _ProofCard(QFrame):
         palette.setColor(palette.ColorRole.WindowText, theme.color("right"))
         self.same.setPalette(palette)
         fonts = Fonts(self.font())
+        self.holds.use(fonts.text, theme.palette())
         self.stored.setFont(fonts.result)
         self.to_write.setFont(fonts.number)
 
@@ -331,7 +350,7 @@ def _link(target: str, text: str, theme: Theme) -> str:
     return f'<a href="{escape(target)}" style="color:{theme.accent}">{text}</a>'
 
 
-def _row(*parts: QWidget | None) -> QWidget:
+def _row(*parts: Part) -> QWidget:
     row = QWidget()
     row.setLayout(across(*parts, margins=(scaled(MARGIN), 0, scaled(MARGIN), 0), spacing=8))
     row.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)

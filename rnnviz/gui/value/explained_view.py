@@ -230,6 +230,8 @@ class ExplainedView(ResultView):
             self._answer_now(request)
         elif not request.same_as(self._asked):
             self._asked = request
+            if self.page is None:
+                self.show_text("")
             # Not restarted while the selection moves, or it might never fire.
             if not self._soon.isActive():
                 self._soon.start()
