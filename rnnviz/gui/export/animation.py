@@ -249,6 +249,7 @@ class AnimationDialog(ExportDialog):
         self.summary = QLabel()
         self.summary.setAccessibleName("Frames and duration")
         self._take_usual_frames()
+        self._summarize()
         self._lay_out(
             ("&Time steps", _pair(self.first, self.last)),
             ("&Lanes", self.order),
@@ -299,6 +300,10 @@ class AnimationDialog(ExportDialog):
     def _take_usual_duration(self) -> None:
         self.duration.setValue(self._frames(None).seconds)
 
+    def _summarize(self) -> None:
+        count, options = number_format.count(len(self._frames(self.duration.value()))), self.options
+        self.summary.setText(f"{count} frames, {options.width} × {options.height} pixels")
+
     def accept(self) -> None:
         try:
             animation = self.animation
@@ -309,10 +314,10 @@ class AnimationDialog(ExportDialog):
         self._save(animation)
 
     def look(self) -> None:
-        frames, options = self._frames(self.duration.value()), self.options
-        self.summary.setText(f"{number_format.count(len(frames))} frames, {options.width} × {options.height} pixels")
+        self._summarize()
         try:
-            image = self.animation.draw(len(frames) // 2)
+            animation = self.animation
+            image = animation.draw(len(animation.frames) // 2)
         except InputError as error:
             self._show(str(error))
             return

@@ -48,7 +48,8 @@ _COLORS = (("Black on white", "print"), ("Light", "light"), ("Dark", "dark"))
 _TITLES = dict(
     zip(VIEWS, ("Lanes", "Unit over time", "Error over time", "Error histogram", "Gradient flow"), strict=True)
 )
-_PREVIEW = 460, 420
+_PREVIEW, _LEAST_PREVIEW, _AROUND = (460, 420), 120, 96
+"""Size of the preview, its least width, and the width of what is around the form and the preview."""
 _LOOK_MS = 150
 """Rest after a change before the preview is drawn."""
 
@@ -134,9 +135,6 @@ class ExportDialog(QDialog):
         self.preview.setAccessibleName("Preview")
         self.preview.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.preview.setWordWrap(True)
-        screen = self.screen().availableSize()
-        self._room = QSize(*map(scaled, _PREVIEW)).boundedTo(screen * 0.4)
-        self.preview.setFixedSize(self._room)
         buttons = QDialogButtonBox.StandardButton
         self.buttons = QDialogButtonBox(buttons.Save | buttons.Cancel)
         self.buttons.accepted.connect(self.accept)
@@ -157,6 +155,14 @@ class ExportDialog(QDialog):
                 field.toggled.connect(self._looks.start)
             elif isinstance(field, QLineEdit | QPlainTextEdit):
                 field.textChanged.connect(self._looks.start)
+        # The form is whole on a small screen, too. Its size needs the style sheet.
+        for field in self._fields.findChildren(QWidget):
+            field.ensurePolished()
+        screen = self.screen().availableSize()
+        least = self._fields.sizeHint().width() + scaled(_AROUND)
+        most = QSize(max(screen.width() - least, scaled(_LEAST_PREVIEW)), screen.height() // 2)
+        self._room = QSize(*map(scaled, _PREVIEW)).boundedTo(most)
+        self.preview.setFixedSize(self._room)
         upper = QHBoxLayout()
         upper.addWidget(DialogScrollArea(self._fields), 1)
         upper.addWidget(self.preview)

@@ -16,6 +16,7 @@ from rnnviz.gui.export.animation import Animation, AnimationDialog, AnimationOpt
 from rnnviz.gui.export.lanes_figure import state_of
 from rnnviz.gui.regions import STAGES, Traversal
 from rnnviz.gui.theme.palettes import LIGHT
+from rnnviz.gui.theme.scaling import DialogScrollArea
 from rnnviz.io.export.paper import PaperFigure
 from tests.factories import make_result
 
@@ -73,6 +74,9 @@ def test_a_gif_shows_each_stage_on_the_values_of_the_lanes(qtbot, window, tmp_pa
     window.session.set_location(Location(timestep=3, unit=1))
     dialog = opened(qtbot, window)
     assert dialog.options == AnimationOptions(width=480, height=400)
+    form = dialog.findChild(DialogScrollArea)
+    assert not form.horizontalScrollBar().isVisible()
+    assert not form.verticalScrollBar().isVisible()
     assert (dialog.first.value(), dialog.last.value(), dialog.stages.currentData()) == (0, 3, False)
     dialog.last.setValue(1)
     assert dialog.stages.currentData()
