@@ -43,7 +43,7 @@ class MainLayout(QObject):
         """The widgets of the bars that are there while these are not hidden."""
         self._before_enlarging = 0
         self._fresh, self._restored = True, False
-        self._narrow = False
+        self._narrow = self._presenting = False
         self.kept_in_view: Callable[[], QRect] = QRect
         """The part of the lanes that a pane over them does not cover."""
         self._needed = frozenset(_ALL)
@@ -109,7 +109,8 @@ class MainLayout(QObject):
 
     def refresh_bar(self, bar: QToolBar) -> None:
         """Show a bar with its widget, or hide it."""
-        bar.setVisible(self.working and self._is_needed(bar))
+        shown = self.working or (self._presenting and bar is self._verdict_bar)
+        bar.setVisible(shown and self._is_needed(bar))
 
     def set_lanes(self, lanes: QWidget, *, keep: bool = False) -> None:
         """Put the lanes in the middle; with `keep`, what was there before is used elsewhere."""
@@ -147,8 +148,8 @@ class MainLayout(QObject):
 
     def present(self, *, on: bool) -> None:
         """Show only the lanes, the verdict and the value, or all that was open before."""
+        self._presenting = on
         self._show_work(shown=not on)
-        self._verdict_bar.setVisible(True)
         if on and self.docks.is_open(VALUE):
             self.docks[VALUE].show_open(shown=True)
         self._lanes.setFocus()

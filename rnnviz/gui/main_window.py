@@ -149,7 +149,7 @@ class MainWindow(QMainWindow):
             lambda: self.control.outdated,
         )
         self.guide = LessonController(self, self, settings, theme_manager)
-        self.presentation = Presentation(self, self, self.guide, settings)
+        self.presentation = Presentation(self, self, self.guide, self._following, settings)
         self.help = HelpCommands(self, self.control, theme_manager)
         self.first_screen = FirstScreenController(self, self, settings, recent)
         self.actions_ = Actions(self, self, COMMANDS)

@@ -22,6 +22,7 @@ from rnnviz.gui.main_layout import MainLayout
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import chosen_text_scale
+from rnnviz.gui.view_sync import ViewSynchronizer
 from rnnviz.gui.views.base import ResultView
 
 _SCREEN = 1920
@@ -40,6 +41,7 @@ class PresentedWindow(Protocol):
     """The window as the presentation sees it."""
 
     main_layout: MainLayout
+    views: list[ResultView]
 
     @property
     def lanes(self) -> ResultView:
@@ -293,8 +295,18 @@ class Presentation(QObject):
     changed = Signal(bool)
     """Whether the window presents."""
 
-    def __init__(self, host: PresentedWindow, window: QMainWindow, guide: LessonController, settings: Settings) -> None:
+    def __init__(
+        self,
+        host: PresentedWindow,
+        window: QMainWindow,
+        guide: LessonController,
+        following: ViewSynchronizer,
+        settings: Settings,
+    ) -> None:
         super().__init__(window)
+        self._following = following
+        self._part: ResultView | None = None
+        """A copy of the view that the step speaks of, under the lanes."""
         self._host, self._window, self._guide, self._settings = host, window, guide, settings
         self._theme = LIGHT
         self._state_before: Qt.WindowState | None = None
@@ -353,6 +365,7 @@ class Presentation(QObject):
             self._later.start()
         else:
             self.page.show_step()
+            self._show_part()
 
     def _on_state(self) -> None:
         if self.page is not None:
@@ -370,16 +383,43 @@ class Presentation(QObject):
         self.page = PresentationPage(self._window, self._guide, self._theme)
         self.page.leave_button.clicked.connect(self.leave)
         inside = self.page.picture.layout()
-        assert inside is not None
         lanes = self._host.main_layout.lend_lanes()
-        inside.addWidget(lanes)
+        assert isinstance(inside, QVBoxLayout)
+        inside.addWidget(lanes, 1)
         lanes.show()
         self._borrowed = True
+        self._show_part()
         self.page.show()
         self.page.raise_()
         self.page.setFocus()
 
+    def _show_part(self) -> None:
+        """Show the view that the step speaks of with the lanes, in a copy: curves, a table or the verdict."""
+        from rnnviz.gui.lessons.parts import view_of
+
+        self._drop_part()
+        step = self._guide.step
+        view = None if step is None or step.look.part is None else view_of(self._host.views, step.look.part)
+        if view is None or self.page is None:
+            return
+        self._part = part = type(view)()
+        part.apply_theme(self._theme)
+        self._following.add(part)
+        inside = self.page.picture.layout()
+        assert isinstance(inside, QVBoxLayout)
+        verdict = part.title == "Verdict"
+        inside.insertWidget(0 if verdict else 1, part, 0 if verdict else 1)
+        part.show()
+
+    def _drop_part(self) -> None:
+        if self._part is not None:
+            self._following.remove(self._part)
+            self._part.hide()
+            self._part.deleteLater()
+            self._part = None
+
     def _drop_page(self) -> None:
+        self._drop_part()
         if self._borrowed:
             self._host.main_layout.set_lanes(self._host.lanes)
             self._borrowed = False

@@ -60,6 +60,13 @@ class ViewSynchronizer(QObject):
             if view.follows_hidden:
                 self.catch_up(view)
 
+    def remove(self, view: ResultView) -> None:
+        """Leave a view as it is."""
+        self._views.remove(view)
+        self._behind_result.discard(view)
+        self._behind.pop(view, None)
+        view.removeEventFilter(self)
+
     def apply_theme(self, theme: Theme) -> None:
         for view in self._views:
             view.apply_theme(theme)

@@ -1,6 +1,6 @@
 """Parts of the window by the names that lessons use, and the frame around the one that a step speaks of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Protocol
 
@@ -128,6 +128,12 @@ def bars_needed(step: LessonStep) -> set[str]:
         part for part in named if part is not None and part.split(".")[0] in ("panel", "run", "sample", "export")
     }
     return needed | ({TOP_LINE} if step.task is not None or settings else set())
+
+
+def view_of(views: Iterable[ResultView], part: str) -> ResultView | None:
+    """The view of the curves, the table or the verdict that a step speaks of; None of other parts."""
+    title = {"verdict": "Verdict", **TAB_OF}.get(part)
+    return next((view for view in views if view.title == title), None)
 
 
 def open_part(window: LessonHost, part: str) -> tuple[QWidget, Area | None]:

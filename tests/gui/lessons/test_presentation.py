@@ -6,7 +6,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
 
 from rnnviz.gui.theme.scaling import chosen_text_scale
-from rnnviz.lessons.index import lesson_entries
+from rnnviz.gui.views.base import ResultView
+from rnnviz.lessons.index import find_entry, lesson_entries
 
 pytestmark = pytest.mark.slow
 
@@ -71,6 +72,16 @@ def test_a_question_is_whole_on_the_screen_in_either_order(qtbot, window, presen
     assert not window.presentation.active
     assert all(bar.isVisible() for bar in bars[1:])
     assert window.main_layout.pages.isAncestorOf(window.lanes)
+
+
+def test_curves_and_verdict_that_a_step_speaks_of_are_shown_with_the_lanes(qtbot, window, settings, present):
+    for name, title in (("14-vanishing-gradients", "Gradient flow"), ("08-green-verdict", "Verdict")):
+        page = present(find_entry(name, lesson_entries()), SCREENS[1])
+        qtbot.waitUntil(lambda: not window.runner.busy)
+        (shown,) = (view for view in page.picture.findChildren(ResultView) if view is not window.lanes)
+        assert shown.title == title
+        assert shown not in window.views
+        window.presentation.leave()
 
 
 def test_a_long_text_continues_on_other_pages(qtbot, window, present, make_entry):
