@@ -18,11 +18,11 @@ from rnnviz.dependence.gradient_flow import gradient_flow, norm_of
 from rnnviz.frozen import dataclass
 from rnnviz.gui.export.sheet import EM, LINE, PER_INCH, TICK, Sheet, advance, elided
 from rnnviz.gui.theme.palettes import Theme
-from rnnviz.gui.views.histogram_bars import error_ratio_bars
 from rnnviz.gui.views.unrolled.colormap import rounded_up
 from rnnviz.io.export.paper import PaperFigure
 from rnnviz.reading.quantities import heading_of, is_gradient
 from rnnviz.series.errors import QUANTITIES, error_series
+from rnnviz.series.histogram_bars import error_ratio_bars
 from rnnviz.series.outlines import finite_range, log_scale, outline_of
 from rnnviz.verify.result import RunResult
 

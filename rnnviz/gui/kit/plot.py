@@ -17,9 +17,8 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.base import is_plain
 from rnnviz.gui.views.labels import LegendKey
-from rnnviz.gui.views.pixels import pixel_bands
 from rnnviz.gui.views.seams import SeamsInView, paint_seams, seams_in_view
-from rnnviz.series.outlines import LogScale
+from rnnviz.series.outlines import LogScale, pixel_bands
 
 _DOTS_SHOWN, _SMOOTH_UP_TO, _DASHED_UP_TO = 64, 100, 600
 """Numbers of visible steps up to which values have dots, lines are smooth, and dashes do not merge."""

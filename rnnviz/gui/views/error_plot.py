@@ -17,11 +17,11 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme, blend
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import ArrayCombo, ResultView, ViewHost, across, choice, down, pages
 from rnnviz.gui.views.error_sizes import ErrorSizes, bar_tooltip
-from rnnviz.gui.views.histogram_bars import Bars, error_ratio_bars, ulp_bars
 from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.gui.views.lane_axis import LaneAxis
 from rnnviz.gui.views.seams import at_seam
 from rnnviz.series.errors import QUANTITIES, ErrorQuantity, ErrorSeries, error_series
+from rnnviz.series.histogram_bars import Bars, error_ratio_bars, ulp_bars
 from rnnviz.series.outlines import log_scale
 from rnnviz.verify.compare import Comparison, LaneComparison
 from rnnviz.verify.result import RunResult

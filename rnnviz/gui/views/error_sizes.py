@@ -12,7 +12,7 @@ from rnnviz.core.words import capital
 from rnnviz.gui.kit.plot import Overlay, Plot, cosmetic_pen
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.base import is_plain
-from rnnviz.gui.views.histogram_bars import Bars, HistogramBar
+from rnnviz.series.histogram_bars import Bars, HistogramBar
 from rnnviz.series.outlines import LogScale
 
 _KEYS = {Qt.Key.Key_Left: -1, Qt.Key.Key_Right: 1, Qt.Key.Key_Home: -1_000, Qt.Key.Key_End: 1_000}

@@ -8,7 +8,7 @@ from PySide6.QtTest import QTest
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.views.error_plot import ErrorPlot
-from rnnviz.gui.views.histogram_bars import HistogramBar
+from rnnviz.series.histogram_bars import HistogramBar
 from tests.factories import make_result
 
 PLACE = Location(0, 1, 3, 1, 2)

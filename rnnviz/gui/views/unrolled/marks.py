@@ -17,13 +17,12 @@ from rnnviz.frozen import dataclass
 from rnnviz.gui.regions import Order, Part, Region, input_regions, previous_regions
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.gui.views.pixels import pixel_bands
 from rnnviz.gui.views.seams import SeamsInView, paint_seams
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, LaneRect, Rect
 from rnnviz.gui.views.unrolled.lane_text import MASK
 from rnnviz.gui.views.unrolled.render_state import RenderState
 from rnnviz.reading.units import Query, Selection
-from rnnviz.series.outlines import runs
+from rnnviz.series.outlines import pixel_bands, runs
 
 if TYPE_CHECKING:
     from rnnviz.dependence.influence import Influence

@@ -8,7 +8,7 @@ import pytest
 
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
-from rnnviz.gui.views.histogram_bars import error_ratio_bars, ulp_bars
+from rnnviz.series.histogram_bars import error_ratio_bars, ulp_bars
 from rnnviz.verify.compare import Comparison
 from rnnviz.verify.histogram import Histogram
 from tests.factories import make_result
