@@ -12,10 +12,11 @@ from rnnviz.frozen import dataclass
 from rnnviz.verify.compare import LaneComparison
 from rnnviz.verify.metrics import UlpArray, abs_error, error_ratio_of, mismatching, tolerance, ulp_distance
 
-LARGEST = 100_000
-"""Limit of the collected rows: more than users read, few enough to sort at once."""
+LARGEST = 20_000
+"""Limit of the collected rows: more than users read, few enough to collect and sort within a frame."""
 
-_BLOCK_VALUES = 1 << 20
+_FIRST_BLOCK, _BLOCK_VALUES = 1 << 15, 1 << 20
+"""Values that are read at a time: few at first, as the rows may be full soon, then more."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def mismatch_rows(
 ) -> MismatchRows:
     """Collect the mismatches of a comparison in the order of the pass, of all lanes or of some."""
     lanes = [lane for lane in comparison.lanes if lanes is None or lane in lanes]
-    found, left = [np.empty((0, 5), np.int64)], largest
+    found, left, block = [np.empty((0, 5), np.int64)], largest, _FIRST_BLOCK
     for lane in lanes:
         times = np.flatnonzero(comparison.mismatched_over_time[lane])
         if comparison.last_first(lane[1]):
@@ -64,13 +65,11 @@ def mismatch_rows(
         # A column that is never outside the limit need not be read. A quotient is above 1 wherever an error is above
         # its limit, however it is rounded.
         columns = np.nonzero(comparison.error_ratio_by_column[lane] > 1.0)
-        length = max(1, _BLOCK_VALUES // max(1, len(columns[0])))
-        for start in range(0, len(times) if left > 0 else 0, length):
-            steps = times[start : start + length]
-            found.append(_places(comparison, reference, candidate, lane, steps, columns)[:left])
+        while len(times) and left > 0:
+            length = max(1, block // max(1, len(columns[0])))
+            found.append(_places(comparison, reference, candidate, lane, times[:length], columns)[:left])
             left -= len(found[-1])
-            if left <= 0:
-                break
+            times, block = times[length:], min(2 * block, _BLOCK_VALUES)
     where = np.concatenate(found)
     total = int(sum(comparison.lane_mismatched[lane] for lane in lanes))
     index = tuple(where.T)
