@@ -36,7 +36,12 @@ def add_train_options(parser: Parser) -> None:
     option(parser, "--example NAME", listed, nargs="?", const=Path("example"), choices=examples)
     library = "library that trains on the same batches, to be compared"
     option(parser, "--library", library, choices=("gluon", "torch"))
-    option(parser, "--resume FILE", "train on from a file of --checkpoint to the same numbers", type=Path)
+    option(
+        parser,
+        "--resume FILE",
+        "train on from a file of --checkpoint, or a session with a training, to the same numbers",
+        type=Path,
+    )
     option(parser, "--steps N", "number of training steps, in place of the task's")
     option(parser, "--checkpoint PATH", "write an .npz file from which --resume trains on", type=Path)
     option(parser, "--json PATH", "write the losses as JSON; - writes them to standard output", type=str)
@@ -85,13 +90,27 @@ def _asked(options: Namespace) -> "tuple[TrainingHistory, BatchSource, Checkpoin
         return TrainingHistory(TrainingStart.of(_with_steps(task, steps), source)), source, None
     if options.task is not None or options.library is not None:
         raise InputError("--resume reads the task from its file: leave out the task and --library.")
-    record = load_training(options.resume)
+    record = load_training(_training_in(options.resume))
     history, done = record.history, record.last.step
     task = _with_steps(history.start.task, steps)
     if task.training.steps <= done:
         raise InputError(f"All {count(done)} training steps are done: give more by --steps.")
     history.start = replace(history.start, task=task)
     return history, record.source, record.last
+
+
+def _training_in(path: Path) -> Path:
+    """The file of a training, which a session may hold."""
+    from rnnviz.execution.folders import storage
+    from rnnviz.io import ENDING
+    from rnnviz.io.session import read_session
+
+    if path.suffix.lower() != ENDING:
+        return path
+    training = read_session(path, lambda: storage().folder).training
+    if training is None:
+        raise InputError(f"{path} holds no training.")
+    return training
 
 
 def _with_steps(task: "TrainingTask", steps: int | None) -> "TrainingTask":

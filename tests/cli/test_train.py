@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnnviz.core.config import Config, Network
 from rnnviz.core.resources import resource_path
 from rnnviz.io.model_formats.load import entries_of
+from rnnviz.io.session import SavedDocument, SavedSession, write_session
 from rnnviz.training.checkpoints import linear_file, write_trained
 from rnnviz.training.history import TrainingHistory
 from rnnviz.training.task import load_task
@@ -73,8 +75,11 @@ def test_a_resumed_training_is_the_uninterrupted_one(tmp_path, rnnviz):
         one, other = (tmp_path / f"{which}{'-linear' * (name == 'linear')}.npz" for which in ("whole", "resumed"))
         with np.load(one) as expected, np.load(other) as found:
             assert all(np.array_equal(expected[each], found[each]) for each in expected)
-    answer = rnnviz("train", "--resume", kept)
-    assert (answer.code, "All 7 training steps are done" in answer.err) == (2, True)
+    session = SavedSession(Config(Network("gru", 2, 3)), SavedDocument("mine"), training=kept)
+    write_session(session, tmp_path / "kept.rnnviz")
+    for name in (kept, tmp_path / "kept.rnnviz"):
+        answer = rnnviz("train", "--resume", name)
+        assert (answer.code, "All 7 training steps are done" in answer.err) == (2, True)
 
 
 @pytest.mark.slow

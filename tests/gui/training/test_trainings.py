@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PySide6.QtWidgets import QMessageBox
 
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.main_window import MainWindow
@@ -103,10 +102,8 @@ def test_another_training_replaces_the_checkpoints_but_not_another_file(qtbot, w
         training = opened(window, task, tmp_path)
         if size == 3:
             # The weights of the first would be lost.
-            (box,) = training.window().findChildren(QMessageBox)
-            box.button(QMessageBox.StandardButton.Discard).click()
-            qtbot.waitUntil(lambda shown=training: shown.window().findChildren(QMessageBox) == [])
-            assert training.history is None
+            qtbot.answer(window, "Discard")
+            qtbot.waitUntil(lambda shown=training: shown.history is None)
         training.follow.setChecked(True)
         with qtbot.waitSignal(window.trainings.controller.runner.ended):
             training.train_action.trigger()
