@@ -250,17 +250,25 @@ class RenderState:
         return f"The values of {name}."
 
     def picture(self) -> Scene:
-        """Scene of the lanes. A comparison has no lane of the input, and agreeing lanes are folded if others differ."""
-        lanes = lanes_of(self.result.inputs.network)
-        bands: list[Lane] = []
-        if self.compared_values:
-            lanes = tuple(lane for lane in lanes if lane.layer is not None)
-            agreeing = [lane for lane in lanes if not self.mismatched(lane)]
-            if len(agreeing) < len(lanes):
-                bands = [lane for lane in agreeing if lane not in self.look.opened]
-        rows = tuple((lane, self.rows(lane)) for lane in lanes)
-        initial = bool(self.initial_name)
-        return Scene(rows, self.result.shape[2], self.orders, self.length, frozenset(bands), initial, self.look.lesson)
+        """Scene of the lanes. Neither the input nor an initial state has a difference."""
+        lanes = [own for own in self.lanes if own[0].layer is not None or not self.compared_values]
+        return Scene(
+            tuple(lanes),
+            self.result.shape[2],
+            self.orders,
+            self.length,
+            self.bands,
+            initial=bool(self.initial_name),
+            lesson=self.look.lesson,
+        )
+
+    @property
+    def bands(self) -> frozenset[Lane]:
+        """Lanes without difference, if there are others: they are folded until the user opens them."""
+        if not self.compared_values or self.comparison is None or not self.comparison.mismatched:
+            return frozenset()
+        lanes = [lane for lane, _ in self.lanes if lane.layer is not None]
+        return frozenset(lane for lane in lanes if not self.mismatched(lane)) - self.look.opened
 
     @property
     def compared_values(self) -> bool:

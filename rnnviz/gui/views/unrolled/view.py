@@ -259,12 +259,18 @@ class UnrolledView(ResultView):
         self._of_another_document = True
 
     def show_location(self, location: Location) -> None:
-        """Move the selection, and scroll only as far as needed. Another sample changes the lanes."""
+        """Move the selection, and scroll only as far as needed. Another sample changes the lanes.
+
+        A folded lane opens for the selection, as there is no other way to it by keyboard.
+        """
         other_sample = location.sample != self._location.sample
-        self._location = location
-        if other_sample:
-            self._show(self._render_state())
-        if other_sample or self._limit.name == "lane":
+        self._location, lane = location, Lane(location.layer, location.direction)
+        folded = self.shown is not None and lane in self.shown.bands
+        if folded:
+            self._opened |= {lane}
+        if other_sample or folded:
+            self._renew()
+        elif self._limit.name == "lane":
             self.settling.start()
         self._show_selection()
 

@@ -1,26 +1,32 @@
-"""What is hidden until it is computed, and padding, which has no numbers and cannot be selected."""
+"""Marks over the lanes: selection, pointer, masks, the hidden future; padding, and inputs with one row."""
 
 from dataclasses import replace
 from functools import partial
 from itertools import product
 
+import numpy as np
 import pytest
-from PySide6.QtCore import QPointF
+from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QColor
+from PySide6.QtTest import QTest
 
 from rnnviz.core.config import Config
+from rnnviz.core.masks import DIFFERENCE, VERDICT, Mask
 from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.app_state import Limit, Session
 from rnnviz.gui.regions import STAGES, stage_regions
 from rnnviz.gui.theme.palettes import LIGHT
 from rnnviz.gui.views.base import AGREES
 from rnnviz.gui.views.checks import ChecksTable
+from rnnviz.gui.views.unrolled.canvas import Layer
 from rnnviz.gui.views.unrolled.colormap import PADDING
-from rnnviz.gui.views.unrolled.geometry import Scale
+from rnnviz.gui.views.unrolled.geometry import CellGeometry, Scale
+from rnnviz.gui.views.unrolled.marks import Fill, Mark
 from rnnviz.gui.views.unrolled.tiles import Request, Sheet, TileKey
+from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
-from tests.gui.views.unrolled.seen import legend, numbers, rounded, settled, texts
+from tests.gui.views.unrolled.seen import lane_labels, legend, middle_of, numbers, rounded, settled, texts
 
 SIZE = (1000, 600)
 LANES = [Lane(layer, direction) for layer in (0, 1) for direction in (0, 1)]
@@ -195,3 +201,74 @@ def test_a_check_that_fails_by_a_known_issue_is_not_counted():
     assert ChecksTable.tab_note(replace(result, checks=(*result.checks, issue)), "manual", "h") == AGREES
     assert not result.wrong("gluon")
     assert not any(check.fails for check in result.checks)
+
+
+def drawn(view: UnrolledView, layer: Layer) -> list[Mark]:
+    return list(view.canvas.marks.get(layer, ()))
+
+
+def test_the_selection_and_what_it_reads_have_frames_and_the_keyboard_adds_one(view):
+    view.show_result(make_result(timesteps=6, num_layers=2, bidirectional=True), "manual")
+    view.show_location(Location(1, 0, 3, 0, 2))
+    view.canvas.set_focused(False)
+    geometry = view.geometry_in_view
+    (frame,) = drawn(view, "selection")
+    assert frame.rect == geometry.rect(CellGeometry(Lane(1, 0), 3, 2)).grown(1.0)
+    *frames, arrow = drawn(view, "reads")
+    columns = [(Lane(1, 0), 2), (Lane(0, 0), 3), (Lane(0, 1), 3)]
+    lane_of = geometry.stack.lane_rect
+    assert [mark.rect for mark in frames] == [
+        geometry.lane_area(lane_of(lane), range(t, t + 1)).grown(1.0) for lane, t in columns
+    ]
+    assert arrow.y > arrow.to_y
+    view.canvas.set_focused(True)
+    ring, _ = drawn(view, "selection")
+    assert (ring.color, ring.rect.width) == ("accent", frame.rect.width + 4.0)
+    view.show_location(Location(1, 1, 5, 0, 0))
+    assert drawn(view, "reads")[0].rect.x > geometry.column(5)[0]
+
+
+def test_the_value_under_the_pointer_has_a_frame_which_a_press_makes_bolder(view):
+    view.show_result(make_result(timesteps=6), "manual")
+    place = middle_of(view, CellGeometry(Lane(0), 2, 1)).toPoint()
+    QTest.mouseMove(view.canvas, place)
+    (hovered,) = drawn(view, "pointer")
+    QTest.mousePress(view.canvas, Qt.MouseButton.LeftButton, pos=place)
+    (pressed,) = drawn(view, "pointer")
+    assert (hovered.width, pressed.width) == (1.0, 2.0)
+    QTest.mouseRelease(view.canvas, Qt.MouseButton.LeftButton, pos=place)
+    QTest.mouseMove(view.canvas, QPoint(2, 2))
+    assert drawn(view, "pointer") == []
+
+
+def test_numbers_that_a_question_asks_for_are_nowhere(view):
+    result = make_result(timesteps=4)
+    view.show_result(result, "manual")
+    one = range(1, 2)
+    view.show_masked((Mask("h", (None, None, one, None, range(2, 3))), Mask("h0"), Mask(VERDICT)))
+    written = texts(view)
+    assert {place for place, text in written.items() if text == "?"} == {(1, 2), *((-1, unit) for unit in range(4))}
+    cell = CellGeometry(Lane(0), 1, 2)
+    assert view.description_at(middle_of(view, cell)).endswith("?")
+    lines = view.copy_text().splitlines()
+    assert [text == "?" for text in lines[3].split("\t")] == [False, True, False, True, False, False]
+    covers = [mark.rect for mark in drawn(view, "masked") if isinstance(mark, Fill)]
+    assert view.geometry_in_view.rect(cell) in covers
+    assert lane_labels(view)[0].verdict == ""
+    view.show_masked((Mask(DIFFERENCE),))
+    assert "?" not in texts(view).values()
+    view.session.set_color_by("difference")
+    assert set(texts(view).values()) == {"?"}
+    view.show_masked(())
+    assert drawn(view, "masked") == []
+
+
+def test_an_input_with_one_feature_at_a_time_is_one_row(view):
+    result = make_result(timesteps=4, input_size=5, batch_size=1)
+    sequence = np.zeros_like(result.inputs.sequence)
+    sequence[np.arange(4), 0, [3, 0, 4, 1]] = 1.0
+    view.show_result(replace(result, inputs=replace(result.inputs, sequence=sequence)), "manual")
+    assert texts(view, INPUT) == {(0, 0): "3", (1, 0): "0", (2, 0): "4", (3, 0): "1"}
+    told = view.description_at(middle_of(view, CellGeometry(INPUT, 2, 0)))
+    assert "feature 4" in told
+    assert told.endswith("1.0")

@@ -238,6 +238,10 @@ def test_lanes_that_agree_are_folded_and_a_click_on_a_label_opens_one(qtbot, vie
     qtbot.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=at)
     assert not band(agreeing)
     assert set(seen.texts(view, agreeing).values()) == {"0"}
+    qtbot.mouseClick(canvas, Qt.MouseButton.LeftButton, pos=QPoint(20, canvas.area.top() + 15))
+    assert band(agreeing)
+    view.show_location(Location(direction=1))
+    assert not band(agreeing)
     show_difference(bidirectional=True, edits={})
     assert not band(agreeing)
 
