@@ -14,6 +14,7 @@ from rnnviz.core.words import plural
 from rnnviz.engines.registry import ENGINES
 from rnnviz.gui.commands.dialogs import show_error_dialog
 from rnnviz.gui.config_edits import changed_keys
+from rnnviz.gui.kit.tasks import LatestTask
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.theme_manager import ThemeManager
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from rnnviz.gui.lessons.parts import LessonHost, PartFrame
     from rnnviz.lessons.content import GuidedLesson, LessonStep
     from rnnviz.lessons.statements import Statement, StatementResult
+    from rnnviz.verify.result import RunResult
 
 
 class LessonController(QObject):
@@ -59,6 +61,9 @@ class LessonController(QObject):
         self._pending: float | None = None
         """An answer that waits for the run."""
         self._value: float | None = None
+        self._checker = LatestTask("lessons", self)
+        self._checker.done.connect(self._on_findings)
+        self._checked_last: tuple[object, ...] = ()
 
     @property
     def _at(self) -> int:
@@ -215,7 +220,7 @@ class LessonController(QObject):
             self._enter(self._at, anew=False)
             return
         self._show_state()
-        self._checker.reset()
+        self._reset_checks()
         self._arriving = True
         self._follow()
 
@@ -232,9 +237,8 @@ class LessonController(QObject):
 
     def close(self) -> None:
         """Stop the worker thread. The settings keep the lesson as open."""
-        if self.pane is not None:
-            self.unframe()
-            self._checker.stop()
+        self.unframe()
+        self._checker.stop()
 
     def frame_part(self, part: str) -> None:
         """Show a part of the window, one of `rnnviz.lessons.index.PARTS`, in a frame."""
@@ -282,12 +286,9 @@ class LessonController(QObject):
         if self.pane is not None:
             return self.pane
         from rnnviz.gui.lessons.pane import LessonPane
-        from rnnviz.gui.lessons.statements import StatementWorker
 
         self.pane = pane = LessonPane()
         self._window.session.on_change(self._move_frame, "location", "result")
-        self._checker = StatementWorker(self)
-        self._checker.results_ready.connect(self._on_findings)
         pane.next.clicked.connect(self.next)
         pane.back.clicked.connect(self.back)
         pane.dots.step_requested.connect(self.go_to)
@@ -317,7 +318,7 @@ class LessonController(QObject):
         window.main_layout.show_needed(bars_needed(step))
         named = [ENGINES[name] for name in self._config.compare.engines if name in ENGINES]
         self.unframe()
-        self._checker.reset()
+        self._reset_checks()
         # Until the config is set, the result may be of a network without the step's selection.
         self._arriving = False
         if window.document.origin.title != self._entry.heading:
@@ -356,9 +357,8 @@ class LessonController(QObject):
 
     def _hide(self) -> None:
         """Hide the pane, the frame and the masks."""
-        if self.pane is not None:
-            self._checker.reset()
-            self.unframe()
+        self._reset_checks()
+        self.unframe()
         self._mask()
         self._window.main_layout.close_lesson()
 
@@ -373,21 +373,35 @@ class LessonController(QObject):
         if step is None or self.pane is None:
             return
         if result is None or not self._fresh:
-            self._checker.reset()
+            self._reset_checks()
             coming = self._window.runner.busy or self._window.control.auto_run.due
             self.pane.show_waiting("The run has not finished." if coming else "The config has changed since the run.")
             return
         if self._arriving:
             self._arriving = False
             self._arrive()
-        self._checker.ask(result, self._asked(step), self._window.session.location)
+        self._check(step, result)
 
-    def _asked(self, step: "LessonStep") -> "tuple[Statement, ...]":
-        """The statements to check: the one with the value of the question, those of the step, and that of its task."""
-        if self.asking:
-            return self._of_question(step)
-        task = () if step.task is None else (step.task.check,)
-        return (*self._of_question(step), *step.statements, *task)
+    def _check(self, step: "LessonStep", result: "RunResult") -> None:
+        """Check the statement with the value of the question, those of the step, and that of its task, in a thread.
+
+        Statements that do not use the selection stay valid when it moves.
+        """
+        from rnnviz.gui.lessons.statements import check_statements
+
+        statements, where = self._of_question(step), self._window.session.location
+        if not self.asking:
+            statements += step.statements + (() if step.task is None else (step.task.check,))
+        follows = any(statement.follows_selection for statement in statements)
+        # Not the result itself, whose files would stay as long as it does.
+        asked = statements, result.request_id, result.judgment is not None, where if follows else None
+        if asked != self._checked_last:
+            self._checked_last = asked
+            self._checker.ask(lambda _check: check_statements(result, statements, where))
+
+    def _reset_checks(self) -> None:
+        self._checked_last = ()
+        self._checker.cancel()
 
     def _of_question(self, step: "LessonStep") -> "tuple[Statement, ...]":
         return (step.question.statement,) if step.question is not None and step.question.expression else ()

@@ -1,14 +1,13 @@
-"""Statements of a step: each a sentence with a mark, its expression and numbers at an arrow, and their worker."""
+"""Statements of a step: each a sentence with a mark, and its expression and numbers at an arrow."""
 
 from typing import Literal, TypeAlias
 
-from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QGuiApplication
 from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QSizePolicy, QToolButton
 
 from rnnviz.core.number_format import true_minus_in
 from rnnviz.core.trace_index import Location
-from rnnviz.gui.kit.tasks import LatestTask
 from rnnviz.gui.lessons.lesson_text import label_html, plain, text_label
 from rnnviz.gui.theme.fonts import code_font
 from rnnviz.gui.theme.icons import Icons
@@ -138,38 +137,11 @@ class StatementRow(QFrame):
         self.numbers.setText("\n".join((self.statement.expression, "", *lines)).strip())
 
 
-class StatementWorker(QObject):
-    """Checks the statements of the latest request on a thread, so that a large run does not block the window."""
-
-    results_ready = Signal(object)
-    """The `StatementResult`s in the order of the statements."""
-
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._asked_last: tuple[object, ...] = ()
-        self._task = LatestTask("lessons", self)
-        self._task.done.connect(self.results_ready)
-
-    def ask(self, result: RunResult, statements: tuple[Statement, ...], where: Location) -> None:
-        """Request a check of statements in place of earlier requests.
-
-        No effect for the same request as before, unless `reset` was called: statements that do not use the
-        selection stay valid.
-        """
-        follows = any(statement.follows_selection for statement in statements)
-        # Not the result itself, whose files would stay as long as it does.
-        asked = statements, result.request_id, result.judgment is not None, where if follows else None
-        if asked != self._asked_last:
-            self._asked_last = asked
-            self._task.ask(lambda _check: tuple(_checked(result, statement, where) for statement in statements))
-
-    def reset(self) -> None:
-        self._asked_last = ()
-        self._task.cancel()
-
-    def stop(self) -> None:
-        self._asked_last = ()
-        self._task.stop()
+def check_statements(
+    result: RunResult, statements: tuple[Statement, ...], where: Location
+) -> tuple[StatementResult, ...]:
+    """Check statements on a run with the selection at `where`. May take seconds in a large run."""
+    return tuple(_checked(result, statement, where) for statement in statements)
 
 
 def _checked(result: RunResult, statement: Statement, where: Location) -> StatementResult:
