@@ -208,7 +208,7 @@ class ArithmeticPage(QWidget):
         if proof is not None:
             self.proof.show_proof(proof)
             target = proof.changed[0].name if proof.changed else target
-            text = f"All terms of {escape(target)}"
+            text = f"All terms of {escape(target)}, side by side"
         linked = proof is not None or (has_terms and page.largest.count > _FEW)
         # Shift+Tab never leaves a link at the very beginning of a text.
         self.all_terms.setText("\u200b" + _link(target, text, self._theme) if linked else "")

@@ -248,9 +248,12 @@ class ValueCard(ExplainedView):
             self.heading.setText("No value yet")
             self.subtitle.setText("")
             return
-        page = self.page if self.page is not None and self.page.request.place == self.place else None
-        self.heading.setText(title_of(self.result, self._location))
-        self.subtitle.setText(subtitle_of(self.result, self._location, page))
+        page = self.page if self.wants_page and not self.ends else None
+        place = Place.at("h", self._location) if page is None else page.request.place
+        # The gradient of a parameter is of no step.
+        title = in_words(place) if place.location is None else title_of(self.result, place.location)
+        self.heading.setText(title)
+        self.subtitle.setText(subtitle_of(self.result, place.location or self._location, page))
 
     def _show_trail(self, trail: Any) -> None:
         """Say where Back and Forward lead."""

@@ -66,7 +66,9 @@ def _read_text(network: Network, where: Location, length: int) -> str:
 
 def symbols_of(line: EquationLine, name: str) -> str:
     """An equation without its result: "σ(u + v)"."""
-    text = "".join(token.text for token in line.tokens[1:]).removeprefix(" = ").replace(f"_{name}", "")
+    text = "".join(token.text for token in line.tokens[1:]).removeprefix(" = ")
+    # In the equation of n, u_n is u.
+    text = re.sub(rf"(?<=\w)_{re.escape(name)}\b", "", text)
     return text.replace("sigmoid(", "σ(").replace(" - ", " − ").replace("[t-1]", "[t−1]")
 
 

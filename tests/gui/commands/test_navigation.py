@@ -226,6 +226,7 @@ def test_a_gates_number_in_any_view_leads_to_the_line_of_that_gate(qtbot, run_co
         qtbot.keyClick(window.lanes, Qt.Key.Key_E)
         assert explained_line() == line
 
+    card.choose("Vector")
     vector.choose("hidden")
     vector.columns.choose_these(("o",))
     # Gluon returns no gates.

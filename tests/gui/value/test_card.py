@@ -205,6 +205,7 @@ def test_each_line_of_a_projected_cell_is_reached_from_the_hidden_value(card, sh
     card.show_place(source, "m")
     card.finish_pending()
     assert [row.symbol for row in card.arithmetic.equations.rows] == ["i", "f", "g", "o", "c", "m"]
+    assert card.heading.text() == "Layer 1 backward, t = 2, unit 4"
     assert card.page.line.name == "m"
 
 
