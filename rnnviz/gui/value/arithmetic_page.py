@@ -19,7 +19,7 @@ from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.value.drawings import ActivationPlot, Numbers, Readout, Status
 from rnnviz.gui.value.page import MOST_TERMS, Comparison, Page, Proof
 from rnnviz.gui.value.rows import EQUATION_HEIGHTS, MARGIN, MASKED, EquationList, Fonts, TermList
-from rnnviz.gui.value.texts import engine_holds, equation_rows, point_text, short_number, term_lines
+from rnnviz.gui.value.texts import cause_note, engine_holds, equation_rows, point_text, short_number, term_lines
 from rnnviz.gui.views.base import Part, across, down
 from rnnviz.gui.views.labels import ElidedLabel, LinkLabel, muted_palette
 
@@ -223,8 +223,7 @@ class ArithmeticPage(QWidget):
             place = _link("", in_words(self._upstream), self._theme)
             text = f"The engines diverge before this step, at {place}."
         elif page.comparison is not None and page.comparison.wrong and page.proof is None:
-            cause = page.explained.causes.get(page.comparison.engine, "")
-            text = f"Likely cause: {escape(cause)}." if cause else "No known bug gives this value."
+            text = escape(cause_note(page, page.comparison.engine))
         self.note.setText(number_format.true_minus_in(text))
         self.note.setAccessibleName(QTextDocumentFragment.fromHtml(text).toPlainText())
         self.note.offer_links("<a " in text)

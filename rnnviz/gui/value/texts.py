@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from rnnviz.core import number_format
 from rnnviz.core.config import Network
-from rnnviz.core.engine_spec import display_name
+from rnnviz.core.engine_spec import display_name, is_unknown
 from rnnviz.core.gradients import gradient
 from rnnviz.core.places import Place
 from rnnviz.core.sequence import feature_index, timestep_in_words
@@ -17,6 +17,7 @@ from rnnviz.explain.value_sources import in_words, value_place
 from rnnviz.gui.naming import named
 from rnnviz.gui.value.page import ActivationCurve, Page
 from rnnviz.gui.value.rows import MASKED, EquationRow, TermLine, shorter
+from rnnviz.text.verdict_text import causes_alike, likely_cause
 from rnnviz.verify.result import RunResult
 
 Masked = Callable[[Place | None], bool]
@@ -214,3 +215,14 @@ def engine_holds(page: Page) -> str:
     own = page.explained.breakdowns[comparison.engine]
     lacks = [line for line in own.lines if line.kind == "gate" and line.name in own.recomputed]
     return f"{display_name(comparison.engine)} holds no gates" if lacks else ""
+
+
+def cause_note(page: Page, engine: str) -> str:
+    """A sentence on the cause of a wrong value without a proof; "" of an engine whose bug is to be found."""
+    result = page.request.result
+    judgment = result.judged("backward" if page.explained.of_gradient else "forward")
+    if result.judgment is None or is_unknown(engine):
+        return ""
+    if cause := likely_cause(judgment, engine):
+        return f"Likely cause: {cause}."
+    return causes_alike(judgment, engine) or "No known bug gives this value."

@@ -116,7 +116,7 @@ def test_a_wrong_value_is_proved_by_the_equations_with_its_cause(qtbot, card, sh
 
 
 def test_a_wrong_value_without_a_known_cause_shows_its_terms(card, show):
-    result = make_result(edits={"manual": adding(0.25, 0, 0, 2, 1, 3)})
+    result = with_judgment(make_result(edits={"manual": adding(0.25, 0, 0, 2, 1, 3)}))
     show(Location(0, 0, 2, 1, 3), result=result)
     stored = result["manual"].hidden[0, 0, 2, 1, 3]
     assert readouts(card) == [shown(stored), shown(stored - 0.25), "0.250"]
