@@ -81,7 +81,7 @@ class Curve(pg.PlotDataItem):
 class Plot(pg.PlotWidget):
     """Curves over steps. The wheel zooms, dragging pans, "+" and "-" zoom at the selection, "0" shows all steps.
 
-    With `navigable=False` all steps are always in view.
+    With `navigable=False` all steps are always in view. Without `whole_steps` the horizontal axis has any numbers.
     """
 
     step_requested = Signal(int)
@@ -93,8 +93,11 @@ class Plot(pg.PlotWidget):
     seen_changed = Signal()
     """Other steps are visible, or the plot has another width."""
 
-    def __init__(self, name: str, *, navigable: bool = True) -> None:
-        self.steps_axis, self.values_axis = StepAxis("bottom"), ValueAxis("left")
+    def __init__(self, name: str, *, navigable: bool = True, whole_steps: bool = True) -> None:
+        self.steps_axis, self.values_axis = (
+            StepAxis("bottom") if whole_steps else ValueAxis("bottom"),
+            ValueAxis("left"),
+        )
         super().__init__(axisItems={"bottom": self.steps_axis, "left": self.values_axis}, enableMenu=False)
         self.theme = LIGHT
         self._navigable = navigable
@@ -223,6 +226,11 @@ class Plot(pg.PlotWidget):
         curve.adapt(len(self.seen), self.theme.color("base"))
         curve.setData(np.arange(len(found), dtype=np.float64) if steps is None else steps, curve.values)
 
+    def restyle(self, curve: Curve) -> None:
+        """Draw the values of a curve in another look."""
+        if curve.adapt(len(self.seen), self.theme.color("base")):
+            curve.updateItems()
+
     def apply_theme(self, theme: Theme) -> None:
         """Set the colors of axes, background and selection. Owners set those of their curves."""
         self.theme = theme
@@ -305,8 +313,7 @@ class Plot(pg.PlotWidget):
 
     def _on_seen(self) -> None:
         for curve in self._curves:
-            if curve.adapt(len(self.seen), self.theme.color("base")):
-                curve.updateItems()
+            self.restyle(curve)
         self.seen_changed.emit()
 
     def _on_click(self, event: Any) -> None:

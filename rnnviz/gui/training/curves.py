@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor
@@ -174,20 +173,11 @@ class AnswerPlot(QWidget):
         super().__init__()
         heading = QLabel("Predictions of the test sequences")
         heading.setProperty("heading", True)
-        self.plot = pg.PlotWidget(enableMenu=False)
+        self.plot = Plot(heading.text(), navigable=False, whole_steps=False)
         self.plot.setFixedHeight(scaled(_ANSWERS_HEIGHT))
-        self.plot.setFrameShape(pg.PlotWidget.Shape.NoFrame)
-        self.plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.plot.setMouseEnabled(x=False, y=False)
-        self.plot.hideButtons()
-        self.plot.setAccessibleName(heading.text())
-        for name, label in (("left", "prediction"), ("bottom", "target")):
-            self.plot.setLabel(name, label)
-            self.plot.getAxis(name).enableAutoSIPrefix(False)
-        self._diagonal = pg.InfiniteLine(angle=45)
-        self.plot.addItem(self._diagonal, ignoreBounds=True)
-        self.points = pg.ScatterPlotItem(size=scaled(7))
-        self.plot.addItem(self.points)
+        self.plot.values_axis.setLabel("prediction")
+        self.plot.steps_axis.setLabel("target")
+        [self.points, self._diagonal] = self.plot.curves(2)
         self.setLayout(down(heading, self.plot, spacing=4))
         self.hide()
 
@@ -197,18 +187,18 @@ class AnswerPlot(QWidget):
         if found is None or self.isHidden():
             return
         target, predicted = found.target[found.counted], found.predicted[found.counted]
-        self.points.setData(target, predicted)
-        ends = float(min(target.min(), predicted.min())), float(max(target.max(), predicted.max()))
-        self.plot.setRange(xRange=ends, yRange=ends)
+        order = np.argsort(target)
+        ends = finite_range([target, predicted])
+        self.plot.show_part(*ends)
+        self.plot.show_values(*ends)
+        self.plot.draw(self.points, predicted[order], target[order])
+        self.plot.draw(self._diagonal, np.array(ends), np.array(ends))
         off = number_format.error(float(np.abs(predicted - target).max()))
         self.plot.setAccessibleDescription(f"{number_format.count(len(target))} sequences, off by at most {off}")
 
     def apply_theme(self, theme: Theme) -> None:
-        self.plot.setBackground(theme.color("base"))
-        for name in ("left", "bottom"):
-            axis = self.plot.getAxis(name)
-            axis.setPen(theme.color("border"))
-            axis.setTextPen(theme.color("muted"))
-        self._diagonal.setPen(pg.mkPen(theme.color("muted"), style=Qt.PenStyle.DashLine))
-        self.points.setPen(pg.mkPen(theme.series[0], width=2))
-        self.points.setBrush(theme.color("base"))
+        self.plot.apply_theme(theme)
+        self.points.draw_with(cosmetic_pen(QColor(theme.series[0]), 2.0), 1.0, points=True)
+        self._diagonal.draw_with(cosmetic_pen(theme.color("muted"), 1.0, Qt.PenStyle.DashLine))
+        for curve in (self.points, self._diagonal):
+            self.plot.restyle(curve)
