@@ -2,20 +2,12 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
-from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QPainter
+from PySide6.QtCore import QModelIndex, Qt, Signal
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QApplication,
     QLabel,
-    QListWidget,
-    QListWidgetItem,
     QStackedWidget,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
     QTabBar,
     QTabWidget,
     QWidget,
@@ -24,12 +16,13 @@ from PySide6.QtWidgets import (
 from rnnviz.core.masks import DIFFERENCE, VERDICT, masks_any
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.kit.segments import Segments
+from rnnviz.gui.kit.table import Table, TableModel
 from rnnviz.gui.lane_audits import problem_count
-from rnnviz.gui.theme.icons import Icons
-from rnnviz.gui.theme.palettes import LIGHT, Theme
+from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.base import NO_NOTE, Note, ResultView, across, down
 from rnnviz.gui.views.labels import hint
+from rnnviz.results.columns import Column, Look
 from rnnviz.verify.result import RunResult
 
 ARITHMETIC, OVER_TIME, PROBLEMS, PARAMETERS = "Arithmetic", "Over time", "Problems", "Parameters"
@@ -45,99 +38,70 @@ _RENAMED = {
 """Titles in sessions of earlier versions."""
 _NARROWEST, _WIDEST = 180, 260
 """Width of a list of views in pixels."""
-_ROW_HEIGHT, _INSET, _ICON = 28, 10, 14
-_NOTE = Qt.ItemDataRole.UserRole
+_ROW_HEIGHT, _AROUND = 28, 5
 
 
-class _NoteDelegate(QStyledItemDelegate):
-    """Draws the note of a view at the right of its name."""
-
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.apply_theme(LIGHT)
-
-    def apply_theme(self, theme: Theme) -> None:
-        self._theme, self._icons = theme, Icons(theme)
-
-    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
-        drawn: Any = option
-        note = index.data(_NOTE) or NO_NOTE
-        metrics = drawn.fontMetrics
-        room = metrics.horizontalAdvance(f"{index.data()}  {note.text}") + 2 * scaled(_INSET)
-        return QSize(room, max(scaled(_ROW_HEIGHT), metrics.height() + 6))
-
-    def initStyleOption(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> None:
-        super().initStyleOption(option, index)
-        drawn: Any = option
-        drawn.font.setBold(bool(drawn.state & QStyle.StateFlag.State_Selected))
-
-    def paint(
-        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
-    ) -> None:
-        super().paint(painter, option, index)
-        note, drawn = index.data(_NOTE) or NO_NOTE, option
-        area: QRect = drawn.rect.adjusted(0, 0, -scaled(_INSET), 0)  # type: ignore[attr-defined]
-        if note.icon:
-            size = scaled(_ICON)
-            place = QRect(area.right() + 1 - size, area.top() + (area.height() - size) // 2, size, size)
-            self._icons.colored(note.icon, note.role).paint(painter, place)
-        else:
-            painter.setPen(self._theme.color(note.role))
-            painter.drawText(area, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, note.text)
-
-
-class _ViewList(QListWidget):
-    """A list of views with their notes."""
+class _ViewList(QWidget):
+    """A list of views by their names, with their notes."""
 
     chosen = Signal(str)
     """The name of the chosen view."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
+        self._notes: dict[str, Note] = {}
+        self._absent: set[str] = set()
+        self._current = ""
+        columns = (
+            Column("view", str, look=lambda own: Look(bold=own == self._current), grows=True),
+            Column("note", lambda own: self._notes[own].text, look=self._look, right=True),
+        )
+        self.model = TableModel(columns, tip=str)
+        self.table = Table(self.model, f"Views: {name}", inset=10, lines=False)
+        self.table.horizontalHeader().hide()
+        self.table.setSelectionMode(Table.SelectionMode.SingleSelection)
+        self.table.verticalHeader().setDefaultSectionSize(scaled(_ROW_HEIGHT))
+        self.table.selectionModel().currentRowChanged.connect(self._on_row)
         self.setObjectName("view_list")
-        self.setAccessibleName(name)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setMouseTracking(True)
-        self._delegate = _NoteDelegate(self)
-        self.setItemDelegate(self._delegate)
-        self.currentTextChanged.connect(self.chosen)
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.setLayout(down((self.table, 1), margins=(0, 4, 1, 4)))
+
+    def _look(self, name: str) -> Look:
+        note = self._notes[name]
+        return Look(note.role, bold=note.role == "wrong", icon=note.icon)
 
     def add(self, name: str, _why: str) -> None:
-        self.addItem(QListWidgetItem(name))
-        if self.count() == 1:
-            self.choose(name)
+        self._notes[name] = NO_NOTE
+        self._current = self._current or name
+        self._refresh()
 
     def choose(self, name: str) -> None:
-        self.setCurrentItem(self._item(name))
+        """Choose a view without a signal."""
+        self._current = name
+        self._refresh()
 
     def offer(self, name: str, *, offered: bool) -> None:
-        self._item(name).setHidden(not offered)
+        (self._absent.discard if offered else self._absent.add)(name)
+        self._refresh()
 
     def annotate(self, name: str, note: Note) -> None:
-        item = self._item(name)
-        if item.data(_NOTE) != note:
-            item.setData(_NOTE, note)
-            item.setData(Qt.ItemDataRole.AccessibleTextRole, f"{name} {note.text}".strip())
-            self.updateGeometry()
+        if note != self._notes[name]:
+            self._notes[name] = note
+            self._refresh()
 
-    def _item(self, name: str) -> QListWidgetItem:
-        return self.findItems(name, Qt.MatchFlag.MatchExactly)[0]
+    def _refresh(self) -> None:
+        names = [name for name in self._notes if name not in self._absent]
+        self.model.show_rows(names)
+        if self._current in names:
+            self.table.choose(names.index(self._current))
+        self.setFixedWidth(min(max(scaled(_NARROWEST), self.table.fit() + scaled(_AROUND)), scaled(_WIDEST)))
+        self.table.fit()
 
-    def sizeHint(self) -> QSize:
-        widest = max(
-            (self.sizeHintForIndex(self.model().index(row, 0)).width() for row in range(self.count())), default=0
-        )
-        return QSize(
-            min(max(scaled(_NARROWEST), widest + scaled(_INSET)), scaled(_WIDEST)), super().sizeHint().height()
-        )
-
-    def minimumSizeHint(self) -> QSize:
-        return QSize(self.sizeHint().width(), scaled(_ROW_HEIGHT))
-
-    def apply_theme(self, theme: Theme) -> None:
-        self._delegate.apply_theme(theme)
-        self.viewport().update()
+    def _on_row(self, row: QModelIndex) -> None:
+        if row.isValid() and self.model.row(row.row()) != self._current:
+            self._current = self.model.row(row.row())
+            self.model.refresh()
+            self.chosen.emit(self._current)
 
 
 class TabGroup(QWidget):
@@ -212,7 +176,7 @@ class TabGroup(QWidget):
 
     def apply_theme(self, theme: Theme) -> None:
         if self._list is not None:
-            self._list.apply_theme(theme)
+            self._list.table.apply_theme(theme)
 
     def _show(self, name: str) -> None:
         view = self.views.get(name)

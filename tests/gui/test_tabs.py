@@ -59,7 +59,7 @@ def test_a_view_is_selected_by_its_title_also_by_that_of_an_earlier_version(tabs
 
 def test_the_list_chooses_a_view_by_keys(qtbot, tabs):
     tabs.select("Different values")
-    chosen = tabs.currentWidget().chooser
+    chosen = tabs.currentWidget().chooser.table
     chosen.setFocus()
     with qtbot.waitSignal(tabs.view_chosen) as signal:
         QTest.keyClick(chosen, Qt.Key.Key_Down)

@@ -63,7 +63,7 @@ _ACCENT_LINE = 3
 _SHORT_NAME = 12
 """Characters that a shrinking column always shows."""
 _DASHES = (4.0, 3.0)
-_BREAKS = re.compile("(?<=[:_ -])")
+_BREAKS = re.compile("(?<=[:_-])| ")
 """Places at which a title can be broken."""
 
 
@@ -238,10 +238,11 @@ class Table(QTableView):
 
     stepped = Signal(int)
 
-    def __init__(self, model: TableModel, name: str) -> None:
-        """`name` is for screen readers."""
+    def __init__(self, model: TableModel, name: str, *, inset: int = INSET, lines: bool = True) -> None:
+        """`name` is for screen readers, `inset` the padding of a cell, and `lines` are between rows."""
         super().__init__()
         self.table_model = model
+        self._inset = inset
         self.setModel(model)
         self.setAccessibleName(name)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -265,7 +266,7 @@ class Table(QTableView):
         header.setHighlightSections(False)
         header.setTextElideMode(Qt.TextElideMode.ElideNone)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self._painter = _CellPainter(self.font())
+        self._painter = _CellPainter(self.font(), inset, lines=lines)
         self._hovered = -1
         self.pictures: frozenset[int] = frozenset()
         """Columns that a delegate paints."""
@@ -312,24 +313,20 @@ class Table(QTableView):
     def fit(self) -> int:
         """Set the column widths from the widest texts, and return the width in pixels that the columns need.
 
-        Without enough room, optional columns are hidden, which are copied and in tooltips as ever; then the column that
-        shrinks is cut. With room, whole headings come first, and columns that grow share the rest.
+        Without enough room, optional columns are hidden, which are copied and in tooltips as ever; then columns that
+        shrink are cut, and at last headings are broken. Columns that grow share what is left.
         """
         columns, room = self.table_model.columns, self.viewport().width()
         widths = [self._painter.width(c, t) for c, t in zip(columns, self.table_model.widest(), strict=True)]
         needed = sum(widths)
+        headed = [max(width, self._heading_width(c.title)) for c, width in zip(columns, widths, strict=True)]
         for place, column in enumerate(columns):
-            hidden = column.optional and sum(widths) > room
+            hidden = column.optional and sum(headed) > room
             self.setColumnHidden(place, hidden)
             if hidden:
-                widths[place] = 0
-        lack = sum(widths) - room
-        for place, column in enumerate(columns):
-            if column.shrinks and lack > 0:
-                least = min(widths[place], self._painter.width(column, "0" * _SHORT_NAME))
-                widths[place] = max(widths[place] - lack, least)
-        headed = [width and max(width, self._heading_width(c.title)) for c, width in zip(columns, widths, strict=True)]
-        widths = headed if sum(headed) <= room else widths
+                widths[place] = headed[place] = 0
+        headed = self._shrunk(headed, room)
+        widths = headed if sum(headed) <= room else self._shrunk(widths, room)
         growing = [place for place, column in enumerate(columns) if column.grows and widths[place]]
         spare = max(0, room - sum(widths))
         for number, place in enumerate(growing):
@@ -340,7 +337,17 @@ class Table(QTableView):
         self._break_titles()
         return needed
 
+    def _shrunk(self, widths: list[int], room: int) -> list[int]:
+        found = list(widths)
+        for place, column in enumerate(self.table_model.columns):
+            if column.shrinks and sum(found) > room:
+                least = min(widths[place], self._painter.width(column, "0" * _SHORT_NAME))
+                found[place] = max(widths[place] - sum(found) + room, least)
+        return found
+
     def _heading_width(self, title: str) -> int:
+        if self.horizontalHeader().isHidden():
+            return 0
         return self.horizontalHeader().fontMetrics().horizontalAdvance(title) + 2 * scaled(INSET) + 2
 
     def _break_titles(self) -> None:
@@ -453,13 +460,14 @@ class _Face:
 class _CellPainter:
     """Draws rows and cells: words in the font of texts, numbers in that of code."""
 
-    def __init__(self, font: QFont) -> None:
+    def __init__(self, font: QFont, inset: int, *, lines: bool) -> None:
+        self._padding, self._lines = inset, lines
         self.use_font(font)
 
     def use_font(self, font: QFont) -> None:
         both = False, True
         self._faces = {(number, bold): _Face(_font(font, number, bold)) for number in both for bold in both}
-        self._inset, self._mark, self._line = scaled(INSET), scaled(MARK_SIZE), scaled(_ACCENT_LINE)
+        self._inset, self._mark, self._line = scaled(self._padding), scaled(MARK_SIZE), scaled(_ACCENT_LINE)
 
     def width(self, column: Column, text: str) -> int:
         """Width of a column for a text."""
@@ -478,14 +486,16 @@ class _CellPainter:
         """Draw the ground of a row and the line under it. Texts keep their colors on each ground."""
         if selected or hovered:
             painter.fillRect(area, self._selected if selected else self._raised)
-        painter.fillRect(area.left(), area.bottom(), area.width(), 1, self._grid)
+        if self._lines:
+            painter.fillRect(area.left(), area.bottom(), area.width(), 1, self._grid)
         if selected:
             painter.fillRect(0, area.top(), self._line, area.height(), self._accent)
 
     def paint(self, painter: QPainter, rect: QRect, cell: TableCell) -> None:
         left, right = rect.left() + self._inset, rect.right() + 1 - self._inset
         if cell.mark is not None:
-            cell.mark.paint(painter, QRect(left, rect.top(), self._mark, rect.height()))
+            at = left if cell.left or cell.text else right - self._mark
+            cell.mark.paint(painter, QRect(at, rect.top(), self._mark, rect.height()))
             if cell.left:
                 left += self._mark + self._inset
         face, color = self._faces[cell.number, cell.bold], cell.color or self._text
