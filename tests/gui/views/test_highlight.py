@@ -48,14 +48,21 @@ def test_hovering_a_final_state_highlights_all_its_places(qtbot, shown):
     assert frame.region == Region(Lane(2, 1), range(1), range(4))
     x, y, width, height = lanes.geometry_in_view.rect(CellGeometry(Lane(2, 1), 0, 1))
     assert QRectF(*frame.rect).contains(QRectF(x, y, width, height))
-    assert vector.table.highlighted == (range(4),)
+    of_h = shown.session.highlighted
     highlight(shown, "state[1][5][0]")
+    of_c = shown.session.highlighted
     assert highlighted_places(shown) == ["state[1][5][0]"]
     assert [frame.tag for frame in lanes.canvas.highlights] == ["c"]
-    assert vector.table.highlighted == ()
-    vector.choose("cell")
-    assert vector.table.highlighted == (range(4),)
+    shown.value.choose("Vector")
+    for kind, regions in (("hidden", of_h), ("cell", of_c)):
+        vector.choose(kind)
+        shown.session.set_highlight(of_h)
+        assert vector.table.highlighted == ((range(4),) if kind == "hidden" else ())
+        shown.session.set_highlight(regions)
+        assert vector.table.highlighted == (range(4),)
     vector.choose("hidden")
+    shown.value.choose("Output")
+    highlight(shown, "state[0][5][0]")
     QTest.mouseMove(shown.verdict)
     qtbot.waitUntil(lambda: shown.session.highlighted == ())
     assert not lanes.canvas.marks["highlights"]
