@@ -238,7 +238,7 @@ def test_every_control_of_the_other_windows_has_a_name_and_is_reached(qtbot, win
         TrainingPanel(TrainingTask.from_mapping({}), []),
         SweepWindow(window),
     ):
-        window.theme_manager.apply_stylesheet(dialog)
+        dialog.setStyleSheet(window.styleSheet())
         dialog.show()
         qtbot.activate(dialog)
         check_reached(dialog, ordered=False)
