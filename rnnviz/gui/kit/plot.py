@@ -1,6 +1,6 @@
 """Plots: curves over time steps or training steps, with a linear or logarithmic axis and a line at the selection."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import ceil, floor
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QAction, QColor, QFocusEvent, QKeyEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QAction, QColor, QFocusEvent, QGuiApplication, QKeyEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout
 
 from rnnviz.core import number_format
@@ -137,6 +137,12 @@ class Plot(pg.PlotWidget):
             self.addAction(show_all)
             self.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
         self.apply_theme(LIGHT)
+
+    def offer_copy(self, numbers: Callable[[], str]) -> None:
+        """Add a command to the context menu that copies numbers as text."""
+        copy = QAction("Copy numbers", self)
+        copy.triggered.connect(lambda: QGuiApplication.clipboard().setText(numbers()))
+        self.addAction(copy)
 
     def show_steps(self, steps: int, seams: NDArray[np.int64] | None = None) -> None:
         """Set the number of steps and the seams. The visible part stays unless the number changes."""

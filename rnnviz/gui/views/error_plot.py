@@ -90,6 +90,7 @@ class ErrorPlot(ResultView):
         self._stack = pages(None, self.plot, unaudited, self.sizes)
         self._pages = pages(self, empty, down(top, (self._stack, 1), margins=(0, 4, 0, 0), spacing=4), asked)
         self.muted = empty, unaudited, asked, self.selection_label
+        self.plot.offer_copy(self.copy_text)
         self.themed = self.plot, self.sizes
         self.show_result(None, None)
 

@@ -116,6 +116,7 @@ class GradientFlowPlot(ResultView):
         top = self.tool_row = across(self.source, self.engines, (self.verdict, 1), self.legend, margins=(8, 0, 8, 0))
         self._pages = pages(self, empty, down(top, (self._stack, 1), margins=(0, 4, 0, 0), spacing=4))
         self.muted = empty, self.hint
+        self.plot.offer_copy(self.copy_text)
         self.themed = (self.plot,)
         self.apply_theme(LIGHT)
         self.show_result(None, None)

@@ -220,6 +220,7 @@ class UnitsPlot(ResultView):
         self._row = across((self.plot, 1))
         self._pages = pages(self, empty, down(top, (self._row, 1), margins=(0, 4, 0, 0), spacing=4))
         self.muted = empty, self.nonfinite
+        self.plot.offer_copy(self.copy_text)
         self.themed = self.pin_button, self.plot
 
     def bind(self, window: ViewHost) -> None:
