@@ -16,10 +16,11 @@ from rnnviz.core.places import Place, parameter_place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.engines.manual import ManualEngine
-from rnnviz.explain.backward import ParameterGradient, gradient_breakdown, line_name
+from rnnviz.explain.backward import ParameterGradient, gradient_breakdown
 from rnnviz.explain.backward_blocks import GradientBlocks
 from rnnviz.explain.explanation import explain_gradient
 from rnnviz.explain.lines import Breakdown, Line
+from rnnviz.explain.value_sources import line_name
 from rnnviz.io.inputs import load_inputs
 from tests.cells.layers import EXAMPLES
 from tests.factories import result_of

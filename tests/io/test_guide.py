@@ -38,7 +38,7 @@ NAMED_KEY = re.compile(r"\*\*([^*\n]+)\*\*")
 ANY_KEY = re.compile(
     r"((Ctrl|Alt|Shift)\+)*([A-Z?.,<>\[\]+=-]|F\d{1,2}|Esc|Space|Enter|Tab|Home|End|PgUp|PgDown|Left|Right|Up|Down)"
 )
-CONTROLS_OWN = {"Tab", "Shift+Tab", "Enter", "Shift+Enter", "F10"}
+CONTROLS_OWN = {"A", "Tab", "Shift+Tab", "Enter", "Shift+Enter", "F10"}
 """Keys that no command has: controls know them."""
 
 

@@ -10,7 +10,7 @@ from unicodedata import category
 
 import numpy as np
 from PySide6.QtCore import QSettings, qInstallMessageHandler
-from PySide6.QtWidgets import QApplication, QSplitter, QWidget
+from PySide6.QtWidgets import QApplication, QMainWindow, QWidget
 
 from rnnviz.cells import CELLS
 from rnnviz.core.bounded_read import limited_memory
@@ -24,7 +24,7 @@ from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.recorded_outputs import RecordedEngine
 from rnnviz.engines.registry import find_engine
 from rnnviz.gui.commands.dialogs import RecentFiles
-from rnnviz.gui.main_layout import divide_as
+from rnnviz.gui.docks import Docks
 from rnnviz.gui.settings import MOTION_CHOICES, THEME_CHOICES, Settings
 from rnnviz.gui.value.vector_page import ColumnMenuButton
 from rnnviz.io.config_toml import dump_config, load_config, parse_config
@@ -152,12 +152,12 @@ def _read_settings(path: Path) -> None:
 
 
 def _open_settings(path: Path) -> None:
-    settings, window, splitter = Settings(QSettings(str(path), QSettings.Format.IniFormat)), QWidget(), QSplitter()
+    settings, window = Settings(QSettings(str(path), QSettings.Format.IniFormat)), QMainWindow()
     window.restoreGeometry(settings.geometry)
-    for part in (QWidget(), QWidget()):
-        splitter.addWidget(part)
-    for name in ("whole", "side"):
-        divide_as(splitter, settings.layout(name))
+    docks = Docks(window)
+    docks.add("Value", QWidget(), 300)
+    docks.restore(settings.layout("docks"))
+    assert all(isinstance(pane, str) for pane in settings.panes)
     assert settings.theme in THEME_CHOICES
     assert settings.motion in MOTION_CHOICES
     assert settings.lesson_step(settings.open_lesson) >= 0

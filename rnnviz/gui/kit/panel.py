@@ -95,7 +95,7 @@ def action_button(action: QAction) -> QToolButton:
 def menu_button(name: str, actions: Sequence[QAction]) -> QToolButton:
     """A button that opens a menu of commands."""
     button = QToolButton()
-    button.setText("⋯")
+    button.setText("…")
     button.setAccessibleName(name)
     button.setToolTip(name)
     button.setAutoRaise(True)

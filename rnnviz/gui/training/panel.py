@@ -417,7 +417,7 @@ class TrainingPanel(Panel):
             part.setEnabled(self._running or some)
         if task is not None:
             self.sentence.setText(PROBLEMS[task.problem.kind])
-            self.settings.setText(f"{settings_text(task)}  {'▴' if self.settings.isChecked() else '▾'}")
+            self.settings.setText(f"{settings_text(task)}  {'⌃' if self.settings.isChecked() else '⌄'}")
         saved = f"The weights are saved as {self.saved_as}." if self.saved_as else "The weights are not saved."
         if not self._unsay.isActive():
             self._message.setText(saved if self.history is not None and self.history.steps else "")

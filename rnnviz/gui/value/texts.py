@@ -70,7 +70,7 @@ def symbols_of(line: EquationLine, name: str) -> str:
     text = "".join(token.text for token in line.tokens[1:]).removeprefix(" = ")
     # In the equation of n, u_n is u.
     text = re.sub(rf"(?<=\w)_{re.escape(name)}\b", "", text)
-    return text.replace("sigmoid(", "σ(").replace(" - ", " − ").replace("[t-1]", "[t−1]")
+    return text.replace("sigmoid", "σ").replace(" - ", " − ").replace("[t-1]", "[t−1]")
 
 
 def numbers_of(line: EquationLine, is_masked: Masked) -> str:
@@ -79,7 +79,7 @@ def numbers_of(line: EquationLine, is_masked: Masked) -> str:
     for k, token in enumerate(line.tokens[1:]):
         text = token.text.removeprefix(" = ") if k == 0 else token.text
         if token.value is None:
-            pieces.append(text.replace("sigmoid(", "σ(").replace(" - ", " − "))
+            pieces.append(text.replace("sigmoid", "σ").replace(" - ", " − "))
             continue
         number = MASKED if is_masked(token.source) else short_number(token.value)
         if number.startswith("−") and pieces[-1].endswith(" + "):

@@ -42,6 +42,8 @@ def test_the_selected_value_is_announced_once_when_the_keys_rest(qtbot, window, 
 
 
 def test_a_value_that_a_question_asks_for_is_not_announced(qtbot, window, said):
+    qtbot.waitUntil(lambda: not window.runner.busy and not window.announcer.pending)
+    said.clear()
     window.session.set_masked((Mask("h"), Mask(VERDICT)))
     window.session.set_location(Location(unit=1))
     qtbot.waitUntil(lambda: bool(said))
@@ -52,8 +54,8 @@ def test_a_value_that_a_question_asks_for_is_not_announced(qtbot, window, said):
 def test_the_verdict_of_a_run_and_a_mismatch_are_announced(qtbot, window, run_config, said):
     run_config(NETWORK, compare={"reference": "manual", "candidates": ["bug:no-h2h-bias"]})
     session = window.session
-    expected = str(verdict_sentence(session.result, session.candidate))
-    qtbot.waitUntil(lambda: expected in [text for text, _ in said])
+    # Also of the audit, which comes after the comparison.
+    qtbot.waitUntil(lambda: str(verdict_sentence(session.result, session.candidate)) in [text for text, _ in said])
     said.clear()
     first = session.result.comparison(session.candidate).first_mismatch.where
     session.set_location(first)
