@@ -66,7 +66,9 @@ def draw_time_axis(sheet: Sheet, left: float, right: float, y: float, times: ran
         steps = shown(EM)
         for timestep in steps:
             sheet.line((x(timestep), y), (x(timestep), y + TICK))
-            sheet.text(x(timestep), base, visible(names[timestep]), at=0.5, code=True)
+            # Padding has no names.
+            name = names[timestep] if timestep < len(names) else ""
+            sheet.text(x(timestep), base, visible(name), at=0.5, code=True)
         base += 1.25 * EM
         label += f", with every {_ordinal(steps.step)} character" if steps.step > 1 else ", with its character"
     for timestep in shown(1.7 * advance(f"{times.stop - 1:,}")):

@@ -12,11 +12,15 @@ from PySide6.QtGui import QImage
 import rnnviz
 from rnnviz.core.errors import InputError
 from rnnviz.core.trace_index import Location
-from rnnviz.gui.export.paper import write_figure
+from rnnviz.gui.export.paper import lanes_svg, write_figure
 from rnnviz.io.export.paper import MM, PAPERS, VIEWS, PaperFigure
+from rnnviz.lessons.index import find_lesson
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
 from tests.golden.runs import BOTH, EXACT, edited, judged
+from tests.shared_worker import run_shared
+
+__all__ = ["run_shared"]
 
 pytestmark = pytest.mark.usefixtures("qapp")
 
@@ -155,3 +159,11 @@ def test_gradients_and_audits_that_a_run_lacks_are_one_sentence(tmp_path):
     ):
         with pytest.raises(InputError, match=part):
             rnnviz.figure(replace(bare), tmp_path / "figure.pdf", **options)
+
+
+@pytest.mark.slow
+def test_characters_on_the_time_axis_end_with_their_sample(run_shared):
+    result = run_shared(find_lesson("padding").config)
+    shortest = min(range(result.shape[3]), key=result.inputs.length)
+    drawn = lanes_svg(result, PaperFigure(where=Location(sample=shortest)), ())
+    assert drawn.startswith(b"<?xml")
