@@ -220,7 +220,8 @@ class Seen:
         """Whether a lane's two places are below each other, joined and marked as equal."""
         rows = self._output.model.rows
         found = next(place for place, row in enumerate(rows) if row.place.text == out and row.first)
-        return rows[found + 1].place.text == state and str(self._output.agreement(rows[found])) == "copies equal"
+        values = self._output.model.columns[2]
+        return rows[found + 1].place.text == state and values.exact(rows[found]) == values.exact(rows[found + 1])
 
 
 def computed_steps(inputs: Inputs, steps: Steps) -> dict[str, NDArray[Any]]:

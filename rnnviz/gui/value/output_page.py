@@ -19,9 +19,7 @@ from rnnviz.gui.theme.elided_combo import ElidedComboBox
 from rnnviz.gui.theme.fonts import code_font
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.value.returned import (
-    Agreement,
     StoredVector,
-    agreement,
     in_out,
     lanes,
     out_columns,
@@ -33,10 +31,8 @@ from rnnviz.gui.value.returned import (
 from rnnviz.gui.value.rows import MARGIN, MASKED
 from rnnviz.gui.views.base import across, down
 from rnnviz.gui.views.labels import muted_palette
-from rnnviz.results.columns import PLAIN, Column, Look
-from rnnviz.verify.compare import tolerances
+from rnnviz.results.columns import Column
 from rnnviz.verify.result import RunResult
-from rnnviz.verify.verdict import Verdict
 
 _SHOWN = 8
 """Number of values in a row."""
@@ -49,17 +45,11 @@ _WHY = {
     "state.h": "The final hidden state: state[0].",
     "state.c": "The final cell state of an LSTM: state[1].",
 }
-_LOOKS = {
-    "equal": Look("right", icon="check"),
-    "near": Look("right", icon="check"),
-    "different": Look("wrong", bold=True, icon="cross", note="the copies differ"),
-    "missing": PLAIN,
-}
 
 
 @dataclass(frozen=True)
 class StateRow:
-    """A vector of a lane's final state. The `first` one of a lane has the lane's name and its agreement."""
+    """A vector of a lane's final state. The `first` one of a lane has the lane's name."""
 
     place: StoredVector
     lane: str
@@ -79,13 +69,12 @@ class OutputPage(QWidget):
         self._asked: tuple[Region, ...] = ()
         self._highlighted: Sequence[Region] = ()
         self._masks: Sequence[Mask] = ()
-        self._agreements: dict[Location, Agreement] = {}
         self.in_output, self.in_state = QLabel(), QLabel()
         heading = QLabel("<b>Final states</b>")
         self.engine_box = ElidedComboBox("Final states of", "Engine whose final states are listed.", 12)
         self.engine_box.currentIndexChanged.connect(self._refresh)
         columns = (
-            Column("lane", self._lane, lambda row: row.lane, look=self._look),
+            Column("lane", self._lane, lambda row: row.lane),
             Column("place", lambda row: named(row.place.text), lambda row: row.place.text),
             Column("values", self._values_text, self._all_values, grows=True, number=False, widest="-0.000 -0.000"),
         )
@@ -152,7 +141,6 @@ class OutputPage(QWidget):
 
     def _refresh(self) -> None:
         result, where = self._result, self._location
-        self._agreements.clear()
         rows: list[StateRow] = []
         if result is not None:
             network = result.inputs.network
@@ -213,30 +201,9 @@ class OutputPage(QWidget):
     def _all_values(self, row: StateRow) -> str:
         return "\t".join(self._texts(row)) or NOT_AVAILABLE
 
-    def agreement(self, row: StateRow) -> Agreement:
-        """Whether all copies of a lane's final state are equal."""
-        last = row.place.where
-        if last not in self._agreements:
-            assert self._result is not None, "a row is of a result"
-            trace = self._result[self.engine]
-            rtol, atol = tolerances(self._result.config, trace)
-            self._agreements[last] = agreement(trace, self._result.inputs.network, last, rtol, atol)
-        return self._agreements[last]
-
-    def _look(self, row: StateRow) -> Look:
-        """A mark of a lane's agreement; copies that agree are not green where values differ."""
-        if not row.first or self._result is None:
-            return PLAIN
-        look = _LOOKS[self.agreement(row).verdict]
-        return Look("muted", icon=look.icon) if look.role == "right" and self._result.verdict != Verdict.AGREE else look
-
     def _tip(self, row: StateRow) -> str:
-        found = self.agreement(row)
-        worst = f", the most in unit {found.unit}" if found.verdict == "different" else ""
         final = f"The final state is the one at t = {row.place.where.timestep}."
-        return named(
-            f"{row.lane}. {final} {_WHY[row.place.array]}\n{str(found).capitalize()}{worst}.\nClick to go there."
-        )
+        return named(f"{row.lane.capitalize()}. {final} {_WHY[row.place.array]}\nClick to go there.")
 
     def _go(self, index: QModelIndex) -> None:
         """Request the location of a row."""

@@ -1,16 +1,12 @@
 """The places of hidden states in the output, in the final and in the initial state, as code indexes them."""
 
-from typing import Literal
-
 import numpy as np
 
-from rnnviz.core import number_format
 from rnnviz.core.config import Network
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location, state_row
 from rnnviz.frozen import dataclass
-from rnnviz.verify.metrics import abs_error, tolerance
 
 
 def out_columns(network: Network, direction: int) -> slice:
@@ -66,28 +62,6 @@ class StoredVector:
     text: str
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """Agreement of a hidden state in two places: `verdict` is "equal", "near", "different" or "missing".
-
-    "near" means within the tolerance, "missing" that a recording lacks one of the two. `largest` is the largest
-    absolute difference, and `unit` where it is.
-    """
-
-    verdict: Literal["equal", "near", "different", "missing"]
-    largest: float = 0.0
-    unit: int = 0
-
-    def __str__(self) -> str:
-        if self.verdict == "equal":
-            return "copies equal"
-        if self.verdict == "missing":
-            return "not compared"
-        if self.verdict == "near":
-            return f"within {number_format.format_ceil(self.largest)}"
-        return f"differ by {number_format.error(self.largest)}"
-
-
 def lanes(network: Network, timesteps: int, sample: int) -> list[Location]:
     """Last computed step of each lane, from the top layer down, forward first."""
     return [
@@ -121,16 +95,3 @@ def values_at(trace: Trace, network: Network, place: StoredVector) -> FloatArray
     elif place.array == "h":
         index = where.index[:-1]
     return np.asarray(trace[place.array][index])
-
-
-def agreement(trace: Trace, network: Network, last: Location, rtol: float, atol: float) -> Agreement:
-    """Compare a lane's part of `state` with the same vector in out or in the hidden states."""
-    source, state = (values_at(trace, network, place) for place in places(network, last)[:2])
-    if source is None or state is None:
-        return Agreement("missing")
-    error = abs_error(source, state)
-    unit = int(error.argmax())
-    if error[unit] == 0.0:
-        return Agreement("equal")
-    near = bool(np.all(error <= tolerance(source, rtol, atol)))
-    return Agreement("near" if near else "different", float(error[unit]), unit)
