@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from PySide6.QtCore import QPoint, QRectF, Qt
 from PySide6.QtGui import QImage, QPainter
@@ -169,21 +169,21 @@ class Animation:
     def _cover(self, sheet: Sheet, where: Location) -> None:
         """Hide what is computed after the step of a frame."""
         network, length = self._result.inputs.network, self._result.inputs.length(where.sample)
-        walk = Traversal(network, length, "layers", self.frames.gradients)
-        by_layer = self._hide_future == "layers" or network.bidirectional
-        now = walk.index_of(where)
-        for lane in self._lanes.lanes:
-            if lane.layer is None:
-                continue
-            here = where.moved(layer=lane.layer, direction=lane.direction)
-            last = now if by_layer else walk.index_of(here)
-            if network.bidirectional and self._hide_future == "lane" and lane.layer == where.layer:
-                # Both directions of a layer are computed at once.
-                done = walk.index_of(where) % length
-                last = walk.index_of(here.moved(timestep=0)) // length * length + done
-            hidden = [t for t in range(length) if walk.index_of(here.moved(timestep=t)) > last]
-            if hidden:
-                place = self._lanes.place_of(lane, range(hidden[0], hidden[-1] + 1), range(network.output_size))
+        layers, lane = (Traversal(network, length, order, self.frames.gradients) for order in get_args(Order)[::-1])
+
+        def turn(place: Location) -> tuple[int, ...]:
+            """When a step is computed: of one lane, all lanes of a layer go on together."""
+            if self._hide_future == "layers":
+                return (layers.index_of(place),)
+            layer = -place.layer if self.frames.gradients else place.layer
+            return (layer * network.bidirectional, lane.index_of(place))
+
+        for shown in self._lanes.lanes:
+            if shown.layer is not None:
+                steps = (where.moved(layer=shown.layer, direction=shown.direction, timestep=t) for t in range(length))
+                hidden = [step.timestep for step in steps if turn(step) > turn(where)]
+                times = range(min(hidden, default=0), max(hidden, default=-1) + 1)
+                place = self._lanes.place_of(shown, times, range(network.output_size))
                 if place is not None:
                     sheet.box(place, self._theme.color("raised"))
 
