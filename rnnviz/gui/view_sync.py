@@ -161,7 +161,7 @@ VIEWS = (
     "views.step_audit.StepAuditTable",
     "views.checks.ChecksTable",
     "views.known_bugs.KnownBugsView",
-    "views.stdout_view.StdoutView",
+    "views.checks.StdoutView",
     "views.parameters.ParametersView",
 )
 """Module and class of the views in tabs, in order. Each class declares the rest."""

@@ -11,9 +11,8 @@ from rnnviz.gui.lane_audits import problem_count
 from rnnviz.gui.tabs import OVER_TIME, PROBLEMS, TABS, BottomTabs
 from rnnviz.gui.view_sync import VIEWS, view_class
 from rnnviz.gui.views.base import ResultView
-from rnnviz.gui.views.checks import ChecksTable
+from rnnviz.gui.views.checks import ChecksTable, StdoutView
 from rnnviz.gui.views.different_values import DifferentValues
-from rnnviz.gui.views.stdout_view import StdoutView
 from rnnviz.verify.result import RunResult
 from tests.factories import adding, make_result, with_judgment
 

@@ -439,24 +439,6 @@ class Table(QTableView):
             super().keyPressEvent(event)
 
 
-class _Face:
-    """A font with the widths of its characters in pixels: a table contains few different ones."""
-
-    def __init__(self, font: QFont) -> None:
-        self.font, self.metrics = font, QFontMetrics(font)
-        self.height, self.ascent = self.metrics.height(), self.metrics.ascent()
-        self._widths: dict[str, int] = {}
-
-    def width(self, text: str) -> int:
-        widths = self._widths
-        try:
-            return sum([widths[letter] for letter in text])
-        except KeyError:
-            for letter in text:
-                widths[letter] = self.metrics.horizontalAdvance(letter)
-            return self.width(text)
-
-
 class _CellPainter:
     """Draws rows and cells: words in the font of texts, numbers in that of code."""
 
@@ -466,20 +448,21 @@ class _CellPainter:
 
     def use_font(self, font: QFont) -> None:
         both = False, True
-        self._faces = {(number, bold): _Face(_font(font, number, bold)) for number in both for bold in both}
+        self._fonts = {(number, bold): _font(font, number, bold) for number in both for bold in both}
+        self._metrics = {face: QFontMetrics(own) for face, own in self._fonts.items()}
         self._inset, self._mark, self._line = scaled(self._padding), scaled(MARK_SIZE), scaled(_ACCENT_LINE)
 
     def width(self, column: Column, text: str) -> int:
         """Width of a column for a text."""
-        return self._faces[column.number, False].width(text) + 2 * self._inset
+        return self._metrics[column.number, False].horizontalAdvance(text) + 2 * self._inset
 
     def apply_theme(self, theme: Theme) -> None:
         roles = "text", "grid", "raised", "accent", "accent_surface"
         self._text, self._grid, self._raised, self._accent, self._selected = map(theme.color, roles)
 
     def begin(self, painter: QPainter) -> None:
-        self._face, self._color = self._faces[False, False], self._text
-        painter.setFont(self._face.font)
+        self._face, self._color = (False, False), self._text
+        painter.setFont(self._fonts[self._face])
         painter.setPen(self._color)
 
     def paint_ground(self, painter: QPainter, area: QRect, *, selected: bool, hovered: bool) -> None:
@@ -498,14 +481,14 @@ class _CellPainter:
             cell.mark.paint(painter, QRect(at, rect.top(), self._mark, rect.height()))
             if cell.left:
                 left += self._mark + self._inset
-        face, color = self._faces[cell.number, cell.bold], cell.color or self._text
-        if face is not self._face:
-            painter.setFont(face.font)
+        face, color = (cell.number, cell.bold), cell.color or self._text
+        if face != self._face:
+            painter.setFont(self._fonts[face])
         if color is not self._color:
             painter.setPen(color)
-        self._face, self._color = face, color
+        self._face, self._color, metrics = face, color, self._metrics[face]
         text, room = cell.text, right - (left if cell.left else rect.left() + 1)
-        width = face.width(text)
+        width = metrics.horizontalAdvance(text)
         if width > room and not cell.left:
             # A bold number, in a column that gave up a little, rather takes some of the margin than loses a digit.
             more = min(width - room, self._inset - 1)
@@ -514,9 +497,9 @@ class _CellPainter:
             # Similar names differ at their ends.
             middle = cell.left and " " not in text
             elide = Qt.TextElideMode.ElideMiddle if middle else Qt.TextElideMode.ElideRight
-            text = face.metrics.elidedText(text, elide, room)
-            width = face.width(text)
-        y = rect.top() + (rect.height() - face.height) // 2 + face.ascent
+            text = metrics.elidedText(text, elide, room)
+            width = metrics.horizontalAdvance(text)
+        y = rect.top() + (rect.height() - metrics.height()) // 2 + metrics.ascent()
         painter.drawText(left if cell.left else right - width, y, text)
 
 

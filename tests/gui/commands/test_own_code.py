@@ -13,7 +13,7 @@ from rnnviz.engines.custom_code.cell_file import load_cell
 from rnnviz.gui.commands.code_commands import editor_command
 from rnnviz.gui.commands.file_commands import left_out, of_new_cell
 from rnnviz.gui.recovery.session_commands import view_state_of
-from rnnviz.gui.views.stdout_view import StdoutView
+from rnnviz.gui.views.checks import StdoutView
 from rnnviz.io.session import SavedDocument, SavedSession, SavedViewState, write_session
 from rnnviz.io.templates import starter
 from tests.configs import config_of
