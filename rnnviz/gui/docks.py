@@ -49,8 +49,8 @@ class _TitleBar(QWidget):
         super().__init__(dock)
         self.setObjectName("dock_title")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        title = QLabel(dock.windowTitle())
-        title.setProperty("heading", True)
+        self.text = QLabel(dock.windowTitle())
+        self.text.setProperty("heading", True)
         self.floating = IconButton(
             "float", f"Float {dock.windowTitle()}", "Make a window of this pane, or put it back."
         )
@@ -63,7 +63,8 @@ class _TitleBar(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 2, 4, 2)
         row.setSpacing(2)
-        row.addWidget(title, 1)
+        row.addWidget(self.text)
+        row.addStretch(1)
         row.addWidget(self.floating)
         row.addWidget(self.closing)
 
@@ -234,7 +235,16 @@ class Docks(QObject):
                 self._window.tabifyDockWidget(others[0], dock)
         dock.hide()
         dock.closed.connect(partial(self.changed.emit, title))
+        for moved in (dock.closed, dock.topLevelChanged, dock.visibilityChanged):
+            moved.connect(self._name_once)
         return dock
+
+    def _name_once(self) -> None:
+        """Leave out the title of a dock whose tab has it."""
+        for dock in self:
+            bar = dock.titleBarWidget()
+            if isinstance(bar, _TitleBar):
+                bar.text.setHidden(any(other.isVisible() for other in self._window.tabifiedDockWidgets(dock)))
 
     def open(self, title: str) -> None:
         """Open a dock, in front of those that share its place."""
