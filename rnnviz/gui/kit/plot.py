@@ -21,7 +21,7 @@ from rnnviz.gui.views.seams import SeamsInView, paint_seams, seams_in_view
 from rnnviz.series.outlines import LogScale, pixel_bands
 
 _DOTS_SHOWN, _SMOOTH_UP_TO, _DASHED_UP_TO = 64, 100, 600
-"""Numbers of visible steps up to which values have dots, lines are smooth, and dashes do not merge."""
+"""Numbers of visible steps up to which solid curves have dots, lines are smooth, and dashes do not merge."""
 _POINTS_PER_PIXEL = 1.0
 _FEWEST_IN_SIGHT, _FEWEST_LINES = 3.0, 3
 _AXIS_WIDTH, _TOP, _RIGHT = 56, 8, 12
@@ -66,14 +66,14 @@ class Curve(pg.PlotDataItem):
         if level == self._visible:
             return False
         self._visible = level
-        color, pen = self.look.color(), self.look
-        if not dashed and pen.style() != Qt.PenStyle.SolidLine:
+        color, pen, solid = self.look.color(), self.look, self.look.style() == Qt.PenStyle.SolidLine
+        if not dashed and not solid:
             pen = cosmetic_pen(color, 1.0)
         if self.points:
             look = {"pen": None, "symbol": "o", "symbolSize": 7, "symbolPen": cosmetic_pen(color, 2.0)}
         else:
             size = round(pen.widthF()) + 3
-            look = {"pen": pen, "symbol": "o" if dots else None, "symbolSize": size, "symbolPen": None}
+            look = {"pen": pen, "symbol": "o" if dots and solid else None, "symbolSize": size, "symbolPen": None}
         self.opts.update(look, antialias=smooth, symbolBrush=ground if self.points else color)
         return True
 
