@@ -1,11 +1,12 @@
 """Every control of the window and its dialogs has a name, and Tab reaches it in reading order."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QAccessible
+from PySide6.QtGui import QAccessible, QKeySequence
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -16,6 +17,7 @@ from PySide6.QtWidgets import (
     QApplication,
     QComboBox,
     QDialog,
+    QLabel,
     QLineEdit,
     QMenu,
     QMenuBar,
@@ -114,6 +116,14 @@ def check_targets(window: QWidget) -> None:
     assert small == []
 
 
+def check_letters(dialog: QWidget) -> None:
+    """Check that no letter with Alt leads to two controls."""
+    labels = [label.text() for label in dialog.findChildren(QLabel) if label.isVisible() and label.buddy() is not None]
+    buttons = [button.text() for button in dialog.findChildren(QAbstractButton) if button.isVisible()]
+    keys = [QKeySequence.mnemonic(text).toString() for text in (*labels, *buttons)]
+    assert [key for key, count in Counter(keys).items() if key and count > 1] == []
+
+
 def check_tooltips(window: QWidget) -> None:
     silent = [
         (type(widget).__name__, words_of(widget))
@@ -209,6 +219,7 @@ def check_reached(dialog: QWidget, *, ordered: bool) -> None:
     check_names(dialog)
     check_tooltips(dialog)
     check_targets(dialog)
+    check_letters(dialog)
     reachable = seen(dialog)
     first = min(reachable, key=lambda w: (w.mapTo(dialog, w.rect().topLeft()).y(), w.x()))
     way = walk(first, tab) if len(reachable) > 1 else [first]
