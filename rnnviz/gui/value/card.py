@@ -71,6 +71,7 @@ class ValueCard(ExplainedView):
         self.segments.chosen.connect(self._on_segment)
         self.arithmetic, self.vector, self.output = ArithmeticPage(), VectorPage(settings), OutputPage()
         self.source, self.empty = SourcePage(), hint()
+        self.empty.setMargin(scaled(MARGIN))
         self._pages = pages(None, self.empty, self.arithmetic, self.vector, self.output, self.source)
         titles = down(self.heading, self.subtitle, spacing=0)
         edge = scaled(MARGIN)
