@@ -20,8 +20,8 @@ from rnnviz.lessons.index import Lesson, LessonEntry, lesson_entries
 _THEME_WORDS = {"desktop": ("&System", ""), "light": ("&Light", ""), "dark": ("&Dark", "")}
 _MOTION_WORDS = {
     "desktop": ("&System", "Reduced if the system settings turn animations off."),
-    "reduced": ("&Reduced", "No fading. Playback moves at most three times per second."),
-    "full": ("&Full", "Highlights fade in. Playback is smooth."),
+    "reduced": ("&Reduced", "Playback moves at most three times per second."),
+    "full": ("&Full", "Playback is smooth."),
 }
 
 _NAMES_WORDS = {

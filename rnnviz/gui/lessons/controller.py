@@ -316,7 +316,6 @@ class LessonController(QObject):
         self._value = float(step.question.answer) if step.question is not None and plain else None
         self._config = step.config if self.asking else step.named_config
         window.main_layout.show_needed(bars_needed(step))
-        named = [ENGINES[name] for name in self._config.compare.engines if name in ENGINES]
         self.unframe()
         self._reset_checks()
         # Until the config is set, the result may be of a network without the step's selection.
@@ -331,7 +330,6 @@ class LessonController(QObject):
         assert state is not None
         if anew:
             self.pane.show_step(state, "Finish" if self._following is None else "Next lesson")
-            self.pane.show_note(" ".join(entry.unavailable for entry in named if entry.unavailable is not None))
         self._show_state()
         # Invalid fields are not a change that undo knows.
         window.panel.show_config(self._config)
@@ -426,7 +424,9 @@ class LessonController(QObject):
         state = self.state
         if self.pane is not None and state is not None:
             self.pane.show_state(state)
-            self.pane.show_score(self.score())
+            names = () if self._config is None else self._config.compare.engines
+            missing = (ENGINES[name].unavailable for name in names if name in ENGINES)
+            self.pane.show_remarks(note=" ".join(filter(None, missing)), score=self.score())
             self.state_changed.emit()
 
     def _show_changes(self) -> None:

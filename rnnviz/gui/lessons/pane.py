@@ -210,15 +210,11 @@ class LessonPane(QWidget):
             self.scroll_to_top()
             announce(self.done, f"Task done. {self.done.text.toPlainText()}")
 
-    def show_score(self, text: str) -> None:
-        """Show the score of a quiz, or nothing."""
-        self.score.setText(text)
-        self.score.setVisible(bool(text))
-
-    def show_note(self, note: str) -> None:
-        """Show a remark about the engines of the step, or nothing."""
-        self.note.setText(note)
-        self.note.setVisible(bool(note))
+    def show_remarks(self, *, note: str, score: str) -> None:
+        """Show a remark about the engines of the step, and the score of a quiz; "" for none."""
+        for label, text in ((self.note, note), (self.score, score)):
+            label.setText(text)
+            label.setVisible(bool(text))
 
     def show_changed(self, keys: tuple[str, ...]) -> None:
         """List the config keys that differ from the step, with a button that resets them."""
