@@ -72,7 +72,7 @@ def cut_texts(window: QWidget) -> list[tuple[str, str, tuple[int, int], tuple[in
 def test_no_text_of_any_window_is_cut_off(large_window, qtbot):
     tabs = large_window.main_layout.tabs
     for title in tabs.titles:
-        tabs.select(title)
+        large_window.main_layout.select_tab(title)
         QTest.qWait(0)
         assert cut_texts(large_window) == [], title
     large_window.first_screen.show()
