@@ -35,7 +35,7 @@ from rnnviz.gui.views.unrolled.geometry import (
 )
 from rnnviz.gui.views.unrolled.heatmap import HeatmapLayer
 from rnnviz.gui.views.unrolled.lane_paint import paint_lane
-from rnnviz.gui.views.unrolled.margins import Labels, TimeAxis
+from rnnviz.gui.views.unrolled.margins import Labels, TimeAxis, rects_of
 from rnnviz.gui.views.unrolled.marks import (
     Future,
     Highlight,
@@ -415,16 +415,17 @@ class LanesCanvas(QWidget):
     # Painting
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        exposed, shown, geometry = QRectF(event.rect()), self._shown, self.geometry_in_view
+        shown, geometry, ground = self._shown, self.geometry_in_view, self._theme.color("base")
         # An active painter of a widget that is gone would crash.
         with QPainter(self) as painter:
-            painter.fillRect(exposed, self._theme.color("base"))
+            # Rectangle by rectangle: what is larger than its clip of many of them is painted slowly.
+            for rect in rects_of(event.region()):
+                painter.fillRect(rect, ground)
             if shown is not None and geometry is not None:
-                self._paint(painter, shown, geometry, exposed, event.region())
+                self._paint(painter, shown, geometry, event.region())
 
-    def _paint(
-        self, painter: QPainter, shown: RenderState, geometry: Geometry, exposed: QRectF, region: QRegion
-    ) -> None:
+    def _paint(self, painter: QPainter, shown: RenderState, geometry: Geometry, region: QRegion) -> None:
+        exposed = QRectF(region.boundingRect())
         area, on_screen = QRectF(self.area), self._on_screen(painter)
         seen = len(shown.seen)
         if region.intersects(QRect(0, self.area.top(), self.area.left() - round(_SPILL), round(geometry.bottom))):
@@ -444,8 +445,10 @@ class LanesCanvas(QWidget):
             painter.save()
             painter.translate(area.left(), end)
             selected = None if self._cell is None else self._cell.timestep
-            ends = exposed.left() - area.left(), exposed.right() - area.left()
-            self.axis.paint(painter, geometry, shown.theme, shown.initial_name, selected, ends)
+            below = region & QRect(0, round(end), self.width(), self.height())
+            self.axis.paint(
+                painter, geometry, shown.theme, shown.initial_name, selected, below.translated(-self.area.left(), 0)
+            )
             painter.restore()
         painter.save()
         painter.setClipRect(QRectF(area.left(), area.top(), area.width(), geometry.bottom))
@@ -454,13 +457,14 @@ class LanesCanvas(QWidget):
         density = painter.deviceTransform().m11()
         self.heatmap.prepare(shown, geometry, density, None if on_screen else within)
         dirty = region.translated(-self.area.topLeft())
+        rects = rects_of(dirty)
         for own in geometry.lane_rects_in_view():
             place = QRectF(*geometry.lane_area(own)) & QRectF(0.0, 0.0, geometry.width, geometry.height)
-            if dirty.intersects(place.toAlignedRect()):
-                paint_lane(painter, self.heatmap, shown, geometry, own, within, dirty)
+            parts = [part for rect in rects if not (part := QRectF(rect) & place).isEmpty()]
+            if parts:
+                paint_lane(painter, self.heatmap, shown, geometry, own, parts, dirty)
         painter.setClipRect(QRectF(-_SPILL, -_SPILL, self.width(), geometry.bottom + _SPILL))
-        spilled = exposed.translated(-area.topLeft())
-        paint_marks(painter, (mark for layer in LAYERS for mark in self.marks.get(layer, ())), self._theme, spilled)
+        paint_marks(painter, (mark for layer in LAYERS for mark in self.marks.get(layer, ())), self._theme, dirty)
         painter.restore()
         if len(shown.seen) > seen:
             self.special_seen.emit()

@@ -1,5 +1,7 @@
 """Painting of one lane: its heat map or boxes, the column of the initial state, and the numbers in the boxes."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFontMetricsF, QPainter, QRegion
@@ -22,10 +24,10 @@ def paint_lane(
     shown: RenderState,
     geometry: Geometry,
     own: LaneRect,
-    exposed: QRectF,
+    parts: Sequence[QRectF],
     dirty: QRegion,
 ) -> None:
-    """Paint the part of a lane that is exposed; of its numbers, those in the `dirty` region."""
+    """Paint parts of a lane; of its numbers, those in the `dirty` region."""
     if own.band:
         area = QRectF(*geometry.lane_area(own)) & QRectF(0.0, 0.0, geometry.width, geometry.height)
         painter.fillRect(area, shown.theme.color("window"))
@@ -37,7 +39,8 @@ def paint_lane(
     if own.lane.layer is None and shown.hot is not None:
         _paint_hot(painter, shown, geometry, own)
     else:
-        heatmap.paint(painter, shown, geometry, own, exposed)
+        for part in parts:
+            heatmap.paint(painter, shown, geometry, own, part)
         _paint_initial(painter, shown, geometry, own)
     if room:
         block = block_in_view(shown, geometry, own)

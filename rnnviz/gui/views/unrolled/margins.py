@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from math import ceil, floor
+from typing import Any
 
-from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QFont, QFontMetricsF, QPainter, QPen
+from PySide6.QtCore import QPointF, QRect, QRectF, Qt
+from PySide6.QtGui import QFont, QFontMetricsF, QPainter, QPen, QRegion
 from PySide6.QtWidgets import QApplication
 
 from rnnviz.core import number_format
@@ -57,6 +58,12 @@ def _advance(font: str, text: str) -> float:
     described = QFont()
     described.fromString(font)
     return QFontMetricsF(described).horizontalAdvance(text)
+
+
+def rects_of(region: QRegion) -> list[QRect]:
+    """The rectangles of a region, for which the stubs lack an iterator."""
+    rects: Any = region
+    return list(rects)
 
 
 class Labels:
@@ -286,10 +293,10 @@ class TimeAxis:
         theme: Theme,
         initial_name: str,
         selected: int | None,
-        exposed: tuple[float, float],
+        dirty: QRegion | None = None,
     ) -> None:
-        """Paint the axis at the origin of the painter, as far as its part between two x is `exposed`."""
-        before, after = exposed
+        """Paint the axis at the origin of the painter, of its numbers those that share columns with a region."""
+        columns = None if dirty is None else [(rect.left(), rect.right() + 1) for rect in rects_of(dirty)]
         painter.setPen(QPen(theme.color("border"), 1.0))
         painter.drawLine(QPointF(0.0, 0.5), QPointF(geometry.width, 0.5))
         painter.setFont(text_font(_DETAIL))
@@ -301,7 +308,7 @@ class TimeAxis:
             wide = advance_of(text_font(_DETAIL), text)
             left = min(max(x - wide / 2.0, 0.0), geometry.width - wide)
             place = QRectF(left, top, wide, tall)
-            outside = place.right() < before or left > after
+            outside = columns is not None and not any(begin < left + wide and left < end for begin, end in columns)
             if not outside and not geometry.boxes:
                 painter.setPen(border)
                 painter.drawLine(QPointF(round(x) + 0.5, 0.0), QPointF(round(x) + 0.5, _TICK))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen, QPolygonF
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen, QPolygonF, QRegion
 from PySide6.QtWidgets import QApplication
 
 from rnnviz.core.config import Network
@@ -159,10 +159,11 @@ Mark: TypeAlias = Frame | Fill | Arrow | Text | Strip | Seams
 Marks: TypeAlias = tuple[Mark, ...]
 
 
-def paint_marks(painter: QPainter, marks: Iterable[Mark], theme: Theme, exposed: QRectF) -> None:
+def paint_marks(painter: QPainter, marks: Iterable[Mark], theme: Theme, dirty: QRegion) -> None:
+    """Paint the marks that a region has."""
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     for mark in marks:
-        if QRectF(*mark.bounds).intersects(exposed):
+        if dirty.intersects(QRectF(*mark.bounds).toAlignedRect()):
             mark.paint(painter, theme)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
 

@@ -93,7 +93,7 @@ class Overview:
         label = QRectF(-_LABEL, 0.0, _LABEL - _GAP, geometry.height)
         painter.drawText(label, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, every)
         painter.translate(0.0, geometry.height)
-        self._axis.paint(painter, geometry, shown.theme, "", None, (0.0, geometry.width))
+        self._axis.paint(painter, geometry, shown.theme, "", None)
 
     def paint(self, painter: QPainter, shown: RenderState, view: Geometry, *, taken: bool) -> None:
         """Paint at the origin of the painter, over the lanes `view`; a picture that is `taken` waits for all tiles."""
