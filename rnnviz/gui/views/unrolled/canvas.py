@@ -124,8 +124,8 @@ class LanesCanvas(QWidget):
         self._fitted = True
         self.labels, self.axis = Labels(), TimeAxis()
         self.heatmap, self.overview = HeatmapLayer(self), Overview(self)
-        for own in (self.heatmap, self.overview.heatmap):
-            own.tiles_ready.connect(self.update)
+        self.heatmap.tiles_ready.connect(lambda: self.update(self.area))
+        self.overview.heatmap.tiles_ready.connect(lambda: self.update(0, 0, self.width(), self.area.top()))
         # Queued, for they come in the middle of painting.
         self.heatmap.computing_changed.connect(self._show_computing, Qt.ConnectionType.QueuedConnection)
         self.marks: dict[Layer, Marks] = {}
