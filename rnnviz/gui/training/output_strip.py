@@ -27,6 +27,8 @@ _HEAD, _CURVES, _ROW, _EDGE = 20, 150, 22, 12
 _LABEL_GAP = 26
 _OVER = 0.1
 """Share of a unit that the curves may exceed the ends of their axis, where they have free space."""
+_SMOOTH_UP_TO = 100
+"""Visible time steps up to which curves are wide and smooth."""
 _DOTS_FROM, _SYMBOLS_FROM = 8.0, 9.0
 """Widths of a time step from which on predictions have dots, and symbols are written."""
 _TARGET, _PREDICTION = 1, 0
@@ -48,6 +50,8 @@ class OutputStrip(ResultView):
         self._prediction_of = prediction_of
         self._canvas: LanesCanvas | None = None
         self.prediction: TestPrediction | None = None
+        self._symbols = "", ""
+        """Targets and predictions of the selected sample, if they are classes."""
         self._location, self._theme = Location(), LIGHT
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("target and prediction")
@@ -62,12 +66,15 @@ class OutputStrip(ResultView):
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         found = None if result is None else self._prediction_of(result.config.parameters)
         self.prediction = None if found is None or found.one_answer else found
+        self._read_symbols()
         self.updateGeometry()
         self.setVisible(self.prediction is not None)
         self.update()
 
     def show_location(self, location: Location) -> None:
-        self._location = location
+        other, self._location = location.sample != self._location.sample, location
+        if other:
+            self._read_symbols()
         self.setAccessibleDescription(self.sentence)
         self.update()
 
@@ -96,11 +103,15 @@ class OutputStrip(ResultView):
         if not found.counted[t, self.sample]:
             return f"t = {t}: no target"
         if found.classes:
-            target, predicted = (line[t] for line in found.symbols(self.sample))
+            target, predicted = (line[t] for line in self._symbols)
             return f"t = {t}: target {target}, prediction {predicted}{'' if target == predicted else ', which differs'}"
         target, predicted = found.target[t, self.sample], found.predicted[t, self.sample]
         numbers = (number_format.true_minus(f"{value:.3f}") for value in (target, predicted, abs(predicted - target)))
         return "t = {}: target {}, prediction {}, off by {}".format(t, *numbers)
+
+    def _read_symbols(self) -> None:
+        found = self.prediction
+        self._symbols = found.symbols(self.sample) if found is not None and found.classes else ("", "")
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         lanes, found = self._lanes(), self.prediction
@@ -179,37 +190,45 @@ class OutputStrip(ResultView):
             painter.drawText(QRectF(0, y - 8, body.left() - 6, 16), _RIGHT, text)
         painter.setFont(self.font())
         painter.setClipRect(body)
+        smooth = len(times) <= _SMOOTH_UP_TO
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, smooth)
         for values, series, width in ((target, _TARGET, 2.5), (predicted, _PREDICTION, 2.0)):
-            painter.setPen(QPen(QColor(theme.series[series]), width))
+            # Wide smooth lines of many steps take a hundred times as long.
+            painter.setPen(QPen(QColor(theme.series[series]), width if smooth else 1.0))
             at, drawn = _thinned(values, times, max(int(body.width()), 1))
-            points = [QPointF(body.left() + geometry.x_of(t), y) for t, y in zip(at, y_of(drawn), strict=True)]
+            xs = body.left() + geometry.x_of(0.0) + at * geometry.pitch
+            points = list(map(QPointF, xs.tolist(), y_of(drawn).tolist()))
             painter.drawPolyline(QPolygonF(points))
             if series == _PREDICTION and geometry.pitch >= _DOTS_FROM:
                 for point in points:
                     self._dot(painter, point)
 
     def _paint_symbols(self, painter: QPainter, geometry: Geometry, body: QRectF, found: TestPrediction) -> None:
-        """A row for the target and one for the prediction, with a frame and × where they differ."""
-        theme, lines = self._theme, found.symbols(self.sample)
-        row = scaled(_ROW)
-        written = geometry.pitch >= _SYMBOLS_FROM
+        """A row for the target and one for the prediction, with a frame or a bar where they differ."""
+        theme, row, times = self._theme, scaled(_ROW), geometry.timesteps_in_view()
+        counted, written = found.counted[:, self.sample], geometry.pitch >= _SYMBOLS_FROM
+        wrong = counted & (found.target[:, self.sample] != found.predicted[:, self.sample])
         for place, name in enumerate(("target", "prediction")):
             top = body.top() + place * row
             painter.setPen(theme.color("muted"))
             painter.drawText(QRectF(0, top, body.left() - 6, row), _RIGHT, name)
             painter.setFont(code_font())
-            for t in geometry.timesteps_in_view():
+            for t in times if written else ():
                 x, width = geometry.column(t)
                 box = QRectF(body.left() + x, top + 1, width, row - 2)
-                wrong = bool(place and found.counted[t, self.sample] and lines[0][t] != lines[1][t])
-                if wrong:
-                    painter.fillRect(box, theme.color("wrong_surface" if written else "wrong"))
-                if written:
-                    painter.setPen(theme.color("wrong" if wrong else "text"))
-                    painter.drawText(box, Qt.AlignmentFlag.AlignCenter, lines[place][t])
-                    if wrong:
-                        painter.drawRect(box)
+                framed = place == 1 and bool(wrong[t])
+                if framed:
+                    painter.fillRect(box, theme.color("wrong_surface"))
+                painter.setPen(theme.color("wrong" if framed else "text"))
+                painter.drawText(box, Qt.AlignmentFlag.AlignCenter, self._symbols[place][t])
+                if framed:
+                    painter.drawRect(box)
             painter.setFont(self.font())
+        if not written:
+            at = np.flatnonzero(wrong[times.start : times.stop]) + times.start
+            for x in np.unique(np.floor(geometry.x_of(0.0) + at * geometry.pitch)).tolist():
+                bar = QRectF(body.left() + x, body.top() + row + 1, max(geometry.pitch, 1.0), row - 2)
+                painter.fillRect(bar, theme.color("wrong"))
 
     def _paint_label(self, painter: QPainter, body: QRectF, name: str, below: str) -> None:
         bold, middle = QFont(self.font()), body.center().y()
