@@ -194,6 +194,7 @@ class LessonController(QObject):
         After an incorrect first answer the reader can try once more. An answer waits until the run has the value.
         """
         from rnnviz.gui.lessons.cards import TRIES
+        from rnnviz.gui.lessons.parts import bars_needed
 
         step, pane = self.step, self.pane
         if step is None or pane is None or step.question is None or not self.asking or answer in self._tries:
@@ -219,6 +220,7 @@ class LessonController(QObject):
         if question.engine:
             self._enter(self._at, anew=False)
             return
+        self._window.main_layout.show_needed(bars_needed(step, asking=False))
         self._show_state()
         self._reset_checks()
         self._arriving = True
@@ -315,7 +317,7 @@ class LessonController(QObject):
         plain = step.question is not None and not step.question.expression
         self._value = float(step.question.answer) if step.question is not None and plain else None
         self._config = step.config if self.asking else step.named_config
-        window.main_layout.show_needed(bars_needed(step))
+        window.main_layout.show_needed(bars_needed(step, asking=self.asking))
         self.unframe()
         self._reset_checks()
         # Until the config is set, the result may be of a network without the step's selection.

@@ -119,15 +119,20 @@ class LessonHost(Protocol):
     views: list[ResultView]
 
 
-def bars_needed(step: LessonStep) -> set[str]:
-    """The parts around the lanes that a step speaks of: a task needs the settings, a table the tabs."""
-    named = {step.look.part, *links_in("\n".join(step.texts))}
+def bars_needed(step: LessonStep, *, asking: bool) -> set[str]:
+    """The parts around the lanes that a step speaks of: a task needs the settings, a table the tabs.
+
+    While a step is `asking` its question, its task and the reason are not there.
+    """
+    asked = (step.prose, step.question.text, step.question.hint) if asking and step.question is not None else ()
+    named = {step.look.part, *links_in("\n".join(asked or step.texts))}
+    tried = step.task is not None and bool(step.task.changes) and not asking
     needed = {TABS for part in named if part in TAB_OF}
     needed |= {VERDICT} & named
     settings = {
         part for part in named if part is not None and part.split(".")[0] in ("panel", "run", "sample", "export")
     }
-    return needed | ({TOP_LINE} if step.task is not None or settings else set())
+    return needed | ({TOP_LINE} if tried or settings else set())
 
 
 def view_of(views: Iterable[ResultView], part: str) -> ResultView | None:

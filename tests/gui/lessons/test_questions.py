@@ -46,6 +46,7 @@ reveal = "T is 1."
 task = "Make it three."
 check = "T == 3"
 done = "There are three."
+set = { "sequence.timesteps" = 3 }
 ```
 
 ## A number
@@ -90,6 +91,7 @@ def test_a_prediction_masks_the_asked_numbers_alone_and_has_two_tries(make, sett
     assert reading.framed.title == "Value"
     assert pane.rows == []
     assert not pane.task.isVisible()
+    assert not window.top_line.isVisible()
     assert not pane.next.isDefault()
     assert not asked.answer_button.isEnabled()
     pane.scroll_area.setFocus()
@@ -110,6 +112,7 @@ def test_a_prediction_masks_the_asked_numbers_alone_and_has_two_tries(make, sett
     assert asked.reason.toPlainText() == "T is 1."
     assert reading.states == ["true"]
     assert pane.task.isVisible()
+    assert window.top_line.isVisible(), "the task changes a setting"
     assert settings.lesson_answers(reading.entry.name) == {0: (0.0, 1.0)}
     window.guide.leave()
     reading.open()
