@@ -16,12 +16,11 @@ from rnnviz.gui.commands.comparison import ComparisonCommands
 from rnnviz.gui.commands.dialogs import RecentFiles
 from rnnviz.gui.commands.file_commands import FileCommands
 from rnnviz.gui.commands.menus import ExportMenu, Submenus, fill_menu_bar
-from rnnviz.gui.commands.navigation import NavigationHistory
+from rnnviz.gui.commands.navigation import NavigationHistory, SelectionCommands
 from rnnviz.gui.commands.palette import CommandPalette
 from rnnviz.gui.commands.playback import Player
 from rnnviz.gui.commands.playback_bar import PlaybackBar
 from rnnviz.gui.commands.result_commands import ResultCommands
-from rnnviz.gui.commands.selection import SelectionCommands
 from rnnviz.gui.commands.table import COMMANDS, MENUS
 from rnnviz.gui.commands.top_line import TopLine
 from rnnviz.gui.document import Document

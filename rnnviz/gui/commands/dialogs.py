@@ -1,10 +1,9 @@
-"""Non-blocking dialogs, which report the answer through a callback, and the recent files where they start."""
+"""Dialogs for files and errors, which report through a callback, and the recent files where they start."""
 
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import (
@@ -22,7 +21,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.model_formats import patterns
 from rnnviz.core.resources import resource_path
 from rnnviz.gui.help.commands import HelpCommands, child_beside
-from rnnviz.gui.message_box import MessageBox
+from rnnviz.gui.kit.questions import MessageBox
 from rnnviz.gui.settings import Settings
 
 MOST = 10
@@ -67,11 +66,6 @@ RECURRENCES = "Custom steps (*.py)"
 CELLS = "Custom cells (*.py)"
 RECORDINGS = "Recorded outputs (*.npz)"
 ALL_FILES = "All files (*)"
-
-
-def model_files() -> str:
-    """The filter of model files."""
-    return f"Models ({patterns()})"
 
 
 def openable_files() -> str:
@@ -169,35 +163,3 @@ def show_error_dialog(
 def _is_typing(focused: QWidget | None) -> bool:
     """Whether the widget with the keyboard takes text."""
     return isinstance(focused, QLineEdit | QAbstractSpinBox | QTextEdit | QPlainTextEdit)
-
-
-class Answer(NamedTuple):
-    """A button of a question: its text, what it does besides closing the question, and its tooltip."""
-
-    text: str
-    chosen: Callable[[], None] | None = None
-    why: str = ""
-
-
-CANCEL = Answer("&Cancel")
-
-
-def ask(parent: QWidget, title: str, text: str, *answers: Answer) -> QMessageBox:
-    """Ask a question. Enter chooses the first answer, Esc the last one."""
-    box = MessageBox(parent, title, text, QMessageBox.Icon.Question)
-    roles = QMessageBox.ButtonRole
-    order = (roles.AcceptRole, *[roles.DestructiveRole] * (len(answers) - 2), roles.RejectRole)
-    buttons = [box.addButton(answer.text, role) for answer, role in zip(answers, order, strict=True)]
-    for button, answer in zip(buttons, answers, strict=True):
-        button.setToolTip(answer.why)
-    box.setDefaultButton(buttons[0])
-    box.setEscapeButton(buttons[-1])
-
-    def choose(_result: int) -> None:
-        answer = next((a for b, a in zip(buttons, answers, strict=True) if b is box.clickedButton()), answers[-1])
-        if answer.chosen is not None:
-            answer.chosen()
-
-    box.finished.connect(choose)
-    box.open()
-    return box

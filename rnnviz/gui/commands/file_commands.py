@@ -19,13 +19,10 @@ from rnnviz.core.words import join_words
 from rnnviz.engines.registry import ENGINES, engines_of
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import (
-    CANCEL,
     CELLS,
     CONFIGS,
     RECURRENCES,
-    Answer,
     RecentFiles,
-    ask,
     ask_file,
     ask_new_file,
     openable_files,
@@ -33,6 +30,7 @@ from rnnviz.gui.commands.dialogs import (
 )
 from rnnviz.gui.commands.model_commands import ModelCommands
 from rnnviz.gui.document import Document
+from rnnviz.gui.kit.questions import CANCEL, Answer, ask
 from rnnviz.gui.recovery.session_commands import SessionCommands
 from rnnviz.io.templates import write_cell_starter, write_starter
 from rnnviz.lessons.index import Lesson

@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.frozen import dataclass
+from rnnviz.gui.access import announce
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.table import CommandHost
 from rnnviz.gui.settings import Settings
@@ -360,6 +361,9 @@ class CommandPalette(QLineEdit):
     def _describe(self, *_items: Any) -> None:
         entry = self._selected()
         self.note.setText(_NOTHING if entry is None else entry.why)
+        # The keyboard stays in the field, so that a screen reader does not see the row.
+        if self.hasFocus():
+            announce(self, _NOTHING if entry is None else f"{entry.title}, {entry.kind}")
 
     def _selected(self) -> PaletteEntry | None:
         row = self.list.currentIndex().row()

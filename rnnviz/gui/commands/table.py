@@ -12,11 +12,10 @@ from rnnviz.gui.commands.code_commands import CodeCommands
 from rnnviz.gui.commands.comparison import ComparisonCommands
 from rnnviz.gui.commands.file_commands import FileCommands
 from rnnviz.gui.commands.menus import EXPORT, LESSONS, MOTION, NAMES, OPEN_RECENT, THEME
-from rnnviz.gui.commands.navigation import NavigationHistory
+from rnnviz.gui.commands.navigation import NavigationHistory, SelectionCommands
 from rnnviz.gui.commands.playback import Player
 from rnnviz.gui.commands.playback_bar import PlaybackBar
 from rnnviz.gui.commands.result_commands import ResultCommands
-from rnnviz.gui.commands.selection import SelectionCommands
 from rnnviz.gui.document import Document
 from rnnviz.gui.export.exporter import ExportCommands
 from rnnviz.gui.first_screen.controller import FirstScreenController

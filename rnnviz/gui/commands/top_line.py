@@ -11,8 +11,8 @@ from rnnviz.core.model_formats import format_of_framework
 from rnnviz.core.words import plural
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
+from rnnviz.gui.commands.navigation import SelectionCommands
 from rnnviz.gui.commands.playback import of_indices
-from rnnviz.gui.commands.selection import SelectionCommands
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped

@@ -12,12 +12,13 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import open_inputs
 from rnnviz.core.words import join_words
 from rnnviz.gui.app_state import Session
-from rnnviz.gui.commands.dialogs import Answer, ask, ask_new_file, show_error_dialog, suffix_of
+from rnnviz.gui.commands.dialogs import ask_new_file, show_error_dialog, suffix_of
 from rnnviz.gui.document import Document
 from rnnviz.gui.export.outputs import OUTPUTS, OutputEntry
 from rnnviz.gui.export.picture import render_widget, write_picture
 from rnnviz.gui.jobs.lane_quantity import without_parameter
 from rnnviz.gui.jobs.progress import SHOW_AFTER_MS, ProgressRow
+from rnnviz.gui.kit.questions import Answer, ask
 from rnnviz.gui.kit.tasks import Progress, TaskQueue
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.view_sync import ViewSynchronizer

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QMessageBox, QWidget
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError, check_regular
-from rnnviz.gui.message_box import MessageBox
+from rnnviz.gui.kit.questions import MessageBox
 from rnnviz.gui.settings import Settings
 
 _SETTLE_MS = 150

@@ -13,13 +13,13 @@ from rnnviz.core.masks import NUMBERS, Mask
 from rnnviz.core.words import plural
 from rnnviz.engines.registry import ENGINES
 from rnnviz.gui.commands.dialogs import show_error_dialog
-from rnnviz.gui.config_edits import changed_keys
 from rnnviz.gui.kit.tasks import LatestTask
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.theme_manager import ThemeManager
 from rnnviz.lessons.index import LessonEntry, lesson_entries
 from rnnviz.reading.quantities import color_names
+from rnnviz.text.config_edits import changed_keys
 
 if TYPE_CHECKING:
     # These are imported when a lesson is opened, not before the window is painted.

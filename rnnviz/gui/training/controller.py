@@ -16,10 +16,7 @@ from rnnviz.core.resources import resource_path
 from rnnviz.core.words import plural
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import (
-    CANCEL,
-    Answer,
     RecentFiles,
-    ask,
     ask_file,
     ask_new_file,
     show_error_dialog,
@@ -32,6 +29,7 @@ from rnnviz.gui.export.picture import write_picture
 from rnnviz.gui.generate.commands import GenerateCommands
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
+from rnnviz.gui.kit.questions import CANCEL, Answer, ask
 from rnnviz.gui.kit.tasks import Progress, TaskQueue
 from rnnviz.gui.training.output_strip import OutputStrip
 from rnnviz.gui.training.panel import TrainingPanel

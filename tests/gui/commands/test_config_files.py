@@ -2,6 +2,7 @@
 
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMessageBox
 
 from rnnviz.core.config import Config
@@ -172,18 +173,21 @@ def test_whatever_replaces_unsaved_changes_asks_first(qtbot, window, config_file
     assert not window.document.history.can_undo
 
 
-def test_a_lesson_asks_before_it_replaces_a_changed_file_but_not_between_its_steps(qtbot, window, config_file):
-    window.guide.open(lesson_entries()[0])
+def test_a_lesson_closes_with_its_document_and_asks_before_it_replaces_a_changed_file(qtbot, window, config_file):
+    entry = lesson_entries()[0]
+    window.guide.open(entry)
     window.document.edit(CONFIG)
     window.guide.next()
     assert not window.document.modified
     window.files.open(config_file)
+    assert window.guide.lesson is None
     window.document.edit(CHANGED)
-    for move in (window.guide.next, window.guide.back, window.guide.again):
-        move()
-        qtbot.answer(window, "Cancel")
-        assert window.session.config == CHANGED
-    window.guide.again()
+    again = window.findChild(QAction, f"guided_{entry.name}")
+    again.trigger()
+    qtbot.answer(window, "Cancel")
+    assert window.session.config == CHANGED
+    qtbot.waitUntil(lambda: not visible_of(window, QMessageBox))
+    again.trigger()
     qtbot.answer(window, "Discard")
     assert window.guide.step is window.guide.lesson.steps[1]
     assert window.session.config != CHANGED

@@ -11,7 +11,6 @@ from rnnviz.gui.commands.dialogs import (
     RecentFiles,
     ask_file,
     ask_new_file,
-    model_files,
     openable_files,
     suffix_of,
 )
@@ -79,9 +78,9 @@ def test_a_dialog_starts_where_the_last_file_of_its_kind_was(qtbot, settings, tm
     (other / "a.toml").touch()
     recent.add(other / "a.toml")
     assert folder(CONFIGS, configs / "b.toml") == other
-    assert folder(model_files(), models / "c.onnx") == other
+    assert folder("Models (*.onnx)", models / "c.onnx") == other
     assert folder(CONFIGS) == folder(openable_files()) == configs
-    assert folder(model_files()) == models
+    assert folder("Models (*.onnx)") == models
     # A folder that is gone.
     models.rmdir()
-    assert folder(model_files()) == other
+    assert folder("Models (*.onnx)") == other
