@@ -193,15 +193,21 @@ class CandidateCombo(ElidedComboBox):
         super().__init__("Candidate", _CANDIDATE, _NARROW)
         self._session = session
         self.activated.connect(lambda place: session.set_candidate(self.itemData(place)))
-        session.on_change(self.renew, "result", "color_by", "candidate")
-        self.renew()
+        session.on_change(self._list, "result")
+        session.on_change(self._select, "result", "color_by", "candidate")
+        self._list()
+        self._select()
 
-    def renew(self) -> None:
-        session, result = self._session, self._session.result
+    def _list(self) -> None:
+        result = self._session.result
         with QSignalBlocker(self):
             self.clear()
             for comparison in () if result is None else result.comparisons:
                 self.addItem(f"vs {display_name(comparison.candidate)}", comparison.candidate)
+
+    def _select(self) -> None:
+        session = self._session
+        with QSignalBlocker(self):
             self.setCurrentIndex(self.findData(session.candidate))
         self.setVisible(self.count() > 1 and session.quantity not in ("difference", "error_ratio"))
 
