@@ -103,6 +103,11 @@ def finish_pending(milliseconds: int = _SETTLED_MS) -> None:
 def first_screen(window: MainWindow, _folder: Path) -> QWidget:
     """What an empty start shows."""
     window.first_screen.show()
+    screen = window.first_screen.screen
+    assert screen is not None
+    if screen.picture.run is None:
+        wait(screen.picture.computed)
+    screen.picture.rest()
     return window
 
 

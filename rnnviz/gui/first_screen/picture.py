@@ -71,6 +71,8 @@ class LivingPicture(QAbstractButton):
 
     value_chosen = Signal(object)
     """The `Location` of a clicked value; of the open one by keyboard."""
+    computed = Signal()
+    """The numbers are there."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -164,6 +166,13 @@ class LivingPicture(QAbstractButton):
         self.run = run
         self._begin()
         self._show_value()
+        self.computed.emit()
+
+    def rest(self) -> None:
+        """Stay at the value that is open while nothing moves."""
+        self.timestep = RESTING.timestep
+        self._steps.stop()
+        self._show_value()
 
     def _show_value(self) -> None:
         assert self.run is not None
@@ -185,9 +194,9 @@ class LivingPicture(QAbstractButton):
         if self.underMouse() or self.hasFocus():
             return
         if motion_reduced() or (self._rounds == _ROUNDS and self.timestep == RESTING.timestep):
-            self.timestep = RESTING.timestep
-            self._steps.stop()
-        elif self.timestep < TIMESTEPS - 1:
+            self.rest()
+            return
+        if self.timestep < TIMESTEPS - 1:
             self.timestep += 1
         elif self._held < _HELD:
             self._held += 1

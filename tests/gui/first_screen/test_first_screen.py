@@ -27,7 +27,7 @@ def screen(qtbot):
 @pytest.fixture
 def computed(qtbot, screen):
     """The screen once the numbers of its picture are there."""
-    with qtbot.waitSignal(screen.picture._task.done):
+    with qtbot.waitSignal(screen.picture.computed):
         pass
     return screen
 
