@@ -502,8 +502,3 @@ class Legend(QHBoxLayout):
     def show_values(self, values: Sequence[str]) -> None:
         for key, value in zip(self.keys, values, strict=True):
             key.show_value(value)
-
-    @property
-    def text(self) -> str:
-        """The names with the values, for screen readers."""
-        return ", ".join(key.accessibleName() for key in self.keys)

@@ -12,7 +12,7 @@ from rnnviz.core import number_format
 from rnnviz.core.masks import DIFFERENCE, Mask, masks_any
 from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.core.words import capital
-from rnnviz.gui.kit.plot import Curve, Legend, Plot, cosmetic_pen
+from rnnviz.gui.kit.plot import Legend, Plot, cosmetic_pen
 from rnnviz.gui.theme.palettes import LIGHT, Theme, blend
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import ArrayCombo, ResultView, ViewHost, across, choice, down, pages
@@ -108,11 +108,7 @@ class ErrorPlot(ResultView):
         if self._series is None:
             return {}
         names = [named.name for named in (self._series.main, *self._series.companions)]
-        return {name: curve.values for name, curve in zip(names, self._curves, strict=False)}
-
-    @property
-    def _curves(self) -> Sequence[Curve]:
-        return self.plot.curves_drawn
+        return {name: curve.values for name, curve in zip(names, self.plot.curves_drawn, strict=False)}
 
     @property
     def quantity(self) -> str:
