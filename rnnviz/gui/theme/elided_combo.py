@@ -75,9 +75,6 @@ class ElidedComboBox(ComboBox):
             self.setToolTip(wrapped("\n".join(filter(None, (self.currentText(), self._why)))))
         return bool(super().event(event))
 
-    def shown_text(self) -> str:
-        return self._fitted(self._option())
-
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QStylePainter(self)
         option = self._option()
