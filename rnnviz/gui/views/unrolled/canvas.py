@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
@@ -66,20 +66,15 @@ _MOST_STEPS = 100.0
 _AROUND = 4.0
 """Minimum distance of the selected cell from the upper and lower edge, in pixels."""
 _RIGHT, _SPILL, _NAMES, _NAME_GAP = 12, 7.0, 20, 7.0
-_WIDEST_COLUMN = 160
 """Margin at the right, how far marks may exceed the lanes, height of the names of two engines, and the gap of these."""
-_SPLIT_REACH = 2.0
-"""Tolerance in pixels for the split after rounding to screen pixels."""
+_WIDEST_COLUMN = 160
 
 Layer: TypeAlias = Literal[
     "arrows", "wrong", "masked", "future", "seams", "influence", "contributions", "range", "reads", "highlights",
     "pointer", "selection",
 ]  # fmt: skip
 """Marks that change together, in the order in which they are painted."""
-LAYERS: tuple[Layer, ...] = (
-    "arrows", "wrong", "masked", "future", "seams", "influence", "contributions", "range", "reads", "highlights",
-    "pointer", "selection",
-)  # fmt: skip
+LAYERS: tuple[Layer, ...] = get_args(Layer)
 _Part: TypeAlias = Literal["lanes", "axis", "overview", "labels", ""]
 
 

@@ -228,7 +228,6 @@ class Legend(QAbstractButton):
     dragged = Signal(object)
     """The `Limit` of an unfinished drag."""
     dropped = Signal()
-    reset_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()

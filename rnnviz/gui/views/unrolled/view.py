@@ -147,7 +147,6 @@ class UnrolledView(ResultView):
         self.legend.clicked.connect(self.offer_color_range)
         self.legend.dragged.connect(self._drag_range)
         self.legend.dropped.connect(self._drop_range)
-        self.legend.reset_requested.connect(lambda: self.choose_range(Limit()))
         self.settling = QTimer(self, interval=_COLORS_AFTER, singleShot=True)
         self.settling.timeout.connect(self._match_colors)
         self.reaching = LatestTask("colors", self)
