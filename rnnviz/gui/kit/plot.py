@@ -22,7 +22,6 @@ from rnnviz.series.outlines import LogScale, pixel_bands
 
 _DOTS_SHOWN, _SMOOTH_UP_TO, _DASHED_UP_TO = 64, 100, 600
 """Numbers of visible steps up to which solid curves have dots, lines are smooth, and dashes do not merge."""
-_POINTS_PER_PIXEL = 1.0
 _FEWEST_IN_SIGHT, _FEWEST_LINES = 3.0, 3
 _AXIS_WIDTH, _TOP, _RIGHT = 56, 8, 12
 _LABEL_ROOM, _EDGE = 0.82, 0.3
@@ -43,7 +42,7 @@ class Curve(pg.PlotDataItem):
 
     def __init__(self) -> None:
         super().__init__()
-        self.opts.update(connect="finite", autoDownsampleFactor=_POINTS_PER_PIXEL)
+        self.opts["connect"] = "finite"
         self.values: FloatArray = np.zeros(0)
         """The drawn numbers (K,), of which NaN are gaps."""
         self.look, self.points = cosmetic_pen(QColor("black"), 1.0), False
@@ -74,6 +73,8 @@ class Curve(pg.PlotDataItem):
         else:
             size = round(pen.widthF()) + 3
             look = {"pen": pen, "symbol": "o" if dots and solid else None, "symbolSize": size, "symbolPen": None}
+        # Extremes closer to each other than a line is wide are not seen, and wide lines take long to draw.
+        self.opts["autoDownsampleFactor"] = 1.0 / max(pen.widthF(), 1.0)
         self.opts.update(look, antialias=smooth, symbolBrush=ground if self.points else color)
         return True
 
