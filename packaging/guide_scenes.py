@@ -263,7 +263,7 @@ def sweep(window: MainWindow, folder: Path, grid: str = _SWEEP) -> QWidget:
 
 
 def training(window: MainWindow, _folder: Path) -> QWidget:
-    """The curves of a training."""
+    """A checkpoint in the lanes, and the curves of its training."""
     path = resource_path("training", "parity.toml")
     task = load_task(path)
     short = replace(task, training=replace(task.training, steps=240, checkpoint_every=20))
@@ -273,8 +273,9 @@ def training(window: MainWindow, _folder: Path) -> QWidget:
     shown.show_task(short, "parity", path)
     shown.train_action.trigger()
     wait(runner.ended)
-    shown.window().resize(540, 780)
-    return shown
+    # The lanes follow the last checkpoint.
+    finish_pending(2 * _SETTLED_MS)
+    return window
 
 
 def generate(window: MainWindow, _folder: Path) -> QWidget:
