@@ -334,6 +334,8 @@ class MainWindow(QMainWindow):
         session.on_change(self.actions_.refresh, "result")
         session.on_change(self._open_problems, "result")
         self.document.opened.connect(lambda: setattr(self, "_problems_opened", False))
+        # A session opens with the tab that it was saved with.
+        self.sessions.restored.connect(lambda: setattr(self, "_problems_opened", True))
         self.document.changed.connect(self._on_document)
         self.first_screen.changed.connect(self._on_document)
         self.document.opened.connect(control.begin_document)
