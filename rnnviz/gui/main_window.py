@@ -55,6 +55,7 @@ from rnnviz.gui.value.card import ValueCard
 from rnnviz.gui.view_sync import LazyViews, ViewSynchronizer, bind_player
 from rnnviz.gui.views.base import ResultView
 from rnnviz.gui.views.verdict_bar import VerdictBar
+from rnnviz.io import ENDING
 from rnnviz.lessons.index import Lesson, LessonEntry, lessons
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import Verdict
@@ -389,7 +390,12 @@ class MainWindow(QMainWindow):
             self.files.after_changes(partial(self.guide.open, lesson))
 
     def _open_problems(self) -> None:
-        """Open the tab with the wrong steps at the first run of a document in which an engine is wrong."""
+        """Open the tab with the wrong steps at the first run of a document in which an engine is wrong.
+
+        A session opens with the tab that it was saved with.
+        """
+        if self.document.path is not None and self.document.path.suffix == ENDING:
+            return
         result = self.session.result
         wrong = result is not None and result.judgment is not None and result.overall_verdict is Verdict.DISAGREE
         if wrong and not self._problems_opened and self.guide.step is None:
