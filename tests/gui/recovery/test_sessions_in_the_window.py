@@ -157,6 +157,7 @@ def test_a_session_with_files_shows_the_same_pictures_elsewhere(
     window.activateWindow()
     qtbot.waitUntil(lambda: picture_complete(other.lanes) and other.lanes.ranges.found is not None)
     assert_files_stay_with_the_session(other, qtbot, home)
+    other.main_layout.set_tabs_height(window.main_layout.tabs.height())
     qtbot.waitUntil(lambda: pictures(qtbot, other) == before)
 
 
