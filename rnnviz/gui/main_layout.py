@@ -33,7 +33,10 @@ _UNLIMITED = 16_777_215
 
 
 class MainLayout(QObject):
-    """Places the parts of a main window, and covers its work by a page such as the first screen."""
+    """Places the parts of a main window, and covers its work by a page such as the first screen.
+
+    Most of its methods open, fold, size or restore one part each.
+    """
 
     def __init__(self, window: QMainWindow, verdict: QWidget, tabs: BottomTabs) -> None:
         super().__init__(window)

@@ -66,7 +66,8 @@ def run_sample(check: Check) -> SampleRun:
 class LivingPicture(QAbstractButton):
     """Lanes at the left, which fill step by step, and the arithmetic of the open value at the right.
 
-    It stays still while the pointer or the keyboard is on it, and where motion is reduced.
+    It stays still while the pointer or the keyboard is on it, and where motion is reduced. Most of its methods paint
+    one part each, or answer one of Qt's events.
     """
 
     value_chosen = Signal(object)

@@ -62,7 +62,10 @@ class TrainingHost(Protocol):
 
 
 class TrainingController(QObject):
-    """Connects the panel with the process that trains, and its checkpoints with the document of the window."""
+    """Connects the panel with the process that trains, and its checkpoints with the document of the window.
+
+    Most of its methods answer one request of the panel or one event of the training each.
+    """
 
     message = Signal(str)
     """A text for the status bar."""

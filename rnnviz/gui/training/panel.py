@@ -54,7 +54,10 @@ class TrainingState(Enum):
 
 
 class TrainingPanel(Panel):
-    """Shows a task, and a training of it. The user's requests are signals, and actions of its menus."""
+    """Shows a task, and a training of it. The user's requests are signals, and actions of its menus.
+
+    Its methods are one for each part of the panel, each of its commands and each event of a training.
+    """
 
     help_page = "training"
     train_requested = Signal()

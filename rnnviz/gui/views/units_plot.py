@@ -174,7 +174,8 @@ class PinButton(QToolButton):
 class UnitsPlot(ResultView):
     """The reference is solid, candidates are dashed. A legend shows the values at the selection.
 
-    The units that are active over a selected range are listed next to the curves.
+    The units that are active over a selected range are listed next to the curves. Half of the methods are those of
+    every view; the others draw one part or answer one control each.
     """
 
     title, label, group = "Units over time", "Units", "Over time"

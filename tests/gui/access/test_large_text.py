@@ -73,7 +73,9 @@ def test_no_text_of_any_window_is_cut_off(large_window, qtbot):
     tabs = large_window.main_layout.tabs
     for title in tabs.titles:
         large_window.main_layout.select_tab(title)
-        QTest.qWait(0)
+        # Panes that got another size lay out their texts in the next turns of events.
+        for _ in range(20):
+            QTest.qWait(10)
         assert cut_texts(large_window) == [], title
     large_window.first_screen.show()
     QTest.qWait(0)

@@ -81,7 +81,8 @@ _Part: TypeAlias = Literal["lanes", "axis", "overview", "labels", ""]
 class LanesCanvas(QWidget):
     """Paints the lanes and what is around them, and moves one camera for all of it.
 
-    Positions in `geometry_in_view`, signals and marks are pixels from the upper left corner of the lanes, `area`.
+    Positions in `geometry_in_view`, signals and marks are pixels from the upper left corner of the lanes, `area`. Its
+    methods answer Qt's events, paint one part each, or move the camera.
     """
 
     moved = Signal()
