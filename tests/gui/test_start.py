@@ -55,7 +55,8 @@ make_window = application.make_window
 application.Settings = lambda: settings
 def watched(settings):
     window = make_window(settings)
-    window.runner.finished.connect(lambda *_: (searches.clear(), busy.start()))
+    window.first_painted.connect(searches.clear)
+    window.runner.finished.connect(lambda *_: busy.start())
     busy.finished.connect(lambda: QTimer.singleShot(500, window, window.close))
     return window
 application.make_window = watched

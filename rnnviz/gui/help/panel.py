@@ -7,7 +7,6 @@ from PySide6.QtCore import QSize, Qt, QTimer, QUrl, Signal
 from PySide6.QtGui import QAction, QDesktopServices, QImage, QKeyEvent, QResizeEvent, QTextCursor, QTextDocument
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QListWidget,
     QListWidgetItem,
@@ -23,6 +22,7 @@ from rnnviz.gui.kit.panel import Panel, action_button
 from rnnviz.gui.theme.markdown import MarkdownView, mark_text
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.tooltips import wrapped
+from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.io.resources import INDEX, GuidePage, anchor_of, find_in_guide, guide_groups, guide_pages
 
 _MARGIN = 16.0
@@ -181,8 +181,7 @@ class GuidePanel(Panel):
         self.forward = self.make_action("Forward", "next", KEYS["forward"], "Go to the next page.", lambda: self._go(1))
         self.contents = self.make_action("Contents", "", "", "List all pages.", self._show_contents)
         self.make_action("Search", "", KEYS["search"], "Search the guide.", self._find)
-        self._title = QLabel()
-        self._title.setProperty("heading", True)
+        self._title = ElidedLabel(bold=True)
         head = QHBoxLayout()
         for action in (self.back, self.forward):
             head.addWidget(_button(action, Qt.ToolButtonStyle.ToolButtonIconOnly))
