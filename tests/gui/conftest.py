@@ -263,6 +263,8 @@ def window(qtbot, tmp_path, supervisor, shared_windows):
     if window.navigation.place.is_gradient:
         window.navigation.visit(Place.at("h", Location()))
     window.session.set_color_by("value")
+    window.session.set_order("index")
+    window.session.set_swiping(False)
     window.theme_manager.choose("light")
     window.main_layout.tabs.setCurrentIndex(0)
     window.resize(1280, 800)

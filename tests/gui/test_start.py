@@ -55,8 +55,8 @@ make_window = application.make_window
 application.Settings = lambda: settings
 def watched(settings):
     window = make_window(settings)
-    window.first_painted.connect(searches.clear)
-    window.runner.finished.connect(lambda *_: busy.start())
+    # The objects of a complete window are frozen, and counted no more.
+    window.completed.connect(lambda: (searches.clear(), busy.start()))
     busy.finished.connect(lambda: QTimer.singleShot(500, window, window.close))
     return window
 application.make_window = watched
