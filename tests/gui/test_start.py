@@ -56,7 +56,7 @@ application.Settings = lambda: settings
 def watched(settings):
     window = make_window(settings)
     # The objects of a complete window are frozen, and counted no more.
-    window.completed.connect(lambda: (searches.clear(), busy.start()))
+    window.completed.connect(lambda: QTimer.singleShot(0, window, lambda: (searches.clear(), busy.start())))
     busy.finished.connect(lambda: QTimer.singleShot(500, window, window.close))
     return window
 application.make_window = watched
