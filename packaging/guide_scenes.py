@@ -124,7 +124,7 @@ def parts(window: MainWindow, folder: Path) -> QWidget:
     whole_window(window, folder)
     sides = {type(view).__name__: view for view in window.views}
     numbered = (
-        window.toolbar,
+        window.top_line,
         window.panel,
         window.verdict,
         window.lanes,

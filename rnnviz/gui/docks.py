@@ -235,7 +235,7 @@ class Docks(QObject):
                 self._window.tabifyDockWidget(others[0], dock)
         dock.hide()
         dock.closed.connect(partial(self.changed.emit, title))
-        for moved in (dock.closed, dock.topLevelChanged, dock.visibilityChanged):
+        for moved in (dock.closed, dock.topLevelChanged):
             moved.connect(self._name_once)
         return dock
 
@@ -244,7 +244,8 @@ class Docks(QObject):
         for dock in self:
             bar = dock.titleBarWidget()
             if isinstance(bar, _TitleBar):
-                bar.text.setHidden(any(other.isVisible() for other in self._window.tabifiedDockWidgets(dock)))
+                others = self._window.tabifiedDockWidgets(dock)
+                bar.text.setHidden(any(isinstance(other, Dock) and other.wanted for other in others))
 
     def open(self, title: str) -> None:
         """Open a dock, in front of those that share its place."""
@@ -255,6 +256,7 @@ class Docks(QObject):
             if new:
                 self._window.resizeDocks([dock], [scaled(dock.width_wanted)], Qt.Orientation.Horizontal)
         if new:
+            self._name_once()
             self.changed.emit(title)
 
     def close(self, title: str) -> None:
