@@ -235,7 +235,7 @@ class MainWindow(QMainWindow):
         self.value.bind(self)
 
     def _make_lanes(self) -> None:
-        """Create the lanes after the first paint: the import of pyqtgraph takes a third of the start."""
+        """Create the lanes after the first paint, as their imports take time."""
         from rnnviz.engines.registry import ENGINES
         from rnnviz.gui.views.unrolled.view import UnrolledView
 

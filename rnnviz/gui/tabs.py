@@ -306,7 +306,7 @@ class BottomTabs(QTabWidget):
         self._badge.style().polish(self._badge)
         bar, place, side = self.tabBar(), TABS.index(PROBLEMS), QTabBar.ButtonPosition.RightSide
         bar.setAccessibleTabName(place, f"{PROBLEMS}: {text}" if text else PROBLEMS)
-        # Taken out and put back, so that the bar measures it anew.
+        # Taken out and put back, so that the bar measures it again.
         bar.setTabButton(place, side, None)
         if text:
             bar.setTabButton(place, side, self._badge)

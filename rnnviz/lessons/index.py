@@ -114,7 +114,7 @@ def find_entry(name: str, entries: Sequence[Entry]) -> Entry:
 
 
 def chapters(entries: Sequence[LessonEntry]) -> dict[str, list[LessonEntry]]:
-    """The lessons of each chapter that has any, in the order of the course; those of no chapter are further lessons."""
+    """The lessons of each chapter that has any, in the order of the course; the others are further lessons."""
     found: dict[str, list[LessonEntry]] = {chapter: [] for chapter in CHAPTERS}
     for entry in entries:
         found.setdefault(entry.chapter or "Further lessons", []).append(entry)

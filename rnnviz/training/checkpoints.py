@@ -33,7 +33,7 @@ SHOWN_SAMPLES = 4
 class TestPrediction:
     """Target and prediction of the fixed sequences, (T, N): numbers, or indices of classes.
 
-    `counted`, (T, N), says whether the loss counts a prediction; `names` are those of the classes, if they have any.
+    `counted`, (T, N), says whether the loss counts a prediction; `names` has the names of the classes, if any.
     """
 
     __test__ = False  # for pytest

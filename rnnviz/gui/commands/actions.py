@@ -58,7 +58,7 @@ Menus: TypeAlias = Mapping[str, Sequence[Entry]]
 
 
 def commands_in(entries: Sequence[Entry]) -> tuple[Command[Any], ...]:
-    """The commands of a menu with those of its submenus."""
+    """The commands of a menu and of its submenus."""
     found: list[Command[Any]] = []
     for entry in entries:
         if isinstance(entry, Command):

@@ -188,7 +188,7 @@ class ExportMenu(QMenu):
     report_chosen = Signal()
 
     def __init__(self, commands: Sequence[QAction], parent: QWidget | None = None) -> None:
-        """`commands` are those of the table."""
+        """`commands` is the table of commands."""
         super().__init__(EXPORT, parent)
         self.setToolTipsVisible(True)
         self.addActions(commands)

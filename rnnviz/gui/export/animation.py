@@ -40,7 +40,7 @@ _SAMPLES = 8
 _TEXT_PIXELS = 13
 """Height of the text at scale 1."""
 _PARTS = {"read": ("accent", ()), "carried": ("accent", (3, 2)), "next": ("accent", (3, 2))}
-"""Color and dashes of the frame of a region; of what is computed those of the text."""
+"""Color and dashes of the frame of a region; a computed value has the color of the text."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class FrameSequence:
     ) -> None:
         """`times` are the time steps of each lane; `here` gives the lane, if there is only one.
 
-        `seconds` are those of all frames; by default a stage has time to be read, and steps that of playback.
+        `seconds` is the duration of all frames; by default a stage has time to be read, and steps that of playback.
         """
         self._walk, self._first, self._here = replace(walk, timesteps=len(times)), times.start, here
         self._stages: tuple[Stage | None, ...] = walk.stages if stages else (None,)

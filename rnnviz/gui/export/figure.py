@@ -211,7 +211,7 @@ class FigureDialog(ExportDialog):
         options: FigureOptions,
         save: Callable[[Layout, FigureOptions, str], object],
     ) -> None:
-        """`views` are those of the window; `save` receives the figure, the options and the name of its content."""
+        """`views` are the views of the window; `save` receives the figure, the options and the name of its content."""
         super().__init__(parent, "Export picture", session)
         self._save = save
         self._lanes = next((view for view in views if isinstance(view, UnrolledView)), None)

@@ -12,7 +12,7 @@ from rnnviz.gui.tooltips import wrapped
 
 
 class Panel(QWidget):
-    """Its keys work while the keyboard is in it, where they come before those of the window around it."""
+    """Its keys work while the keyboard is in it, where they come before the keys of the window around it."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -239,7 +239,7 @@ class Plot(pg.PlotWidget):
             curve.updateItems()
 
     def apply_theme(self, theme: Theme) -> None:
-        """Set the colors of axes, background and selection. Owners set those of their curves."""
+        """Set the colors of axes, background and selection. Owners color their curves."""
         self.theme = theme
         self.setBackground(theme.color("base"))
         for axis in (self.steps_axis, self.values_axis):

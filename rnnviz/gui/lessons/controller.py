@@ -186,7 +186,7 @@ class LessonController(QObject):
     def again(self) -> None:
         """Apply the current step's config and selection again."""
         if self.lesson is not None:
-            self._enter(self._at, anew=False)
+            self._enter(self._at, again=False)
 
     def answer(self, answer: float | None) -> None:
         """Answer the question of the step, by the index of a choice or a number; with None its answer is shown.
@@ -218,7 +218,7 @@ class LessonController(QObject):
         pane.scroll_area.setFocus()
         self._mask()
         if question.engine:
-            self._enter(self._at, anew=False)
+            self._enter(self._at, again=False)
             return
         self._window.main_layout.show_needed(bars_needed(step, asking=False))
         self._show_state()
@@ -302,7 +302,7 @@ class LessonController(QObject):
         self._apply_theme(self._theme_manager.theme)
         return pane
 
-    def _enter(self, number: int, *, anew: bool = True) -> None:
+    def _enter(self, number: int, *, again: bool = True) -> None:
         """Show a step and apply its config. `_follow` continues when the run finishes."""
         assert self.lesson is not None
         assert self._entry is not None
@@ -312,7 +312,7 @@ class LessonController(QObject):
         window, step = self._window, self.lesson.steps[number]
         window.session.set_lesson_step((self._entry.name, number))
         self._settings.set_lesson_step(self._entry.name, number)
-        if anew:
+        if again:
             self._tries, self._pending = (), None
         plain = step.question is not None and not step.question.expression
         self._value = float(step.question.answer) if step.question is not None and plain else None
@@ -330,7 +330,7 @@ class LessonController(QObject):
         self._mask()
         state = self.state
         assert state is not None
-        if anew:
+        if again:
             self.pane.show_step(state, "Finish" if self._following is None else "Next lesson")
         self._show_state()
         # Invalid fields are not a change that undo knows.

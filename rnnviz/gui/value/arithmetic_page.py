@@ -27,7 +27,7 @@ _LEAST_TERMS, _FEW = 4, 2
 """Terms that are always shown, and terms of which the tab would show no more."""
 _HEIGHTS = tuple((height,) for height in EQUATION_HEIGHTS[:-1])
 _PROVED_HEIGHTS = (50, 50), (42, 50), (28, 50), (28, 42)
-"""Heights of the equations, and of those of a proof, for less and less room."""
+"""Heights of the equations, and of the equations of a proof, for less and less room."""
 _LONGEST = 9
 """Characters of a number in large type."""
 _ROOM_FOR_CURVE = 520

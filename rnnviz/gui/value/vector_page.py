@@ -177,7 +177,7 @@ class VectorPage(QWidget):
         features = result.inputs.names.features if reads_x else ()
         columns = [self._unit_column("feature" if reads_x else "unit", features, len(vector), difference)]
         for place, (engine, values) in enumerate(vector.columns):
-            # Only the candidate's value is marked: the reference's and those of other engines are not compared.
+            # Only the candidate's value is marked: values of the reference and of other engines are not compared.
             look = _marked(difference, _MISMATCH if place == 1 else PLAIN)
             why = f"Values of {engine}."
             column = _value_column(display_name(engine), engine, why, values.__getitem__, self._longest, look)

@@ -134,7 +134,7 @@ class ErrorSizes(Plot):
         )
 
     def _label(self) -> None:
-        """Label the ticks that do not overlap; those of zero and infinity always."""
+        """Label the ticks that do not overlap, and always zero and infinity."""
         if self.bars is None:
             return
         metrics, unit = self.fontMetrics(), self.view_box.width() / (self.bars.width + 0.6)

@@ -65,7 +65,7 @@ _KEPT, _ENGINE_LETTERS = 32, 8
 class GradientFlowPlot(ResultView):
     """The selected lane of the selected sample is first; the sentence and the mark of 1% are of its curve.
 
-    Half of its methods are those of every view; the others draw one part or answer one control each.
+    Half of its methods are methods of every view; the others draw one part or answer one control each.
     """
 
     title, group = "Gradient flow", "Over time"

@@ -369,7 +369,7 @@ class UnitsPlot(ResultView):
         return result.inputs.length(self._location.sample)
 
     def _lines_of(self, result: RunResult, where: Location) -> tuple[UnitLine, ...]:
-        """The curves of all engines, and those of pinned units, of the reference and the candidate."""
+        """The curves of all engines, and of pinned units the reference's and the candidate's."""
         reference, series = result.reference.engine, self._theme.series
         engines = [reference, *(name for name in result.traces if name != reference)]
         dashes = {name: DASHES[place % len(DASHES)] for place, name in enumerate(engines[1:])} | {reference: ()}

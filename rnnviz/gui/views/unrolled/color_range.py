@@ -95,7 +95,7 @@ def reach_of(
 
 
 def _most(shown: RenderState, check: Check) -> float:
-    """The magnitude that most values do not exceed; of a large result those of some time steps."""
+    """The magnitude that most values do not exceed; a large result is read at some time steps."""
     lanes = [lane for lane, _ in shown.lanes if lane.layer is not None]
     length, values = shown.length, []
     every = len(lanes) * length * shown.rows(lanes[0]) <= _SAMPLED_VALUES
