@@ -5,6 +5,8 @@ import logging
 import os
 import re
 import signal
+import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker("drawn")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """PyTorch's random numbers do not depend on which tests ran before."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(zlib.crc32(item.nodeid.encode()))
 
 
 def pytest_collection_finish() -> None:
