@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from rnnviz.core.errors import InputError
@@ -15,7 +16,7 @@ from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.dialogs import ask_new_file, show_error_dialog, suffix_of
 from rnnviz.gui.document import Document
 from rnnviz.gui.export.outputs import OUTPUTS, OutputEntry
-from rnnviz.gui.export.picture import render_widget, write_picture
+from rnnviz.gui.export.picture import blank_picture, render_strips, render_widget, write_picture
 from rnnviz.gui.jobs.lane_quantity import without_parameter
 from rnnviz.gui.jobs.progress import SHOW_AFTER_MS, ProgressRow
 from rnnviz.gui.kit.questions import Answer, ask
@@ -240,18 +241,32 @@ class ExportCommands(QObject):
         return True
 
     def export_window(self, scale: int) -> None:
+        """Draw the window between its events, then ask for the file."""
         self._following.finish_pending()
         try:
-            image = render_widget(self._window, scale)
+            image = blank_picture(self._window, scale)
         except InputError as error:
             show_error_dialog(self._window, "Export picture", error)
             return
+        strips, state = render_strips(self._window, image), self._session.state
+        timer = QTimer(self, interval=0)
 
-        def write(path: Path, progress: Progress) -> str:
-            write_picture(image, path, progress)
-            return f"{image.width():,} × {image.height():,} pixels"
+        def write(drawn: QImage, path: Path, progress: Progress) -> str:
+            write_picture(drawn, path, progress)
+            return f"{drawn.width():,} × {drawn.height():,} pixels"
 
-        self._ask("Export picture", "Pictures (*.png)", "png", self.stem, write)
+        def draw() -> None:
+            changed = self._session.state is not state or self._window.size() * scale != image.size()
+            if not changed and next(strips, self) is None:
+                return
+            timer.stop()
+            timer.deleteLater()
+            # Strips of two moments do not fit together, and while it plays there would always be another one.
+            drawn = render_widget(self._window, scale) if changed else image
+            self._ask("Export picture", "Pictures (*.png)", "png", self.stem, partial(write, drawn))
+
+        timer.timeout.connect(draw)
+        timer.start()
 
     @property
     def stem(self) -> str:

@@ -16,7 +16,15 @@ from rnnviz.core.trace_index import Lane, Location, lanes_of
 from rnnviz.core.words import capital, plural
 from rnnviz.dependence.influence import Influence
 from rnnviz.gui.app_state import Limit
-from rnnviz.gui.export.plot_figures import Content, axis_height, candidate_of, draw_time_axis, engine_of, quantity_title
+from rnnviz.gui.export.plot_figures import (
+    Content,
+    axis_height,
+    candidate_of,
+    draw_time_axis,
+    engine_of,
+    network_words,
+    quantity_title,
+)
 from rnnviz.gui.export.sheet import EM, LINE, POINT, Sheet, advance, elided
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.unrolled.color_range import reach_of
@@ -82,11 +90,9 @@ class LanesFigure(Content):
         """The places of the lanes, once they are drawn."""
 
     def caption(self) -> str:
-        network, shown = self.result.config.network, self.shown
-        article = "an" if network.kind.title[:1] in "ALR" else "a"
-        text = f"{capital(self._quantity_title())} of {article} {network.kind.title}"
+        shown, found = self.shown, self.influence
+        text = f"{capital(self._quantity_title())} of {network_words(self.result)}"
         text += f" over {plural(len(self.times), 'time step')}."
-        found = self.influence
         if found is not None:
             at = f"layer {found.where.layer}, unit {found.where.unit} at t = {found.where.timestep}"
             text += f" Purple: influence of each time step on {at} (frame)."
@@ -295,12 +301,15 @@ class LanesFigure(Content):
             indices[:, columns] = self._scale(lane).indices(read.values)
             recorded = side.colors.recorded(lane)
             indices[:, columns & ((starts < recorded.start) | (starts >= recorded.stop))] = MISSING
-        masked = shown.masked(lane, self.times, range(rows))
-        asked = np.zeros(indices.shape, np.bool_)
-        if masked is not None:
-            asked = masked.T[self._units_of(lane, units)][:, starts - self.times.start]
-            indices[asked] = MISSING
+        asked = self._asked(lane)[self._units_of(lane, units)][:, starts - self.times.start]
+        indices[asked] = MISSING
         return values, indices, asked
+
+    def _asked(self, lane: Lane) -> NDArray[np.bool_]:
+        """(units, time steps): the values that an open question asks for."""
+        rows = self.shown.rows(lane)
+        masked = self.shown.masked(lane, self.times, range(rows))
+        return np.zeros((rows, len(self.times)), np.bool_) if masked is None else masked.T
 
     def _units_of(self, lane: Lane, rows: NDArray[np.intp]) -> NDArray[np.intp]:
         """The unit in each row."""
@@ -346,17 +355,20 @@ class LanesFigure(Content):
         several = any(c.mismatched for c in result.comparisons) or len(result.traces) < 2
         return f"{title} of {display_name(shown.engine)}" if several else title
 
-    def _special(self) -> list[int]:
-        """The special colors that the figure may show: padding, values that are missing or not finite."""
+    def _special(self) -> dict[int, str]:
+        """The special colors that the figure may show, and their meaning: padding, missing or not finite values."""
         length, result = self.shown.length, self.result
-        found = [PADDING] if length < self.times.stop else []
+        found = {PADDING: SPECIAL_WORDS[PADDING]} if length < self.times.stop else {}
         hidden = [lane for lane in self.lanes if lane.layer is not None]
         recorded = min(len(self.shown.left.colors.recorded(lane)) for lane in hidden)
-        if recorded < result.shape[2] or self.shown.look.masks:
-            found.append(MISSING)
+        missing = [SPECIAL_WORDS[MISSING]] if recorded < result.shape[2] else []
+        if any(self._asked(lane).any() for lane in self.lanes):
+            missing.append("asked")
+        if missing:
+            found[MISSING] = " or ".join(missing)
         compared = any(c.nonfinite_reference or c.nonfinite_candidate for c in result.comparisons)
         if compared or not all(map(isfinite, result.extents.values())):
-            found.append(NAN)
+            found[NAN] = SPECIAL_WORDS[NAN]
         return found
 
     def _legend_rows(self, width: float) -> list[list[float]]:
@@ -379,12 +391,12 @@ class LanesFigure(Content):
                 self._draw_scale(sheet, left + x, y, *next(scales))
             y += 1.6 * EM
         x = left
-        for index in self._special():
+        for index, meaning in self._special().items():
             box = QRectF(x, y - _BAR_HEIGHT, 1.6 * EM, _BAR_HEIGHT)
             self._draw_pixels(sheet, box, np.full(sheet.dots(box)[::-1], index, np.uint8), self.lanes[0])
             sheet.box(box)
             x = box.right() + 0.4 * EM
-            x += sheet.text(x, y, SPECIAL_WORDS[index]) + 1.2 * EM
+            x += sheet.text(x, y, meaning) + 1.2 * EM
 
     def _draw_scale(
         self,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtGui import QImage
+from PySide6.QtCore import QPoint
+from PySide6.QtGui import QImage, QRegion
 from PySide6.QtWidgets import QApplication, QGraphicsView, QWidget
 
 from rnnviz.core.errors import InputError
@@ -18,10 +19,21 @@ _LARGEST_BYTES = (1 << 31) - 1
 """Limits of Qt images: pixels in each direction, and bytes in total."""
 
 _STRIP_PIXELS = 1 << 20
+"""Pixels that are encoded at a time."""
+_STRIP_HEIGHT = 32
+"""Height, in pixels of the screen, of the part of a widget that is drawn at a time."""
 
 
 def render_widget(widget: QWidget, scale: int) -> QImage:
     """Render a widget at `scale` times its resolution. Raises InputError if the picture is too large."""
+    image = blank_picture(widget, scale)
+    for _ in render_strips(widget, image):
+        pass
+    return image
+
+
+def blank_picture(widget: QWidget, scale: int) -> QImage:
+    """A picture of the size of a widget times `scale`. Raises InputError if it is too large."""
     size = widget.size() * scale
     image = QImage()
     if max(size.width(), size.height()) <= _LARGEST_SIDE:
@@ -34,11 +46,17 @@ def render_widget(widget: QWidget, scale: int) -> QImage:
         )
     image.setDevicePixelRatio(scale)
     image.fill(widget.palette().color(widget.backgroundRole()))
+    return image
+
+
+def render_strips(widget: QWidget, image: QImage) -> Iterator[None]:
+    """Render a widget from top to bottom. Each strip takes a few milliseconds, where the whole takes half a second."""
     for view in widget.findChildren(QGraphicsView):
         # A moved item is otherwise never erased from its old position.
         QApplication.sendPostedEvents(view.scene())
-    widget.render(image)
-    return image
+    for top in range(0, widget.height(), _STRIP_HEIGHT):
+        widget.render(image, QPoint(0, top), QRegion(0, top, widget.width(), _STRIP_HEIGHT))
+        yield
 
 
 def write_picture(image: QImage, path: Path, progress: Callable[[float], None] = lambda _: None) -> None:

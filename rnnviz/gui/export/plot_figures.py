@@ -13,7 +13,7 @@ from rnnviz.core.engine_spec import display_name
 from rnnviz.core.errors import InputError
 from rnnviz.core.sequence import visible
 from rnnviz.core.trace_index import Location
-from rnnviz.core.words import capital, join_words
+from rnnviz.core.words import capital, join_words, plural
 from rnnviz.dependence.gradient_flow import gradient_flow, norm_of
 from rnnviz.frozen import dataclass
 from rnnviz.gui.export.sheet import EM, LINE, PER_INCH, TICK, Sheet, advance, elided
@@ -106,6 +106,15 @@ def quantity_title(result: RunResult, quantity: str) -> str:
     return f"{title} {symbol}"
 
 
+def network_words(result: RunResult) -> str:
+    """The network of a caption: "an LSTM, 2 layers of 6 units,"."""
+    network = result.config.network
+    article = "an" if network.kind.title[:1] in "AELMRS" and network.kind.title[:2].isupper() else "a"
+    both = ", in both directions" if network.bidirectional else ""
+    layers, units = plural(network.num_layers, "layer"), plural(network.output_size, "unit")
+    return f"{article} {network.kind.title}, {layers} of {units}{both},"
+
+
 def engine_of(result: RunResult, figure: PaperFigure) -> str:
     """The named engine, else the reference."""
     engine = figure.engine or result.reference.engine
@@ -121,7 +130,7 @@ def candidate_of(result: RunResult, figure: PaperFigure) -> str:
 
 @dataclass(frozen=True, eq=False)
 class _Curve:
-    """A line over time: its name in the legend, "" without one, and its positions (T,) on the vertical axis."""
+    """A line over the shown time steps: its name in the legend, "" without one, and its positions on the axis."""
 
     name: str
     values: NDArray[np.float64]
@@ -147,7 +156,21 @@ class Plot(Content):
 
     def caption(self) -> str:
         about = f" ({self.heading})" if self.heading else ""
-        return f"{capital(self.label)}{about} over {len(self.times):,} time steps."
+        steps = plural(len(self.times), "time step")
+        return f"{capital(self.label)}{about} of {network_words(self.result)} over {steps}."
+
+    def _shown(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The part of numbers (T,) at the shown time steps."""
+        return values[self.times.start : self.times.stop]
+
+    def _lanes(self, values: NDArray[np.float64]) -> list[tuple[str, NDArray[np.float64]]]:
+        """The curves of lanes (L, D, T) at the shown time steps; of very many lanes, the largest value of them."""
+        network = self.result.config.network
+        lanes = list(np.ndindex(values.shape[:2]))
+        if len(lanes) > _MOST_LINES:
+            return [("largest of all lanes", self._shown(np.fmax.reduce(values.reshape(-1, values.shape[-1]))))]
+        places = [Location(*lane, reverse=network.reverse) for lane in lanes]
+        return [(_place_title(self.result, at), self._shown(values[at.layer, at.direction])) for at in places]
 
     def heights(self, width: float) -> tuple[float, float]:
         rest = self._top(width) + axis_height(self.names) + 0.4 * EM
@@ -215,11 +238,11 @@ class Plot(Content):
         pitch = (right - left) / len(self.times)
         pixels = round((right - left) / PER_INCH * 300)
         for place, curve in reversed(list(enumerate(self.curves))):
-            times, values = outline_of(curve.values, self.times, pixels).points()
+            steps, values = outline_of(curve.values, range(len(curve.values)), pixels).points()
             edges = np.flatnonzero(np.diff(np.isfinite(values), prepend=False, append=False))
             for first, stop in zip(edges[::2], edges[1::2], strict=True):
-                steps = times[first:stop] - self.times.start + 0.5
-                points = [(left + t * pitch, y(float(v))) for t, v in zip(steps, values[first:stop], strict=True)]
+                part = zip(steps[first:stop], values[first:stop], strict=True)
+                points = [(left + (step + 0.5) * pitch, y(float(value))) for step, value in part]
                 if len(points) == 1:
                     points = [(points[0][0] + by, points[0][1]) for by in (-TICK / 2, TICK / 2)]
                 sheet.curve(points, place)
@@ -252,8 +275,8 @@ class Units(Plot):
         for trace in own:
             values = np.full(result.shape[2], np.nan)
             values[:length] = trace[name][where.layer, where.direction, :length, where.sample, where.unit]
-            self.curves.append(_Curve(display_name(trace.engine), values))
-        self.range = finite_range([curve.values[self.times.start : self.times.stop] for curve in self.curves])
+            self.curves.append(_Curve(display_name(trace.engine), self._shown(values)))
+        self.range = finite_range([curve.values for curve in self.curves])
         self.ticks = _linear_ticks(*self.range)
         self.label = quantity_title(result, name)
         self.heading = _place_title(result, where, unit=True)
@@ -297,10 +320,10 @@ class Error(_LogPlot):
         series = error_series(result, result.comparison(candidate), quantity)
         if series is None:
             raise InputError("The run has no step audit: choose another quantity, or run it with the audit.")
-        self.scale(_lanes_of(result, series.main.values), series.limit)
-        reference = display_name(result.reference.engine)
+        lanes = self._lanes(series.main.values)
+        self.scale(lanes if len(lanes) > 1 else [("", lanes[0][1])], series.limit)
         self.label = quantity.title
-        self.heading = f"{display_name(candidate)} and {reference}"
+        self.heading = f"{display_name(candidate)} and {display_name(result.reference.engine)}"
 
 
 class GradientFlow(_LogPlot):
@@ -315,19 +338,20 @@ class GradientFlow(_LogPlot):
         figure.chosen("quantity", tuple(flow.norms), symbol)
         norms = flow.norms[symbol]
         values = norm_of(norms) if figure.where is None else norms[..., figure.where.sample]
-        self.scale(_lanes_of(result, values), None)
+        lanes = self._lanes(values)
+        self.scale([(f"{name}: {_ends(norms)}", norms) for name, norms in lanes], None)
         self.label = f"norm of the gradient of {symbol}"
+        self.heading = "with the norm at the first and the last time step" if figure.legend else ""
+
+    def caption(self) -> str:
+        about = f"{capital(self.label)} in each lane of {network_words(self.result)}"
+        return f"{about} over {plural(len(self.times), 'time step')}. The legend has its first and last value."
 
 
-def _lanes_of(result: RunResult, values: NDArray[np.float64]) -> list[tuple[str, NDArray[np.float64]]]:
-    """The curves (T,) of lanes (L, D, T); of very many lanes, the largest value of them."""
-    lanes = list(np.ndindex(values.shape[:2]))
-    if len(lanes) > _MOST_LINES:
-        return [("largest of all lanes", np.fmax.reduce(values.reshape(-1, values.shape[-1])))]
-    reverse = result.config.network.reverse
-    if len(lanes) == 1:
-        return [("", values[0, 0])]
-    return [(_place_title(result, Location(*lane, reverse=reverse)), values[lane]) for lane in lanes]
+def _ends(values: NDArray[np.float64]) -> str:
+    """The first and the last number."""
+    known = values[np.isfinite(values)]
+    return f"{number_format.error(known[0])} … {number_format.error(known[-1])}" if len(known) else "no value"
 
 
 def _place_title(result: RunResult, where: Location, *, unit: bool = False) -> str:

@@ -27,6 +27,8 @@ _AXIS_WIDTH, _TOP, _RIGHT = 56, 8, 12
 _LABEL_ROOM, _EDGE = 0.82, 0.3
 _ABOVE = {"position": 0.98, "anchors": [(1.0, 1.0)] * 2}
 _ZOOMS = {Qt.Key.Key_Plus: 1.5, Qt.Key.Key_Equal: 1.5, Qt.Key.Key_Minus: 1.0 / 1.5}
+_NARROWEST = 64
+"""Pixels of the narrowest plot."""
 _SPAN_ALPHA, _LABEL_ALPHA = 0.18, 0.75
 
 
@@ -231,7 +233,10 @@ class Plot(pg.PlotWidget):
         found = np.asarray(values, np.float64)
         curve.values = found if self.scale is None else self.scale.positions(found)
         curve.adapt(len(self.seen), self.theme.color("base"))
-        curve.setData(np.arange(len(found), dtype=np.float64) if steps is None else steps, curve.values)
+        steps = np.arange(len(found), dtype=np.float64) if steps is None else steps
+        # pyqtgraph leaves out the steps after the last whole pixel: repeated ones complete it.
+        missing = len(found) // _NARROWEST
+        curve.setData(*(np.concatenate([part, np.repeat(part[-1:], missing)]) for part in (steps, curve.values)))
 
     def restyle(self, curve: Curve) -> None:
         """Draw the values of a curve in another look."""

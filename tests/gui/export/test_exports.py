@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QSize, Qt, QTimer
 from PySide6.QtGui import QAction, QImage
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QDialogButtonBox, QFileDialog, QPushButton, QTableView
@@ -21,6 +21,7 @@ from rnnviz.core.masks import Mask
 from rnnviz.core.places import parameter_place
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.export.figure import FigureDialog, FigureOptions
+from rnnviz.gui.export.picture import render_widget
 from rnnviz.gui.kit.tasks import BackgroundTask
 from rnnviz.io.export import data as csv_table
 from rnnviz.io.model_formats.load import entries_of
@@ -109,6 +110,23 @@ def test_a_figure_of_a_view_is_what_the_screen_shows(qtbot, window, figure, tmp_
     shown = window.lanes.grab().toImage()
     image = layout.image(round(720 * shown.width() / layout.figure.width))
     assert image.pixelColor(image.rect().center()) == shown.pixelColor(shown.rect().center())
+
+
+def test_the_window_is_drawn_in_strips_and_at_once_where_it_changes_meanwhile(qtbot, window, tmp_path):
+    whole, events = render_widget(window, 2), []
+    pause = QTimer(window, interval=0)
+    pause.timeout.connect(lambda: events.append(1))
+    pictures = []
+    for name, change in (("one", lambda: None), ("two", lambda: window.session.set_location(Location(unit=1)))):
+        pause.start()
+        window.findChild(QAction, "export_png_window_2").trigger()
+        change()
+        with qtbot.waitSignal(window.jobs.done):
+            qtbot.choose_file(window, tmp_path / f"{name}.png")
+        pause.stop()
+        pictures.append(QImage(str(tmp_path / f"{name}.png")))
+    assert len(events) > window.height() / 40
+    assert pictures[0].convertToFormat(whole.format()) == whole != pictures[1].convertToFormat(whole.format())
 
 
 def test_a_figure_that_cannot_be_drawn_says_why_and_shows_no_masked_number(qtbot, window, figure):

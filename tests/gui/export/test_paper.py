@@ -10,9 +10,11 @@ from PySide6.QtCore import QSize
 from PySide6.QtGui import QImage
 
 import rnnviz
+from rnnviz.core import number_format
 from rnnviz.core.errors import InputError
+from rnnviz.core.masks import Mask
 from rnnviz.core.trace_index import Location
-from rnnviz.gui.export.paper import lanes_svg, write_figure
+from rnnviz.gui.export.paper import Layout, content_of, lanes_svg, write_figure
 from rnnviz.io.export.paper import MM, PAPERS, VIEWS, PaperFigure
 from rnnviz.lessons.index import find_lesson
 from rnnviz.verify.result import RunResult
@@ -159,6 +161,29 @@ def test_gradients_and_audits_that_a_run_lacks_are_one_sentence(tmp_path):
     ):
         with pytest.raises(InputError, match=part):
             rnnviz.figure(replace(bare), tmp_path / "figure.pdf", **options)
+
+
+def test_gradient_flow_has_the_norms_of_both_ends_and_the_shown_steps_alone(result):
+    figure = PaperFigure(view="gradient-flow", engine="gluon", times=range(1, 4), where=Location(sample=1))
+    svg = Layout.of(figure, content_of(result, figure)).encoded(".svg").decode()
+    norms = np.linalg.norm(result["gluon"]["grad.h"][0, 0, :, 1], axis=-1)
+    assert f"layer 0, forward: {number_format.error(norms[1])} … {number_format.error(norms[3])}<" in svg
+    lines = [np.fromstring(points.replace(",", " "), sep=" ") for points in re.findall(r'points="([^"]+)"', svg)]
+    assert all((points[::2] >= 0.0).all() and (points[::2] <= figure.width).all() for points in lines)
+
+
+@pytest.mark.parametrize("view", ["units", "error", "gradient-flow", "lanes"])
+def test_a_caption_names_quantity_network_and_time_steps(result, view):
+    caption = content_of(result, PaperFigure(view=view, engine="manual")).caption()
+    assert caption.count("an RNN tanh, 2 layers of 4 units, in both directions, over 5 time steps") == 1
+
+
+def test_a_number_that_a_lesson_asks_for_is_called_so(result):
+    words = {}
+    for masks in ((), (Mask("h"),), (Mask("f"),)):
+        svg = lanes_svg(result, PaperFigure(), masks).decode()
+        words[masks] = [word for word in ("no value", "asked") if f">{word}<" in svg]
+    assert list(words.values()) == [[], ["asked"], []]
 
 
 @pytest.mark.slow

@@ -52,6 +52,18 @@ def test_a_thinned_curve_keeps_its_extremes_and_a_near_one_has_every_value(plot)
     assert curve.opts["pen"].style() == Qt.PenStyle.DashLine
 
 
+@pytest.mark.parametrize("count", [99_999, 100_003])
+def test_a_thinned_curve_has_its_last_steps(plot, count):
+    plot.show_steps(count)
+    values = np.zeros(count)
+    values[-1] = 0.9
+    [curve] = plot.curves(1)
+    plot.draw(curve, values)
+    _, drawn = curve.getData()
+    assert len(drawn) < count / 10
+    assert drawn[-2:].max() == 0.9
+
+
 def test_a_logarithmic_axis_has_room_for_the_limit_and_for_zeros(plot):
     plot.show_scale(LogScale(-3, 0), (100.0, "limit"))
     low, high = plot.view_box.viewRange()[1]
