@@ -32,7 +32,7 @@ from rnnviz.gui.commands import dialogs
 from rnnviz.gui.commands.table import COMMANDS
 from rnnviz.gui.export.sheet import print_message
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.recovery.report_dialogs import CrashDialog
+from rnnviz.gui.recovery.crashes import CrashDialog
 from rnnviz.gui.recovery.session_recovery import RestoreBar
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.palettes import THEMES, Theme

@@ -107,7 +107,7 @@ def run_window(path: Path | None) -> int:
     settings = Settings()
     window = make_window(settings)
     recovery = SessionRecovery(window)
-    crashes = CrashHandler(window, recovery)
+    crashes = CrashHandler(window, recovery.save_now, window.sessions.ask_save, recovery.leave)
     crashes.install()
     install_display_loss_handler(recovery.save_now)
     if path is None:

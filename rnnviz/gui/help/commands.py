@@ -51,8 +51,8 @@ class HelpCommands(QObject):
         """Show the text of a bug report: versions, engines, last failure, end of the log."""
         # Imported on demand: it queries the system.
         from rnnviz.execution.log import bug_report
+        from rnnviz.gui.recovery.crashes import BugReportDialog
         from rnnviz.gui.recovery.log_file import log_tail
-        from rnnviz.gui.recovery.report_dialogs import BugReportDialog
 
         failure = self._control.last_failure
         last = "" if failure is None else f"\nLast failure\n  {failure.sentence}\n{failure.traceback}"

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _OWNER_FILE = "owner.json"
-AUTOSAVE, CRASH = "autosave.rnnviz", "crash.txt"
+AUTOSAVE, TRAINING, CRASH = "autosave.rnnviz", "training.npz", "crash.txt"
 _UNOWNED_SECONDS = 60.0
 """A folder without an owner may be one that is being made."""
 _KEPT_SECONDS, _ALWAYS_KEPT = 30 * 24 * 3600.0, 3
@@ -27,7 +27,7 @@ class RecoveryDir:
         """Raises an OSError if it cannot be made."""
         self._parent = parent
         self.folder = Path(tempfile.mkdtemp(prefix="window-", dir=parent))
-        self.autosave, self.crash = self.folder / AUTOSAVE, self.folder / CRASH
+        self.autosave, self.training, self.crash = (self.folder / name for name in (AUTOSAVE, TRAINING, CRASH))
         owner = {"host": platform.node(), "process": os.getpid(), "started": _started(os.getpid())}
         try:
             (self.folder / _OWNER_FILE).write_text(json.dumps(owner), encoding="utf-8")
@@ -48,7 +48,7 @@ class RecoveryDir:
         for folder in self._parent.glob("window-*"):
             if folder == self.folder or not _is_abandoned(folder):
                 continue
-            if any(_holds_something(folder / name) for name in (AUTOSAVE, CRASH)):
+            if any(holds_something(folder / name) for name in (AUTOSAVE, TRAINING, CRASH)):
                 left.append(folder)
             else:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -69,7 +69,7 @@ class RecoveryDir:
             return None
 
 
-def _holds_something(file: Path) -> bool:
+def holds_something(file: Path) -> bool:
     try:
         return file.stat().st_size > 0
     except OSError:
@@ -78,7 +78,7 @@ def _holds_something(file: Path) -> bool:
 
 def left_at(folder: Path) -> float:
     """The time of the last autosave, in seconds of the system clock; 0 if unknown."""
-    for name in (AUTOSAVE, CRASH, _OWNER_FILE):
+    for name in (AUTOSAVE, TRAINING, CRASH, _OWNER_FILE):
         try:
             return (folder / name).stat().st_mtime
         except OSError:

@@ -221,7 +221,7 @@ class SessionCommands(QObject):
         self._stored: dict[EditOrigin, ViewDecisions] = {}
         window.document.view_changed = self._view_changed
         window.session.on_change(window.document.check_view, *DECISIONS)
-        self.unpacks_to: Callable[[], Path] = _temporary
+        self.unpacks_to: Callable[[], Path] = temporary_folder
         """Folder for the input files unpacked from a session."""
         queued = Qt.ConnectionType.QueuedConnection
         self._written.connect(self._on_written, queued)
@@ -267,7 +267,7 @@ class SessionCommands(QObject):
             from rnnviz.io.session import write_session
 
             files = _collect(session.config)[0] if with_copies else None
-            with TemporaryDirectory(dir=_temporary()) as folder:
+            with TemporaryDirectory(dir=temporary_folder()) as folder:
                 training = None if write_training is None else Path(folder) / "training.npz"
                 if training is not None and write_training is not None:
                     write_training(training)
@@ -286,7 +286,7 @@ class SessionCommands(QObject):
         """Input files that are deleted with the window, as they were unpacked from a session, or are checkpoints."""
         from rnnviz.io.session import paths_in
 
-        folders = self.unpacks_to(), _temporary()
+        folders = self.unpacks_to(), temporary_folder()
         return [path for path in paths_in(config) if any(map(Path(path).is_relative_to, folders))]
 
     def present(self) -> "SavedSession":
@@ -367,7 +367,8 @@ def _collect(config: Config) -> "tuple[list[NamedFile], str]":
     return files, readable(size_of(files))
 
 
-def _temporary() -> Path:
+def temporary_folder() -> Path:
+    """The folder of the program's files that vanish with it."""
     from rnnviz.execution.folders import storage
 
     return storage().folder

@@ -7,17 +7,19 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from threading import Lock
+from time import monotonic
 from typing import TYPE_CHECKING, TextIO
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy
+from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QSizePolicy
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.gui.kit.tasks import BackgroundTask, Progress, TaskQueue
 from rnnviz.gui.main_window import MainWindow
-from rnnviz.gui.recovery.session_commands import DECISIONS
+from rnnviz.gui.recovery.session_commands import DECISIONS, temporary_folder
 from rnnviz.gui.tooltips import wrapped
+from rnnviz.gui.views.base import across
 
 if TYPE_CHECKING:
     from rnnviz.execution.events import Failed
@@ -26,23 +28,31 @@ if TYPE_CHECKING:
 
 
 DELAY_MS, MOVED_MS = 1_000, 5_000
-"""Delay after a change, and after a move of the selection, which is frequent during playback."""
+"""Delay after a change, and after a move of the selection or a checkpoint, which are frequent."""
+_PAUSE = 20.0
+"""The shortest time between two copies of a training, as a multiple of the time that one takes."""
+_RESTORED = "Restored. The training goes on from its last checkpoint: later training steps are lost."
 
 
 class Autosave(QObject):
-    """Autosaves a window. A failure is reported once, until a save succeeds."""
+    """Autosaves the session and the training of a window. A failure is reported once, until a save succeeds."""
 
     saved = Signal()
     message = Signal(str)
     """A text for the status bar."""
 
-    def __init__(self, window: MainWindow, path: Path, parent: QObject) -> None:
+    def __init__(self, window: MainWindow, folder: Path, parent: QObject) -> None:
+        from rnnviz.gui.recovery.recovery_dir import AUTOSAVE, TRAINING
+
         super().__init__(parent)
-        self._window, self._path = window, path
+        self._window = window
+        self._session_file, self._training_file = folder / AUTOSAVE, folder / TRAINING
         self.latest: SavedSession | None = None
         self._writing: SavedSession | None = None
         self._file = Lock()
         self._reported = self._closed = False
+        self._trained, self._train_again = False, 0.0
+        """Whether the training has a checkpoint that is in no file, and the time from which on it may be written."""
         self._jobs = TaskQueue(self)
         self._jobs.done.connect(self._on_saved)
         self._jobs.failed.connect(self._on_failed)
@@ -59,15 +69,18 @@ class Autosave(QObject):
         ):
             signal.connect(lambda _new=None: self._want(DELAY_MS))
         session.on_change(lambda: self._want(MOVED_MS), "location")
+        window.trainings.checkpointed.connect(self._on_checkpoint)
 
     def save_now(self) -> bool:
         """Save at once. Returns False on failure, without a message."""
         self._delay.stop()
-        session = self._present()
+        session, write_training = self._present(), self._window.trainings.writer() if self._trained else None
         try:
             if session is not None:
                 self._writing = session
                 self._write(session)
+            if write_training is not None:
+                write_training(self._training_file)
         except (InputError, OSError):
             return False
         return True
@@ -83,17 +96,32 @@ class Autosave(QObject):
         if not self._delay.isActive() or self._delay.remainingTime() > within_ms:
             self._delay.start(within_ms)
 
+    def _on_checkpoint(self) -> None:
+        self._trained = True
+        self._want(max(MOVED_MS, int(1000 * (self._train_again - monotonic()))))
+
     def save(self) -> None:
-        session = self._present()
-        if session is None or session == self.latest:
+        session, write_training = self._present(), None
+        if self._trained and monotonic() >= self._train_again:
+            write_training = self._window.trainings.writer()
+        changed = session is not None and session != self.latest
+        if not changed and write_training is None:
             return
         if self._jobs.busy:
             self._delay.start(DELAY_MS)
             return
         self._writing = session
+        if write_training is not None:
+            self._trained = False
 
         def work(_progress: Progress) -> str:
-            self._write(session)
+            if session is not None and changed:
+                self._write(session)
+            if write_training is not None:
+                began = monotonic()
+                write_training(self._training_file)
+                # A long one must not keep the disk busy.
+                self._train_again = monotonic() + _PAUSE * (monotonic() - began)
             return ""
 
         self._jobs.start(BackgroundTask("autosaving the session", work))
@@ -104,7 +132,7 @@ class Autosave(QObject):
 
         with self._file:
             if session is self._writing:
-                write_session(session, self._path)
+                write_session(session, self._session_file)
 
     def _present(self) -> "SavedSession | None":
         """The session to save; None if there is nothing to lose."""
@@ -122,6 +150,7 @@ class Autosave(QObject):
         self.saved.emit()
 
     def _on_failed(self, _title: str, sentence: str) -> None:
+        self._trained = True
         if not self._reported:
             self._reported = True
             self.message.emit(f"Autosave failed; a crash would lose unsaved changes: {sentence}")
@@ -138,14 +167,10 @@ class RestoreBar(QFrame):
         self._text.setTextFormat(Qt.TextFormat.PlainText)
         self._text.setWordWrap(True)
         self._text.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(12, 4, 8, 4)
-        layout.addWidget(self._text, 1)
-        self.restore = self._button("Restore", "Restore the config, selection and view.")
+        self.restore = self._button("Restore", "Restore the config, selection, view, and the training.")
         self.discard = self._button("Discard", "Delete that session permanently.")
         self.later = self._button("Later", "Decide at the next start.")
-        for button in (self.restore, self.discard, self.later):
-            layout.addWidget(button)
+        self.setLayout(across((self._text, 1), self.restore, self.discard, self.later, margins=(12, 4, 8, 4)))
         self.hide()
 
     @property
@@ -193,6 +218,11 @@ class SessionRecovery(QObject):
         """Save the session for the next start, although this window is about to close."""
         self._stays = self.save_now()
 
+    def leave(self) -> None:
+        """Quit, and keep what is unsaved for the next start."""
+        self.keep_for_next_start()
+        self._window.leave()
+
     def close(self) -> None:
         """Stop. The autosaved session of a regularly closed window is deleted."""
         if self.autosave is not None:
@@ -210,6 +240,7 @@ class SessionRecovery(QObject):
                 faulthandler.disable()
             self._crash.close()
             self._crash = None
+        self._window.sessions.unpacks_to = temporary_folder
         if self.recovery_dir is not None and not self._stays:
             self.recovery_dir.close()
 
@@ -241,7 +272,7 @@ class SessionRecovery(QObject):
                 faulthandler.enable(self._crash)
             recovery_dir = self.recovery_dir
             self._window.sessions.unpacks_to = lambda: recovery_dir.folder
-            self.autosave = Autosave(self._window, recovery_dir.autosave, self)
+            self.autosave = Autosave(self._window, recovery_dir.folder, self)
             self.autosave.message.connect(self._window.show_message)
             self._left = [folder for folder in recovery_dir.abandoned() if _is_offered(folder)]
             self._offer()
@@ -253,7 +284,7 @@ class SessionRecovery(QObject):
             if self.bar is not None:
                 self.bar.hide()
             return
-        from rnnviz.gui.recovery.recovery_dir import CRASH, left_at
+        from rnnviz.gui.recovery.recovery_dir import CRASH, TRAINING, holds_something, left_at
 
         if self.bar is None:
             self.bar = RestoreBar()
@@ -264,27 +295,37 @@ class SessionRecovery(QObject):
         folder = self._left[0]
         left = datetime.fromtimestamp(left_at(folder))
         when = f"{left:%H:%M} on {left.day} {left:%B}"
-        document = _document(folder)
+        document, trained = _document(folder), holds_something(folder / TRAINING)
         what = "" if document is None else f" while it showed “{document.title}”"
         crashed = bool(_text_of(folder / CRASH))
-        how = " It crashed outside Python: see Help > Report a problem." if crashed else ""
+        how = " Its training can be restored, too." if trained else ""
+        how += " It crashed outside Python: see Help > Report a problem." if crashed else ""
         more = f" {len(self._left) - 1} more unsaved." if len(self._left) > 1 else ""
-        self.bar.show_offer(f"rnnviz ended unexpectedly at {when}{what}.{how}{more}", restorable=document is not None)
+        restorable = trained or document is not None
+        self.bar.show_offer(f"rnnviz ended unexpectedly at {when}{what}.{how}{more}", restorable=restorable)
         if crashed:
             _log_crash(folder)
 
     def _restore(self) -> None:
-        from rnnviz.gui.commands.dialogs import show_error_dialog
-        from rnnviz.gui.recovery.recovery_dir import AUTOSAVE
-        from rnnviz.io.session import read_session
+        """Show the session that was left, then its training; an error of one keeps the other."""
+        from rnnviz.gui.recovery.recovery_dir import AUTOSAVE, TRAINING, holds_something
 
         folder = self._take()
-        if folder is None or self.recovery_dir is None:
+        if folder is None:
             self._window.show_message("Another window already restored that session.")
             return
-        recovery_dir = self.recovery_dir
+        if holds_something(folder / AUTOSAVE):
+            self._restore_session(folder / AUTOSAVE)
+        if holds_something(folder / TRAINING):
+            self._window.trainings.restore(folder / TRAINING, "")
+            self._window.show_message(_RESTORED)
+
+    def _restore_session(self, file: Path) -> None:
+        from rnnviz.gui.commands.dialogs import show_error_dialog
+        from rnnviz.io.session import read_session
+
         try:
-            session = read_session(folder / AUTOSAVE, lambda: recovery_dir.folder)
+            session = read_session(file, self._window.sessions.unpacks_to)
         except InputError as error:
             show_error_dialog(self._window, "Cannot restore the session", error)
             return
@@ -313,10 +354,10 @@ def _is_offered(folder: Path) -> bool:
     """Whether a window crashed, or may have had unsaved changes; the folder of another is removed."""
     import shutil
 
-    from rnnviz.gui.recovery.recovery_dir import CRASH
+    from rnnviz.gui.recovery.recovery_dir import CRASH, TRAINING, holds_something
 
     document = _document(folder)
-    if document is None or document.modified or _text_of(folder / CRASH):
+    if document is None or document.modified or any(holds_something(folder / name) for name in (TRAINING, CRASH)):
         return True
     shutil.rmtree(folder, ignore_errors=True)
     return False

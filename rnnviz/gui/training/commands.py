@@ -20,6 +20,8 @@ class TrainingCommands(QObject):
     """A text for the status bar."""
     panel_wanted = Signal(object)
     """A `Panel` that the window has to show in front."""
+    checkpointed = Signal()
+    """The training can resume at another checkpoint."""
     view_made = Signal(object)
     """A `ResultView` that has to be connected."""
 
@@ -71,6 +73,7 @@ class TrainingCommands(QObject):
 
             self.controller = TrainingController(self._window, self._parent, self)
             self.controller.message.connect(self.message)
+            self.controller.runner.checkpointed.connect(self.checkpointed)
             self.controller.panel.apply_theme(self._theme)
             self.view_made.emit(self.controller.strip)
         return self.controller

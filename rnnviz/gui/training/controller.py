@@ -31,6 +31,7 @@ from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.kit.questions import CANCEL, Answer, ask
 from rnnviz.gui.kit.tasks import Progress, TaskQueue
+from rnnviz.gui.recovery.session_commands import SessionCommands
 from rnnviz.gui.training.output_strip import OutputStrip
 from rnnviz.gui.training.panel import TrainingPanel
 from rnnviz.gui.training.runner import TrainingRunner
@@ -59,6 +60,7 @@ class TrainingHost(Protocol):
     jobs: TaskQueue
     recent: RecentFiles
     generating: GenerateCommands
+    sessions: SessionCommands
 
 
 class TrainingController(QObject):
@@ -86,7 +88,8 @@ class TrainingController(QObject):
         self._next.timeout.connect(self._show_wanted)
         paths = [path for path in resource_path("training").glob("*.toml") if path.stem != "example"]
         ready = sorted(paths, key=lambda path: path.stem)
-        self.runner = TrainingRunner(self)
+        # With the unsaved session, so that a crash leaves the checkpoint that it shows.
+        self.runner = TrainingRunner(self, lambda: window.sessions.unpacks_to())
         self.panel = TrainingPanel(TrainingTask.from_mapping({}), ready)
         self.strip = OutputStrip(self.prediction_of)
         self._connect()

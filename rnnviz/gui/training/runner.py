@@ -1,6 +1,6 @@
 """Training runner: trains in a child process, and hands its events to the window."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
@@ -35,11 +35,15 @@ class TrainingRunner(StoppableTask):
     """Sentence of an error, and whether the training had a checkpoint. Its checkpoints until then are kept."""
     refused = Signal(str)
     """Sentence of an error of a file."""
+    checkpointed = Signal()
+    """The training can resume at another checkpoint."""
 
     _prepared, _sent = Signal(object, object), Signal(object, object)
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QObject | None = None, folder: Callable[[], Path] = lambda: storage().folder) -> None:
+        """`folder` is that of the folders with checkpoints, which are kept as long as the program runs."""
         super().__init__("training", parent)
+        self._parent_folder = folder
         self.last: Checkpoint | None = None
         """The last checkpoint that was received, at which the training can resume."""
         self.source: BatchSource | None = None
@@ -74,12 +78,15 @@ class TrainingRunner(StoppableTask):
         self.started.emit(start)
 
     def _on_sent(self, found: list[TrainingEvent | SavedCheckpoint], last: Checkpoint | None) -> None:
-        self.last = last
+        reached, self.last = last is not self.last, last
         self.received.emit(found)
+        if reached:
+            self.checkpointed.emit()
 
     def _on_restored(self, record: TrainingRecord) -> None:
         self.last, self.source = record.last, record.source
         self.restored.emit(record.history)
+        self.checkpointed.emit()
         self.ended.emit(False)
 
     # On the thread
@@ -88,7 +95,7 @@ class TrainingRunner(StoppableTask):
         self._reached = resume
         if resume is None:
             source = batches_of(task)
-            self._folder = CheckpointFolder(_new_folder(), task.with_input_size(source.input_size), source)
+            self._folder = CheckpointFolder(self._new_folder(), task.with_input_size(source.input_size), source)
             self._prepared.emit(TrainingStart.of(task, source), source)
         self._begun = resume is not None
         with TrainingProcess(task, resume) as process:
@@ -116,7 +123,7 @@ class TrainingRunner(StoppableTask):
 
     def _restore(self, path: Path, check: Check) -> Report:
         record = load_training(path)
-        folder = CheckpointFolder(_new_folder(), record.history.start.task, record.source)
+        folder = CheckpointFolder(self._new_folder(), record.history.start.task, record.source)
         checkpoints = []
         for checkpoint in record.history.checkpoints:
             check()
@@ -124,7 +131,5 @@ class TrainingRunner(StoppableTask):
         record.history.checkpoints, self._folder = checkpoints, folder
         return partial(self._on_restored, record)
 
-
-def _new_folder() -> Path:
-    """A folder with the files of one training, which is kept as long as the program runs."""
-    return Path(mkdtemp(prefix="training-", dir=storage().folder))
+    def _new_folder(self) -> Path:
+        return Path(mkdtemp(prefix="training-", dir=self._parent_folder()))

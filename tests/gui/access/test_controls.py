@@ -33,7 +33,7 @@ from rnnviz.gui.export.figure import FigureDialog, FigureOptions
 from rnnviz.gui.generate.panel import GeneratePanel
 from rnnviz.gui.help.panel import GuidePanel
 from rnnviz.gui.main_layout import SETTINGS, VALUE
-from rnnviz.gui.recovery.report_dialogs import BugReportDialog, CrashDialog
+from rnnviz.gui.recovery.crashes import BugReportDialog, CrashDialog
 from rnnviz.gui.sweep.sweep_window import SweepWindow
 from rnnviz.gui.tab_order import controls_in_order
 from rnnviz.gui.training.panel import TrainingPanel

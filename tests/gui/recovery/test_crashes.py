@@ -21,11 +21,14 @@ from rnnviz.core.config import Config
 from rnnviz.execution import log
 from rnnviz.execution.folders import make_state_folder
 from rnnviz.gui.recovery.crashes import CrashHandler
+from rnnviz.gui.recovery.recovery_dir import TRAINING
 from rnnviz.gui.recovery.session_recovery import Autosave, SessionRecovery
 from rnnviz.io.config_toml import save_config
 from rnnviz.io.session import SavedDocument, SavedSession, files_to_copy, read_session, write_session
 from rnnviz.lessons.index import lessons
+from rnnviz.training.task import save_task
 from tests.configs import config_of
+from tests.training.tasks import task_of
 
 pytestmark = pytest.mark.slow
 
@@ -65,7 +68,8 @@ def kept(window):
 
 @pytest.fixture
 def handler(window, kept):
-    handler = CrashHandler(window, kept())
+    keeper = kept()
+    handler = CrashHandler(window, keeper.save_now, window.sessions.ask_save, keeper.leave)
     handler.install()
     yield handler
     handler.uninstall()
@@ -172,7 +176,7 @@ def test_a_state_folder_that_cannot_be_written_is_one_sentence(window, kept, own
 
 def test_a_full_disk_is_reported_once_until_it_has_free_space(qtbot, window, tmp_path):
     noted: list[str] = []
-    autosave = Autosave(window, tmp_path / "gone" / "autosave.rnnviz", window)
+    autosave = Autosave(window, tmp_path / "gone", window)
     autosave.message.connect(noted.append)
     window.document.edit(CONFIG)
     qtbot.waitUntil(lambda: len(noted) == 1)
@@ -227,6 +231,66 @@ def test_a_save_at_once_is_not_replaced_by_an_older_one_that_is_being_written(
     assert read_session(keeper.recovery_dir.autosave, lambda: tmp_path).config == newer
 
 
+def left_behind(keeper: SessionRecovery) -> Path:
+    """A copy of the folder of a window, as one that was killed leaves it."""
+    left = shutil.copytree(keeper.recovery_dir.folder, keeper.recovery_dir.folder.with_name("window-left"))
+    owner = json.loads((left / "owner.json").read_text())
+    (left / "owner.json").write_text(json.dumps({**owner, "started": "long ago"}))
+    return left
+
+
+def test_a_training_is_restored_at_its_last_checkpoint_with_the_checkpoint_in_the_lanes(
+    qtbot, bare_window, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("rnnviz.gui.recovery.session_recovery.MOVED_MS", 50)
+    window = bare_window
+    keeper = SessionRecovery(window)
+    keeper.begin()
+    task = task_of("parity", problem={"timesteps": 8, "batch_size": 4}, network={"hidden_size": 5}, steps=20)
+    save_task(task, tmp_path / "task.toml")
+    window.files.open(tmp_path / "task.toml")
+    training = window.trainings.controller.panel
+    training.follow.setChecked(True)
+    with qtbot.waitSignal(window.trainings.controller.runner.ended):
+        training.train_action.trigger()
+    qtbot.waitUntil(lambda: "training step 20" in window.document.origin.title and not window.runner.busy)
+    qtbot.waitUntil((keeper.recovery_dir.folder / TRAINING).exists)
+    assert keeper.save_now()
+    left, weights = left_behind(keeper), training.checkpoint.parameters()
+    keeper.close()
+    training.show_task(replace(task, network=replace(task.network, hidden_size=3)), "other", None)
+    with qtbot.finished(window):
+        window.document.take(CONFIG, "other")
+        window.control.run()
+    keeper = SessionRecovery(window)
+    keeper.begin()
+    assert "Its training can be restored, too." in keeper.bar.text
+    with qtbot.finished(window):
+        keeper.bar.restore.click()
+    assert "later training steps are lost" in window.statusBar().currentMessage()
+    qtbot.waitUntil(lambda: training.history is not None and not window.trainings.controller.runner.busy)
+    assert not left.exists()
+    assert (training.history.steps, training.unsaved) == (20, True)
+    for name, array in window.session.result.inputs.parameters.items():
+        np.testing.assert_array_equal(weights[name], array)
+    assert all(np.array_equal(weights[name], array) for name, array in training.checkpoint.parameters().items())
+    training.saved_as = "file"
+    keeper.close()
+
+
+def test_a_damaged_training_is_a_sentence_and_the_session_is_restored(qtbot, window, kept):
+    window.document.edit(CONFIG)
+    keeper = kept()
+    assert keeper.save_now()
+    (left_behind(keeper) / TRAINING).write_text("no training")
+    window.document.undo()
+    keeper = kept()
+    with qtbot.finished(window):
+        keeper.bar.restore.click()
+    assert "training.npz" in qtbot.acknowledge(window)
+    assert window.session.config == CONFIG
+
+
 def test_files_that_were_unpacked_from_a_session_are_there_when_it_is_restored(qtbot, window, kept, tmp_path):
     np.save(tmp_path / "x.npy", np.ones((4, 2), np.float32))
     config = replace(CONFIG, sequence=CONFIG.sequence.of_file(str(tmp_path / "x.npy")))
@@ -236,10 +300,7 @@ def test_files_that_were_unpacked_from_a_session_are_there_when_it_is_restored(q
     with qtbot.finished(window):
         window.files.open(tmp_path / "a.rnnviz")
     assert keeper.save_now()
-    left = shutil.copytree(keeper.recovery_dir.folder, keeper.recovery_dir.folder.with_name("window-left"))
-    owner = json.loads((left / "owner.json").read_text())
-    (left / "owner.json").write_text(json.dumps({**owner, "started": "long ago"}))
-    (left / "crash.txt").write_text("Fatal Python error: Segmentation fault\n")
+    (left_behind(keeper) / "crash.txt").write_text("Fatal Python error: Segmentation fault\n")
     shutil.rmtree(Path(window.session.config.sequence.path).parent)
     keeper = kept()
     assert "“a.rnnviz”" in keeper.bar.text
@@ -264,6 +325,7 @@ from functools import partial
 from rnnviz.execution import supervisor
 from rnnviz.gui import application
 from rnnviz.gui.recovery import session_recovery
+from rnnviz.gui.recovery.recovery_dir import TRAINING
 from rnnviz.gui.recovery.session_recovery import SessionRecovery
 from rnnviz.io.config_toml import load_config
 from rnnviz.core.trace_index import Location
