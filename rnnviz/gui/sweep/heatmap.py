@@ -17,7 +17,6 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import QColor, QImage, QKeyEvent, QPainter, QPen, QPixmap
 from PySide6.QtWidgets import (
-    QAbstractButton,
     QComboBox,
     QGridLayout,
     QHeaderView,
@@ -129,20 +128,20 @@ class HeatmapModel(QAbstractTableModel):
     def __init__(self) -> None:
         super().__init__()
         self.cells: Cells | None = None
+        self.theme = LIGHT
         self.describe: Callable[[int, int], str] = lambda _down, _across: ""
         self._colors: NDArray[np.uint8] = np.zeros((0, 0, 3), np.uint8)
-        self._theme = LIGHT
         self._short: Callable[[float], str] = number_format.error
         self.numbers = True
         """Whether there is room for numbers."""
 
-    def show_cells(self, cells: Cells, shown: NDArray[np.uint8], theme: Theme, short: Callable[[float], str]) -> None:
-        """Show other cells in these colors (D, A, 3). Cells of the same keys keep the selection."""
+    def show_cells(self, cells: Cells, color_range: ColorRange, theme: Theme, short: Callable[[float], str]) -> None:
+        """Show other cells or values, formatted by `short`. Cells of the same keys keep the selection."""
         before = self.cells
         same = before is not None and before.across is cells.across and before.down is cells.down
         if not same:
             self.beginResetModel()
-        self.cells, self._colors, self._theme, self._short = cells, shown, theme, short
+        self.cells, self._colors, self.theme, self._short = cells, pixels(cells, color_range, theme), theme, short
         if not same:
             self.endResetModel()
         elif cells.rows.size:
@@ -162,7 +161,7 @@ class HeatmapModel(QAbstractTableModel):
             case _Roles.BackgroundRole:
                 return self._color(cell)
             case _Roles.ForegroundRole:
-                return on(self._color(cell).rgb(), self._theme)
+                return on(self._color(cell).rgb(), self.theme)
             case _Roles.TextAlignmentRole:
                 return Qt.AlignmentFlag.AlignCenter
             case _Roles.ToolTipRole:
@@ -197,20 +196,17 @@ class Heatmap(QTableView):
 
     chosen = Signal(int, int)
     """The selected cell (down, across)."""
-    activated_at = Signal(int, int)
+    opened = Signal(int, int)
     """The cell whose run is requested."""
 
     def __init__(self) -> None:
         super().__init__()
         self.cells = HeatmapModel()
         self.setModel(self.cells)
-        self._shown: tuple[Cells, ColorRange, Callable[[float], str]] | None = None
-        self.theme = LIGHT
         self.setItemDelegate(_CellDelegate(self))
         self.setSelectionMode(QTableView.SelectionMode.SingleSelection)
         self.setTabKeyNavigation(False)
-        for corner in self.findChildren(QAbstractButton):
-            corner.hide()
+        self.setCornerButtonEnabled(False)
         self.setShowGrid(False)
         self.setWordWrap(False)
         for header in (self.horizontalHeader(), self.verticalHeader()):
@@ -220,13 +216,8 @@ class Heatmap(QTableView):
             header.setSectionsClickable(False)
             header.setHighlightSections(False)
         self.horizontalHeader().sectionResized.connect(self._fit_texts)
-        self.selectionModel().currentChanged.connect(self._on_current)
-        self.clicked.connect(self._open)
-
-    def show_cells(self, cells: Cells, color_range: ColorRange, short: Callable[[float], str]) -> None:
-        """Show other cells or values, formatted by `short`."""
-        self._shown = cells, color_range, short
-        self.cells.show_cells(cells, pixels(cells, color_range, self.theme), self.theme, short)
+        self.selectionModel().currentChanged.connect(lambda index: self._send(self.chosen, index))
+        self.clicked.connect(lambda index: self._send(self.opened, index))
 
     @property
     def chosen_cell(self) -> tuple[int, int] | None:
@@ -234,24 +225,15 @@ class Heatmap(QTableView):
         current = self.currentIndex()
         return (current.row(), current.column()) if current.isValid() else None
 
-    def apply_theme(self, theme: Theme) -> None:
-        self.theme = theme
-        if self._shown is not None:
-            self.show_cells(*self._shown)
-
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in _GO:
-            self._open(self.currentIndex())
+            self._send(self.opened, self.currentIndex())
         else:
             super().keyPressEvent(event)
 
-    def _on_current(self, current: QModelIndex) -> None:
-        if current.isValid():
-            self.chosen.emit(current.row(), current.column())
-
-    def _open(self, index: QModelIndex) -> None:
+    def _send(self, signal: SignalInstance, index: QModelIndex) -> None:
         if index.isValid():
-            self.activated_at.emit(index.row(), index.column())
+            signal.emit(index.row(), index.column())
 
     def _fit_texts(self) -> None:
         wanted = self.fontMetrics().horizontalAdvance(_WIDEST) + _PAD
@@ -273,7 +255,7 @@ class _CellDelegate(QStyledItemDelegate):
         painter.drawText(rect, Qt.AlignmentFlag.AlignCenter, index.data())
         if index == self._view.currentIndex():
             for role, width in (("outline_under", 5), ("cursor", 2)):
-                painter.setPen(QPen(self._view.theme.color(role), width))
+                painter.setPen(QPen(self._view.cells.theme.color(role), width))
                 painter.drawRect(rect.adjusted(2, 2, -3, -3))
         painter.restore()
 
@@ -287,33 +269,24 @@ class HeatmapLegend(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setAccessibleName("Color scale")
-        self._theme = LIGHT
-        self._limit: float | None = None
-        self._title, self._low, self._middle, self._high = (caption("") for _ in range(4))
+        self._labels = [caption("") for _ in range(4)]
         self._bar = QLabel()
         self._bar.setScaledContents(True)
         self._bar.setFixedHeight(scaled(_BAR))
         self._bar.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        ends = across(self._low, None, self._middle, None, self._high)
-        self.setLayout(down(across(None, self._title, None), self._bar, ends, spacing=2))
+        title, low, middle, high = self._labels
+        ends = across(low, None, middle, None, high)
+        self.setLayout(down(across(None, title, None), self._bar, ends, spacing=2))
 
-    def show_range(self, color_range: ColorRange, title: str) -> None:
+    def show_range(self, color_range: ColorRange, title: str, theme: Theme) -> None:
         """Show another range; `title` names the quantity."""
-        scale, self._limit = color_range.scale, color_range.limit
-        texts = (
-            title,
-            scale.text(scale.lowest),
-            "" if self._limit is None else f"limit {self._limit:g}",
-            scale.text(scale.highest),
-        )
-        for label, text in zip((self._title, self._low, self._middle, self._high), texts, strict=True):
+        scale, limit = color_range.scale, color_range.limit
+        middle = "" if limit is None else f"limit {limit:g}"
+        texts = title, scale.text(scale.lowest), middle, scale.text(scale.highest)
+        for label, text in zip(self._labels, texts, strict=True):
             label.setText(number_format.true_minus(text))
         self.setAccessibleDescription(" ".join(texts))
-        self.apply_theme(self._theme)
-
-    def apply_theme(self, theme: Theme) -> None:
-        self._theme = theme
-        rgb = np.ascontiguousarray(colors(theme, limit=self._limit is not None)[None])
+        rgb = np.ascontiguousarray(colors(theme, limit=limit is not None)[None])
         image = QImage(rgb.data, STEPS, 1, 3 * STEPS, QImage.Format.Format_RGB888)
         self._bar.setPixmap(QPixmap.fromImage(image.copy()))
 
@@ -334,7 +307,7 @@ class HeatmapPanel(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._figures: SweepFigures | None = None
-        self._cells: Cells | None = None
+        self._theme = LIGHT
         self.across = _choice("Columns", "Key that varies along the columns.")
         self.down = _choice("Rows", "Key that varies along the rows.")
         self.only = _choice("Show", "Shows all rows, or only those with one value of another key.")
@@ -360,7 +333,7 @@ class HeatmapPanel(QWidget):
         self.quantity.currentIndexChanged.connect(self.refresh)
         self.map.chosen.connect(self._tell)
         self.map.chosen.connect(partial(self._send, self.row_chosen))
-        self.map.activated_at.connect(partial(self._send, self.row_activated))
+        self.map.opened.connect(partial(self._send, self.row_activated))
         self.map.cells.describe = self.words
         self.setMinimumWidth(scaled(320))
 
@@ -391,19 +364,20 @@ class HeatmapPanel(QWidget):
         across = figures.dimensions[self.across.currentIndex()]
         down = figures.dimensions[self.down.currentIndex()]
         line = None if down is across else down
-        self._cells = found = cells(figures, across, line, quantity.name, self._shown_rows(figures))
+        found = cells(figures, across, line, quantity.name, self._shown_rows(figures))
         shown = color_range(found.values, quantity.limit)
-        self.map.show_cells(found, shown, self._short)
-        self.scale.show_range(shown, f"{quantity.title}{' in seconds' if quantity.name in _TIMES else ''}")
+        self.map.cells.show_cells(found, shown, self._theme, self._short)
+        title = f"{quantity.title}{' in seconds' if quantity.name in _TIMES else ''}"
+        self.scale.show_range(shown, title, self._theme)
         self._tell()
 
     def apply_theme(self, theme: Theme) -> None:
-        self.map.apply_theme(theme)
-        self.scale.apply_theme(theme)
+        self._theme = theme
+        self.refresh()
 
     def words(self, down: int, across: int) -> str:
         """Description of a cell: values, verdict, number, and the number of its rows."""
-        found, figures = self._cells, self._figures
+        found, figures = self.map.cells.cells, self._figures
         if found is None or figures is None or found.rows[down, across] == NO_ROW:
             return ""
         names = [f"{short_key(found.across.key, figures.keys)} {found.across.texts[across]}"]
@@ -461,19 +435,20 @@ class HeatmapPanel(QWidget):
         return found
 
     def _tell(self) -> None:
-        cell = self.map.chosen_cell
+        cell, found = self.map.chosen_cell, self.map.cells.cells
         if cell is not None:
             self.description.setText(self.words(*cell))
-        elif self._cells is not None:
-            most, text = int(self._cells.counts.max(initial=0)), "A click on a cell opens its run."
+        elif found is not None:
+            most, text = int(found.counts.max(initial=0)), "A click on a cell opens its run."
             if most > 1:
                 text = f"Each cell shows the worst of up to {number_format.count(most)} rows; a click opens that one."
             self.description.setText(text)
         self.map.setAccessibleDescription(self.description.text())
 
     def _send(self, signal: SignalInstance, down: int, across: int) -> None:
-        if self._cells is not None and self._cells.rows[down, across] != NO_ROW:
-            signal.emit(int(self._cells.rows[down, across]))
+        found = self.map.cells.cells
+        if found is not None and found.rows[down, across] != NO_ROW:
+            signal.emit(int(found.rows[down, across]))
 
 
 def _choice(name: str, why: str) -> QComboBox:
