@@ -8,7 +8,7 @@ from typing import ClassVar, get_args
 
 from PySide6.QtCore import QPoint, QRectF, Qt
 from PySide6.QtGui import QImage, QPainter
-from PySide6.QtWidgets import QDoubleSpinBox, QHBoxLayout, QLabel, QWidget
+from PySide6.QtWidgets import QDoubleSpinBox, QLabel, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.core.errors import InputError
@@ -16,14 +16,13 @@ from rnnviz.core.trace_index import Lane, Location
 from rnnviz.frozen import dataclass
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.playback import ORDERS, STAGE_MS, Player, speed
-from rnnviz.gui.export.figure import ExportDialog, ExportOptions, check_box, choice_box, named, number_box, text_line
+from rnnviz.gui.export.figure import ExportDialog, ExportOptions
 from rnnviz.gui.export.lanes_figure import LanesFigure
 from rnnviz.gui.export.paper import Layout
 from rnnviz.gui.export.picture import pixels_of
 from rnnviz.gui.export.sheet import EM, PAPERS, PER_INCH, POINT, Sheet, elided
 from rnnviz.gui.regions import Order, Region, Stage, Traversal, stage_regions, stage_text
 from rnnviz.gui.theme.palettes import THEMES, ThemeName
-from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.unrolled.render_state import RenderState
 from rnnviz.io.export.paper import PaperFigure
 from rnnviz.io.export.pictures import Frame, write_gif
@@ -226,49 +225,39 @@ class AnimationDialog(ExportDialog):
         assert session.result is not None
         self._result, self._shown, self._save = session.result, shown, save
         last, times = session.length - 1, player.loop_range() or range(session.length)
-        self.first = number_box("First time step", "The first time step of each lane.", (0, last), times.start)
-        self.last = number_box("Last time step", "The last time step of each lane.", (0, last), times.stop - 1)
-        orders = [(text.replace("&", ""), order) for order, (text, _) in ORDERS.items()]
+        self.first = self._number("First time step", "The first time step of each lane.", (0, last), times.start)
+        self.last = self._number("Last time step", "The last time step of each lane.", (0, last), times.stop - 1)
+        self._row("&Time steps", self.first, self.last)
+        orders = ((text.replace("&", ""), order) for order, (text, _) in ORDERS.items())
         why = "Lanes to animate: the selected one, or all, layer by layer."
-        self.order = choice_box("Lanes", why, orders, player.order)
+        self.order = self._choice("&Lanes", why, orders, player.order)
         why = "Each frame shows a stage of a step, or a whole time step."
-        self.stages = choice_box("Frames", why, _FRAME_CHOICES)
-        self.duration = named(QDoubleSpinBox(), "Duration", "Seconds from the first frame to the last.")
-        self.duration.setDecimals(1)
-        self.duration.setRange(*SECONDS)
-        self.duration.setSuffix(" s")
+        self.stages = self._choice("F&rames", why, _FRAME_CHOICES)
+        seconds = QDoubleSpinBox()
+        seconds.setDecimals(1)
+        seconds.setRange(*SECONDS)
+        seconds.setSuffix(" s")
+        why = "Seconds from the first frame to the last."
+        self.duration = self._added(seconds, "&Duration", why, seconds.valueChanged)
         why = "Hide values that are computed after the selected step."
-        self.hide_future = check_box("&Hide future", why, on=player.revealing)
-        self.width_ = number_box("Width", "Width in pixels.", SIDES, options.width, " px")
-        self.height_ = number_box("Height", "Height in pixels.", SIDES, options.height, " px")
-        self.scale = choice_box("Text size", "Scale of texts and lines.", [(f"{s}×", s) for s in SCALES], options.scale)
-        self.theme = choice_box(
-            "Colors", "The colors of the lanes.", [(t.capitalize(), t) for t in THEMES], options.theme
-        )
-        self.title = text_line("Title", "A line above the lanes; may be empty.")
+        self.hide_future = self._check("&Hide future", why, on=player.revealing)
+        self.width_ = self._number("Width", "Width in pixels.", SIDES, options.width, " px")
+        self.height_ = self._number("Height", "Height in pixels.", SIDES, options.height, " px")
+        self._row("Si&ze", self.width_, self.height_)
+        scales, themes = ((f"{scale}×", scale) for scale in SCALES), ((theme.capitalize(), theme) for theme in THEMES)
+        self.scale = self._choice("Text &size", "Scale of texts and lines.", scales, options.scale)
+        self.theme = self._choice("&Colors", "The colors of the lanes.", themes, options.theme)
+        self.title = self._line("T&itle", "A line above the lanes; may be empty.")
         self.summary = QLabel()
         self.summary.setAccessibleName("Frames and duration")
+        self._form.addRow("", self.summary)
         self._take_usual_frames()
         self._summarize()
-        self._lay_out(
-            ("&Time steps", _pair(self.first, self.last)),
-            ("&Lanes", self.order),
-            ("F&rames", self.stages),
-            ("&Duration", self.duration),
-            ("", self.hide_future),
-            ("Si&ze", _pair(self.width_, self.height_)),
-            ("Text &size", self.scale),
-            ("&Colors", self.theme),
-            ("T&itle", self.title),
-            ("", self.summary),
-        )
-        for box in (self.first, self.last, self.width_, self.height_):
-            box.valueChanged.connect(self._looks.start)
+        self._lay_out()
         for box in (self.first, self.last):
             box.valueChanged.connect(self._take_usual_frames)
         self.order.currentIndexChanged.connect(self._take_usual_frames)
         self.stages.currentIndexChanged.connect(self._take_usual_duration)
-        self.duration.valueChanged.connect(self._looks.start)
 
     @property
     def options(self) -> AnimationOptions:
@@ -326,15 +315,3 @@ class AnimationDialog(ExportDialog):
 
 
 _FRAME_CHOICES = (("Stages", True), ("Time steps", False))
-
-
-def _pair(*fields: QWidget) -> QWidget:
-    """Two fields in one row, of which the first has the label's key."""
-    row = QWidget()
-    layout = QHBoxLayout(row)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(scaled(8))
-    for field in fields:
-        layout.addWidget(field, 1)
-    row.setFocusProxy(fields[0])
-    return row

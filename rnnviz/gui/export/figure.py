@@ -1,10 +1,10 @@
 """The dialog that exports a figure: what it shows, its size, format and colors, next to a preview."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import ClassVar, Literal, Self, TypeAlias, TypeVar, get_args
 
-from PySide6.QtCore import QPoint, QSize, Qt, QTimer
+from PySide6.QtCore import QPoint, QSize, Qt, QTimer, SignalInstance
 from PySide6.QtGui import QImage, QPixmap
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QFormLayout,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QPlainTextEdit,
@@ -33,7 +32,7 @@ from rnnviz.gui.kit.tasks import LatestTask
 from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.scaling import DialogScrollArea, scaled, space_dialog
 from rnnviz.gui.tooltips import wrapped
-from rnnviz.gui.views.base import ResultView
+from rnnviz.gui.views.base import ResultView, across
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.io.export.paper import MM, VIEWS, PaperFigure
 
@@ -119,7 +118,7 @@ class ScreenContent(Content):
 
 
 class ExportDialog(QDialog):
-    """Base of the dialogs that export a picture: a form next to a preview."""
+    """Base of the dialogs that export a picture: a form next to a preview, which each change of a field updates."""
 
     def __init__(self, parent: QWidget, title: str, session: Session) -> None:
         """The session must have a result."""
@@ -143,18 +142,51 @@ class ExportDialog(QDialog):
         self._looks.timeout.connect(self.look)
         session.changed.connect(self._on_session)
 
-    def _lay_out(self, *rows: tuple[str, QWidget]) -> None:
-        """Fill the form. A change of any field updates the preview."""
-        for text, field in rows:
-            self._form.addRow(text, field)
-            if isinstance(field, QComboBox):
-                field.currentIndexChanged.connect(self._looks.start)
-            elif isinstance(field, QSpinBox):
-                field.valueChanged.connect(self._looks.start)
-            elif isinstance(field, QCheckBox):
-                field.toggled.connect(self._looks.start)
-            elif isinstance(field, QLineEdit | QPlainTextEdit):
-                field.textChanged.connect(self._looks.start)
+    # Fields, from the top. `label` has the key; without one, the field is added to a row with others.
+
+    def _choice(self, label: str, why: str, choices: Iterable[tuple[str, object]], chosen: object = None) -> QComboBox:
+        made = ComboBox()
+        for text, data in choices:
+            made.addItem(text, data)
+        made.setCurrentIndex(max(made.findData(chosen), 0))
+        return self._added(made, label, why, made.currentIndexChanged)
+
+    def _number(
+        self, name: str, why: str, limits: tuple[int, int], value: int, unit: str = "", *, label: str | None = None
+    ) -> QSpinBox:
+        made = QSpinBox()
+        made.setRange(*limits)
+        made.setValue(value)
+        made.setSuffix(unit)
+        return self._added(made, label, why, made.valueChanged, name)
+
+    def _check(self, label: str, why: str, *, on: bool) -> QCheckBox:
+        made = QCheckBox(label)
+        made.setChecked(on)
+        return self._added(made, "", why, made.toggled, label)
+
+    def _line(self, label: str, why: str) -> QLineEdit:
+        made = QLineEdit()
+        made.setMinimumWidth(scaled(220))
+        return self._added(made, label, why, made.textChanged)
+
+    def _added(self, field: Control, label: str | None, why: str, changed: SignalInstance, name: str = "") -> Control:
+        field.setAccessibleName((name or label or "").replace("&", ""))
+        field.setToolTip(wrapped(why))
+        changed.connect(self._looks.start)
+        if label is not None:
+            self._form.addRow(label, field)
+        return field
+
+    def _row(self, label: str, *fields: QWidget) -> None:
+        """Add fields in one row, of which the first has the label's key."""
+        row = QWidget()
+        row.setLayout(across(*((field, 1) for field in fields), spacing=scaled(8)))
+        row.setFocusProxy(fields[0])
+        self._form.addRow(label, row)
+
+    def _lay_out(self) -> None:
+        """Put the form and the preview into the dialog."""
         # The form is whole on a small screen, too. Its size needs the style sheet.
         for field in self._fields.findChildren(QWidget):
             field.ensurePolished()
@@ -163,12 +195,9 @@ class ExportDialog(QDialog):
         most = QSize(max(screen.width() - least, scaled(_LEAST_PREVIEW)), screen.height() // 2)
         self._room = QSize(*map(scaled, _PREVIEW)).boundedTo(most)
         self.preview.setFixedSize(self._room)
-        upper = QHBoxLayout()
-        upper.addWidget(DialogScrollArea(self._fields), 1)
-        upper.addWidget(self.preview)
         layout = QVBoxLayout(self)
         space_dialog(layout)
-        layout.addLayout(upper)
+        layout.addLayout(across((DialogScrollArea(self._fields), 1), self.preview))
         layout.addWidget(self.buttons)
         self._looks.start(0)
 
@@ -219,37 +248,30 @@ class FigureDialog(ExportDialog):
         self._screens = {f"{capital(view.title)}, as on the screen": view for view in shown}
         contents = [(title, view) for view, title in _TITLES.items()]
         contents += [(title, title) for title in self._screens]
-        self.view = choice_box("Content", "Content of the picture.", contents)
-        self.preset = choice_box("Size", "Width of a column or of a page of a paper.", _PRESETS)
-        self.width_ = number_box("Width", "Width in millimeters.", WIDTHS_MM, options.width, " mm")
-        self.height_ = number_box("Height", "Height in millimeters.", HEIGHTS_MM, options.height, " mm")
+        self.view = self._choice("C&ontent", "Content of the picture.", contents)
+        self.preset = self._choice("&Size", "Width of a column or of a page of a paper.", _PRESETS)
+        why = "Width in millimeters."
+        self.width_ = self._number("Width", why, WIDTHS_MM, options.width, " mm", label="&Width")
+        why = "Height in millimeters."
+        self.height_ = self._number("Height", why, HEIGHTS_MM, options.height, " mm", label="&Height")
         self.height_.setSpecialValueText("as needed")
         why = "PDF and SVG have sharp lines and texts at any size. PNG consists of pixels."
-        self.format = choice_box("Format", why, _FORMATS, options.format)
-        self.resolution = number_box("Resolution", "Dots per inch of a PNG.", RESOLUTIONS, options.resolution, " dpi")
-        self.theme = choice_box("Colors", "Black on white, or the colors of the window.", _COLORS, options.theme)
-        self.legend = check_box("&Legend", "Show color scales and names of curves.", on=options.legend)
-        self.title = text_line("Title", "A line above the picture; may be empty.")
-        self.captioned = check_box("C&aption", "Write sentences below the picture that explain it.", on=False)
-        self.caption = named(QPlainTextEdit(), "Caption", "The sentences below the picture.")
+        self.format = self._choice("&Format", why, _FORMATS, options.format)
+        why = "Dots per inch of a PNG."
+        self.resolution = self._number("Resolution", why, RESOLUTIONS, options.resolution, " dpi", label="&Resolution")
+        why = "Black on white, or the colors of the window."
+        self.theme = self._choice("&Colors", why, _COLORS, options.theme)
+        self.title = self._line("&Title", "A line above the picture; may be empty.")
+        self.legend = self._check("&Legend", "Show color scales and names of curves.", on=options.legend)
+        self.captioned = self._check("C&aption", "Write sentences below the picture that explain it.", on=False)
+        caption = QPlainTextEdit()
+        self.caption = self._added(caption, "", "The sentences below the picture.", caption.textChanged, "Caption")
         self.caption.setFixedHeight(scaled(64))
         self.caption.setTabChangesFocus(True)
         self.caption.setEnabled(False)
         self._task = LatestTask("figures", self)
         self._task.done.connect(self._show)
-        self._lay_out(
-            ("C&ontent", self.view),
-            ("&Size", self.preset),
-            ("&Width", self.width_),
-            ("&Height", self.height_),
-            ("&Format", self.format),
-            ("&Resolution", self.resolution),
-            ("&Colors", self.theme),
-            ("&Title", self.title),
-            ("", self.legend),
-            ("", self.captioned),
-            ("", self.caption),
-        )
+        self._lay_out()
         self.view.currentIndexChanged.connect(self._suggest_caption)
         self.preset.currentIndexChanged.connect(self._take_preset)
         self.width_.valueChanged.connect(self._show_preset)
@@ -352,38 +374,3 @@ class FigureDialog(ExportDialog):
 
     def _show_resolution(self) -> None:
         self.resolution.setEnabled(self.format.currentData() == "png")
-
-
-def choice_box(name: str, why: str, choices: Sequence[tuple[str, object]], chosen: object = None) -> QComboBox:
-    made = named(ComboBox(), name, why)
-    for text, data in choices:
-        made.addItem(text, data)
-    made.setCurrentIndex(max(made.findData(chosen), 0))
-    return made
-
-
-def number_box(name: str, why: str, limits: tuple[int, int], value: int, unit: str = "") -> QSpinBox:
-    made = named(QSpinBox(), name, why)
-    made.setRange(*limits)
-    made.setValue(value)
-    made.setSuffix(unit)
-    return made
-
-
-def check_box(text: str, why: str, *, on: bool) -> QCheckBox:
-    made = QCheckBox(text)
-    made.setToolTip(wrapped(why))
-    made.setChecked(on)
-    return made
-
-
-def text_line(name: str, why: str) -> QLineEdit:
-    made = named(QLineEdit(), name, why)
-    made.setMinimumWidth(scaled(220))
-    return made
-
-
-def named(control: Control, name: str, why: str) -> Control:
-    control.setAccessibleName(name)
-    control.setToolTip(wrapped(why))
-    return control
