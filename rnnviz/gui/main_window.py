@@ -24,13 +24,13 @@ from rnnviz.gui.commands.result_commands import ResultCommands
 from rnnviz.gui.commands.table import COMMANDS, MENUS
 from rnnviz.gui.commands.top_line import TopLine
 from rnnviz.gui.document import Document
-from rnnviz.gui.export.exporter import ExportCommands, ExportProgress
+from rnnviz.gui.export.exporter import ExportCommands
 from rnnviz.gui.first_screen.controller import FirstScreenController
 from rnnviz.gui.generate.commands import GenerateCommands
 from rnnviz.gui.help.commands import HelpCommands
 from rnnviz.gui.jobs.code_trust import CodeTrust
 from rnnviz.gui.jobs.lane_quantity import LaneQuantityFollower
-from rnnviz.gui.jobs.progress import RunProgress
+from rnnviz.gui.jobs.progress import RunProgress, TasksProgress
 from rnnviz.gui.jobs.run_control import RunControl
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.kit.panel import Panel
@@ -158,7 +158,7 @@ class MainWindow(QMainWindow):
         self.playback.bind(self.actions_)
         self.top_line = TopLine(self.session, self.selection, self.actions_, self._document_menu, self._export_menu)
         self.main_layout.add_bar(self.top_line)
-        self.exporting = ExportProgress(self.jobs)
+        self.exporting = TasksProgress(self.jobs)
         self.statusBar().addPermanentWidget(self.exporting)
         self.statusBar().addPermanentWidget(self.progress)
         self.statusBar().setSizeGripEnabled(False)

@@ -1,4 +1,4 @@
-"""Export of numbers, reports and pictures to files, and its progress."""
+"""Export of numbers, reports and pictures to files."""
 
 from collections.abc import Callable
 from functools import partial
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
+from PySide6.QtWidgets import QFileDialog, QWidget
 
 from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import open_inputs
@@ -18,7 +18,6 @@ from rnnviz.gui.document import Document
 from rnnviz.gui.export.outputs import OUTPUTS, OutputEntry
 from rnnviz.gui.export.picture import blank_picture, render_strips, render_widget, write_picture
 from rnnviz.gui.jobs.lane_quantity import without_parameter
-from rnnviz.gui.jobs.progress import SHOW_AFTER_MS, ProgressRow
 from rnnviz.gui.kit.questions import Answer, ask
 from rnnviz.gui.kit.tasks import Progress, TaskQueue
 from rnnviz.gui.settings import Settings
@@ -309,42 +308,3 @@ class ExportCommands(QObject):
             self._jobs.write(path, checked)
 
         return ask_new_file(self._window, title, filters, ending, f"{name}.{ending}", start)
-
-
-class ExportProgress(QWidget):
-    """Visible in the status bar during a long export."""
-
-    def __init__(self, jobs: TaskQueue) -> None:
-        super().__init__()
-        self._row = ProgressRow("Export progress", "Written share of the file.")
-        stop = QPushButton("Stop")
-        stop.setObjectName("stop_export")
-        stop.setAccessibleName("Stop export")
-        stop.setToolTip("Cancel the export. An existing file stays unchanged.")
-        stop.clicked.connect(jobs.stop)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 8, 0)
-        layout.setSpacing(8)
-        layout.addWidget(self._row)
-        layout.addWidget(stop)
-        self._delay = QTimer(self, singleShot=True, interval=SHOW_AFTER_MS)
-        self._delay.timeout.connect(self.show)
-        jobs.progressed.connect(self._on_progressed)
-        jobs.busy_changed.connect(self._on_busy)
-        self.hide()
-
-    @property
-    def text(self) -> str:
-        return self._row.text if self.isVisible() else ""
-
-    def _on_progressed(self, title: str, fraction: float) -> None:
-        if fraction <= 0.0:
-            self._row.begin(title)
-        self._row.set_progress(title, fraction)
-
-    def _on_busy(self, busy: bool) -> None:
-        if busy:
-            self._delay.start()
-        else:
-            self._delay.stop()
-            self.hide()

@@ -5,13 +5,14 @@ A Python file runs only after the user allows it. The answer is saved for each f
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import cast
 
 from PySide6.QtCore import QFileSystemWatcher, QObject, QTimer, Signal
-from PySide6.QtWidgets import QMessageBox, QWidget
+from PySide6.QtWidgets import QMessageBox, QPushButton, QWidget
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError, check_regular
-from rnnviz.gui.kit.questions import MessageBox
+from rnnviz.gui.kit.questions import Answer, ask
 from rnnviz.gui.settings import Settings
 
 _SETTLE_MS = 150
@@ -115,27 +116,20 @@ class CodeTrust(QObject):
 
         `subject` names the files, such as "sweep"; the question belongs to its window, `parent`.
         """
-        box = MessageBox(
+
+        def agree() -> None:
+            for path in paths:
+                self.trust(path)
+            run()
+
+        box = ask(
             parent or self._window,
             _TITLE.format(subject=subject),
             _QUESTION.format(subject=subject, files="\n".join(paths)),
-            QMessageBox.Icon.Question,
+            Answer("&Run code", agree),
+            Answer("&Don't run", leave),
         )
-        agreed = box.addButton("&Run code", QMessageBox.ButtonRole.AcceptRole)
-        refused = box.addButton("&Don't run", QMessageBox.ButtonRole.RejectRole)
-        box.setDefaultButton(refused)
-        box.setEscapeButton(refused)
-
-        def answer() -> None:
-            if box.clickedButton() is agreed:
-                for path in paths:
-                    self.trust(path)
-                run()
-            else:
-                leave()
-
-        box.finished.connect(answer)
-        box.open()
+        box.setDefaultButton(cast(QPushButton, box.escapeButton()))
         return box
 
     def watch(self, config: Config) -> None:

@@ -1,15 +1,17 @@
-"""Progress: a bar with stage and remaining time, and the run's progress in the status bar."""
+"""Progress of the run and of background tasks in the status bar: a bar with stage and remaining time."""
 
 from collections.abc import Callable
 from math import ceil
 from time import monotonic
 
-from PySide6.QtCore import QSize, Qt, QTimer, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QStackedWidget, QWidget
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtWidgets import QLabel, QProgressBar, QPushButton, QWidget
 
 from rnnviz.execution.events import STARTING, Stage
+from rnnviz.gui.kit.tasks import TaskQueue
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
+from rnnviz.gui.views.base import across
 
 _ESTIMATE_AFTER_SECONDS = 1.0
 
@@ -31,12 +33,7 @@ class ProgressRow(QWidget):
         self._bar.setAccessibleName(name)
         self._left = QLabel()
         self._left.setMinimumWidth(self.fontMetrics().horizontalAdvance("100%  about 59 min left"))
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(8)
-        layout.addStretch(1)
-        for widget in (self._stage, self._bar, self._left):
-            layout.addWidget(widget)
+        self.setLayout(across(None, self._stage, self._bar, self._left))
 
     @property
     def stage(self) -> str:
@@ -75,7 +72,7 @@ _MESSAGE_GAP = 32
 _UNLIMITED = 16_777_215
 
 
-class RunProgress(QStackedWidget):
+class RunProgress(QWidget):
     """Progress during a run, else the times of the last run."""
 
     stage_shown = Signal(object)
@@ -84,31 +81,18 @@ class RunProgress(QStackedWidget):
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         super().__init__()
         self._stage = STARTING
-        self._summary = QLabel()
         self._text, self._room = "", _UNLIMITED
+        self._summary = QLabel()
         self._summary.setToolTip(_SUMMARY)
         self._row = ProgressRow("Run progress", "Completed share of the run.", clock)
-        self._row.setContentsMargins(0, 0, 8, 0)
-        idle = QWidget()
-        idle_layout = QHBoxLayout(idle)
-        idle_layout.setContentsMargins(0, 0, 8, 0)
-        idle_layout.setSpacing(8)
-        idle_layout.addStretch(1)
-        idle_layout.addWidget(self._summary)
-        self.addWidget(idle)
-        self.addWidget(self._row)
+        self._row.hide()
+        self.setLayout(across(None, self._summary, self._row, margins=(0, 0, 8, 0)))
         self._delay = QTimer(self, singleShot=True, interval=SHOW_AFTER_MS)
         self._delay.timeout.connect(self._reveal)
 
-    def sizeHint(self) -> QSize:
-        return self.currentWidget().sizeHint()
-
-    def minimumSizeHint(self) -> QSize:
-        return self.currentWidget().minimumSizeHint()
-
     @property
     def running(self) -> bool:
-        return self.currentIndex() == 1
+        return not self._row.isHidden()
 
     @property
     def text(self) -> str:
@@ -128,7 +112,7 @@ class RunProgress(QStackedWidget):
     def end(self) -> None:
         self._delay.stop()
         if self.running:
-            self.setCurrentIndex(0)
+            self._show_row(wanted=False)
             self.stage_shown.emit(None)
 
     def summarize(self, text: str) -> None:
@@ -147,5 +131,44 @@ class RunProgress(QStackedWidget):
         self._summary.setToolTip(wrapped(f"{self._text}\n{_SUMMARY}".lstrip()))
 
     def _reveal(self) -> None:
-        self.setCurrentIndex(1)
+        self._show_row(wanted=True)
         self.stage_shown.emit(self._stage)
+
+    def _show_row(self, *, wanted: bool) -> None:
+        self._row.setVisible(wanted)
+        self._summary.setVisible(not wanted)
+
+
+class TasksProgress(QWidget):
+    """Progress of a long background task, as of an export, with a button that stops it."""
+
+    def __init__(self, tasks: TaskQueue) -> None:
+        super().__init__()
+        self._row = ProgressRow("Export progress", "Written share of the file.")
+        stop = QPushButton("Stop")
+        stop.setObjectName("stop_export")
+        stop.setAccessibleName("Stop export")
+        stop.setToolTip("Cancel the export. An existing file stays unchanged.")
+        stop.clicked.connect(tasks.stop)
+        self.setLayout(across(self._row, stop, margins=(0, 0, 8, 0)))
+        self._delay = QTimer(self, singleShot=True, interval=SHOW_AFTER_MS)
+        self._delay.timeout.connect(self.show)
+        tasks.progressed.connect(self._on_progressed)
+        tasks.busy_changed.connect(self._on_busy)
+        self.hide()
+
+    @property
+    def text(self) -> str:
+        return self._row.text if self.isVisible() else ""
+
+    def _on_progressed(self, title: str, fraction: float) -> None:
+        if fraction <= 0.0:
+            self._row.begin(title)
+        self._row.set_progress(title, fraction)
+
+    def _on_busy(self, busy: bool) -> None:
+        if busy:
+            self._delay.start()
+        else:
+            self._delay.stop()
+            self.hide()
