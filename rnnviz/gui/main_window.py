@@ -300,7 +300,7 @@ class MainWindow(QMainWindow):
         session.on_change(lambda: panel.show_result(session.result), "result")
         verdict.next_requested.connect(self.results.next_mismatch)
         verdict.previous_requested.connect(self.results.previous_mismatch)
-        verdict.full_audit_requested.connect(control.run_with_full_audit)
+        verdict.full_audit_requested.connect(lambda: control.run(audit="full"))
         verdict.remedy_requested.connect(self.document.remedy)
         verdict.remedy_requested.connect(control.run)
         verdict.explanation_wanted.connect(self.navigation.explain_selection)

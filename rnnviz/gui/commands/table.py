@@ -184,7 +184,7 @@ MENUS: Menus = {
             lambda w: w.control.run(), icon="run"),
         Command("run_full_audit", "Run with full &audit", ("Shift+F5",),
             "Run, and audit every step of every engine, not only a subset of a large run.",
-            lambda w: w.control.run_with_full_audit()),
+            lambda w: w.control.run(audit="full")),
         None,
         Command("compute_gradients", "Compute &gradients", ("Shift+G",),
             "Run with a backward pass, and color the lanes by the gradients of the hidden states.",

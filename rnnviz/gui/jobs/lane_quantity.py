@@ -4,7 +4,6 @@ It is the influence on the selected value, or the contributions of the time step
 parameter.
 """
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -17,7 +16,6 @@ from rnnviz.core.words import plural
 from rnnviz.explain.value_sources import notation
 from rnnviz.gui.app_state import Followed, Session
 from rnnviz.gui.kit.tasks import BusyObject, Check, LatestTask
-from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
     from rnnviz.dependence.influence import Influence
@@ -118,7 +116,20 @@ class LaneQuantityFollower(BusyObject):
         engine, of = wanted[0], wanted[1]
 
         def work(check: Check) -> "Found | str":
-            return _computed(result, engine, of, check, self.progressed.emit)
+            def report(fraction: float) -> None:
+                check()
+                self.progressed.emit(fraction)
+
+            try:
+                if isinstance(of, Place):
+                    from rnnviz.reading.parameter_gradients import contributions
+
+                    return contributions(result, of, engine, report)
+                from rnnviz.dependence.influence import influence
+
+                return influence(result, of, engine, report)
+            except (InputError, OSError) as error:
+                return str(error)
 
         self._task.ask(work)
 
@@ -142,28 +153,3 @@ class LaneQuantityFollower(BusyObject):
         if self.busy and parameter is not None and self._session.following == "contributions":
             name, percent = notation(parameter.gradient), number_format.percent(fraction)
             self.message.emit(_COMPUTING.format(name=name, percent=percent))
-
-
-def _computed(
-    result: RunResult,
-    engine: str,
-    of: Location | Place,
-    check: Check,
-    progress: Callable[[float], object],
-) -> "Found | str":
-    """The influence on a value or the contributions to a parameter's gradient, or a sentence that it is not known."""
-
-    def report(fraction: float) -> None:
-        check()
-        progress(fraction)
-
-    try:
-        if isinstance(of, Place):
-            from rnnviz.reading.parameter_gradients import contributions
-
-            return contributions(result, of, engine, report)
-        from rnnviz.dependence.influence import influence
-
-        return influence(result, of, engine, report)
-    except (InputError, OSError) as error:
-        return str(error)

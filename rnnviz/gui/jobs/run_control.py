@@ -51,14 +51,9 @@ class AutoRun(QObject):
     def due(self) -> bool:
         return self._delay.isActive()
 
-    def show(self, config: Config) -> None:
-        """Record that the result of `config` is shown."""
+    def show(self, config: Config | None) -> None:
+        """Record that the result of `config` is shown, or none."""
         self._shown = config
-        self.changed.emit()
-
-    def forget(self) -> None:
-        """Record that no result is shown."""
-        self._shown = None
         self.changed.emit()
 
     def cancel(self) -> None:
@@ -187,18 +182,11 @@ class RunControl(QObject):
         changed = self.auto_run.stale or self._failed == self._session.config
         return self._session.result is not None and (edited or changed)
 
-    def run(self) -> None:
-        """Run the current config, unless a field is invalid.
+    def run(self, *, audit: AuditMode = "auto") -> None:
+        """Run the current config, unless a field is invalid; a "full" audit is of every step of every engine.
 
         Python files that the config names run only with the user's permission.
         """
-        self._ask_run("auto")
-
-    def run_with_full_audit(self) -> None:
-        """Run the current config and audit every step of every engine."""
-        self._ask_run("full")
-
-    def _ask_run(self, audit: AuditMode) -> None:
         self._asked, self._asked_from = True, QApplication.focusWidget()
         self._declined.clear()
         self._run(audit)
@@ -259,7 +247,7 @@ class RunControl(QObject):
         self.auto_run.schedule()
         if self.auto_run.stale and not self.auto_run.due:
             self._session.set_result(None)
-            self.auto_run.forget()
+            self.auto_run.show(None)
             # A command that opens a document may run it at once, which replaces the other run.
             QTimer.singleShot(0, self, self._stop_other_run)
 
@@ -311,7 +299,8 @@ class RunControl(QObject):
                 self._errors.reveal_field(event.key)
         self.error_changed.emit(event.sentence)
         if event.engine is not None:
-            self.engine_failed.emit(event.engine, _without(self._session.config, event.engine))
+            others = tuple(name for name in engines_of(self._session.config) if name != event.engine)
+            self.engine_failed.emit(event.engine, self._session.config.with_engines(others) if others else None)
         if (config := _with_settings(self._session.config, event.settings)) is not None:
             self.sizes_found.emit(config, change_in_words(self._session.config, config))
         self._update_stale()
@@ -334,11 +323,6 @@ class RunControl(QObject):
         if stale != self._stale:
             self._stale = stale
             self.stale_changed.emit(stale)
-
-
-def _without(config: Config, engine: str) -> Config | None:
-    others = tuple(name for name in engines_of(config) if name != engine)
-    return config.with_engines(others) if others else None
 
 
 def _with_settings(config: Config, settings: Mapping[str, Any]) -> Config | None:
