@@ -52,9 +52,11 @@ def test_a_setting_opens_its_field_in_the_place_of_the_value(window):
     assert window.panel.field("sequence.timesteps").editor.widget.isAncestorOf(window.focusWidget())
     assert chip.isChecked()
     assert window.lanes.size() == size
+    assert not window.lanes.canvas.linked, "no line to the covered card"
     QTest.keyClick(window.focusWidget(), F9)
     QTest.qWait(0)
     assert layout.docks.in_front(VALUE)
+    assert window.lanes.canvas.linked
     assert not chip.isChecked()
     assert layout.open_panes == (VALUE, "tabs")
 

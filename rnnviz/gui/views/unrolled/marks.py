@@ -206,7 +206,7 @@ _HALO, _LINK = 3.0, 1.5
 def selection_marks(cell: CellGeometry, geometry: Geometry, *, focused: bool, card: float | None) -> Marks:
     """A frame around the selected value, with the keyboard a second one; ticks between lanes of a heat map.
 
-    A line below the value leads to the x of its `card`.
+    A line below a value in view leads to the x of its `card`.
     """
     lane_rect = geometry.stack.find(cell.lane)
     if lane_rect is None or lane_rect.band:
@@ -218,7 +218,7 @@ def selection_marks(cell: CellGeometry, geometry: Geometry, *, focused: bool, ca
     if focused:
         marks.append(Frame(box.grown(_HALO), "accent", 2.0, rim=0.0, radius=6.0))
     marks.append(Frame(box.grown(1.0), "cursor", 2.0))
-    if card is not None and lane_rect.gap:
+    if card is not None and lane_rect.gap and box.right > 0.0 and box.x < card:
         y = box.bottom + lane_rect.gap / 2.0
         marks.append(Fill(Rect(box.right, y - _LINK / 2.0, max(card - box.right, 0.0), _LINK), "cursor"))
     return tuple(marks)

@@ -105,6 +105,7 @@ class UnrolledView(ResultView):
         self._turn = 0
         self._drawn: tuple[object, ...] = ()
         self._card: QDockWidget | None = None
+        self._card_in_front = False
         self._unit_order = UnitOrderWorker(self)
         self._unit_order.found.connect(self._renew)
         self.shown: RenderState | None = None
@@ -216,10 +217,10 @@ class UnrolledView(ResultView):
         return QRect(0, top, canvas.area.right(), round(own.height))
 
     def lead_to(self, dock: QDockWidget) -> None:
-        """Draw a line from the selected value to its card while that is docked at the right."""
-
-        self._card = dock
-        for changed in (dock.visibilityChanged, dock.topLevelChanged, dock.dockLocationChanged):
+        """Draw a line from the selected value to its card while that is docked at the right, in front of others."""
+        self._card, self._card_in_front = dock, not dock.visibleRegion().isEmpty()
+        dock.visibilityChanged.connect(self._on_card)
+        for changed in (dock.topLevelChanged, dock.dockLocationChanged):
             changed.connect(self._show_selection)
 
     def save_state(self) -> tuple[str, ...]:
@@ -273,11 +274,16 @@ class UnrolledView(ResultView):
             self.settling.start()
         self._show_selection()
 
+    def _on_card(self, in_front: bool) -> None:
+        # A dock behind the tab of another one is visible to Qt, too: only its signal says which one is in front.
+        self._card_in_front = in_front
+        self._show_selection()
+
     def _show_selection(self) -> None:
         window, card = self.window(), self._card
         if card is not None and isinstance(window, QMainWindow):
             right = window.dockWidgetArea(card) == Qt.DockWidgetArea.RightDockWidgetArea
-            self.canvas.linked = right and card.isVisible() and not card.isFloating()
+            self.canvas.linked = right and self._card_in_front and not card.isFloating()
         if self.shown is not None:
             self.shown = self.shown.with_split(self._location.timestep)
         self.canvas.show_selection(self.shown, cell_at(self.shown, self._location), self._location)
