@@ -19,7 +19,15 @@ from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.value.drawings import ActivationPlot, Numbers, Readout, Status
 from rnnviz.gui.value.page import MOST_TERMS, Comparison, Page, Proof
 from rnnviz.gui.value.rows import EQUATION_HEIGHTS, MARGIN, MASKED, EquationList, Fonts, TermList
-from rnnviz.gui.value.texts import cause_note, engine_holds, equation_rows, point_text, short_number, term_lines
+from rnnviz.gui.value.texts import (
+    Masked,
+    cause_note,
+    engine_holds,
+    equation_rows,
+    point_text,
+    short_number,
+    term_lines,
+)
 from rnnviz.gui.views.base import Part, across, down
 from rnnviz.gui.views.labels import ElidedLabel, LinkLabel, muted_palette
 
@@ -152,8 +160,12 @@ class ArithmeticPage(QWidget):
 
     def _hides_result(self) -> bool:
         """Whether a question asks for the value of the chosen equation."""
+        return MASKED in self._chosen_numbers()[:1]
+
+    def _chosen_numbers(self) -> tuple[str, ...]:
+        """The value of the chosen equation, and what it is computed from, as they are shown."""
         line = None if self._page is None else self._page.line.name
-        return any(row.symbol == line and row.value == MASKED for row in self.equations.rows)
+        return next(((row.value, *row.numbers[:1]) for row in self.equations.rows if row.symbol == line), ())
 
     def _show_numbers(self, page: Page) -> None:
         line, comparison, place = page.opened, page.comparison, page.request.place
@@ -202,11 +214,12 @@ class ArithmeticPage(QWidget):
         has_terms = proof is None and (hinted or not self._hides_result())
         self._of_terms.setVisible(has_terms)
         self._hint.setVisible(has_terms)
-        self.curve.show_curve(None if self._hides_result() else page.curve)
+        asked = any(MASKED in text for text in self._chosen_numbers())
+        self.curve.show_curve(None if asked else page.curve)
         self.proof.setVisible(proof is not None)
         target, text = line.name, f"All {number_format.count(page.largest.count)} terms"
         if proof is not None:
-            self.proof.show_proof(proof)
+            self.proof.show_proof(proof, self._is_masked)
             target = proof.changed[0].name if proof.changed else target
             text = f"All terms of {escape(target)}, side by side"
         linked = proof is not None or (has_terms and page.largest.count > _FEW)
@@ -307,11 +320,11 @@ class _ProofCard(QFrame):
         )
         self.setLayout(down(box, 4, self.fix, self.to_write, margins=(scaled(MARGIN), 4, scaled(MARGIN), 4), spacing=4))
 
-    def show_proof(self, proof: Proof) -> None:
+    def show_proof(self, proof: Proof, is_masked: Masked) -> None:
         own = proof.step.breakdown
         outcome = own.outcomes[-1]
         self.title.setText(f"<b>Proof: with {escape(number_format.true_minus_in(proof.step.cause))}</b>")
-        rows = equation_rows(own, proof.changed, lambda place: False, last=True)
+        rows = equation_rows(own, proof.changed, is_masked, last=True)
         self.equations.show_lines(rows)
         self.holds.setText(f"{display_name(own.engine)} holds")
         self.same.setText("<b>✓ the same</b>")

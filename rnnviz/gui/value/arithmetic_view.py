@@ -81,8 +81,9 @@ class ArithmeticView(ExplainedView):
             for line in page.shown.lines:
                 self.lines.addItem("  ".join(filter(None, (line.name, names.get(line.name, "")))), line.name)
             self.lines.setCurrentIndex(self.lines.findData(page.line.name))
-        sentences = page.explained.sentences or page.explained.notes
-        self.note.setText("" if self.masks else number_format.true_minus_in(sentences[-1] if sentences else ""))
+        # They quote numbers of both engines.
+        sentences = () if self.masks else page.explained.sentences or page.explained.notes
+        self.note.setText(number_format.true_minus_in(sentences[-1] if sentences else ""))
         self.note.explain("\n".join(sentences))
         where = page.shown.place.location
         hides = where is not None and self.is_masked(Place.at(page.line.name, where))
@@ -92,7 +93,9 @@ class ArithmeticView(ExplainedView):
 
     def copy_text(self) -> str:
         """The whole arithmetic, or the table while a question asks for some of its numbers."""
-        return self.table.copy_text() if self.masks else super().copy_text()
+        if self.masks and self.result is not None:
+            return self.empty.text() if self.ends else self.table.copy_text()
+        return super().copy_text()
 
     def show_text(self, text: str) -> None:
         self.table.page = self.page

@@ -1,6 +1,7 @@
 """The value card: how the opened value is computed, all units next to it, and its place in the output."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from PySide6.QtCore import QEvent, Qt, Signal
@@ -193,6 +194,7 @@ class ValueCard(ExplainedView):
         super().show_masked(masked)
         self.vector.show_masked(masked)
         self.output.show_masked(masked)
+        self._show_titles()
 
     def show_highlight(self, highlighted: Sequence[Region]) -> None:
         self.vector.show_highlight(highlighted)
@@ -254,7 +256,9 @@ class ValueCard(ExplainedView):
         # The gradient of a parameter is of no step.
         title = in_words(place) if place.location is None else title_of(self.result, place.location)
         self.heading.setText(title)
-        self.subtitle.setText(subtitle_of(self.result, place.location or self._location, page))
+        # A wrong value is not named while a question is open.
+        shown = page if page is None or not self.masks else replace(page, comparison=None)
+        self.subtitle.setText(subtitle_of(self.result, place.location or self._location, shown))
 
     def _show_trail(self, trail: Any) -> None:
         """Say where Back and Forward lead."""

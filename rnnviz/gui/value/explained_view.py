@@ -165,7 +165,9 @@ class ExplainedView(ResultView):
 
     def show_masked(self, masked: Sequence[Mask]) -> None:
         self.masks = masked
-        if self.page is not None and not self.ends:
+        if self.ends:
+            self._refresh()
+        elif self.page is not None:
             self._show(self.page)
 
     def finish_pending(self) -> None:

@@ -143,7 +143,8 @@ class TermTableView(Table):
 
         def hidden(row: TermRow) -> bool:
             of_term = field in ("input", "product", "added") and self._is_masked(row.source)
-            return of_term or (self._hides_sums and (field == "stop" or row.kind == "total"))
+            of_weight = field in ("factor", "product", "added") and self._is_masked(row.weight)
+            return of_term or of_weight or (self._hides_sums and (field == "stop" or row.kind == "total"))
 
         def short(row: TermRow) -> str:
             found = value(row)

@@ -175,6 +175,10 @@ def test_asked_numbers_are_hidden_in_the_table_and_its_copy(tab, show_terms):
         assert text(tab, here, column(tab, name)) == MASKED
         assert tab.table.terms.index(here, column(tab, name)).data(FULL_ROLE) == MASKED
     assert text(tab, row(tab, "h[t=2, u=0] →"), column(tab, "× input")) != MASKED
+    assert tab.note.toolTip() == ""
+    tab.show_masked((Mask(parameter_place(Lane(1, 1), "h2h_weight", (0, 0)).array),))
+    for name, hidden in (("weight", MASKED), ("= prod.", MASKED), ("× input", "")):
+        assert (text(tab, here, column(tab, name)) == MASKED) == bool(hidden)
     # The sums of the asked value give it.
     tab.show_masked((Mask("h", (range(1, 2), range(1, 2), range(2, 3))),))
     assert set(sums(tab, "gluon")) == {MASKED}

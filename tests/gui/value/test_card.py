@@ -265,6 +265,28 @@ def test_asked_numbers_are_hidden_on_every_page_and_in_copies(qtbot, card, show)
     assert MASKED not in "".join(readouts(card))
 
 
+def test_an_asked_number_without_arithmetic_is_hidden_while_it_is_shown(card, show):
+    result = show()
+    place = Place("input", (2, 1, 0))
+    card.show_place(place, "")
+    value = number_format.full(result.inputs.sequence[place.index])[:9]
+    assert value in card.copy_text()
+    card.show_masked((Mask("input", (range(2, 3), range(1, 2), range(1))),))
+    assert card.source.number.readouts[0].text.endswith(f"= {MASKED}")
+    assert value not in card.copy_text()
+    assert value not in card.source.text
+
+
+def test_the_curve_of_an_asked_cell_state_is_not_drawn(card, show):
+    show(cell="lstm")
+    card.choose_line("h")
+    card.finish_pending()
+    assert card.arithmetic.curve.has_curve
+    card.show_masked((Mask("c"),))
+    assert not card.arithmetic.curve.has_curve
+    assert card.arithmetic.curve.accessibleName() == ""
+
+
 def test_only_the_last_of_many_moves_is_sure_to_be_answered(qtbot, card, show):
     show(cell="lstm", timesteps=60)
     answered: list[Place] = []
