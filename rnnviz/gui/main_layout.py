@@ -38,7 +38,7 @@ class MainLayout(QObject):
     Most of its methods open, fold, size or restore one part each.
     """
 
-    def __init__(self, window: QMainWindow, verdict: QWidget, tabs: BottomTabs) -> None:
+    def __init__(self, window: QMainWindow, verdict: QWidget, brief_verdict: QWidget, tabs: BottomTabs) -> None:
         super().__init__(window)
         self.window = window
         self._bars: list[QToolBar] = []
@@ -61,6 +61,11 @@ class MainLayout(QObject):
         self.pages.addWidget(self._lanes)
         window.setCentralWidget(self.pages)
         self._verdict_bar = self.add_bar(verdict)
+        self._brief_verdict = brief_verdict
+        window.statusBar().addWidget(brief_verdict, 1)
+        # Where Qt writes messages.
+        window.statusBar().setContentsMargins(4, 0, 0, 0)
+        brief_verdict.hide()
         self._drawer = QDockWidget("More views", window)
         self._drawer.setObjectName("More views")
         self._drawer.setFeatures(QDockWidget.DockWidgetFeature.NoDockWidgetFeatures)
@@ -160,6 +165,7 @@ class MainLayout(QObject):
     def _show_work(self, *, shown: bool) -> None:
         self.working = shown
         self._drawer.setVisible(shown and TABS in self._needed)
+        self._brief_verdict.setVisible(shown and VERDICT not in self._needed)
         for bar in self._bars:
             self.refresh_bar(bar)
         self.docks.hide_all(hidden=not shown)

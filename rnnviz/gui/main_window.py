@@ -228,7 +228,7 @@ class MainWindow(QMainWindow):
             self._connect_view(view)
         tabs = BottomTabs()
         tabs.follow(self.session)
-        self.main_layout = MainLayout(self, self.verdict, tabs)
+        self.main_layout = MainLayout(self, self.verdict, self.verdict.brief, tabs)
         self.main_layout.docks.add(VALUE, self.value, 362, head=self.value.head)
         self.main_layout.docks.add(SETTINGS, self.panel, 362)
         self.main_layout.docks.changed.connect(self._on_dock)

@@ -1,11 +1,12 @@
 """The verdict as the window's banner shows it: that on both passes, and its facts as rows of a heading and a text."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from rnnviz.core.config import Network
-from rnnviz.core.engine_spec import is_unknown
+from rnnviz.core.engine_spec import display_name, is_unknown
 from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.core.words import capital
 from rnnviz.text import verdict_details as details
@@ -108,6 +109,41 @@ def wrong_facts(
     if not causes:
         rows.append(("Cause", (TextPart(" ".join(alike) or _NO_CAUSE),)))
     return wrong_engines(result, wrong, causes=False), tuple(rows)
+
+
+def agreement(
+    result: RunResult, candidate: str, words: VerdictWords, gradients: VerdictWords | None
+) -> tuple[Text, str]:
+    """An agreement in one line: in how many hidden values, and a note on how much of it was audited.
+
+    `words` are on both passes, `gradients` on the backward pass. The note begins with worse candidates and with
+    assumptions, which an agreement must not hide.
+    """
+    comparison = result.comparison(candidate)
+    others, worse = details.others(result, candidate)
+    agree = "" if gradients is None or gradients.partial else "The gradients agree, too."
+    audited = _audited(result, (result.reference.engine, candidate), words)
+    note = " ".join(filter(None, (others if worse else "", *details.assumptions(result), audited, agree)))
+    if words.blind:
+        return words.sentence, note
+    values = f" in {'' if comparison.unrecorded else 'all '}{details.compared(comparison)} hidden values."
+    return (*(part for part in words.sentence if part.strong), TextPart(values)), note
+
+
+def _audited(result: RunResult, engines: Sequence[str], words: VerdictWords) -> str:
+    """How much of the values of two engines was audited, in a sentence."""
+    audits = {engine: result.judged("forward").audits.get(engine) for engine in engines}
+    lacking = [engine for engine, audit in audits.items() if audit is None or not audit.audited]
+    if len(lacking) == len(engines) or words.coverage is None:
+        return "No time step was checked on its own."
+    if lacking:
+        return f"The time steps of {display_name(lacking[0])} were not checked on their own."
+    if words.coverage < 1.0:
+        return f"{capital(details.covered(words.coverage))} of the values were checked on their own."
+    judged = any(audit is not None and audit.undetermined for audit in audits.values())
+    partial = any(result.traces[engine].partial for engine in engines)
+    of = " that could be judged" if judged else " that is recorded" if partial else ""
+    return f"Every time step{of} was checked on its own."
 
 
 def gradient_facts(result: RunResult, candidate: str | None) -> tuple[tuple[str, Text], ...]:

@@ -17,7 +17,7 @@ from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
-from rnnviz.gui.verdict_facts import both_passes, gradient_facts, verdict_facts, wrong_facts
+from rnnviz.gui.verdict_facts import agreement, both_passes, gradient_facts, verdict_facts, wrong_facts
 from rnnviz.gui.views.base import ResultView, across
 from rnnviz.gui.views.labels import NOTE_GAP, ElidedLabel, LinkLabel, markup
 from rnnviz.text.verdict_details import covered
@@ -32,6 +32,7 @@ from rnnviz.text.verdict_text import (
     verdict_sentence,
 )
 from rnnviz.verify.result import RunResult
+from rnnviz.verify.verdict import Verdict
 
 
 def link_button(text: str, why: str) -> QToolButton:
@@ -171,6 +172,8 @@ class VerdictBar(ResultView):
         self._candidate: str | None = None
         self.words: VerdictWords | None = None
         self._sentence: Text = ()
+        self._briefly: tuple[Text, str] = (), ""
+        """The verdict in a sentence with its note: an agreement in one line, as *Details* has the rest."""
         self._shown_array = "h"
         self._stale = self._asked = False
         self._stage: Stage | None = None
@@ -181,10 +184,12 @@ class VerdictBar(ResultView):
         self.state = "empty"
         """ "agree", "blind", "drift", "disagree", "stale", "auditing", "running", "error" or "empty"."""
         self._icon = QLabel()
+        self.brief = ElidedLabel()
+        """The sentence, for the status bar while the bar is not shown."""
         self._text = self._linked("Verdict")
         self._text.linkActivated.connect(self._on_link)
         self._note = ElidedLabel()
-        self.muted = (self._note,)
+        self.muted = (self._note, self.brief)
         self._rows = _Rows()
         self._rows.location_requested.connect(self.location_requested)
         for clickable in (self._text, self._rows):
@@ -285,7 +290,11 @@ class VerdictBar(ResultView):
         self._candidate = candidate
         self.words = None
         if result is not None and not self._asked:
-            self.words = both_passes(verdict_sentence(result, candidate), gradient_words(result, candidate))
+            gradients = gradient_words(result, candidate)
+            words = self.words = both_passes(verdict_sentence(result, candidate), gradients)
+            self._briefly = words.sentence, NOTE_GAP.join(words.notes)
+            if candidate is not None and words.verdict is Verdict.AGREE:
+                self._briefly = agreement(result, candidate, words, gradients)
         self._compose()
 
     def show_masked(self, masked: Sequence[Mask]) -> None:
@@ -353,7 +362,7 @@ class VerdictBar(ResultView):
         elif words is None:
             self._show_text("empty", fill(_EMPTY if self._result is None else _ASKED), "")
         elif self._stale:
-            self._show_text("stale", (*fill(_STALE), *words.sentence), _STALE_NOTE)
+            self._show_text("stale", (*fill(_STALE), *self._briefly[0]), _STALE_NOTE)
         else:
             self._show_verdict(words)
         settled = self.state not in ("running", "error", "empty")
@@ -367,11 +376,11 @@ class VerdictBar(ResultView):
         self._fit_height()
 
     def _show_verdict(self, words: VerdictWords) -> None:
-        sentence: Text = words.sentence
+        sentence, note = self._briefly
         rows: tuple[tuple[str, Text], ...] = ()
         if words.look == "disagree" and self._result is not None:
             sentence, rows = wrong_facts(self._result, self._candidate, words)
-        self._show_text(words.look, sentence, "" if rows else NOTE_GAP.join(words.notes), rows)
+        self._show_text(words.look, sentence, "" if rows else note, rows)
 
     @property
     def _advice(self) -> str:
@@ -483,6 +492,7 @@ class VerdictBar(ResultView):
         self._text.setText(markup(sentence, self._theme))
         self._text.offer_links(any(part.where is not None or part.act for part in sentence))
         self._note.setText(true_minus_in(note))
+        self.brief.setText("" if state in ("empty", "running") else plain(sentence))
         self._rows.show_rows(rows, self._theme)
         self._rows.setVisible(bool(rows))
         spoken = self.words is not None and state not in ("error", "running", "auditing")

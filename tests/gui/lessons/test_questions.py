@@ -92,6 +92,9 @@ def test_a_prediction_masks_the_asked_numbers_alone_and_has_two_tries(make, sett
     assert pane.rows == []
     assert not pane.task.isVisible()
     assert not window.top_line.isVisible()
+    assert not window.verdict.isVisible()
+    assert window.verdict.brief.isVisible()
+    assert window.verdict.brief.text().endswith("hidden values.")
     assert not pane.next.isDefault()
     assert not asked.answer_button.isEnabled()
     pane.scroll_area.setFocus()

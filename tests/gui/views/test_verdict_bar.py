@@ -60,11 +60,27 @@ def link(line: VerdictBar) -> QLabel:
 def test_agreement_is_written_with_its_figures(line):
     line.show_result(make_result(), "manual")
     assert line.state == "agree"
-    assert line.text == "gluon and manual agree: all 40 values are equal"
+    assert line.text == "gluon and manual agree in all 40 hidden values."
+    assert "1.3e" not in labels(line)
+    line.toggle_details()
+    assert "gluon and manual agree: all 40 values are equal" in details(line)
     assert "1.3e\N{MINUS SIGN}6 · |gluon|" in labels(line)
     assert verdict_sentence(make_result(), "manual").notes[-1] in line.toolTip()
     assert line.text in line.accessibleName()
     assert not button(line, "Next difference").isVisible()
+
+
+def test_an_agreement_says_how_much_of_it_was_checked_and_which_candidate_is_worse(line):
+    line.show_result(make_result(), "manual")
+    assert "No time step was checked on its own." in labels(line)
+    line.show_result(evaluated(make_result()), "manual")
+    assert "Every time step was checked on its own." in labels(line)
+    line.show_result(evaluated(make_result(), coverage=0.5), "manual")
+    assert "50% of the values were checked on their own." in labels(line)
+    engines = ("gluon", "manual", "bug:no-h2h-bias")
+    line.show_result(evaluated(make_result(engines)), "manual")
+    assert line.state == "agree"
+    assert "no-h2h-bias (disagree)" in labels(line)
 
 
 def test_the_buttons_lead_from_mismatch_to_mismatch(qtbot, line, mismatching):
@@ -262,7 +278,7 @@ def test_a_blind_agreement_differs_in_icon_and_text(line):
     line.show_result(evaluated(make_result(num_layers=2), blind=True), "manual")
     assert line.state == "blind"
     assert "2 known bugs" in line.text
-    assert proven.startswith("gluon and manual agree: ")
+    assert proven.startswith("gluon and manual agree in all 80 hidden values.")
     assert line.findChild(QLabel).pixmap().toImage() != icon
 
 
