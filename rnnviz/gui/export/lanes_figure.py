@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import isfinite
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,15 @@ from rnnviz.core.words import capital, plural
 from rnnviz.dependence.influence import Influence
 from rnnviz.gui.app_state import Limit
 from rnnviz.gui.export.plot_figures import (
+    LEGEND_ROW,
     Content,
+    LegendKey,
     axis_height,
     candidate_of,
+    draw_legend,
     draw_time_axis,
     engine_of,
+    legend_rows,
     network_words,
     quantity_title,
 )
@@ -29,9 +33,13 @@ from rnnviz.gui.export.sheet import EM, LINE, POINT, Sheet, advance, elided
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.unrolled.color_range import reach_of
 from rnnviz.gui.views.unrolled.colormap import (
+    ABOVE,
+    BELOW,
     MISSING,
     NAN,
+    NEGATIVE,
     PADDING,
+    POSITIVE,
     SPECIAL_WORDS,
     STEPS,
     ColorScale,
@@ -56,6 +64,8 @@ _STRIP, _STRIP_GAP = 6 * POINT, 3 * POINT
 _LEAST_ROW, _ROW_WITH_NUMBERS = 1.2 * EM, 1.7 * EM
 _FREE = 3 * POINT
 """Room at each side of a number in a box."""
+_COLUMNS = 500
+"""Pixels across in which special colors are looked for: each has the extreme of its time steps."""
 _LETTERS = 6
 """Characters of the widest number in a box: −0.254."""
 
@@ -125,8 +135,8 @@ class LanesFigure(Content):
         return sum(_STRIP + _STRIP_GAP for lane in self.lanes if self._influenced(lane))
 
     def _below(self, width: float) -> float:
-        rows = len(self._legend_rows(width)) + (1 if self._special() else 0) if self.figure.legend else 0
-        return axis_height(self._names) + rows * 1.6 * EM + (0.6 * EM if rows else 0.0)
+        rows = len(self._legend(width))
+        return axis_height(self._names) + rows * LEGEND_ROW + (0.6 * EM if rows else 0.0)
 
     def _left(self) -> float:
         """The width of the labels at the left of the maps."""
@@ -156,8 +166,7 @@ class LanesFigure(Content):
                 top += _STRIP
             top += _BELOW
         draw_time_axis(sheet, left, right, top, self.times, self._names)
-        if self.figure.legend:
-            self._draw_legend(sheet, left, top + axis_height(self._names) + 1.7 * EM)
+        draw_legend(sheet, self._legend(sheet.width), left, top + axis_height(self._names) + 1.7 * EM)
 
     def place_of(self, lane: Lane, times: range, units: range) -> QRectF | None:
         """The place of some cells of a lane that is drawn, None outside the shown time steps."""
@@ -324,21 +333,36 @@ class LanesFigure(Content):
 
     # Legend
 
-    def _scales(self) -> list[tuple[str, str, NDArray[np.uint32], str, float | None]]:
-        """Name, low end, colors, high end of each scale, and the share at which it has a mark."""
-        shown, found = self.shown, []
+    def _legend(self, width: float) -> list[list[tuple[float, LegendKey]]]:
+        """The rows of the legend: the scales of the colors, and special colors that may be in the figure."""
+        if not self.figure.legend:
+            return []
+        shown, room = self.shown, width - self._left()
         scales = [(self._quantity_title(), shown.paint.hidden.scale)]
         if self.lanes[-1].layer is None:
             of = "gradient of the input x" if shown.input_gradient is not None else "input x"
             scales.append((of, shown.paint.input.scale))
+        keys = []
         for title, scale in scales:
             mark = scale.share(1.0) if scale.error_ratio else None
-            found.append((title, _end(scale.low), color_table(self.theme, scale)[:STEPS], _end(scale.high), mark))
-        if self.influence is not None:
-            low = self.influence.largest * 10.0**-self.influence.decades
-            colors = self._purple(np.linspace(0.0, 1.0, STEPS))
-            found.append(("influence on □", _end(low), colors, _end(self.influence.largest), None))
-        return found
+            colors = color_table(self.theme, scale)[:STEPS]
+            keys.append(_scale_key(title, _end(scale.low), colors, _end(scale.high), room, mark))
+        if (found := self.influence) is not None:
+            low, colors = found.largest * 10.0**-found.decades, self._purple(np.linspace(0.0, 1.0, STEPS))
+            keys.append(_scale_key("influence on □", _end(low), colors, _end(found.largest), room))
+        keys += [self._special_key(index, meaning) for index, meaning in self._special.items()]
+        return legend_rows(keys, room)
+
+    def _special_key(self, index: int, meaning: str) -> LegendKey:
+        wide, gap = 1.6 * EM, 0.4 * EM
+
+        def draw(sheet: Sheet, x: float, y: float) -> None:
+            box = QRectF(x, y - _BAR_HEIGHT, wide, _BAR_HEIGHT)
+            self._draw_pixels(sheet, box, np.full(sheet.dots(box)[::-1], index, np.uint8), self.lanes[0])
+            sheet.box(box)
+            sheet.text(x + wide + gap, y, meaning)
+
+        return LegendKey(wide + gap + advance(meaning), draw)
 
     def _quantity_title(self) -> str:
         result, shown = self.result, self.shown
@@ -355,70 +379,41 @@ class LanesFigure(Content):
         several = any(c.mismatched for c in result.comparisons) or len(result.traces) < 2
         return f"{title} of {display_name(shown.engine)}" if several else title
 
+    @cached_property
     def _special(self) -> dict[int, str]:
-        """The special colors that the figure may show, and their meaning: padding, missing or not finite values."""
-        length, result = self.shown.length, self.result
-        found = {PADDING: SPECIAL_WORDS[PADDING]} if length < self.times.stop else {}
-        hidden = [lane for lane in self.lanes if lane.layer is not None]
-        recorded = min(len(self.shown.left.colors.recorded(lane)) for lane in hidden)
-        missing = [SPECIAL_WORDS[MISSING]] if recorded < result.shape[2] else []
-        if any(self._asked(lane).any() for lane in self.lanes):
-            missing.append("asked")
-        if missing:
-            found[MISSING] = " or ".join(missing)
-        compared = any(c.nonfinite_reference or c.nonfinite_candidate for c in result.comparisons)
-        if compared or not all(map(isfinite, result.extents.values())):
-            found[NAN] = SPECIAL_WORDS[NAN]
-        return found
+        """The special colors in the figure, and what each says."""
+        found: set[int] = set()
+        asked = False
+        for lane in self.lanes:
+            _, indices, asked_for = self._read(lane, min(len(self.times), _COLUMNS), self.shown.rows(lane))
+            asked = asked or bool(asked_for.any())
+            found.update(np.unique(indices[~asked_for]).tolist())
+        words = {index: SPECIAL_WORDS[index] for index in (PADDING, NAN, POSITIVE, NEGATIVE) if index in found}
+        missing = [SPECIAL_WORDS[MISSING]] * (MISSING in found) + ["asked"] * asked
+        words |= {MISSING: " or ".join(missing)} if missing else {}
+        return words | ({ABOVE: "beyond the scale"} if found & {ABOVE, BELOW} else {})
 
-    def _legend_rows(self, width: float) -> list[list[float]]:
-        """The positions of the scales, from the left of the maps, in rows."""
-        rows: list[list[float]] = [[]]
-        x, room = 0.0, width - self._left()
-        for title, low, _, high, _ in self._scales():
-            wide = sum(map(advance, (title, low, high))) + _BAR + 1.8 * EM
-            if rows[-1] and x + wide > room:
-                rows.append([])
-                x = 0.0
-            rows[-1].append(x)
-            x += wide + 2.0 * EM
-        return rows
 
-    def _draw_legend(self, sheet: Sheet, left: float, y: float) -> None:
-        scales = iter(self._scales())
-        for row in self._legend_rows(sheet.width):
-            for x in row:
-                self._draw_scale(sheet, left + x, y, *next(scales))
-            y += 1.6 * EM
-        x = left
-        for index, meaning in self._special().items():
-            box = QRectF(x, y - _BAR_HEIGHT, 1.6 * EM, _BAR_HEIGHT)
-            self._draw_pixels(sheet, box, np.full(sheet.dots(box)[::-1], index, np.uint8), self.lanes[0])
-            sheet.box(box)
-            x = box.right() + 0.4 * EM
-            x += sheet.text(x, y, meaning) + 1.2 * EM
+def _scale_key(
+    title: str, low: str, colors: NDArray[np.uint32], high: str, room: float, mark: float | None = None
+) -> LegendKey:
+    """A scale of colors between the texts of its ends; `mark` is the share of it at which there is a line."""
+    title_gap, gap = EM, 0.4 * EM
+    rest = title_gap + advance(low) + _BAR + 2.0 * gap + advance(high)
+    title = elided(title, room - rest)
 
-    def _draw_scale(
-        self,
-        sheet: Sheet,
-        x: float,
-        y: float,
-        title: str,
-        low: str,
-        colors: NDArray[np.uint32],
-        high: str,
-        mark: float | None,
-    ) -> None:
-        room = sheet.width - x - _BAR - 2.0 * EM - advance(low) - advance(high)
-        x += sheet.text(x, y, elided(title, room)) + EM
-        x += sheet.text(x, y, low) + 0.4 * EM
+    def draw(sheet: Sheet, x: float, y: float) -> None:
+        x += sheet.text(x, y, title) + title_gap
+        x += sheet.text(x, y, low) + gap
         box = QRectF(x, y - _BAR_HEIGHT, _BAR, _BAR_HEIGHT)
         sheet.pixels(box, colors[None])
         sheet.box(box)
         if mark is not None:
             at = box.left() + mark * _BAR
             sheet.line((at, box.top() - 0.15 * EM), (at, box.bottom() + 0.15 * EM), color="text", width=2 * LINE)
-        sheet.text(box.right() + 0.4 * EM, y, high)
+        sheet.text(box.right() + gap, y, high)
+
+    return LegendKey(advance(title) + rest, draw)
 
 
 def state_of(result: RunResult, figure: PaperFigure, theme: Theme) -> RenderState:

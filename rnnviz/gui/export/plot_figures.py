@@ -1,8 +1,9 @@
 """Curves and histograms of a run as figures, and the axes that all figures have."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from math import ceil, floor
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +28,38 @@ from rnnviz.series.outlines import finite_range, log_scale, outline_of
 from rnnviz.verify.result import RunResult
 
 _MOST_LINES = 8
-_ROW = 1.5 * EM
-"""Height of a row of the legend."""
-_KEY = 2.4 * EM, 0.4 * EM, 1.4 * EM
-"""Length of the line of a curve in the legend, and the gaps after it and after the name."""
+LEGEND_ROW = 1.5 * EM
+"""Height of a row of a legend."""
+_KEY_LINE, _KEY_GAP = 2.4 * EM, 1.4 * EM
+"""Length of the line of a curve in the legend, and the gap between two keys."""
+
+
+class LegendKey(NamedTuple):
+    """An entry of a legend, drawn from a left end and a baseline."""
+
+    width: float
+    draw: Callable[[Sheet, float, float], None]
+
+
+def legend_rows(keys: Iterable[LegendKey], room: float) -> list[list[tuple[float, LegendKey]]]:
+    """Keys with the distance of each from the left, in as many rows as they need."""
+    rows: list[list[tuple[float, LegendKey]]] = []
+    x = room
+    for key in keys:
+        if not rows or x + key.width > room:
+            rows.append([])
+            x = 0.0
+        rows[-1].append((x, key))
+        x += key.width + _KEY_GAP
+    return rows
+
+
+def draw_legend(sheet: Sheet, rows: Iterable[Iterable[tuple[float, LegendKey]]], left: float, y: float) -> None:
+    """Draw the rows of a legend, the first with its baseline at y."""
+    for row in rows:
+        for x, key in row:
+            key.draw(sheet, left + x, y)
+        y += LEGEND_ROW
 
 
 class Content:
@@ -178,21 +207,22 @@ class Plot(Content):
 
     def _top(self, width: float) -> float:
         """The height of heading and legend."""
-        return (bool(self.heading) + len(self._keys(width))) * _ROW + 0.4 * EM
+        return (bool(self.heading) + len(self._keys(width))) * LEGEND_ROW + 0.4 * EM
 
-    def _keys(self, width: float) -> list[list[tuple[int, float]]]:
-        """The rows of the legend: the curves, and where each begins right of the axis."""
-        rows: list[list[tuple[int, float]]] = []
-        x, room = width, width - self._left()
+    def _keys(self, width: float) -> list[list[tuple[float, LegendKey]]]:
+        """The rows of the legend."""
         named = self.curves and self.curves[0].name and self.figure.legend
-        for place, curve in enumerate(self.curves if named else ()):
-            wide = advance(curve.name) + sum(_KEY)
-            if x + wide > room:
-                rows.append([])
-                x = 0.0
-            rows[-1].append((place, x))
-            x += wide
-        return rows
+        keys = (self._key(place, curve.name) for place, curve in enumerate(self.curves if named else ()))
+        return legend_rows(keys, width - self._left())
+
+    def _key(self, place: int, name: str) -> LegendKey:
+        gap = 0.4 * EM
+
+        def draw(sheet: Sheet, x: float, y: float) -> None:
+            sheet.curve([(x, y - 0.3 * EM), (x + _KEY_LINE, y - 0.3 * EM)], place)
+            sheet.text(x + _KEY_LINE + gap, y, name)
+
+        return LegendKey(_KEY_LINE + gap + advance(name), draw)
 
     def _left(self) -> float:
         return max((advance(text) for _, text in self.ticks), default=0.0) + 2.0 * EM
@@ -202,12 +232,8 @@ class Plot(Content):
         y = top + EM
         if self.heading:
             sheet.text(left, y, self.heading, bold=True)
-            y += _ROW
-        for row in self._keys(sheet.width):
-            for place, x in row:
-                sheet.curve([(left + x, y - 0.3 * EM), (left + x + _KEY[0], y - 0.3 * EM)], place)
-                sheet.text(left + x + _KEY[0] + _KEY[1], y, self.curves[place].name)
-            y += _ROW
+            y += LEGEND_ROW
+        draw_legend(sheet, self._keys(sheet.width), left, y)
         top += self._top(sheet.width)
         bottom = sheet.height - axis_height(self.names) - 0.4 * EM
         low, high = self.range

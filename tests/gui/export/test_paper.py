@@ -186,6 +186,18 @@ def test_a_number_that_a_lesson_asks_for_is_called_so(result):
     assert list(words.values()) == [[], ["asked"], []]
 
 
+def test_the_legend_of_lanes_explains_what_is_in_them_alone():
+    def edit(trace):
+        trace.hidden[0, 0, 3, 0, 1] = special
+
+    words = {}
+    for special in (0.5, 1e6, np.nan, -np.inf):
+        run = make_result(edits={"gluon": edit}, timesteps=900)
+        svg = lanes_svg(run, PaperFigure(engine="gluon"), ()).decode()
+        words[str(special)] = [word for word in ("beyond the scale", "NaN", "-infinity") if f">{word}<" in svg]
+    assert words == {"0.5": [], "1000000.0": ["beyond the scale"], "nan": ["NaN"], "-inf": ["-infinity"]}
+
+
 @pytest.mark.slow
 def test_characters_on_the_time_axis_end_with_their_sample(run_shared):
     result = run_shared(find_lesson("padding").config)
