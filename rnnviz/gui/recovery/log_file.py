@@ -7,6 +7,7 @@ exception arose.
 import logging
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from traceback import walk_tb
@@ -16,6 +17,7 @@ import rnnviz
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import is_own, is_recording
 from rnnviz.engines.registry import engines_of
+from rnnviz.execution.events import Failed
 from rnnviz.execution.folders import make_state_folder
 from rnnviz.execution.log import log, log_path
 
@@ -93,3 +95,21 @@ def shapes(config: Config) -> str:
         f"{cell} L={network.num_layers} D={network.directions} {steps} "
         f"I={network.input_size} H={network.hidden_size} {network.dtype}, {sequence.source} sequence, by {engines}"
     )
+
+
+def log_run(config: Config) -> None:
+    log.info("run: %s", shapes(config))
+
+
+def log_failure(event: Failed) -> None:
+    frames = "".join(f"\n{frame}" for frame in where_in(event.traceback))
+    log.warning("the run failed: %s%s%s", event.kind, "" if event.key is None else f", {event.key}", frames)
+
+
+def log_crash(folder: Path, report: str) -> None:
+    """Log the crash report in the folder of an earlier window, once."""
+    logged = folder / "logged"
+    if not logged.exists():
+        log.error("an earlier window crashed:\n%s", report.rstrip())
+        with suppress(OSError):
+            logged.touch()

@@ -1,6 +1,7 @@
 """Autosave, recovery of crashed windows, and logging."""
 
 import faulthandler
+import shutil
 import sys
 from contextlib import suppress
 from dataclasses import replace
@@ -13,17 +14,15 @@ from typing import TYPE_CHECKING, TextIO
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QSizePolicy
 
-from rnnviz.core.config import Config
 from rnnviz.core.errors import InputError
 from rnnviz.gui.kit.tasks import BackgroundTask, Progress, TaskQueue
 from rnnviz.gui.main_window import MainWindow
+from rnnviz.gui.recovery.recovery_dir import AUTOSAVE, CRASH, TRAINING, RecoveryDir, holds_something, left_at
 from rnnviz.gui.recovery.session_commands import DECISIONS, temporary_folder
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import across
 
 if TYPE_CHECKING:
-    from rnnviz.execution.events import Failed
-    from rnnviz.gui.recovery.recovery_dir import RecoveryDir
     from rnnviz.io.session import SavedDocument, SavedSession
 
 
@@ -42,8 +41,6 @@ class Autosave(QObject):
     """A text for the status bar."""
 
     def __init__(self, window: MainWindow, folder: Path, parent: QObject) -> None:
-        from rnnviz.gui.recovery.recovery_dir import AUTOSAVE, TRAINING
-
         super().__init__(parent)
         self._window = window
         self._session_file, self._training_file = folder / AUTOSAVE, folder / TRAINING
@@ -247,17 +244,16 @@ class SessionRecovery(QObject):
     def begin(self) -> None:
         from rnnviz.execution.folders import make_state_folder, state_folder
         from rnnviz.execution.log import log
-        from rnnviz.gui.recovery.log_file import keep_log
-        from rnnviz.gui.recovery.recovery_dir import RecoveryDir
+        from rnnviz.gui.recovery.log_file import keep_log, log_failure, log_run
 
         keep_log()
         log.info("window opened")
         self._logs = True
         if self._window.runner.busy or self._window.session.result is not None:
             # The first run may have started before.
-            _log_run(self._window.session.config)
-        self._window.runner.started.connect(_log_run)
-        self._window.runner.failed.connect(_log_failure)
+            log_run(self._window.session.config)
+        self._window.runner.started.connect(log_run)
+        self._window.runner.failed.connect(log_failure)
         try:
             self.recovery_dir = RecoveryDir(make_state_folder("windows"))
             if self._own_process:
@@ -284,8 +280,6 @@ class SessionRecovery(QObject):
             if self.bar is not None:
                 self.bar.hide()
             return
-        from rnnviz.gui.recovery.recovery_dir import CRASH, TRAINING, holds_something, left_at
-
         if self.bar is None:
             self.bar = RestoreBar()
             self.bar.restore.clicked.connect(lambda: self._window.files.after_changes(self._restore))
@@ -304,12 +298,12 @@ class SessionRecovery(QObject):
         restorable = trained or document is not None
         self.bar.show_offer(f"rnnviz ended unexpectedly at {when}{what}.{how}{more}", restorable=restorable)
         if crashed:
-            _log_crash(folder)
+            from rnnviz.gui.recovery.log_file import log_crash
+
+            log_crash(folder, _text_of(folder / CRASH))
 
     def _restore(self) -> None:
         """Show the session that was left, then its training; an error of one keeps the other."""
-        from rnnviz.gui.recovery.recovery_dir import AUTOSAVE, TRAINING, holds_something
-
         folder = self._take()
         if folder is None:
             self._window.show_message("Another window already restored that session.")
@@ -337,8 +331,6 @@ class SessionRecovery(QObject):
         )
 
     def _discard(self) -> None:
-        import shutil
-
         folder = self._take()
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
@@ -352,10 +344,6 @@ class SessionRecovery(QObject):
 
 def _is_offered(folder: Path) -> bool:
     """Whether a window crashed, or may have had unsaved changes; the folder of another is removed."""
-    import shutil
-
-    from rnnviz.gui.recovery.recovery_dir import CRASH, TRAINING, holds_something
-
     document = _document(folder)
     if document is None or document.modified or any(holds_something(folder / name) for name in (TRAINING, CRASH)):
         return True
@@ -364,7 +352,6 @@ def _is_offered(folder: Path) -> bool:
 
 
 def _document(folder: Path) -> "SavedDocument | None":
-    from rnnviz.gui.recovery.recovery_dir import AUTOSAVE
     from rnnviz.io.session import read_document
 
     with suppress(InputError):
@@ -376,30 +363,3 @@ def _text_of(file: Path) -> str:
     with suppress(OSError):
         return file.read_text(encoding="utf-8", errors="replace")
     return ""
-
-
-def _log_crash(folder: Path) -> None:
-    """Copy the crash report into the log, once."""
-    from rnnviz.execution.log import log
-    from rnnviz.gui.recovery.recovery_dir import CRASH
-
-    logged = folder / "logged"
-    if not logged.exists():
-        log.error("an earlier window crashed:\n%s", _text_of(folder / CRASH).rstrip())
-        with suppress(OSError):
-            logged.touch()
-
-
-def _log_run(config: Config) -> None:
-    from rnnviz.execution.log import log
-    from rnnviz.gui.recovery.log_file import shapes
-
-    log.info("run: %s", shapes(config))
-
-
-def _log_failure(event: "Failed") -> None:
-    from rnnviz.execution.log import log
-    from rnnviz.gui.recovery.log_file import where_in
-
-    frames = "".join(f"\n{frame}" for frame in where_in(event.traceback))
-    log.warning("the run failed: %s%s%s", event.kind, "" if event.key is None else f", {event.key}", frames)
