@@ -187,12 +187,14 @@ class ViewStateRestorer(QObject):
         session.set_color_by(state.colors)
         session.set_order(cast(OrderName, state.order))
         session.set_location(state.location)
-        # After the lanes have their size.
+        QTimer.singleShot(0, self, lambda: self._set_sizes(state))
+
+    def _set_sizes(self, state: "SavedViewState") -> None:
+        # The verdict has taken its lines from the lanes; these get their size before their viewport.
+        self._window.main_layout.restore_shares(state)
         QTimer.singleShot(0, self, lambda: self._set_viewport(state))
 
     def _set_viewport(self, state: "SavedViewState") -> None:
-        # The verdict has taken its lines from the lanes.
-        self._window.main_layout.restore_shares(state)
         start, span, zoom, scroll = state.start, state.span, state.zoom, state.scroll
         if start is not None and span is not None and zoom is not None and scroll is not None:
             self._window.lanes.set_camera(Camera(start, span, zoom, scroll))

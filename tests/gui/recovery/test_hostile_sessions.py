@@ -105,7 +105,8 @@ def restore(window: MainWindow, path: Path) -> bool:
     try:
         restorer.begin(session.look, session.choices)
         restorer.restore_now()
-        # The viewport follows in another turn of the event loop.
+        # Sizes, then the viewport, follow in other turns of the event loop.
+        QTest.qWait(0)
         QTest.qWait(0)
         window.lanes.grab()
         window.main_layout.tabs.front.grab()
