@@ -124,7 +124,7 @@ def run_window(path: Path | None) -> int:
 
     def end(number: int) -> None:
         """Close without a question, and let the next start offer unsaved changes."""
-        if window.document.modified:
+        if window.document.modified or window.trainings.unsaved:
             recovery.keep_for_next_start()
         window.leave()
         application.exit(128 + number)

@@ -117,10 +117,15 @@ class LanesFigure(Content):
         least, natural = 1.5 * EM, min(0.3 * width, max(0.9 * width / len(rows), 3.5 * EM))
         if rows[0] == 1:
             natural = least
-        elif self._room(width - self._left() - 0.3 * EM) and len(rows) * rows[0] * _ROW_WITH_NUMBERS < 1.2 * width:
+        elif self._has_numbers(width):
             natural = rows[0] * _ROW_WITH_NUMBERS
         rest = len(self.lanes) * (_TITLE + _BELOW) + self._strips() + self._below(width)
         return rest + self._maps(least), rest + self._maps(natural)
+
+    def _has_numbers(self, width: float) -> bool:
+        """Whether there is room for numbers in boxes at the natural height."""
+        high = sum(self.shown.rows(lane) for lane in self.lanes if lane.layer is not None) * _ROW_WITH_NUMBERS
+        return self._room(width - self._left() - 0.3 * EM) > 0 and high < 1.2 * width
 
     def _maps(self, hidden: float) -> float:
         return sum(self._map_height(lane, hidden) for lane in self.lanes)
@@ -350,7 +355,9 @@ class LanesFigure(Content):
         if (found := self.influence) is not None:
             low, colors = found.largest * 10.0**-found.decades, self._purple(np.linspace(0.0, 1.0, STEPS))
             keys.append(_scale_key("influence on □", _end(low), colors, _end(found.largest), room))
-        keys += [self._special_key(index, meaning) for index, meaning in self._special.items()]
+        # A number says itself that it is beyond the scale.
+        left_out = ABOVE if self._has_numbers(width) else None
+        keys += [self._special_key(index, text) for index, text in self._special.items() if index != left_out]
         return legend_rows(keys, room)
 
     def _special_key(self, index: int, meaning: str) -> LegendKey:

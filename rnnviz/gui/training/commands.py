@@ -49,6 +49,11 @@ class TrainingCommands(QObject):
         """A function that writes the training as it is now, for any thread; None without one."""
         return None if self.controller is None else self.controller.writer()
 
+    @property
+    def unsaved(self) -> bool:
+        """Whether trained weights are in no file."""
+        return self.controller is not None and self.controller.panel.unsaved
+
     def show_saved(self, name: str) -> None:
         """Show that a file of this name holds the training."""
         if self.controller is not None:
