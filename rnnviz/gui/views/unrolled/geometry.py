@@ -316,6 +316,11 @@ class Rect(NamedTuple):
     def grown(self, by: float) -> "Rect":
         return Rect(self.x - by, self.y - by, self.width + 2.0 * by, self.height + 2.0 * by)
 
+    def united(self, other: "Rect") -> "Rect":
+        """The bounding rectangle of both."""
+        x, y = min(self.x, other.x), min(self.y, other.y)
+        return Rect(x, y, max(self.right, other.right) - x, max(self.bottom, other.bottom) - y)
+
 
 class CellGeometry(NamedTuple):
     """A value: its lane, time step (-1 or the sample's length for the column of the initial state) and unit."""

@@ -53,12 +53,10 @@ def label_of(shown: RenderState, lane: Lane) -> LaneLabel:
         mismatched = shown.mismatched(lane)
         verdict = "" if mismatched is None else _agreement(mismatched)
         return LaneLabel(f"input {shown.input_name}", size, verdict, None if mismatched is None else not mismatched)
-    network = shown.result.config.network
-    both = network.bidirectional or network.reverse
-    title, way = f"layer {lane.layer}", f"{DIRECTIONS[lane.backward]} {ARROWS[lane.backward]}" if both else ""
+    title, way = f"layer {lane.layer}", f"{DIRECTIONS[lane.backward]} {ARROWS[lane.backward]}"
     mismatched = shown.mismatched(lane)
     if mismatched is None or shown.verdict_masked:
-        return LaneLabel(title, way or ("hidden state h" if shown.quantity == "value" else ""), "", None)
+        return LaneLabel(title, way, "", None)
     steps = shown.compared(lane)
     if not steps:
         return LaneLabel(title, way, "not recorded", None)

@@ -112,7 +112,7 @@ class Labels:
         line = QFontMetricsF(strong).height()
         short = bottom - top < 3.0 * line and bool(label.detail)
         arrow = ARROWS[own.lane.backward] if own.lane.layer is not None else ""
-        title = f"{label.title} {arrow}" if short and arrow and label.detail.endswith(arrow) else label.title
+        title = f"{label.title} {arrow}" if short and arrow else label.title
         verdict, role, weight = label.verdict, "muted", QFont.Weight.Normal
         if label.agrees is not None:
             role, weight = ("right", QFont.Weight.Normal) if label.agrees else ("wrong", _STRONG)

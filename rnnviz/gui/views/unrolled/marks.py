@@ -18,7 +18,7 @@ from rnnviz.gui.regions import Order, Part, Region, input_regions, previous_regi
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.seams import SeamsInView, paint_seams
-from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, LaneRect, Rect
+from rnnviz.gui.views.unrolled.geometry import DIGIT_SHARE, CellGeometry, Geometry, LaneRect, Rect
 from rnnviz.gui.views.unrolled.lane_text import MASK
 from rnnviz.gui.views.unrolled.render_state import RenderState
 from rnnviz.reading.units import Query, Selection
@@ -365,13 +365,32 @@ def masked_marks(shown: RenderState, geometry: Geometry) -> Marks:
             places += [(initial, u) for u in range(own.rows) if shown.is_masked(CellGeometry(lane, initial, u))]
         if len(places) > _MOST_MASKED:
             continue
-        for timestep, unit in places:
-            box = geometry.rect(CellGeometry(lane, timestep, min(unit, own.rows - 1)))
-            marks.append(Fill(box, "raised"))
+        boxes = [geometry.rect(CellGeometry(lane, timestep, min(unit, own.rows - 1))) for timestep, unit in places]
+        marks += [Fill(box, "raised") for box in boxes]
+        pixels, asked_for = geometry.font_pixels(own), list[Rect]()
+        for box in sorted(set(boxes), key=lambda box: (box.y, box.x)):
+            last = asked_for[-1] if asked_for else box
+            near = last.x <= box.x <= last.right + _IN_FRAME and box.y <= last.bottom + _IN_FRAME
+            if asked_for and near and not _has_room(box, pixels):
+                # Boxes that are too small for it share a "?" with their neighbors.
+                asked_for[-1] = last.united(box)
+            else:
+                asked_for.append(box)
+        for place in asked_for:
             if geometry.boxes:
-                marks.append(Frame(box.grown(-1.0), "accent", 2.0, (2.5, 1.5), rim=0.0, radius=3.0))
-                marks.append(Text(box, MASK, "accent", pixels=geometry.font_pixels(own)))
+                marks.append(Frame(place.grown(-1.0), "accent", 2.0, (2.5, 1.5), rim=0.0, radius=3.0))
+            if _has_room(place, pixels):
+                marks.append(Text(place, MASK, "accent", pixels=pixels))
     return tuple(dict.fromkeys(marks))
+
+
+_IN_FRAME = 4.0
+"""Room that the frame of a masked number takes of the width of its box."""
+
+
+def _has_room(box: Rect, pixels: int) -> bool:
+    """Whether a "?" with a font of `pixels` fits in a box."""
+    return box.width >= pixels * DIGIT_SHARE + _IN_FRAME and box.height >= pixels
 
 
 _MOST_MASKED = 2000

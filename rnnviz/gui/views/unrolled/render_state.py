@@ -46,7 +46,7 @@ from rnnviz.reading.quantities import (
     is_recomputed,
     quantity_for,
 )
-from rnnviz.reading.units import LaneOrders
+from rnnviz.reading.units import LaneOrders, OrderKey
 from rnnviz.verify.compare import LaneComparison
 from rnnviz.verify.metrics import compared_steps
 from rnnviz.verify.result import RunResult
@@ -347,7 +347,7 @@ class RenderState:
 Reach: TypeAlias = tuple[float, float] | None
 """Ends of the color scale, or None for those of the quantity."""
 Reaches: TypeAlias = dict[object, Reach]
-_FIRST_STEPS = 64
+_FIRST_STEPS, _ORDERS_KEPT = 64, 8
 _NEARLY_ALL = 0.9
 """Share of the units that mismatch at a time step from which a frame is around it, and not around each value."""
 
@@ -359,8 +359,17 @@ class LaneCaches:
         self.arrays, self.turn = ResultReader(result), turn
         self.reaches: Reaches = {}
         """Ends of the color scale by what determines them."""
+        self.orders: dict[OrderKey, LaneOrders] = {}
+        """The orders of units that were found."""
         self._hot: dict[int, NDArray[np.int64] | None] = {}
         self._framed: dict[tuple[str, str, int], dict[Lane, BoolArray]] = {}
+
+    def keep_order(self, order: LaneOrders) -> LaneOrders:
+        """Remember an order of units, among the few that were found last."""
+        while len(self.orders) >= _ORDERS_KEPT:
+            self.orders.pop(next(iter(self.orders)))
+        self.orders[order.key] = order
+        return order
 
     def hot(self, sample: int) -> NDArray[np.int64] | None:
         """(T,): the index of the one feature of each time step that is 1; None if others are not 0."""
@@ -407,23 +416,32 @@ def render_state_of(
     reach: Reach = None,
     *,
     logarithmic: bool = False,
+    contributions: "Contributions | None" = None,
 ) -> RenderState:
     """Create a render state. It shows values if the quantity is not available; two engines by value only.
 
-    The parameters are those fields of the window's state that it shows.
+    The parameters are those fields of the window's state that it shows. With `contributions`, it shows these.
 
     `reach` are the ends of the color scale in place of the quantity's own, and with `logarithmic` it is symmetric
     and logarithmic; scales with fixed ends stay as they are.
 
     `caches` and `orders` belong to the result; `orders` is None for units in order of their index.
     """
+    if contributions is not None:
+        quantity, engine, candidate, other = contributions.name, contributions.engine, None, None
+        if contributions.values.shape[1] != result.shape[4]:
+            # Gates of a projection have other units than h.
+            orders = None
+    else:
+        quantity, engine = shown_in(result, engine, candidate, color_by)
     comparison, cell = None if candidate is None else result.comparison(candidate), result.config.network.kind
-    quantity, engine = shown_in(result, engine, candidate, color_by)
-    gate, exact = gate_quantity(quantity, cell), True
+    gate, exact = None if contributions is not None else gate_quantity(quantity, cell), True
     engines = [engine]
     if other is not None and other != engine and quantity == "value":
         engines.append(other)
-    if gate is not None:
+    if contributions is not None:
+        scale = value_scale(contributions.largest)
+    elif gate is not None:
         end = gate.high
         if end is None:
             extent = caches.arrays.extent(engine, quantity)
@@ -437,35 +455,37 @@ def render_state_of(
         # One scale for both sides of a swipe: else equal numbers would differ in color.
         largest = max(result.extents[name] for name in engines)
         scale = value_scale(largest, bounded=is_bounded(result.config.network.graph))
-    if reach is not None and quantity != "error_ratio" and (gate is None or gate.high is None):
-        scale = scale.within(*reach)
-    if logarithmic and not scale.error_ratio and not (gate is not None and gate.high is not None):
-        scale = replace(scale, decades=DECADES)
-    of_input = f"{engine}.{OF_INPUT}" if is_gradient(quantity) else ""
+    if not scale.error_ratio and (gate is None or gate.high is None):
+        scale = scale if reach is None else scale.within(*reach)
+        scale = replace(scale, decades=DECADES) if logarithmic else scale
+    of_input = f"{engine}.{OF_INPUT}" if is_gradient(quantity) and contributions is None else ""
     input_extent = result.extents.get(of_input, result.extents["input"])
     input_scale = value_scale(rounded_up(input_extent, ENDS) if 0.0 < input_extent < inf else input_extent)
     if of_input in result.extents:
         input_scale = replace(input_scale, decades=scale.decades)
     paint = Paint(theme, LaneColors(scale, theme), LaneColors(input_scale, theme))
-
     order = None if orders is None else orders.key
 
-    def side(name: str) -> EngineSide:
-        def reader(of: str, quantity: Quantity) -> LaneReader:
+    def reader(of: str, quantity: Quantity) -> LaneReader:
+        if contributions is None:
             return LaneReader(result, of, candidate, sample, quantity, caches.arrays, orders)
+        from rnnviz.reading.parameter_gradients import ContributionReader
 
+        return ContributionReader(result, contributions, sample, caches.arrays, orders)
+
+    def side(name: str) -> EngineSide:
         colors = reader(name, "value" if gate is None else quantity)
+        drawn = result.reference.engine if quantity in ("error_ratio", "difference") else name
         if gate is None and quantity != "value":
             # Who is drawn plays no part in these: the reduced copies serve every engine.
-            colors = reader(result.reference.engine, quantity)
-        drawn = result.reference.engine if quantity in ("error_ratio", "difference") else name
+            colors = reader(drawn, quantity)
         style = TileStyle(caches.turn, drawn, candidate, sample, quantity, theme.name, scale, order)
         lanes = lanes_of(result.inputs.network)
         framed = caches.framed(colors.comparison, sample, [lane for lane in lanes if lane.layer is not None])
         tiles = Tiles(colors, paint, style, framed)
-        if colors.length < result.shape[2]:
-            # Known before it is painted, so that the legend does not change with what is in view.
-            tiles.seen.add(PADDING)
+        # Known before it is painted, so that the legend does not change with what is in view.
+        tiles.seen.update({PADDING} if colors.length < result.shape[2] else ())
+        tiles.seen.update({MISSING} if contributions is not None else ())
         return EngineSide(name, colors, tiles)
 
     left, right = side(engines[0]), side(engines[1]) if len(engines) > 1 else None
@@ -481,49 +501,8 @@ def render_state_of(
         orders=orders,
         exact=exact,
         logarithmic=logarithmic,
-        hot=None if of_input in result.extents else caches.hot(sample),
-    )
-
-
-def contributions_state(
-    result: RunResult,
-    found: "Contributions",
-    sample: int,
-    theme: Theme,
-    caches: LaneCaches,
-    orders: LaneOrders | None = None,
-    reach: Reach = None,
-    *,
-    logarithmic: bool = False,
-) -> RenderState:
-    """Create a render state of contributions. The arguments are those of `render_state_of`."""
-    from rnnviz.reading.parameter_gradients import ContributionReader
-
-    scale = value_scale(found.largest)
-    scale = scale if reach is None else scale.within(*reach)
-    if logarithmic:
-        scale = replace(scale, decades=DECADES)
-    paint = Paint(theme, LaneColors(scale, theme), LaneColors(value_scale(result.extents["input"]), theme))
-    if found.values.shape[1] != result.shape[4]:
-        # Gates of a projection have other units than h.
-        orders = None
-    reader = ContributionReader(result, found, sample, caches.arrays, orders)
-    order = None if orders is None else orders.key
-    style = TileStyle(caches.turn, found.engine, None, sample, found.name, theme.name, scale, order)
-    tiles = Tiles(reader, paint, style)
-    tiles.seen.update({MISSING, PADDING} if reader.length < result.shape[2] else {MISSING})
-    side = EngineSide(found.engine, reader, tiles)
-    return RenderState(
-        result,
-        None,
-        sample,
-        found.name,
-        theme,
-        paint,
-        side,
-        orders=orders,
-        logarithmic=logarithmic,
-        contributions=found,
+        hot=None if of_input in result.extents or contributions is not None else caches.hot(sample),
+        contributions=contributions,
     )
 
 

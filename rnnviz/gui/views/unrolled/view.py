@@ -9,7 +9,9 @@ from PySide6.QtGui import QCursor, QFocusEvent, QHideEvent, QKeyEvent, QPalette,
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QScrollBar
 
 from rnnviz.core import number_format
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.masks import DIFFERENCE, VERDICT, Mask, masks_any
+from rnnviz.core.number_format import count
 from rnnviz.core.sequence import IN_FULL, timestep_in_words
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.app_state import Field, Limit, RangeName, Session
@@ -44,16 +46,14 @@ from rnnviz.gui.views.unrolled.render_state import (
     Reaches,
     RenderState,
     cell_at,
-    contributions_state,
     place_of,
     pointed_at,
     render_state_of,
     shown_in,
     unit_beside,
 )
-from rnnviz.gui.views.unrolled.unit_order import UnitOrderWorker
 from rnnviz.reading.quantities import is_gradient
-from rnnviz.reading.units import ORDERS, OrderKey
+from rnnviz.reading.units import ORDERS, SAMPLED, LaneOrders, OrderKey, find_orders, order_effort
 from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ _COLORS_AFTER = 120
 _REACHES_KEPT = 256
 _AT_ONCE = 1 << 21
 """Maximum number of values of a result whose color range is found within a frame."""
+_PRODUCTS_AT_ONCE = 3e6
+"""Maximum number of products of an order of units that are computed within a frame."""
 _LANE_SCROLL = 40
 _RANGE_FACTOR = 1.25
 
@@ -106,8 +108,9 @@ class UnrolledView(ResultView):
         self._drawn: tuple[object, ...] = ()
         self._card: QDockWidget | None = None
         self._card_in_front = False
-        self._unit_order = UnitOrderWorker(self)
-        self._unit_order.found.connect(self._renew)
+        self.ordering = LatestTask("order", self)
+        self.ordering.done.connect(self._take_order)
+        self._sought: OrderKey | None = None
         self.shown: RenderState | None = None
         self._opened: frozenset[Lane] = frozenset()
         """Lanes without difference that the user has unfolded."""
@@ -242,7 +245,7 @@ class UnrolledView(ResultView):
             self._turn += 1
             self._caches = None if result is None else LaneCaches(result, self._turn)
             self._opened = frozenset()
-            self._unit_order.reset()
+            self.ordering.cancel()
         self._result, self._candidate = result, candidate
         if result is not None:
             self._location = self._location.within(result.shape)
@@ -518,8 +521,8 @@ class UnrolledView(ResultView):
     def _show(self, shown: RenderState | None) -> None:
         self._drawn = self._options()
         self.shown = shown
-        self.head.show_order(self.session.order, finding=self._unit_order.finding)
-        self.head.order.setToolTip(wrapped(self._unit_order.words(self.session.order)))
+        self.head.show_order(self.session.order, finding=self.ordering.busy)
+        self.head.order.setToolTip(wrapped(self._order_in_words()))
         self.head.show_recomputed(shown)
         self.diagram.setVisible(shown is None)
         self.setAccessibleDescription("" if shown is None else shown.words())
@@ -528,37 +531,21 @@ class UnrolledView(ResultView):
         self.canvas.show_lanes(shown, cell_at(shown, self._location), self._location)
 
     def _render_state(self) -> RenderState | None:
-        state = self._plain_state()
-        if state is None:
-            return None
-        look = Look(self._opened, self.session.state.lesson_step is not None, self._masks)
-        return replace(state, look=look)
-
-    def _plain_state(self) -> RenderState | None:
         result, state, location = self._result, self.session.state, self._location
         if result is None or self._caches is None:
             return None
         engine = state.engine if state.engine in result.traces else result.reference.engine
         assert engine is not None
-        if (found := self.session.contributions) is not None and found.engine in result.traces:
-            order = OrderKey(state.order, found.engine, location.sample, "h")
-            return contributions_state(
-                result,
-                found,
-                location.sample,
-                self._theme,
-                self._caches,
-                self._unit_order.of(result, order),
-                self._reach,
-                logarithmic=self._limit.logarithmic,
-            )
+        found = self.session.contributions
+        contributions = found if found is not None and found.engine in result.traces else None
         # Without a candidate there are no marks of what a question asks for.
         asked = any(masks_any(state.masked, name) for name in (VERDICT, DIFFERENCE))
         candidate = None if asked and state.color_by not in ("difference", "error_ratio") else self._candidate
         quantity, drawn = shown_in(result, engine, candidate, state.color_by)
-        array = quantity if is_gradient(quantity) else "h"
-        order = OrderKey(state.order, drawn, location.sample, array)
-        return render_state_of(
+        if contributions is not None:
+            quantity, drawn = "value", contributions.engine
+        order = OrderKey(state.order, drawn, location.sample, quantity if is_gradient(quantity) else "h")
+        shown = render_state_of(
             result,
             engine,
             state.swipe if state.swipe in result.traces else None,
@@ -567,17 +554,53 @@ class UnrolledView(ResultView):
             state.color_by,
             self._theme,
             self._caches,
-            self._unit_order.of(result, order),
+            self._order(result, order),
             self._reach,
             logarithmic=self._limit.logarithmic,
-        ).with_split(location.timestep)
+            contributions=contributions,
+        )
+        look = Look(self._opened, state.lesson_step is not None, self._masks)
+        return replace(shown.with_split(location.timestep), look=look)
+
+    def _order(self, result: RunResult, key: OrderKey) -> LaneOrders | None:
+        """An order of the units of all lanes, or None for that of the index, and until a task has found it."""
+        assert self._caches is not None
+        caches = self._caches
+        known = caches.orders.get(key)
+        if known is None and key.name != "index" and order_effort(result, key) <= _PRODUCTS_AT_ONCE:
+            known = caches.keep_order(find_orders(result, key, lambda: None))
+        if known is not None or key.name == "index":
+            self._sought = None
+            self.ordering.cancel()
+        elif self._sought != key or not self.ordering.busy:
+            self._sought = key
+            self.ordering.ask(lambda check: (caches, find_orders(result, key, check)))
+        return known
+
+    def _take_order(self, found: tuple[LaneCaches, LaneOrders]) -> None:
+        caches, order = found
+        caches.keep_order(order)
+        self._renew()
+
+    def _order_in_words(self) -> str:
+        """Description of the order and of the time steps it is computed from."""
+        name, shown = self.session.order, self.shown
+        found = None if shown is None else shown.orders
+        why = ORDERS[name][1].format(array="h" if found is None else found.key.array)
+        if shown is None or found is None:
+            return f"{why} Click to change the order (O)."
+        steps = shown.result.inputs.length(found.key.sample)
+        looked = "every time step" if steps <= SAMPLED else f"up to {count(SAMPLED)} of {count(steps)} time steps"
+        return (
+            f"{why} Computed for each lane from {looked} of the shown sample by {display_name(found.key.engine)} (O)."
+        )
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Stop rendering. A closing window hides its views."""
         self.settling.stop()
         self.canvas.stop()
         self.reaching.stop()
-        self._unit_order.stop()
+        self.ordering.stop()
         self.ranges.stop()
         super().hideEvent(event)
 

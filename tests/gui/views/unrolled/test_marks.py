@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 
@@ -16,12 +16,13 @@ from rnnviz.core.trace_index import INPUT, Lane, Location
 from rnnviz.gui.app_state import Limit, Session
 from rnnviz.gui.regions import STAGES, stage_regions
 from rnnviz.gui.theme.palettes import LIGHT
+from rnnviz.gui.theme.scaling import set_text_size
 from rnnviz.gui.views.base import AGREES
 from rnnviz.gui.views.checks import ChecksTable
 from rnnviz.gui.views.unrolled.canvas import Layer
 from rnnviz.gui.views.unrolled.colormap import PADDING
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Scale
-from rnnviz.gui.views.unrolled.marks import Fill, Mark
+from rnnviz.gui.views.unrolled.marks import Fill, Mark, Text
 from rnnviz.gui.views.unrolled.tiles import Request, Sheet, TileKey
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
@@ -261,6 +262,28 @@ def test_numbers_that_a_question_asks_for_are_nowhere(view):
     assert set(texts(view).values()) == {"?"}
     view.show_masked(())
     assert drawn(view, "masked") == []
+
+
+def test_masked_boxes_that_are_too_small_for_large_text_share_a_question_mark(view, request):
+    request.addfinalizer(lambda: set_text_size(100))
+    set_text_size(200)
+    view.show_result(make_result(timesteps=64, batch_size=1), "manual")
+    view.show_masked((Mask("h", (None, None, range(3, 9), None, None)),))
+    geometry = view.geometry_in_view
+    boxes = [geometry.rect(CellGeometry(Lane(0), t, unit)) for t in range(3, 9) for unit in range(4)]
+    (asked,) = [mark for mark in drawn(view, "masked") if isinstance(mark, Text)]
+    assert boxes[0].width < asked.pixels
+    assert QRectF(*asked.rect).contains(QRectF(*boxes[0]))
+    assert QRectF(*asked.rect).contains(QRectF(*boxes[-1]))
+    assert {mark.rect for mark in drawn(view, "masked") if isinstance(mark, Fill)} == set(boxes)
+
+
+def test_a_lane_says_its_layer_and_direction(view):
+    view.show_result(make_result(timesteps=4, num_layers=2), None)
+    assert [str(label) for label in lane_labels(view)[:2]] == [
+        "layer 1 forward \N{RIGHTWARDS ARROW}",
+        "layer 0 forward \N{RIGHTWARDS ARROW}",
+    ]
 
 
 def test_an_input_with_one_feature_at_a_time_is_one_row(view):
