@@ -122,9 +122,9 @@ class ArithmeticPage(QWidget):
 
     def show_decisive(self) -> None:
         """Scroll to the proof of a wrong value, else to the top."""
-        self._fit()
         self._scroll.verticalScrollBar().setValue(0)
         if not self.proof.isHidden():
+            self._fit()
             self._scroll.ensureWidgetVisible(self.proof, 0, 0)
             self._scroll.horizontalScrollBar().setValue(0)
 

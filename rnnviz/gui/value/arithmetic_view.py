@@ -33,6 +33,7 @@ class ArithmeticView(ExplainedView):
     title = "Arithmetic"
     group = "Arithmetic"
     help_page = "window#arithmetic"
+    later_ms = 40
 
     def __init__(self) -> None:
         super().__init__()

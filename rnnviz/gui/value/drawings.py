@@ -13,7 +13,7 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.value.page import ActivationCurve
-from rnnviz.gui.value.rows import MARGIN, Fonts, fitted, shorter, width_of
+from rnnviz.gui.value.rows import MARGIN, Fonts, fitted, shorter
 from rnnviz.gui.value.texts import point_text
 
 
@@ -88,7 +88,7 @@ class Numbers(QWidget):
             wide = (inside.width() - 8 * (len(self.readouts) - 1)) / len(self.readouts)
             # All in one size, the largest at which each fits.
             sizes = (fonts.medium, fonts.result)
-            fits = (font for font in sizes if all(width_of(font, each.text) <= wide for each in self.readouts))
+            fits = (font for font in sizes if all(font.width_of(each.text) <= wide for each in self.readouts))
             font = next(fits, sizes[-1])
             for k, number in enumerate(self.readouts):
                 column = QRectF(inside.left() + k * (wide + 8), 2, wide, scaled(18))
@@ -102,9 +102,8 @@ class Numbers(QWidget):
         status, fonts = self.status, self._fonts
         if not status.text:
             return 0.0
-        font = QFont(fonts.caption)
-        font.setBold(status.role != "muted")
-        wide = width_of(font, status.text)
+        font = fonts.caption if status.role == "muted" else fonts.bold_caption
+        wide = font.width_of(status.text)
         text = QRectF(inside.right() - wide - 1, inside.top() + 4, wide + 1, inside.height() - 4)
         self._write(painter, text, status.text, font, status.role)
         size = scaled(14) if status.icon else 0

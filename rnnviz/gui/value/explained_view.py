@@ -18,7 +18,6 @@ from rnnviz.gui.value.page import Page, PageBuilder, PageRequest, Refusal
 from rnnviz.gui.views.base import ResultView
 from rnnviz.verify.result import RunResult
 
-_LATER_MS = 8
 EMPTY = "A run (F5) shows how the selected value is computed, term by term."
 NO_GRADIENTS = "Gradients need a backward pass: Run > Compute gradients (Shift+G)."
 
@@ -36,6 +35,8 @@ class ExplainedView(ResultView):
     """The symbol of the line to show in detail."""
     shown = Signal()
     """The latest requested page is visible."""
+    later_ms = 8
+    """Pause before a page is asked for. Views with different pauses do not show their pages in one frame."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,7 +57,7 @@ class ExplainedView(ResultView):
         self._task = LatestTask("arithmetic", self, finish=True)
         self._task.done.connect(self._on_answer)
         # After the other views of the selection are painted: the two threads share the interpreter lock.
-        self._soon = QTimer(self, singleShot=True, interval=_LATER_MS)
+        self._soon = QTimer(self, singleShot=True, interval=self.later_ms)
         self._soon.timeout.connect(self._begin)
 
     # What a view of this kind does with them

@@ -36,6 +36,9 @@ TERM_HEIGHT, WIDE_TERM_HEIGHT = 22, 25
 WIDE = 480
 """From this width in pixels on, terms have longer bars."""
 _GAP = 8
+_LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine
+_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine
+# Combined once: a list paints dozens of texts whenever the selection moves.
 _ROOT = QModelIndex()
 _LEADING_ZERO = re.compile(r"(?<![\d.])0\.(?=\d)")
 
@@ -76,33 +79,42 @@ class TermLine:
         return " ".join(filter(None, (self.name, self.note, self.index, self.numbers[0], "=", self.text)))
 
 
+class Face(QFont):
+    """A font with its metrics, which take longer to make than to use."""
+
+    def __init__(self, font: QFont) -> None:
+        super().__init__(font)
+        self.metrics = QFontMetricsF(font)
+
+    def width_of(self, text: str) -> float:
+        return self.metrics.horizontalAdvance(text)
+
+
 class Fonts:
     """The fonts of the card, relative to one font."""
 
     def __init__(self, font: QFont) -> None:
-        def of(base: QFont, ratio: float = 1.0, *, bold: bool = False) -> QFont:
+        def of(base: QFont, ratio: float = 1.0, *, bold: bool = False) -> Face:
             made = QFont(base)
             made.setPointSizeF(max(font.pointSizeF() * ratio, 1.0))
             made.setBold(bold)
-            return made
+            return Face(made)
 
         code = code_font()
         self.text, self.bold, self.caption = of(font), of(font, bold=True), of(font, 12 / 13)
+        self.bold_caption = of(font, 12 / 13, bold=True)
         self.title = of(font, 15 / 13, bold=True)
         self.number, self.symbol, self.small = of(code, 12 / 13), of(code, bold=True), of(code, 10 / 13)
         self.value, self.result, self.large = of(code, 14 / 13), of(code, 14 / 13, bold=True), of(code, 24 / 13)
         self.medium = of(code, 22 / 13)
 
 
-def width_of(font: QFont, text: str) -> float:
-    return QFontMetricsF(font).horizontalAdvance(text)
-
-
-def fitted(font: QFont, texts: Sequence[str], room: float) -> str:
+def fitted(font: Face, texts: Sequence[str], room: float) -> str:
     """The first text that fits, or else the last one, elided."""
-    metrics = QFontMetricsF(font)
-    found = next((text for text in texts if metrics.horizontalAdvance(text) <= room), None)
-    return metrics.elidedText(texts[-1], Qt.TextElideMode.ElideRight, max(room, 0.0)) if found is None else found
+    found = next((text for text in texts if font.width_of(text) <= room), None)
+    if found is not None:
+        return found
+    return font.metrics.elidedText(texts[-1], Qt.TextElideMode.ElideRight, max(room, 0.0))
 
 
 def paint_masked(painter: QPainter, rect: QRectF, fonts: Fonts, theme: Theme) -> None:
@@ -175,18 +187,18 @@ class _Delegate(QStyledItemDelegate):
         raise NotImplementedError
 
     def write(self, painter: QPainter, rect: QRectF, text: str, font: QFont, role: str, *, right: bool = False) -> None:
-        side = Qt.AlignmentFlag.AlignRight if right else Qt.AlignmentFlag.AlignLeft
         painter.setFont(font)
         painter.setPen(self.theme.color(role))
-        painter.drawText(rect, side | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine, text)
+        painter.drawText(rect, _RIGHT if right else _LEFT, text)
 
 
 class _EquationDelegate(_Delegate):
     def draw(self, painter: QPainter, rect: QRectF, row: EquationRow, _at: int) -> None:
         fonts, inside = self.fonts, rect.adjusted(scaled(MARGIN), 0, -scaled(MARGIN), 0)
-        symbols = max(width_of(fonts.symbol, other.symbol) for other in self._view.rows)
-        left = inside.left() + max(scaled(16), symbols) + _GAP
-        wide = max(width_of(fonts.result, row.value), scaled(64) if row.value == MASKED else 0)
+        # Symbols are in a code font: the longest is the widest.
+        symbol = max((other.symbol for other in self._view.rows), key=len)
+        left = inside.left() + max(scaled(16), fonts.symbol.width_of(symbol)) + _GAP
+        wide = max(fonts.result.width_of(row.value), scaled(64) if row.value == MASKED else 0)
         value = QRectF(inside.right() - wide, rect.top(), wide, rect.height())
         if row.value == MASKED:
             paint_masked(painter, value.adjusted(0, 10, 0, -10), fonts, self.theme)
@@ -220,7 +232,7 @@ class _TermDelegate(_Delegate):
                 x += scaled(3) if font is fonts.small else 0
                 room = QRectF(x, rect.top(), max(end - x, 0.0), rect.height())
                 self.write(painter, room, fitted(font, (text,), room.width()), font, role)
-                x += width_of(font, text)
+                x += font.width_of(text)
         room = QRectF(x + _GAP, rect.top(), max(end - x - _GAP, 0.0), rect.height())
         numbers = fitted(fonts.number, row.numbers, room.width())
         if "…" not in numbers:
