@@ -207,7 +207,7 @@ class Seen:
     def named(self, name: str) -> list[str]:
         """The vector that code calls so: a final state, or the output at a time step."""
         if name.startswith("state"):
-            row = next(row for row in self._output.model.rows if row.place.text == name)
+            row = next(row for row in self._output.model.rows if row.text == name)
             return [number_format.short(float(value)) for value in self._output.model.columns[2].exact(row).split("\t")]
         layers, directions, *_ = self._session.result.shape
         where = Location(layers - 1, 0, int(name[-2]))
@@ -219,9 +219,9 @@ class Seen:
     def equal(self, out: str, state: str) -> bool:
         """Whether a lane's two places are below each other, joined and marked as equal."""
         rows = self._output.model.rows
-        found = next(place for place, row in enumerate(rows) if row.place.text == out and row.first)
+        found = next(place for place, row in enumerate(rows) if row.text == out and row.first)
         values = self._output.model.columns[2]
-        return rows[found + 1].place.text == state and values.exact(rows[found]) == values.exact(rows[found + 1])
+        return rows[found + 1].text == state and values.exact(rows[found]) == values.exact(rows[found + 1])
 
 
 def computed_steps(inputs: Inputs, steps: Steps) -> dict[str, NDArray[Any]]:

@@ -21,8 +21,7 @@ from rnnviz.gui.theme.icons import IconButton
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
-from rnnviz.gui.value.arithmetic_page import ArithmeticPage
-from rnnviz.gui.value.drawings import Numbers, Readout
+from rnnviz.gui.value.arithmetic_page import ArithmeticPage, Numbers, Readout
 from rnnviz.gui.value.explained_view import ExplainedView
 from rnnviz.gui.value.output_page import OutputPage
 from rnnviz.gui.value.page import Page

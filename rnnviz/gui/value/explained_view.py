@@ -33,8 +33,6 @@ class ExplainedView(ResultView):
     """The `Place` of a followed link."""
     line_requested = Signal(str)
     """The symbol of the line to show in detail."""
-    shown = Signal()
-    """The latest requested page is visible."""
     later_ms = 8
     """Pause before a page is asked for. Views with different pauses do not show their pages in one frame."""
 
@@ -200,11 +198,9 @@ class ExplainedView(ResultView):
             if self.page is not None and self.page.request.result is not result:
                 self.page = None
             self.show_source(origin(result.inputs, self.place))
-            self.shown.emit()
         elif unexplained := self._unexplained():
             self._asked = self.page = None
             self.show_text(unexplained)
-            self.shown.emit()
         else:
             self._ask()
 
@@ -270,8 +266,6 @@ class ExplainedView(ResultView):
             self.show_page(answer)
         else:
             self.show_text(answer.reason)
-        if self.complete:
-            self.shown.emit()
 
     # Qt
 

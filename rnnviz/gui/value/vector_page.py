@@ -20,7 +20,7 @@ from rnnviz.gui.regions import Difference, Region, Vector, VectorKind, highlight
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.theme.icons import IconButton
 from rnnviz.gui.theme.palettes import Theme
-from rnnviz.gui.value.returned import initial_text, input_text
+from rnnviz.gui.value.output_page import initial_text, input_text
 from rnnviz.gui.value.rows import MARGIN, MASKED
 from rnnviz.gui.views.base import across, choice, down
 from rnnviz.reading.arrays import ArrayReader, UnitVector

@@ -287,10 +287,11 @@ def test_the_curve_of_an_asked_cell_state_is_not_drawn(card, show):
     assert card.arithmetic.curve.accessibleName() == ""
 
 
-def test_only_the_last_of_many_moves_is_sure_to_be_answered(qtbot, card, show):
+def test_only_the_last_of_many_moves_is_sure_to_be_answered(qtbot, card, show, monkeypatch):
     show(cell="lstm", timesteps=60)
     answered: list[Place] = []
-    card.shown.connect(lambda: answered.append(card.page.request.place))
+    show_page = card.show_page
+    monkeypatch.setattr(card, "show_page", lambda page: (show_page(page), answered.append(page.request.place)))
     for timestep in range(60):
         card.show_location(WHERE.moved(timestep=timestep))
     assert card.page.request.place == Place.at("h", WHERE)

@@ -18,7 +18,7 @@ def view(qtbot):
 
 
 def rows(view: OutputPage) -> dict[str, int]:
-    return {row.place.text: at for at, row in enumerate(view.model.rows)}
+    return {row.text: at for at, row in enumerate(view.model.rows)}
 
 
 @pytest.mark.parametrize(("layout", "out"), [("NTC", "out[1][2][7]"), ("TNC", "out[2][1][7]")])
@@ -93,7 +93,7 @@ def test_the_row_under_the_pointer_is_highlighted_everywhere_until_it_leaves(qtb
     (regions,) = asked.args
     assert regions == (Region(Lane(1), range(4, 5), range(4)),)
     view.show_highlight(regions)
-    highlighted = [view.model.rows[span.start].place.text for span in view.table.highlighted]
+    highlighted = [view.model.rows[span.start].text for span in view.table.highlighted]
     assert highlighted == ["out[0][4]", "state[0][1][0]"]
     with qtbot.waitSignal(view.highlight_requested) as asked:
         QTest.mouseMove(view.in_output, QPoint(2, 2))

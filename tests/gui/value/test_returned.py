@@ -7,7 +7,7 @@ import pytest
 
 from rnnviz.core.config import Network
 from rnnviz.core.trace_index import Location, lane_text
-from rnnviz.gui.value.returned import (
+from rnnviz.gui.value.output_page import (
     in_out,
     initial_text,
     input_text,

@@ -29,14 +29,14 @@ def shown(qtbot, window):
 
 def highlight(window: Any, text: str) -> None:
     table, model = window.value.output.table, window.value.output.model
-    index = model.index(next(at for at, row in enumerate(model.rows) if row.place.text == text), 0)
+    index = model.index(next(at for at, row in enumerate(model.rows) if row.text == text), 0)
     table.scrollTo(index)
     QTest.mouseMove(table.viewport(), table.visualRect(index).center())
 
 
 def highlighted_places(window: Any) -> list[str]:
     output = window.value.output
-    return [output.model.rows[span.start].place.text for span in output.table.highlighted]
+    return [output.model.rows[span.start].text for span in output.table.highlighted]
 
 
 def test_hovering_a_final_state_highlights_all_its_places(qtbot, shown):
