@@ -16,8 +16,7 @@ from rnnviz.gui.kit.tasks import Progress, TaskQueue
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 
 if TYPE_CHECKING:
-    from rnnviz.gui.sweep.runner import OpenedSweep, SweepRunner
-    from rnnviz.gui.sweep.sweep_window import SweepWindow
+    from rnnviz.gui.sweep.sweep_window import OpenedSweep, SweepRunner, SweepWindow
     from rnnviz.sweeps.results import SweepRow
 
 SWEEPS = "Sweeps and their results (*.toml *.csv *.json)"
@@ -95,7 +94,7 @@ class SweepCommands(QObject):
     @property
     def _runner(self) -> "SweepRunner":
         if self.runner is None:
-            from rnnviz.gui.sweep.runner import SweepRunner
+            from rnnviz.gui.sweep.sweep_window import SweepRunner
 
             self.runner = SweepRunner(self)
             self.runner.opened.connect(self._on_opened)

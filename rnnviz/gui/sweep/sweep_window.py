@@ -1,24 +1,31 @@
-"""Sweep window: rows as a table and a heat map, with buttons to run the sweep and open a row."""
+"""Sweep window: rows as a table and a heat map, and the thread that reads a sweep and computes its rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PySide6.QtCore import QModelIndex, Qt, QTimer, Signal
+from PySide6.QtCore import QModelIndex, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QProgressBar, QSplitter, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
+from rnnviz.frozen import dataclass
 from rnnviz.gui.kit.panel import ToolWindow, action_button
 from rnnviz.gui.kit.table import Table, TableModel
+from rnnviz.gui.kit.tasks import Check, Report, StoppableTask
 from rnnviz.gui.sweep.heatmap import HeatmapPanel
-from rnnviz.gui.sweep.runner import OpenedSweep
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.base import across, down
 from rnnviz.gui.views.labels import ElidedLabel
+from rnnviz.io.inputs import load_inputs
 from rnnviz.results.columns import Column, Look
+from rnnviz.sweeps.grid import Point, Sweep, load_sweep
 from rnnviz.sweeps.results import (
     QUANTITIES,
     ROW_MARKS,
@@ -29,10 +36,14 @@ from rnnviz.sweeps.results import (
     SweepTable,
     called,
     counted,
+    load_sweep_results,
     ranks,
     short_key,
     value_text,
 )
+
+if TYPE_CHECKING:
+    from rnnviz.sweeps.driver import Scheduler
 
 _HINT = "A click on a row, or Enter, opens its run in the main window."
 _WAITING = "not computed yet."
@@ -48,6 +59,118 @@ _VERDICT_LOOKS = {
     "refused": Look("muted", bold=True),
     "failed": Look("wrong", bold=True),
 }
+_EMIT_INTERVAL = 0.1
+"""Interval between signals with new rows."""
+
+
+@dataclass(frozen=True)
+class OpenedSweep:
+    """A sweep, or results without one (`sweep` is None). `figures` belong to the window's thread."""
+
+    path: Path
+    figures: SweepFigures
+    sweep: Sweep | None
+
+
+class SweepRunner(StoppableTask):
+    """A stopped sweep ends when its processes have ended."""
+
+    opened = Signal(object)
+    """An `OpenedSweep`."""
+    rows_received = Signal(object)
+    """A list of new `SweepRow`s."""
+    failed = Signal(str, str)
+    """Title and sentence of an error."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__("sweeps", parent)
+        self._scheduler: Scheduler | None = None
+
+    def open(self, path: Path) -> None:
+        """Read a sweep or its results. Stops a running sweep first."""
+        if self.busy:
+            self.stop()
+            self._set_busy(False)
+
+        def read(check: Check) -> Report:
+            return partial(self.opened.emit, _read(path, check))
+
+        self._ask(read, partial(self.failed.emit, "The sweep cannot be opened"))
+
+    def run(self, opened: OpenedSweep, trusted: frozenset[str] = frozenset()) -> None:
+        """Compute the missing rows with the trusted Python files. No effect on results without their sweep."""
+        sweep, points = opened.sweep, tuple(row.point for row in opened.figures.rows)
+        if self.busy or sweep is None:
+            return
+
+        def compute(check: Check) -> Report:
+            self._compute(opened.path, sweep, points, trusted, check)
+            return self._end()
+
+        self._begin(compute, partial(self.failed.emit, "The sweep ended early"))
+
+    def stop(self) -> None:
+        super().stop()
+        if self._scheduler is not None:
+            self._scheduler.stop()
+
+    def close(self) -> None:
+        # Without it, the processes would end their rows first.
+        self.stop()
+        super().close()
+
+    # On the thread
+
+    def _compute(
+        self, path: Path, sweep: Sweep, points: tuple[Point, ...], trusted: frozenset[str], check: Check
+    ) -> None:
+        from rnnviz.sweeps.driver import Journal, LocalScheduler, Sweeping, journal_of, read_journal
+
+        def wanted() -> Iterator[Point]:
+            for point in points:
+                check()
+                if self._stopped:
+                    return
+                yield point
+
+        journal_path = journal_of(path)
+        with Journal(journal_path) as journal:
+            sweeping = Sweeping(sweep, wanted(), read_journal(journal_path), load_inputs, trusted)
+            self.rows_received.emit(sweeping.known)
+            with LocalScheduler(sweeping.warm) as scheduler:
+                self._scheduler = scheduler
+                if self._stopped:
+                    scheduler.stop()
+                self._tell(sweeping.rows(scheduler, journal))
+        self._scheduler = None
+
+    def _tell(self, rows: Iterator[SweepRow]) -> None:
+        bundle: list[SweepRow] = []
+        last = 0.0
+        for row in rows:
+            bundle.append(row)
+            if monotonic() - last >= _EMIT_INTERVAL:
+                self.rows_received.emit(bundle)
+                bundle, last = [], monotonic()
+        if bundle:
+            self.rows_received.emit(bundle)
+
+
+def _read(path: Path, check: Check) -> OpenedSweep:
+    """Read a sweep with its finished rows, or a file of results."""
+    if path.suffix.lower() != ".toml":
+        return OpenedSweep(path, SweepFigures(load_sweep_results(path)), None)
+    from rnnviz.sweeps.driver import check_engines, earlier, journal_of, read_journal
+
+    def points() -> Iterator[Point]:
+        for point in sweep.points():
+            check()
+            yield point
+
+    sweep = load_sweep(path)
+    check_engines(sweep)
+    rows = earlier(sweep, points(), read_journal(journal_of(path)))
+    return OpenedSweep(path, SweepFigures(SweepTable(sweep.keys, tuple(rows))), sweep)
 
 
 class SweepWindow(ToolWindow):
