@@ -2,7 +2,6 @@
 candidates are audited as the lines that a custom step returns. Values in padding are read as they are, so that a check
 finds those that are not 0."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -236,7 +235,8 @@ class RecordedEngine:
             for symbol, name in recording.lines_of(network).items():
                 shape = *trace.shape[:4], network.hidden_size
                 line = add_array(trace.folder, f"{LINE}{symbol}", str(trace.hidden.dtype), shape)
-                deque(_copied(recording.archive, name, line), 0)
+                for _ in _copied(recording.archive, name, line):
+                    pass
         found = precision(recording, network)
         return EngineReport(
             missing=_complete(inputs, trace, frozenset(recorded)),
@@ -258,7 +258,8 @@ class RecordedEngine:
         wanted = [name for name in trace if name.startswith(GRADIENT)]
         recorded = {n: stored for n, stored in recording.gradients_of(inputs.network).items() if n in wanted}
         for done, (name, stored) in enumerate(recorded.items(), start=1):
-            deque(_copied(recording.archive, stored, trace[name]), 0)
+            for _ in _copied(recording.archive, stored, trace[name]):
+                pass
             progress(done / len(recorded))
         return EngineReport(missing=frozenset(wanted) - recorded.keys())
 

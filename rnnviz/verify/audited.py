@@ -35,6 +35,9 @@ SHARE = 0.2
 BLOCK_VALUES = 1 << 19
 """How many values of a block are computed at a time: the temporaries stay in the cache."""
 
+_BLOCK_STEPS = 32
+"""Time steps of each block of a long sequence of which some blocks are followed."""
+
 _CACHED_VALUES, _FEWEST_ROWS = 1 << 17, 1 << 8
 """Values of a block that stay in the cache, and time steps of samples in which more is computed than their sums."""
 
@@ -281,10 +284,10 @@ def plan_backward(
         count = max(1, min(len(samples), pairs // steps))
         samples = np.union1d(near[:count], spread(len(samples), count, rounded=False))
         if pairs < steps and independent:
-            samples = samples[:1]
-            length = min(steps, 32)
-            starts = spread(steps - length + 1, max(2, pairs // length), rounded=False)
-            blocks = _joined([range(start, start + length) for start in starts])
+            samples = near[:1] if len(near) else samples[:1]
+            if steps > 2 * _BLOCK_STEPS:
+                starts = spread(steps - _BLOCK_STEPS + 1, max(2, pairs // _BLOCK_STEPS), rounded=False)
+                blocks = [range(start, start + _BLOCK_STEPS) for start in starts]
     widest = max(
         network.kind.gate_count * network.hidden_size, *map(network.layer_input_size, range(network.num_layers))
     )
@@ -299,14 +302,3 @@ def plan_backward(
         for times in time_blocks(part, length, backward=False)
     ]
     return BackwardPlan(parts, slices, whole)
-
-
-def _joined(blocks: list[range]) -> list[range]:
-    """Blocks in the order of time, those that overlap or touch as one."""
-    found: list[range] = []
-    for block in blocks:
-        if found and block.start <= found[-1].stop:
-            found[-1] = range(found[-1].start, block.stop)
-        else:
-            found.append(block)
-    return found

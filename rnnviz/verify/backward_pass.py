@@ -253,8 +253,7 @@ class BackwardPass(Pass):
         scale = np.abs(np.where(np.isfinite(value), value, 0.0)).max(axis=-1, keepdims=True)
         # A product of its factors in another order may have left the range.
         overflows = ~np.isfinite(own) & (scale > float(np.finfo(self._network.dtype).max) * _NEAR_OVERFLOW)
-        if overflows.any():
-            bound = np.where(overflows, np.inf, bound)
+        bound = np.where(overflows, np.inf, bound)
         share = max(_JUDGED, JUDGED_ROUNDINGS * expected.eps) if trace.half else _JUDGED
         return Expected(block, BoundedArray(value, bound, expected.eps), (share * scale + _UNDERFLOW) / ALLOWED)
 

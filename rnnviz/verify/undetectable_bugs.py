@@ -49,7 +49,7 @@ def undetectable(inputs: Inputs, way: PassName = "forward", among: Collection[st
 
 def suggested_config(inputs: Inputs, blind: tuple[str, ...], load: Load) -> Config | None:
     """The config with the smallest change that detects the most bugs of `blind`; None if no change detects more."""
-    changes = list(_changes(inputs.config))
+    changes = list(single_changes(inputs.config))
     fewest = len(blind) - 1
     if len(changes) > 1:
         # What all changes together do not reveal, fewer need not be tried for.
@@ -84,7 +84,7 @@ def _changed(config: Config, changes: Iterable[Change]) -> Config:
     return config
 
 
-def _changes(config: Config) -> Iterator[Change]:
+def single_changes(config: Config) -> Iterator[Change]:
     """Single changes of a key, the mildest first; a key may come twice with its last value the strongest."""
     parameters, sequence = config.parameters, config.sequence
     if parameters.initializer != "file" and parameters.bias == "zeros":

@@ -46,6 +46,7 @@ def test_input_parts_come_in_blocks_in_the_order_of_computation(order, samples, 
 def test_input_parts_in_tiles_are_the_whole_product(small, monkeypatch):
     """Small products have 32 columns, and two time steps at once; a large one has all."""
     monkeypatch.setattr(layout, "has_small_products", lambda: small)
+    monkeypatch.setattr(layout, "aligned", lambda shape, dtype: np.full(shape, np.nan, dtype))
     x, weight, bias = numbers(5, 30, 400), numbers(256, 400), numbers(256)
     laid = Layout(30, 2, 2, 64, 128, F64, "samples")
     w = laid.input_weight(weight)

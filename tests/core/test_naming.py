@@ -2,6 +2,8 @@
 
 import pytest
 
+from rnnviz.cells.lstm import LSTM
+from rnnviz.core.array_names import file_names, state_key
 from rnnviz.core.naming import gluon_name, named, with_parameters, with_parameters_in_columns
 
 
@@ -45,3 +47,14 @@ def test_columns_stay_below_each_other():
         "x              2.0",
         "bias_ih_l10_reverse  3.0",
     ]
+
+
+def test_a_state_has_its_own_name_in_a_file():
+    assert [state_key(symbol) for symbol in "hcm"] == ["state", "cell_state", "m_state"]
+    assert file_names(LSTM) == {
+        "h": "hidden",
+        "out": "output",
+        "state.h": "state",
+        "c": "cell",
+        "state.c": "cell_state",
+    }

@@ -171,3 +171,12 @@ def test_lengths_are_one_for_each_sample():
     with pytest.raises(ConfigError, match=r"= \[3\] has 1 length, but there are 2 samples: give one for each\.$"):
         sequence.checked_lengths((3,), 2, 5)
     assert sequence.checked_lengths((5, 5), 2, 5) == ()
+
+
+def test_a_call_begins_within_the_sequence():
+    drawn = SequenceSource("normal", 1, 8, seams=(3, 7))
+    sequence.check_sequence(drawn, None)
+    with pytest.raises(ConfigError, match=r"sequence\.seams contains 8, but there are 8 time steps"):
+        sequence.check_sequence(replace(drawn, seams=(3, 8)), None)
+    # How many time steps a file has is known when it is read.
+    sequence.check_sequence(replace(drawn, source="file", path="x.npy", seams=(3, 8)), None)

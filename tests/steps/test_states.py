@@ -255,6 +255,41 @@ def test_every_other_checkpoint_is_kept_when_the_budget_is_spent(read, monkeypat
     assert steps_read(small, read, 31) == 1
 
 
+@pytest.mark.parametrize("direction", [0, 1])
+def test_c_of_samples_of_different_lengths_is_that_of_each_sample_alone(direction):
+    inputs, trace = CASES[0.0]
+    lengths = (5, T, 12)
+    padded = replace(inputs, lengths=lengths)
+    samples, units, cells = slice(0, N), slice(1, 3), CellStates(padded, trace)
+    for times in (slice(3, 9), slice(10, 14), slice(T - 2, T)):
+        after = cells.after(1, direction, times, samples, units)
+        before = cells.previous(1, direction, times, samples, units)
+        assert after.value.shape == after.bound.shape == before.shape == (times.stop - times.start, N, 2)
+        for n, length in enumerate(lengths):
+            c0 = {s: array[:, n : n + 1] for s, array in inputs.initial_state.items()}
+            alone = replace(inputs, sequence=inputs.sequence[:length, n : n + 1], initial_state=c0)
+            c = gates_of(alone, trace.hidden[:, :, :length, n : n + 1])["c"][1, direction, :, 0, units]
+            initial = c0["c"][2 + direction, :, units]
+            previous = np.concatenate([c[1:], initial] if direction else [initial, c[:-1]])
+            for found, expected in ((after.value, c), (before, previous)):
+                own = np.zeros((T, 2))
+                own[:length] = expected
+                np.testing.assert_allclose(found[:, n], own[times], rtol=1e-12, atol=1e-14)
+            one = cells.before(1, direction, times.start, samples, units).value[n]
+            np.testing.assert_allclose(one, before[0, n], rtol=1e-12, atol=1e-14)
+
+
+def test_the_columns_that_were_not_used_for_longest_are_forgotten_first(read, monkeypatch):
+    small_searches(monkeypatch, 1, 1, 40)
+    cells = CellStates(*CASES[40.0], budget=2 * 2 * 2 * 8)
+    first, second, third = slice(0, 2), slice(1, 3), slice(2, 4)
+    for units in (first, second, first):
+        steps_read(cells, read, 30, units)
+    assert steps_read(cells, read, 30, third) == 1 + 30
+    assert steps_read(cells, read, 30, first) == 0
+    assert steps_read(cells, read, 30, second) == 1 + 30
+
+
 def test_nonfinite_values_are_computed_without_a_warning():
     inputs, trace = CASES[0.0]
     hidden = np.array(trace.hidden)

@@ -18,6 +18,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.base import Engine
+from rnnviz.engines.custom_code.cell_file import load_cell
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import ENGINES, load_engine
 from rnnviz.io.inputs import load_inputs
@@ -435,6 +436,16 @@ def test_a_changed_gradient_is_the_first_wrong_one(engine, name, at):
     assert found.first_wrong.expected == pytest.approx(right, rel=1e-4, abs=1e-5)
 
 
+def test_initial_states_come_before_the_parameters_of_their_layer(engine):
+    inputs = GRADIENT_RUNS["lstm"]
+    trace = traced(engine, inputs)
+    for name, at in ((f"{OF_PARAMETERS}l0_i2h_weight", (0, 0)), ("grad.c0", (0, 1, 2)), ("grad.h0", (0, 2, 3))):
+        trace[name][at] += 0.01
+        found = audit(inputs, trace, way="backward")
+        assert found.first_wrong is not None
+        assert (found.first_wrong.where.array, found.first_wrong.where.index) == (name, at)
+
+
 def test_states_that_a_trace_lacks_are_followed(engine):
     inputs = GRADIENT_RUNS["lstm"]
     trace = traced(engine, inputs)
@@ -488,6 +499,23 @@ def test_gradients_that_are_not_finite(engine):
     assert found.first_wrong is not None
     assert found.first_wrong.where.index == (0, 0, 4, 0, 1)
     assert found.worst_ratio == np.inf
+
+
+@pytest.mark.parametrize(("scale", "wrong"), [(1e34, 0), (1e28, 1)])
+def test_an_infinite_gradient_is_undetermined_where_its_factors_may_overflow(engine, scale, wrong):
+    inputs = backward_inputs(cell="rnn_tanh")
+    assert inputs.loss is not None
+    assert inputs.loss.out is not None
+    large = without(
+        inputs,
+        out=inputs.loss.out * np.float32(scale),
+        state={s: a * np.float32(scale) for s, a in inputs.loss.state.items()},
+    )
+    trace = traced(engine, large)
+    assert audit(large, trace, way="backward").verdict is AuditVerdict.RIGHT
+    trace["grad.h0"][0, 1, 3] = np.inf
+    found = audit(large, trace, way="backward")
+    assert (found.wrong, found.undetermined_count) == (wrong, 1 - wrong)
 
 
 def test_gradients_that_a_recording_lacks_are_not_audited(engine):
@@ -561,6 +589,26 @@ def test_a_large_run_is_audited_in_part(each_engine, cell):
     altered = audit(inputs, trace, way="backward").first_wrong
     assert altered is not None
     assert altered.where.index == (1, 0, 3, 0, 0)
+
+
+@pytest.mark.usefixtures("sampled")
+@pytest.mark.parametrize(
+    ("name", "row"), [("i2h_weight", 0), ("i2h_bias", 4), ("h2h_weight", 0), ("h2h_bias", 0), ("", 0)]
+)
+def test_some_rows_of_each_gate_are_audited_in_a_large_run(engine, name, row, tmp_path):
+    """The only recurrent gate is the second one of the cell."""
+    step = "def step(u, v, state, p):\n    f = sigmoid(u.f + v.f)\n    n = tanh(u.n)\n"
+    text = f'gates = "n f"\nrecurrent_gates = "f"\n{step}    return Step(f=f, n=n, h=n + f * (state.h - n))\n'
+    (tmp_path / "own.py").write_text(text, encoding="utf-8")
+    config = backward_inputs(cell="gru", hidden_size=4).config
+    config = replace(config, network=replace(config.network, cell="./own.py"))
+    inputs = load_inputs(config.with_custom_cell(load_cell(tmp_path / "own.py")))
+    trace = traced(engine, inputs)
+    if name:
+        trace[f"{OF_PARAMETERS}l0_{name}"][row] += 0.1
+    found = audit(inputs, trace, way="backward").first_wrong
+    where = None if found is None else (found.where.array, found.where.index[0])
+    assert where == ((f"{OF_PARAMETERS}l0_{name}", row) if name else None)
 
 
 @pytest.mark.usefixtures("sampled")

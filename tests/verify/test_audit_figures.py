@@ -18,7 +18,7 @@ from rnnviz.engines.manual import ManualEngine
 from rnnviz.verify import audited
 from rnnviz.verify import compare as comparing
 from rnnviz.verify.audit import Audit, audit, audit_pass
-from rnnviz.verify.audited import FULL, NEAR, Block, Columns, Expected, all_columns, plan_lane
+from rnnviz.verify.audited import FULL, NEAR, Block, Columns, Expected, all_columns, ends, plan_lane
 from rnnviz.verify.compare import Comparison, compare_all
 from tests.oracles.computed import computed
 from tests.verify.audit_helpers import inputs_of
@@ -422,3 +422,46 @@ def test_parts_hold_every_column_once(samples, units, most):
     parts = list(all_columns(samples, units).parts(most))
     assert (held(parts, (1, 1, 1, samples, units)) == 1).all()
     assert max(len(part.samples) for part in parts) <= most
+
+
+@pytest.mark.parametrize(
+    ("cell", "direction", "expected"),
+    [
+        ("gru", 0, [(0, [0, 1, 2]), (1, [1]), (2, [2])]),
+        ("gru", 1, [(0, [0]), (1, [1]), (2, [2]), (0, [1, 2])]),
+        ("lstm", 0, [(0, [0, 1, 2])]),
+        ("lstm", 1, [(0, [0]), (1, [1]), (2, [2])]),
+    ],
+)
+def test_both_ends_of_a_sample_of_one_step_are_the_same(cell, direction, expected):
+    sequence = {"timesteps": 3, "batch_size": 3, "lengths": [1, 2, 3]}
+    inputs = inputs_of(sequence, cell=cell, hidden_size=2, bidirectional=True)
+    found = [(step.start, some.tolist()) for step, some in ends(inputs, direction, range(3), np.arange(3))]
+    assert found == expected
+
+
+def test_places_are_in_the_order_of_time_then_of_samples_and_units():
+    axes = np.arange(3, 5), np.array([1, 4]), np.array([0, 2])
+    block = Block("h", (1, 0), axes, (7, 0, 5))
+    assert block.index((1, 1, 1)) == (1, 0, 4, 4, 2)
+    assert block.order_of((1, 1, 1)) == (7, 0, 4, 5, 4, 2)
+    assert replace(block, last_first=True).order_of((1, 0, 1)) == (7, 0, -4, 5, 1, 2)
+    assert Block("h0", (1,), axes[1:], (7, 0), over_time=False).order_of((0, 1)) == (7, 0, 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("timesteps", "blocks"),
+    # A fifth of 400 steps of two samples are five blocks of 32 steps; of 64 steps two blocks would be all.
+    [(400, [(start, start + 32) for start in (0, 92, 184, 276, 368)]), (64, [(0, 64)]), (65, [(0, 32), (33, 65)])],
+)
+def test_of_a_very_long_sequence_the_sample_near_its_limit_is_followed_in_blocks_of_time(
+    timesteps, blocks, monkeypatch
+):
+    monkeypatch.setattr(audited, "FULL", 1)
+    monkeypatch.setattr(audited, "WORK", 1)
+    inputs = inputs_of({"timesteps": timesteps, "batch_size": 2}, cell="gru", hidden_size=2)
+    for near, sample in (([], 0), ([1], 1)):
+        near_ones = np.array(near, np.intp)
+        plan = audited.plan_backward(inputs, near_ones, full=False, independent=True, block_values=1 << 19)
+        assert ([part.tolist() for part in plan.parts], plan.whole) == ([[sample]], False)
+        assert [(times.start, times.stop) for times in plan.blocks] == blocks

@@ -178,6 +178,7 @@ def test_smallest_passing_atol_is_exact():
         atol = metrics.passing_atol(error, relative)
         assert (error <= atol + relative).all()
         assert atol == 0.0 or (error > np.nextafter(atol, 0.0) + relative).any()
+    assert metrics.passing_atol(np.array([0.75]), np.array([0.25]), 0.5) == 0.5
 
 
 @given(arrays(np.float64, array_shapes(max_dims=3, max_side=6), elements=st.floats()), st.integers(1, 20))
@@ -632,6 +633,10 @@ def test_rows_equal_a_plain_loop(share, values_at_a_time, largest, monkeypatch):
     expected = plainly(reference, candidate, rtol, atol)
     rows = mismatch_rows(compare(reference, candidate, rtol, atol), reference, candidate, largest=largest)
     assert rows.total == len(expected)
+    padded = replace(reference, places=replace(reference.places, lengths=(2, 5, 4)))
+    computed = [row[0] for row in expected if row[0].timestep < (2, 5, 4)[row[0].sample]]
+    seen = mismatch_rows(compare(padded, candidate, rtol, atol), padded, candidate)
+    assert [seen.location(row) for row in range(len(seen))] == computed
     assert len(rows) == min(largest, len(expected))
     for row, (where, r, c, error, ratio, steps) in enumerate(expected[:largest]):
         assert rows.location(row) == where

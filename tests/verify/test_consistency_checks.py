@@ -104,6 +104,14 @@ def test_the_only_direction_may_be_backward():
     assert broken(trace.with_arrays({"out": output})) == {BACKWARD_FINAL, OUT}
 
 
+def test_with_padding_the_final_state_is_that_of_each_samples_last_step():
+    trace = random_trace((1, 1, 3, 2, 4))
+    finals = np.stack([trace.hidden[0, 0, 1, 0], trace.hidden[0, 0, 2, 1]])[np.newaxis]
+    trace = replace(trace.with_arrays({"state.h": finals}), places=replace(trace.places, lengths=(2, 3)))
+    names = [check.name for check in consistency_checks(trace, 0.0, 0.0) if check.holds]
+    assert names == ["the forward final state is the output at each sample's last time step", OUT, state(0, 0)]
+
+
 def test_detail_has_count_and_largest_difference():
     ones = np.ones((1_000, 2))
     near, far = ones + 1e-6, np.array(ones)

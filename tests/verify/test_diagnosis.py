@@ -37,9 +37,10 @@ from rnnviz.io.templates import starter
 from rnnviz.steps.inputs import layer_input, previous_hidden
 from rnnviz.verify import diagnosis
 from rnnviz.verify.audit import WrongValue, audit
-from rnnviz.verify.compare import Mismatch
+from rnnviz.verify.compare import Mismatch, compare_all
 from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.diagnosis import ForwardEvidence, diagnose, nearest
+from rnnviz.verify.reproduction import limits, randomly_rounded
 from rnnviz.verify.result import Judgment, PassJudgment, RunResult
 from rnnviz.verify.undetectable_bugs import suggested_config, undetectable
 from rnnviz.verify.verdict import AuditVerdict, Verdict
@@ -64,6 +65,45 @@ Diagnosis = tuple[tuple[str, ...], ...]
 
 def diagnosis_of(inputs: Inputs, trace: Trace) -> Diagnosis:
     return diagnose(inputs, trace, audit(inputs, trace))
+
+
+def test_how_far_a_correct_engine_may_be_off_grows_with_movement_size_and_rounding():
+    """Eight measured movements and 64 roundings of the largest value; all, where a movement is not finite."""
+    trace = empty_trace(inputs_of({"timesteps": 2}, cell="rnn_tanh", hidden_size=3), cell=False)
+    eps = 2.0**-23
+    expected = np.array([[[1.0, -4.0]], [[0.5, 0.0]], [[np.inf, 2.0]]])
+    moved = expected + np.array([[[0.0, 0.25]], [[-0.5, 0.0]], [[0.0, 0.0]]])
+    with np.errstate(invalid="ignore"):
+        found = limits(expected, moved, expected, trace, (-2, -1))
+    np.testing.assert_array_equal(found[:, 0, 0], [2.0 + 256.0 * eps, 4.0 + 32.0 * eps, np.inf])
+    np.testing.assert_array_equal(found[:, 0, 1], found[:, 0, 0])
+    rounded = [randomly_rounded({"a": np.ones(1000)}, 0.5)["a"] for _ in range(2)]
+    np.testing.assert_array_equal(*rounded)
+    assert 0.5 <= rounded[0].min() < 0.6
+    assert 1.4 < rounded[0].max() <= 1.5
+
+
+def test_the_distance_of_gradients_is_relative_to_the_largest_of_a_time_step():
+    """Of others than h at least to a 32nd of the gradient of h; initial states and parameters are as one vector."""
+    over_time, none = (0, 0), np.zeros((2, 1, 2))
+    of_h = np.array([[[64.0, 1.0]], [[1.0, 2.0]]])
+
+    def distance(*parts, limit=np.inf):
+        given = [(name, index, np.asarray(expected)) for name, index, expected, _ in parts]
+        found = {name: np.asarray(own) for name, _, _, own in parts if own is not None}
+        arrays = {
+            name: own[np.newaxis, np.newaxis] if own.ndim == 3 else own[np.newaxis] for name, own in found.items()
+        }
+        return diagnosis.distance_of(iter(given), arrays, 0.5, limit)
+
+    assert distance(("grad.h", over_time, of_h, of_h)) == 0.0
+    for other in ([[[64.0, 33.0]], [[1.0, 2.0]]], [[[64.0, 1.0]], [[2.0, 2.0]]]):
+        assert distance(("grad.h", over_time, of_h, other)) == 1.0
+    h, i = ("grad.h", over_time, of_h, None), np.array([[[1.0, 0.0]], [[0.0, 0.0]]])
+    assert distance(h, ("grad.i", over_time, none, i)) == 1.0
+    assert distance(("grad.i", over_time, none, i)) == 2.0
+    assert distance(h, ("grad.h0", (0,), [[4.0, 0.0]], [[4.0, 1.0]])) == 0.5
+    assert distance(("grad.c", over_time, none, i), ("grad.i", over_time, none, 9.0 * i), limit=1.0) == 2.0
 
 
 def test_an_engine_without_bugs_is_at_the_distance_of_rounding():
@@ -645,6 +685,8 @@ def test_every_gradient_is_compared_without_padding():
     assert not any(own.mismatched for own in over_time.values())
     weights, initial = (comparison[f"grad.{n}"] for n in ("parameters.l0_h2h_weight", "h0"))
     own = result.reference["grad.parameters.l0_h2h_weight"][2, 1]
+    lost = replace(result.traces["manual"], missing=frozenset({"h"}))
+    assert compare_all(result.reference, lost, 1e-6, 1e-5).gradients["grad.h"].unrecorded == 0
     assert weights.first_mismatch == Mismatch(weights.max_abs_error_place, float(own), float(np.float32(own + 0.5)))
     assert (weights.mismatched, weights.max_abs_error_place.index) == (1, (2, 1))
     assert weights.max_abs_error == pytest.approx(0.5, rel=1e-6)
@@ -713,6 +755,8 @@ def test_failed_check_of_gradients_leaves_the_forward_verdict():
     result = replace(result, checks=(*result.checks, Check("twice", "manual", False, "", of_gradients=True)))
     assert (result.verdict, result.backward_verdict) == (Verdict.AGREE, Verdict.DISAGREE)
     assert not result.wrong("manual")
+    (comparison,) = result.comparisons
+    assert result.gradients_verdict(comparison) is result.candidate_verdict(comparison) is Verdict.DISAGREE
 
 
 def test_run_without_a_backward_pass_has_no_verdict_on_it():

@@ -24,7 +24,7 @@ from rnnviz.verify import diagnosis
 from rnnviz.verify.audit import audit
 from rnnviz.verify.consistency_checks import PADDING_CHECK, Check, consistency_checks, padding_check
 from rnnviz.verify.diagnosis import ForwardEvidence, diagnose
-from rnnviz.verify.undetectable_bugs import _parts, _short, suggested_config, undetectable
+from rnnviz.verify.undetectable_bugs import _parts, _short, single_changes, suggested_config, undetectable
 from tests.oracles.cell_loops import cell_values
 from tests.oracles.computed import computed, empty_trace
 from tests.profiles import nightly_except
@@ -120,6 +120,43 @@ def test_a_poor_config_hides_bugs_and_one_change_reveals_them(cell, tables, hidd
     section, key, value = remedy
     changed = replace(config, **{section: replace(getattr(config, section), **{key: value})})
     assert suggested_config(load_inputs(config), blind, load_inputs) == changed
+
+
+def test_the_mildest_change_is_tried_first():
+    poor = {
+        "sequence": {"source": "impulse", "timesteps": 1, "batch_size": 1, "lengths": [1]},
+        "parameters": {"bias": "zeros"},
+        "initial_state": {"source": "zeros"},
+        "backward": {"enabled": True, "loss": "sum", "truncate": 2},
+    }
+    config = Config.from_mapping({"network": {"cell": "gru", "input_size": 2, "hidden_size": 3}, **poor})
+    expected = [
+        (("parameters", "bias"), "uniform"),
+        (("initial_state", "source"), "normal"),
+        (("sequence", "timesteps"), 2),
+        (("sequence", "timesteps"), 3),
+        (("sequence", "batch_size"), 2),
+        (("sequence", "source"), "normal"),
+        (("sequence", "lengths"), "uniform"),
+        (("backward", "truncate"), None),
+        (("backward", "loss"), "normal"),
+        (("backward", "final_state"), "normal"),
+        (("parameters", "scale"), 0.5),
+    ]
+    assert list(single_changes(config)) == expected
+    sine = replace(config, sequence=replace(config.sequence, source="sine", timesteps=2, lengths=None))
+    without = (("sequence", "timesteps"), 2), (("sequence", "lengths"), "uniform")
+    assert list(single_changes(sine)) == [change for change in expected if change not in without]
+    files = Config.from_mapping(
+        {
+            **config.to_mapping(),
+            "sequence": {"path": "x.npy"},
+            "parameters": {"path": "p.npz"},
+            "initial_state": {"path": "s.npz"},
+            "backward": {},
+        }
+    )
+    assert list(single_changes(files)) == []
 
 
 def test_one_value_hides_swapped_axes():
@@ -408,12 +445,12 @@ def test_bugs_of_padding_are_refuted_by_few_steps(monkeypatch):
     assert diagnose(inputs, trace, audit(inputs, trace)) == (("no-h2h-bias",),)
 
 
-@pytest.mark.parametrize("bug", ["lengths-ignored", "padding-not-zeroed"])
-def test_a_bug_of_padding_in_a_large_run_is_diagnosed_from_some_samples(monkeypatch, bug):
+@pytest.mark.parametrize("bug", ["lengths-ignored", "padding-not-zeroed", "update-gate-inverted"])
+def test_a_bug_in_a_large_run_is_diagnosed_from_some_samples(monkeypatch, bug):
     monkeypatch.setattr(diagnosis, "_MOST_VALUES", 1)
     inputs = inputs_with([6, 6, 6, 6, 2], bidirectional=True)
     trace = faulty_trace(KNOWN_BUGS[bug].faults(inputs.network)[0], inputs)
-    failing = [padding_check(trace)]
+    failing = [check for check in (padding_check(trace),) if check.fails]
     trace.clear_padding()
     assert diagnose(inputs, trace, audit(inputs, trace), failing) == ((bug,),)
 
