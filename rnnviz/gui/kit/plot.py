@@ -234,9 +234,12 @@ class Plot(pg.PlotWidget):
         curve.values = found if self.scale is None else self.scale.positions(found)
         curve.adapt(len(self.seen), self.theme.color("base"))
         steps = np.arange(len(found), dtype=np.float64) if steps is None else steps
-        # pyqtgraph leaves out the steps after the last whole pixel: repeated ones complete it.
-        missing = len(found) // _NARROWEST
-        curve.setData(*(np.concatenate([part, np.repeat(part[-1:], missing)]) for part in (steps, curve.values)))
+        # pyqtgraph leaves out the steps after the last whole pixel, and pixels with a gap: the last number, which may
+        # be that before the padding of a sample, is repeated to complete its pixel.
+        numbers = np.flatnonzero(~np.isnan(curve.values))
+        stop, missing = numbers[-1] + 1 if len(numbers) else 0, len(found) // _NARROWEST
+        parts = (part[:stop] for part in (steps, curve.values))
+        curve.setData(*(np.concatenate([part, np.repeat(part[-1:], missing)]) for part in parts))
 
     def restyle(self, curve: Curve) -> None:
         """Draw the values of a curve in another look."""

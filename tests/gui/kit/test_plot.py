@@ -52,11 +52,11 @@ def test_a_thinned_curve_keeps_its_extremes_and_a_near_one_has_every_value(plot)
     assert curve.opts["pen"].style() == Qt.PenStyle.DashLine
 
 
-@pytest.mark.parametrize("count", [99_999, 100_003])
-def test_a_thinned_curve_has_its_last_steps(plot, count):
+@pytest.mark.parametrize(("count", "padding"), [(99_999, 0), (100_003, 0), (100_000, 33_331)])
+def test_a_thinned_curve_has_its_last_steps(plot, count, padding):
     plot.show_steps(count)
     values = np.zeros(count)
-    values[-1] = 0.9
+    values[count - padding - 1], values[count - padding :] = 0.9, np.nan
     [curve] = plot.curves(1)
     plot.draw(curve, values)
     _, drawn = curve.getData()
