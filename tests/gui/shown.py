@@ -19,4 +19,4 @@ def texts(model: TableModel) -> list[tuple[str, ...]]:
 
 def details(bar: VerdictBar) -> str:
     """The text below the banner, "" while it is folded."""
-    return "" if bar.details.isHidden() else bar.facts.text
+    return "" if bar.details.isHidden() else bar.facts.plain

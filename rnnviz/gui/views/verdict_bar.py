@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QPoint, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
-from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import display_name, is_own
@@ -62,6 +62,10 @@ _LOOKS = {
 """Icon, its color, the surface and the line around it, by the state of the bar."""
 _ICON, _MARGIN, _LEAST_HEIGHT = 18, 12, 36
 _LINKS = Qt.TextInteractionFlag.LinksAccessibleByMouse | Qt.TextInteractionFlag.LinksAccessibleByKeyboard
+_ROW = (
+    '<tr><td style="color:{color}; padding-right:16px; white-space:nowrap">{heading}</td>'
+    '<td width="100%" style="padding-bottom:2px">{text}</td></tr>'
+)
 _AUDITING = TextPart(" · auditing…")
 
 _STATES = {
@@ -86,56 +90,43 @@ _SHOW_ME = "Selects the first mismatch and shows its arithmetic; without one, li
 _REMEDY = "Reruns with this change of the settings: {change}. More known bugs then become detectable."
 
 
-class _Rows(QWidget):
+class _RichText(LinkLabel):
+    """A text with links that takes the keyboard only for these."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.setTextFormat(Qt.TextFormat.RichText)
+        self.setTextInteractionFlags(_LINKS)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setAccessibleName(name)
+        # A long sentence does not widen the window: it wraps.
+        self.setMinimumWidth(1)
+
+
+class _Rows(_RichText):
     """Rows of a heading and a text, whose links lead to places."""
 
     location_requested = Signal(object)
-    clicked = Signal()
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(0, 0, 0, 0)
-        self._grid.setHorizontalSpacing(16)
-        self._grid.setVerticalSpacing(2)
-        self._grid.setColumnStretch(1, 1)
-        self._labels: list[tuple[QLabel, LinkLabel]] = []
-        self._places: list[Location | None] = []
-        self.text = ""
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.setWordWrap(True)
+        self.plain = ""
         """All rows as plain text."""
+        self._places: list[Location | None] = []
+        self.linkActivated.connect(lambda link: self.location_requested.emit(self._places[int(link)]))
 
     def show_rows(self, rows: Sequence[tuple[str, Text]], theme: Theme) -> None:
-        while len(self._labels) < len(rows):
-            self._add_row()
         self._places = []
-        self.text = "\n".join(f"{heading}: {plain(parts).strip()}" for heading, parts in rows)
-        for place, (heading, text) in enumerate(self._labels):
-            shown = place < len(rows)
-            heading.setVisible(shown)
-            text.setVisible(shown)
-            if shown:
-                parts = rows[place][1]
-                heading.setText(rows[place][0])
-                text.setAccessibleName(rows[place][0])
-                text.setText(markup(parts, theme, len(self._places)).strip().replace("\n", "<br>"))
-                links = [part.where for part in parts if part.where is not None or part.act]
-                text.offer_links(any(where is not None for where in links))
-                self._places += links
-
-    def _add_row(self) -> None:
-        heading, text = QLabel(), LinkLabel()
-        heading.setProperty("muted", True)
-        heading.setAlignment(Qt.AlignmentFlag.AlignTop)
-        text.setTextFormat(Qt.TextFormat.RichText)
-        text.setTextInteractionFlags(_LINKS)
-        text.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        text.setWordWrap(True)
-        text.linkActivated.connect(lambda link: self.location_requested.emit(self._places[int(link)]))
-        text.clicked.connect(self.clicked)
-        place = len(self._labels)
-        self._grid.addWidget(heading, place, 0)
-        self._grid.addWidget(text, place, 1)
-        self._labels.append((heading, text))
+        self.plain = "\n".join(f"{heading}: {plain(parts).strip()}" for heading, parts in rows)
+        cells = ""
+        for heading, parts in rows:
+            text = markup(parts, theme, len(self._places)).strip().replace("\n", "<br>")
+            cells += _ROW.format(color=theme.muted, heading=heading, text=text)
+            self._places += [part.where for part in parts if part.where is not None or part.act]
+        self.setText(f'<table cellspacing="0" cellpadding="0">{cells}</table>' if rows else "")
+        self.setAccessibleDescription(self.plain)
+        self.offer_links(any(where is not None for where in self._places))
 
 
 class VerdictBar(ResultView):
@@ -186,11 +177,11 @@ class VerdictBar(ResultView):
         self._icon = QLabel()
         self.brief = ElidedLabel()
         """The sentence, for the status bar while the bar is not shown."""
-        self._text = self._linked("Verdict")
+        self._text = _RichText("Verdict")
         self._text.linkActivated.connect(self._on_link)
         self._note = ElidedLabel()
         self.muted = (self._note, self.brief)
-        self._rows = _Rows()
+        self._rows = _Rows("Pattern, cause and proof")
         self._rows.location_requested.connect(self.location_requested)
         for clickable in (self._text, self._rows):
             clickable.clicked.connect(self._on_click)
@@ -237,7 +228,7 @@ class VerdictBar(ResultView):
     @property
     def text(self) -> str:
         """The sentence with its rows, as plain text."""
-        return "\n".join((plain(self._sentence), *self._rows.text.splitlines()))
+        return "\n".join((plain(self._sentence), *self._rows.plain.splitlines()))
 
     @property
     def _buttons(self) -> tuple[QPushButton, ...]:
@@ -252,16 +243,6 @@ class VerdictBar(ResultView):
         button.setAccessibleName(text)
         _explain(button, why)
         return button
-
-    def _linked(self, name: str) -> LinkLabel:
-        label = LinkLabel()
-        label.setTextFormat(Qt.TextFormat.RichText)
-        label.setTextInteractionFlags(_LINKS)
-        label.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        label.setAccessibleName(name)
-        # A long sentence does not widen the window: it wraps.
-        label.setMinimumWidth(1)
-        return label
 
     def toggle_details(self) -> None:
         """Unfold the whole verdict over the views below the bar, or fold it."""
@@ -395,8 +376,7 @@ class VerdictBar(ResultView):
         return unjudged and self._stage is not None and self._stage.after_computed
 
     def _make_details(self) -> QWidget:
-        self.facts = _Rows()
-        self.facts.setAccessibleName("Where, since when and likely cause")
+        self.facts = _Rows("Where, since when and likely cause")
         self.facts.location_requested.connect(self._go_to_fact)
         self._show_me = self._button("Show me", _SHOW_ME)
         self._show_me.setObjectName("show_me")
@@ -499,7 +479,7 @@ class VerdictBar(ResultView):
         notes = self.words.notes if self.words is not None and spoken else (note,)
         self.setToolTip(wrapped(true_minus_in("\n".join((plain(sentence), *notes)).strip())))
         self.setAccessibleName(f"{self.title}: {plain(sentence)}")
-        self.setAccessibleDescription(" ".join((*self._rows.text.splitlines(), *notes)))
+        self.setAccessibleDescription(" ".join((*self._rows.plain.splitlines(), *notes)))
         self.update()
 
     def _on_link(self, link: str) -> None:
