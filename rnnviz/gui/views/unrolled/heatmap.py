@@ -5,11 +5,12 @@ previous picture stays. The picture thus moves at once and sharpens later.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from math import ceil, floor
 from time import perf_counter
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 from PySide6.QtCore import QObject, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QPainter
@@ -19,18 +20,19 @@ from rnnviz.core.trace_index import Lane
 from rnnviz.gui.kit.tasks import Check, LatestTask
 from rnnviz.gui.views.unrolled.geometry import Geometry, LaneRect, Scale, Scene
 from rnnviz.gui.views.unrolled.render_state import RenderState, split_at
-from rnnviz.gui.views.unrolled.tiles import COLUMNS, ROWS, Request, Sheet, Tile, TileKey, TileStyle
+from rnnviz.gui.views.unrolled.tiles import COLUMNS, ROWS, Board, Request, Sheet, Tile, TileKey, TileStyle
 from rnnviz.reading.lane_reader import CancelledError
 
 _NEWEST = 3
 
 
 class TileCache:
-    """The tiles that were used last. Other caches may displace some: `_sheets` knows also tiles that are gone."""
+    """The tiles that were used last. Other caches may displace some: `_drawn` knows also tiles that are gone."""
 
     def __init__(self) -> None:
         self._tiles: ByteCache[TileKey, Tile] = ByteCache("tiles")
-        self._sheets: dict[tuple[TileStyle, Lane], OrderedDict[Sheet, set[TileKey]]] = {}
+        self._boards = WeakValueDictionary[tuple[TileStyle, Lane, Sheet], Board]()
+        self._drawn: dict[tuple[TileStyle, Lane], OrderedDict[Board, set[TileKey]]] = {}
 
     def __contains__(self, key: TileKey) -> bool:
         return key in self._tiles
@@ -42,50 +44,60 @@ class TileCache:
         """Set the minimum budget in bytes. A visible part that exceeds it would be rendered repeatedly."""
         self._tiles.reserve(max(needed, FLOORS["tiles"]))
 
+    def board(self, style: TileStyle, lane: Lane, sheet: Sheet) -> Board:
+        """The board of a lane, the same object as long as a tile of it is known."""
+        place = style, lane, sheet
+        board = self._boards.get(place)
+        if board is None:
+            board = self._boards[place] = Board(*place)
+        return board
+
     def put(self, key: TileKey, tile: Tile) -> None:
         if key in self._tiles:
             return
-        self._sheets.setdefault((key.style, key.lane), OrderedDict()).setdefault(key.sheet, set()).add(key)
+        board = key.board
+        boards = self._drawn.setdefault((board.style, board.lane), OrderedDict())
+        if board not in boards:
+            # Now and then is enough: there are many tiles, and looking for each of them takes long.
+            for other, keys in [*boards.items()]:
+                keys.intersection_update([key for key in keys if key in self._tiles])
+                if not keys:
+                    del boards[other]
+        boards.setdefault(board, set()).add(key)
         self._tiles.put(key, tile, tile.image.sizeInBytes())
 
     def get(self, key: TileKey) -> Tile | None:
-        tile = self._tiles.get(key)
-        if tile is not None:
-            self._sheets[key.style, key.lane].move_to_end(key.sheet)
-        return tile
+        return self._tiles.get(key)
 
-    def knows(self, key: TileKey) -> bool:
-        """Whether there is any tile of the same lane and style."""
-        return bool(self._kept(key.style, key.lane))
+    def boards(self, style: TileStyle, lane: Lane) -> list[tuple[Board, list[TileKey]]]:
+        """Boards with tiles of a lane: recently used ones first, then the one that shows most."""
+        drawn = self._drawn.get((style, lane), OrderedDict())
+        chosen = dict.fromkeys((*list(reversed(drawn))[:_NEWEST], *_widest(drawn)))
+        kept = [(board, [key for key in drawn[board] if key in self._tiles]) for board in chosen]
+        return [(board, keys) for board, keys in kept if keys]
 
-    def sheets(self, style: TileStyle, lane: Lane) -> Iterator[tuple[Sheet, frozenset[TileKey]]]:
-        """Sheets with tiles of a lane: recently used ones first, then the one that shows most."""
-        sheets = self._kept(style, lane)
-        newest = list(reversed(sheets))[:_NEWEST]
-        widest = min(sheets, key=lambda sheet: sheet.times / sheet.density, default=None)
-        for sheet in (*newest, *([] if widest is None or widest in newest else [widest])):
-            yield sheet, frozenset(sheets[sheet])
+    def use(self, board: Board) -> None:
+        """Mark a board as the one of its lane that was used last."""
+        boards = self._drawn.get((board.style, board.lane))
+        if boards is not None and board in boards:
+            boards.move_to_end(board)
 
     def keep_widest(self, style: TileStyle, lane: Lane) -> None:
-        """Mark the sheet that shows most as used, because it replaces missing tiles."""
-        sheets = self._kept(style, lane)
-        for key in sheets[min(sheets, key=lambda sheet: sheet.times / sheet.density)] if sheets else ():
+        """Mark the tiles of the board that shows most as used, because they replace missing tiles."""
+        drawn = self._drawn.get((style, lane), OrderedDict())
+        for key in (key for board in _widest(drawn) for key in drawn[board]):
             self._tiles.get(key)
 
     def drop_before(self, turn: int) -> None:
         """Remove the tiles of earlier results."""
-        for style, lane in [place for place in self._sheets if place[0].turn < turn]:
-            for key in set().union(*self._sheets.pop((style, lane)).values()):
+        for style, lane in [place for place in self._drawn if place[0].turn < turn]:
+            for key in set().union(*self._drawn.pop((style, lane)).values()):
                 self._tiles.drop(key)
 
-    def _kept(self, style: TileStyle, lane: Lane) -> OrderedDict[Sheet, set[TileKey]]:
-        """The tiles of a lane by sheet, without those that are gone."""
-        sheets = self._sheets.get((style, lane), OrderedDict())
-        for sheet, keys in [*sheets.items()]:
-            keys.intersection_update([key for key in keys if key in self._tiles])
-            if not keys:
-                del sheets[sheet]
-        return sheets
+
+def _widest(boards: Iterable[Board]) -> list[Board]:
+    """The board that shows most time steps in a tile, if there is any."""
+    return sorted(boards, key=lambda board: board.sheet.times / board.sheet.density)[:1]
 
 
 _EMIT_INTERVAL = 0.025
@@ -137,7 +149,7 @@ class TileRenderer(QObject):
             self.drawn.emit(done)
 
 
-_AT_ONCE = 1 << 18
+_AT_ONCE = 1 << 16
 """Maximum cost of tiles that are rendered within the paint event: less than one frame."""
 _FIRST_AT_ONCE = 1 << 21
 """The maximum if there is nothing else to show: a short delay is better than an empty picture."""
@@ -199,11 +211,13 @@ class HeatmapLayer(QObject):
         missing, ahead = self._absent(shown, geometry, everything if taken is None else everything & taken)
         styles, completed = tuple(tiles.style for tiles in shown.tiles), self._completed
         # What only has to be read does not wait for what is computed.
-        missing.sort(key=lambda request: request.tiles.source.effort(request.key.lane))
+        missing.sort(key=lambda request: request.tiles.source.effort(request.key.board.lane))
         same = completed is not None and _lie_alike(completed[1], geometry.picture)
         previous = completed[0] if completed is not None and same else None
         if missing:
-            alone = previous is None and not any(self.store.knows(request.key) for request in missing)
+            alone = previous is None and not any(
+                self.store.boards(board.style, board.lane) for board in {request.key.board for request in missing}
+            )
             most = _TAKEN_AT_ONCE if taken is not None else _FIRST_AT_ONCE if alone else _AT_ONCE
             if sum(request.cost for request in missing) <= most:
                 for request in missing:
@@ -213,7 +227,7 @@ class HeatmapLayer(QObject):
         # Slow quantities appear lane by lane, and the headers show it. Otherwise the old picture stays until the new
         # one is complete, because a mixture of both could not be read.
         slow = shown.computed
-        self._behind = frozenset(request.key.lane for request in missing) if slow else None
+        self._behind = frozenset(request.key.board.lane for request in missing) if slow else None
         if taken is not None:
             # The screen itself still lacks what it lacked.
             self._prepared = None
@@ -225,7 +239,7 @@ class HeatmapLayer(QObject):
         self._prepared = prepared
         self._missing = {request.key for request in missing}
         self.renderer.ask([*missing, *ahead])
-        for style in styles:
+        for style in styles if missing or ahead else ():
             for lane_rect in tiled_lanes(shown, geometry):
                 self.store.keep_widest(style, lane_rect.lane)
 
@@ -245,9 +259,10 @@ class HeatmapLayer(QObject):
                 if far_begin >= far_end or top >= bottom:
                     continue
                 across = _indices(begin, end, COLUMNS) if begin < end else range(0)
+                board = self.store.board(tiles.style, lane, sheet)
                 for one in _indices(far_begin, far_end, COLUMNS):
                     for down in _indices(top, bottom, ROWS):
-                        key = TileKey(tiles.style, lane, sheet, one, down)
+                        key = TileKey(board, one, down)
                         if key not in self.store:
                             (missing if one in across else ahead).append(Request(key, tiles, times, units))
         return missing, ahead
@@ -285,7 +300,7 @@ class HeatmapLayer(QObject):
     def _take(self, drawn: list[tuple[TileKey, Tile]]) -> None:
         came = False
         for key, tile in drawn:
-            if key.style.turn < self._turn:
+            if key.board.style.turn < self._turn:
                 continue
             self.store.put(key, tile)
             came = came or key in self._missing
@@ -303,10 +318,11 @@ class HeatmapLayer(QObject):
         """Paint the pixels `part` of a lane, and return the special colors in it."""
         special = set[int]()
         found: list[tuple[int, int, Tile]] = []
-        complete = True
+        complete, board = True, self.store.board(style, place.lane, place.sheet)
+        self.store.use(board)
         for down in _indices(part.top(), part.bottom(), ROWS):
             for across in _indices(part.left(), part.right(), COLUMNS):
-                tile = self.store.get(TileKey(style, place.lane, place.sheet, across, down))
+                tile = self.store.get(TileKey(board, across, down))
                 if tile is None:
                     complete = False
                 else:
@@ -325,7 +341,8 @@ class HeatmapLayer(QObject):
         """Paint tiles of other scales, the best ones last."""
         own = place.sheet
         chosen: list[tuple[Sheet, list[TileKey]]] = []
-        for sheet, keys in self.store.sheets(style, place.lane):
+        for board, keys in self.store.boards(style, place.lane):
+            sheet = board.sheet
             if sheet == own:
                 continue
             wide, tall = own.times / sheet.times, own.units / sheet.units

@@ -146,12 +146,19 @@ class Sheet(NamedTuple):
         return round(self.gap * self.density / 2.0), rows
 
 
-class TileKey(NamedTuple):
-    """One tile: style, lane, scale, and position on the grid."""
+@dataclass(frozen=True, eq=False)
+class Board:
+    """All tiles of one lane in one style and on one sheet. The cache has one object for each, which is fast to hash."""
 
     style: TileStyle
     lane: Lane
     sheet: Sheet
+
+
+class TileKey(NamedTuple):
+    """One tile: its board, and its position on the grid."""
+
+    board: Board
     across: int
     down: int
 
@@ -191,14 +198,16 @@ class Request(NamedTuple):
         """Upper bound of the pixels, plus the cells weighted by their cost."""
         pixels = min(COLUMNS, self.times.pixels) * min(ROWS, self.units.pixels)
         read = pixels * (1.0 + 1.0 / min(self.times.size, 1.0) / min(self.units.size, 1.0))
-        return read + pixels / (self.times.size * self.units.size) * (self.tiles.source.effort(self.key.lane) - 1.0)
+        return read + pixels / (self.times.size * self.units.size) * (
+            self.tiles.source.effort(self.key.board.lane) - 1.0
+        )
 
     def draw(self, wanted: Wanted = lambda: True) -> Tile:
         """Read the values and render the tile.
 
         Raises CancelledError if values must be computed, and the tile is no longer `wanted`.
         """
-        times, units, lane, density = self.times, self.units, self.key.lane, self.key.sheet.density
+        times, units, lane, density = self.times, self.units, self.key.board.lane, self.key.board.sheet.density
         left, top = self.key.across * COLUMNS, self.key.down * ROWS
         right, bottom = min(left + COLUMNS, times.pixels), min(top + ROWS, units.pixels)
         # Marks reach into the neighboring pieces.
@@ -218,7 +227,7 @@ class Request(NamedTuple):
         if length < times.cells:
             indices[:, across.starts[inner[1]] >= length] = PADDING
         pixels = colors.table[indices]
-        boxed = any(self.key.sheet.gaps)
+        boxed = any(self.key.board.sheet.gaps)
         hatch(pixels, indices, left, top, paint.theme, density, dotted=not boxed)
         first_special = ABOVE + 1 if boxed else STEPS
         special = np.unique(indices[indices >= first_special]).tolist() if indices.max() >= STEPS else ()
@@ -235,7 +244,7 @@ class Request(NamedTuple):
             pixels, marks = wide[inner], None
         if boxed or marks is not None:
             marks = None if marks is None else marks[inner]
-            draw_boxes(pixels, marks, (times, units), (left, top), self.key.sheet, paint.theme)
+            draw_boxes(pixels, marks, (times, units), (left, top), self.key.board.sheet, paint.theme)
         return Tile(image_of(pixels), frozenset(special))
 
 

@@ -23,7 +23,7 @@ from rnnviz.gui.views.unrolled.canvas import Layer
 from rnnviz.gui.views.unrolled.colormap import PADDING
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Scale
 from rnnviz.gui.views.unrolled.marks import Fill, Mark, Text
-from rnnviz.gui.views.unrolled.tiles import Request, Sheet, TileKey
+from rnnviz.gui.views.unrolled.tiles import Board, Request, Sheet, TileKey
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from rnnviz.verify.result import RunResult
 from tests.factories import make_result
@@ -164,7 +164,7 @@ def test_padding_has_one_look_at_every_zoom(view, pixels):
     tiles, sheet = view.shown.left.tiles, Sheet(pixels, 2.0, 1)
     for lane, units in ((Lane(0, 0), 16), (Lane(0, 1), 16), (INPUT, 3)):
         end = round(260 * pixels)
-        key = TileKey(tiles.style, lane, sheet, end // 256, 0)
+        key = TileKey(Board(tiles.style, lane, sheet), end // 256, 0)
         tile = Request(key, tiles, Scale(pixels, 400), Scale(2.0, units)).draw()
         image, padding = tile.image, view.shown.paint.of(lane).table[PADDING]
         assert PADDING in tile.special
