@@ -33,8 +33,7 @@ from rnnviz.gui.views.unrolled.geometry import (
     layout_for,
     limits_of,
 )
-from rnnviz.gui.views.unrolled.heatmap import HeatmapLayer
-from rnnviz.gui.views.unrolled.lane_paint import paint_lane
+from rnnviz.gui.views.unrolled.heatmap import HeatmapLayer, paint_lane
 from rnnviz.gui.views.unrolled.margins import Labels, TimeAxis, rects_of
 from rnnviz.gui.views.unrolled.marks import (
     Future,
