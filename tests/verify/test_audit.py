@@ -627,9 +627,6 @@ def test_a_long_run_is_audited_in_blocks_of_time():
     assert altered.where.index == (0, 1, 0, 0, 2)
 
 
-"""The limit of correct engines with random weights: far from the eight bounds that are allowed."""
-
-
 @pytest.fixture(scope="module", params=["manual", "gluon", "onnx", "torch"])
 def named(request):
     return request.param, engine_or_skip(request.param)

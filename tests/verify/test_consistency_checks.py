@@ -282,6 +282,7 @@ def test_common_values_are_compared_and_the_rest_is_seen_without_a_difference(mi
     class Watch:
         def add(self, block):
             seen[block.at] += 1
+            assert block.last_first == (block.start[1] == 1)
             there = recorded_in(missing, SHAPE)[block.at]
             assert there.all() if block.difference is not None else not there.any()
             np.testing.assert_array_equal(block.reference, trace.hidden[block.at])

@@ -40,7 +40,7 @@ from rnnviz.verify.audit import WrongValue, audit
 from rnnviz.verify.compare import Mismatch, compare_all
 from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.diagnosis import ForwardEvidence, diagnose, nearest
-from rnnviz.verify.reproduction import limits, randomly_rounded
+from rnnviz.verify.reproduction import limits, randomly_rounded, reproduces
 from rnnviz.verify.result import Judgment, PassJudgment, RunResult
 from rnnviz.verify.undetectable_bugs import suggested_config, undetectable
 from rnnviz.verify.verdict import AuditVerdict, Verdict
@@ -81,6 +81,18 @@ def test_how_far_a_correct_engine_may_be_off_grows_with_movement_size_and_roundi
     np.testing.assert_array_equal(*rounded)
     assert 0.5 <= rounded[0].min() < 0.6
     assert 1.4 < rounded[0].max() <= 1.5
+
+
+@pytest.mark.parametrize(
+    ("value", "off", "given"), [(0.5, 8.0, True), (0.5, 8.5, False), (96, 768, True), (96, 832, False)]
+)
+def test_what_repeats_a_hidden_state_is_within_eight_roundings_of_it(value, off, given):
+    """Of the value, or of 1 if it is less."""
+    inputs = inputs_of({"timesteps": 4, "batch_size": 2}, cell="rnn_relu", hidden_size=3)
+    trace = faulty_trace(BugVariant(), inputs)
+    trace.hidden[0, 0, 2, 1, 0] = value
+    trace.output[2, 1, 0] = value + off * 2.0**-23
+    assert reproduces(BugVariant(), inputs, trace, (), padding_filled=False) == given
 
 
 def test_the_distance_of_gradients_is_relative_to_the_largest_of_a_time_step():
