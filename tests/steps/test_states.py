@@ -16,9 +16,11 @@ from rnnviz.cells.lstm import LSTM
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
+from rnnviz.engines.manual import ManualEngine
 from rnnviz.steps import states
 from rnnviz.steps.inputs import bounded_layer
 from rnnviz.steps.states import CellStates, SampleUnitBlock
+from tests.oracles.computed import computed
 from tests.oracles.gates import gates_of
 from tests.profiles import nightly_except
 from tests.verify.audit_helpers import inputs_of, with_parameters
@@ -277,6 +279,17 @@ def test_c_of_samples_of_different_lengths_is_that_of_each_sample_alone(directio
                 np.testing.assert_allclose(found[:, n], own[times], rtol=1e-12, atol=1e-14)
             one = cells.before(1, direction, times.start, samples, units).value[n]
             np.testing.assert_allclose(one, before[0, n], rtol=1e-12, atol=1e-14)
+
+
+def test_where_units_are_mixed_some_of_them_are_those_of_all():
+    inputs = inputs_of({"timesteps": 6, "batch_size": 2}, cell="lstm", hidden_size=H, projection_size=2)
+    assert inputs.network.graph.mixes_units
+    trace = computed(ManualEngine(), inputs)[0]
+    cells = CellStates(inputs, trace.with_arrays({"c": None}))
+    after = cells.after(0, 0, slice(2, 5), slice(0, 2), slice(1, 3))
+    np.testing.assert_allclose(after.value, trace["c"][0, 0, 2:5, :, 1:3], rtol=1e-5, atol=1e-6)
+    before = cells.before(0, 0, 3, slice(0, 2), slice(1, 3))
+    np.testing.assert_allclose(before.value, trace["c"][0, 0, 2, :, 1:3], rtol=1e-5, atol=1e-6)
 
 
 def test_the_columns_that_were_not_used_for_longest_are_forgotten_first(read, monkeypatch):

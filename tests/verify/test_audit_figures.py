@@ -445,8 +445,8 @@ def test_places_are_in_the_order_of_time_then_of_samples_and_units():
 
 @pytest.mark.parametrize(
     ("timesteps", "blocks"),
-    # A fifth of 400 steps of two samples are five blocks of 32 steps; of 64 steps two blocks would be all.
-    [(400, [(start, start + 32) for start in (0, 92, 184, 276, 368)]), (64, [(0, 64)]), (65, [(0, 32), (33, 65)])],
+    # A fifth of 401 steps of two samples are five blocks of 32 steps; of 64 steps two blocks would be all.
+    [(401, [(start, start + 32) for start in (0, 92, 184, 276, 369)]), (64, [(0, 64)]), (65, [(0, 32), (33, 65)])],
 )
 def test_of_a_very_long_sequence_the_sample_near_its_limit_is_followed_in_blocks_of_time(
     timesteps, blocks, monkeypatch
