@@ -40,7 +40,7 @@ from rnnviz.verify.audit import WrongValue, audit
 from rnnviz.verify.compare import Mismatch, compare_all
 from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.diagnosis import ForwardEvidence, diagnose, nearest
-from rnnviz.verify.reproduction import limits, randomly_rounded, reproduces
+from rnnviz.verify.reproduction import limits, own_tolerance, randomly_rounded, reproduces
 from rnnviz.verify.result import Judgment, PassJudgment, RunResult
 from rnnviz.verify.undetectable_bugs import suggested_config, undetectable
 from rnnviz.verify.verdict import AuditVerdict, Verdict
@@ -77,6 +77,8 @@ def test_how_far_a_correct_engine_may_be_off_grows_with_movement_size_and_roundi
         found = limits(expected, moved, expected, trace, (-2, -1))
     np.testing.assert_array_equal(found[:, 0, 0], [2.0 + 256.0 * eps, 4.0 + 32.0 * eps, np.inf])
     np.testing.assert_array_equal(found[:, 0, 1], found[:, 0, 0])
+    for precision, tolerance in (("", 1e-5), ("float32", 1e-5), ("float16", 2.0**-9)):
+        assert own_tolerance(inputs_of({}, cell="gru", hidden_size=3), replace(trace, precision=precision)) == tolerance
     rounded = [randomly_rounded({"a": np.ones(1000)}, 0.5)["a"] for _ in range(2)]
     np.testing.assert_array_equal(*rounded)
     assert 0.5 <= rounded[0].min() < 0.6

@@ -5,7 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from rnnviz.core.places import Place
 from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import Location
+from rnnviz.verify.audit import WrongValue
 from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import VERDICTS
@@ -100,6 +103,17 @@ def test_mismatch_of_correct_steps_is_drift(wrong, expected):
         name in wrong for name in ("gluon", "manual", "onnx")
     ]
     assert result.verdict == max(expected.values(), key=VERDICTS.index)
+
+
+def test_the_first_wrong_step_comes_before_the_first_mismatch():
+    result = with_wrong_engines(replace(make_result(edits={"manual": wrong_value}), checks=()), "gluon")
+    assert result.first_fault == ("manual", Location())
+    assert result.judgment is not None
+    step = WrongValue(Place.at("h", Location(timestep=1)), 1.0, 2.0)
+    audits = result.judgment.audits
+    audits = {**audits, "gluon": replace(audits["gluon"], first_wrong=step)}
+    result = replace(result, judgment=replace(result.judgment, audits=audits))
+    assert result.first_fault == ("gluon", Location(timestep=1))
 
 
 def test_one_sided_nonfinite_value_disagrees():

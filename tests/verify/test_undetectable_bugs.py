@@ -147,6 +147,8 @@ def test_the_mildest_change_is_tried_first():
     sine = replace(config, sequence=replace(config.sequence, source="sine", timesteps=2, lengths=None))
     without = (("sequence", "timesteps"), 2), (("sequence", "lengths"), "uniform")
     assert list(single_changes(sine)) == [change for change in expected if change not in without]
+    kept = replace(sine, sequence=replace(sine.sequence, lengths="file"))
+    assert list(single_changes(kept)) == list(single_changes(sine))
     files = Config.from_mapping(
         {
             **config.to_mapping(),
