@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.core.array_names import state_key
 from rnnviz.core.config import Config, Network
 from rnnviz.core.errors import ConfigError, InputError
 from rnnviz.core.mmap_arrays import FloatArray, read_only
+from rnnviz.core.naming import state_key
 from rnnviz.core.trace_index import clear_padding
 from rnnviz.frozen import dataclass
 

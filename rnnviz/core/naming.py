@@ -1,8 +1,10 @@
-"""Names of parameters, outputs and states in texts, as in Gluon or another framework."""
+"""Names of parameters, outputs and states in texts, as in Gluon or another framework, and of arrays in files."""
 
 import re
 from collections.abc import Callable, Mapping
+from itertools import chain
 
+from rnnviz.cells.base import CellSpec
 from rnnviz.core.model_formats import FORMATS, format_of_framework
 from rnnviz.frozen import dataclass
 
@@ -113,3 +115,17 @@ def gluon_name(text: str) -> str:
     """A text with PyTorch's names of parameters, in Gluon's: the inverse of `with_parameters`."""
     parts = {torch: gluon for gluon, torch in _IN_TORCH.items()}
     return _TORCH.sub(lambda m: f"{'r' if m[4] else 'l'}{m[3]}_{parts[m[2]]}_{m[1]}", text)
+
+
+def state_key(symbol: str) -> str:
+    """The name of a final state, or of its gradient: "state" of h, "cell_state" of c, "m_state" of another m."""
+    return {"h": "state", "c": "cell_state"}.get(symbol, f"{symbol}_state")
+
+
+def file_names(cell: CellSpec) -> dict[str, str]:
+    """The names in a file by those in a trace: "hidden" of "h", "output" of "out", "state" of "state.h", ..."""
+    of_states = (
+        ((s, {"h": "hidden", "c": "cell"}.get(s, s)), (f"state.{s}", state_key(s))) for s in cell.state_symbols
+    )
+    first, *others = chain.from_iterable(of_states)
+    return dict([first, ("out", "output"), *others])

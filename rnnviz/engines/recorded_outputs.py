@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from rnnviz.cells.float_types import BFLOAT16
-from rnnviz.core.array_names import file_names
 from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import RecordingName, recording_name
 from rnnviz.core.errors import InputError
 from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS, gradient_names, gradient_shapes
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.naming import file_names
 from rnnviz.core.npz import NpzFile
 from rnnviz.core.schema import display_key
 from rnnviz.core.sequence import FROM_ZEROS

@@ -133,11 +133,6 @@ class Explanation:
         return any(not breakdown.right for name, breakdown in self.breakdowns.items() if name not in self.unread)
 
     @property
-    def flagged(self) -> bool:
-        """Whether an engine's own value differs from the arithmetic, or a candidate diverges from the reference."""
-        return self.wrong or any(divergence is not None for divergence in self.divergences.values())
-
-    @property
     def sentences(self) -> tuple[str, ...]:
         """Which engines' own values differ from the arithmetic, and where each candidate diverges."""
         read = "gradients of later steps" if self.of_gradient else STEP_READS

@@ -12,8 +12,7 @@ from rnnviz.core.sequence import shortened, visible
 from rnnviz.frozen import dataclass
 from rnnviz.gui.app_state import Limit, Session
 from rnnviz.io.config_toml import save_config
-from rnnviz.text.config_diff import change_in_words
-from rnnviz.text.config_edits import changed_keys, edit_in_words
+from rnnviz.text.config_diff import change_in_words, changed_keys, edit_in_words
 
 _DEPTH = 500
 _LONGEST_LAYER = 60

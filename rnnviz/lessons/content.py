@@ -10,7 +10,6 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from rnnviz.cells import CELLS
 from rnnviz.core.config import SECTIONS, Config
 from rnnviz.core.errors import InputError
 from rnnviz.core.masks import Mask
@@ -24,17 +23,7 @@ from rnnviz.lessons import index
 from rnnviz.lessons.asked import asked_masks, read_asked
 from rnnviz.lessons.index import LINK_SCHEME, PARTS, TEXT, LessonEntry
 from rnnviz.lessons.statements import Statement, StatementResult, parse_statement
-from rnnviz.reading.quantities import gate_quantities, gradient_quantities
-
-COLORS = (
-    "value",
-    "error_ratio",
-    "difference",
-    *dict.fromkeys(
-        quantity.name for cell in CELLS.values() for quantity in (*gate_quantities(cell), *gradient_quantities(cell))
-    ),
-)
-"""Quantities that can color the lanes; a gate only where the cell has it."""
+from rnnviz.reading.quantities import color_names
 
 _CHOICES = FieldSpec("texts", "")
 LETTERS = "ABCDEFGHI"
@@ -48,7 +37,7 @@ _KEYS: Mapping[str, Mapping[str, FieldSpec | None]] = {
     },
     "look": {
         "part": FieldSpec("choice", "", choices=tuple(PARTS)),
-        "colors": FieldSpec("choice", "", choices=COLORS),
+        "colors": FieldSpec("choice", "", choices=color_names()),
         "engine": TEXT,
         "line": FieldSpec("choice", "", choices=tuple("ifgorznch")),
     },

@@ -334,19 +334,17 @@ def series_effort(result: RunResult, key: SeriesKey) -> int:
     return result.shape[2] * (network.layer_input_size(key.where.layer) + network.output_size)
 
 
-def unit_series(
-    result: RunResult, key: SeriesKey, times: range | None = None, check: Callable[[], None] = lambda: None
-) -> FloatArray:
-    """(T,): a quantity at all or some time steps, NaN in padding; `check` may raise between blocks to end the work."""
-    trace, times = result[key.engine], range(result.shape[2]) if times is None else times
+def unit_series(result: RunResult, key: SeriesKey, check: Callable[[], None] = lambda: None) -> FloatArray:
+    """(T,): a quantity at all time steps, NaN in padding; `check` may raise between blocks to end the work."""
+    trace, times = result[key.engine], range(result.shape[2])
     layer, direction, _, sample, unit = key.where.index
     reader, values = ArrayReader(result.inputs, trace), np.empty(len(times), trace.hidden.dtype)
-    length = _SERIES_TIMES if stored_array(key.quantity, trace) is None else max(1, len(times))
+    length = _SERIES_TIMES if stored_array(key.quantity, trace) is None else len(times)
     # In the order of computation, in which a cell state is carried from block to block.
     for block in time_blocks(times, length, backward=trace.places.backward(direction)):
         check()
         part = reader.lane(layer, direction, sample, key.quantity, block, slice(unit, unit + 1))
-        values[block.start - times.start : block.stop - times.start] = part[:, 0]
+        values[block] = part[:, 0]
     return values
 
 

@@ -5,6 +5,7 @@ from math import ceil, floor, isinf, log2, log10
 from rnnviz.core import number_format
 from rnnviz.core.trace_index import Location
 from rnnviz.frozen import dataclass
+from rnnviz.series.outlines import decade_text
 from rnnviz.verify.compare import LaneComparison
 from rnnviz.verify.histogram import Histogram
 
@@ -56,12 +57,8 @@ def error_ratio_bars(comparison: LaneComparison) -> Bars:
         return log2(value / lowest) + 1.0 + _APART
 
     decades = range(ceil(log10(lowest)), floor(log10(highest)) + 1)
-    ticks = tuple((x(10.0**decade), _power(decade)) for decade in decades)
+    ticks = tuple((x(10.0**decade), decade_text(decade)) for decade in decades)
     return Bars(bars, (*_end_ticks(bars), *ticks), x(1.0), histogram.total)
-
-
-def _power(decade: int) -> str:
-    return f"{10.0**decade:,g}" if -2 <= decade <= 3 else f"1e{decade}"
 
 
 def ulp_bars(comparison: LaneComparison) -> Bars:

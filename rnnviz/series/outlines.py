@@ -93,7 +93,12 @@ class LogScale:
         exponent = round(position)
         if exponent != position or not self.lowest <= exponent <= self.highest:
             return ""
-        return f"{10.0**exponent:,g}" if -2 <= exponent <= 3 else f"1e{exponent}"
+        return decade_text(exponent)
+
+
+def decade_text(exponent: int) -> str:
+    """A power of ten: "0.01", "1,000", "1e4"."""
+    return f"{10.0**exponent:,g}" if -2 <= exponent <= 3 else f"1e{exponent}"
 
 
 def log_scale(series: Iterable[NDArray[np.float64]], *also: float, zeros: bool = True) -> LogScale:
@@ -148,18 +153,12 @@ def block_for(seen: range, pixels: int) -> int:
 def outline_of(values: Values, seen: range, pixels: int) -> Outline:
     """The part in sight of a series (T,) in memory; a NaN leaves a gap only where no number is next to it."""
     timesteps, block = len(values), block_for(seen, pixels)
-    first, stop = _whole_blocks(seen, block, timesteps)
-    part = values[first:stop]
+    # The whole blocks in sight, with one beyond each end: a line runs on to the edge of the plot.
+    first = max(0, seen.start // block - 1) * block
+    part = values[first : max(first, min(timesteps, (-(-seen.stop // block) + 1) * block))]
     return Outline(first, block, reduce_blocks(np.fmin, part, block), reduce_blocks(np.fmax, part, block), timesteps)
 
 
 def largest_of(outlines: Sequence[Outline]) -> Outline:
     high = np.fmax.reduce([outline.high for outline in outlines], axis=0)
     return replace(outlines[0], low=high, high=high)
-
-
-def _whole_blocks(seen: range, block: int, timesteps: int) -> tuple[int, int]:
-    """The time steps of the blocks in sight, with one beyond each end: a line runs on to the edge of the plot."""
-    first = max(0, seen.start // block - 1) * block
-    stop = min(timesteps, (-(-seen.stop // block) + 1) * block)
-    return first, max(first, stop)

@@ -3,8 +3,14 @@
 import pytest
 
 from rnnviz.cells.lstm import LSTM
-from rnnviz.core.array_names import file_names, state_key
-from rnnviz.core.naming import gluon_name, named, with_parameters, with_parameters_in_columns
+from rnnviz.core.naming import (
+    file_names,
+    gluon_name,
+    named,
+    state_key,
+    with_parameters,
+    with_parameters_in_columns,
+)
 
 
 @pytest.mark.parametrize(

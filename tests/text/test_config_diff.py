@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from rnnviz.core.config import Config
-from rnnviz.text.config_diff import change_in_words
-from rnnviz.text.config_edits import changed_keys, edit_in_words
+from rnnviz.text.config_diff import change_in_words, changed_keys, edit_in_words
 
 CONFIG = Config.from_mapping(
     {

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnviz.core.array_names import file_names
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.naming import file_names
 from rnnviz.core.trace import Trace, trace_in_memory
 from rnnviz.engines.registry import load_engine
 from rnnviz.io.inputs import load_inputs

@@ -19,7 +19,7 @@ from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.theme.theme_manager import ThemeManager
 from rnnviz.lessons.index import LessonEntry, lesson_entries
 from rnnviz.reading.quantities import color_names
-from rnnviz.text.config_edits import changed_keys
+from rnnviz.text.config_diff import changed_keys
 
 if TYPE_CHECKING:
     # These are imported when a lesson is opened, not before the window is painted.

@@ -16,11 +16,11 @@ import orjson
 from numpy.typing import NDArray
 
 from rnnviz.cells import CellSpec
-from rnnviz.core.array_names import file_names
 from rnnviz.core.engine_spec import distinct_names
 from rnnviz.core.errors import InputError
 from rnnviz.core.gradients import GRADIENT
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.naming import file_names
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import DIRECTIONS, time_blocks
 from rnnviz.io.config_toml import as_in_session, dump_config
