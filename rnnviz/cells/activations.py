@@ -100,7 +100,7 @@ class Activation:
 
     @property
     def key(self) -> str:
-        """The name that a config gives to it, with its constants where they are not those of the name."""
+        """The name that a config gives to it, with its constants where the name does not give them."""
         known = next((name for name, activation in ACTIVATIONS.items() if activation == self), None)
         constants = ", ".join(map(repr, (self.alpha, self.beta)[: self.constants]))
         return known or f"{self.name}({constants})"

@@ -1,4 +1,4 @@
-"""rnnviz capture: record the recurrent layers of an ONNX model, or print the file that records those of a framework."""
+"""rnnviz capture: record the recurrent layers of an ONNX model, or print the file that records a framework's layers."""
 
 import os
 import shutil

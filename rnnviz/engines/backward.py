@@ -212,7 +212,7 @@ class LanePass:
             of_out[times] = 0 if direct is None else direct
 
     def run(self, longest: int | None, progress: Progress) -> None:
-        """Fill the gradients of the lane; the parts of those of the layer below are added."""
+        """Fill the gradients of the lane; its parts of the gradients of the layer below are added."""
         trace, loss, symbols = self._trace, self._loss, self._network.kind.state_symbols
         blocks = self._blocks(longest)
         starts = self._start_states(blocks)
@@ -233,7 +233,7 @@ class LanePass:
         self._store_sums()
 
     def _store(self, block: LaneBlock, found: BlockGradients) -> None:
-        """Write the gradients of a block, and add those of the layer input and of the parameters to others."""
+        """Write the gradients of a block, and add the gradients of the layer input and of the parameters to others."""
         # Sums that overflow are results to be shown.
         with np.errstate(all="ignore"):
             for name in self._trace.over_time():

@@ -409,7 +409,7 @@ def _stack_gradients(inputs: Inputs, trace: Trace) -> base.EngineReport:
     if loss is None or of_out is None or inputs.lengths:
         return base.EngineReport()
     stack, library = _stack(inputs), FUSED_AUTOGRAD
-    # In float64 MXNet's gradients of lower layers are 0 unless those of the input are asked for.
+    # In float64 MXNet's gradients of lower layers are 0 unless the gradients of the input are asked for.
     x, states = library.leaf(_arranged(network, inputs.sequence)), [*map(library.leaf, inputs.initial_state.values())]
     given = [_nd_array(_arranged(network, of_out)), *map(_nd_array, loss.state.values())]
     with library.recording():

@@ -127,7 +127,7 @@ def _expected(inputs: Inputs) -> dict[str, tuple[str, tuple[int, ...]]]:
 
 
 def _check_lengths(archive: NpzFile, name: str, inputs: Inputs) -> None:
-    """Raises an InputError if the samples were recorded with other lengths than those of the run."""
+    """Raises an InputError if the samples were recorded with other lengths than the run has."""
     shape = archive.headers[name].shape
     if shape != (inputs.batch_size,):
         raise InputError(

@@ -146,7 +146,7 @@ def _called(module: Any, inputs: Inputs, x: Any, states: Sequence[Any]) -> tuple
 
 
 def _stack_gradients(inputs: Inputs, trace: Trace, of_out: FloatArray) -> base.EngineReport:
-    """Compare the gradients of PyTorch's stack of layers with those of the steps."""
+    """Compare the gradients of PyTorch's stack of layers with the steps' gradients."""
     network, loss = inputs.network, inputs.loss
     assert loss is not None
     module = torch_module(network, network.input_size, network.num_layers)

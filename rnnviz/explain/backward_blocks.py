@@ -45,7 +45,7 @@ class BackwardBlock(BoundedBackward):
         *,
         backward: bool,
     ) -> dict[str, BoundedArray]:
-        """Compute the gradients from those of the states; returns what is carried to the step before the block."""
+        """Compute the gradients from the states' gradients; returns what is carried to the step before the block."""
         found = self.gradients(given, carried, backward=backward, cuts=cuts, stored_as=self._layer.stored_as)
         graph = self._layer.graph
         for node in reversed(graph.nodes):

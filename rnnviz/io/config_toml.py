@@ -170,7 +170,7 @@ def files_read(config: Config) -> dict[str, str]:
 
 
 def with_paths(config: Config, change: Callable[[str], str]) -> Config:
-    """The config with `change` applied to each path, also to those of engines."""
+    """The config with `change` applied to each path, also to the paths of engines."""
     for section, kind in SECTIONS.items():
         values = getattr(config, section)
         changed = {key: spec.with_paths(getattr(values, key), change) for key, spec in declarations(kind).items()}

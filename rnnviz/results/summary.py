@@ -146,7 +146,7 @@ class NonfiniteCounts:
 
 @dataclass(frozen=True)
 class EnginesSummary:
-    """Results that do not depend on a comparison: those of one engine, or of two that are compared."""
+    """Results that do not depend on a comparison: results of one engine, or of two that are compared."""
 
     checks: Annotated[tuple[CheckSummary, ...], "Consistency checks of both engines."]
     seconds: Mapping[str, Exact]

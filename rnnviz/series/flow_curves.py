@@ -28,7 +28,7 @@ class FlowCurve:
 def loss_curves(result: RunResult, where: Location, states: Mapping[str, Values]) -> tuple[FlowCurve, ...]:
     """Norms of the gradients of the loss: of h in every lane, and of the other states in the selected one.
 
-    `states` are those of one sample by symbol, (L, D, T).
+    `states` are the states of one sample by symbol, (L, D, T).
     """
     first, *lanes = _lane_curves(result, where, states["h"], "h of {lane}", "Norm of the gradient of h.")
     others = [

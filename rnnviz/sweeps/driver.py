@@ -283,7 +283,7 @@ class Sweeping:
         key_of = identities(sweep.audit)
         self._keys: dict[int, str] = {}
         self.known: list[SweepRow] = []
-        """The rows that need not be computed: those of earlier starts, and those whose values make no run."""
+        """The rows that need not be computed: rows of earlier starts, and those whose values make no run."""
         self.left: list[Point] = []
         """The rows that have to be computed."""
         for point in points:

@@ -41,7 +41,7 @@ class GluonLearner(LibraryLearner):
     def backward(
         self, xs: list[FloatArray], states: list[FloatArray], places: NDArray[np.int64], targets: NDArray[np.generic]
     ) -> tuple[float, FloatArray, list[FloatArray], Arrays]:
-        # In float64 MXNet's gradients of lower layers are 0 unless those of the input are asked for.
+        # In float64 MXNet's gradients of lower layers are 0 unless the gradients of the input are asked for.
         leaves, state, outs = [*map(self._library.leaf, xs)], [*map(self._library.constant, states)], []
         counted, values = (mx.nd.array(array, dtype=array.dtype) for array in (places, targets))
         with self._library.recording():

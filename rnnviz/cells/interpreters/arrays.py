@@ -21,7 +21,7 @@ from rnnviz.frozen import dataclass
 
 
 class Library:
-    """The functions that an array library needs besides the operators; here those of NumPy."""
+    """The functions that an array library needs besides the operators; here NumPy's functions."""
 
     def activate(self, activation: Activation, x: Any) -> Any:
         """activation(x) of every element."""

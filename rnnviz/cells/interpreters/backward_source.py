@@ -36,7 +36,7 @@ class _Backward:
         self._of_u: list[str] = []
 
     def lines(self) -> Iterator[str]:
-        """The lines after those of the step."""
+        """The lines after the lines of the step."""
         for symbol in self._cell.state_symbols:
             self._add(self._graph.values[symbol], f"d_{symbol}")
         for count, node in enumerate(reversed(self._graph.nodes)):

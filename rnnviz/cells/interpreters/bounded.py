@@ -192,11 +192,11 @@ class BoundedLayer:
         return found.reshaped(*x.value.shape[:-1], rows.weight.shape[1])
 
     def gradient_of_input(self, u: Mapping[str, BoundedArray]) -> BoundedArray | None:
-        """The gradient of the layer input, (..., I), from those of the input parts, each (..., H)."""
+        """The gradient of the layer input, (..., I), from the gradients of the input parts, each (..., H)."""
         return self._through_rows(u, self._input, self._gates["u"])
 
     def gradient_of_hidden(self, v: Mapping[str, BoundedArray]) -> BoundedArray | None:
-        """The gradient of the previous h by way of the recurrent parts, from those of these, each (..., H)."""
+        """The gradient of the previous h by way of the recurrent parts, from their gradients, each (..., H)."""
         return None if self._recurrent is None else self._through_rows(v, self._recurrent, self._gates["v"])
 
     def gradient_of_operand(self, product: Node, d: BoundedArray) -> BoundedArray:

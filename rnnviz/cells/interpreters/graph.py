@@ -257,7 +257,7 @@ def _mean_of(node: Node, known: Mapping[Node, Limits]) -> tuple[Node, Node] | No
 
 
 def _product_limits(matrix: Limits, x: Limits) -> Limits:
-    """The limits of W x, where those of the matrix W (M, K) are known."""
+    """The limits of W x, where the limits of the matrix W (M, K) are known."""
     weight, largest = np.max(np.abs(matrix), axis=0), max(float(np.max(np.abs(limit))) for limit in x)
     if weight.ndim != 2 or largest == inf:
         return -inf, inf

@@ -197,7 +197,7 @@ class _Lane:
             carried[symbol] = np.zeros_like(array) if cut or symbol in fault.cut else array
 
     def _leaves_of_step(self, t: int, given: Mapping[str, FloatArray]) -> dict[tuple[str, str], Any]:
-        """The gradients of the leaves of a step by their kind and name, from those of its states."""
+        """The gradients of the leaves of a step by their kind and name, from its states' gradients."""
         found: dict[Node, Any] = {}
 
         def add(node: Node, term: Any) -> None:

@@ -253,7 +253,7 @@ def known_bugs_of(network: Network) -> list[KnownBug]:
 
 
 def known_bugs_in(inputs: Inputs) -> list[KnownBug]:
-    """The known bugs that a forward pass can have, in the catalog's order: with lengths also those of padding."""
+    """The known bugs that a forward pass can have, in the catalog's order: with lengths also the bugs of padding."""
     every_step_is_a_call = len(inputs.seams) == inputs.timesteps - 1 > 0 and not inputs.network.reverse
     bugs = [bug for bug in KNOWN_BUGS.values() if not bug.of_gradients and bug.missing_in(inputs) is None]
     return [bug for bug in bugs if not (bug.name == NOT_CARRIED and every_step_is_a_call)]
