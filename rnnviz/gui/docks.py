@@ -247,11 +247,11 @@ class Docks(QObject):
                 others = self._window.tabifiedDockWidgets(dock)
                 bar.text.setHidden(any(isinstance(other, Dock) and other.wanted for other in others))
 
-    def open(self, title: str) -> None:
-        """Open a dock, in front of those that share its place."""
+    def open(self, title: str, *, next_to_page: bool = False) -> None:
+        """Open a dock, in front of those that share its place. `next_to_page`: also while a page covers the work."""
         dock = self[title]
         new, dock.wanted = not dock.wanted, True
-        if not self._hidden:
+        if next_to_page or not self._hidden:
             dock.show_open(shown=True)
             if new:
                 self._window.resizeDocks([dock], [scaled(dock.width_wanted)], Qt.Orientation.Horizontal)

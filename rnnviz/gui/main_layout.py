@@ -196,7 +196,11 @@ class MainLayout(QObject):
     def parts(self) -> list[QWidget]:
         """The parts of the window in reading order; some may be hidden."""
         if self.covered:
-            return [self.window.menuBar(), self.pages.currentWidget()]
+            return [
+                self.window.menuBar(),
+                self.pages.currentWidget(),
+                *(dock for dock in self.docks if dock.isVisible()),
+            ]
         left: list[QWidget] = []
         right: list[QWidget] = []
         for dock in self.docks:

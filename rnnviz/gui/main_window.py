@@ -361,17 +361,19 @@ class MainWindow(QMainWindow):
         self.trainings.panel_wanted.connect(self._show_panel)
         self.trainings.view_made.connect(self._add_view)
         self.generating.panel_wanted.connect(self._show_panel)
-        self.help.panel_wanted.connect(self._show_panel)
+        # The guide leaves the first screen as it is: nobody has opened the network below it.
+        self.help.panel_wanted.connect(partial(self._show_panel, next_to_page=True))
         self.player.playing_changed.connect(self.actions_.show_playing)
         self.theme_manager.add(self._apply_theme)
 
-    def _show_panel(self, panel: Panel) -> None:
+    def _show_panel(self, panel: Panel, *, next_to_page: bool = False) -> None:
         """Show a panel in a dock, which stops it when the user closes it."""
         docks, title = self.main_layout.docks, panel.accessibleName()
         if title not in docks:
             docks.add(title, panel, _PANEL_WIDTH).closed.connect(panel.leave)
-        self.first_screen.leave()
-        docks.open(title)
+        if not next_to_page:
+            self.first_screen.leave()
+        docks.open(title, next_to_page=next_to_page)
         panel.setFocus()
 
     def show_message(self, text: str) -> None:

@@ -1,5 +1,6 @@
 """Top line of the window: the document, its settings in one line, sample, Export, Run and Stop."""
 
+import re
 from functools import partial
 
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
@@ -7,7 +8,7 @@ from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSizePolicy, QSpinBox, QToolBar, QToolButton, QWidget
 
 from rnnviz.core.config import Config
-from rnnviz.core.model_formats import format_of_framework
+from rnnviz.core.model_formats import by_ending, format_of_framework
 from rnnviz.core.words import plural
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
@@ -19,6 +20,8 @@ from rnnviz.gui.tooltips import wrapped
 
 _SAMPLE = "Sample of the batch shown in every view, counted from 0 ([ and ])."
 _MOST_OF_TITLE = 220
+_CHECKPOINT = re.compile(r"weights-(\d{7,})\.npz$")
+"""The end of a path to the weights that a training keeps of one of its steps."""
 
 
 def settings_words(config: Config) -> dict[str, str]:
@@ -41,7 +44,13 @@ def settings_words(config: Config) -> dict[str, str]:
     if parameters.path is None:
         words["parameters.initializer"] = "random weights"
     else:
-        words["parameters.path"] = f"{format_of_framework(parameters.path).title or 'own'} weights"
+        form = by_ending(parameters.path) or format_of_framework(parameters.path)
+        words["parameters.path"] = f"{form.title or 'own'} weights"
+        checkpoint = _CHECKPOINT.search(parameters.path)
+        if checkpoint:
+            if "sequence.path" in words:
+                words["sequence.path"] = "test samples"
+            words["parameters.path"] = f"checkpoint of step {int(checkpoint[1]):,}"
     return words
 
 

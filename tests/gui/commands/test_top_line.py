@@ -1,10 +1,12 @@
 """The top line: the document, the settings in one line, the sample where there are several, Run and Stop."""
 
+from dataclasses import replace
+
 import pytest
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QToolButton
 
-from rnnviz.core.config import Config
+from rnnviz.core.config import Config, ParameterSource, SequenceSource
 from rnnviz.gui.commands.top_line import SettingsLine, settings_words
 
 BASE = {"network": {"cell": "lstm", "input_size": 8, "hidden_size": 6}, "sequence": {"timesteps": 16, "batch_size": 1}}
@@ -21,6 +23,8 @@ BASE = {"network": {"cell": "lstm", "input_size": 8, "hidden_size": 6}, "sequenc
         ("sequence", {"batch_size": 4}, "sequence.batch_size", "N = 4"),
         ("parameters", {}, "parameters.initializer", "random weights"),
         ("parameters", {"path": "net.pt"}, "parameters.path", "PyTorch weights"),
+        ("parameters", {"path": "net.npz"}, "parameters.path", "NumPy weights"),
+        ("parameters", {"path": "/tmp/kept/weights-0001200.npz"}, "parameters.path", "checkpoint of step 1,200"),
     ],
 )
 def test_a_setting_has_a_short_text(section, values, key, text):
@@ -52,3 +56,11 @@ def test_the_last_settings_leave_where_there_is_no_room(qtbot):
     chips[0].click()
     line.unfold.click()
     assert asked == ["network.cell", ""]
+
+
+def test_a_checkpoint_says_its_step_and_that_it_reads_test_samples():
+    sequence = SequenceSource("file", 4, 16, path="sequence.npy", axes="TNI")
+    parameters = ParameterSource("file", path="weights-0001200.npz")
+    words = settings_words(replace(Config.from_mapping(BASE), sequence=sequence, parameters=parameters))
+    assert words["sequence.path"] == "test samples"
+    assert words["parameters.path"] == "checkpoint of step 1,200"

@@ -35,6 +35,19 @@ def test_f1_opens_the_page_of_the_focused_widget(window, press):
     help_.guide.window().close()
 
 
+def test_f1_on_the_first_screen_opens_the_guide_next_to_it(bare_window):
+    first = bare_window.first_screen
+    first.show()
+    QTest.keyClick(first.screen.picture, Qt.Key.Key_F1)
+    assert first.shown
+    assert first.screen.isVisible()
+    assert bare_window.help.guide.isVisible()
+    guide = bare_window.main_layout.docks[bare_window.help.guide.accessibleName()]
+    assert guide in bare_window.main_layout.parts
+    first.leave()
+    assert bare_window.help.guide.isVisible()
+
+
 @pytest.mark.slow
 def test_every_way_through_the_menus_is_there(window, tmp_path):
     file = tmp_path / "mine.toml"
