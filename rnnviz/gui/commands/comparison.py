@@ -1,6 +1,6 @@
 """Comparisons of files: a model with the recorded output of other code, and two files with each other."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -8,13 +8,14 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QWidget
 
-from rnnviz.core.config import Backward, Compare, Config, Network
+from rnnviz.core.config import Backward, Compare, Config, InitialStateSource, Network
 from rnnviz.core.engine_spec import RecordingName
 from rnnviz.core.errors import InputError
+from rnnviz.core.npz import NpzFile, open_npy
 from rnnviz.core.words import join_words
 from rnnviz.gui.app_state import Session
-from rnnviz.gui.commands.dialogs import RECORDINGS, ask_file, openable_files
-from rnnviz.gui.commands.file_commands import FileCommands, comparing, is_config, is_model, is_session
+from rnnviz.gui.commands.dialogs import RECORDINGS, AskedFile, FilesDialog, openable_files, sequences, show_error_dialog
+from rnnviz.gui.commands.file_commands import FileCommands, comparing, config_with, is_config, is_model, is_session
 from rnnviz.gui.document import Document
 from rnnviz.gui.kit.tasks import BackgroundTask, Progress, TaskQueue
 from rnnviz.gui.recovery.session_commands import SessionCommands
@@ -49,17 +50,33 @@ class ComparisonCommands(QObject):
         self._recorded.connect(self._add, Qt.ConnectionType.QueuedConnection)
 
     def ask_port(self) -> None:
-        """Ask for a model, then for the outputs that a port of it recorded."""
-        self._ask(f"{_PORT}: its model or config", f"{_PORT}: the output of your code", RECORDINGS, self.check_port)
+        """Ask for a model, the outputs that a port of it recorded, and the input that the port read."""
+
+        def without_input(paths: Sequence[Path | None]) -> bool:
+            # A model file has no input; a config and a session name theirs.
+            return paths[0] is not None and is_model(paths[0])
+
+        rows = (
+            AskedFile("&Model or config", openable_files(), "model.pt, model.onnx, network.toml, …"),
+            AskedFile("&Output of your code", RECORDINGS, "its hidden values (L, D, T, N, H), output or state"),
+            AskedFile("&Input it read", sequences(), "one array (T, N, I); a config may name its own", without_input),
+        )
+        FilesDialog(self._window, _PORT, rows, self.check_port).open()
 
     def ask_two(self) -> None:
         """Ask for two files that define the same network, or for one and the recorded outputs of a run."""
-        kinds = f"{openable_files()};;{RECORDINGS}"
-        self._ask(f"{_TWO}: the first one", f"{_TWO}: the second one", kinds, self.compare)
+        rows = (
+            AskedFile("&First file", openable_files(), "a checkpoint, model, config or session"),
+            AskedFile("&Second file", f"{openable_files()};;{RECORDINGS}", "the same kind of network, or its outputs"),
+        )
+        FilesDialog(self._window, _TWO, rows, self.compare).open()
 
-    def check_port(self, model: Path, recording: Path) -> None:
-        """Open a model or a config, and compare recorded outputs with it."""
-        self._files.open(model, partial(self._add, recording, f"Compared with {recording.name}."))
+    def check_port(self, model: Path, recording: Path, given: Path | None = None) -> None:
+        """Open a model or a config, and compare recorded outputs with it, for an input where one is given."""
+        message = f"Compared with {recording.name}."
+        if is_model(model):
+            message = f"Compared with {recording.name}, from an initial state of zeros (Settings has others)."
+        self._files.open(model, partial(self._add, recording, message, given, zeros=is_model(model)))
 
     def compare(self, first: Path, second: Path) -> None:
         """Open the first file, and compare the second one with it."""
@@ -68,15 +85,17 @@ class ComparisonCommands(QObject):
         else:
             self.check_port(first, second)
 
-    def _ask(self, first: str, second: str, kinds: str, use: Callable[[Path, Path], None]) -> None:
-        def ask_second(path: Path) -> None:
-            ask_file(self._window, second, kinds, partial(use, path), path.parent)
-
-        ask_file(self._window, first, openable_files(), ask_second)
-
-    def _add(self, recording: Path, message: str) -> None:
+    def _add(self, recording: Path, message: str, given: Path | None = None, *, zeros: bool = False) -> None:
         name = str(RecordingName(str(recording.absolute())))
         config = comparing(self._session.config, name)
+        try:
+            if given is not None:
+                config = _reading(config_with(config, given.absolute()), given, recording).checked()
+        except InputError as error:
+            show_error_dialog(self._window, "Cannot use the input", error)
+            return
+        if zeros and config.initial_state.source in ("uniform", "normal"):
+            config = replace(config, initial_state=InitialStateSource(source="zeros"))
         self._session.set_candidate(name)
         if config != self._session.config:
             self._document.amend(config)
@@ -99,6 +118,16 @@ class ComparisonCommands(QObject):
             return ""
 
         self._jobs.start(BackgroundTask(f"computing {second.name}", work))
+
+
+def _reading(config: Config, given: Path, recording: Path) -> Config:
+    """The config with the axes of its input in the order in which a recording has them, where the sizes tell."""
+    hidden = NpzFile(recording).headers.get("hidden")
+    if given.suffix.lower() != ".npy" or hidden is None or len(hidden.shape) != 5:
+        return config
+    sizes, found = hidden.shape[2:4], open_npy(given).shape[:2]
+    time_first = tuple(sizes) == found != found[::-1]
+    return replace(config, sequence=replace(config.sequence, axes="TNI")) if time_first else config
 
 
 def _with_input_of(first: Config, path: Path, sessions: SessionCommands) -> Config:

@@ -2,18 +2,27 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
+    QDialog,
+    QDialogButtonBox,
     QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
     QLineEdit,
     QMessageBox,
     QPlainTextEdit,
+    QPushButton,
     QTextEdit,
+    QVBoxLayout,
     QWidget,
 )
 
@@ -23,6 +32,7 @@ from rnnviz.core.resources import resource_path
 from rnnviz.gui.help.commands import HelpCommands, child_beside
 from rnnviz.gui.kit.questions import MessageBox
 from rnnviz.gui.settings import Settings
+from rnnviz.gui.theme.scaling import space_dialog
 
 MOST = 10
 
@@ -68,6 +78,13 @@ RECORDINGS = "Recorded outputs (*.npz)"
 ALL_FILES = "All files (*)"
 
 
+def sequences() -> str:
+    """The filter of the files that a sequence is read from."""
+    from rnnviz.io.readers import ENDINGS
+
+    return f"Sequences ({' '.join(f'*{ending}' for ending in ENDINGS)})"
+
+
 def openable_files() -> str:
     """The filter of all files that define a network."""
     from rnnviz.io import ENDING
@@ -89,6 +106,69 @@ def ask_file(
         dialog.setDirectory(str(folder))
     dialog.open()
     return dialog
+
+
+class AskedFile(NamedTuple):
+    """A row of a `FilesDialog`: its label, the filter of its files, what it is, and whether a choice can do without."""
+
+    label: str
+    filters: str
+    note: str
+    needed: Callable[[Sequence[Path | None]], bool] = lambda _paths: True
+
+
+class FilesDialog(QDialog):
+    """Asks for several files at once. `chosen` gets a path for each row, or None for an empty one."""
+
+    def __init__(self, parent: QWidget, title: str, rows: Sequence[AskedFile], chosen: Callable[..., None]) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self._rows, self._chosen = rows, chosen
+        form = QFormLayout()
+        self.fields = [QLineEdit() for _ in rows]
+        for row, field in zip(rows, self.fields, strict=True):
+            field.setPlaceholderText(row.note)
+            field.setMinimumWidth(field.fontMetrics().averageCharWidth() * 56)
+            field.textChanged.connect(self._update)
+            browse = QPushButton("Browse…")
+            browse.setAccessibleName(f"Browse for {row.label.replace('&', '')}")
+            browse.clicked.connect(partial(self._browse, row, field))
+            line = QHBoxLayout()
+            line.addWidget(field, 1)
+            line.addWidget(browse)
+            label = QLabel(row.label)
+            label.setBuddy(field)
+            form.addRow(label, line)
+        self._buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
+        self._buttons.accepted.connect(self.accept)
+        self._buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        layout.addWidget(self._buttons)
+        space_dialog(layout)
+        self._update()
+
+    def paths(self) -> list[Path | None]:
+        """The file of each row, or None."""
+        return [Path(text).expanduser() if (text := field.text().strip()) else None for field in self.fields]
+
+    def accept(self) -> None:
+        super().accept()
+        self._chosen(*self.paths())
+
+    def _update(self) -> None:
+        paths = self.paths()
+        complete = all(
+            not row.needed(paths) if path is None else path.is_file()
+            for row, path in zip(self._rows, paths, strict=True)
+        )
+        self._buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(complete)
+
+    def _browse(self, row: AskedFile, field: QLineEdit) -> None:
+        last = next((path.parent for path in reversed(self.paths()) if path is not None), None)
+        title = f"{self.windowTitle()}: {row.label.replace('&', '')}"
+        ask_file(self, title, row.filters, lambda path: field.setText(str(path)), last)
 
 
 def ask_new_file(

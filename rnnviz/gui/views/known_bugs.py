@@ -140,7 +140,8 @@ class KnownBugsView(ResultView):
     def tab_note(cls, result: RunResult, candidate: str | None, array: str) -> Note:
         """How many known bugs fit the numbers of a wrong engine, else how many this run cannot detect."""
         judgments = [result.judged("forward"), result.judged("backward")]
-        fitting = sum(len(judged.diagnoses) + sum(judged.ambiguous.values()) for judged in judgments)
+        named = {name for judged in judgments for causes in judged.diagnoses.values() for name in causes}
+        fitting = len(named) + sum(sum(judged.ambiguous.values()) for judged in judgments)
         if fitting:
             return Note(plural(fitting, "fits", "fit"))
         unseen = sum(len(judged.undetectable) for judged in judgments)

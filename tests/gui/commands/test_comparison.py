@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDialogButtonBox
 from safetensors.numpy import load_file, save_file
 
 from rnnviz.core.config import Config
 from rnnviz.core.resources import resource_path
+from rnnviz.gui.commands.dialogs import FilesDialog
 from rnnviz.gui.commands.manual_run import run_manual
 from rnnviz.gui.first_screen.picture import SAMPLE
 from rnnviz.io.config_toml import save_config
@@ -27,19 +29,50 @@ def recording(tmp_path):
     return tmp_path / "port.npz"
 
 
-def test_a_port_is_checked_by_two_questions(window, qtbot, recording):
-    window.actions_["check_port"].trigger()
-    qtbot.choose_file(window, recording.with_suffix(".toml"))
-    qtbot.waitUntil(lambda: any("output" in d.windowTitle() for d in window.findChildren(QFileDialog) if d.isVisible()))
+def fill(qtbot, window, *paths):
+    """Write the paths into the dialog that is open, and press OK."""
+    dialog = qtbot.shown(window, FilesDialog)
+    for field, path in zip(dialog.fields, paths, strict=True):
+        field.setText(str(path))
+    ok = dialog.findChild(QDialogButtonBox).button(QDialogButtonBox.StandardButton.Ok)
+    assert ok.isEnabled()
     with qtbot.finished(window):
-        qtbot.choose_file(window, recording)
+        qtbot.mouseClick(ok, Qt.MouseButton.LeftButton)
     qtbot.idle(window)
+
+
+def test_a_port_of_a_config_is_checked_with_the_input_of_the_config(window, qtbot, recording):
+    window.actions_["check_port"].trigger()
+    fill(qtbot, window, recording.with_suffix(".toml"), recording, "")
     result = window.session.result
     assert f"recording:{recording}" in result.traces
     assert window.session.candidate == f"recording:{recording}"
     assert result.verdict == "agree"
     assert window.document.path == recording.with_suffix(".toml")
     assert not window.document.history.can_undo
+
+
+@pytest.mark.parametrize("axes", ["NTI", "TNI"])
+def test_a_port_of_a_model_is_checked_with_the_input_that_it_read(window, qtbot, tmp_path, axes):
+    x = np.random.default_rng(1).normal(size=(5, 2, 8) if axes == "TNI" else (2, 5, 8)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    sequence = {"source": "file", "path": str(tmp_path / "x.npy"), "axes": axes}
+    state = {"source": "zeros"}
+    config = Config.from_mapping(
+        {"network": NETWORK, "parameters": {"path": str(MODEL)}, "sequence": sequence, "initial_state": state}
+    )
+    _, trace = run_manual(config, lambda _fraction: None)
+    np.savez(tmp_path / "port.npz", hidden=trace.hidden)
+    window.actions_["check_port"].trigger()
+    dialog = qtbot.shown(window, FilesDialog)
+    dialog.fields[0].setText(str(MODEL))
+    dialog.fields[1].setText(str(tmp_path / "port.npz"))
+    # A model file has no input.
+    assert not dialog.findChild(QDialogButtonBox).button(QDialogButtonBox.StandardButton.Ok).isEnabled()
+    fill(qtbot, window, MODEL, tmp_path / "port.npz", tmp_path / "x.npy")
+    assert window.session.result.verdict == "agree"
+    assert window.session.candidate == f"recording:{tmp_path / 'port.npz'}"
+    assert window.session.result.reference.hidden.shape == (2, 1, 5, 2, 6)
 
 
 def test_two_checkpoints_are_compared_on_the_input_of_the_first_one(window, qtbot, tmp_path):
