@@ -167,7 +167,7 @@ class AppState:
         if result is None or not self.fresh:
             return self
         fault = result.first_fault
-        state = replace(self, fresh=result.judgment is None)
+        state = replace(self, fresh=result.judgment is None or self.ran != self.config)
         if fault is None or self.lesson_step is not None or result.verdict is not Verdict.DISAGREE:
             return state
         engine, where = fault

@@ -97,6 +97,8 @@ class ComparisonCommands(QObject):
         if zeros and config.initial_state.source in ("uniform", "normal"):
             config = replace(config, initial_state=InitialStateSource(source="zeros"))
         self._session.set_candidate(name)
+        # The user has not selected anything in the run with the recording.
+        self._session.replace(replace(self._session.state, fresh=True))
         if config != self._session.config:
             self._document.amend(config)
         self.message.emit(message)

@@ -11,7 +11,7 @@ from rnnviz.core.resources import resource_path
 from rnnviz.gui.commands.dialogs import FilesDialog
 from rnnviz.gui.commands.manual_run import run_manual
 from rnnviz.gui.first_screen.picture import SAMPLE
-from rnnviz.io.config_toml import save_config
+from rnnviz.io.config_toml import load_config, save_config
 
 pytestmark = pytest.mark.slow
 
@@ -73,6 +73,19 @@ def test_a_port_of_a_model_is_checked_with_the_input_that_it_read(window, qtbot,
     assert window.session.result.verdict == "agree"
     assert window.session.candidate == f"recording:{tmp_path / 'port.npz'}"
     assert window.session.result.reference.hidden.shape == (2, 1, 5, 2, 6)
+
+
+def test_a_wrong_port_of_a_model_opens_at_its_first_wrong_value(window, qtbot, recording):
+    with np.load(recording) as file:
+        hidden = file["hidden"]
+    hidden[1, 0, 1, 2, 4] += 0.25
+    np.savez(recording, hidden=hidden)
+    np.save(recording.with_suffix(".npy"), run_manual(load_config(recording.with_suffix(".toml")), print)[0].sequence)
+    window.comparisons.check_port(MODEL, recording, recording.with_suffix(".npy"))
+    name = f"recording:{recording}"
+    qtbot.waitUntil(lambda: window.session.candidate == name and window.session.color_by == "difference")
+    assert window.session.engine == name
+    assert window.session.location.index == (1, 0, 1, 2, 4)
 
 
 def test_two_checkpoints_are_compared_on_the_input_of_the_first_one(window, qtbot, tmp_path):
