@@ -123,7 +123,7 @@ class ComparisonCommands(QObject):
 
 
 def _reading(config: Config, given: Path, recording: Path) -> Config:
-    """The config with the axes of its input in the order in which a recording has them, where the sizes tell."""
+    """The config with the axes of its input in the order in which a recording has them, where the sizes show it."""
     hidden = NpzFile(recording).headers.get("hidden")
     if given.suffix.lower() != ".npy" or hidden is None or len(hidden.shape) != 5:
         return config
