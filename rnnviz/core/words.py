@@ -25,6 +25,8 @@ def suggest(name: str, known: Iterable[str], whole: Mapping[str, str] | None = N
 
 def unreadable(path: object, error: OSError | ValueError) -> InputError:
     """The error of a file that cannot be read; of a missing one it says the folder, and the nearest name in it."""
+    if os.path.isdir(str(path)):
+        return InputError(f"{path} is a folder: name a file in it.")
     if not isinstance(error, FileNotFoundError):
         return InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.")
     folder, name = os.path.split(os.path.abspath(str(path)))

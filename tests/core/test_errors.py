@@ -89,5 +89,6 @@ def test_an_unreadable_file_is_named_with_the_reason_or_the_nearest_name(tmp_pat
         f'does not exist in {tmp_path}. Did you mean "lstm.toml"?'
     )
     assert str(unreadable(tmp_path / "no" / "x", error)).endswith(f"there is no folder {tmp_path / 'no'}.")
+    assert str(unreadable(tmp_path, error)) == f"{tmp_path} is a folder: name a file in it."
     denied = unreadable("a.npy", PermissionError(13, "Permission denied"))
     assert str(denied) == "a.npy cannot be read: Permission denied."
