@@ -253,6 +253,7 @@ class CommandPalette(QLineEdit):
     def apply_theme(self, theme: Theme) -> None:
         self._icon.setIcon(Icons(theme).colored("search", "muted"))
         self._key.setFont(code_font(11))
+        self._place_key()
         self.updateGeometry()
 
     def sizeHint(self) -> QSize:
@@ -274,6 +275,9 @@ class CommandPalette(QLineEdit):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
+        self._place_key()
+
+    def _place_key(self) -> None:
         key = self._key.sizeHint()
         self._key.resize(key)
         self._key.move(self.width() - key.width() - 5, (self.height() - key.height()) // 2)

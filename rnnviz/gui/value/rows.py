@@ -40,7 +40,7 @@ _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine
 # Combined once: a list paints dozens of texts whenever the selection moves.
 _ROOT = QModelIndex()
-_LEADING_ZERO = re.compile(r"(?<![\d.])0\.(?=\d)")
+_LEADING_ZERO = re.compile(r"(?<![\d.])0\.(?=\d*[1-9])")
 
 
 def shorter(text: str) -> tuple[str, ...]:
