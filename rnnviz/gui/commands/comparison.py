@@ -57,7 +57,7 @@ class ComparisonCommands(QObject):
             return paths[0] is not None and is_model(paths[0])
 
         rows = (
-            AskedFile("&Model or config", openable_files(), "model.pt, model.onnx, network.toml, …"),
+            AskedFile("&Model or config", openable_files(), "a model file, a config or a session"),
             AskedFile("&Output of your code", RECORDINGS, "its hidden values (L, D, T, N, H), output or state"),
             AskedFile("&Input it read", sequences(), "one array (T, N, I); a config may name its own", without_input),
         )

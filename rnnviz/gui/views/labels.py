@@ -94,11 +94,11 @@ class ElidedLabel(QWidget):
         return QSize(0, self.fontMetrics().height() + 1)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        self._label.setGeometry(self.rect())
+        self._label.setGeometry(self.contentsRect())
         self._fit()
 
     def _fit(self) -> None:
-        shown = self.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, self.width())
+        shown = self.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, self.contentsRect().width())
         if shown != self._label.text():
             self._label.setText(shown)
         tip = wrapped(self._why or (self._text if shown != self._text else ""))
