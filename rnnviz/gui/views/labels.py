@@ -91,7 +91,8 @@ class ElidedLabel(QWidget):
         return QSize(self.natural_width(), self.minimumSizeHint().height())
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(0, self.fontMetrics().height() + 1)
+        margins = self.contentsMargins()
+        return QSize(0, self.fontMetrics().height() + 1 + margins.top() + margins.bottom())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         self._label.setGeometry(self.contentsRect())

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel
 
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.regions import Region
@@ -25,6 +26,15 @@ def shown(qtbot, window):
     qtbot.waitUntil(lambda: window.session.highlighted == ())
     yield window
     window.value.choose("Value")
+
+
+def test_a_tag_over_the_first_row_is_whole(shown, press):
+    shown.session.set_location(Location(2, 1, 1))
+    for _ in range(3):
+        press(".")
+    tops = [mark.rect.y for mark in shown.lanes.canvas.marks["highlights"] if isinstance(mark, Text)]
+    # The frame of a tag is 1.5 pixels wide.
+    assert 0.75 <= shown.lanes.canvas.area.top() + min(tops) < 6.0
 
 
 def highlight(window: Any, text: str) -> None:
@@ -83,6 +93,7 @@ def test_a_step_is_described_below_the_lanes_and_drawn_with_arrows(shown, press)
     for _ in range(4):
         press(".")
     assert caption.text() == "reads c[t=2], and computes c[t=1] and h[t=1] of layer 1 ←"
+    assert caption.findChild(QLabel).geometry() == caption.contentsRect() != caption.rect()
     assert [frame.tag for frame in shown.lanes.canvas.highlights] == ["read", "read", "read h, c", "computed h, c"]
     tags = [mark.text for mark in shown.lanes.canvas.marks["highlights"] if isinstance(mark, Text)]
     assert sorted(tags) == ["computed h, c", "read", "read h, c"]

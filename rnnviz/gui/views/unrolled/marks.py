@@ -508,7 +508,7 @@ def _tags(highlights: Sequence[Highlight], width: float) -> list[Mark]:
         dashes, color = LINES[own.region.part]
         across, tall = metrics.horizontalAdvance(text) + 2.0 * _TAG_SIDE, float(scaled(_TAG_HEIGHT))
         left = max(center - across / 2.0, tags[-1].rect.right + _TAG_SIDE if tags else 0.0)
-        top = max(own.rect.y - tall / 2.0, 0.0)
+        top = max(own.rect.y - tall / 2.0, _REACH)
         tags.append(Text(Rect(left, top, across, tall), text, "text", color, dashes, scaled(_TAG_FONT)))
     # Those that were pushed beyond the right edge push the others back.
     edge, placed = width, list[Mark]()
