@@ -125,6 +125,11 @@ class Dock(QDockWidget):
             | QDockWidget.DockWidgetFeature.DockWidgetFloatable
         )
 
+    @property
+    def whole(self) -> QWidget:
+        """The widget that has the pane with its head."""
+        return self if self._overlay is None else self._overlay
+
     def closeEvent(self, event: QCloseEvent) -> None:
         super().closeEvent(event)
         self._close()

@@ -65,6 +65,8 @@ class PresentationPage(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._guide, self._theme = guide, theme
         self.page, self._pages = 0, [""]
+        self._tall = False
+        """Whether question and task leave no room for the title on their page."""
         semibold = QFont.Weight.DemiBold
         share = window.width() / _SCREEN
         self._unit = max(share, _SMALLEST)
@@ -75,7 +77,9 @@ class PresentationPage(QWidget):
         self.dots = StepDots(self._size(14))
         self.title = text_label(self._size(_TITLE), semibold)
         self.prose = LessonText("Text of the step", self._size(_TEXT))
-        self.question = QuestionCard(text=self._size(_QUESTION), body=self._size(_SMALL), choice=self._size(_CHOICE))
+        self.question = QuestionCard(
+            text=self._size(_QUESTION), body=self._size(_SMALLEST_TEXT), choice=self._size(_CHOICE)
+        )
         self.task = TaskCard(body=self._size(_TEXT))
         self.done = NoticeCard("Done", "right", "check", "right", self._size(_SMALLEST_TEXT))
         self.keys = QLabel()
@@ -154,11 +158,12 @@ class PresentationPage(QWidget):
         parts = [part for part in (self.question, self.task, self.done) if not part.isHidden()]
         rest = sum(_height(part, width) + self._gap for part in parts)
         title = _height(self.title, width) + self._gap
+        self._tall = title + rest > room
         self._pages = [prose]
         for size in range(_TEXT, _SMALLEST_TEXT - 1, -2):
             set_size(self.prose, self._size(size))
             self.prose.show_markdown(prose)
-            if title + self.prose.height_at(width) + rest <= room:
+            if title + self.prose.heightForWidth(width) + rest <= room:
                 break
         else:
             self._pages = [*self._split(prose, room - title), ""] if parts else self._split(prose, room - title)
@@ -174,7 +179,7 @@ class PresentationPage(QWidget):
         for block in _BLOCKS.split(prose):
             longer = f"{pages[-1]}\n\n{block}".strip()
             self.prose.show_markdown(longer)
-            if pages[-1] and self.prose.height_at(self._column_width) > room:
+            if pages[-1] and self.prose.heightForWidth(self._column_width) > room:
                 pages.append(block)
             else:
                 pages[-1] = longer
@@ -183,6 +188,7 @@ class PresentationPage(QWidget):
     def _show_page(self) -> None:
         several, last = len(self._pages) > 1, self.page == len(self._pages) - 1
         self.prose.show_markdown(self._pages[self.page])
+        self.title.setHidden(several and last and self._tall)
         state = self._guide.state
         if state is not None:
             self.question.setVisible(last and state.step.question is not None)
@@ -242,6 +248,8 @@ class PresentationPage(QWidget):
         row.addWidget(self.dots)
         row.addWidget(self.place)
         left = QWidget()
+        # The height for the width decides, and not the minimum height, which is for the smallest width.
+        left.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(self._gap)
@@ -286,6 +294,11 @@ def _row(widget: QWidget, margin: int, spacing: int) -> QHBoxLayout:
 
 def _height(widget: QWidget, width: int) -> int:
     widget.ensurePolished()
+    # Qt lays out the cards in it, and then the widget, only when events are processed.
+    for inner in (*reversed(widget.findChildren(QFrame)), widget):
+        layout = inner.layout()
+        if layout is not None:
+            layout.activate()
     return widget.heightForWidth(width) if widget.hasHeightForWidth() else widget.sizeHint().height()
 
 

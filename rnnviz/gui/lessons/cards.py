@@ -348,6 +348,8 @@ class QuestionCard(Card):
         new = self.hint.isHidden()
         self.hint.show_text("", f"**{said}** {question.hint}".strip())
         if new:
+            # What is typed next replaces it.
+            self.number.selectAll()
             announce(self, f"Not correct. {self.hint.text.toPlainText()}")
 
     def _show_choices(self, state: StepState) -> None:
@@ -390,6 +392,8 @@ class QuestionCard(Card):
             choice.apply_theme(self._theme)
             self._group.addButton(choice, place)
             self._choices.addWidget(choice)
+            # A layout would show it later, and has no height for it until then.
+            choice.show()
 
     def _lay_out(self) -> None:
         head, entry, foot = QHBoxLayout(), QHBoxLayout(), QHBoxLayout()

@@ -1,6 +1,7 @@
 """Texts of a lesson: Markdown in its full height, and in labels, in the sizes of the pane."""
 
 import re
+from math import ceil
 
 from PySide6.QtCore import QMimeData, QSize, Qt, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QFont, QResizeEvent, QTextDocumentFragment, QWheelEvent
@@ -67,7 +68,9 @@ class LessonText(MarkdownView):
         self.anchorClicked.connect(self._go)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
         self.viewport().setAutoFillBackground(False)
 
     @property
@@ -84,15 +87,22 @@ class LessonText(MarkdownView):
         self.setVisible(bool(markdown))
 
     def sizeHint(self) -> QSize:
-        return QSize(super().sizeHint().width(), self._needed())
+        return QSize(super().sizeHint().width(), self.heightForWidth(self.width()))
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(120, self._needed())
+        return QSize(120, 0)
+
+    def heightForWidth(self, width: int) -> int:
+        # A copy, because a layout asks for widths that the widget does not get.
+        document = self.document().clone()
+        fit_code(document, self.font(), width)
+        document.setTextWidth(width)
+        return ceil(document.size().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         if event.size().width() != event.oldSize().width():
-            self._fit()
+            fit_code(self.document(), self.font(), self.viewport().width())
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()
@@ -103,26 +113,13 @@ class LessonText(MarkdownView):
         data.setText(self.textCursor().selection().toPlainText().replace("\N{MINUS SIGN}", "-"))
         return data
 
-    def height_at(self, width: float) -> float:
-        """The height of the text in a width."""
-        document = self.document().clone()
-        document.setTextWidth(width)
-        return float(document.size().height())
-
     def _go(self, link: QUrl) -> None:
         if link.scheme() == LINK_SCHEME:
             self.part_requested.emit(link.path())
         else:
             QDesktopServices.openUrl(link)
 
-    def _needed(self) -> int:
-        return int(self.document().size().height() + 0.999)
-
-    def _fit(self) -> None:
-        fit_code(self.document(), self.font(), self.viewport().width())
-        self.document().setTextWidth(self.viewport().width())
-        self.setFixedHeight(self._needed())
-
     def render_text(self) -> None:
         super().render_text()
-        self._fit()
+        fit_code(self.document(), self.font(), self.viewport().width())
+        self.updateGeometry()

@@ -120,13 +120,14 @@ class LessonHost(Protocol):
 
 
 def bars_needed(step: LessonStep, *, asking: bool) -> set[str]:
-    """The parts around the lanes that a step speaks of: a task needs the settings, a table the tabs.
+    """The parts around the lanes that a step speaks of: a task needs the settings or the sample, a table the tabs.
 
     While a step is `asking` its question, its task and the reason are not there.
     """
     asked = (step.prose, step.question.text, step.question.hint) if asking and step.question is not None else ()
     named = {step.look.part, *links_in("\n".join(asked or step.texts))}
-    tried = step.task is not None and bool(step.task.changes) and not asking
+    task = None if asking else step.task
+    tried = task is not None and (bool(task.changes) or "sample" in task.selection)
     needed = {TABS for part in named if part in TAB_OF}
     needed |= {VERDICT} & named
     settings = {
@@ -156,7 +157,7 @@ def open_part(window: LessonHost, part: str) -> tuple[QWidget, Area | None]:
     if part in VALUE_PAGES:
         layout.docks.open(VALUE)
         window.value.choose(VALUE_PAGES[part])
-        return window.value, None
+        return layout.docks[VALUE].whole, None
     if part.startswith("panel"):
         layout.docks.open(SETTINGS)
     if part in SECTION_OF:
@@ -175,7 +176,7 @@ def _lane_area(window: LessonHost) -> QRect:
 _OTHERS: dict[str, Callable[[LessonHost], QWidget]] = {
     "lanes": lambda window: window.lanes,
     "verdict": lambda window: window.verdict,
-    "panel": lambda window: window.panel,
+    "panel": lambda window: window.main_layout.docks[SETTINGS].whole,
     "panel.shapes": lambda window: window.panel.reveal_shapes(),
     "run": lambda window: window.top_line.run_button,
     "transport": lambda window: window.playback.play_button,

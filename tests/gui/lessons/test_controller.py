@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.lessons.parts import SECTION_OF, TAB_OF, VALUE_PAGES, PartFrame, open_part
+from rnnviz.gui.main_layout import VALUE
 from rnnviz.gui.settings_panel.fields import SECTION_TITLES
 from rnnviz.gui.theme.palettes import LIGHT
 from rnnviz.lessons.index import PARTS, find_entry, find_lesson, lesson_entries
@@ -38,7 +39,7 @@ def test_a_lesson_is_set_up_and_checked_when_it_is_opened(read):
     assert window.windowTitle() == "Lesson: A lesson of the tests[*]"
     assert not window.isWindowModified()
     assert read.states == ["true", "true"]
-    assert read.framed.title == "Value"
+    assert read.framed.windowTitle() == "Value"
     vector = window.session.result.reference.output[0, 0]
     assert not pane.rows[0].numbers.isVisible()
     read.qtbot.mouseClick(pane.rows[0].arrow, Qt.MouseButton.LeftButton)
@@ -267,7 +268,7 @@ def test_every_part_is_framed_at_its_place(window, run_config):
         if part in TAB_OF:
             assert window.main_layout.tabs.front.title == TAB_OF[part]
         if part in VALUE_PAGES:
-            assert (frame.target, window.value.page_name) == (window.value, VALUE_PAGES[part])
+            assert (frame.target, window.value.page_name) == (window.main_layout.docks[VALUE], VALUE_PAGES[part])
         if part in SECTION_OF:
             assert frame.target.accessibleName() == SECTION_TITLES[SECTION_OF[part]]
         if part in ("arithmetic", "gradient"):

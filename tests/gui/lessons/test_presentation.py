@@ -63,7 +63,7 @@ def test_a_question_is_whole_on_the_screen_in_either_order(qtbot, window, presen
     QTest.keyClick(page, Qt.Key.Key_C)
     QTest.keyClick(page.focusWidget() or page, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: window.guide.state.tries == (2.0,))
-    assert page.question.hint.isVisible()
+    qtbot.waitUntil(lambda: page.question.hint.isVisible() and is_whole(page, page.question))
     QTest.keyClick(page, Qt.Key.Key_PageDown, Qt.KeyboardModifier.ControlModifier)
     qtbot.waitUntil(lambda: window.guide.state.number == 1)
     qtbot.waitUntil(lambda: not window.runner.busy)
