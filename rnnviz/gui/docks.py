@@ -41,12 +41,6 @@ class PaneScrollArea(QScrollArea):
         width = min(self.widget().minimumSizeHint().width(), scaled(_NARROWEST))
         return QSize(width, super().minimumSizeHint().height())
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.LayoutRequest:
-            # The content may need more room than before.
-            self.updateGeometry()
-        return super().eventFilter(watched, event)
-
 
 class _TitleBar(QWidget):
     """Title of a dock, and the buttons that float and close it. Qt moves the dock when it is dragged."""

@@ -4,10 +4,9 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QPushButton, QSplitter, QTextEdit, QToolButton
+from PySide6.QtWidgets import QToolButton
 
 from rnnviz.core.config import Config
-from rnnviz.gui.docks import PaneScrollArea
 from rnnviz.gui.main_layout import SETTINGS, VALUE
 from rnnviz.gui.theme.scaling import set_text_size
 
@@ -82,20 +81,6 @@ def test_a_dock_floats_and_returns(window):
     assert not dock.isFloating()
     click(dock.titleBarWidget().closing)
     assert window.main_layout.open_panes == (VALUE, "tabs")
-
-
-def test_a_pane_grows_with_what_it_shows(qtbot):
-    button = QPushButton("Next")
-    splitter = QSplitter()
-    qtbot.addWidget(splitter)
-    area = PaneScrollArea(button)
-    splitter.addWidget(area)
-    splitter.addWidget(QTextEdit())
-    splitter.resize(500, 100)
-    splitter.show()
-    splitter.setSizes([1, 499])
-    button.setText("Next lesson of the course")
-    qtbot.waitUntil(lambda: area.viewport().width() >= button.minimumSizeHint().width())
 
 
 def test_panes_and_their_sizes_are_restored_at_the_next_start(make_window, qtbot):

@@ -151,6 +151,8 @@ class LessonPane(QWidget):
         self.back.setToolTip("Returns to the previous step of the lesson (Ctrl+PgUp).")
         self.all_lessons.setProperty("flat", True)
         self.all_lessons.setToolTip("Shows the course map with your progress (Ctrl+Shift+L).")
+        # At the last step it says "Next lesson": the pane is wide enough for it from the start.
+        self.next.setMinimumWidth(scaled(118))
         # The arrow is at the right of the text.
         self.next.setLayoutDirection(Qt.LayoutDirection.RightToLeft)
         for button in (self.again, self.back, self.all_lessons, self.next):
