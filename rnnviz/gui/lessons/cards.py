@@ -158,6 +158,8 @@ class Choice(QAbstractButton):
         self.setCheckable(True)
         self.setProperty(TAKES_ARROWS, True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        # A button is at least as wide as its whole text; this one breaks it into lines.
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         self.setAccessibleName(f"{letter}: {plain(text)}")
         self.setToolTip(wrapped(f"{plain(text)} ({letter})"))

@@ -297,3 +297,9 @@ def test_no_view_names_the_bug_of_a_quiz_before_the_answer(make):
         window.guide.answer(answer)
     reading.finish_pending()
     assert pane.score.text() == "Score: 1 of 2 bugs found."
+
+
+def test_a_long_choice_breaks_into_lines_in_a_narrow_pane(make):
+    reading = make(LESSON.replace('"One", ', "").replace("choices = [", f'choices = ["{"many words " * 20}", '))
+    assert len(reading.pane.question.choices[0].accessibleName()) > 200
+    assert reading.pane.scroll_area.horizontalScrollBar().maximum() == 0
