@@ -234,7 +234,7 @@ class LegendKey(QAbstractButton):
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if self.underMouse() or self.hasFocus():
-            painter.setPen(QPen(theme.color("accent"), 2.0) if self.hasFocus() else QPen(theme.color("border"), 1.0))
+            painter.setPen(QPen(theme.color("accent"), 2.0) if self.hasFocus() else QPen(theme.color("muted"), 1.0))
             painter.setBrush(theme.color("raised"))
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 3, 3)
         middle = self.height() / 2

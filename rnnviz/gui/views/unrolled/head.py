@@ -299,6 +299,8 @@ class Legend(QAbstractButton):
         painter, theme, bar = QPainter(self), self._theme, self.bar
         if self.isDown() or self.underMouse():
             painter.fillRect(self.rect(), theme.color("pressed" if self.isDown() else "raised"))
+            painter.setPen(theme.color("muted"))
+            painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
         painter.setFont(code_pixels(scaled(_FONT)))
         painter.setPen(theme.color("muted"))
         middle = Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextDontClip
