@@ -93,53 +93,73 @@ class Labels:
 
     def paint(self, painter: QPainter, shown: RenderState, geometry: Geometry) -> None:
         painter.setRenderHint(QPainter.RenderHint.TextAntialiasing)
+        # Made once: fonts and their metrics take longer than texts.
+        strong, plain = ((font, QFontMetricsF(font)) for font in (text_font(_TITLE, _STRONG), text_font(_DETAIL)))
+        verdict = text_font(_DETAIL, _STRONG)
+        fonts = strong, plain, (verdict, QFontMetricsF(verdict))
         for own in geometry.lane_rects_in_view():
-            self._paint_label(painter, shown, own, geometry)
-            self._paint_units(painter, shown, own, geometry)
+            rows = self.rows(shown, own, geometry)
+            self._paint_label(painter, shown, own, geometry, rows, fonts)
+            self._paint_units(painter, shown, own, geometry, rows)
 
-    def _paint_label(self, painter: QPainter, shown: RenderState, own: LaneRect, geometry: Geometry) -> None:
+    def _paint_label(
+        self,
+        painter: QPainter,
+        shown: RenderState,
+        own: LaneRect,
+        geometry: Geometry,
+        rows: Sequence[tuple[int, str]],
+        fonts: Sequence[tuple[QFont, QFontMetricsF]],
+    ) -> None:
         """Title, direction and verdict, centered on the visible part of the lane, as many lines as fit."""
         label, theme = self._of[own.lane], shown.theme
+        strong, plain, bold = fonts
         top = max(geometry.top_of(own), 0.0)
         bottom = min(geometry.top_of(own) + own.height, geometry.height)
         right = self.width - self._units - _GAP
         if own.lane.layer is None:
             # To the left of the features' names, which need more room than numbers.
             metrics = QFontMetricsF(code_pixels(_unit_size(own)))
-            names = [metrics.horizontalAdvance(text) for _, text in self.rows(shown, own, geometry)]
+            names = [metrics.horizontalAdvance(text) for _, text in rows]
             right -= max(max(names, default=0.0) + _GAP - self._units, 0.0)
-        strong, plain = text_font(_TITLE, _STRONG), text_font(_DETAIL)
-        line = QFontMetricsF(strong).height()
+        line = strong[1].height()
         short = bottom - top < 3.0 * line and bool(label.detail)
         arrow = ARROWS[own.lane.backward] if own.lane.layer is not None else ""
         title = f"{label.title} {arrow}" if short and arrow else label.title
-        verdict, role, weight = label.verdict, "muted", QFont.Weight.Normal
+        verdict, role, face = label.verdict, "muted", plain
         if label.agrees is not None:
-            role, weight = ("right", QFont.Weight.Normal) if label.agrees else ("wrong", _STRONG)
+            role, face = ("right", plain) if label.agrees else ("wrong", bold)
         if own.lane in self.computing:
-            verdict, role, weight = f"computing {shown.quantity} …", "accent", QFont.Weight.Normal
+            verdict, role, face = f"computing {shown.quantity} …", "accent", plain
         lines = [(title, strong, "text")]
         if label.detail and not (short and (verdict or own.lane.layer is not None)):
             lines.append((label.detail, plain, "muted"))
         if verdict:
-            lines.append((verdict, text_font(_DETAIL, weight), role))
+            lines.append((verdict, face, role))
         lines = lines[: max(1, int((bottom - top + 4.0) // line))]
         y = (top + bottom - len(lines) * line) / 2.0
-        for text, font, color in lines:
+        for text, (font, metrics), color in lines:
             painter.setFont(font)
             painter.setPen(theme.color(color))
             # A text of exactly this width may be measured a little wider.
-            fitting = QFontMetricsF(font).elidedText(text, Qt.TextElideMode.ElideRight, right + 0.5)
+            fitting = metrics.elidedText(text, Qt.TextElideMode.ElideRight, right + 0.5)
             painter.drawText(QRectF(0.0, y, right, line), _RIGHT, fitting)
             y += line
 
-    def _paint_units(self, painter: QPainter, shown: RenderState, own: LaneRect, geometry: Geometry) -> None:
+    def _paint_units(
+        self,
+        painter: QPainter,
+        shown: RenderState,
+        own: LaneRect,
+        geometry: Geometry,
+        rows: Sequence[tuple[int, str]],
+    ) -> None:
         """Write the unit of each row if it fits, else of the first and last; in a part of a lane, of round ones."""
         size = _unit_size(own)
         painter.setFont(code_pixels(size))
         painter.setPen(shown.theme.color("muted"))
         top = geometry.top_of(own)
-        for unit, text in self.rows(shown, own, geometry):
+        for unit, text in rows:
             first, stop = own.scale.span(unit)
             middle = min(max((first + stop) / 2.0, size / 2.0), own.height - size / 2.0)
             line = QRectF(0.0, top + middle - size, self.width - _GAP + 1.0, 2.0 * size)
@@ -299,13 +319,14 @@ class TimeAxis:
         columns = None if dirty is None else [(rect.left(), rect.right() + 1) for rect in rects_of(dirty)]
         painter.setPen(QPen(theme.color("border"), 1.0))
         painter.drawLine(QPointF(0.0, 0.5), QPointF(geometry.width, 0.5))
-        painter.setFont(text_font(_DETAIL))
+        font = text_font(_DETAIL)
+        painter.setFont(font)
         muted, border = theme.color("muted"), QPen(theme.color("border"), 1.0)
         tall, top = scaled(_PILL), (scaled(_AXIS) - scaled(_PILL)) / 2.0 + 1.0
         pill = QRectF() if selected is None else self.pill(selected, geometry)
-        end = 0.0
+        end, advance = 0.0, QFontMetricsF(font).horizontalAdvance
         for x, text in self.ticks(geometry, initial_name):
-            wide = advance_of(text_font(_DETAIL), text)
+            wide = advance(text)
             left = min(max(x - wide / 2.0, 0.0), geometry.width - wide)
             place = QRectF(left, top, wide, tall)
             outside = columns is not None and not any(begin < left + wide and left < end for begin, end in columns)
