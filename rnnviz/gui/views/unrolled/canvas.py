@@ -209,8 +209,15 @@ class LanesCanvas(QWidget):
         x = self.area.left() - size.width() - round(self.axis.height * 0.75)
         return QPoint(max(x, 0), self.area.top() + round(bottom + (self.axis.height - size.height()) / 2.0) + 1)
 
+    def wait_for_range(self, waiting: bool) -> None:
+        """Keep the previous picture while the range of the colors is sought."""
+        if waiting != self.heatmap.waiting:
+            self.heatmap.waiting = self.overview.heatmap.waiting = waiting
+            self.update()
+
     def stop(self) -> None:
         """Stop the rendering threads until the next paint."""
+        self.wait_for_range(False)
         for own in (self.heatmap, self.overview.heatmap):
             own.renderer.stop()
 

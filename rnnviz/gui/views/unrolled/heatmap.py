@@ -206,6 +206,8 @@ class HeatmapLayer(QObject):
         self._behind: frozenset[Lane] | None = frozenset()
         self.computing = frozenset[Lane]()
         """The visible lanes that are still being computed."""
+        self.waiting = False
+        """Whether the range of the colors is sought, with which tiles of another content are drawn once."""
         self._density = 1.0
         self._prepared: tuple[RenderState, Geometry, float] | None = None
 
@@ -230,6 +232,11 @@ class HeatmapLayer(QObject):
         missing.sort(key=lambda request: request.tiles.source.effort(request.key.board.lane))
         same = completed is not None and _lie_alike(completed[1], geometry.picture)
         previous = completed[0] if completed is not None and same else None
+        if missing and self.waiting and taken is None and previous not in (None, styles):
+            self._styles, self._previous, self._behind, self._prepared = styles, previous, None, None
+            self._missing = {request.key for request in missing}
+            self.renderer.ask([])
+            return
         if missing:
             alone = previous is None and not any(
                 self.store.boards(board.style, board.lane) for board in {request.key.board for request in missing}

@@ -434,6 +434,7 @@ class UnrolledView(ResultView):
         self.settling.stop()
         self.reaching.cancel()
         if shown is None or geometry is None or self._caches is None:
+            self.canvas.wait_for_range(False)
             return
         key, reaches, limit = self._reach_key(shown, geometry), self._caches.reaches, self._limit
         lane = Lane(self._location.layer, self._location.direction)
@@ -443,8 +444,10 @@ class UnrolledView(ResultView):
             large = shown.result[shown.engine].hidden.size > _AT_ONCE
             if large and not at_once and follows_values(shown, limit):
                 self.reaching.ask(lambda check: (reaches, key, reach_of(shown, geometry, limit, lane, check)))
+                self.canvas.wait_for_range(True)
                 return
             reaches[key] = reach_of(shown, geometry, limit, lane)
+        self.canvas.wait_for_range(False)
         reach = reaches[key]
         if reach != self._reach:
             self._reach = reach
