@@ -232,60 +232,69 @@ class TextEditor(LineEditor):
         return None if self._optional and not text else text
 
 
-class ActivationsEditor(TextEditor):
+def number_or_text(text: str) -> int | float | str:
+    """Parse an integer or a float; return other text unchanged, for the validation to reject."""
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text
+
+
+def absolute_path(text: str) -> str:
+    """A typed path as an absolute one; empty for an empty text."""
+    try:
+        return str(Path(text).expanduser().absolute()) if text else ""
+    except RuntimeError:  # "~name" of an unknown user: the run reports the missing file
+        return text
+
+
+class ListEditor(TextEditor):
+    """Line edit for a list, such as "1, 0, 4, 0, 2"."""
+
+    joint = ", "
+    separator = ","
+    """Regular expression of what is between two items."""
+    item: Callable[[str], Any] = staticmethod(number_or_text)
+
+    def _write(self, value: Any) -> None:
+        super()._write(value if value is None or isinstance(value, str) else self.joint.join(map(str, value)))
+
+    def _parse(self, text: str) -> Any:
+        return [self.item(part.strip()) for part in re.split(self.separator, text)] if text.strip() else None
+
+
+class ActivationsEditor(ListEditor):
     """Line edit for a list of activations: "hard_sigmoid(0.2, 0.5), tanh"."""
 
-    def _write(self, value: Any) -> None:
-        super()._write(None if value is None else ", ".join(value))
-
-    def _parse(self, text: str) -> Any:
-        # A comma within brackets separates two constants.
-        return [part.strip() for part in re.split(r",(?![^(]*\))", text)] if text.strip() else None
+    # A comma within brackets separates two constants.
+    separator = r",(?![^(]*\))"
+    item: Callable[[str], Any] = str
 
 
-class TextsEditor(TextEditor):
+class TextsEditor(ListEditor):
     """Line edit for a list: "first text | second text"."""
 
-    def _write(self, value: Any) -> None:
-        super()._write(None if value is None else " | ".join(value))
-
-    def _parse(self, text: str) -> Any:
-        return [self._item(part.strip()) for part in text.split("|")] if text.strip() else None
-
-    def _item(self, text: str) -> str:
-        return text
+    joint, separator = " | ", r"\|"
+    item: Callable[[str], Any] = str
 
 
 class PathsEditor(TextsEditor):
     """Line edit for paths: "first.wav | second.wav". Paths become absolute. The last name is in sight."""
 
     from_start = False
-
-    def _item(self, text: str) -> str:
-        return absolute_path(text)
+    item = staticmethod(absolute_path)
 
 
-class CountsEditor(TextEditor):
+class CountsEditor(ListEditor):
     """Line edit for a list of integers, such as "3, 7, 2", or the name of another source of them."""
 
-    def _write(self, value: Any) -> None:
-        super()._write(value if value is None or isinstance(value, str) else ", ".join(map(str, value)))
-
     def _parse(self, text: str) -> Any:
-        if not text.strip() or text.strip() in LENGTHS_SOURCES:
-            return text.strip() or None
-        numbers = [number_or_text(part.strip()) for part in text.split(",")]
-        return numbers if all(isinstance(number, int) for number in numbers) else text
-
-
-class IndicesEditor(TextEditor):
-    """Line edit for a list of integers: "1, 0, 4, 0, 2"."""
-
-    def _write(self, value: Any) -> None:
-        super()._write(None if value is None else ", ".join(map(str, value)))
-
-    def _parse(self, text: str) -> Any:
-        return [number_or_text(part.strip()) for part in text.split(",")] if text.strip() else None
+        if text.strip() in LENGTHS_SOURCES:
+            return text.strip()
+        numbers = super()._parse(text)
+        return numbers if numbers is None or all(isinstance(number, int) for number in numbers) else text
 
 
 def _fill_row(widget: QWidget, line: QWidget, button: QWidget) -> None:
@@ -297,7 +306,7 @@ def _fill_row(widget: QWidget, line: QWidget, button: QWidget) -> None:
     row.addWidget(button)
 
 
-class ValueEditor(IndicesEditor):
+class ValueEditor(ListEditor):
     """Line edit for the place of a hidden value, and a button that takes the selected one."""
 
     taken = Signal()
@@ -353,14 +362,6 @@ class PathEditor(LineEditor):
         return absolute_path(text) or None
 
 
-def absolute_path(text: str) -> str:
-    """A typed path as an absolute one; empty for an empty text."""
-    try:
-        return str(Path(text).expanduser().absolute()) if text else ""
-    except RuntimeError:  # "~name" of an unknown user: the run reports the missing file
-        return text
-
-
 _EDITORS: dict[str, Callable[[str, FieldSpec, QWidget], Editor]] = {
     "choice": ChoiceEditor,
     "bool": SwitchEditor,
@@ -370,7 +371,7 @@ _EDITORS: dict[str, Callable[[str, FieldSpec, QWidget], Editor]] = {
     "texts": TextsEditor,
     "activations": ActivationsEditor,
     "counts": CountsEditor,
-    "indices": IndicesEditor,
+    "indices": ListEditor,
     "path": PathEditor,
     "paths": PathsEditor,
 }
@@ -380,13 +381,3 @@ def make_editor(key: str, config_field: FieldSpec, parent: QWidget) -> Editor:
     if config_field.suffix:
         return FileChoiceEditor(key, config_field, parent)
     return _EDITORS[config_field.kind](key, config_field, parent)
-
-
-def number_or_text(text: str) -> int | float | str:
-    """Parse an integer or a float; return other text unchanged, for the validation to reject."""
-    for number in (int, float):
-        try:
-            return number(text)
-        except ValueError:
-            continue
-    return text
