@@ -39,8 +39,7 @@ def pair(r: float, c: float, dtype: str = "float64") -> tuple[NDArray[np.floatin
 
 
 def mismatching(r: float, c: float, rtol: float, atol: float) -> bool:
-    reference, candidate = pair(r, c)
-    return bool(~(metrics.abs_error(reference, candidate) <= metrics.tolerance(reference, rtol, atol))[0])
+    return bool(metrics.mismatching(*pair(r, c), rtol, atol)[0])
 
 
 @given(st.floats(width=32), st.floats(width=32))
@@ -767,3 +766,22 @@ def test_value_at_the_limit_passes():
     candidate = changed(reference, {Location(): 2.25, Location(unit=1): -2.2500001})
     comparison = compare(reference, candidate, 0.0625, 0.125)
     assert mismatching_at(comparison, reference, candidate, Location()).tolist() == [[False, True]]
+
+
+def test_an_array_without_mismatches_gives_way_to_h_and_then_to_a_gradient_of_its_units():
+    zeros, wide = np.zeros((1, 1, 2, 1, 3)), np.zeros((1, 1, 2, 1, 4))
+    correct, wrong, of_gates = (
+        compare(trace_of(r), trace_of(r + error, "candidate"), 0.0, 0.0)
+        for r, error in ((zeros, 0.0), (zeros, 1.0), (wide, 1.0))
+    )
+    c = replace(correct, name="c")
+    named = {"c": c, "grad.gates": of_gates, "grad.input": wrong, "grad.h": wrong}
+    others = {name: replace(own, name=name) for name, own in named.items()}
+    found = Comparison(**vars(correct), others=others)
+    assert found.mismatching("c") is others["grad.h"]
+    assert found.mismatching("grad.gates") is others["grad.gates"]
+    assert Comparison(**vars(correct), others={"c": c}).mismatching("c") is c
+    of_h = Comparison(**vars(wrong), others=others)
+    assert of_h.mismatching("c") is of_h
+    assert of_h.mismatching() is of_h
+    assert of_h.mismatching("grad.gates") is others["grad.gates"]
