@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from math import ceil, floor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QLineF, QObject, QPoint, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QColor, QFocusEvent, QGuiApplication, QKeyEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout
 
@@ -20,6 +20,9 @@ from rnnviz.gui.views.labels import LegendKey
 from rnnviz.gui.views.seams import SeamsInView, paint_seams, seams_in_view
 from rnnviz.series.outlines import LogScale, pixel_bands
 
+if TYPE_CHECKING:
+    from rnnviz.gui.views.unrolled.canvas import LanesCanvas
+
 _DOTS_SHOWN, _SMOOTH_UP_TO, _DASHED_UP_TO = 64, 100, 600
 """Numbers of visible steps up to which solid curves have dots, lines are smooth, and dashes do not merge."""
 _FEWEST_IN_SIGHT, _FEWEST_LINES = 3.0, 3
@@ -30,6 +33,10 @@ _ZOOMS = {Qt.Key.Key_Plus: 1.5, Qt.Key.Key_Equal: 1.5, Qt.Key.Key_Minus: 1.0 / 1
 _NARROWEST = 64
 """Pixels of the narrowest plot."""
 _SPAN_ALPHA, _LABEL_ALPHA = 0.18, 0.75
+_AFTER_LANES = 1
+"""Milliseconds from a movement of the lanes to that of the plot, after the lanes are painted."""
+_LEAST_MARGIN, _LARGEST_MARGIN = 36, 260
+"""Widths of the values' axis in pixels at which time steps of plot and lanes are above each other."""
 
 
 def cosmetic_pen(color: QColor, width: float, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> QPen:
@@ -339,6 +346,35 @@ class Plot(pg.PlotWidget):
             self._show_all()
             return
         (self.explanation_requested if event.double() else self.step_requested).emit(self.step_at(event.scenePos()))
+
+
+class LaneAxis(QObject):
+    """Shows the time steps of the lanes in a plot, at the same places of the screen, and the other way round."""
+
+    def __init__(self, plot: Plot, lanes: "LanesCanvas") -> None:
+        super().__init__(plot)
+        self._plot, self._lanes = plot, lanes
+        # The lanes come first. Of several movements before the next paint, the last one counts.
+        self._later = QTimer(self, interval=_AFTER_LANES, singleShot=True)
+        self._later.timeout.connect(self._follow)
+        lanes.moved.connect(self._later.start)
+        plot.part_requested.connect(lanes.show_part)
+        plot.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() in (QEvent.Type.Show, QEvent.Type.Resize, QEvent.Type.Move):
+            self._later.start()
+        return False
+
+    def _follow(self) -> None:
+        geometry, plot, lanes = self._lanes.geometry_in_view, self._plot, self._lanes
+        if geometry is None or not plot.isVisible():
+            return
+        left = lanes.mapToGlobal(lanes.area.topLeft()).x() - plot.mapToGlobal(QPoint()).x()
+        right = plot.width() - left - round(geometry.width)
+        fits = _LEAST_MARGIN <= left <= _LARGEST_MARGIN and right >= 0
+        plot.set_margins(left if fits else None, right if fits else None)
+        plot.show_part(geometry.camera.start, geometry.camera.start + geometry.camera.span)
 
 
 class StepAxis(pg.AxisItem):

@@ -12,13 +12,12 @@ from rnnviz.core import number_format
 from rnnviz.core.masks import DIFFERENCE, Mask, masks_any
 from rnnviz.core.trace_index import Location, lane_text
 from rnnviz.core.words import capital
-from rnnviz.gui.kit.plot import Legend, Plot, cosmetic_pen
+from rnnviz.gui.kit.plot import LaneAxis, Legend, Plot, cosmetic_pen
 from rnnviz.gui.theme.palettes import LIGHT, Theme, blend
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import ArrayCombo, ResultView, ViewHost, across, choice, down, pages
 from rnnviz.gui.views.error_sizes import ErrorSizes, bar_tooltip
 from rnnviz.gui.views.labels import ElidedLabel, hint
-from rnnviz.gui.views.lane_axis import LaneAxis
 from rnnviz.gui.views.seams import at_seam
 from rnnviz.series.errors import QUANTITIES, ErrorQuantity, ErrorSeries, error_series
 from rnnviz.series.histogram_bars import Bars, error_ratio_bars, ulp_bars
