@@ -25,6 +25,8 @@ from rnnviz.gui.theme.scaling import scaled
 _STATE_VERSION = 1
 _NARROWEST = 440
 """Largest minimum width of a pane, also with large text."""
+_BUTTON = 28
+"""Side of the button in the head of a pane's content."""
 
 
 class PaneScrollArea(QScrollArea):
@@ -47,14 +49,11 @@ class _TitleBar(QWidget):
 
     def __init__(self, dock: "Dock", *, floats: bool = True) -> None:
         super().__init__(dock)
+        self.floating = _float_button(dock)
         self.setObjectName("dock_title")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.text = QLabel(dock.windowTitle())
         self.text.setProperty("heading", True)
-        self.floating = IconButton(
-            "float", f"Float {dock.windowTitle()}", "Make a window of this pane, or put it back."
-        )
-        self.floating.clicked.connect(lambda: dock.setFloating(not dock.isFloating()))
         self.closing = IconButton(
             "close", f"Close {dock.windowTitle()}", "Close this pane. The View menu shows it again."
         )
@@ -67,6 +66,12 @@ class _TitleBar(QWidget):
         row.addStretch(1)
         row.addWidget(self.floating)
         row.addWidget(self.closing)
+
+
+def _float_button(dock: "Dock") -> IconButton:
+    button = IconButton("float", f"Float {dock.windowTitle()}", "Make a window of this pane, or put it back.")
+    button.clicked.connect(lambda: dock.setFloating(not dock.isFloating()))
+    return button
 
 
 class _Overlay(QFrame):
@@ -106,6 +111,12 @@ class Dock(QDockWidget):
         self.wanted = False
         self.content = content
         self._head = head
+        self._floating = None if head is None else _float_button(self)
+        """The button in the head of the content."""
+        row = None if head is None else head.layout()
+        if self._floating is not None and isinstance(row, QHBoxLayout):
+            self._floating.setFixedSize(scaled(_BUTTON), scaled(_BUTTON))
+            row.insertWidget(row.count() - 1, self._floating)
         self.setTitleBarWidget(head or (_TitleBar(self) if titled else QWidget()))
         self.width_wanted = width
         self._overlay: _Overlay | None = None
@@ -138,7 +149,9 @@ class Dock(QDockWidget):
             self.raise_()
 
     def lie_over(self, parent: QWidget | None) -> None:
-        """Put the pane over `parent`, or back into the dock."""
+        """Put the pane over `parent`, where it cannot float, or back into the dock."""
+        if self._floating is not None:
+            self._floating.setVisible(parent is None)
         if parent is None and self._overlay is not None:
             self.setWidget(self._pane)
             if self._head is not None:
@@ -229,7 +242,8 @@ class Docks(QObject):
     ) -> Dock:
         """Add a closed dock at the right, or at the left.
 
-        `titled` is whether it has a bar with its title; a `head` of the content takes the place of this bar.
+        `titled` is whether it has a bar with its title; a `head` of the content takes the place of this bar. The button
+        that floats the dock is put before the last widget of the head's row.
         """
         dock = self._docks[title] = Dock(title, content, width, self._window, titled=titled, head=head)
         area = Qt.DockWidgetArea.LeftDockWidgetArea if left else Qt.DockWidgetArea.RightDockWidgetArea

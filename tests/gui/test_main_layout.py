@@ -83,6 +83,25 @@ def test_a_dock_floats_and_returns(window):
     assert window.main_layout.open_panes == (VALUE, "tabs")
 
 
+def test_a_dock_with_a_head_of_its_content_floats_where_it_does_not_lie_over_the_lanes(window):
+    dock = window.main_layout.docks[VALUE]
+    (button,) = (own for own in window.value.head.findChildren(QToolButton) if own.accessibleName() == "Float Value")
+    assert button.isVisible()
+    assert min(button.width(), button.height()) >= 24
+    assert button.toolTip()
+    click(button)
+    assert dock.isFloating()
+    assert window.value.isVisible()
+    click(button)
+    assert not dock.isFloating()
+    window.resize(1000, 700)
+    QTest.qWait(0)
+    assert not button.isVisible()
+    window.resize(1280, 800)
+    QTest.qWait(0)
+    assert button.isVisible()
+
+
 def test_panes_and_their_sizes_are_restored_at_the_next_start(make_window, qtbot):
     window = make_window()
     window.main_layout.docks.open(SETTINGS)
