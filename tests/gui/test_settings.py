@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QByteArray, QLockFile, QSettings, QSize, Qt, QTimer
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
+from shiboken6 import delete
 
 from rnnviz.gui.commands.dialogs import RecentFiles
 from rnnviz.gui.settings import Settings
@@ -109,6 +110,22 @@ def test_the_desktop_theme_is_followed_while_it_is_chosen(qtbot, qapp, monkeypat
     assert theme_manager.theme is DARK
     theme_manager.choose("light")
     qtbot.waitUntil(lambda: len(themes) == 3)
+
+
+def test_every_window_follows_the_theme_also_after_another_one_ended(qtbot, qapp):
+    themes = ThemeManager("light")
+    first, second = QWidget(), QWidget()
+    qtbot.addWidget(second)
+    for window in (first, second):
+        themes.apply_stylesheet(window)
+    light = first.styleSheet()
+    themes.choose("dark")
+    assert first.styleSheet() == second.styleSheet() != light
+    delete(first)
+    themes.choose("light")
+    assert second.styleSheet() == light
+    with qtbot.waitSignal(themes.theme_changed):
+        themes.choose("dark")
 
 
 def test_answers_and_tasks_of_a_lesson_are_restored_and_invalid_ones_left_out(settings):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from string import Template
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
@@ -36,7 +37,7 @@ class ThemeManager(QObject):
         self._application = application
         self._sheet = Template(resource_path("styles", "window.qss").read_text(encoding="utf-8"))
         self.choice = choice
-        self._window: QWidget | None = None
+        self._windows: list[QWidget] = []
         self._parts: list[Callable[[Theme], object]] = []
         self._left: list[Callable[[Theme], object]] = []
         self._turns = QTimer(self, interval=0)
@@ -54,9 +55,17 @@ class ThemeManager(QObject):
 
     def apply_stylesheet(self, window: QWidget) -> None:
         """Apply the theme's style sheet to a window and its child windows and menus, now and after each change."""
-        self.setParent(window)
-        self._window = window
-        self._apply_sheet(self.theme)
+        self._windows.append(window)
+        window.destroyed.connect(partial(self._forget, window))
+        if len(self._windows) == 1:
+            self.setParent(window)
+        self._apply_sheet(self.theme, window)
+
+    def _forget(self, window: QWidget) -> None:
+        """Leave out a window that ends. The last one takes the manager with it."""
+        self._windows.remove(window)
+        if self._windows:
+            self.setParent(self._windows[0])
 
     def add(self, draw: Callable[[Theme], None]) -> None:
         """Register a callback for theme changes. Each runs in a separate turn of the event loop."""
@@ -68,13 +77,13 @@ class ThemeManager(QObject):
 
     def set_text_size(self, percent: int, *resized: Callable[[], object]) -> None:
         """Set the text size, and call `resized` when the style sheet has it, before the callbacks of the theme."""
-        if self._window is None:
+        if not self._windows:
             set_text_size(percent)
             return
         self._hold()
         set_text_size(percent)
         # The change of a style sheet takes longest: it has a separate turn of events.
-        self._begin_turns(self._apply_sheet, *(lambda _theme, call=call: call() for call in resized))
+        self._begin_turns(self._apply_sheets, *(lambda _theme, call=call: call() for call in resized))
 
     def _follow(self) -> None:
         wanted = self._wanted()
@@ -84,8 +93,7 @@ class ThemeManager(QObject):
             QPixmapCache.clear()
             self._hold()
             self._application.setPalette(self.theme.palette())
-            if self._window is not None:
-                self._apply_sheet(self.theme)
+            self._apply_sheets(self.theme)
             self._begin_turns()
 
     def _begin_turns(self, *first: Callable[[Theme], object]) -> None:
@@ -122,13 +130,16 @@ class ThemeManager(QObject):
     def _desktop_is_dark(self) -> bool:
         return self._application.styleHints().colorScheme() == Qt.ColorScheme.Dark
 
-    def _apply_sheet(self, theme: Theme) -> None:
-        assert self._window is not None, "the sheet is that of a window"
+    def _apply_sheets(self, theme: Theme) -> None:
+        for window in self._windows:
+            self._apply_sheet(theme, window)
+
+    def _apply_sheet(self, theme: Theme, window: QWidget) -> None:
         # A style sheet of the application would take five times as long: Qt then polishes every widget once per
         # ancestor, with 7,700 events for 830 widgets.
         colors = {role: value for role, value in vars(theme).items() if isinstance(value, str)}
         sheet = self._sheet.substitute(colors, pictures=resource_path("styles").as_posix())
-        self._window.setStyleSheet(_SIZE.sub(_grown, sheet))
+        window.setStyleSheet(_SIZE.sub(_grown, sheet))
 
 
 def _grown(size: re.Match[str]) -> str:
