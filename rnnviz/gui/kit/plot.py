@@ -46,11 +46,25 @@ def cosmetic_pen(color: QColor, width: float, style: Qt.PenStyle = Qt.PenStyle.S
     return pen
 
 
+class _Line(pg.PlotCurveItem):
+    """The line of a curve. pyqtgraph would look for the extremes of its numbers four times in each frame."""
+
+    def boundingRect(self) -> QRectF:
+        view = self.getViewBox()
+        return QRectF() if view is None else QRectF(view.viewRect())
+
+    def viewRangeChanged(self) -> None:
+        self.prepareGeometryChange()
+
+
 class Curve(pg.PlotDataItem):
     """One line of a plot, of which pyqtgraph draws the part in view with the extremes of each pixel."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.curve.setParentItem(None)
+        self.curve: pg.PlotCurveItem = _Line()
+        self.curve.setParentItem(self)
         self.opts["connect"] = "finite"
         self.values: FloatArray = np.zeros(0)
         """The drawn numbers (K,), of which NaN are gaps."""
