@@ -17,7 +17,7 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, inl
 from rnnviz.captures.onnx_taps import IN_ARRAYS, IN_LISTS, Array, Outputs, Tap, Taps
 from rnnviz.captures.rnn_capture import Arrays, Call, CapturedSequence, Network, joined, safe_name, same_arrays
 from rnnviz.core.bounded_read import limited_memory
-from rnnviz.core.errors import EngineError, InputError, printable
+from rnnviz.core.errors import EngineError, InputError, file_errors, printable
 from rnnviz.core.memory_budget import available_memory
 from rnnviz.core.model_formats import ONNX
 from rnnviz.core.npz import NpzFile, open_npy
@@ -263,11 +263,9 @@ def _written(run: _Run, outputs: Outputs, folder: Path, single: bool, shown: Pat
             name += "_"
         names.append(f"{name}.rnnviz")
         with stage(number / len(sequences), (number + 1) / len(sequences)):
-            try:
+            target = shown if single and shown != folder else shown / names[-1]
+            with file_errors(target, "written"):
                 sequence.save(folder / names[-1])
-            except OSError as error:
-                target = shown if single and shown != folder else shown / names[-1]
-                raise InputError(f"{target} cannot be written: {error.strerror or error}.") from error
     return Recording(tuple((name, printable(repr(s))) for name, s in zip(names, sequences, strict=True)), skipped)
 
 

@@ -12,7 +12,7 @@ from argparse import Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 
 from rnnviz import __version__
-from rnnviz.cli import capture, explain, lesson, models, run, sweep, terminal, train
+from rnnviz.cli import explain, lesson, models, run, sweep, terminal, train
 from rnnviz.cli.terminal import AGREE, ENGINE_FAILED, WRONG_INPUT, Answer, Command, Parser
 from rnnviz.core.errors import EngineError, InputError, check_regular
 from rnnviz.core.extras import extra_of, not_installed
@@ -62,7 +62,7 @@ COMMANDS = {
         "write the weights of a network to a model file, and verify it", models.add_convert_options, models.convert
     ),
     "capture": Command(
-        "record the recurrent layers of an ONNX model while it runs", capture.add_options, capture.capture
+        "record the recurrent layers of an ONNX model while it runs", models.add_capture_options, models.capture
     ),
     "lesson": Command("list the lessons, or write a handout of one", lesson.add_options, lesson.lesson),
     "generate": Command("generate text with a character model", train.add_generate_options, train.generate),

@@ -1,5 +1,8 @@
-"""rnnviz inspect, config and convert: list the networks of a model file, print a config for one, write its weights."""
+"""rnnviz inspect, config, convert and capture: list the networks of a model file, run, convert and record them."""
 
+import os
+import shutil
+import tempfile
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -11,7 +14,7 @@ from rnnviz.cli import terminal
 from rnnviz.cli.terminal import AGREE, Answer, Parser, option
 from rnnviz.core.config import CELL_NAMES, Config, Network
 from rnnviz.core.engine_spec import is_own
-from rnnviz.core.errors import EngineError, InputError
+from rnnviz.core.errors import EngineError, InputError, file_errors
 from rnnviz.core.model_formats import written_endings
 from rnnviz.core.resources import resource_path
 from rnnviz.core.schema import declarations, display_value
@@ -22,6 +25,9 @@ if TYPE_CHECKING:
 
 Read = TypeVar("Read")
 
+_RECORDING = ".rnnviz"
+_SECONDS = 3600.0
+"""The longest that a file may take to be recorded or written."""
 _HEADINGS = ("name", "cell", "input", "hidden", "layers", "directions", "biases", "initial state", "type")
 
 
@@ -224,7 +230,7 @@ def convert(options: Namespace) -> Answer:
             stage=f"writing {target.name}",
             what=f"{target} could not be written",
             quiet=options.quiet,
-            seconds=3600.0,
+            seconds=_SECONDS,
         )
     lines = [f"Wrote {target} ({check.numbers:,} weights). {check.sentences}"]
     lines += filter(None, [form.note(config.network)])
@@ -259,3 +265,78 @@ def _config_of(source: Path, options: Namespace) -> Config:
             raise InputError(f"--cell {options.cell} needs a config, but {source} is a model file.")
     # An initial state is not written, and need not be chosen.
     return config_from_model(source, options.entry, options.cell, "zeros")[0]
+
+
+def add_capture_options(parser: Parser) -> None:
+    option(parser, "model MODEL", "an ONNX model", nargs="?")
+    values = "values of the model's input NAME, an .npy file or FILE.npz#ARRAY"
+    option(parser, "--input NAME=FILE", values, nargs="+", action="extend", default=[])
+    option(parser, "--entry NAME", "network to record, by its name in inspect; default: all")
+    option(parser, "-o --output PATH", f"{_RECORDING} file or folder to write; default: this folder")
+    option(parser, "--quiet", "print nothing")
+    option(parser, "--helper", "print rnn_capture.py, which records models of PyTorch, Keras and Gluon without rnnviz")
+
+
+def capture(options: Namespace) -> Answer:
+    if options.helper:
+        if options.model is not None or options.input or options.entry or options.output:
+            raise InputError("--helper prints a file of Python: leave out MODEL and the other options.")
+        import rnnviz.captures
+
+        return AGREE, Path(rnnviz.captures.__path__[0], "rnn_capture.py").read_text(encoding="utf-8")
+    given = list(options.input)
+    if options.model is None and given and "=" not in given[-1]:
+        options.model = Path(given.pop())
+    if options.model is None:
+        raise InputError("capture needs MODEL, an ONNX model, or --helper; see rnnviz capture --help.")
+    return _record(options, _model_inputs(given))
+
+
+def _model_inputs(given: list[str]) -> dict[str, str]:
+    files: dict[str, str] = {}
+    for text in given:
+        name, equals, file = text.partition("=")
+        if not (name and equals and file):
+            raise InputError(f"--input must be NAME=FILE (got {display_value(text)}).")
+        if name in files:
+            raise InputError(f"--input names {display_value(name)} twice: give each input once.")
+        files[name] = file
+    return files
+
+
+def _record(options: Namespace, files: dict[str, str]) -> Answer:
+    from rnnviz.core.model_formats import ONNX
+    from rnnviz.engines.registry import ENGINES
+    from rnnviz.io.model_formats.formats import reader_of
+
+    reader_of(ONNX, options.model)
+    if reason := ENGINES["onnx"].unavailable:
+        raise EngineError(reason)
+    from rnnviz.captures.onnx_model import record
+    from rnnviz.io.outputs import atomic_write, check_outputs
+
+    model, output = options.model, options.output or Path()
+    single = not output.is_dir()
+    folder = output.parent if single else output
+    if single and output.suffix.lower() != _RECORDING:
+        raise InputError(f"-o {output} must be a file that ends in {_RECORDING}, or a folder that exists.")
+    read = {"MODEL": model} | {f"--input {name}": file.partition("#")[0] for name, file in files.items()}
+    check_outputs({"-o": output} if single else {}, read)
+    with file_errors(folder, "written to"):
+        temporary = tempfile.TemporaryDirectory(prefix=".capture-", dir=folder)
+    with temporary as own:
+        recording = terminal.call_with_bar(
+            *(record, model, files, options.entry, Path(os.path.abspath(own)), single, output),
+            stage=f"recording {model.name}",
+            what=f"{model} could not be recorded",
+            quiet=options.quiet,
+            seconds=_SECONDS,
+        )
+        lines = []
+        for name, text in recording.files:
+            target = output if single else output / name
+            with atomic_write(target) as written:
+                shutil.move(Path(own, name), written)
+            lines.append(f"Wrote {target}: {text}.")
+    lines += [f"Not recorded: {name}: {reason}." for name, reason in recording.skipped.items()]
+    return AGREE, terminal.in_lines(lines, options)

@@ -66,6 +66,15 @@ def key_errors(key: str, path: Path | None = None) -> Iterator[None]:
         raise ConfigError(key, str(error) if named else f"{path}: {error}", error.settings) from error
 
 
+@contextmanager
+def file_errors(path: Path, what: str) -> Iterator[None]:
+    """Raise an OSError as the InputError that the path cannot be `what`, such as written."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path} cannot be {what}: {error.strerror or error}.") from error
+
+
 def damaged(path: Path, kind: str, why: str) -> InputError:
     """The error of a damaged file; see `in_short` for `why`."""
     return InputError(f"{path} is not a valid {kind} file: {in_short(why)}.")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells.float_types import HALF_TYPES, spacing
+from rnnviz.cells.interpreters.running_error import HALF_TYPES, spacing
 from rnnviz.core.config import Network
 from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS, gradient_shapes
 from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped

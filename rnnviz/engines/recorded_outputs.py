@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnviz.cells.float_types import BFLOAT16
+from rnnviz.cells.interpreters.running_error import BFLOAT16
 from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import RecordingName, recording_name
 from rnnviz.core.errors import InputError

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from rnnviz.core.config import Config, InitialStateSource, Network, SequenceSource
-from rnnviz.core.errors import EngineError, InputError
+from rnnviz.core.errors import EngineError, InputError, file_errors
 from rnnviz.core.inputs import Inputs, draw_initial_state
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.progress import stage
@@ -81,11 +81,8 @@ def write_verified(load: Callable[[], Inputs], form: Form, temporary: Path, show
     with stage(0.0, _LOADED):
         inputs = load()
     network, parameters = inputs.network, inputs.parameters
-    try:
-        with stage(_LOADED, _WRITTEN):
-            form.write(network, parameters, temporary)
-    except OSError as error:
-        raise InputError(f"{shown} cannot be written: {error.strerror or error}.") from error
+    with file_errors(shown, "written"), stage(_LOADED, _WRITTEN):
+        form.write(network, parameters, temporary)
     try:
         with stage(_WRITTEN, _READ_BACK):
             found = form.read(network, temporary)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from rnnviz.core.errors import InputError
+from rnnviz.core.errors import InputError, file_errors
 
 Progress = Callable[[float], None]
 """Gets the fraction that is done. It may raise to stop the writing; an existing file is then left as it was."""
@@ -91,14 +91,12 @@ def atomic_write(path: Path) -> Iterator[Path]:
     A link stays, and the file that it leads to is replaced. A device, a pipe or an open file of this process, such as
     /dev/stdout, gets the bytes of a temporary file elsewhere. Raises an InputError if that is not possible.
     """
-    try:
+    with file_errors(path, "written"):
         through = _is_written_through(path)
         target = Path(os.path.realpath(path)) if path.is_symlink() else path
         handle, name = tempfile.mkstemp(
             prefix=f".{path.name[:_LONGEST_PREFIX]}.", dir=None if through else target.parent
         )
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}.") from error
     os.close(handle)
     temporary = Path(name)
     try:

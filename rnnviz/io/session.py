@@ -20,7 +20,7 @@ from rnnviz.core.bounded_read import LARGEST_TEXT, ZIP_DAMAGE, reading
 from rnnviz.core.cell_json import cell_from_json, cell_to_json
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import is_own
-from rnnviz.core.errors import InputError, check_regular
+from rnnviz.core.errors import InputError, check_regular, file_errors
 from rnnviz.core.schema import LARGEST_SIZE, config_field, display_key, display_value, section_from_mapping
 from rnnviz.core.trace_index import Location
 from rnnviz.frozen import dataclass
@@ -228,15 +228,13 @@ def files_to_copy(config: Config) -> list[NamedFile]:
 
 
 def _named(path: Path) -> NamedFile:
-    try:
+    with file_errors(path, "copied"):
         model = model_in(path)
         if model.is_dir():
             files = [file for file in sorted(model.glob("*.npy")) if file.is_file()]
         else:
             files = [model, *(model.parent / name for name in files_beside(model))]
         parts = tuple((file.relative_to(path.parent).as_posix(), file.stat().st_size) for file in files)
-    except OSError as error:
-        raise InputError(f"{path} cannot be copied: {error.strerror or error}.") from error
     return NamedFile(path, parts)
 
 
@@ -359,12 +357,10 @@ def _copies(manifest: Manifest, members: Mapping[str, ZipInfo]) -> list[ZipInfo]
 
 def _unpack(archive: ZipFile, copies: list[ZipInfo], folder: Callable[[], Path], path: Path, notify: Progress) -> Path:
     copy = _copier(sum(info.file_size for info in copies), notify)
-    try:
+    with file_errors(path, "unpacked"):
         # Reports of the run have the name of the session.
         prefix = f"{UNPACKED}{_UNSAFE.sub('_', path.name)[:_LONGEST_PREFIX]}-"
         unpacked = Path(tempfile.mkdtemp(prefix=prefix, dir=folder()))
-    except OSError as error:
-        raise InputError(f"{path} cannot be unpacked: {error.strerror or error}.") from error
     try:
         for info in copies:
             file = unpacked / info.filename
@@ -432,10 +428,8 @@ def write_session(
             folder = stored[str(file.path)].path.rpartition("/")[0]
             for name, _ in file.parts:
                 source = file.path.parent / name
-                try:
+                with file_errors(source, "copied"):
                     opened = source.open("rb")
-                except OSError as error:
-                    raise InputError(f"{source} cannot be copied: {error.strerror or error}.") from error
                 info = _info(f"{folder}/{_safe(file, name)}")
                 with opened, archive.open(info, "w", force_zip64=True) as target:
                     copy(opened, target)

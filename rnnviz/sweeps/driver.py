@@ -18,7 +18,7 @@ import numpy as np
 from rnnviz import __version__
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import engine_file
-from rnnviz.core.errors import EngineError, InputError, check_regular
+from rnnviz.core.errors import EngineError, InputError, check_regular, file_errors
 from rnnviz.core.inputs import Load
 from rnnviz.core.words import unreadable
 from rnnviz.engines.registry import EngineEntry, find_engine
@@ -64,7 +64,7 @@ class Journal(AbstractContextManager["Journal"]):
         """Open a journal, or begin one; the end of a torn line is cut off. Raises an InputError."""
         self._path = path
         check_regular(path)
-        try:
+        with file_errors(path, "written"):
             self._file = path.open("ab+", buffering=0)
             try:
                 _lock(self._file, path)
@@ -72,20 +72,16 @@ class Journal(AbstractContextManager["Journal"]):
             except BaseException:
                 self._file.close()
                 raise
-        except OSError as error:
-            raise InputError(f"{path} cannot be written: {error.strerror or error}.") from error
 
     def append(self, key: str, values: Mapping[str, Any], finding: SweepResult) -> None:
         """Write a finding; `values` say for a reader which row it is of. Raises an InputError if the disk is full."""
         entry = {"key": key, "values": dict(values), **finding.to_mapping()}
         # A path that is not UTF-8 has lone surrogates, which JSON reads back from this form.
         line = json.dumps(entry, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace") + b"\n"
-        try:
+        with file_errors(self._path, "written"):
             while line:
                 line = line[self._file.write(line) or 0 :]
             os.fsync(self._file.fileno())
-        except OSError as error:
-            raise InputError(f"{self._path} cannot be written: {error.strerror or error}.") from error
 
     def __exit__(self, *_: object) -> None:
         self._file.close()

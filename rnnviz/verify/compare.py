@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnviz.cells.float_types import BFLOAT16
+from rnnviz.cells.interpreters.running_error import BFLOAT16
 from rnnviz.core.config import DEFAULT_TOLERANCES, Config
 from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_OUTPUT
 from rnnviz.core.mmap_arrays import FloatArray, ReadOnlyArrays, create_mapped

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rnnviz.captures.rnn_capture import capture
-from rnnviz.cells.float_types import rounded_when_read
+from rnnviz.cells.interpreters.running_error import rounded_when_read
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace

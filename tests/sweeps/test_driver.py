@@ -77,7 +77,7 @@ def test_a_journal_that_cannot_be_written_is_a_sentence(tmp_path):
     with pytest.raises(InputError, match="cannot be written"):
         Journal(tmp_path / "no" / "j")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="is a folder: name a file in it"):
         read_journal(tmp_path / "folder")
 
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from rnnviz.cells.activations import FloatArray
 from rnnviz.cells.base import CellSpec
-from rnnviz.cells.float_types import rounded_when_read
 from rnnviz.cells.interpreters.blocks import StepBlock, above
 from rnnviz.cells.interpreters.graph import (
     ARITHMETIC,
@@ -33,6 +32,7 @@ from rnnviz.cells.interpreters.running_error import (
     BoundedArray,
     exact,
     pre_activation,
+    rounded_when_read,
     storage_bound,
     stored,
 )

@@ -46,7 +46,7 @@ rising within the interval, it is furthest there or at an end.
 In half precision, sums are accumulated in float32, and each stored part of a pre-activation is rounded: its bound is
 that of float32, and eps · (|v| + |b|) for each part v with its bias b. There eps is a quarter of the spacing at 1, so
 that eight bounds are four times what rounding to the nearest number can do. A number that is none of the type is
-rounded when it is read, by half a unit in the last place.
+rounded when it is read, by half a unit in the last place. NumPy lacks bfloat16: its numbers are stored as float32.
 
 Numbers that are not finite have bounds, too. An infinite bound says that nothing is known: finite terms may have
 left the working precision's range on the way, in one order of summation and not in another, so that a correct engine
@@ -63,7 +63,11 @@ from numpy.typing import NDArray
 
 from rnnviz.cells.activations import Activation, FloatArray
 from rnnviz.cells.base import Combination, Value
-from rnnviz.cells.float_types import smallest_normal, spacing
+
+BFLOAT16 = "bfloat16"
+HALF_TYPES = ("float16", BFLOAT16)
+_BFLOAT16_BITS = 16
+"""Bits of a float32 that bfloat16 does not have."""
 
 ALLOWED = 8.0
 """Number of bounds that a correct step may be off; with random weights correct engines stay below 2."""
@@ -73,6 +77,26 @@ UNDERFLOW = 2.0**-126
 
 _SMALL = 2.0**-10
 """Below this bound the slope of sigmoid and tanh does not change within eight bounds by more than 1.6 %."""
+
+
+def spacing(kind: str) -> float:
+    """The spacing of numbers at 1."""
+    return 2.0**-7 if kind == BFLOAT16 else float(np.finfo(kind).eps)
+
+
+def smallest_normal(kind: str) -> float:
+    """The smallest number with all its digits."""
+    return 2.0**-126 if kind == BFLOAT16 else float(np.finfo(kind).smallest_normal)
+
+
+def rounded_when_read(values: NDArray[Any], kind: str) -> NDArray[np.bool_]:
+    """Where numbers are none of a type of half precision, so that code that computes in it rounds them first."""
+    if kind == BFLOAT16:
+        single = values.astype(np.float32)
+        low = single.view(np.uint32) & np.uint32((1 << _BFLOAT16_BITS) - 1)
+        return np.asarray((low != 0) | (single != values))
+    with np.errstate(over="ignore"):
+        return np.asarray(values.astype(kind) != values)
 
 
 @dataclass(eq=False, slots=True)

@@ -17,7 +17,15 @@ from rnnviz.core.gradients import gradient
 from rnnviz.core.masks import Mask, masked_in_lane, masks_any
 from rnnviz.core.trace_index import Lane, Location, lane_text
 from rnnviz.dependence.gradient_flow import EngineFlow, flow_of, flow_sentence, gradient_flow, mark_of
-from rnnviz.dependence.influence import JacobianNorms, LaneSteps, jacobian_norms
+from rnnviz.dependence.influence import (
+    FlowCurve,
+    JacobianNorms,
+    LaneSteps,
+    influence_curves,
+    jacobian_norms,
+    loss_curves,
+    step_curves,
+)
 from rnnviz.gui.kit.plot import LaneAxis, Legend, Plot, Spans, cosmetic_pen
 from rnnviz.gui.kit.tasks import Check, LatestTask
 from rnnviz.gui.theme.elided_combo import ElidedComboBox
@@ -25,7 +33,6 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme, blend
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import ResultView, ViewHost, across, choice, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
-from rnnviz.series.flow_curves import FlowCurve, influence_curves, loss_curves, step_curves
 from rnnviz.series.outlines import log_scale, runs
 from rnnviz.verify.result import RunResult
 
