@@ -1,7 +1,9 @@
 """Top line of the window: the document, its settings in one line, sample, Export, Run and Stop."""
 
 import re
+from dataclasses import replace
 from functools import partial
+from pathlib import PurePath
 
 from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import QAction, QResizeEvent
@@ -17,6 +19,7 @@ from rnnviz.gui.commands.playback import of_indices
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
+from rnnviz.verify.result import RunResult
 
 _SAMPLE = "Sample of the batch shown in every view, counted from 0 ([ and ])."
 _MOST_OF_TITLE = 220
@@ -24,8 +27,11 @@ _CHECKPOINT = re.compile(r"weights-(\d{7,})\.npz$")
 """The end of a path to the weights that a training keeps of one of its steps."""
 
 
-def settings_words(config: Config) -> dict[str, str]:
-    """The settings that matter most, as short texts by the key of the field that sets them."""
+def settings_words(config: Config, result: RunResult | None = None) -> dict[str, str]:
+    """The settings that matter most, as short texts by the key of the field that sets them.
+
+    The sizes of a sequence from files are those of the `result`, if it was computed from them.
+    """
     network, sequence, parameters = config.network, config.sequence, config.parameters
     size = "?" if sequence.brings_input_size else str(network.input_size)
     layers = plural(network.num_layers, "layer")
@@ -36,7 +42,13 @@ def settings_words(config: Config) -> dict[str, str]:
         "network.num_layers": layers + ways,
     }
     if sequence.source == "file":
-        words["sequence.path"] = "sequence of a file"
+        names = [PurePath(path).name for path in sequence.files]
+        words["sequence.path"] = names[0] if len(names) == 1 else plural(len(names), "file")
+        ran = None if result is None else result.config.sequence
+        # The config of a run has the sizes of the files.
+        if ran is not None and replace(ran, timesteps=sequence.timesteps, batch_size=sequence.batch_size) == sequence:
+            timesteps, samples = ran.timesteps, ran.batch_size
+            words["sequence.path"] += f", T = {timesteps:,}{f', N = {samples:,}' * (samples > 1)}"
     else:
         words["sequence.timesteps"] = f"T = {sequence.timesteps:,}"
         if sequence.batch_size > 1:
@@ -79,16 +91,18 @@ class SettingsLine(QWidget):
         self._row.addWidget(self.unfold)
         self._row.addStretch()
 
-    def show_config(self, config: Config) -> None:
-        words = settings_words(config)
+    def show_config(self, config: Config, result: RunResult | None = None) -> None:
+        words = settings_words(config, result)
         if words == self._words:
             return
         if list(words) != list(self._words):
             self._make_chips(words)
         self._words = words
         for key, text in words.items():
-            self._chips[key].setText(text)
-            self._chips[key].setAccessibleName(f"Setting: {text}")
+            chip = self._chips[key]
+            short = chip.fontMetrics().elidedText(text, Qt.TextElideMode.ElideMiddle, scaled(_MOST_OF_TITLE))
+            chip.setText(short.replace("&", "&&"))
+            chip.setAccessibleName(f"Setting: {text}")
         self._fit()
 
     def mark(self, key: str) -> None:
@@ -194,7 +208,7 @@ class TopLine(QToolBar):
         self._stop_button, self._stop_action = self._button(actions["stop"], "Stop")
         stop = actions["stop"]
         stop.changed.connect(lambda: self._stop_action.setVisible(stop.isEnabled()))
-        session.on_change(lambda: self.settings.show_config(session.config), "config")
+        session.on_change(lambda: self.settings.show_config(session.config, session.result), "config", "result")
         session.on_change(lambda: self._sample_action.setVisible(self._sample.samples > 1), "result")
         self._sample_action.setVisible(False)
         self._stop_action.setVisible(False)

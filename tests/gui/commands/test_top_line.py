@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QToolButton
 
+import rnnviz
 from rnnviz.core.config import Config, ParameterSource, SequenceSource
 from rnnviz.gui.commands.top_line import SettingsLine, settings_words
 
@@ -56,6 +58,17 @@ def test_the_last_settings_leave_where_there_is_no_room(qtbot):
     chips[0].click()
     line.unfold.click()
     assert asked == ["network.cell", ""]
+
+
+def test_a_sequence_of_files_has_its_name_and_its_sizes_once_it_ran(tmp_path):
+    path = tmp_path / "x.npy"
+    np.save(path, np.zeros((3, 5, 8), np.float32))
+    given = Config.from_mapping({**BASE, "sequence": {"source": "file", "path": str(path)}})
+    assert settings_words(given)["sequence.path"] == "x.npy"
+    result = rnnviz.run(given)
+    assert settings_words(given, result)["sequence.path"] == "x.npy, T = 5, N = 3"
+    other = replace(given, sequence=replace(given.sequence, path="y.npy"))
+    assert settings_words(other, result)["sequence.path"] == "y.npy"
 
 
 def test_a_checkpoint_says_its_step_and_that_it_reads_test_samples():
