@@ -79,6 +79,7 @@ class VectorPage(QWidget):
         self._masks: Sequence[Mask] = ()
 
         self.choice = choice("Vector", ())
+        self.choice.setToolTip("Vector whose units are listed.")
         self.choice.currentIndexChanged.connect(self._on_kind)
         self.model = TableModel(tip=self._row_tip)
         self.table = Table(self.model, "Units of the vector")

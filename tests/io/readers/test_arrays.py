@@ -71,7 +71,7 @@ def test_what_is_missing_empty_a_folder_or_a_text_is_refused(tmp_path, name):
     refused(read_sequence, written(path, "" if name == "x.csv" else "1,2,3\n4,5,6\n"))
     path.unlink()
     path.mkdir()
-    assert "Is a directory" in refused(read_sequence, path)
+    assert "is a folder" in refused(read_sequence, path)
 
 
 def test_an_object_array_is_never_unpickled(tmp_path):

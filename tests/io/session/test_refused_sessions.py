@@ -125,5 +125,5 @@ def test_a_missing_session_or_another_file_is_refused(tmp_path):
     path.write_text("hello")
     with pytest.raises(InputError, match=r"a\.rnnviz is not a valid session"):
         read_session(path, never)
-    with pytest.raises(InputError, match="cannot be read: Is a directory"):
+    with pytest.raises(InputError, match="is a folder"):
         read_session(tmp_path, never)
