@@ -208,7 +208,6 @@ class EngineFlow:
 def gradient_flow(
     result: RunResult, engine: str | None = None, check: Progress = lambda fraction: None
 ) -> EngineFlow | None:
-    """The gradient flow of an engine."""
     name = gradient("h")
     names = [engine] if engine is not None else [result.reference.engine, *result.traces]
     found = next((result[each] for each in names if name in result[each]), None)

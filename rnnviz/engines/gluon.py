@@ -342,7 +342,6 @@ def _joined(parameters: Mapping[str, FloatArray]) -> FloatArray:
 
 
 def _operator_options(cell: CellSpec, size: int) -> dict[str, Any]:
-    """The options of the operator for one layer in one direction."""
     mode = f"rnn_{dict(cell.activations)['activation'].text}" if cell.gluon == "RNN" else cell.gluon.lower()
     return {"mode": mode, "state_size": size, "num_layers": 1, "p": 0.0, "state_outputs": True}
 
@@ -484,7 +483,6 @@ def gluon_block(network: Network, input_size: int, num_layers: int, layout: str,
 
 
 def to_library(array: FloatArray) -> Any:
-    """The array as one of MXNet."""
     return mx.np.array(array, dtype=array.dtype)
 
 

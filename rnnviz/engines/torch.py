@@ -176,12 +176,10 @@ def torch_module(network: Network, input_size: int, num_layers: int) -> Any:
 
 
 def to_numpy(tensor: Any) -> FloatArray:
-    """The tensor as an array."""
     return np.asarray(tensor.numpy())
 
 
 def to_library(array: NDArray[np.generic]) -> Any:
-    """The array as a tensor."""
     # A tensor must be allowed to write where the run's arrays are read-only.
     return torch.from_numpy(np.array(array))
 

@@ -16,9 +16,8 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.multiscale import Level, LevelArray, Pyramid, create_pyramid, levels_of
 from rnnviz.core.trace import Trace
 from rnnviz.frozen import dataclass
-from rnnviz.verify.metrics import BlockDifference, ComparedBlock, signed_difference
+from rnnviz.verify.metrics import BlockDifference, BoolArray, ComparedBlock, signed_difference
 
-BoolArray: TypeAlias = NDArray[np.bool_]
 IntArray: TypeAlias = NDArray[np.int64]
 
 _GATHERED = 4

@@ -91,7 +91,6 @@ class BackwardGraph:
         }
 
     def slope(self, node: Node) -> Node:
-        """The slope of an activation at its argument."""
         assert node.activation is not None, node
         read = node if node.activation.slope_reads_value else node.args[0]
         return self._tracer.node("slope", (read, node), node.shape, activation=node.activation)

@@ -153,7 +153,6 @@ class NumpyProgram:
         order: Order | None = None,
         arranged: dict[Hashable, FloatArray] | None = None,
     ) -> None:
-        """Compile the program."""
         self._arranged = {} if arranged is None else arranged
         self.cell, self._parameters = cell, parameters
         bias = parameters["i2h_bias"]

@@ -380,7 +380,6 @@ class _Allocation:
         self.buffers = 0
 
     def calls(self) -> Iterable[Call]:
-        """The calls in their order."""
         if self._products:
             yield Call("product", (), Storage("v", slots=self._slots[: len(self._products)]))
         for name, value in self._kept.items():

@@ -43,7 +43,6 @@ class _File:
     """The names that a file defines, and the lines on which they are defined."""
 
     def __init__(self, path: Path) -> None:
-        """Run the file."""
         self.path, self.lines = path, dict[str, int]()
         self.names: dict[str, Any] = {"__name__": path.stem, "__file__": str(path), **_NAMES}
         try:

@@ -125,7 +125,6 @@ class BugVariant:
         return any(changes) or self.padding != "zeros"
 
     def changed(self, cell: CellSpec) -> CellSpec:
-        """The cell with the bug."""
         changed = replace(cell, step=self.step or cell.step).with_activations(**dict(self.activations))
         if not self.unclipped:
             return changed
