@@ -14,12 +14,12 @@ from rnnviz.core.multiscale import NO_PYRAMID, Level, LevelArray, Pyramid
 from rnnviz.core.trace_index import Lane
 from rnnviz.frozen import dataclass
 from rnnviz.reading.arrays import ResultReader
-from rnnviz.reading.level_of_detail import Bins, BoolArray, bin_extremes, bin_marks, block_ends, block_extremes
+from rnnviz.reading.level_of_detail import Bins, bin_extremes, bin_marks, block_ends, block_extremes
 from rnnviz.reading.quantities import Quantity, gate_quantity, is_gradient, stored_array
 from rnnviz.reading.units import LaneOrders, UnitOrder
 from rnnviz.steps.inputs import followed
 from rnnviz.verify.compare import LaneComparison
-from rnnviz.verify.metrics import compared_steps, error_ratio, mismatching, signed_difference
+from rnnviz.verify.metrics import BoolArray, compared_steps, error_ratio, mismatching, signed_difference
 from rnnviz.verify.result import RunResult
 
 

@@ -20,9 +20,9 @@ from rnnviz.gui.views.seams import at_seam
 from rnnviz.gui.views.unrolled.colormap import ABOVE, MISSING, PADDING, STEPS, IndexArray
 from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, LaneRect
 from rnnviz.gui.views.unrolled.render_state import EngineSide, RenderState, is_padding
-from rnnviz.reading.level_of_detail import BoolArray, every_cell
+from rnnviz.reading.level_of_detail import every_cell
 from rnnviz.verify.compare import ArrayComparison
-from rnnviz.verify.metrics import abs_error, error_ratio
+from rnnviz.verify.metrics import BoolArray, abs_error, error_ratio
 from rnnviz.verify.result import RunResult
 
 MASK = "?"

@@ -35,7 +35,6 @@ from rnnviz.gui.views.unrolled.geometry import CellGeometry, Geometry, Scene
 from rnnviz.gui.views.unrolled.tiles import LaneColors, Paint, Tiles, TileStyle
 from rnnviz.reading.arrays import ResultReader
 from rnnviz.reading.lane_reader import LaneReader
-from rnnviz.reading.level_of_detail import BoolArray
 from rnnviz.reading.quantities import (
     GateQuantity,
     Quantity,
@@ -48,7 +47,7 @@ from rnnviz.reading.quantities import (
 )
 from rnnviz.reading.units import LaneOrders, OrderKey
 from rnnviz.verify.compare import LaneComparison
-from rnnviz.verify.metrics import compared_steps
+from rnnviz.verify.metrics import BoolArray, compared_steps
 from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:

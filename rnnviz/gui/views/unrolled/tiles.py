@@ -30,9 +30,9 @@ from rnnviz.gui.views.unrolled.colormap import (
 )
 from rnnviz.gui.views.unrolled.geometry import BOXED, Scale
 from rnnviz.reading.lane_reader import LaneReader, Wanted
-from rnnviz.reading.level_of_detail import BoolArray
 from rnnviz.reading.quantities import Quantity
 from rnnviz.reading.units import OrderKey
+from rnnviz.verify.metrics import BoolArray
 
 REACH = 10
 """Distance in pixels up to which marks influence the painting of a pixel."""
