@@ -14,7 +14,6 @@ from PySide6.QtWidgets import (
     QPushButton,
     QSizePolicy,
     QToolButton,
-    QVBoxLayout,
 )
 
 from rnnviz.core import number_format
@@ -28,6 +27,7 @@ from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
+from rnnviz.gui.views.base import Part, across, down
 from rnnviz.gui.views.verdict_bar import link_button
 from rnnviz.lessons.content import LETTERS, GuidedLesson, LessonStep, Question, number_of
 
@@ -65,6 +65,10 @@ class StepState:
         return self.step.question is not None and not self.answered
 
     @property
+    def task_done(self) -> bool:
+        return self.done and self.step.task is not None
+
+    @property
     def finished(self) -> bool:
         """Whether neither a question nor a task is left to do."""
         return not self.asking and (self.step.task is None or self.done)
@@ -86,19 +90,20 @@ class Card(QFrame):
         self.setAccessibleName(name)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self._theme = LIGHT
-        self.look: Look = "open"
-        self.rows = QVBoxLayout(self)
-        self.set_look("open")
+
+    def lay_out(self, *parts: Part, look: Look = "open") -> None:
+        """Put the parts of the card below each other."""
+        self._rows = down(*parts, spacing=scaled(8))
+        self.setLayout(self._rows)
+        self.set_look(look)
 
     def set_look(self, look: Look) -> None:
         self.look = look
         self.setProperty("card", look)
         self.style().unpolish(self)
         self.style().polish(self)
-        across, down = {"plain": (0, 0), "hint": (10, 8)}.get(look, (14, 12))
-        across, down = scaled(across), scaled(down)
-        self.rows.setContentsMargins(across, down, across, down)
-        self.rows.setSpacing(scaled(8))
+        beside, above = map(scaled, {"plain": (0, 0), "hint": (10, 8)}.get(look, (14, 12)))
+        self._rows.setContentsMargins(beside, above, beside, above)
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
@@ -123,15 +128,10 @@ class NoticeCard(Card):
         self.heading = text_label(size, _SEMIBOLD)
         self.heading.setObjectName(f"{look}_heading")
         self.text = LessonText(name, size)
-        column, row = QVBoxLayout(), QHBoxLayout()
-        column.setSpacing(scaled(4))
-        column.addWidget(self.heading)
-        column.addWidget(self.text)
-        row.setSpacing(scaled(8))
-        row.addWidget(self._icon, 0, Qt.AlignmentFlag.AlignTop)
-        row.addLayout(column, 1)
-        self.rows.addLayout(row)
-        self.set_look(look)
+        texts = down(self.heading, self.text, spacing=scaled(4))
+        row = across(self._icon, (texts, 1), spacing=scaled(8))
+        row.setAlignment(self._icon, Qt.AlignmentFlag.AlignTop)
+        self.lay_out(row, look=look)
         self.hide()
 
     def show_text(self, heading: str, text: str) -> None:
@@ -266,7 +266,11 @@ class QuestionCard(Card):
         self.show_button.clicked.connect(lambda: self.answered.emit(None))
         self.outcome = text_label(body, _SEMIBOLD)
         self.reason = LessonText("Reason", body)
-        self._lay_out()
+        self._choices = down(spacing=scaled(6))
+        head = across((self.kind, 1), self.tries, spacing=scaled(8))
+        entry = across((self.number, 1), self.answer_button, None, spacing=scaled(8))
+        foot = across((self.tolerance, 1), None, self.show_button, spacing=scaled(8))
+        self.lay_out(head, self.text, self.hint, self._choices, entry, foot, self.outcome, self.reason)
 
     def show_state(self, state: StepState) -> None:
         """Show the question of a step with what its reader has answered; nothing without a question."""
@@ -397,29 +401,6 @@ class QuestionCard(Card):
             # A layout would show it later, and has no height for it until then.
             choice.show()
 
-    def _lay_out(self) -> None:
-        head, entry, foot = QHBoxLayout(), QHBoxLayout(), QHBoxLayout()
-        for line in (head, entry, foot):
-            line.setSpacing(scaled(8))
-        head.addWidget(self.kind, 1)
-        head.addWidget(self.tries)
-        entry.addWidget(self.number, 1)
-        entry.addWidget(self.answer_button)
-        entry.addStretch()
-        foot.addWidget(self.tolerance, 1)
-        foot.addStretch()
-        foot.addWidget(self.show_button)
-        self._choices = QVBoxLayout()
-        self._choices.setSpacing(scaled(6))
-        self.rows.addLayout(head)
-        self.rows.addWidget(self.text)
-        self.rows.addWidget(self.hint)
-        self.rows.addLayout(self._choices)
-        self.rows.addLayout(entry)
-        self.rows.addLayout(foot)
-        self.rows.addWidget(self.outcome)
-        self.rows.addWidget(self.reason)
-
 
 def _outcome(question: Question, state: StepState) -> str:
     """The answer in a sentence, with the incorrect answers next to it."""
@@ -455,9 +436,7 @@ class TaskCard(Card):
         self.hint_button = _link("Hint", "Shows a hint below the task.", 13.0)
         self.hint_button.clicked.connect(self._show_hint)
         self._hint = ""
-        for widget in (self.kind, self.text, self.hint):
-            self.rows.addWidget(widget)
-        self.rows.addWidget(self.hint_button, 0, Qt.AlignmentFlag.AlignLeft)
+        self.lay_out(self.kind, self.text, self.hint, across(self.hint_button, None))
 
     def show_state(self, state: StepState) -> None:
         """Show the task of a step once its question is answered."""

@@ -1,42 +1,36 @@
 """Pane of a lesson: one step with its question, its task and its statements, and navigation between steps."""
 
 from PySide6.QtCore import QEvent, QPoint, QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import (
-    QFont,
-    QHelpEvent,
-    QKeyEvent,
-    QMouseEvent,
-    QPainter,
-    QPaintEvent,
-)
+from PySide6.QtGui import QFont, QHelpEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QApplication,
     QFrame,
-    QHBoxLayout,
     QLabel,
+    QLayout,
     QPushButton,
     QScrollArea,
     QSizePolicy,
     QToolTip,
-    QVBoxLayout,
     QWidget,
 )
 
+from rnnviz.frozen import dataclass
 from rnnviz.gui.access import announce
-from rnnviz.gui.lessons.cards import Card, NoticeCard, QuestionCard, StepState, TaskCard
+from rnnviz.gui.lessons.cards import NoticeCard, QuestionCard, StepState, TaskCard
 from rnnviz.gui.lessons.lesson_text import LessonText, set_size, text_label
 from rnnviz.gui.lessons.statements import StatementRow
 from rnnviz.gui.theme.icons import IconButton, Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
+from rnnviz.gui.views.base import Part, across, down
 from rnnviz.lessons.statements import StatementResult
 
 _MARGIN = 16
 _NAMED = 3
 """Maximum number of changed keys that are listed by name."""
 _SCROLLED = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1}
-_SEMIBOLD = QFont.Weight.DemiBold
+SEMIBOLD = QFont.Weight.DemiBold
 
 
 class StepDots(QWidget):
@@ -44,7 +38,7 @@ class StepDots(QWidget):
 
     step_requested = Signal(int)
 
-    def __init__(self, size: float = 8.0) -> None:
+    def __init__(self, size: float) -> None:
         super().__init__()
         self._titles: tuple[str, ...] = ()
         self._at, self._done, self._size = 0, False, size
@@ -55,7 +49,7 @@ class StepDots(QWidget):
 
     def show_state(self, state: StepState) -> None:
         self._titles, self._at = tuple(step.title for step in state.lesson.steps), state.number
-        self._done = state.step.task is not None and state.done
+        self._done = state.task_done
         self.setAccessibleDescription(f"step {self._at + 1} of {len(self._titles)}")
         self.updateGeometry()
         self.update()
@@ -106,51 +100,110 @@ class StepDots(QWidget):
         return QRectF(left, (scaled(24) - self._unit) / 2.0, width, self._unit)
 
 
-class LessonPane(QWidget):
-    """Shows a step and the results of its statements. The user's requests are signals."""
+@dataclass(frozen=True)
+class TextSizes:
+    """Sizes of the texts of a step, and of its dots, in pixels at a text size of 100%."""
 
-    help_page = "window#lessons"
+    place: float = 12.0
+    title: float = 20.0
+    text: float = 14.0
+    question: float = 15.0
+    choice: float = 14.0
+    body: float = 13.0
+    """Hints and reasons."""
+    done: float = 14.0
+    dots: float = 8.0
+
+
+class StepView(QWidget):
+    """The parts of a step with what its reader has answered and done. A subclass lays them out."""
+
     part_requested = Signal(str)
     """Request to frame the part of a link, one of `rnnviz.lessons.index.PARTS`."""
 
+    def __init__(self, sizes: TextSizes, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.theme = LIGHT
+        self.dots, self.place = StepDots(sizes.dots), text_label(sizes.place, muted=True)
+        self.place.setWordWrap(False)
+        self.title = text_label(sizes.title, SEMIBOLD)
+        self.prose = LessonText("Text of the step", sizes.text)
+        self.question = QuestionCard(text=sizes.question, body=sizes.body, choice=sizes.choice)
+        self.task = TaskCard(body=sizes.text)
+        self.done = NoticeCard("Done", "right", "check", "right", sizes.done)
+        self.scroll_area = QScrollArea()
+        self.scroll_area.setFrameShape(QFrame.Shape.NoFrame)
+        self.scroll_area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.scroll_area.setWidgetResizable(True)
+        self.scroll_area.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def lay_out(self, layout: QLayout) -> None:
+        self.setLayout(layout)
+        for text in self.findChildren(LessonText):
+            text.part_requested.connect(self.part_requested)
+
+    def show_state(self, state: StepState) -> None:
+        """Show what the reader has answered and done in the step."""
+        task = state.step.task
+        self.place.setText(f"step {state.number + 1} of {len(state.lesson.steps)}")
+        self.title.setText(state.step.title)
+        for part in (self.dots, self.question, self.task):
+            part.show_state(state)
+        self.done.show_text(*(("Done", task.done) if task is not None and state.done else ("", "")))
+
+    def apply_theme(self, theme: Theme) -> None:
+        self.theme = theme
+        for part in (self.dots, self.prose, self.question, self.task, self.done):
+            part.apply_theme(theme)
+
+    def take_key(self, event: QKeyEvent) -> bool:
+        """Take a key of the question before the window's shortcuts; whether it is one."""
+        return self.question.take_key(event)
+
+    def event(self, event: QEvent) -> bool:
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.ShortcutOverride and self.take_key(event):
+            return True
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if not self.take_key(event):
+            super().keyPressEvent(event)
+
+
+class LessonPane(StepView):
+    """Shows a step and the results of its statements. The user's requests are signals."""
+
+    help_page = "window#lessons"
+
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(TextSizes())
         self.setAccessibleName("Lesson")
         self.setObjectName("lesson")
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self._theme = LIGHT
         self.rows: list[StatementRow] = []
         self._shown: StepState | None = None
         self.lesson_title = QLabel()
         self.lesson_title.setProperty("muted", True)
         self.close_button = IconButton("close", "Close the lesson", "Closes the lesson. It reopens at this step.")
-        self.dots, self.place = StepDots(), text_label(12.0, muted=True)
-        self.place.setWordWrap(False)
         self.done_mark = QPushButton("Task done")
         self.done_mark.setObjectName("done_mark")
         self.done_mark.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.done_mark.clicked.connect(self.scroll_to_top)
-        self.step_title = text_label(20.0, _SEMIBOLD)
-        self.done = NoticeCard("Done", "right", "check", "right", 14.0)
-        self.prose = LessonText("Text of the step", 14.0)
+        set_size(self.done_mark, 13.0, SEMIBOLD)
         self.note, self.score, self.changed_note = (text_label(13.0) for _ in range(3))
         for label in (self.note, self.changed_note):
             label.setProperty("card", "hint")
         self.score.setProperty("card", "known")
-        self.question, self.task = QuestionCard(), TaskCard()
-        self.statements_title = text_label(14.0, _SEMIBOLD)
+        self.statements_title = text_label(14.0, SEMIBOLD)
         self.statements_title.setText("True of your network")
-        self.again = QPushButton("Reset this step")
-        self.again.setProperty("flat", True)
-        self.again.setToolTip("Restores this step's config (Ctrl+Home).")
-        self.back, self.all_lessons, self.next = (
-            QPushButton("Back"),
-            QPushButton("All lessons"),
-            QPushButton("Next step"),
+        self.again, self.back, self.all_lessons, self.next = map(
+            QPushButton, ("Reset this step", "Back", "All lessons", "Next step")
         )
+        self.again.setToolTip("Restores this step's config (Ctrl+Home).")
         self.back.setToolTip("Returns to the previous step of the lesson (Ctrl+PgUp).")
-        self.all_lessons.setProperty("flat", True)
         self.all_lessons.setToolTip("Shows the course map with your progress (Ctrl+Shift+L).")
+        for button in (self.again, self.all_lessons):
+            button.setProperty("flat", True)
         # At the last step it says "Next lesson": the pane is wide enough for it from the start.
         self.next.setMinimumWidth(scaled(118))
         # The arrow is at the right of the text.
@@ -158,23 +211,34 @@ class LessonPane(QWidget):
         for button in (self.again, self.back, self.all_lessons, self.next):
             # After a click, the keys that a step asks for go to the lanes, and the space bar is not this button's.
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self._lay_out()
-        for text in self.findChildren(LessonText):
-            text.part_requested.connect(self.part_requested)
+        for button in (self.back, self.all_lessons, self.next):
+            button.setMinimumHeight(scaled(32))
+        margin, self._statements = scaled(_MARGIN), down(spacing=0)
+        content = QWidget()
+        texts = self.title, self.done, self.prose, self.note, self.question, self.score, self.task
+        statements = self.statements_title, self._statements, self.changed_note, across(self.again, None)
+        parts = *texts, scaled(8), *statements, None
+        content.setLayout(down(*parts, margins=(margin, margin, margin, margin), spacing=scaled(8)))
+        self.scroll_area.setObjectName("lesson_scroll")
+        self.scroll_area.setAccessibleName("Text and statements of the step")
+        self.scroll_area.setWidget(content)
+        gap, above = scaled(8), scaled(12)
+        head = bar(self.lesson_title, None, self.close_button, margins=(margin, scaled(10), scaled(6), 0), spacing=gap)
+        marks = self.dots, self.place, None, self.done_mark
+        progress = bar(*marks, margins=(margin, 0, margin, scaled(10)), spacing=gap)
+        foot = bar(self.back, self.all_lessons, None, self.next, margins=(margin, above, margin, above), spacing=gap)
+        self.lay_out(down(head, progress, _divider(), (self.scroll_area, 1), _divider(), foot, spacing=0))
         self.apply_theme(LIGHT)
 
     def show_step(self, state: StepState, last: str) -> None:
         """Show a step from its beginning; `last` labels the Next button of the last step."""
         lesson, step, number = state.lesson, state.step, state.number
-        count = len(lesson.steps)
         chapter = lesson.chapter or "Lessons"
         self.lesson_title.setText(f"{chapter} · lesson {lesson.number}" if lesson.number else chapter)
         self.lesson_title.setToolTip(wrapped(f"{lesson.title}\n{lesson.summary}"))
-        self.place.setText(f"step {number + 1} of {count}")
-        self.step_title.setText(step.title)
         self.prose.show_markdown(step.prose)
         self.back.setEnabled(number > 0)
-        finished = number + 1 == count
+        finished = number + 1 == len(lesson.steps)
         self.next.setText(last if finished else "Next step")
         self.next.setToolTip(
             wrapped("Finish this lesson." if finished else "Continues with the next step (Ctrl+PgDown).")
@@ -192,23 +256,23 @@ class LessonPane(QWidget):
         announce(self, text)
 
     def show_state(self, state: StepState) -> None:
-        """Show what the reader has answered and done in the step."""
         before, self._shown = self._shown, state
-        step, done = state.step, state.done and state.step.task is not None
-        self.dots.show_state(state)
-        self.question.show_state(state)
-        self.task.show_state(state)
-        self.done_mark.setVisible(done)
-        if step.task is not None:
-            self.done.show_text("Done" if done else "", step.task.done if done else "")
-        self.done.setVisible(done)
+        super().show_state(state)
+        self.done_mark.setVisible(state.task_done)
         # Qt draws the main button of a view by this property.
         self.next.setDefault(state.finished)
         self._draw_next()
-        statements = () if state.asking else step.statements
+        statements = () if state.asking else state.step.statements
         if before is None or tuple(row.statement for row in self.rows) != statements:
-            self._make_rows(state)
-        if before is not None and done and not before.done:
+            for row in self.rows:
+                self._statements.removeWidget(row)
+                row.hide()
+                row.deleteLater()
+            self.rows = [StatementRow(statement, self.theme) for statement in statements]
+            self.statements_title.setVisible(bool(self.rows))
+            for row in self.rows:
+                self._statements.addWidget(row)
+        if before is not None and state.task_done and not before.done:
             self.scroll_to_top()
             announce(self.done, f"Task done. {self.done.text.toPlainText()}")
 
@@ -244,100 +308,31 @@ class LessonPane(QWidget):
         QTimer.singleShot(0, self, lambda: bar.setValue(0))
 
     def apply_theme(self, theme: Theme) -> None:
-        self._theme = theme
+        super().apply_theme(theme)
         icons = Icons(theme)
         self.back.setIcon(icons["previous"])
         self.again.setIcon(icons["undo"])
         self.done_mark.setIcon(icons.colored("check", "right"))
         self._draw_next()
-        self.dots.apply_theme(theme)
-        self.prose.apply_theme(theme)
-        for card in self.findChildren(Card):
-            card.apply_theme(theme)
         for row in self.rows:
             row.apply_theme(theme)
 
     def _draw_next(self) -> None:
-        self.next.setIcon(Icons(self._theme).colored("next", "on_accent" if self.next.isDefault() else "text"))
-
-    def event(self, event: QEvent) -> bool:
-        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.ShortcutOverride:
-            # The keys of the choices come before the window's shortcuts.
-            return self.question.take_key(event) or super().event(event)
-        return super().event(event)
+        self.next.setIcon(Icons(self.theme).colored("next", "on_accent" if self.next.isDefault() else "text"))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        if self.question.take_key(event):
-            return
+        super().keyPressEvent(event)
         lines = _SCROLLED.get(Qt.Key(event.key()))
-        if lines is None:
-            super().keyPressEvent(event)
-            return
-        bar = self.scroll_area.verticalScrollBar()
-        bar.setValue(bar.value() + lines * bar.singleStep())
+        if lines is not None:
+            bar = self.scroll_area.verticalScrollBar()
+            bar.setValue(bar.value() + lines * bar.singleStep())
 
-    def _make_rows(self, state: StepState) -> None:
-        for row in self.rows:
-            self._statements.removeWidget(row)
-            row.hide()
-            row.deleteLater()
-        self.rows = [
-            StatementRow(statement, self._theme) for statement in (() if state.asking else state.step.statements)
-        ]
-        self.statements_title.setVisible(bool(self.rows))
-        for row in self.rows:
-            self._statements.addWidget(row)
 
-    def _lay_out(self) -> None:
-        margin = scaled(_MARGIN)
-        content = QWidget()
-        column = QVBoxLayout(content)
-        column.setContentsMargins(margin, margin, margin, margin)
-        column.setSpacing(scaled(8))
-        self._statements = QVBoxLayout()
-        self._statements.setSpacing(0)
-        for widget in (self.step_title, self.done, self.prose, self.note, self.question, self.score, self.task):
-            column.addWidget(widget)
-        column.addSpacing(scaled(8))
-        column.addWidget(self.statements_title)
-        column.addLayout(self._statements)
-        column.addWidget(self.changed_note)
-        column.addWidget(self.again, 0, Qt.AlignmentFlag.AlignLeft)
-        column.addStretch(1)
-        self.scroll_area = QScrollArea()
-        self.scroll_area.setObjectName("lesson_scroll")
-        self.scroll_area.setFrameShape(QFrame.Shape.NoFrame)
-        self.scroll_area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.scroll_area.setWidgetResizable(True)
-        self.scroll_area.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.scroll_area.setAccessibleName("Text and statements of the step")
-        self.scroll_area.setWidget(content)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        top, progress, foot = QWidget(), QWidget(), QWidget()
-        for line, items, margins in (
-            (top, (self.lesson_title, None, self.close_button), (_MARGIN, 10, 6, 0)),
-            (progress, (self.dots, self.place, None, self.done_mark), (_MARGIN, 0, _MARGIN, 10)),
-            (foot, (self.back, self.all_lessons, None, self.next), (_MARGIN, 12, _MARGIN, 12)),
-        ):
-            row = QHBoxLayout(line)
-            row.setContentsMargins(*map(scaled, margins))
-            row.setSpacing(scaled(8))
-            for item in items:
-                if item is None:
-                    row.addStretch(1)
-                else:
-                    row.addWidget(item)
-        layout.addWidget(top)
-        layout.addWidget(progress)
-        layout.addWidget(_divider())
-        layout.addWidget(self.scroll_area, 1)
-        layout.addWidget(_divider())
-        layout.addWidget(foot)
-        for button in (self.back, self.all_lessons, self.next):
-            button.setMinimumHeight(scaled(32))
-        set_size(self.done_mark, 13.0, _SEMIBOLD)
+def bar(*parts: Part, margins: tuple[int, int, int, int], spacing: int) -> QWidget:
+    """Parts from left to right on the surface of the view, which the style sheet gives its widgets."""
+    made = QWidget()
+    made.setLayout(across(*parts, margins=margins, spacing=spacing))
+    return made
 
 
 def _divider() -> QFrame:

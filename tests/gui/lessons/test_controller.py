@@ -32,7 +32,7 @@ def test_a_lesson_is_set_up_and_checked_when_it_is_opened(read):
     assert pane.isVisible()
     assert pane.lesson_title.text().endswith("lesson 1")
     assert pane.place.text() == "step 1 of 3"
-    assert pane.step_title.text() == "The first step"
+    assert pane.title.text() == "The first step"
     assert pane.prose.toPlainText() == "After one step out is state."
     assert window.session.config == find_lesson("vanilla-t1").config
     assert window.session.location == Location(unit=3, sample=2)
@@ -66,7 +66,7 @@ def test_a_lesson_is_read_by_keys_alone_and_reopens_where_it_was_left(read, sett
     assert read.framed is None
     key(window, Qt.Key.Key_PageUp, CONTROL)
     read.finish_pending()
-    assert pane.step_title.text() == "The second step"
+    assert pane.title.text() == "The second step"
     assert settings.lesson_step(read.entry.name) == 1
     assert window.session.state.lesson_step == (read.entry.name, 1)
     window.guide.leave()

@@ -1,7 +1,8 @@
 """A presentation: a step in large type next to the lanes, from F11 before or after a lesson is opened."""
 
 import pytest
-from PySide6.QtCore import QPoint, QRect, Qt
+from PySide6.QtCore import QEvent, QPoint, QRect, Qt
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
 
@@ -93,6 +94,9 @@ def test_a_long_text_continues_on_other_pages(qtbot, window, present, make_entry
         last = page.page
         read.append(page.prose.toPlainText())
         assert is_whole(page, page.prose)
+        # This key is that of the next step.
+        page.keyPressEvent(QKeyEvent(QEvent.Type.KeyPress, Qt.Key.Key_PageDown, Qt.KeyboardModifier.ControlModifier))
+        assert page.page == last
         QTest.keyClick(page, Qt.Key.Key_PageDown)
     assert len(read) > 2
     assert [word for page in read for word in page.split() if word.isdigit()] == list("01234567")

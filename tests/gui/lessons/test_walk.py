@@ -46,7 +46,7 @@ def follow(reading: Read) -> None:
     assert (window.width(), window.height()) == ON_THE_SCREEN
     # Statements about the audit are checked again once it is done.
     reading.qtbot.waitUntil(lambda: reading.states == ["true"] * len(step.statements))
-    assert pane.step_title.height() >= pane.step_title.heightForWidth(pane.step_title.width())
+    assert pane.title.height() >= pane.title.heightForWidth(pane.title.width())
     assert pane.scroll_area.horizontalScrollBar().maximum() == 0
     assert window.session.location == step.location(window.session.location)
     assert details(window.verdict) == ""
