@@ -226,9 +226,7 @@ class MainWindow(QMainWindow):
         self._following = ViewSynchronizer(self.session, self)
         for view in self.views:
             self._connect_view(view)
-        tabs = BottomTabs()
-        tabs.follow(self.session)
-        self.main_layout = MainLayout(self, self.verdict, self.verdict.brief, tabs)
+        self.main_layout = MainLayout(self, self.verdict, self.verdict.brief, BottomTabs(self.session))
         self.main_layout.docks.add(VALUE, self.value, 362, head=self.value.head)
         self.main_layout.docks.add(SETTINGS, self.panel, 362)
         self.main_layout.docks.changed.connect(self._on_dock)

@@ -1,6 +1,6 @@
 """The tabs under the lanes. Each holds the views of a group: one, or several with a list or segments to choose from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from PySide6.QtCore import QModelIndex, Qt, Signal
@@ -49,14 +49,12 @@ class _ViewList(QWidget):
 
     def __init__(self, name: str) -> None:
         super().__init__()
-        self._notes: dict[str, Note] = {}
-        self._absent: set[str] = set()
         self._current = ""
         columns = (
-            Column("view", str, look=lambda own: Look(bold=own == self._current), grows=True),
-            Column("note", lambda own: self._notes[own].text, look=self._look, right=True),
+            Column("view", lambda row: row[0], look=lambda row: Look(bold=row[0] == self._current), grows=True),
+            Column("note", lambda row: row[1].text, look=_note_look, right=True),
         )
-        self.model = TableModel(columns, tip=str)
+        self.model = TableModel(columns, tip=lambda row: str(row[0]))
         self.table = Table(self.model, f"Views: {name}", inset=10, lines=False)
         self.table.horizontalHeader().hide()
         self.table.setSelectionMode(Table.SelectionMode.SingleSelection)
@@ -66,42 +64,24 @@ class _ViewList(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setLayout(down((self.table, 1), margins=(0, 4, 1, 4)))
 
-    def _look(self, name: str) -> Look:
-        note = self._notes[name]
-        return Look(note.role, bold=note.role == "wrong", icon=note.icon)
-
-    def add(self, name: str, _why: str) -> None:
-        self._notes[name] = NO_NOTE
-        self._current = self._current or name
-        self._refresh()
-
-    def choose(self, name: str) -> None:
-        """Choose a view without a signal."""
-        self._current = name
-        self._refresh()
-
-    def offer(self, name: str, *, offered: bool) -> None:
-        (self._absent.discard if offered else self._absent.add)(name)
-        self._refresh()
-
-    def annotate(self, name: str, note: Note) -> None:
-        if note != self._notes[name]:
-            self._notes[name] = note
-            self._refresh()
-
-    def _refresh(self) -> None:
-        names = [name for name in self._notes if name not in self._absent]
-        self.model.show_rows(names)
-        if self._current in names:
-            self.table.choose(names.index(self._current))
+    def show_views(self, notes: Mapping[str, Note], current: str) -> None:
+        """Show views by their names with their notes, and the current one without a signal."""
+        self._current = current
+        self.model.show_rows(list(notes.items()))
+        self.table.choose(list(notes).index(current))
         self.setFixedWidth(min(max(scaled(_NARROWEST), self.table.fit() + scaled(_AROUND)), scaled(_WIDEST)))
         self.table.fit()
 
     def _on_row(self, row: QModelIndex) -> None:
-        if row.isValid() and self.model.row(row.row()) != self._current:
-            self._current = self.model.row(row.row())
+        if row.isValid() and self.model.row(row.row())[0] != self._current:
+            self._current = self.model.row(row.row())[0]
             self.model.refresh()
             self.chosen.emit(self._current)
+
+
+def _note_look(row: tuple[str, Note]) -> Look:
+    note = row[1]
+    return Look(note.role, bold=note.role == "wrong", icon=note.icon)
 
 
 class TabGroup(QWidget):
@@ -111,23 +91,22 @@ class TabGroup(QWidget):
 
     def __init__(self, title: str) -> None:
         super().__init__()
-        self.title = title
-        self.views: dict[str, ResultView] = {}
+        self._views: dict[str, ResultView] = {}
         """By their names in the tab."""
-        self._absent: set[ResultView] = set()
+        self._notes: dict[str, Note] = {}
+        """Of the views that exist for the shown result."""
         self._stack = QStackedWidget()
         self._stack.setObjectName("views")
-        self._segments = Segments(title) if title == OVER_TIME else None
-        self._list = None if title == OVER_TIME else _ViewList(title)
-        self.chooser = self._segments or self._list or _ViewList(title)
+        in_row = title == OVER_TIME
+        self.chooser: Segments | _ViewList = Segments(title) if in_row else _ViewList(title)
         self.chooser.chosen.connect(self._show)
         self.chooser.hide()
         self._asked = hint("The question asks for this.")
         self._asked.hide()
-        self._row = across(self.chooser, None, margins=(8, 6, 8, 0)) if self._segments else across(self.chooser)
+        self._row = across(self.chooser, None, margins=(8, 6, 8, 0)) if in_row else across(self.chooser)
         """The row of the segments while the view in front has none."""
         content = (self._row, 0), (self._stack, 1), (self._asked, 1)
-        self.setLayout(down(*content, spacing=0) if self._segments else across(*content, spacing=0))
+        self.setLayout(down(*content, spacing=0) if in_row else across(*content, spacing=0))
 
     @property
     def front(self) -> ResultView | None:
@@ -138,36 +117,34 @@ class TabGroup(QWidget):
     @property
     def present(self) -> list[ResultView]:
         """The views that exist for the shown result."""
-        return [view for view in self.views.values() if view not in self._absent]
+        return [self._views[name] for name in self._notes]
 
-    def add(self, view: ResultView, *, present: bool) -> None:
-        self.views[_name(view)] = view
+    def add(self, view: ResultView) -> None:
+        self._views[_name(view)] = view
         self._stack.addWidget(view)
-        self.chooser.add(_name(view), view.title)
-        self.offer(view, present=present)
-        self.place_segments()
+        if isinstance(self.chooser, Segments):
+            self.chooser.add(_name(view), view.title)
 
     def choose(self, view: ResultView) -> None:
-        self.chooser.choose(_name(view))
         self._show(_name(view))
+        self._choose_front()
 
-    def offer(self, view: ResultView, *, present: bool) -> None:
-        """Offer a view or not. The first one takes the place of a chosen view that is no longer offered."""
-        (self._absent.discard if present else self._absent.add)(view)
-        self.chooser.offer(_name(view), offered=present)
-        self.chooser.setVisible(len(self.present) > 1)
-        if not present and view is self.front and self.present:
-            self.choose(self.present[0])
+    def show_result(self, session: Session, known: RunResult | None) -> None:
+        """Show the views that exist for the session's result, and the notes of the result as far as it is `known`.
 
-    def annotate(self, view: ResultView, note: Note) -> None:
-        if self._list is not None:
-            self._list.annotate(_name(view), note)
-
-    def place_segments(self, *, shown: bool = True) -> None:
-        """Put segments first in the controls of the view in front, once its result is `shown`."""
-        if self._segments is not None:
-            row = None if self.front is None or not shown else self.front.tool_row
-            (self._row if row is None else row).insertWidget(0, self._segments)
+        The first view takes the place of a chosen one that no longer exists.
+        """
+        result, self._notes = session.result, {}
+        for name, view in self._views.items():
+            if view.has_content(result):
+                note = NO_NOTE if known is None else view.tab_note(known, session.candidate, session.array)
+                self._notes[name] = note
+        self._place_segments(shown=result is not None)
+        self.chooser.setVisible(len(self._notes) > 1)
+        if self._notes:
+            if self.front not in self.present:
+                self._show(next(iter(self._notes)))
+            self._choose_front()
 
     def cover(self, covered: bool) -> None:
         """Hide the views while a question asks for what they show."""
@@ -175,16 +152,29 @@ class TabGroup(QWidget):
         self._asked.setVisible(covered)
 
     def apply_theme(self, theme: Theme) -> None:
-        if self._list is not None:
-            self._list.table.apply_theme(theme)
+        if isinstance(self.chooser, _ViewList):
+            self.chooser.table.apply_theme(theme)
+
+    def _choose_front(self) -> None:
+        """Show in the chooser which view is in front."""
+        if self.front is not None and isinstance(self.chooser, Segments):
+            self.chooser.choose(_name(self.front))
+        elif self.front is not None and isinstance(self.chooser, _ViewList):
+            self.chooser.show_views(self._notes, _name(self.front))
+
+    def _place_segments(self, *, shown: bool = True) -> None:
+        """Put segments first in the controls of the view in front, once its result is `shown`."""
+        if isinstance(self.chooser, Segments):
+            row = None if self.front is None or not shown else self.front.tool_row
+            (self._row if row is None else row).insertWidget(0, self.chooser)
 
     def _show(self, name: str) -> None:
-        view = self.views.get(name)
-        if view is not None and view is not self.front:
+        view = self._views[name]
+        if view is not self.front:
             focused = QApplication.focusWidget()
             inside = focused is not None and self.chooser.isAncestorOf(focused)
             self._stack.setCurrentWidget(view)
-            self.place_segments()
+            self._place_segments()
             if focused is not None and inside:
                 # Another parent has hidden the segments.
                 self.chooser.show()
@@ -197,35 +187,31 @@ def _name(view: ResultView) -> str:
 
 
 class BottomTabs(QTabWidget):
-    """The tabs, which hold views that are made later. Views are known by their titles."""
+    """The tabs, which hold views that are made later, with the number of wrong lanes. Titles identify the views."""
 
     view_chosen = Signal(str)
     """Title of the view in front, or of the tab before it has one."""
     view_added = Signal(object)
     """A `ResultView` that was added to its tab."""
 
-    def __init__(self) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__()
+        self._session = session
         self.setDocumentMode(True)
         self.setAccessibleName("More views")
         self.tabBar().setAccessibleName("More views")
         self.make_view: Callable[[str], None] = lambda _title: None
         """Makes the view of a title if it is not made yet."""
-        self._session: Session | None = None
         self._wanted = ""
         """Title of the view that is chosen once it is made."""
         self.groups = [TabGroup(title) for title in TABS]
-        for group in self.groups:
-            self.addTab(group, group.title)
+        for title, group in zip(TABS, self.groups, strict=True):
+            self.addTab(group, title)
             group.view_chosen.connect(partial(self._on_view_chosen, group))
         self._badge = QLabel(self)
         self._badge.setObjectName("badge")
         self._badge.hide()
         self.currentChanged.connect(lambda _place: self.view_chosen.emit(self.title_in_front))
-
-    def follow(self, session: Session) -> None:
-        """Show the notes of the session's result, and the number of wrong lanes at *Problems*."""
-        self._session = session
         session.on_change(self._show_result, "result", "candidate", "color_by", "masked")
 
     @property
@@ -243,11 +229,8 @@ class BottomTabs(QTabWidget):
         return [view.title for group in self.groups for view in group.present]
 
     def add_view(self, view: ResultView) -> None:
-        group = self.groups[TABS.index(view.group)]
-        result = None if self._session is None else self._session.result
-        group.add(view, present=view.has_content(result))
-        if self._session is not None and result is not None:
-            group.annotate(view, view.tab_note(result, self._session.candidate, self._session.array))
+        self.groups[TABS.index(view.group)].add(view)
+        self._show_result()
         self.view_added.emit(view)
         if view.title == self._wanted:
             self.select(view.title)
@@ -256,18 +239,18 @@ class BottomTabs(QTabWidget):
         """Put a view in front, if it exists for the shown result. It is made if need be."""
         title = _RENAMED.get(title, title)
         self._wanted = ""
-        if self._find(title) is None:
+        if title not in self.titles:
             self.make_view(title)
-        found = self._find(title)
-        if found is not None:
-            group, view = found
-            group.choose(view)
-            self.setCurrentWidget(group)
+        for group in self.groups:
+            for view in group.present:
+                if view.title == title:
+                    group.choose(view)
+                    self.setCurrentWidget(group)
 
     def select_later(self, title: str) -> None:
         """Put a view in front once it is made."""
         title = _RENAMED.get(title, title)
-        if self._find(title) is not None:
+        if title in self.titles:
             self.select(title)
         else:
             self._wanted = title
@@ -276,25 +259,17 @@ class BottomTabs(QTabWidget):
         for group in self.groups:
             group.apply_theme(theme)
 
-    def _find(self, title: str) -> tuple[TabGroup, ResultView] | None:
-        return next(((group, view) for group in self.groups for view in group.present if view.title == title), None)
-
     def _on_view_chosen(self, group: TabGroup) -> None:
         if group is self.currentWidget():
             self.view_chosen.emit(self.title_in_front)
 
     def _show_result(self) -> None:
         session = self._session
-        assert session is not None, "it is followed"
-        result, asked = session.result, any(masks_any(session.masked, name) for name in (VERDICT, DIFFERENCE))
-        known = None if asked else result
+        asked = any(masks_any(session.masked, name) for name in (VERDICT, DIFFERENCE))
+        known = None if asked else session.result
         self.groups[TABS.index(PROBLEMS)].cover(asked)
         for group in self.groups:
-            group.place_segments(shown=result is not None)
-            for view in group.views.values():
-                group.offer(view, present=view.has_content(result))
-                note = NO_NOTE if known is None else view.tab_note(known, session.candidate, session.array)
-                group.annotate(view, note)
+            group.show_result(session, known)
         self._count_problems(known)
 
     def _count_problems(self, result: RunResult | None) -> None:

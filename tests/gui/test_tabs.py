@@ -27,8 +27,7 @@ def result():
 @pytest.fixture
 def tabs(qtbot, result):
     session = Session(result.config)
-    tabs = BottomTabs()
-    tabs.follow(session)
+    tabs = BottomTabs(session)
     for view in (DifferentValues(), ChecksTable(), StdoutView()):
         tabs.add_view(view)
     session.set_result(result, result.config)
@@ -67,7 +66,7 @@ def test_the_list_chooses_a_view_by_keys(qtbot, tabs):
 
 
 def test_a_view_that_is_not_made_yet_is_made_or_waited_for(qtbot, result):
-    tabs, made = BottomTabs(), []
+    tabs, made = BottomTabs(Session(result.config)), []
     qtbot.addWidget(tabs)
     tabs.make_view = made.append
     tabs.select("Checks")
@@ -88,8 +87,7 @@ def test_printed_text_is_offered_only_if_there_is_any(tabs):
 def test_the_tab_of_problems_counts_wrong_lanes(tabs, result):
     assert badge(tabs) == "1 lane"
     session = Session(result.config)
-    right = BottomTabs()
-    right.follow(session)
+    right = BottomTabs(session)
     assert badge(right) == ""
     agreeing = with_judgment(make_result())
     session.set_result(agreeing, agreeing.config)
@@ -100,8 +98,7 @@ def test_the_tab_of_problems_counts_wrong_lanes(tabs, result):
 def test_problems_are_hidden_while_a_question_asks_for_them(qtbot, result, asked):
     session = Session(result.config)
     session.set_masked((Mask(asked),))
-    tabs = BottomTabs()
-    tabs.follow(session)
+    tabs = BottomTabs(session)
     view = DifferentValues()
     tabs.add_view(view)
     session.set_result(result, result.config)
