@@ -1,6 +1,7 @@
 """Plots: curves over time steps or training steps, with a linear or logarithmic axis and a line at the selection."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import ceil, floor
 from typing import TYPE_CHECKING, Any
 
@@ -9,16 +10,19 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QLineF, QObject, QPoint, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QColor, QFocusEvent, QGuiApplication, QKeyEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QHBoxLayout
+from PySide6.QtWidgets import QHBoxLayout, QLayout, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.places import Place
+from rnnviz.core.trace_index import Location
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
-from rnnviz.gui.views.base import is_plain
-from rnnviz.gui.views.labels import LegendKey
+from rnnviz.gui.views.base import ResultView, ViewHost, down, is_plain, pages
+from rnnviz.gui.views.labels import LegendKey, hint
 from rnnviz.gui.views.seams import SeamsInView, paint_seams, seams_in_view
 from rnnviz.series.outlines import LogScale, pixel_bands
+from rnnviz.verify.result import RunResult
 
 if TYPE_CHECKING:
     from rnnviz.gui.views.unrolled.canvas import LanesCanvas
@@ -533,8 +537,12 @@ class Spans(Overlay):
 class Legend(QHBoxLayout):
     """Keys of a plot's curves, with their values at the selection."""
 
-    def __init__(self) -> None:
+    clicked = Signal(int)
+    """The place of a key that was clicked, if keys are `clickable`."""
+
+    def __init__(self, *, clickable: bool = False) -> None:
         super().__init__()
+        self._clickable = clickable
         self.setSpacing(4)
         self.keys: list[LegendKey] = []
 
@@ -546,8 +554,11 @@ class Legend(QHBoxLayout):
             key.hide()
             key.deleteLater()
         while len(self.keys) < len(names):
-            key = LegendKey("", "")
-            key.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            key = LegendKey()
+            if self._clickable:
+                key.clicked.connect(partial(self._on_click, key))
+            else:
+                key.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             self.addWidget(key)
             self.keys.append(key)
         for key, (name, why) in zip(self.keys, names, strict=True):
@@ -559,5 +570,69 @@ class Legend(QHBoxLayout):
             key.show_line(curve.look, theme, points=curve.points)
 
     def show_values(self, values: Sequence[str]) -> None:
-        for key, value in zip(self.keys, values, strict=True):
+        for key, value in zip(self.keys, values, strict=False):
             key.show_value(value)
+
+    def _on_click(self, key: LegendKey) -> None:
+        self.clicked.emit(self.keys.index(key))
+
+
+class TimePlotView(ResultView):
+    """Curves over the time steps of the lanes, below one row of controls. A click selects a time step."""
+
+    def __init__(self, before: str, legend: Legend) -> None:
+        """`before` is the text before the first run."""
+        super().__init__()
+        self.result: RunResult | None = None
+        self.location, self.theme = Location(), LIGHT
+        self.legend, self.plot = legend, Plot(self.title)
+        self.plot.step_requested.connect(lambda t: self.location_requested.emit(self.location_at(t)))
+        self.plot.explanation_requested.connect(lambda t: self.explanation_requested.emit(self.place_at(t)))
+        self.plot.offer_copy(self.copy_text)
+        self._before = hint(before)
+        self.muted, self.themed = (self._before,), (self.plot,)
+
+    def lay_out(self, row: QHBoxLayout, content: QWidget | QLayout, *others: QWidget) -> None:
+        """Put the controls over the content; `others` are pages in place of both."""
+        self.tool_row = row
+        row.setContentsMargins(8, 0, 8, 0)
+        shown = down(row, (content, 1), margins=(0, 4, 0, 0), spacing=4)
+        self.pages = pages(self, self._before, shown, *others)
+
+    def bind(self, window: ViewHost) -> None:
+        LaneAxis(self.plot, window.lanes.canvas)
+
+    def take(self, result: RunResult | None) -> bool:
+        """Show the time steps of a result. Returns whether it is another one."""
+        known, self.result = result is self.result, result
+        self.pages.setCurrentIndex(0 if result is None else 1)
+        if result is not None and not known:
+            self.location = self.location.within(result.shape)
+            self.plot.show_steps(result.shape[2], result.inputs.seams)
+        return not known
+
+    def location_at(self, timestep: int) -> Location:
+        """The selection at a time step."""
+        return self.location.moved(timestep=timestep)
+
+    def place_at(self, timestep: int) -> Location | Place:
+        """The number at a time step whose arithmetic is to be shown."""
+        return self.location_at(timestep)
+
+    def length(self, result: RunResult) -> int:
+        """Number of time steps with numbers: those of the sample."""
+        return result.inputs.length(self.location.sample)
+
+    def columns(self, result: RunResult) -> list[tuple[str, Callable[[int], str]]]:
+        """The columns of a copy: each a heading, and the text of a time step."""
+        raise NotImplementedError
+
+    def copy_text(self) -> str:
+        """The numbers of the curves at the visible time steps in full precision."""
+        columns = [] if self.result is None else self.columns(self.result)
+        if self.result is None or not columns:
+            return ""
+        steps = [t for t in self.plot.seen if t < self.length(self.result)]
+        rows = [["timestep", *(heading for heading, _ in columns)]]
+        rows += [[str(t), *(text(t) for _, text in columns)] for t in steps]
+        return "".join("\t".join(row) + "\n" for row in rows)

@@ -4,7 +4,7 @@ Each kind runs one task at a time. Tasks use no widget; their outcomes are repor
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from PySide6.QtCore import QObject, Qt, QThreadPool, QTimer, Signal
 
+from rnnviz.core.byte_cache import ByteCache
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.frozen import dataclass
 
@@ -133,6 +134,77 @@ class LatestTask(QObject):
         if token in self._tokens:
             self._tokens.remove(token)
             self.done.emit(outcome)
+
+
+class KnownValues(QObject):
+    """Numbers of one result by key. Those that take longer than a frame are computed on a thread, the latest only."""
+
+    ready = Signal()
+    """Numbers that were asked for are known."""
+
+    def __init__(self, name: str, parent: QObject, size: Callable[[Any], int], *, finish: bool = False) -> None:
+        """`size` returns the bytes of a value; `finish` as of `LatestTask`."""
+        super().__init__(parent)
+        self._size = size
+        self._known: ByteCache[Hashable, Any] = ByteCache("series")
+        self._turn = 0
+        """Number of the result."""
+        self._missing: list[Hashable] = []
+        self._task = LatestTask(name, self, finish=finish)
+        self._task.done.connect(self._take)
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._known
+
+    def get(self, key: Hashable) -> Any:
+        """The value of a key; None until it is known."""
+        return self._known.get(key)
+
+    def ask(self, wanted: Mapping[Any, Work], frames: Callable[[Any], float]) -> bool:
+        """Ask for values by key, in place of earlier requests. Returns whether they are known at once.
+
+        `frames` says how much of the work of a frame each key takes.
+        """
+        missing = {key: work for key, work in wanted.items() if key not in self._known}
+        if sum(map(frames, missing)) <= 1.0:
+            self.finish(missing)
+            return True
+        if list(missing) != self._missing:
+            self._missing, turn = list(missing), self._turn
+            self._task.ask(lambda check: (turn, {key: work(check) for key, work in missing.items()}))
+        return False
+
+    def finish(self, wanted: Mapping[Any, Work]) -> None:
+        """Compute values at once, however long it takes."""
+        self.cancel()
+        self._keep({key: work(lambda: None) for key, work in wanted.items() if key not in self._known})
+
+    def cancel(self) -> None:
+        self._missing = []
+        self._task.cancel()
+
+    def stop(self) -> None:
+        """Cancel the requests, and wait for the thread."""
+        self.cancel()
+        self._task.stop()
+
+    def reset(self) -> None:
+        """Release the result and its values."""
+        self.cancel()
+        self._turn += 1
+        self._known.clear()
+
+    def _take(self, found: tuple[int, dict[Hashable, Any]]) -> None:
+        turn, values = found
+        if turn == self._turn:
+            if list(values) == self._missing:
+                self._missing = []
+            self._keep(values)
+            self.ready.emit()
+
+    def _keep(self, values: Mapping[Hashable, Any]) -> None:
+        for key, value in values.items():
+            self._known.put(key, value, self._size(value))
 
 
 class BusyObject(QObject):

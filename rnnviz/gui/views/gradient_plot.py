@@ -1,13 +1,15 @@
 """Gradient flow: norms of gradients over time on a logarithmic axis, and spectral norms of the steps' Jacobians."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from math import inf
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QSignalBlocker, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QHelpEvent, QHideEvent, QPen, QShowEvent
 from PySide6.QtWidgets import QComboBox, QPushButton, QSizePolicy, QToolTip, QWidget
 
@@ -26,12 +28,12 @@ from rnnviz.dependence.influence import (
     loss_curves,
     step_curves,
 )
-from rnnviz.gui.kit.plot import LaneAxis, Legend, Plot, Spans, cosmetic_pen
-from rnnviz.gui.kit.tasks import Check, LatestTask
+from rnnviz.gui.kit.plot import Legend, Spans, TimePlotView, cosmetic_pen
+from rnnviz.gui.kit.tasks import Check, KnownValues
 from rnnviz.gui.theme.elided_combo import ElidedComboBox
 from rnnviz.gui.theme.palettes import LIGHT, Theme, blend
 from rnnviz.gui.tooltips import wrapped
-from rnnviz.gui.views.base import ResultView, ViewHost, across, choice, down, pages
+from rnnviz.gui.views.base import ViewHost, across, choice, down, pages
 from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.series.outlines import log_scale, runs
 from rnnviz.verify.result import RunResult
@@ -56,7 +58,6 @@ _SOURCES = (
     ),
 )
 _NO_LOSS = "The gradient of the loss needs a backward pass. That of the selected value needs none (I)."
-_EMPTY = "A run (F5) shows the gradients over time."
 _NOTHING = {LOSS: "no gradient", VALUE: "no influence", STEPS: "not computed"}
 _PRODUCT = "{growth}× per time step, from {count} Jacobians"
 _OF_RANDOM = "{growth}× per time step, from one random gradient over {count} time steps"
@@ -65,14 +66,11 @@ _AT_ONCE = 1 << 21
 """Maximum number of gradients whose norms are computed within a frame."""
 _NORMS_AFTER = 250
 """Milliseconds from the last change of the selection to the spectral norms of its lane."""
-_KEPT, _ENGINE_LETTERS = 32, 8
+_ENGINE_LETTERS, _FEW_BYTES = 8, 1 << 16
 
 
-class GradientFlowPlot(ResultView):
-    """The selected lane of the selected sample is first; the sentence and the mark of 1% are of its curve.
-
-    Half of its methods are methods of every view; the others draw one part or answer one control each.
-    """
+class GradientFlowPlot(TimePlotView):
+    """The selected lane of the selected sample is first; the sentence and the mark of 1% are of its curve."""
 
     title, group = "Gradient flow", "Over time"
     help_page = "gradient-flow"
@@ -80,14 +78,12 @@ class GradientFlowPlot(ResultView):
     """Whether the influence on the selected value is wanted."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self._result: RunResult | None = None
-        self._location = Location()
-        self._theme = LIGHT
+        super().__init__("A run (F5) shows the gradients over time.", Legend())
         self._influence: Influence | None = None
         self._progress, self._refusal = 0.0, ""
-        self._known: dict[tuple[Any, ...], EngineFlow | JacobianNorms | None] = {}
-        self._turn = 0
+        self._norms = KnownValues("gradient flow", self, _size)
+        """Norms of the gradients of engines, and spectral norms of lanes."""
+        self._norms.ready.connect(self._draw)
         self.drawn: tuple[FlowCurve, ...] = ()
 
         self.source = choice("Gradient", _SOURCES)
@@ -95,13 +91,8 @@ class GradientFlowPlot(ResultView):
         self.engines = ElidedComboBox("Engine of the gradients", "Engine whose gradients are drawn.", _ENGINE_LETTERS)
         self.engines.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.engines.activated.connect(self._measure)
-        self.verdict, self.legend = ElidedLabel(bold=True, selectable=True), Legend()
-        self.plot = Plot(self.title)
+        self.verdict = ElidedLabel(bold=True, selectable=True)
         self.plot.viewport().installEventFilter(self)
-        self.plot.step_requested.connect(lambda t: self.location_requested.emit(self._location.moved(timestep=t)))
-        self.plot.explanation_requested.connect(
-            lambda t: self.explanation_requested.emit(self._location.moved(timestep=t))
-        )
         self.empty = Spans(self.plot, ""), Spans(self.plot, "")
         """The steps before and after those that a gradient reaches."""
         self.asked = Spans(self.plot, "?")
@@ -110,9 +101,7 @@ class GradientFlowPlot(ResultView):
         self.mark = pg.InfiniteLine(angle=90, movable=False, label="", labelOpts={"position": 0.9, "anchors": _LEFT})
         self.plot.addItem(self.mark, ignoreBounds=True)
         self._settled = QTimer(self, interval=_NORMS_AFTER, singleShot=True)
-        self._settled.timeout.connect(self._ask_norms)
-        self._task = LatestTask("gradient flow", self)
-        self._task.done.connect(self._take)
+        self._settled.timeout.connect(self._ask_on_thread)
 
         self.hint = hint()
         self.compute_button = QPushButton("Compute gradients")
@@ -120,18 +109,14 @@ class GradientFlowPlot(ResultView):
         waiting = QWidget()
         waiting.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
         waiting.setLayout(down(None, self.hint, across(None, self.compute_button, None), None))
-        empty = hint(_EMPTY)
         self._stack = pages(None, waiting, self.plot)
-        top = self.tool_row = across(self.source, self.engines, (self.verdict, 1), self.legend, margins=(8, 0, 8, 0))
-        self._pages = pages(self, empty, down(top, (self._stack, 1), margins=(0, 4, 0, 0), spacing=4))
-        self.muted = empty, self.hint
-        self.plot.offer_copy(self.copy_text)
-        self.themed = (self.plot,)
+        self.lay_out(across(self.source, self.engines, (self.verdict, 1), self.legend), self._stack)
+        self.muted = *self.muted, self.hint
         self.apply_theme(LIGHT)
         self.show_result(None, None)
 
     def bind(self, window: ViewHost) -> None:
-        LaneAxis(self.plot, window.lanes.canvas)
+        super().bind(window)
         self.following_requested.connect(window.lane_quantity.show_influence)
         window.lane_quantity.progressed.connect(self.show_progress)
         window.lane_quantity.refused.connect(self.show_refusal)
@@ -144,20 +129,11 @@ class GradientFlowPlot(ResultView):
 
     @property
     def norms(self) -> JacobianNorms | None:
-        """The spectral norms of the selected lane and sample, None until they are computed."""
-        found = self._known.get(self._norms_key)
-        return found if isinstance(found, JacobianNorms) else None
+        """The spectral norms of the selected lane and sample; None until they are computed, or if they are unknown."""
+        return cast("JacobianNorms | None", self._norms.get(self._lane))
 
-    def copy_text(self) -> str:
-        """The norms of every curve at the visible time steps."""
-        if self._result is None or not self.drawn:
-            return ""
-        length = self._result.inputs.length(self._location.sample)
-        rows = [["timestep", *(curve.name for curve in self.drawn)]]
-        for t in self.plot.seen:
-            if t < length:
-                rows.append([str(t), *(_full(curve.values[t]) for curve in self.drawn)])
-        return "".join("\t".join(row) + "\n" for row in rows)
+    def columns(self, result: RunResult) -> list[tuple[str, Callable[[int], str]]]:
+        return [(curve.name, partial(_full, curve.values)) for curve in self.drawn]
 
     def save_state(self) -> tuple[str, ...]:
         return (self.wanted,)
@@ -169,44 +145,35 @@ class GradientFlowPlot(ResultView):
             self.following_requested.emit(VALUE in choices)
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
-        before, self._result = self._result, result
-        self._pages.setCurrentIndex(0 if result is None else 1)
-        if before is result and result is not None:
+        before = self.result
+        if not self.take(result) and result is not None:
             return
-        self._task.cancel()
-        self._turn += 1
-        if before is not None or result is None:
-            # Those of a duplicate, which shows its first result, are kept.
-            self._known.clear()
-            same = result is not None and before is not None and before.inputs is result.inputs
-            self._influence = self._influence if same else None
+        self._norms.reset()
+        if result is None or before is None or before.inputs is not result.inputs:
+            self._influence = None
         self.engines.clear()
-        if result is not None:
-            for name, trace in result.traces.items():
-                if gradient("h") in trace:
-                    self.engines.addItem(display_name(name), name)
-            self._location = self._location.within(result.shape)
-            self.plot.show_steps(result.shape[2], result.inputs.seams)
+        for name, trace in {} if result is None else result.traces.items():
+            if gradient("h") in trace:
+                self.engines.addItem(display_name(name), name)
         self._measure()
 
     def show_masked(self, masked: Sequence[Mask]) -> None:
         self._masks = masked
         self._draw()
-        self._describe()
 
     def show_location(self, location: Location) -> None:
-        moved = location.moved(timestep=0, unit=0) != self._location.moved(timestep=0, unit=0)
-        self._location = location
+        moved = location.moved(timestep=0, unit=0) != self.location.moved(timestep=0, unit=0)
+        self.location = location
         if moved:
             self._measure()
-        self._describe()
+        else:
+            self._describe()
 
     def show_influence(self, influence: "Influence | None", *, followed: bool) -> None:
         self._influence = influence
         if followed != (self.wanted == VALUE):
-            self.source.blockSignals(True)
-            self.source.setCurrentIndex(self.source.findData(VALUE if followed else LOSS))
-            self.source.blockSignals(False)
+            with QSignalBlocker(self.source):
+                self.source.setCurrentIndex(self.source.findData(VALUE if followed else LOSS))
             self.state_changed.emit()
         self._progress, self._refusal = 0.0, ""
         self._measure()
@@ -217,7 +184,6 @@ class GradientFlowPlot(ResultView):
         if self.wanted == VALUE:
             self._influence = None
             self._draw()
-            self._describe()
 
     def show_progress(self, fraction: float) -> None:
         """Show how much of the influence is computed."""
@@ -229,7 +195,7 @@ class GradientFlowPlot(ResultView):
                 self.hint.setText(self._reason)
 
     def apply_theme(self, theme: Theme) -> None:
-        self._theme = theme
+        self.theme = theme
         super().apply_theme(theme)
         self.mark.setPen(cosmetic_pen(theme.color("muted"), 1.0, Qt.PenStyle.DashLine))
         self.mark.label.setColor(theme.color("text"))
@@ -237,12 +203,9 @@ class GradientFlowPlot(ResultView):
         self._draw()
 
     def finish_pending(self) -> None:
-        result = self._result
-        if result is not None and self.wanted == LOSS and self.engines.count() and self._flow is None:
-            self._task.cancel()
-            self._known[self._flow_key] = gradient_flow(result, self.engines.currentData())
+        if self.wanted == LOSS:
+            self._norms.finish(self._wanted_norms())
             self._draw()
-            self._describe()
 
     def eventFilter(self, watched: object, event: QEvent) -> bool:
         """Show the values at the time step under the pointer."""
@@ -255,7 +218,7 @@ class GradientFlowPlot(ResultView):
     def hideEvent(self, event: QHideEvent) -> None:
         """Stop computing. A closing window hides its views."""
         self._settled.stop()
-        self._task.stop()
+        self._norms.stop()
         super().hideEvent(event)
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -272,62 +235,47 @@ class GradientFlowPlot(ResultView):
 
     def _measure(self) -> None:
         """Ask for the norms that are to be drawn, at once if they are few."""
-        result, engine, turn = self._result, self.engines.currentData(), self._turn
-        self._task.cancel()
+        self._norms.cancel()
         self._settled.stop()
-        if result is None:
-            self._draw()
-            return
-        key = self._flow_key
-        if self.wanted == LOSS and engine is not None and key not in self._known:
-            if result[engine][gradient("h")].size <= _AT_ONCE:
-                self._known[key] = gradient_flow(result, engine)
-            elif self.isVisible():
-                self._task.ask(lambda check: (turn, key, gradient_flow(result, engine, lambda _: check())))
-        elif self.wanted == STEPS and self._norms_key not in self._known and self.isVisible():
-            self._settled.start()
         self.source.setToolTip(wrapped(_SOURCES[self.source.currentIndex()][2]))
+        wanted, frames = self._wanted_norms(), 0.0
+        if self.result is not None and self.wanted == LOSS and wanted:
+            frames = self.result[self.engines.currentData()][gradient("h")].size / _AT_ONCE
+        if self.wanted == STEPS and self.isVisible() and any(key not in self._norms for key in wanted):
+            self._settled.start()
+        elif self.wanted == LOSS and (self.isVisible() or frames <= 1.0):
+            self._norms.ask(wanted, lambda _: frames)
         self._draw()
-        self._describe()
 
-    def _ask_norms(self) -> None:
-        result, key, turn = self._result, self._norms_key, self._turn
-        if result is None:
-            return
+    def _ask_on_thread(self) -> None:
+        self._norms.ask(self._wanted_norms(), lambda _: inf)
 
-        def work(check: Check) -> tuple[int, tuple[Any, ...], JacobianNorms | None]:
-            _, engine, *lane = key
-            steps = LaneSteps(result.inputs, result[engine], *lane)
-            return turn, key, jacobian_norms(steps, lambda _: check()) if steps.known else None
+    def _wanted_norms(self) -> dict[Hashable, Callable[[Check], EngineFlow | JacobianNorms | None]]:
+        """The computation of the norms of the source by their key; none without any."""
+        result, engine, lane = self.result, self.engines.currentData(), self._lane
+        if result is None or (self.wanted == LOSS and engine is None):
+            return {}
+        if self.wanted == LOSS:
+            return {engine: lambda check: gradient_flow(result, engine, lambda _: check())}
 
-        self._task.ask(work)
+        def spectral(check: Check) -> JacobianNorms | None:
+            steps = LaneSteps(result.inputs, result[lane[0]], *lane[1:])
+            return jacobian_norms(steps, lambda _: check()) if steps.known else None
 
-    def _take(self, found: tuple[int, tuple[Any, ...], EngineFlow | JacobianNorms | None]) -> None:
-        turn, key, norms = found
-        if turn == self._turn:
-            self._known[key] = norms
-            while len(self._known) > _KEPT:
-                del self._known[next(iter(self._known))]
-            self._draw()
-            self._describe()
-
-    @property
-    def _flow_key(self) -> tuple[Any, ...]:
-        return LOSS, self.engines.currentData()
+        return {lane: spectral} if self.wanted == STEPS else {}
 
     @property
     def _flow(self) -> EngineFlow | None:
-        found = self._known.get(self._flow_key)
-        return found if isinstance(found, EngineFlow) else None
+        return cast("EngineFlow | None", self._norms.get(self.engines.currentData()))
 
     @property
-    def _norms_key(self) -> tuple[Any, ...]:
-        where, engine = self._location, self.engines.currentData()
-        if self._result is not None:
-            engine = (
-                self._influence.engine if self._influence is not None else engine
-            ) or self._result.reference.engine
-        return STEPS, engine, where.layer, where.direction, where.sample
+    def _lane(self) -> tuple[Any, int, int, int]:
+        """Engine, layer, direction and sample of the spectral norms."""
+        where, engine = self.location, self.engines.currentData()
+        if self.result is not None:
+            engine = (None if self._influence is None else self._influence.engine) or engine
+            engine = engine or self.result.reference.engine
+        return engine, where.layer, where.direction, where.sample
 
     @property
     def _reason(self) -> str:
@@ -335,13 +283,13 @@ class GradientFlowPlot(ResultView):
         if self.wanted == LOSS:
             return "Computing the norms …" if self.engines.count() else _NO_LOSS
         if self.wanted == STEPS:
-            unknown = self._norms_key in self._known
+            unknown = self._lane in self._norms
             return "The steps of this lane are not known." if unknown else "Computing the spectral norms …"
         return self._refusal or f"Computing the influence … {number_format.percent(self._progress)}"
 
     def _curves(self) -> tuple[FlowCurve, ...]:
         """The curves of the source, that of the selected lane first; empty if they are not known."""
-        result, where = self._result, self._location
+        result, where = self.result, self.location
         if result is None:
             return ()
         if self.wanted == STEPS:
@@ -360,7 +308,7 @@ class GradientFlowPlot(ResultView):
         """Norms (L, D, T) with NaN at the steps whose gradients a question asks for."""
         if not masks_any(self._masks, array):
             return norms
-        shown, sample, reverse = norms.copy(), self._location.sample, result.inputs.network.reverse
+        shown, sample, reverse = norms.copy(), self.location.sample, result.inputs.network.reverse
         for layer, direction in np.ndindex(norms.shape[:2]):
             lane, steps = Lane(layer, direction, reverse=reverse), range(norms.shape[2])
             asked = masked_in_lane(self._masks, array, lane, steps, sample, range(result.shape[4]))
@@ -372,7 +320,7 @@ class GradientFlowPlot(ResultView):
 
     def _draw(self) -> None:
         """Draw the curves, the parts without any, the mark, and the sentence on the first curve."""
-        result, self.drawn = self._result, self._curves()
+        result, self.drawn = self.result, self._curves()
         self._stack.setCurrentIndex(1 if self.drawn else 0)
         self.engines.setVisible(self.wanted == LOSS and self.engines.count() > 1)
         self.hint.setText(self._reason)
@@ -382,6 +330,7 @@ class GradientFlowPlot(ResultView):
         if result is None or not self.drawn:
             self.plot.curves(0)
             self.verdict.setText("")
+            self._describe()
             return
         # A logarithmic axis has no 0: where there is no gradient, nothing is drawn.
         values = [curve.values for curve in self.drawn]
@@ -395,7 +344,7 @@ class GradientFlowPlot(ResultView):
         for place, (curve, item) in enumerate(zip(self.drawn, self.plot.curves(len(self.drawn)), strict=True)):
             item.draw_with(pens[place], 10.0 - place)
             self.plot.draw(item, curve.values)
-        self.legend.color(self.plot.curves_drawn[: len(self.legend.keys)], self._theme)
+        self.legend.color(self.plot.curves_drawn[: len(self.legend.keys)], self.theme)
         asked = np.any([np.isnan(values_) for values_ in values], axis=0) & bool(self._masks)
         self.asked.show_runs(runs(asked))
         self._draw_empty(np.any([values_ > 0.0 for values_ in values], axis=0) | asked)
@@ -403,9 +352,10 @@ class GradientFlowPlot(ResultView):
             self.verdict.setText("")
         else:
             self._judge(result)
+        self._describe()
 
     def _pens(self) -> list[QPen]:
-        theme, pens, place = self._theme, [], 0
+        theme, pens, place = self.theme, [], 0
         for curve in self.drawn:
             if curve.thin:
                 pens.append(cosmetic_pen(blend(theme, "muted", 0.5), 1.0))
@@ -433,7 +383,7 @@ class GradientFlowPlot(ResultView):
             self.verdict.setText(self._growth())
             return
         influence = self._influence if self.wanted == VALUE else None
-        where, loss = self._location if influence is None else influence.where, result.inputs.loss
+        where, loss = self.location if influence is None else influence.where, result.inputs.loss
         cut = influence is None and loss is not None and loss.truncate is not None
         backward = result.inputs.network.backward(where.direction)
         flow = flow_of(self.drawn[0].values[: result.inputs.length(where.sample)], backward=backward, truncated=cut)
@@ -448,10 +398,10 @@ class GradientFlowPlot(ResultView):
             self.mark.label.setFormat(text)
 
     def _growth(self) -> str:
-        norms, result = self.norms, self._result
+        norms, result = self.norms, self.result
         if norms is None or result is None:
             return ""
-        length = result.inputs.length(self._location.sample)
+        length = result.inputs.length(self.location.sample)
         template = _PRODUCT if norms.exact else _OF_RANDOM
         text = template.format(count=norms.product_steps, growth=number_format.error(norms.growth))
         if len(norms.times) == length:
@@ -459,7 +409,7 @@ class GradientFlowPlot(ResultView):
         return f"{text}; {_SAMPLED.format(count=len(norms.times), timesteps=number_format.count(length))}"
 
     def _describe(self) -> None:
-        result, where = self._result, self._location
+        result, where = self.result, self.location
         if result is None:
             return
         self.plot.show_selection(where.timestep)
@@ -479,5 +429,10 @@ _LEFT, _RIGHT = [(1.0, 0.5)] * 2, [(0.0, 0.5)] * 2
 """Anchors that place a label before or behind its line."""
 
 
-def _full(value: Any) -> str:
-    return "" if np.isnan(value) else number_format.full(value)
+def _full(values: Values, timestep: int) -> str:
+    return "" if np.isnan(values[timestep]) else number_format.full(values[timestep])
+
+
+def _size(found: EngineFlow | JacobianNorms | None) -> int:
+    """The bytes of norms; those of a lane are few."""
+    return sum(norms.nbytes for norms in found.norms.values()) if isinstance(found, EngineFlow) else _FEW_BYTES

@@ -171,22 +171,19 @@ class LegendKey(QAbstractButton):
     Checkable keys show and hide their curve. An unchecked key has a muted name and its line crossed out.
     """
 
-    def __init__(self, name: str, why: str) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self._pen, self._points = QPen(), False
         self._theme = LIGHT
         self.value = ""
-        self.setText(name)
-        self.setToolTip(wrapped(why))
-        self.setAccessibleName(name)
-        self.setAccessibleDescription(why)
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
 
     def rename(self, name: str, why: str) -> None:
         self.setText(name)
-        self.setToolTip(wrapped(f"{name}: {why}"))
+        # A key in little room has no name.
+        self.setToolTip(wrapped(why if name.lower() in why.lower() else f"{name}: {why}"))
         self.setAccessibleName(name)
         self.setAccessibleDescription(why)
         self.updateGeometry()

@@ -46,7 +46,7 @@ def test_a_gate_is_drawn_described_and_copied_in_place_of_h(view):
         expected = gates_of(result.inputs, result[engine].hidden)["f"][1, 1, :, 1, 3]
         drawn = view.curve(engine, 3)
         assert drawn == pytest.approx(expected, abs=1e-6)
-        assert (engine, number_format.short(expected[2])) in [(key.text(), key.value) for key in view.keys]
+        assert (engine, number_format.short(expected[2])) in [(key.text(), key.value) for key in view.legend.keys]
     assert view.heading.text().startswith("f of unit 3")
     lines = [line.split("\t") for line in view.copy_text().splitlines()]
     assert lines[0] == ["timestep", "gluon f unit 3", "manual f unit 3"]
@@ -64,7 +64,7 @@ def test_a_gradient_is_drawn_of_the_engines_that_give_it(view):
         curve = view.curve(engine, 1)
         assert np.array_equal(curve, result[engine]["grad.h"][0, 0, :4, 0, 1])
     value = number_format.true_minus(number_format.short(result["gluon"]["grad.h"][0, 0, 2, 0, 1]))
-    assert [key.accessibleName().split()[-1] for key in view.keys] == [value, value, "none"]
+    assert [key.accessibleName().split()[-1] for key in view.legend.keys] == [value, value, "none"]
     view.show_result(make_result(), "manual")
     assert view.choice.quantity == "value"
 
@@ -85,7 +85,7 @@ def test_a_pinned_unit_stays_until_it_is_released(qtbot, view):
     qtbot.mouseClick(view.pin_button, Qt.MouseButton.LeftButton)
     view.show_location(Location(0, 0, 0, 0, 3))
     assert np.array_equal(view.curve("manual", 1), result["manual"].hidden[0, 0, :, 0, 1])
-    key = next(key for key in view.keys if key.text() == "unit 1")
+    key = next(key for key in view.legend.keys if key.text() == "unit 1")
     with qtbot.waitSignal(view.location_requested) as asked:
         qtbot.mouseClick(key, Qt.MouseButton.LeftButton)
     assert asked.args == [Location(0, 0, 0, 0, 1)]
@@ -113,7 +113,7 @@ def test_nonfinite_numbers_are_marked_and_described(view):
     view.show_location(Location(0, 0, 2, 0, 1))
     assert {word: gaps.runs.tolist() for word, gaps in view.gaps.items()} == {"NaN": [[2, 3]], "infinity": [[6, 6]]}
     assert view.nonfinite.text() == "NaN at 2 time steps, infinity at 1 time step"
-    assert [key.value for key in view.keys][1] == "NaN"
+    assert [key.value for key in view.legend.keys][1] == "NaN"
     low, high = view.plot.view_box.viewRange()[1]
     assert np.isfinite([low, high]).all()
     view.show_location(Location(0, 0, 2, 0, 0))
@@ -154,8 +154,8 @@ def test_an_asked_number_is_neither_written_nor_copied(view):
     view.show_result(result, "manual")
     view.show_location(Location(0, 0, 2, 1, 3))
     view.show_masked([Mask("h", (range(1), range(1), range(2, 3), range(1, 2), range(3, 4)))])
-    assert {key.value for key in view.keys} == {"?"}
+    assert {key.value for key in view.legend.keys} == {"?"}
     rows = [line.split("\t") for line in view.copy_text().splitlines()]
     assert [row[1] == "?" for row in rows[1:]] == [False, False, True, False, False]
     view.choice.choose("f")
-    assert "?" not in {key.value for key in view.keys}
+    assert "?" not in {key.value for key in view.legend.keys}
