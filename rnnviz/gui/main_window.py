@@ -178,7 +178,7 @@ class MainWindow(QMainWindow):
         if path is not None:
             self.files.open(path)
         if not self.first_screen.shown:
-            self.control.auto_run.schedule()
+            self.control.schedule()
         if path is None:
             self.guide.resume()
 
@@ -187,7 +187,7 @@ class MainWindow(QMainWindow):
 
     def show_result(self, result: RunResult) -> None:
         self.document.take(result.config, "shown result")
-        self.control.auto_run.cancel()
+        self.control.cancel()
         self.control.show_result(result)
 
     def stop(self) -> None:

@@ -58,7 +58,7 @@ class PatientBot(QtBot):
 
     def idle(self, window: MainWindow) -> None:
         """Wait until nothing runs or is about to run by itself."""
-        self.waitUntil(lambda: not window.runner.busy and not window.control.auto_run.due)
+        self.waitUntil(lambda: not window.runner.busy and not window.control.due)
 
     def activate(self, window: QWidget) -> None:
         """Give the keyboard to a window, as a desktop does when a dialog closes; the offscreen platform does not."""
@@ -214,7 +214,7 @@ def opened(supervisor: Supervisor, settings: Settings, size: tuple[int, int] | N
 
 def settle(window: MainWindow) -> None:
     """Wait for the end of a run: one that is cut off kills the shared worker, which imports engines again."""
-    window.control.auto_run.cancel()
+    window.control.cancel()
     for _ in range(PATIENCE // 5):
         if not window.runner.busy:
             break

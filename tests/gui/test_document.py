@@ -228,7 +228,7 @@ def test_undo_in_a_field_reverts_the_setting_and_first_its_invalid_text(window):
     QTest.keyClick(box, Qt.Key.Key_Z, CONTROL | SHIFT)
     assert (window.session.config.network.hidden_size, box.text()) == (before + 1, str(before + 1))
     window.document.undo()
-    window.control.auto_run.cancel()
+    window.control.cancel()
 
 
 def test_later_states_of_a_config_are_one_undo_entry_and_saved():

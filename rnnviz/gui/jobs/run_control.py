@@ -28,48 +28,6 @@ AUTOMATIC_VALUES = 120_000
 DELAY_MS = 150
 
 
-class AutoRun(QObject):
-    """Schedules a run shortly after an edit of a small network, and tracks whether the result is out of date."""
-
-    changed = Signal()
-    """`stale` or `due` may have changed."""
-    run_due = Signal()
-
-    def __init__(self, session: Session, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._session = session
-        self._shown: Config | None = None
-        self._delay = QTimer(self, singleShot=True, interval=DELAY_MS)
-        self._delay.timeout.connect(self.run_due)
-        session.on_change(self.schedule, "config")
-
-    @property
-    def stale(self) -> bool:
-        return self._shown is not None and self._shown != self._session.config
-
-    @property
-    def due(self) -> bool:
-        return self._delay.isActive()
-
-    def show(self, config: Config | None) -> None:
-        """Record that the result of `config` is shown, or none."""
-        self._shown = config
-        self.changed.emit()
-
-    def cancel(self) -> None:
-        self._delay.stop()
-        self.changed.emit()
-
-    def schedule(self) -> None:
-        """Schedule a run if the config differs from the shown result and is small."""
-        config = self._session.config
-        if config != self._shown and run_size(config) <= AUTOMATIC_VALUES:
-            self._delay.start()
-        else:
-            self._delay.stop()
-        self.changed.emit()
-
-
 def run_size(config: Config) -> float:
     """Upper bound of the values in a run: parameters, inputs, hidden values of every engine."""
     network, sequence = config.network, config.sequence
@@ -111,10 +69,13 @@ class ErrorDisplay(Protocol):
 
 
 class RunControl(QObject):
-    """Runs the current config on command or automatically, and stores the result in the application state.
+    """Runs the current config on command, or shortly after an edit of a small network.
 
-    The last result stays until a new one arrives.
+    The result is stored in the application state. The last one stays until a new one arrives.
     """
+
+    changed = Signal()
+    """A run may be due, or no longer, and the result out of date or current."""
 
     error_changed = Signal(object)
     """Sentence with the reason for the missing result, or None."""
@@ -146,6 +107,8 @@ class RunControl(QObject):
         self._errors = errors
         self._code_trust = code_trust
         self._invalid: str | None = None
+        self._shown: Config | None = None
+        """The config of the shown result."""
         self._stale = False
         self._asked = False
         """Whether the user asked for the run with a key or button, and has not edited the config since."""
@@ -160,9 +123,8 @@ class RunControl(QObject):
         """Files that the user declined to run, about which only a run that the user asks for asks again."""
         self.last_failure: Failed | None = None
         """The last failure, for a bug report."""
-        self.auto_run = AutoRun(session, self)
-        self.auto_run.run_due.connect(self._run_unasked)
-        self.auto_run.changed.connect(self._update_stale)
+        self._delay = QTimer(self, singleShot=True, interval=DELAY_MS)
+        self._delay.timeout.connect(self.run_due)
         session.on_change(self._on_config, "config")
         code_trust.edited.connect(self._on_code_edited)
         self._files = FileWatcher(self)
@@ -176,10 +138,20 @@ class RunControl(QObject):
         runner.busy_changed.connect(self._update_stale)
 
     @property
+    def due(self) -> bool:
+        """Whether a run follows by itself."""
+        return self._delay.isActive()
+
+    @property
+    def edited(self) -> bool:
+        """Whether the config is not that of the shown result."""
+        return self._shown is not None and self._shown != self._session.config
+
+    @property
     def outdated(self) -> bool:
         """Whether the result is not of the current settings and files: they changed, are invalid, or failed to run."""
         edited = self._invalid is not None or self._edits != self._edits_shown
-        changed = self.auto_run.stale or self._failed == self._session.config
+        changed = self.edited or self._failed == self._session.config
         return self._session.result is not None and (edited or changed)
 
     def run(self, *, audit: AuditMode = "auto") -> None:
@@ -191,7 +163,21 @@ class RunControl(QObject):
         self._declined.clear()
         self._run(audit)
 
-    def _run_unasked(self) -> None:
+    def schedule(self) -> None:
+        """Let a run follow if the config differs from that of the shown result and is small."""
+        config = self._session.config
+        if config != self._shown and run_size(config) <= AUTOMATIC_VALUES:
+            self._delay.start()
+        else:
+            self._delay.stop()
+        self._tell_change()
+
+    def cancel(self) -> None:
+        """Let no run follow by itself."""
+        self._delay.stop()
+        self._tell_change()
+
+    def run_due(self) -> None:
         """Run the current config after an edit. Its errors leave the focus where the user types."""
         self._asked = False
         self._run("auto")
@@ -207,7 +193,7 @@ class RunControl(QObject):
         if self._declined.issuperset(untrusted) and untrusted:
             self._refuse_code(untrusted)
         elif untrusted:
-            self.auto_run.cancel()
+            self.cancel()
             self._code_trust.ask(untrusted, lambda: self._run(audit), lambda: self._refuse_code(untrusted))
         else:
             self._edits_in_run = self._edits
@@ -222,14 +208,14 @@ class RunControl(QObject):
         """Block runs while a field is invalid, for the reason in `sentence`."""
         self._invalid = sentence
         self._asked = False
-        self.auto_run.cancel()
+        self.cancel()
 
     def set_valid(self) -> None:
         """Allow runs again."""
         if self._invalid is not None:
             self._invalid = None
             self.error_changed.emit(None)
-            self.auto_run.schedule()
+            self.schedule()
             self._update_stale()
 
     def show_result(self, result: RunResult) -> None:
@@ -240,14 +226,15 @@ class RunControl(QObject):
 
     def _on_code_edited(self) -> None:
         self._edits += 1
-        self._run_unasked()
+        self.run_due()
 
     def begin_document(self) -> None:
         """Show no result of another document for long: only until a small run of the opened one replaces it."""
-        self.auto_run.schedule()
-        if self.auto_run.stale and not self.auto_run.due:
+        self.schedule()
+        if self.edited and not self.due:
             self._session.set_result(None)
-            self.auto_run.show(None)
+            self._shown = None
+            self._tell_change()
             # A command that opens a document may run it at once, which replaces the other run.
             QTimer.singleShot(0, self, self._stop_other_run)
 
@@ -259,7 +246,7 @@ class RunControl(QObject):
         """Run again after a file changed, if the run is small."""
         self._edits += 1
         if run_size(self._session.config) <= AUTOMATIC_VALUES:
-            self._run_unasked()
+            self.run_due()
         else:
             self.message.emit(
                 f"{', '.join(Path(path).name for path in paths)} changed on disk. Press F5 to read it again."
@@ -267,13 +254,14 @@ class RunControl(QObject):
             self._update_stale()
 
     def _on_config(self) -> None:
+        self.schedule()
         self._asked = False
         self.set_valid()
         self.error_changed.emit(None)
 
     def _on_started(self, config: Config) -> None:
         self._running = config
-        self.auto_run.cancel()
+        self.cancel()
         self._errors.clear_errors()
         self.error_changed.emit(None)
         self._progress.begin()
@@ -281,7 +269,8 @@ class RunControl(QObject):
     def _on_result(self, result: RunResult, config: Config) -> None:
         self._failed, self._edits_shown = None, self._edits_in_run
         self._session.set_result(result, config)
-        self.auto_run.show(config)
+        self._shown = config
+        self._tell_change()
 
     def _on_finished(self, result: RunResult, config: Config) -> None:
         self._progress.end()
@@ -318,8 +307,12 @@ class RunControl(QObject):
         ]
         self._progress.summarize(" · ".join((*times, *dict.fromkeys(result.versions.values()))))
 
+    def _tell_change(self) -> None:
+        self._update_stale()
+        self.changed.emit()
+
     def _update_stale(self) -> None:
-        stale = self.outdated and not self.auto_run.due and not self._runner.busy
+        stale = self.outdated and not self.due and not self._runner.busy
         if stale != self._stale:
             self._stale = stale
             self.stale_changed.emit(stale)

@@ -105,7 +105,7 @@ class LessonController(QObject):
         window.session.on_change(self._show_changes, "config")
         window.session.on_change(self._follow, "location", "result")
         window.document.changed.connect(self._leave_with_document)
-        window.control.auto_run.changed.connect(self._follow)
+        window.control.changed.connect(self._follow)
         window.control.error_changed.connect(self._on_error)
         self._theme_manager.add(self._apply_theme)
 
@@ -374,7 +374,7 @@ class LessonController(QObject):
             return
         if result is None or not self._fresh:
             self._reset_checks()
-            coming = self._window.runner.busy or self._window.control.auto_run.due
+            coming = self._window.runner.busy or self._window.control.due
             self.pane.show_waiting("The run has not finished." if coming else "The config has changed since the run.")
             return
         if self._arriving:

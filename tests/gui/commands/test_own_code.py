@@ -70,15 +70,16 @@ def test_a_declined_file_is_asked_about_again_only_on_request(qtbot, window, min
     with qtbot.waitSignal(window.control.error_changed):
         qtbot.question(window).reject()
     qtbot.waitUntil(lambda: window.findChildren(QMessageBox) == [])
-    with qtbot.waitSignal(window.control.auto_run.run_due):
-        window.document.edit(window.session.config.with_engines(("onnx", str(mine))))
+    window.document.edit(window.session.config.with_engines(("onnx", str(mine))))
+    assert window.control.due
+    qtbot.waitUntil(lambda: not window.control.due)
     assert window.findChildren(QMessageBox) == []
     assert window.verdict.state == "error"
     window.control.run()
     qtbot.question(window).reject()
     window.document.undo()
     window.document.undo()
-    window.control.auto_run.cancel()
+    window.control.cancel()
 
 
 def test_a_saved_edit_runs_again_by_itself_and_its_known_bug_is_named(qtbot, window, mine, open_step):
@@ -150,7 +151,7 @@ def test_new_code_is_written_and_runs_without_a_question(qtbot, window, tmp_path
         assert window.session.config.network.kind.title == "My cell"
         window.document.undo()
         assert window.session.config.network.cell != str(path)
-        window.control.auto_run.cancel()
+        window.control.cancel()
 
 
 @pytest.fixture
@@ -189,7 +190,7 @@ def test_the_last_entry_opens_a_file_dialog_and_keeps_the_cell(window, cell):
     dialog.fileSelected.emit(str(cell))
     dialog.reject()
     assert editor.value() == str(cell)
-    window.control.auto_run.cancel()
+    window.control.cancel()
 
 
 def test_a_new_cell_leaves_what_belongs_to_another_one(tmp_path):
@@ -276,13 +277,13 @@ def test_without_an_editor_the_message_says_if_the_file_is_open(
         (programs / "xdg-open").write_text(f"#!/bin/sh\nexit {code}\n", encoding="utf-8")
         (programs / "xdg-open").chmod(0o755)
     window.document.edit(window.session.config.with_engines(("manual", str(mine))))
-    window.control.auto_run.cancel()
+    window.control.cancel()
     with qtbot.waitSignal(window.code.message) as said:
         window.actions_["edit_code"].trigger()
     assert said.args[0].startswith("Opened") is opened
     assert ("VISUAL" in said.args[0]) is not opened
     window.document.undo()
-    window.control.auto_run.cancel()
+    window.control.cancel()
 
 
 def test_the_editor_opens_at_the_first_line_that_differs_or_fails(qtbot, window, mine, programs, monkeypatch):

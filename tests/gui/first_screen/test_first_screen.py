@@ -132,7 +132,7 @@ def test_a_start_without_a_file_runs_nothing_until_something_is_opened(bare_wind
     screen = window.first_screen.screen
     assert screen.isVisible()
     assert not window.lanes.isVisible()
-    assert not window.control.auto_run.due
+    assert not window.control.due
     assert window.windowTitle() == "rnnviz[*]"
     for door in screen.doors[1:]:
         door.click()

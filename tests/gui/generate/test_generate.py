@@ -51,7 +51,7 @@ def test_the_sample_model_is_back_with_one_button(qtbot, window, opened):
     assert opened.generator.model.path == shipped_model()
     assert not opened.sample_button.isVisible()
     opened.stop()
-    window.control.auto_run.cancel()
+    window.control.cancel()
 
 
 def expected(model: Path, prefix: str, length: int, temperature: float = 0.5) -> str:
@@ -151,7 +151,7 @@ def test_the_lanes_follow_the_text_until_another_config_is_opened(qtbot, window,
     assert window.session.location.timestep == 2
     qtbot.waitUntil(lambda: not window.runner.busy)
     window.document.take(lessons()[0].config, lessons()[0].title)
-    window.control.auto_run.cancel()
+    window.control.cancel()
     assert not opened.lanes_action.isChecked()
 
 

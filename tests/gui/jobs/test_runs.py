@@ -76,10 +76,10 @@ def test_only_an_error_of_a_run_that_a_key_asked_for_moves_the_focus(window, pre
     atol = window.panel.field("compare.atol").editor.line
     line.setFocus()
     window.document.edit(Config.from_mapping({"network": SMALL}))
-    window.control.auto_run.run_due.emit()
+    window.control.run_due()
     fail(window)
     assert line.hasFocus()
-    window.control.auto_run.cancel()
+    window.control.cancel()
     # The user asked, and typed on before the run failed.
     QTest.keyClick(line, Qt.Key.Key_F5)
     QTest.keyClicks(line, "x")
@@ -96,7 +96,7 @@ def test_only_an_error_of_a_run_that_a_key_asked_for_moves_the_focus(window, pre
     fail(window)
     assert atol.hasFocus()
     window.document.undo()
-    window.control.auto_run.cancel()
+    window.control.cancel()
 
 
 @pytest.mark.slow
@@ -118,7 +118,7 @@ def test_weights_of_another_shape_offer_their_sizes_as_one_edit(qtbot, window, t
     assert not use.isVisible()
     window.document.undo()
     assert window.session.config == before
-    window.control.auto_run.cancel()
+    window.control.cancel()
 
 
 def test_a_result_of_earlier_settings_or_files_is_out_of_date(window, monkeypatch, tmp_path):
@@ -129,7 +129,7 @@ def test_a_result_of_earlier_settings_or_files_is_out_of_date(window, monkeypatc
         window.panel.show_config(window.session.config)
         control.set_valid()
         control.show_result(window.session.result)
-        control.auto_run.cancel()
+        control.cancel()
         assert not control.outdated
         assert window.verdict.state in AGREEMENT
 
@@ -160,8 +160,8 @@ def test_an_opened_document_shows_no_result_of_another_one(qtbot, window, monkey
     assert window.session.result is None
     assert window.verdict.state == "empty"
     window.document.take(before.config, "small again")
-    assert window.control.auto_run.due
-    window.control.auto_run.cancel()
+    assert window.control.due
+    window.control.cancel()
     # A run of the other document does not come in later. To stop it would restart the worker.
     monkeypatch.setattr(window.runner, "stop", lambda: stopped.append(window.session.config))
     with qtbot.finished(window):

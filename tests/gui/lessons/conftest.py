@@ -90,7 +90,7 @@ class Read:
 
         def settled() -> bool:
             result, control = self.window.session.result, self.window.control
-            current = result is not None and result.judgment is not None and not control.auto_run.stale
+            current = result is not None and result.judgment is not None and not control.edited
             guide = self.window.guide
             known = not guide.asking or guide.state.value is not None
             return current and known and not self.window.runner.busy and all(row.finding for row in self.pane.rows)

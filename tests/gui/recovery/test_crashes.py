@@ -309,7 +309,7 @@ def test_files_that_were_unpacked_from_a_session_are_there_when_it_is_restored(q
     qtbot.answer(window, "Cancel")
     assert window.session.config == lessons()[0].config
     window.document.undo()
-    window.control.auto_run.cancel()
+    window.control.cancel()
     with qtbot.finished(window):
         keeper.bar.restore.click()
     assert window.session.config.network == CONFIG.network
