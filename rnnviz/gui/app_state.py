@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast, get_args
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar, cast, get_args
 from weakref import WeakMethod
 
 from PySide6.QtCore import QObject, Signal
@@ -199,6 +199,19 @@ def _differ(before: object, after: object) -> bool:
     return before is not after and (isinstance(after, RunResult | Inputs) or bool(before != after))
 
 
+Value = TypeVar("Value")
+
+
+class _OfState(Generic[Value]):
+    """A value of the application state, as an attribute of its session."""
+
+    def __init__(self, read: Callable[[AppState], Value]) -> None:
+        self._read = read
+
+    def __get__(self, session: "Session", _class: type) -> Value:
+        return self._read(session.state)
+
+
 class Session(QObject):
     """Holder of the application state: commands replace it, and one signal names the changed fields.
 
@@ -208,9 +221,32 @@ class Session(QObject):
     changed = Signal(object)
     """The names of the changed fields, a frozenset. The state has all of them when it is emitted."""
 
+    config = _OfState(lambda state: state.config)
+    """The config, which may be newer than the result."""
+    result = _OfState(lambda state: state.result)
+    candidate = _OfState(lambda state: state.candidate)
+    engine = _OfState(lambda state: state.engine)
+    """The engine whose values the lanes show."""
+    location = _OfState(lambda state: state.location)
+    color_by = _OfState(lambda state: state.color_by)
+    """The quantity chosen for the lanes."""
+    order = _OfState(lambda state: state.order)
+    limit = _OfState(lambda state: state.limit)
+    swiping = _OfState(lambda state: state.swiping)
+    """Whether the lanes are split at the selection."""
+    swipe = _OfState(lambda state: state.swipe)
+    """The engine drawn from the selection on, or None."""
+    highlighted = _OfState(lambda state: state.highlighted)
+    following = _OfState(lambda state: state.following)
+    """The quantity that follows the selection."""
+    parameter = _OfState(lambda state: state.parameter)
+    """The selected number of a parameter whose gradient is shown."""
+    masked = _OfState(lambda state: state.masked)
+    """The numbers that no view shows, because an open question asks for them."""
+
     def __init__(self, config: Config, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._state = AppState(config)
+        self.state = AppState(config)
 
     def on_change(self, slot: Callable[[], object], *fields: Field) -> None:
         """Call `slot` after each change of one of the fields.
@@ -228,62 +264,9 @@ class Session(QObject):
         self.changed.connect(call)
 
     @property
-    def state(self) -> AppState:
-        return self._state
-
-    @property
-    def config(self) -> Config:
-        """The config, which may be newer than the result."""
-        return self._state.config
-
-    @property
-    def result(self) -> RunResult | None:
-        return self._state.result
-
-    @property
-    def candidate(self) -> str | None:
-        return self._state.candidate
-
-    @property
-    def engine(self) -> str | None:
-        """The engine whose values the lanes show."""
-        return self._state.engine
-
-    @property
-    def location(self) -> Location:
-        return self._state.location
-
-    @property
     def length(self) -> int:
         """Number of time steps of the selected sample; 0 without a result."""
         return 0 if self.result is None else self.result.inputs.length(self.location.sample)
-
-    @property
-    def color_by(self) -> Quantity:
-        """The quantity chosen for the lanes."""
-        return self._state.color_by
-
-    @property
-    def order(self) -> OrderName:
-        return self._state.order
-
-    @property
-    def limit(self) -> Limit:
-        return self._state.limit
-
-    @property
-    def swiping(self) -> bool:
-        """Whether the lanes are split at the selection."""
-        return self._state.swiping
-
-    @property
-    def swipe(self) -> str | None:
-        """The engine drawn from the selection on, or None."""
-        return self._state.swipe
-
-    @property
-    def highlighted(self) -> tuple[Region, ...]:
-        return self._state.highlighted
 
     @property
     def quantity(self) -> Quantity:
@@ -312,21 +295,21 @@ class Session(QObject):
         query = state.selected_range
         if query is not None and (query.engine, query.sample) != (state.engine, state.location.sample):
             state = replace(state, selected_range=None)
-        before, self._state = self._state, state
+        before, self.state = self.state, state
         changed = state.changed_from(before)
         if changed:
             self.changed.emit(changed)
 
     def _choose(self, **chosen: Any) -> None:
-        self.replace(replace(self._state, fresh=False, **chosen))
+        self.replace(replace(self.state, fresh=False, **chosen))
 
     def set_config(self, config: Config) -> None:
         """Set the config. The last result stays until a run replaces it."""
-        self.replace(replace(self._state, config=config))
+        self.replace(replace(self.state, config=config))
 
     def set_result(self, result: RunResult | None, ran: Config | None = None) -> None:
         """Set the result of the config `ran`. The selection stays as near as the new shape allows."""
-        self.replace(self._state.with_result(result, ran))
+        self.replace(self.state.with_result(result, ran))
 
     def set_candidate(self, candidate: str) -> None:
         """Select the candidate to compare with the reference, in this result and in later ones that have it."""
@@ -336,7 +319,7 @@ class Session(QObject):
     def set_location(self, location: Location) -> None:
         """Set the selection. A location outside the result becomes the nearest one inside."""
         if self.result is not None:
-            location = self._state.inside(location)
+            location = self.state.inside(location)
             self._choose(location=location, wanted=location)
 
     def set_color_by(self, color_by: Quantity) -> None:
@@ -345,63 +328,48 @@ class Session(QObject):
 
     def set_limit(self, limit: Limit) -> None:
         """Set the values that the colors cover."""
-        self.replace(replace(self._state, limit=limit))
+        self.replace(replace(self.state, limit=limit))
 
     def set_highlight(self, highlighted: tuple[Region, ...]) -> None:
-        self.replace(replace(self._state, highlighted=highlighted))
+        self.replace(replace(self.state, highlighted=highlighted))
 
     def set_range(self, query: Query | None) -> None:
         """Select a range of time steps. Another engine, sample or other values clear it."""
         self._choose(selected_range=query)
 
     @property
-    def following(self) -> Followed | None:
-        """The quantity that follows the selection."""
-        return self._state.following
-
-    @property
     def influence(self) -> "Influence | None":
         """The influence that was computed last, while it is shown."""
-        return cast("Influence | None", self._state.followed) if self.following == "influence" else None
+        return cast("Influence | None", self.state.followed) if self.following == "influence" else None
 
     @property
     def contributions(self) -> "Contributions | None":
         """The contributions that were computed last, while they are shown."""
-        return cast("Contributions | None", self._state.followed) if self.following == "contributions" else None
+        return cast("Contributions | None", self.state.followed) if self.following == "contributions" else None
 
     def set_following(self, following: Followed | None) -> None:
         """Show a quantity that follows the selection, or none."""
-        self.replace(replace(self._state, following=following, followed=None))
+        self.replace(replace(self.state, following=following, followed=None))
 
     def set_followed(self, followed: "Influence | Contributions | None") -> None:
         """Set the quantity that `following` names."""
-        self.replace(replace(self._state, followed=followed))
-
-    @property
-    def parameter(self) -> Place | None:
-        """The selected number of a parameter whose gradient is shown."""
-        return self._state.parameter
+        self.replace(replace(self.state, followed=followed))
 
     def set_parameter(self, parameter: Place) -> None:
-        self.replace(self._state.with_parameter(parameter))
+        self.replace(self.state.with_parameter(parameter))
 
     def set_lesson_step(self, lesson_step: tuple[str, int] | None) -> None:
-        self.replace(replace(self._state, lesson_step=lesson_step))
-
-    @property
-    def masked(self) -> tuple[Mask, ...]:
-        """The numbers that no view shows, because an open question asks for them."""
-        return self._state.masked
+        self.replace(replace(self.state, lesson_step=lesson_step))
 
     def is_masked(self, place: Place) -> bool:
         """Whether a number is one that no view shows: "?" is there in its place."""
-        return is_masked(self._state.masked, place)
+        return is_masked(self.state.masked, place)
 
     def set_masked(self, masked: tuple[Mask, ...]) -> None:
-        self.replace(replace(self._state, masked=masked))
+        self.replace(replace(self.state, masked=masked))
 
     def set_order(self, order: OrderName) -> None:
-        self.replace(replace(self._state, order=order))
+        self.replace(replace(self.state, order=order))
 
     def cycle_order(self) -> None:
         names: tuple[OrderName, ...] = get_args(OrderName)
