@@ -32,7 +32,8 @@ DERIVED = "derived."
 LINE = "line."
 """The beginning of the names of the lines that a custom step returns besides its states, such as "line.f"."""
 
-_SMALL_BYTES = 1 << 22
+_SMALL_BYTES, _FEW_ARRAYS = 1 << 22, 100
+"""What a record holds at most: NumPy refuses a file whose header is long."""
 
 
 @dataclass(frozen=True)
@@ -252,7 +253,8 @@ def create_trace(folder: Path, engine: str, network: Network, places: Places, na
     shapes = array_shapes(network, places.timesteps, places.samples, names)
     about = json.dumps({"engine": engine, "places": vars(places)}).encode()
     arrays: Any
-    if sum(map(prod, shapes.values())) * np.dtype(network.dtype).itemsize <= _SMALL_BYTES:
+    size = sum(map(prod, shapes.values())) * np.dtype(network.dtype).itemsize
+    if size <= _SMALL_BYTES and len(shapes) <= _FEW_ARRAYS:
         record = [(name, network.dtype, shape) for name, shape in shapes.items()]
         # The text comes last, as no array would be aligned after it.
         arrays = create_mapped(folder / _RECORD, np.dtype([*record, (_ABOUT, f"S{len(about)}")]), ())

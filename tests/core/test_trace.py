@@ -5,6 +5,7 @@ import pytest
 
 from rnnviz.core import trace as trace_module
 from rnnviz.core.config import Network
+from rnnviz.core.gradients import gradient_names
 from rnnviz.core.trace import add_array, create_trace, open_trace
 from rnnviz.core.trace_index import Places
 
@@ -16,6 +17,12 @@ GRU = Network("gru", 3, 4, dtype="float64")
 def _files(request, monkeypatch):
     if request.param == "a file each":
         monkeypatch.setattr(trace_module, "_SMALL_BYTES", 0)
+
+
+def test_a_trace_of_many_layers_with_gradients_is_opened(tmp_path):
+    network = Network("rnn_tanh", 1, 1, num_layers=60, bidirectional=True)
+    written = create_trace(tmp_path / "engine", "manual", network, Places.of(network, 2, 1), gradient_names(network))
+    assert sorted(open_trace(tmp_path / "engine")) == sorted(written)
 
 
 def test_trace_round_trip(tmp_path):
