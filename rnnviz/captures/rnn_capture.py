@@ -196,17 +196,9 @@ class Call:
 class CapturedSequence:
     """One sequence that a layer read, in one call or in several.
 
-    Attributes
-    ----------
-    name : str
-        The layer's name in the model, such as "decoder.lstm".
-    calls : list of Call
-        The calls of which it is joined.
-    state : str
-        How each call passes its state on to the next one: "carried", "not carried" or "swapped", which is h as c and
-        c as h; "" of one call.
-    from_zeros : int
-        How many sequences of the layer begin at zeros, this one included, that join="all" would join; 0 if no other.
+    `name` is the layer's name in the model, such as "decoder.lstm". `state` is how each of the `calls` passes its state
+    on to the next one: "carried", "not carried" or "swapped", which is h as c and c as h; "" of one call. `from_zeros`
+    is how many sequences of the layer begin at zeros, this one included, that join="all" would join; 0 if no other.
     """
 
     def __init__(self, name: str, first: Call) -> None:
@@ -332,28 +324,11 @@ class CapturedSequence:
         return len(self.x) * int(each)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a session for rnnviz: the layer, its input, and its outputs as the reference.
-
-        Parameters
-        ----------
-        path : str or path-like
-            The file; its name should end in .rnnviz.
-
-        Raises
-        ------
-        OSError
-            If it cannot be written.
-        """
+        """Write a session for rnnviz, a .rnnviz file: the layer, its input, and its outputs as the reference."""
         _write_session(self, os.fspath(path))
 
     def run(self) -> Any:
-        """Run rnnviz on the sequence, and return its `RunResult`.
-
-        Raises
-        ------
-        ModuleNotFoundError
-            If rnnviz is not installed here: use `save`, and open the file with rnnviz.
-        """
+        """Run rnnviz on the sequence, and return its `RunResult`; a ModuleNotFoundError if it is not installed here."""
         try:
             import rnnviz
         except ModuleNotFoundError as error:
@@ -377,12 +352,7 @@ class CapturedSequence:
 class Capture(Sequence[CapturedSequence]):
     """The sequences that the recurrent layers of a model read within a `with` block.
 
-    Attributes
-    ----------
-    skipped : dict
-        Why a layer, one of its calls or its gradients were not recorded, by the layer's name.
-    gradients : bool
-        Whether gradients are recorded.
+    `skipped` says by the name of a layer why it, one of its calls or its gradients were not recorded.
     """
 
     def __init__(self, model: Any, calls: int | None, limit: int, join: str, gradients: bool) -> None:
@@ -479,18 +449,7 @@ class Capture(Sequence[CapturedSequence]):
         ]
 
     def save(self, folder: str | os.PathLike[str]) -> list[str]:
-        """Write each sequence as a session into a folder, and return the paths.
-
-        Parameters
-        ----------
-        folder : str or path-like
-            The folder, which is made if it does not exist.
-
-        Returns
-        -------
-        list of str
-            The paths, each the index and the name of a sequence.
-        """
+        """Write each sequence as a session into a folder, which is made, and return the paths: "000-decoder.rnnviz"."""
         os.makedirs(folder, exist_ok=True)
         names = (f"{index:03}-{safe_name(sequence.name)}.rnnviz" for index, sequence in enumerate(self))
         paths = [os.path.join(os.fspath(folder), name) for name in names]

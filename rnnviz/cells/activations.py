@@ -53,11 +53,9 @@ class Activation:
     beta: float = 0.0
 
     def __call__(self, x: Any) -> Any:
-        """The activation of a value, whatever its type."""
         return x.activated(self)
 
     def with_constants(self, alpha: float | None = None, beta: float | None = None) -> "Activation":
-        """The same activation with another alpha or beta."""
         return replace(self, alpha=self.alpha if alpha is None else alpha, beta=self.beta if beta is None else beta)
 
     def in_float32(self) -> "Activation":
@@ -163,7 +161,6 @@ class Composition:
     outer: "Activation | Composition"
 
     def __call__(self, x: Any) -> Any:
-        """outer(inner(x)) of a value, whatever its type."""
         return self.outer(self.inner(x))
 
     @property

@@ -18,7 +18,7 @@ from rnnviz.cli import terminal
 from rnnviz.cli.terminal import AGREE, Answer, Parser, option
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import display_name, is_own
-from rnnviz.core.errors import EngineError, InputError
+from rnnviz.core.errors import InputError
 from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS, gradient
 from rnnviz.core.naming import gluon_name, names_of_file, with_parameters_in_columns
 from rnnviz.core.places import INPUT_VALUES, Place, entry_place
@@ -117,11 +117,7 @@ class _PrintProgram(Action):
         from rnnviz.engines.custom_code.parent import custom_program
 
         # The process that runs the file of a custom cell makes its listing.
-        try:
-            text = custom_program(cell)
-        except EngineError as error:
-            raise InputError(str(error)) from error
-        raise SystemExit(terminal.print_answer(AGREE, text + "\n"))
+        raise SystemExit(terminal.print_answer(AGREE, custom_program(cell) + "\n"))
 
 
 _INDEXED = re.compile(r"(?P<name>\w+)\[(?P<index>\d+(\s*,\s*\d+)?)\]")

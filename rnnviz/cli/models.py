@@ -255,10 +255,7 @@ def _config_of(source: Path, options: Namespace) -> Config:
             raise InputError(
                 f'{source} names the cell "{cell}", which is Python code: it runs only if --cell names it.'
             )
-        try:
-            return config.with_custom_cell(custom_cell(cell))
-        except EngineError as error:
-            raise InputError(str(error)) from error
+        return config.with_custom_cell(custom_cell(cell))
     if options.cell is not None:
         declarations(Network)["cell"].check("--cell", options.cell)
         if is_own(options.cell):

@@ -57,11 +57,13 @@ def add_train_options(parser: Parser) -> None:
 def train(options: Namespace) -> Answer:
     if options.example is not None:
         return AGREE, resource_path("training", f"{options.example}.toml").read_text(encoding="utf-8")
+    from rnnviz.training.training_file import save_training
+
     history, source, resume = _asked(options)
     _check_files(history.start.task, options)
     # What was learned is kept: a signal ends the training, and not the writing of the files.
     with terminal.signals_raised(note_first=True) as signals:
-        keep = partial(_save_training, history, source, options)
+        keep = partial(save_training, options.checkpoint, history, source=source)
         last = _train(history, resume, options, signals, keep)
         lines = [*history.sentences]
         written = terminal.all_written(_writers(history, options, last, lines, keep))
@@ -135,12 +137,6 @@ def _check_files(task: "TrainingTask", options: Namespace) -> None:
     check_outputs({**outputs, "--checkpoint": options.checkpoint}, inputs)
     if options.resume is not None:
         check_outputs(outputs, {"--resume": options.resume})
-
-
-def _save_training(history: "TrainingHistory", source: "BatchSource", options: Namespace, last: "Checkpoint") -> None:
-    from rnnviz.training.training_file import save_training
-
-    save_training(options.checkpoint, history, last, source)
 
 
 def _writers(

@@ -83,7 +83,6 @@ class Network:
 
     @property
     def graph(self) -> Graph:
-        """The operations of the cell's step."""
         return trace(self.kind)
 
     @property

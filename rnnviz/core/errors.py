@@ -5,9 +5,10 @@ Paths and keys in it may come from an untrusted file: they are escaped and short
 
 import os
 import re
+import signal
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -121,6 +122,15 @@ def failed(library: str, error: Exception) -> str:
 def _lines(error: Exception) -> list[str]:
     lines = [line.strip() for line in str(error).splitlines()]
     return list(filter(None, lines)) or [type(error).__name__]
+
+
+def describe_exit(exitcode: int | None) -> str:
+    if exitcode is None:
+        return "for an unknown reason"
+    if exitcode < 0:
+        with suppress(ValueError):
+            return f"killed by {signal.Signals(-exitcode).name}"
+    return f"exit code {exitcode}"
 
 
 _OTHERS = {stat.S_IFIFO: "pipe", stat.S_IFCHR: "device", stat.S_IFBLK: "device", stat.S_IFSOCK: "socket"}

@@ -102,12 +102,10 @@ class Inputs:
 
     @property
     def timesteps(self) -> int:
-        """T."""
         return int(self.sequence.shape[0])
 
     @property
     def batch_size(self) -> int:
-        """N."""
         return int(self.sequence.shape[1])
 
     @cached_property
@@ -116,7 +114,6 @@ class Inputs:
         return Places.of(self.network, self.timesteps, self.batch_size, self.lengths)
 
     def length(self, sample: int) -> int:
-        """The number of time steps of a sample."""
         return self.lengths[sample] if self.lengths else self.timesteps
 
     @cached_property

@@ -30,7 +30,6 @@ class Mask:
 
 
 def is_masked(masks: Iterable[Mask], place: Place) -> bool:
-    """Whether a number is masked."""
     return any(mask.array == place.array and mask.covers(place.index) for mask in masks)
 
 

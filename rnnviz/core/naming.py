@@ -6,6 +6,7 @@ from itertools import chain
 
 from rnnviz.cells.base import CellSpec
 from rnnviz.core.model_formats import FORMATS, format_of_framework
+from rnnviz.core.parameters import IN_PYTORCH, pytorch_name
 from rnnviz.frozen import dataclass
 
 NAMES = tuple(dict.fromkeys(known.names for known in FORMATS if known.names))
@@ -16,8 +17,8 @@ _SYMBOL = re.compile(r"\b([Wb])_(i2h|h2h)\b")
 _STATE = re.compile(r"\bstate\[([01])\]")
 _OUT = re.compile(r"\bout\b")
 _CELL = re.compile(r"(\S.*?)( {2,}|$)", re.MULTILINE)
-_TORCH = re.compile(r"\b(weight|bias)_(ih|hh|hr)_l(\d+)(_reverse)?\b")
-_IN_TORCH = {"i2h": "ih", "h2h": "hh", "h2r": "hr"}
+_TORCH = re.compile(rf"\b({'|'.join(IN_PYTORCH.values())})_l(\d+)(_reverse)?\b")
+_KINDS = {theirs: kind for kind, theirs in IN_PYTORCH.items()}
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class _Words:
 
 
 def _torch(layer: int, backward: bool, part: str, kind: str) -> str:
-    return f"{kind}_{_IN_TORCH[part]}_l{layer}{'_reverse' * backward}"
+    return pytorch_name(f"{'r' if backward else 'l'}{layer}_{part}_{kind}")
 
 
 def _onnx(layer: int, backward: bool, part: str, kind: str) -> str:
@@ -113,8 +114,7 @@ def with_parameters_in_columns(text: str, names: str) -> str:
 
 def gluon_name(text: str) -> str:
     """A text with PyTorch's names of parameters, in Gluon's: the inverse of `with_parameters`."""
-    parts = {torch: gluon for gluon, torch in _IN_TORCH.items()}
-    return _TORCH.sub(lambda m: f"{'r' if m[4] else 'l'}{m[3]}_{parts[m[2]]}_{m[1]}", text)
+    return _TORCH.sub(lambda m: f"{'r' if m[3] else 'l'}{m[2]}_{_KINDS[m[1]]}", text)
 
 
 def state_key(symbol: str) -> str:

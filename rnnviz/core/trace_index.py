@@ -133,7 +133,6 @@ class Places:
         return Location(*index, reverse=self.reverse)
 
     def length(self, sample: int) -> int:
-        """The number of time steps of a sample."""
         return self.lengths[sample] if self.lengths else self.timesteps
 
     @property

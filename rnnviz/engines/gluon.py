@@ -281,7 +281,6 @@ def read_parameters(path: Path, network: Network) -> Parameters:
 
 
 def read_file(path: Path) -> base.Engine:
-    """Gluon on a `.params` file of weights."""
     return base.FileWeightsEngine(GluonEngine(), read_parameters, path)
 
 

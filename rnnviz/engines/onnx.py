@@ -147,5 +147,4 @@ class OnnxModelEngine(LibraryEngine):
 
 
 def read_file(path: Path) -> Engine:
-    """ONNX Runtime on a model file."""
     return OnnxModelEngine(path)

@@ -39,13 +39,11 @@ def has_cell(network: Network) -> bool:
 
 
 def operator(cell: CellSpec) -> OnnxOperator:
-    """The operator of a cell that ONNX has."""
     assert cell.onnx is not None, cell.name
     return cell.onnx
 
 
 def attributes(network: Network) -> dict[str, Any]:
-    """The attributes of each node, by name."""
     node = operator(network.kind)
     found: dict[str, Any] = {
         "hidden_size": network.hidden_size,

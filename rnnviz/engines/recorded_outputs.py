@@ -210,7 +210,6 @@ class RecordedEngine:
     recording lacks are reported as missing, even if they follow from others."""
 
     def __init__(self, name: str) -> None:
-        """Raises as `open_recording` does."""
         self._name = name
         self._recording = open_recording(name)
 

@@ -234,7 +234,6 @@ def _simulated(name: str) -> EngineEntry:
 
 
 def is_known_bug(name: str) -> bool:
-    """Whether the engine of that name simulates a known bug."""
     return name.startswith(PREFIX)
 
 

@@ -124,7 +124,6 @@ def read_parameters(path: Path, network: Network) -> Parameters:
 
 
 def read_file(path: Path) -> base.Engine:
-    """PyTorch on a `.safetensors` file of weights."""
     return base.FileWeightsEngine(TorchEngine(), read_parameters, path)
 
 

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any, Self, TypeVar, cast
 from weakref import WeakSet
 
-from rnnviz.core.errors import EngineError, InputError
+from rnnviz.core.errors import EngineError, InputError, describe_exit
 from rnnviz.core.extras import THREADS, dropped_variables
 from rnnviz.core.progress import Notify, throttled, watched
 
@@ -247,15 +247,6 @@ def exit_with_parent(clean_up: Callable[[], object] = lambda: None) -> Thread:
     thread = Thread(target=watch, daemon=True)
     thread.start()
     return thread
-
-
-def describe_exit(exitcode: int | None) -> str:
-    if exitcode is None:
-        return "for an unknown reason"
-    if exitcode < 0:
-        with suppress(ValueError):
-            return f"killed by {signal.Signals(-exitcode).name}"
-    return f"exit code {exitcode}"
 
 
 @contextmanager

@@ -148,8 +148,6 @@ class Failed:
 
 @dataclass(frozen=True)
 class Cancelled:
-    """The run was stopped by the user."""
-
     request_id: int
 
 

@@ -87,7 +87,11 @@ def _part(notify: Notify, begin: float, share: float) -> Notify:
 
 def _read_inputs(request: RunRequest, folder: Path, notify: Notify) -> Inputs:
     """Check that the config can be computed, and store its inputs in the folder."""
-    config = _with_cell(request.config)
+    config = request.config
+    if is_own(config.network.cell):
+        # A separate process reads it at each run.
+        with key_errors("network.cell"):
+            config = config.with_custom_cell(custom_cell(config.network.cell))
     for name in config.compare.engines:
         _check_engine(config, name)
     _check_demand(config, folder)
@@ -263,16 +267,6 @@ def _source(path: Path) -> str:
         if path.stat().st_size <= _LARGEST_SOURCE:
             return path.read_bytes().decode("utf-8-sig", "replace")
     return ""
-
-
-def _with_cell(config: Config) -> Config:
-    """The config with its custom cell, which a separate process reads at each run."""
-    if not is_own(config.network.cell):
-        return config
-    try:
-        return config.with_custom_cell(custom_cell(config.network.cell))
-    except EngineError as error:
-        raise ConfigError("network.cell", str(error)) from error
 
 
 def _check_demand(config: Config, folder: Path) -> None:

@@ -74,7 +74,6 @@ class StepWithBugs:
 
     @property
     def fixes(self) -> tuple[str, ...]:
-        """Sentences that say what to change, one for each of the bugs."""
         return tuple(KNOWN_BUGS[bug].fix for bug in self.bugs)
 
     def changed(self, own: Breakdown) -> tuple[Line, ...]:

@@ -152,7 +152,6 @@ def check_paths(config: Config) -> None:
 
 
 def save_config(config: Config, path: Path) -> None:
-    """Write a config as a TOML file, with paths relative to the file."""
     check_paths(config)
     write_text(path, dump_config(config, path.parent))
 

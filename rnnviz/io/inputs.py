@@ -15,6 +15,7 @@ from rnnviz.core.gradients import LossGradient, check_loss_shapes, draw_loss
 from rnnviz.core.inputs import Inputs, Load, State, check_state, checked_state, draw_initial_state, with_sequence_shape
 from rnnviz.core.memory_budget import check_memory
 from rnnviz.core.mmap_arrays import read_only
+from rnnviz.core.naming import state_key
 from rnnviz.core.npz import NpzFile, read_npz
 from rnnviz.core.parameters import draw_parameters
 from rnnviz.core.schema import display_value
@@ -55,8 +56,7 @@ def read_state(path: Path, network: Network, batch_size: int, final_of: str | No
         raise InputError(
             f'{path} has no final state of "{final_of}": initial_state.final_of must be {join_words(engines, "or")}.'
         )
-    prefixes = {"h": "", "c": "cell_"}
-    names = {s: f"{final_of}.{prefixes.get(s, f'{s}_')}state" for s in network.kind.state_symbols}
+    names = {s: f"{final_of}.{state_key(s)}" for s in network.kind.state_symbols}
     stored = {s: name for s, name in names.items() if name in file.headers}
     check({s: file.headers[name].shape for s, name in stored.items()})
     return checked_state(network, batch_size, {s: file.read(name) for s, name in stored.items()})

@@ -17,7 +17,6 @@ Progress = Callable[[float], None]
 
 
 def check_output(path: str | Path) -> None:
-    """Refuse a file that cannot be written."""
     path = Path(path)
     file = path.absolute()
     try:
@@ -97,25 +96,23 @@ def atomic_write(path: Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(
             prefix=f".{path.name[:_LONGEST_PREFIX]}.", dir=None if through else target.parent
         )
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        if through:
-            _write_through(temporary, path)
-        else:
-            temporary.chmod(_mode(target))
-            temporary.replace(target)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}.") from error
-    except InputError as error:
-        # A writer knows the temporary file alone, and users the other.
-        if temporary.name not in str(error):
-            raise
-        named = str(error).replace(str(temporary.absolute()), str(path)).replace(str(temporary), str(path))
-        raise InputError(named.replace(temporary.name, path.name)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            if through:
+                _write_through(temporary, path)
+            else:
+                temporary.chmod(_mode(target))
+                temporary.replace(target)
+        except InputError as error:
+            # A writer knows the temporary file alone, and users the other.
+            if temporary.name not in str(error):
+                raise
+            named = str(error).replace(str(temporary.absolute()), str(path)).replace(str(temporary), str(path))
+            raise InputError(named.replace(temporary.name, path.name)) from error
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> int:

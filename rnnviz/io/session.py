@@ -9,9 +9,9 @@ import tempfile
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, field
+from dataclasses import field
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import rnnviz
@@ -21,7 +21,14 @@ from rnnviz.core.cell_json import cell_from_json, cell_to_json
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import is_own
 from rnnviz.core.errors import InputError, check_regular, file_errors
-from rnnviz.core.schema import LARGEST_SIZE, config_field, display_key, display_value, section_from_mapping
+from rnnviz.core.schema import (
+    LARGEST_SIZE,
+    config_field,
+    display_key,
+    display_value,
+    section_from_mapping,
+    section_to_mapping,
+)
 from rnnviz.core.trace_index import Location
 from rnnviz.frozen import dataclass
 from rnnviz.io import ENDING
@@ -142,10 +149,10 @@ def dump_manifest(session: SavedSession, files: Iterable[StoredFile] = (), train
     tables = {
         "format": FORMAT,
         "program": rnnviz.__version__,
-        "document": _given(session.document),
-        "look": _given(session.look),
+        "document": section_to_mapping(session.document),
+        "look": section_to_mapping(session.look),
         "choices": {view: list(words) for view, words in session.choices.items()},
-        "files": [_given(file) for file in files],
+        "files": [section_to_mapping(file) for file in files],
         **({} if training is None else {"training": training}),
         **({} if cell is None else {"cell": json.loads(cell_to_json(cell))}),
     }
@@ -201,10 +208,6 @@ def parse_manifest(text: str) -> Manifest:
         head.program == "rnn_capture",
         training,
     )
-
-
-def _given(section: Any) -> dict[str, Any]:
-    return {key: value for key, value in asdict(section).items() if value is not None}
 
 
 class NamedFile(NamedTuple):
@@ -361,19 +364,17 @@ def _unpack(archive: ZipFile, copies: list[ZipInfo], folder: Callable[[], Path],
         # Reports of the run have the name of the session.
         prefix = f"{UNPACKED}{_UNSAFE.sub('_', path.name)[:_LONGEST_PREFIX]}-"
         unpacked = Path(tempfile.mkdtemp(prefix=prefix, dir=folder()))
-    try:
-        for info in copies:
-            file = unpacked / info.filename
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with archive.open(info) as source, file.open("xb") as target:
-                copy(source, target)
-            # The session's members have no time: the copy was saved when the session was.
-            os.utime(file, ns=(path.stat().st_mtime_ns,) * 2)
-    except BaseException as error:
-        shutil.rmtree(unpacked, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise InputError(f"{path} cannot be unpacked: {error.strerror or error}.") from error
-        raise
+        try:
+            for info in copies:
+                file = unpacked / info.filename
+                file.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(info) as source, file.open("xb") as target:
+                    copy(source, target)
+                # The session's members have no time: the copy was saved when the session was.
+                os.utime(file, ns=(path.stat().st_mtime_ns,) * 2)
+        except BaseException:
+            shutil.rmtree(unpacked, ignore_errors=True)
+            raise
     return unpacked
 
 

@@ -177,7 +177,6 @@ def read_lesson(path: Path) -> GuidedLesson:
 
 
 def parse_lesson(text: str, path: Path) -> GuidedLesson:
-    """One lesson from its text. Raises as `read_lesson` does."""
     heading, *bodies = index.sections(text)
     entry = index.parse_heading(path, heading)
     if not bodies:

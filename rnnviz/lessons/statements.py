@@ -18,6 +18,7 @@ import numpy as np
 
 from rnnviz.core import number_format
 from rnnviz.core.errors import InputError
+from rnnviz.core.schema import display_key
 from rnnviz.core.trace_index import Location
 from rnnviz.frozen import dataclass
 from rnnviz.lessons import namespace
@@ -60,7 +61,6 @@ def parse_statement(text: str, expression: str) -> Statement:
 
 
 def parse_expression(text: str) -> ast.expr:
-    """The checked expression. Raises as `parse_statement` does."""
     text = text.strip()
     if not text:
         raise StatementError("The expression is empty: a statement is one that is true or false, as T == 5.")
@@ -72,7 +72,7 @@ def parse_expression(text: str) -> ast.expr:
             tree = _tree(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError, Warning) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise StatementError(f"{_cut(text)} is not an expression: {reason or type(error).__name__}.") from error
+        raise StatementError(f"{display_key(text)} is not an expression: {reason or type(error).__name__}.") from error
     _check(tree, text)
     return tree
 
@@ -89,7 +89,7 @@ def _tree(text: str) -> ast.expr:
 def _check(node: ast.AST, text: str, depth: int = 0) -> None:
     """Refuse a node that is not allowed, or one below it: names are known, functions are called, engines have parts."""
     if depth > _DEEPEST:
-        raise StatementError(f"{_cut(text)} is nested too deep: it may be nested {_DEEPEST} times.")
+        raise StatementError(f"{display_key(text)} is nested too deep: it may be nested {_DEEPEST} times.")
     below = [*ast.iter_child_nodes(node)]
     match node:
         case ast.Call(func=ast.Name(id=name)):
@@ -113,9 +113,10 @@ def _check(node: ast.AST, text: str, depth: int = 0) -> None:
             pass
         case _ if not isinstance(node, _NODES):
             source = ast.get_source_segment(text, node) if isinstance(node, ast.expr) else None
+            shown = display_key(source or type(node).__name__)
             raise StatementError(
-                f"{_cut(source or type(node).__name__)} is not allowed in a statement: it may hold numbers, words, "
-                "names, arithmetic, comparisons, and, or, not, parts as out[0], and parts of engines as gluon.out."
+                f"{shown} is not allowed in a statement: it may hold numbers, words, names, arithmetic, comparisons, "
+                "and, or, not, parts as out[0], and parts of engines as gluon.out."
             )
     for part in below:
         _check(part, text, depth + 1)
@@ -134,12 +135,8 @@ def _check_arguments(call: ast.Call, text: str, name: str, **engine: str) -> Non
     try:
         signature(function).bind(*arguments, **engine, **{str(keyword.arg): None for keyword in call.keywords})
     except TypeError as error:
-        source = _cut(ast.get_source_segment(text, call) or name)
+        source = display_key(ast.get_source_segment(text, call) or name)
         raise StatementError(f"{source} is not allowed in a statement: {error}.") from error
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {

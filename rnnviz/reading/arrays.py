@@ -39,7 +39,6 @@ class ArrayReader:
 
     @cached_property
     def cell_states(self) -> CellStates:
-        """The cell states, which the engine does not give."""
         return CellStates(self.inputs, self.trace, blocks=self._block)
 
     def lane(

@@ -138,7 +138,6 @@ class Contributions:
         return self.parameter.index[0] % self.values.shape[1]
 
     def number_of(self, unit: int) -> Place:
-        """The number of another unit in the same gate and column."""
         row, *column = self.parameter.index
         return replace(self.parameter, index=(row - self.unit + unit, *column))
 

@@ -50,7 +50,6 @@ class GateQuantity:
 
     @property
     def text(self) -> str:
-        """The entry of the menu."""
         if self.group == GRADIENTS:
             # Its group says that it is a gradient.
             return f"{self.name}  {self.title.removeprefix(_OF).removesuffix(_BEFORE)}"

@@ -48,7 +48,6 @@ class UnitOrder:
 
     @cached_property
     def rows(self) -> IntArray:
-        """(U,): the row in which each unit is."""
         rows = np.empty_like(self.units)
         rows[self.units] = np.arange(len(self.units))
         return rows

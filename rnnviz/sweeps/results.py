@@ -140,7 +140,6 @@ class SweepTable:
 
 
 def write_sweep_json(table: SweepTable, path: Path) -> None:
-    """Write `sweep_json`. Raises an InputError if the file cannot be written."""
     write_text(path, sweep_json(table))
 
 

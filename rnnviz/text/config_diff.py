@@ -7,6 +7,7 @@ from typing import Any
 from rnnviz.core.config import SECTIONS, Config, Network
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.schema import declarations
+from rnnviz.core.sequence import shortened
 from rnnviz.core.words import join_words, plural
 
 _WORDS = {
@@ -95,13 +96,9 @@ def _short(value: Any, kind: str) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     if kind == "texts":
-        return _cut(" | ".join(value))
+        return shortened(" | ".join(value), _LONGEST)
     if kind in ("names", "paths"):
-        return _cut(", ".join(PurePath(name).name for name in value))
+        return shortened(", ".join(PurePath(name).name for name in value), _LONGEST)
     if kind == "path":
-        return _cut(PurePath(value).name or value)
-    return _cut(" ".join(str(value).split()))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+        return shortened(PurePath(value).name or value, _LONGEST)
+    return shortened(" ".join(str(value).split()), _LONGEST)

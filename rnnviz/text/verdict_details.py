@@ -172,7 +172,6 @@ def size_of_difference(comparison: ArrayComparison) -> str:
 
 
 def how_many(failed: Sequence[Check]) -> str:
-    """ "1 consistency check fails", "2 consistency checks fail"."""
     return plural(len(failed), "consistency check fails", "consistency checks fail")
 
 

@@ -104,13 +104,11 @@ class Generator:
         return softmax(logits / self.temperature)
 
     def draw(self) -> str:
-        """The character that `step` adds."""
         bounds = self.probabilities().cumsum()
         number = np.random.default_rng((self.seed, self._drawn)).random()
         return self.model.characters[int(np.searchsorted(bounds, number * bounds[-1], side="right"))]
 
     def step(self) -> str:
-        """Draw the next character, add it to the text and return it."""
         character = self.draw()
         self._read(character)
         self._drawn += 1

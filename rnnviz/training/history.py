@@ -96,7 +96,6 @@ class TrainingHistory:
         return found
 
     def restore(self, numbers: FloatArray, wrong: dict[str, WrongTrainingStep]) -> None:
-        """Take saved numbers and wrong steps."""
         self._values, self.steps, self.wrong = numbers, numbers.shape[1] - 1, wrong
 
     def test_losses(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

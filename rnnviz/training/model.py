@@ -7,7 +7,7 @@ second moment, which differs where gradients are as small as epsilon. MXNet's op
 also for arrays in float64: there 1 - 0.999 is 0.00099998713.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import field
 from math import sqrt
 
@@ -104,9 +104,6 @@ def network_parameters(network: Network, parameters: Mapping[str, FloatArray]) -
 
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
 
-_CLIP_EPSILON = {"gluon": 1e-8}
-"""The number added to the norm before it divides the largest one; PyTorch's 1e-6 for others."""
-
 
 @dataclass(frozen=True, eq=False)
 class OptimizerState:
@@ -118,7 +115,6 @@ class OptimizerState:
 
 
 def global_norm(gradients: Mapping[str, FloatArray]) -> float:
-    """The Euclidean norm of all gradients together."""
     return float(np.sqrt(sum(float((g.astype(np.float64) ** 2).sum()) for g in gradients.values())))
 
 
@@ -126,7 +122,7 @@ def clipped(gradients: Mapping[str, FloatArray], norm: float, training: Training
     """The gradients by name in their shapes, scaled down to `clip_norm` where their norm is larger."""
     if training.clip_norm == 0:
         return gradients
-    scale = training.clip_norm / (norm + _CLIP_EPSILON.get(training.library or "", 1e-6))
+    scale = training.clip_norm / (norm + (1e-8 if training.library == "gluon" else 1e-6))
     if scale >= 1.0 or not np.isfinite(scale):
         return gradients
     return {name: g * g.dtype.type(scale) for name, g in gradients.items()}
@@ -136,7 +132,8 @@ def update(
     training: Training, state: OptimizerState, parameters: Mapping[str, FloatArray], gradients: Mapping[str, FloatArray]
 ) -> tuple[dict[str, FloatArray], OptimizerState]:
     """One step of the optimizer. `parameters` and `gradients` are of the same shapes."""
-    count, rate, setting = state.count + 1, training.learning_rate, _SETTING.get(training.library or "", float)
+    setting = in_float32 if training.library == "gluon" else float
+    count, rate = state.count + 1, training.learning_rate
     if training.optimizer == "sgd":
         rate, momentum = setting(rate), setting(training.momentum)
         velocity = {
@@ -159,10 +156,6 @@ def update(
 def in_float32(setting: float) -> float:
     """A setting as MXNet's operators read it."""
     return float(np.float32(setting))
-
-
-_SETTING: dict[str, Callable[[float], float]] = {"gluon": in_float32}
-"""How a library reads a setting."""
 
 
 def _in_dtype(new: Mapping[str, FloatArray], old: Mapping[str, FloatArray]) -> dict[str, FloatArray]:

@@ -108,7 +108,6 @@ class TrainingTask:
         ).checked()
 
     def checked(self) -> "TrainingTask":
-        """Check keys that depend on each other, and return the task."""
         problem, network = self.problem, self.network
         kind, shortest = f'problem.kind = "{problem.kind}"', 2 * problem.symbols + 1
         if network.cell.endswith(".py"):

@@ -24,7 +24,6 @@ class Library:
     """The functions that an array library needs besides the operators; here NumPy's functions."""
 
     def activate(self, activation: Activation, x: Any) -> Any:
-        """activation(x) of every element."""
         return activation.values(np.asarray(x))
 
     def product(self, x: Any, weight: Any) -> Any:
@@ -74,7 +73,6 @@ class ArrayLayer:
 
     @classmethod
     def of(cls, cell: CellSpec, parameters: Mapping[str, Any], library: Library = NUMPY) -> "ArrayLayer":
-        """That of a layer with these parameters."""
         gates = cell.recurrent_gates
         if not gates:
             return cls(library)

@@ -48,7 +48,6 @@ class _Backward:
         self._terms.setdefault(node, []).append(term)
 
     def _gradient(self, node: Node) -> str:
-        """All terms of a gradient, as a sum."""
         return _sum(self._terms[node])
 
     def _source(self, node: Node) -> str:

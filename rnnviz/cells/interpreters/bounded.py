@@ -176,7 +176,6 @@ class BoundedLayer:
         return stored(np.asarray(value, np.float64), stored_as, self.eps)
 
     def read_input(self, x: FloatArray) -> BoundedArray:
-        """The layer input of this layer."""
         return self.leaf(x, self._x_stored_as)
 
     def parameter(self, name: str) -> BoundedArray:

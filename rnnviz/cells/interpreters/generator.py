@@ -98,7 +98,6 @@ class LoopWriter:
         self._lines.append(f"{state}_next = {new}")
 
     def run(self, steps: slice, order: slice) -> None:
-        """Run the loop over some steps of the arrays in an order."""
         names = {**FUNCTIONS, **self._constants}
         run = loop(tuple(self._lines), tuple(self._series), tuple(names), tuple(self._states)).run
         run(*names.values(), *self._states.values(), *(array[order][steps] for array in self._series.values()))

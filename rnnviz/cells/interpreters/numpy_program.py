@@ -171,7 +171,6 @@ class NumpyProgram:
 
     @property
     def order(self) -> Order:
-        """The memory order of its values; see `layout`."""
         return self._layout.order
 
     def run(

@@ -240,7 +240,6 @@ class BoundedArray(Value):
         return self._with(value, np.where(common, bound, self.bound))
 
     def reshaped(self, *shape: int) -> "BoundedArray":
-        """The same numbers in another shape."""
         return self._with(self.value.reshape(shape), self.bound.reshape(shape), partial=self.partial)
 
     def __getitem__(self, index: Any) -> "BoundedArray":

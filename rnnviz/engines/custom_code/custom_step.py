@@ -176,7 +176,6 @@ class CustomStep(UserFunction):
     name, arguments, line = "step", "x, state, p", "line"
 
     def run_layer(self, task: LayerTask, progress: Progress) -> Arrays:
-        """Run one layer; see `engines.base.RunLayer`."""
         state = {name: np.array(array) for name, array in task.state.items()}
         for done, t in enumerate(task.timesteps, start=1):
             where = f"{DIRECTIONS[task.backward]}, t = {task.start + t}"
@@ -216,11 +215,9 @@ class CustomBackward(UserFunction):
     name, arguments, line = "backward", "x, state, p, d_state", "gradient"
 
     def advance(self, task: BackwardTask) -> Arrays:
-        """See `BackwardLayer.advance`."""
         raise AssertionError("the trace of a custom step has every state")
 
     def gradients(self, task: BackwardTask) -> BlockGradients:
-        """See `BackwardLayer.gradients`."""
         d_state = {s: np.array(array) for s, array in task.final.items()}
         of_h, of_x = np.empty_like(task.direct), np.empty_like(task.x)
         sums = {name: np.zeros(array.shape) for name, array in vars(task.parameters).items()}

@@ -18,7 +18,7 @@ import rnnviz
 from rnnviz.cells import CellError, CellSpec
 from rnnviz.core.cell_json import cell_from_json
 from rnnviz.core.config import Network
-from rnnviz.core.errors import EngineError
+from rnnviz.core.errors import EngineError, InputError, describe_exit
 from rnnviz.core.extras import without_dropped
 from rnnviz.core.gradients import OF_OUTPUT, gradient
 from rnnviz.core.inputs import Inputs
@@ -113,11 +113,11 @@ class CustomEngine:
 
 
 def custom_cell(path: str) -> CellSpec:
-    """The cell that a user's file declares, which a process runs; raises an EngineError if the file gives none."""
+    """The cell that a user's file declares, which a process runs; raises an InputError if the file gives none."""
     try:
         return cell_from_json(_declared(path)[0])
     except CellError as error:
-        raise EngineError(f"{path}: {error}") from error
+        raise InputError(f"{path}: {error}") from error
 
 
 def custom_program(path: str) -> str:
@@ -126,7 +126,10 @@ def custom_program(path: str) -> str:
 
 
 def _declared(path: str) -> tuple[str, str]:
-    cell, program = _answer("declared", _Printed(), path)
+    try:
+        cell, program = _answer("declared", _Printed(), path)
+    except EngineError as error:
+        raise InputError(str(error)) from error
     return cell, program
 
 
@@ -145,7 +148,7 @@ def _answer(last: str, printed: "_Printed", path: str, *folders: str, progress: 
                 raise EngineError(printed.after(value))
         # It may have closed its standard output and live on; the silence ends that, too.
         process.wait()
-        raise EngineError(printed.after(f"{path} ended its process ({_manner(process.returncode, silence.killed)})."))
+        raise EngineError(printed.after(f"{path} ended its process ({silence.exit})."))
 
 
 class _Printed:
@@ -189,6 +192,11 @@ class SilenceWatchdog:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
+
+    @property
+    def exit(self) -> str:
+        silent = f"killed after {_SILENCE_SECONDS:.0f} s of silence"
+        return silent if self.killed else describe_exit(self._process.returncode)
 
     def heard(self) -> None:
         self._heard = monotonic()
@@ -246,12 +254,3 @@ def _messages(process: subprocess.Popen[bytes]) -> Iterator[Message]:
         message = decode(line)
         if message is not None:
             yield message
-
-
-def _manner(code: int, silent: bool) -> str:
-    if silent:
-        return f"killed after {_SILENCE_SECONDS:.0f} s of silence"
-    if code < 0:
-        with suppress(ValueError):
-            return f"killed by {signal.Signals(-code).name}"
-    return f"exit code {code}"

@@ -42,7 +42,6 @@ class MessageWriter:
         self._last = 0.0
 
     def send(self, kind: str, value: Any = None) -> None:
-        """Write a message; see `parent`."""
         with self._lock:
             self._out.write(encode(kind, value))
             self._out.flush()

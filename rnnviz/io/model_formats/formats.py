@@ -45,7 +45,6 @@ def _is_other(path: Path, head: bytes) -> bool:
 
 
 def open_as(known: ModelFormat, path: Path) -> ModelFile:
-    """Open a file of a format, or a folder that holds one."""
     model: ModelFile = reader_of(known, path).open_model(model_in(path))
     return model
 

@@ -326,7 +326,6 @@ def _fits_on(upper: Entry, lower: Entry) -> bool:
 
 
 def chain_from(top: int, below: Mapping[int, int]) -> list[int]:
-    """The layers from `top` down."""
     chain = [top]
     while (lower := below.get(chain[-1])) is not None and lower not in chain:
         chain.append(lower)

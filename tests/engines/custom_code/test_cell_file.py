@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rnnviz.cells import CellError, CellSpec, Sizes
 from rnnviz.cells.interpreters.numpy_program import listing
 from rnnviz.core.cell_json import cell_to_json
-from rnnviz.core.errors import EngineError
+from rnnviz.core.errors import InputError
 from rnnviz.engines.custom_code import parent
 from rnnviz.engines.custom_code.cell_file import load_cell
 from rnnviz.engines.custom_code.custom_step import CustomCodeError, read_cell
@@ -180,7 +180,7 @@ TANH_STEP = "def step(u, v, state, p):\n    return Step(h=tanh(u.h + v.h))\n"
 
 
 def sentence_of(path: Path) -> str:
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(InputError) as caught:
         custom_cell(str(path))
     return without_path(str(caught.value), path)
 

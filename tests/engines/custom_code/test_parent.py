@@ -168,7 +168,7 @@ def test_a_process_that_is_silent_for_too_long_is_killed_and_an_active_one_is_no
         now[0] += 0.5
         silence._thread.join(10)
     assert (silence.killed, process.did) == (True, ["killed"])
-    assert own_engine._manner(-9, silence.killed) == "killed after 15 s of silence"
+    assert silence.exit == "killed after 15 s of silence"
 
 
 class Mute(Process):
