@@ -59,7 +59,6 @@ class Activation:
         return replace(self, alpha=self.alpha if alpha is None else alpha, beta=self.beta if beta is None else beta)
 
     def in_float32(self) -> "Activation":
-        """The same activation with its constants as float32 holds them."""
         return self.with_constants(*(float(np.float32(constant)) for constant in (self.alpha, self.beta)))
 
     def values(self, x: FloatArray) -> FloatArray:

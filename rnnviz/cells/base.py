@@ -335,5 +335,4 @@ class CellSpec:
         return {name: initializer for name, _, _, initializer in self._declared}
 
     def parameter_count(self, sizes: Sizes) -> int:
-        """How many numbers the parameters of one layer in one direction are."""
         return sum(prod(shape) for shape in self.parameter_shapes(sizes).values())

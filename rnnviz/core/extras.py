@@ -70,7 +70,6 @@ def dropped_variables(environ: Mapping[str, str]) -> list[str]:
 
 
 def without_dropped(environ: Mapping[str, str]) -> dict[str, str]:
-    """An environment without `dropped_variables`."""
     dropped = set(dropped_variables(environ))
     return {name: value for name, value in environ.items() if name not in dropped}
 

@@ -322,7 +322,6 @@ class Names:
         return bool(self.timesteps) or bool(self.features) or bool(self.samples)
 
     def of_sample(self, sample: int) -> "Names":
-        """The names for one sample."""
         return Names(self.samples[sample], self.features) if self.samples else self
 
     def timestep(self, timestep: int) -> str:

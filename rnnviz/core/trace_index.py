@@ -50,7 +50,6 @@ class Location:
         return self.reverse or self.direction == 1
 
     def moved(self, **changes: int) -> "Location":
-        """The same place with some of its indices replaced."""
         return replace(self, **changes)  # type: ignore[arg-type]
 
     def within(self, shape: tuple[int, int, int, int, int]) -> "Location":
@@ -129,7 +128,6 @@ class Places:
         return self.reverse or direction == 1
 
     def location(self, *index: int) -> Location:
-        """The location with some indices: layer, direction, time step, sample, unit."""
         return Location(*index, reverse=self.reverse)
 
     def length(self, sample: int) -> int:
@@ -146,7 +144,6 @@ class Places:
         return np.zeros_like(lengths) if self.backward(direction) else lengths - 1, np.arange(self.samples)
 
     def of_samples(self, samples: NDArray[np.intp]) -> "Places":
-        """The places of some samples, in this order."""
         lengths = tuple(self.length(sample) for sample in samples)
         return replace(self, samples=len(samples), lengths=() if set(lengths) == {self.timesteps} else lengths)
 

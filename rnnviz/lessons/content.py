@@ -155,8 +155,6 @@ class LessonStep:
 
 @dataclass(frozen=True)
 class GuidedLesson(LessonEntry):
-    """One lesson, read as a whole."""
-
     steps: tuple[LessonStep, ...] = ()
 
     @property

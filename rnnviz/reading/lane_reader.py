@@ -319,10 +319,7 @@ class LaneReader:
                 low = low[:, order.units]
                 high = low if same else high[:, order.units]
                 marks = None if marks is None else marks[:, order.units]
-            share = block.times // level.times, block.units // level.units
-            chunk = Tile(
-                block_extremes(low, high, *share), None if marks is None else block_ends(np.logical_or, marks, *share)
-            )
+            chunk = _in_blocks(low, high, marks, block.times // level.times, block.units // level.units)
             self._chunks.put((*key, block), chunk, chunk.nbytes)
         return chunk
 
@@ -331,11 +328,8 @@ class LaneReader:
             finer = Level(block.times >> times, block.units >> units)
             found = self._chunks.get((*key, finer)) if min(finer) else None
             if found is not None:
-                values = block_extremes(found.values.T, found.values.T, 1 << times, 1 << units)
-                marks = (
-                    None if found.marks is None else block_ends(np.logical_or, found.marks.T, 1 << times, 1 << units)
-                )
-                return Tile(values, marks)
+                values, marks = found.values.T, None if found.marks is None else found.marks.T
+                return _in_blocks(values, values, marks, 1 << times, 1 << units)
         return None
 
     def _level(self, lane: Lane, blocks: slice, level: Level) -> tuple[LevelArray, LevelArray, BoolArray | None]:
@@ -364,6 +358,11 @@ class LaneReader:
     def _compared(self, lane: Lane) -> LaneComparison | None:
         """The comparison whose mismatches are marked in a lane."""
         return self.input_comparison if lane.layer is None else self.comparison
+
+
+def _in_blocks(low: FloatArray, high: FloatArray, marks: BoolArray | None, times: int, units: int) -> Tile:
+    extremes = block_extremes(low, high, times, units)
+    return Tile(extremes, None if marks is None else block_ends(np.logical_or, marks, times, units))
 
 
 def copy_and_unmap(stored: NDArray[Any]) -> NDArray[Any]:
