@@ -33,7 +33,7 @@ LINE = "line."
 """The beginning of the names of the lines that a custom step returns besides its states, such as "line.f"."""
 
 _SMALL_BYTES, _FEW_ARRAYS = 1 << 22, 100
-"""What a record holds at most: NumPy refuses a file whose header is long."""
+"""The largest record: NumPy refuses a file with a long header."""
 
 
 @dataclass(frozen=True)
