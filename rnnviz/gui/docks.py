@@ -25,6 +25,8 @@ from rnnviz.gui.theme.scaling import scaled
 _STATE_VERSION = 1
 _NARROWEST = 440
 """Largest minimum width of a pane, also with large text."""
+_LEAST_BESIDE = 240
+"""Least width of a pane at the side of what it does not cover."""
 _BUTTON = 28
 """Side of the button in the head of a pane's content."""
 
@@ -41,7 +43,13 @@ class PaneScrollArea(QScrollArea):
 
     def minimumSizeHint(self) -> QSize:
         width = min(self.widget().minimumSizeHint().width(), scaled(_NARROWEST))
-        return QSize(width, super().minimumSizeHint().height())
+        return QSize(width + 2 * self.frameWidth(), super().minimumSizeHint().height())
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        # The layout of the pane has another minimum, such as with a button that appears.
+        if event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return super().eventFilter(watched, event)
 
 
 class _TitleBar(QWidget):
@@ -164,13 +172,22 @@ class Dock(QDockWidget):
         self.show_open(shown=self.wanted)
 
     def place_over(self, area: QRect, kept: QRect) -> None:
-        """Place the pane in `area`, at the side of `kept` that has more room."""
-        if self._overlay is not None:
-            width = min(scaled(self.width_wanted), area.width() * 2 // 3)
-            at_left = kept.left() - area.left() > area.right() - kept.right()
-            left = area.left() if at_left else area.right() + 1 - width
-            self._overlay.setGeometry(left, area.top(), width, area.height())
-            self._overlay.raise_()
+        """Place the pane in `area`, at the side of `kept` that has more room, or else above or below it."""
+        if self._overlay is None:
+            return
+        left, right = kept.left() - area.left(), area.right() - kept.right()
+        above, below = kept.top() - area.top(), area.bottom() - kept.bottom()
+        placed = QRect(area)
+        if (room := max(left, right)) >= scaled(_LEAST_BESIDE):
+            placed.setWidth(min(scaled(self.width_wanted), area.width() * 2 // 3, room))
+            if left <= right:
+                placed.moveRight(area.right())
+        else:
+            placed.setHeight(max(above, below))
+            if above <= below:
+                placed.moveBottom(area.bottom())
+        self._overlay.setGeometry(placed)
+        self._overlay.raise_()
 
     def close_pane(self) -> None:
         if self._overlay is not None:
@@ -273,7 +290,8 @@ class Docks(QObject):
         if next_to_page or not self._hidden:
             dock.show_open(shown=True)
             if new:
-                self._window.resizeDocks([dock], [scaled(dock.width_wanted)], Qt.Orientation.Horizontal)
+                width = min(scaled(dock.width_wanted), self._window.width() // 2)
+                self._window.resizeDocks([dock], [width], Qt.Orientation.Horizontal)
         if new:
             self._name_once()
             self.changed.emit(title)

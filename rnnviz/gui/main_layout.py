@@ -208,12 +208,6 @@ class MainLayout(QObject):
             (left if at_left else right).append(dock)
         return [*left, *self._bars, self._lanes, self.tabs, *right]
 
-    def open_value(self) -> None:
-        """Open the dock of the selected value, unless it is open already."""
-        if not self.docks.is_open(VALUE):
-            self.docks.open(VALUE)
-            self._fit_value()
-
     def select_tab(self, title: str) -> None:
         """Put the view of a title in front, in its tab, and unfold the tabs."""
         self._needed |= {TABS}

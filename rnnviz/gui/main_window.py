@@ -247,6 +247,7 @@ class MainWindow(QMainWindow):
         self.main_layout.set_lanes(self.lanes)
         self.main_layout.kept_in_view = lambda: self.lanes.selection_area
         self.session.on_change(self.main_layout.place_value, "location")
+        self.lanes.canvas.moved.connect(self.main_layout.place_value)
         self.panel.set_engines({entry.name: entry.unavailable for entry in ENGINES.values()})
         if self.main_layout.covered:
             QTimer.singleShot(0, self._on_lanes_painted)

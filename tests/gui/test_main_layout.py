@@ -4,7 +4,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QToolButton
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QWidget
 
 from rnnviz.core.config import Config
 from rnnviz.gui.main_layout import SETTINGS, VALUE
@@ -178,3 +178,25 @@ def test_a_saved_text_size_is_used_at_the_next_start(make_window, settings, qapp
     assert settings.text_size == 100
     set_text_size(100)
     assert qapp.font().pointSizeF() == pytest.approx(usual)
+
+
+def test_a_value_that_lies_over_the_lanes_does_not_cover_the_selected_one(window, qtbot):
+    layout = window.main_layout
+    for size in ((1000, 700), (700, 700), (560, 760)):
+        window.resize(*size)
+        for timestep in range(window.session.result.shape[2]):
+            window.session.set_location(window.session.location.moved(timestep=timestep))
+            qtbot.waitUntil(lambda: not layout.docks[VALUE].whole.geometry().intersects(layout.kept_in_view()))
+            assert layout.docks[VALUE].whole.isVisible()
+
+
+def test_a_dock_grows_with_what_its_pane_needs(window, qtbot):
+    layout, pane = window.main_layout, QWidget()
+    row = QHBoxLayout(pane)
+    layout.docks.add("Pane", pane, 100)
+    layout.docks.open("Pane")
+    qtbot.waitUntil(pane.isVisible)
+    late = QLabel()
+    late.setMinimumWidth(layout.docks["Pane"].width() + 50)
+    row.addWidget(late)
+    qtbot.waitUntil(lambda: pane.visibleRegion().boundingRect().width() == pane.width() >= late.minimumWidth())

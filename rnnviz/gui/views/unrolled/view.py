@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPointF, QRect, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QCursor, QFocusEvent, QHideEvent, QKeyEvent, QPalette, QResizeEvent
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QScrollBar
 
@@ -202,13 +202,13 @@ class UnrolledView(ResultView):
 
     @property
     def selection_area(self) -> QRect:
-        """The visible part of the selected cell and its frame, in pixels of the canvas."""
+        """The visible part of the selected cell and its frame, in pixels of the view."""
         geometry, canvas = self.geometry_in_view, self.canvas
         cell = cell_at(self.shown, self._location)
         if geometry is None or geometry.stack.find(cell.lane) is None:
             return QRect()
         frame = QRectF(*geometry.rect(cell).grown(2.0)).translated(canvas.area.topLeft())
-        return (frame & QRectF(canvas.area)).toAlignedRect()
+        return (frame & QRectF(canvas.area)).toAlignedRect().translated(canvas.mapTo(self, QPoint()))
 
     def lane_area(self, lane: Lane) -> QRect:
         """A lane with its label in pixels of the canvas; all of it without the lane."""
