@@ -205,7 +205,8 @@ class VerdictBar(ResultView):
             button.clicked.connect(lambda _checked=False, asked=asked: asked())
         self._fold = QToolButton()
         self._fold.setObjectName("details")
-        self._fold.setText("Details")
+        # Qt leaves no gap between a text and an arrow.
+        self._fold.setText("Details\N{NO-BREAK SPACE}")
         self._fold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self._fold.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._fold.setAccessibleName("Verdict details")

@@ -54,7 +54,8 @@ _QUANTITY = (
 )
 _ENGINE = "Engine whose values are shown. Split: the reference before the selected time step, the candidate from it on."
 _CANDIDATE = "Candidate that is compared with the reference."
-_NARROW = 9
+_NARROW, _USUAL = 9, 12
+"""Characters of the narrowest boxes. That of the quantity has room for "hidden values h"."""
 _SPLIT = "split"
 _HEIGHT, _SIDE, _SPACE, _LEAST = 36, 12, 8, 160
 
@@ -80,7 +81,7 @@ class QuantityCombo(ElidedComboBox):
     """The quantities of the result by group. Headings cannot be selected."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__("Color by", _QUANTITY, _NARROW)
+        super().__init__("Color by", _QUANTITY, _USUAL)
         self._session = session
         self.setMaxVisibleItems(30)
         self.activated.connect(self.choose)
