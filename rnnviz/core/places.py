@@ -150,7 +150,7 @@ class Place:
             return f"{self.array} of {self.location}"
         if self.kind == "input":
             t, sample, feature = self.index
-            return f"{self.array} at t = {t}, sample {sample}, feature {feature}"
+            return f"{self.array} at t = {t:,}, sample {sample}, feature {feature}"
         if self.kind == "initial":
             place = "layer {layer}, {direction}, sample {sample}, unit {unit}".format(**self.to_json())
             return f"{self.array} of {place}"

@@ -357,7 +357,7 @@ def shortened(text: str, length: int = SHORT) -> str:
 def timestep_in_words(names: Names, timestep: int, length: int = SHORT) -> str:
     """ "t = 3", or "t = 3 'l'" where the time step has a name."""
     name = names.timestep(timestep)
-    return f"t = {timestep} '{shortened(visible(name), length)}'" if name else f"t = {timestep}"
+    return f"t = {timestep:,} '{shortened(visible(name), length)}'" if name else f"t = {timestep:,}"
 
 
 def feature_title(names: Names, feature: int) -> str:

@@ -94,7 +94,7 @@ class Location:
 
     def __str__(self) -> str:
         direction = DIRECTIONS[self.backward]
-        return f"layer {self.layer}, {direction}, t = {self.timestep}, sample {self.sample}, unit {self.unit}"
+        return f"layer {self.layer}, {direction}, t = {self.timestep:,}, sample {self.sample}, unit {self.unit}"
 
 
 def check_index(name: str, value: int, count: int, noun: str) -> None:

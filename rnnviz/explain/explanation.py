@@ -166,7 +166,7 @@ def padding_sentence(inputs: Inputs, where: Location) -> str:
     length = inputs.length(where.sample)
     if where.timestep < length:
         return ""
-    return f"t = {where.timestep} is padding: sample {where.sample} has {plural(length, 'time step')}."
+    return f"t = {where.timestep:,} is padding: sample {where.sample} has {plural(length, 'time step')}."
 
 
 class ExplanationCache:

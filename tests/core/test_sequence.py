@@ -145,7 +145,7 @@ def test_invisible_characters_are_marked():
 
 def test_a_time_step_is_shown_with_its_name_if_it_has_one():
     assert [timestep_in_words(NAMES, t) for t in range(4)] == ["t = 0 'a'", "t = 1 '␣'", "t = 2 '↵'", "t = 3"]
-    assert timestep_in_words(Names(), 7) == "t = 7"
+    assert timestep_in_words(Names(), 5018) == "t = 5,018"
     assert timestep_in_words(Names(("word " * 9,)), 0, 12) == "t = 0 'word word w…'"
 
 

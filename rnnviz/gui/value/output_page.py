@@ -106,7 +106,7 @@ def places(network: Network, last: Location) -> list[StoredVector]:
     if in_out(network, last):
         source = StoredVector("out", last, out_text(network, last))
     else:
-        source = StoredVector("h", last, f"hidden, t = {last.timestep}")
+        source = StoredVector("h", last, f"hidden, t = {last.timestep:,}")
     found = [source, StoredVector("state.h", last, state_text(network, last))]
     if network.kind.has_cell_state:
         found.append(StoredVector("state.c", last, state_text(network, last, cell=True)))
@@ -245,7 +245,7 @@ class OutputPage(QWidget):
         if in_out(network, where):
             output = f"In the output: <span {code}>{named(out_index(network, where))}[{first + where.unit}]</span>"
         last = result.inputs.places.last_steps(where.direction)[0][where.sample]
-        state = f"Not in the final state, which is the one of t = {last}."
+        state = f"Not in the final state, which is the one of t = {last:,}."
         if where.timestep == last:
             state = f"In the final state: <span {code}>{named(state_text(network, where))}[{where.unit}]</span>"
         self.in_output.setText(output)
@@ -280,7 +280,7 @@ class OutputPage(QWidget):
         return "\t".join(self._texts(row)) or NOT_AVAILABLE
 
     def _tip(self, row: StoredVector) -> str:
-        final = f"The final state is the one at t = {row.where.timestep}."
+        final = f"The final state is the one at t = {row.where.timestep:,}."
         return named(f"{self._lane_name(row).capitalize()}. {final} {_WHY[row.array]}\nClick to go there.")
 
     def _go(self, index: QModelIndex) -> None:

@@ -61,7 +61,7 @@ def subtitle_of(result: RunResult, where: Location, page: Page | None) -> str:
 
 def _read_text(network: Network, where: Location, length: int) -> str:
     before = read_after(network, where, length)
-    state = "h0" if before is None else f"t = {before}"
+    state = "h0" if before is None else f"t = {before:,}"
     return f"{state} and {f'layer {where.layer - 1}' if where.layer else 'x'}"
 
 

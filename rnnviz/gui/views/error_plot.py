@@ -193,7 +193,7 @@ class ErrorPlot(TimePlotView):
         layers, directions, timesteps, *_ = result.shape
         lane = lane_text(result.inputs.network, Location(layers - 1, directions - 1)).capitalize()
         self.heading.setMinimumWidth(self.heading.fontMetrics().horizontalAdvance(f"{lane} ") if named else 0)
-        longest = f"t = {timesteps - 1}" if named else f"t = {timesteps - 1}: -0.0e-000"
+        longest = f"t = {timesteps - 1:,}" if named else f"t = {timesteps - 1:,}: -0.0e-000"
         self.selection_label.setFixedWidth(self.selection_label.fontMetrics().horizontalAdvance(longest) + 4)
 
     def _draw(self) -> None:
@@ -241,10 +241,10 @@ class ErrorPlot(TimePlotView):
         if several:
             self.legend.show_values(shown)
         # The legend shows the values if there is one.
-        self.selection_label.setText(f"t = {where.timestep}" if several else f"t = {where.timestep}: {shown[0]}")
+        self.selection_label.setText(f"t = {where.timestep:,}" if several else f"t = {where.timestep:,}: {shown[0]}")
         described = ", ".join(f"{each.name} {value}" for each, value in zip(self._named, shown, strict=True))
         self.plot.setAccessibleDescription(
-            f"{self.heading.text()}, {quantity.title} at t = {where.timestep}"
+            f"{self.heading.text()}, {quantity.title} at t = {where.timestep:,}"
             f"{at_seam(result.inputs.seams, where.timestep)}: {described}"
         )
 

@@ -422,7 +422,7 @@ class GradientFlowPlot(TimePlotView):
         """The norms at a time step in words."""
         named = (curve for curve in self.drawn if not curve.thin)
         texts = ", ".join(f"{curve.name} {number_format.error(curve.values[timestep])}" for curve in named)
-        return f"t = {timestep}: {texts}" if texts else ""
+        return f"t = {timestep:,}: {texts}" if texts else ""
 
 
 _LEFT, _RIGHT = [(1.0, 0.5)] * 2, [(0.0, 0.5)] * 2

@@ -76,7 +76,7 @@ _LANES = (
         number=True,
         why="Time steps with mismatches.",
     ),
-    Column("first at", lambda lane: "never" if lane.first is None else f"t = {lane.first.timestep}"),
+    Column("first at", lambda lane: "never" if lane.first is None else f"t = {lane.first.timestep:,}"),
     Column("mismatches", lambda lane: number_format.count(lane.mismatched), number=True),
     Column(
         "max ratio",

@@ -80,4 +80,4 @@ def seams_in_words(seams: NDArray[np.int64], timesteps: int) -> str:
         return "A new call begins at every time step."
     if len(seams) <= _NAMED:
         return f"A new call begins at t = {join_words(map(str, seams.tolist()), 'and')}."
-    return f"A new call begins at {number_format.count(len(seams))} time steps, first at t = {seams[0]}."
+    return f"A new call begins at {number_format.count(len(seams))} time steps, first at t = {seams[0]:,}."

@@ -48,7 +48,7 @@ def _columns(candidate: str) -> tuple[Column, ...]:
         ),
         Column(
             "first wrong step",
-            lambda row: f"t = {row.where.timestep}" if row.wrong and row.where is not None else "",
+            lambda row: f"t = {row.where.timestep:,}" if row.wrong and row.where is not None else "",
             why="In the order of computation. A click on the row selects it.",
         ),
         Column(

@@ -386,7 +386,7 @@ class UnitsPlot(TimePlotView):
         self.legend.show_values([self._text(self._numbers[line], where.timestep) for line in self._named])
         described = ", ".join(key.accessibleName() for key in self.legend.keys)
         begins = at_seam(result.inputs.seams, where.timestep)
-        self.plot.setAccessibleDescription(f"{self.heading.text()}, t = {where.timestep}{begins}: {described}")
+        self.plot.setAccessibleDescription(f"{self.heading.text()}, t = {where.timestep:,}{begins}: {described}")
 
     @staticmethod
     def _text(own: LineNumbers, timestep: int) -> str:

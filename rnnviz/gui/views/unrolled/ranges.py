@@ -170,7 +170,7 @@ def _matching(highest: float) -> float:
 
 
 def _span(times: range) -> str:
-    return f"t = {times.start}" if len(times) == 1 else f"t = {times.start} to {times.stop - 1}"
+    return f"t = {times.start:,}" if len(times) == 1 else f"t = {times.start:,} to {times.stop - 1:,}"
 
 
 _RANGE = re.compile(r"range (\d{1,9}) (\d) (\d{1,10}) (\d{1,10}) (-?\d+\.?\d*(?:e-?\d+)?)( onset)?", re.ASCII)
