@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication, QDialog, QMenu
 
@@ -17,10 +16,8 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace_index import Location
 from rnnviz.gui.commands.table import COMMANDS
 from rnnviz.gui.kit.panel import ToolWindow
-from rnnviz.gui.main_layout import SETTINGS
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.naming import use_names
-from rnnviz.gui.settings_panel.widgets import NoWheelComboBox
 from rnnviz.gui.verdict_facts import both_passes
 from rnnviz.lessons.content import read_lesson
 from rnnviz.lessons.index import lesson_entries
@@ -29,7 +26,6 @@ from rnnviz.reading.units import Query
 from rnnviz.text.verdict_text import gradient_words, verdict_sentence
 from tests.gui.conftest import visible_of
 from tests.gui.views.unrolled.seen import shown_engine, swiped_to
-from tests.profiles import nightly_except
 
 pytestmark = pytest.mark.slow
 
@@ -264,26 +260,3 @@ def test_every_line_that_is_printed_is_found_by_its_name(window, run_config):
                 assert same(seen.named(name), np.concatenate([values[other] for other in others.split(", ")])), line
             else:
                 assert seen.named(name) == [number_format.short(value) for value in eval(name, arrays)], line
-
-
-@pytest.mark.parametrize("directions", nightly_except(["l", "lr"], "lr"))
-def test_the_parameters_are_called_as_gluon_calls_them(window, run_config, directions):
-    run_config({**_NETWORK, "bidirectional": directions == "lr"}, sequence={"timesteps": 2})
-    window.main_layout.docks.open(SETTINGS)
-    if not window.panel.summary.shapes.isVisible():
-        window.panel.summary.unfold.click()
-    shown = window.panel.summary.shapes.accessibleName().split("; ")
-    assert sorted(shown) == sorted(f"{d}0_{kind} {shape}" for d in directions for kind, shape in _SHAPES.items())
-    assert window.panel.summary.shapes.isVisible()
-    dtype = next(box for box in window.panel.findChildren(NoWheelComboBox) if box.accessibleName() == "Network: dtype")
-    assert dtype.currentText() == "float32"
-
-
-def test_the_inputs_of_a_step_have_the_names_of_the_notebook(window, run_config):
-    run_config({**_NETWORK, "bidirectional": True}, sequence={"timesteps": 2})
-    table = window.value.vector
-    window.session.set_location(Location(0, 1, 1))
-    window.value.choose("Vector")
-    for kind, name in (("input", "dat[0][1]"), ("h0", "initial_state[0][1][0]")):
-        table.choose(kind)
-        assert name in table.choice.itemData(table.choice.currentIndex(), Qt.ItemDataRole.ToolTipRole)

@@ -113,11 +113,6 @@ def test_a_layer_above_one_that_was_recorded_at_its_end_reads_its_vector_there()
         assert [label for label, _ in vector.columns] == (["gluon", "manual"] if timestep == 4 else ["manual"])
 
 
-NETWORK = make_result(cell="lstm", num_layers=2, bidirectional=True).inputs.network
-ONE_WAY = replace(NETWORK, bidirectional=False, num_layers=1, cell="gru")
-AT = Location(0, 1, 3, 1, 2)
-
-
 LSTM = Network("lstm", 5, 3, num_layers=2, bidirectional=True)
 T = 8
 HERE = Location(1, 1, 4, 0, 2)

@@ -78,21 +78,6 @@ def test_the_sample_box_moves_the_selection(run_config, window):
 
 
 @pytest.mark.slow
-def test_playing_runs_through_time_and_halts_at_the_end(qtbot, run_config, window, press):
-    run_config(BIDIRECTIONAL, sequence={"timesteps": 3})
-    play = window.actions_["play"]
-    window.player.set_factor(8.0)
-    press(Qt.Key.Key_Space)
-    assert play.text() == "&Pause"
-    qtbot.waitUntil(lambda: window.session.location.timestep == 2)
-    qtbot.waitUntil(lambda: play.text() == "&Play")
-    press(Qt.Key.Key_Space)
-    assert window.session.location.timestep == 0
-    press(Qt.Key.Key_Space)
-    assert play.text() == "&Play"
-
-
-@pytest.mark.slow
 def test_the_question_mark_opens_the_list_of_keys(window, press):
     press("?")
     assert window.help.guide.view.page.name == "keys"

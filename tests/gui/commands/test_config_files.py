@@ -46,15 +46,6 @@ def test_a_config_is_opened_by_key_and_dialog_and_run(qtbot, window, press, conf
     assert window.top_line.document.text() == "mine.toml"
 
 
-def test_a_wrong_config_is_a_dialog_and_changes_nothing(qtbot, window, tmp_path):
-    path = tmp_path / "wrong.toml"
-    path.write_text("[network]\ncell = 'gru'\nhidden_siz = 3\n")
-    before = window.session.config
-    window.files.open(path)
-    assert "hidden_siz" in qtbot.acknowledge(window)
-    assert window.session.config == before
-
-
 def test_a_window_that_is_opened_on_a_wrong_file_shows_the_first_lesson(qtbot, bare_window, tmp_path):
     with qtbot.finished(bare_window):
         bare_window.begin(tmp_path / "missing.toml")

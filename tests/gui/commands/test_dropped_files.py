@@ -88,14 +88,28 @@ def test_weights_and_state_are_dropped_together(qtbot, window, tmp_path):
     assert np.all(window.session.result.inputs.initial_state["h"] == 0.5)
 
 
+WRONG = {
+    "notes.pdf": (b"hello", "notes.pdf"),
+    "broken.npz": (b"PK not really", "broken.npz"),
+    "wrong.toml": (b"[network]\ncell = 'gru'\nhidden_siz = 3\n", "hidden_siz"),
+    "sweep.toml": (b"[network]\ncell = 'gru'\n[grid]\nnetwork.size = [1]\n", "grid.network.size is not a known key"),
+    "w.pt": (b"no model", "w.pt is not a valid PyTorch file"),
+    "a.rnnviz": (b"hello", "a.rnnviz is not a valid session"),
+}
+"""Files that nothing can be read from, by name: their bytes, and words of the sentence that says so."""
+
+
 @pytest.mark.slow
-def test_a_file_of_no_use_is_refused_by_a_sentence_that_names_it(qtbot, window, tmp_path):
-    (tmp_path / "notes.pdf").write_text("hello")
-    (tmp_path / "broken.npz").write_bytes(b"PK not really")
+def test_a_file_of_no_use_is_refused_in_a_sentence_and_changes_nothing(qtbot, window, tmp_path):
+    for name, (content, _) in WRONG.items():
+        (tmp_path / name).write_bytes(content)
     np.savez(tmp_path / "other.npz", a=np.zeros(2), b=np.zeros(2))
     zipfile.ZipFile(tmp_path / "empty.npz", "w").close()
+    others = {name: name for name in ("other.npz", "empty.npz", "missing.npz")}
     before = window.session.config
-    for name in ("notes.pdf", "broken.npz", "other.npz", "empty.npz", "missing.npz"):
+    for name, words in ({name: words for name, (_, words) in WRONG.items()} | others).items():
         qtbot.drop(window, tmp_path / name)
-        assert name in qtbot.acknowledge(window)
+        assert words in qtbot.acknowledge(window)
     assert window.session.config == before
+    assert window.files.recent.paths() == []
+    assert window.sweeps.window is None

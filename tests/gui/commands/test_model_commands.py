@@ -137,15 +137,6 @@ def test_an_initial_state_may_be_read_from_a_file(qtbot, chooser, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_damaged_file_is_a_sentence_and_changes_nothing(qtbot, window, tmp_path):
-    before, path = window.session.config, tmp_path / "w.pt"
-    path.write_bytes(b"no model")
-    window.files.open(path)
-    assert "w.pt is not a valid PyTorch file" in qtbot.acknowledge(window)
-    assert window.session.config == before
-
-
-@pytest.mark.slow
 def test_a_file_that_takes_its_time_shows_how_far_it_is_and_stops(qtbot, window, tmp_path, monkeypatch):
     monkeypatch.setattr("rnnviz.io.model_formats.load.entries_of", read_half_for_ever)
     before, path, processes = window.session.config, tmp_path / "w.pt", children()

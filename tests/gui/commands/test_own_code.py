@@ -53,18 +53,6 @@ def test_an_opened_custom_step_runs_after_the_user_agreed_and_is_compared(qtbot,
     assert window.verdict.state == "agree"
 
 
-@pytest.mark.parametrize("kind", ["step", "cell"])
-def test_refused_code_does_not_run_and_the_last_result_stays(qtbot, window, mine, kind):
-    mine.write_text(f"open({str(mine.with_suffix('.ran'))!r}, 'w')\n")
-    before = window.session.result
-    window.files.open_recurrence(mine) if kind == "step" else cell_editor(window).choose(mine)
-    with qtbot.waitSignal(window.control.error_changed) as told:
-        qtbot.answer(window, "Don't run")
-    assert str(mine) in told.args[0]
-    assert window.session.result is before
-    assert not mine.with_suffix(".ran").exists()
-
-
 def test_a_declined_file_is_asked_about_again_only_on_request(qtbot, window, mine):
     window.files.open_recurrence(mine)
     with qtbot.waitSignal(window.control.error_changed):

@@ -135,8 +135,9 @@ def test_the_bar_opens_with_the_first_stage_and_closes_by_escape(qtbot, run_conf
     assert (window.player.factor, window.player.looping) == (4.0, True)
     press(Qt.Key.Key_L)
     press(Qt.Key.Key_Space)
-    assert window.player.playing
+    assert (window.player.playing, window.actions_["play"].text()) == (True, "&Pause")
     press(Qt.Key.Key_Escape)
+    assert window.actions_["play"].text() == "&Play"
     assert (window.player.playing, bar.isVisible(), stepper.stage) == (False, False, None)
     window.player.set_factor(1.0)
 

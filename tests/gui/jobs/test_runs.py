@@ -187,14 +187,6 @@ def test_an_error_of_a_run_is_shown_at_its_field(qtbot, window, tmp_path):
     assert window.verdict.state in AGREEMENT
 
 
-def test_absurd_sizes_are_refused_with_their_demand(qtbot, window):
-    config = Config.from_mapping({"network": {**SMALL, "hidden_size": 10**9}})
-    with qtbot.waitSignal(window.runner.failed):
-        window.document.edit(config)
-        window.control.run()
-    assert "memory" in window.verdict.text
-
-
 @pytest.mark.slow
 def test_a_wrong_field_holds_the_run_back_until_it_is_right(qtbot, window, press):
     line = window.panel.field("network.hidden_size").editor.line

@@ -1,6 +1,7 @@
 """A lesson made for a test, opened in a whole window."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,55 +11,9 @@ from rnnviz.gui.lessons.pane import LessonPane
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.lessons.index import LessonEntry
 
-LESSON = """# A lesson of the tests
-What it is about.
-
-## The first step
-After *one* step `out` is `state`.
-```step
-config = "vanilla-t1"
-[selection]
-unit = 3
-sample = 2
-[look]
-part = "vector"
-[[statement]]
-text = "The output is the state."
-expression = "all(out[0][0] == state[0][0][0])"
-[[statement]]
-text = "There is one step."
-expression = "T == 1"
-```
-
-## The second step
-Nothing is said.
-```step
-[set]
-"sequence.timesteps" = 2
-[selection]
-timestep = 1
-[look]
-part = "checks"
-colors = "error_ratio"
-[[statement]]
-text = "The hidden size is ten."
-expression = "H == 10"
-[[statement]]
-text = "This is wrong on purpose."
-expression = "max(out) > 100"
-[[statement]]
-text = "There is a cell state."
-expression = "all(c(0) == 0)"
-```
-
-## The third step
-```step
-[set]
-"compare.candidates" = ["onnx"]
-[look]
-engine = "onnx"
-```
-"""
+TEXTS = Path(__file__).with_name("texts")
+"""Lessons that are made for these tests."""
+LESSON = (TEXTS / "lesson.md").read_text(encoding="utf-8")
 
 
 def changed(config: Config, **sequence: Any) -> Config:

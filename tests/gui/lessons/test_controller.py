@@ -16,7 +16,7 @@ from rnnviz.gui.main_layout import VALUE
 from rnnviz.gui.settings_panel.fields import SECTION_TITLES
 from rnnviz.gui.theme.palettes import LIGHT
 from rnnviz.lessons.index import PARTS, find_entry, find_lesson, lesson_entries
-from tests.gui.lessons.conftest import LESSON, changed
+from tests.gui.lessons.conftest import LESSON, TEXTS, changed
 
 pytestmark = pytest.mark.slow
 
@@ -193,23 +193,7 @@ def test_a_link_in_the_text_frames_the_part_that_it_names_by_mouse_and_keys(wind
     assert linked.framed is target
 
 
-FOLLOWING = '''# A lesson that follows
-What it is about.
-
-## The step
-```step
-config = "vanilla-t1"
-[set]
-"sequence.timesteps" = 3
-[[statement]]
-text = "It is relu(u + v)."
-expression = """close(h(layer, direction)[timestep][sample][unit], \\
-               relu(gate('pre_h', layer, direction)[timestep][sample][unit]))"""
-[[statement]]
-text = "The cursor stands at the first step."
-expression = "timestep == 0"
-```
-'''
+FOLLOWING = (TEXTS / "following.md").read_text(encoding="utf-8")
 
 
 def test_a_statement_about_the_selected_value_follows_the_selection(qtbot, window, make_entry, open_lesson):

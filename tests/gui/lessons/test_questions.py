@@ -14,55 +14,12 @@ from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.io.config_toml import dump_config
 from rnnviz.lessons.index import LessonEntry
-from tests.gui.lessons.conftest import changed
+from tests.gui.lessons.conftest import TEXTS, changed
 from tests.gui.shown import details
 
 pytestmark = pytest.mark.slow
 
-LESSON = """# Questions of the tests
-What it is about.
-
-## A choice
-Read this.
-```step
-config = "vanilla-t1"
-[selection]
-unit = 3
-sample = 2
-[look]
-part = "vector"
-[[statement]]
-text = "There is one step."
-expression = "T == 1"
-[predict]
-question = "How many steps are there?"
-choices = ["Two.", "One."]
-answer = "count(T == 1)"
-asks = ["h(0)[0][0][1]"]
-remarks = { A = "That is the next lesson." }
-hint = "Fewer than two."
-reveal = "T is 1."
-[try]
-task = "Make it three."
-check = "T == 3"
-done = "There are three."
-set = { "sequence.timesteps" = 3 }
-```
-
-## A number
-```step
-[selection]
-unit = 1
-[[statement]]
-text = "There is one step."
-expression = "T == 1"
-[predict]
-question = "How large is the first value?"
-answer = "T + unit"
-tolerance = 0.5
-hint = "Add."
-```
-"""
+LESSON = (TEXTS / "questions.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -218,30 +175,7 @@ def test_curves_copies_and_exports_lack_what_a_question_asks_for(make, monkeypat
     reading.finish_pending()
 
 
-QUIZ = """# A quiz of the tests
-Find it.
-
-## One
-```step
-config = "lstm"
-[set]
-"sequence.timesteps" = 4
-[[statement]]
-text = "The cause is found."
-expression = "'forget-bias-one' in diagnosis"
-[quiz]
-engine = "bug:forget-bias-one"
-choices = ["bug:gates-i-o-f-g", "bug:forget-bias-one"]
-reveal = "It is `forget-bias-one`."
-```
-
-## Two
-```step
-[quiz]
-engine = "bug:no-h2h-bias"
-choices = ["bug:no-h2h-bias", "bug:forget-bias-one"]
-```
-"""
+QUIZ = (TEXTS / "quiz.md").read_text(encoding="utf-8")
 BUG = "forget-bias-one"
 CAUSE = KNOWN_BUGS[BUG].cause
 

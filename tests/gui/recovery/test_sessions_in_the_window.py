@@ -204,16 +204,6 @@ def test_a_session_whose_file_is_missing_names_it_and_restores_the_view_later(
     assert (other.session.engine, other.session.order) == (look.engine, look.order)
 
 
-def test_a_session_that_is_none_is_a_dialog_and_changes_nothing(qtbot, window, tmp_path):
-    path = tmp_path / "a.rnnviz"
-    path.write_text("hello")
-    before = window.session.config
-    window.files.drop([path])
-    assert "a.rnnviz is not a valid session" in qtbot.acknowledge(window)
-    assert window.session.config == before
-    assert window.files.recent.paths() == []
-
-
 def test_choices_of_the_view_modify_a_session_but_looking_at_it_does_not(qtbot, window, customized, saved):
     session, units, color = window.session, window.findChild(UnitsPlot), window.session.color_by
     # Looked at: the end of the range, too, comes with another sample.

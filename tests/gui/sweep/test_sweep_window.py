@@ -224,14 +224,6 @@ def test_a_sweep_that_is_dropped_is_opened(qtbot, window, results, tmp_path):
     qtbot.waitUntil(lambda: window.sweeps.window is not None and window.sweeps.window.isVisible())
 
 
-def test_a_sweep_that_is_wrong_is_a_sentence(qtbot, window, tmp_path):
-    path = tmp_path / "s.toml"
-    path.write_text(SWEEP + "network.size = [1]\n", encoding="utf-8")
-    window.files.open(path)
-    assert "grid.network.size is not a known key" in qtbot.acknowledge(window)
-    assert window.sweeps.window is None
-
-
 def test_code_that_a_sweep_names_is_asked_about(qtbot, window, opened, tmp_path):
     (tmp_path / "mine.py").write_text("raise SystemExit\n", encoding="utf-8")
     path = tmp_path / "s.toml"

@@ -76,15 +76,6 @@ def test_the_inputs_of_a_lane_are_written_as_array_indices(layout):
         assert np.array_equal(eval(text, names), values), text
 
 
-@pytest.mark.parametrize("layout", ["NTC", "TNC"])
-def test_final_state_equals_the_last_computed_state(layout):
-    result = make_result(cell="gru", num_layers=3, bidirectional=True, layout=layout)
-    network, trace = result.inputs.network, result["manual"]
-    for last in lanes(network, 5, sample=1):
-        for place in places(network, last):
-            assert np.array_equal(values_at(trace, network, place), trace.hidden[last.index[:-1]])
-
-
 @pytest.mark.parametrize("missing", ["out", "state.h"])
 def test_a_place_that_was_not_recorded_has_no_numbers(missing):
     result = make_result(("manual", "recording:golden.npz"), bidirectional=True)

@@ -120,20 +120,6 @@ def test_nonfinite_numbers_are_marked_and_described(view):
     assert view.nonfinite.text() == ""
 
 
-@pytest.mark.slow
-def test_a_long_sequence_is_thinned_without_losing_its_peak(qtbot, view):
-    def edit(trace):
-        trace.hidden[0, 0, 77_777, 0, 1] = 9.0
-
-    view.show_result(make_result(edits={"manual": edit}, timesteps=100_000, batch_size=1, hidden_size=2), "manual")
-    view.show_location(Location(0, 0, 0, 0, 1))
-    qtbot.waitUntil(lambda: view.curve("manual", 1) is not None)
-    _, drawn = view.plot.curves_drawn[1].getData()
-    assert len(drawn) <= 4 * view.plot.view_box.width()
-    assert drawn.max() == 9.0
-    assert view.plot.view_box.viewRange()[1][1] > 9.0
-
-
 @pytest.mark.parametrize("quantity", ["value", "f", "norm"])
 def test_padding_has_no_numbers(view, quantity):
     view.show_result(make_result(cell="lstm", bidirectional=True, timesteps=8, lengths=(8, 3)), "manual")
