@@ -249,9 +249,9 @@ def test_a_training_is_restored_at_its_last_checkpoint_with_the_checkpoint_in_th
     task = task_of("parity", problem={"timesteps": 8, "batch_size": 4}, network={"hidden_size": 5}, steps=20)
     save_task(task, tmp_path / "task.toml")
     window.files.open(tmp_path / "task.toml")
-    training = window.trainings.controller.panel
+    training = window.trainings.panel
     training.follow.setChecked(True)
-    with qtbot.waitSignal(window.trainings.controller.runner.ended):
+    with qtbot.waitSignal(window.trainings.runner.ended):
         training.train_action.trigger()
     qtbot.waitUntil(lambda: "training step 20" in window.document.origin.title and not window.runner.busy)
     qtbot.waitUntil((keeper.recovery_dir.folder / TRAINING).exists)
@@ -268,7 +268,7 @@ def test_a_training_is_restored_at_its_last_checkpoint_with_the_checkpoint_in_th
     with qtbot.finished(window):
         keeper.bar.restore.click()
     assert "later training steps are lost" in window.statusBar().currentMessage()
-    qtbot.waitUntil(lambda: training.history is not None and not window.trainings.controller.runner.busy)
+    qtbot.waitUntil(lambda: training.history is not None and not window.trainings.runner.busy)
     assert not left.exists()
     assert (training.history.steps, training.unsaved) == (20, True)
     for name, array in window.session.result.inputs.parameters.items():

@@ -25,9 +25,9 @@ TASK = task_of("parity", **SIZES, steps=30, checkpoint_every=15)
 def window(window):
     yield window
     window.trainings.close()
-    if window.trainings.controller is not None:
+    if window.trainings.made:
         # The next test is not asked about these weights.
-        window.trainings.controller.panel.saved_as = "file"
+        window.trainings.panel.saved_as = "file"
         window.main_layout.docks.close("Training")
 
 
@@ -35,7 +35,7 @@ def opened(window: MainWindow, task: TrainingTask, folder: Path) -> TrainingPane
     save_task(task, folder / "task.toml")
     assert load_task(folder / "task.toml") == task
     window.files.open(folder / "task.toml")
-    return window.trainings.controller.panel
+    return window.trainings.panel
 
 
 def until(qtbot: Any, window: MainWindow, step: int) -> None:
@@ -58,7 +58,7 @@ def begun(qtbot: Any, training: TrainingPanel, task: TrainingTask) -> None:
 
 def test_the_slider_shows_the_run_of_each_checkpoint(qtbot, window, tmp_path):
     training = opened(window, TASK, tmp_path)
-    with qtbot.waitSignal(window.trainings.controller.runner.ended):
+    with qtbot.waitSignal(window.trainings.runner.ended):
         training.train_action.trigger()
     until(qtbot, window, 30)
     assert [saved.step for saved in training.history.checkpoints] == [0, 15, 30]
@@ -75,7 +75,7 @@ def test_the_slider_shows_the_run_of_each_checkpoint(qtbot, window, tmp_path):
     checkpoints = [event for event in TrainingLoop(TASK) if isinstance(event, Checkpoint)]
     found = window.session.result.inputs.parameters["l0_i2h_weight"]
     assert found == pytest.approx(checkpoints[1].parameters["l0_i2h_weight"], abs=1e-9)
-    strip = window.trainings.controller.strip
+    strip = window.trainings.strip
     assert strip.isVisible()
     assert strip.prediction is training.checkpoint.prediction
     # Changes of the user's stay, too.
@@ -105,7 +105,7 @@ def test_another_training_replaces_the_checkpoints_but_not_another_file(qtbot, w
             qtbot.answer(window, "Discard")
             qtbot.waitUntil(lambda shown=training: shown.history is None)
         training.follow.setChecked(True)
-        with qtbot.waitSignal(window.trainings.controller.runner.ended):
+        with qtbot.waitSignal(window.trainings.runner.ended):
             training.train_action.trigger()
         qtbot.waitUntil(lambda size=size: window.session.config.network.hidden_size == size)
         until(qtbot, window, 30)
@@ -113,7 +113,7 @@ def test_another_training_replaces_the_checkpoints_but_not_another_file(qtbot, w
     with qtbot.finished(window):
         window.document.take(other, "other")
         window.control.run()
-    with qtbot.waitSignal(window.trainings.controller.runner.ended):
+    with qtbot.waitSignal(window.trainings.runner.ended):
         training.continue_action.trigger()
     assert not training.follow.isChecked()
     assert window.document.origin.title == "other"
@@ -128,13 +128,13 @@ def test_a_stopped_training_goes_on_to_the_same_weights(qtbot, window, tmp_path)
     training.follow.setChecked(False)
     training.train_action.trigger()
     begun(qtbot, training, long)
-    with qtbot.waitSignal(window.trainings.controller.runner.ended) as ended:
+    with qtbot.waitSignal(window.trainings.runner.ended) as ended:
         training.stop_action.trigger()
     assert ended.args == [True]
     done = training.history.checkpoints[-1].step
     steps = done + 10
     training.show_task(replace(long, training=replace(long.training, steps=steps)), "task", tmp_path)
-    with qtbot.waitSignal(window.trainings.controller.runner.ended):
+    with qtbot.waitSignal(window.trainings.runner.ended):
         training.continue_action.trigger()
     assert [saved.step for saved in training.history.checkpoints] == [0, done, steps]
     whole = list(TrainingLoop(replace(long, training=replace(long.training, steps=steps))))
@@ -148,7 +148,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(qtbot, window, tmp_path)
 
 def test_a_session_and_a_file_hold_the_training_with_its_checkpoints(qtbot, window, tmp_path):
     training = opened(window, TASK, tmp_path)
-    controller = window.trainings.controller
+    controller = window.trainings
     training.follow.setChecked(True)
     with qtbot.waitSignal(controller.runner.ended):
         training.train_action.trigger()
@@ -185,7 +185,7 @@ def test_closing_the_panel_ends_the_training(qtbot, window, tmp_path):
     begun(qtbot, training, long)
     assert len(children() - before) == 1
     window.main_layout.docks.close("Training")
-    qtbot.waitUntil(lambda: not window.trainings.controller.runner.busy)
+    qtbot.waitUntil(lambda: not window.trainings.runner.busy)
     assert children() - before == set()
     # The panel opens again with what was learned.
     window.trainings.open()
