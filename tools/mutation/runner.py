@@ -12,7 +12,6 @@ import json
 import os
 import signal
 import sys
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,9 +26,11 @@ from mutmut.utils.format_utils import mangled_name_from_mutant_name
 HERE = Path(__file__).parent
 ORDERS = "RNNVIZ_MUTATION"
 SLOWEST = 3.0
-"""Seconds that a test may take to be of use."""
+"""CPU seconds that a test may take to be of use."""
 PATIENCE = 10.0
-"""Seconds of tests that a mutant has to survive, the quickest first."""
+"""CPU seconds of tests that a mutant has to survive, the quickest first."""
+BUSY = 10.0
+"""How many times as long a test may take by the clock: other programs may need the processors, too."""
 
 
 class TooLong(BaseException):
@@ -76,13 +77,18 @@ def _reached(items: list[pytest.Item]) -> dict[str, dict[str, object]]:
     reached: dict[str, dict[str, object]] = {}
     for item in items:
         state()._stats = set()
-        before = time.perf_counter()
+        before = _cpu_seconds()
         with _mutant("stats"):
-            passed = _passes(item, SLOWEST)
-        seconds = time.perf_counter() - before
-        if passed:
+            passed = _passes(item, BUSY * SLOWEST)
+        seconds = _cpu_seconds() - before
+        if passed and seconds <= SLOWEST:
             reached[item.nodeid] = {"seconds": seconds, "functions": sorted(state()._stats)}
     return reached
+
+
+def _cpu_seconds() -> float:
+    """Of this process and of its ended children."""
+    return sum(os.times()[:4])
 
 
 def _try(items: list[pytest.Item], orders: list[dict[str, object]], told: Path) -> None:
@@ -106,12 +112,12 @@ def _try(items: list[pytest.Item], orders: list[dict[str, object]], told: Path) 
                     break
                 spent += seconds
                 with _mutant(name):
-                    passed = _passes(by_name[test], 10 * seconds + 5)
+                    passed = _passes(by_name[test], BUSY * seconds + 5)
                 if not passed:
                     killer = test
                     known[:] = [test, *(other for other in known if other != test)][:3]
                     break
-            if killer is not None and not _passes(by_name[killer], 10 * spent + 20):
+            if killer is not None and not _passes(by_name[killer], BUSY * spent + 20):
                 # What the mutant left behind breaks the test without it as well: another process has to judge.
                 tell(mutant=name, outcome="spoilt", by=killer)
                 return

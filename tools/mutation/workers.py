@@ -15,13 +15,13 @@ from tempfile import mkdtemp
 from typing import Any, TypeAlias
 
 from tools.mutation.mutants import Mutant
-from tools.mutation.runner import ORDERS, PATIENCE, SLOWEST
+from tools.mutation.runner import BUSY, ORDERS, PATIENCE, SLOWEST
 
 TESTS = ("tests/engines", "tests/verify", "tests/steps", "tests/cells", "tests/core")
 """The tests that may kill a mutant: those of the mutated code, the slowest folder first."""
 FAR = 5
 """How much quicker a test has to be that is not named after what is mutated."""
-SILENT = 20 * SLOWEST + PATIENCE
+SILENT = BUSY * (SLOWEST + PATIENCE)
 """Seconds after which a silent worker is given up."""
 SHARE = 100
 """How many mutants a process gets at a time."""
@@ -40,8 +40,9 @@ class Worker:
         self._lines = 0
         self.output = (self.folder / "output.txt").open("w")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-p", "tools.mutation.runner", "-n", "0", "-q", "-o", "timeout=0",
-             "-o", "faulthandler_timeout=0", "-p", "no:cacheprovider", *tests],
+            # A long traceback of a mutated file, which has every mutant, takes longer to write than most tests take.
+            [sys.executable, "-m", "pytest", "-p", "tools.mutation.runner", "-n", "0", "-q", "--tb=native",
+             "-o", "timeout=0", "-o", "faulthandler_timeout=0", "-p", "no:cacheprovider", *tests],
             cwd=tree,
             env={
                 **os.environ,
