@@ -324,14 +324,7 @@ class _Figures:
 
     def _raise_atol(self, error: FloatArray, r: FloatArray) -> None:
         """Raise the atol until the block passes with it."""
-        flat = int(error.argmax())
-        # The pair with the largest error needs what its own rtol leaves, and rounding halves that at most: a pair
-        # whose error is less needs no look.
-        needed = (float(error.flat[flat]) - abs(float(r.flat[flat])) * self.rtol) / 2.0
-        if needed == np.inf:
-            self.smallest_passing_atol = needed
-            return
-        large = error > max(self.smallest_passing_atol, needed)
+        large = error > self.smallest_passing_atol
         # Not limit - atol, which is no longer what was added to atol.
         relative = metrics.tolerance(r[large], self.rtol, 0.0)
         self.smallest_passing_atol = metrics.passing_atol(error[large], relative, self.smallest_passing_atol)

@@ -218,17 +218,10 @@ class CellStateTally:
     def add(self, recorded: FloatArray, expected: BoundedArray, stored_as: str) -> None:
         """Count some cell states, of any shape; `stored_as` is the type to which they were rounded."""
         self.looked += recorded.size
-        c = recorded.astype(np.float64)
-        with np.errstate(invalid="ignore"):
-            error = np.abs(c - expected.value)
-            allowed = ALLOWED * expected.bound
-            if stored_as:
-                allowed += ALLOWED * storage_bound(c, stored_as)
-            if np.all(error <= allowed):
-                return
-        same = (c == expected.value) | (np.isnan(c) & np.isnan(expected.value))
+        error = abs_error(recorded, expected.value)
+        bound = expected.bound + storage_bound(recorded, stored_as)
         # An infinite bound says that nothing is known.
-        wrong = ~(same | (error <= allowed)) & np.isfinite(expected.bound)
+        wrong = (error > 0.0) & ~(error <= ALLOWED * bound) & np.isfinite(expected.bound)
         self._outside += int(wrong.sum())
         self._worst = max(self._worst, float(error.max(where=wrong, initial=0.0)))
 

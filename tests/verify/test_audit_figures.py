@@ -130,6 +130,10 @@ def test_a_step_exactly_eight_bounds_off_is_right():
     for off, wrong in ((8.0, 0), (np.nextafter(8.0, 9.0), 1)):
         found = one(off, 0.0, 1.0)
         assert (found.wrong, found.worst_ratio) == (wrong, off)
+    way = given_pass(np.array([8.0, 9.0]).reshape(1, 1, 1, 1, 2))
+    way.add((0, 0), slice(0, 1), Columns(np.arange(1), np.arange(2)))
+    found = audit_pass(way)
+    assert (found.wrong, found.first_location) == (1, Location(unit=1))
 
 
 def one(h: float, value: float, bound: float) -> Audit:

@@ -411,7 +411,11 @@ def pairs(draw: st.DrawFn) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     return r, c
 
 
+SOME_NAN = tuple(np.array(values).reshape(1, 1, 4, 1, 1) for values in ([NAN, 1.0, INF, NAN], [1.0, NAN, -INF, INF]))
+
+
 @given(pair=pairs(), block=st.integers(1, 40), rtol=st.sampled_from([0.0, 1e-6, 0.5, 3.0]), atol=st.floats(0, 2))
+@example(pair=SOME_NAN, block=1, rtol=0.0, atol=1.0)
 def test_figures_equal_a_plain_count(pair, block, rtol, atol):
     r, c = pair
     with pytest.MonkeyPatch.context() as patch:
