@@ -31,6 +31,7 @@ from rnnviz.gui.application import make_application, make_window
 from rnnviz.gui.commands import dialogs
 from rnnviz.gui.commands.table import COMMANDS
 from rnnviz.gui.export.sheet import print_message
+from rnnviz.gui.main_layout import SETTINGS, TABS, VALUE
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.recovery.crashes import CrashDialog
 from rnnviz.gui.recovery.session_recovery import RestoreBar
@@ -177,6 +178,7 @@ def failed(window: MainWindow, folder: Path) -> QWidget:
 
 def wrong_setting(window: MainWindow, _folder: Path) -> QWidget:
     """A value that the settings refuse."""
+    window.main_layout.docks.open(SETTINGS)
     window.panel.show_error("network.hidden_size", "hidden_size is 0, but has to be at least 1.")
     window.control.set_invalid("network.hidden_size", "hidden_size is 0, but has to be at least 1.")
     return window
@@ -185,14 +187,12 @@ def wrong_setting(window: MainWindow, _folder: Path) -> QWidget:
 def folded(window: MainWindow, _folder: Path) -> QWidget:
     """Folded panes."""
     window.panel.clear_errors()
-    for pane in ("settings", "side", "tabs"):
-        window.main_layout.fold(pane, folded=True)
+    window.main_layout.open_only(())
     return window
 
 
 def _lesson(window: MainWindow, place: int) -> None:
-    for pane in ("settings", "side", "tabs"):
-        window.main_layout.fold(pane, folded=False)
+    window.main_layout.open_only((VALUE, TABS))
     window.guide.open(lesson_entries()[place])
     if window.runner.busy:
         wait(window.runner.finished)
@@ -243,7 +243,7 @@ def restore(window: MainWindow, _folder: Path) -> QWidget:
     """The offer to restore a session."""
     window.first_screen.leave()
     bar = RestoreBar()
-    window.main_layout.add_top_bar(bar)
+    window.main_layout.add_bar(bar)
     bar.show_offer("rnnviz ended unexpectedly with unsaved changes to gallery.toml. 3 more unsaved.", restorable=True)
     bar.show()
     finish_pending(_SETTLED_MS)
@@ -287,14 +287,13 @@ TOOLS: tuple[Scene, ...] = (sweep, guide_scenes.training, guide_scenes.generate,
 
 def questions(window: MainWindow, folder: Path) -> Iterator[tuple[str, QWidget]]:
     """Dialogs that no command of the menus opens."""
-    path, nothing = folder / "network.toml", lambda *_: None
+    nothing = lambda *_: None  # noqa: E731
     yield "code trust", window.code_trust.ask([str(folder / "mine.py")], nothing, nothing)
     error = "The file network.toml has no table [network]; expected one with the key cell."
     yield "error", dialogs.show_error_dialog(window, "Cannot open the config", error)
-    yield "unsaved changes", dialogs.ask_to_save(window, "network.toml", nothing, nothing)
+    window.document.edit(Config.from_mapping({"network": _NETWORK}))
     for name, ask in (
-        ("unfinished files", lambda: dialogs.ask_to_finish(window, "writing lanes.gif", nothing, nothing)),
-        ("file changed on disk", lambda: dialogs.ask_to_save_over(window, path, nothing, nothing)),
+        ("unsaved changes", lambda: window.files.ask_about_changes(nothing)),
         ("fixed color range", lambda: window.lanes._take_range("fixed")),
     ):
         ask()

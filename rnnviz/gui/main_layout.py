@@ -71,6 +71,7 @@ class MainLayout(QObject):
         self._drawer.setFeatures(QDockWidget.DockWidgetFeature.NoDockWidgetFeatures)
         self._drawer.setTitleBarWidget(QWidget())
         self._drawer.setWidget(tabs)
+        self._drawer.toggleViewAction().setVisible(False)
         window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self._drawer)
         self._fold_button = QToolButton()
         self._fold_button.setAutoRaise(True)

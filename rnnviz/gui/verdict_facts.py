@@ -167,10 +167,10 @@ def affected_steps(comparison: Comparison, network: Network) -> dict[int, tuple[
 
 def _since(result: RunResult, comparison: Comparison) -> Text:
     text: list[TextPart] = []
-    template = "t = {t:,}: {steps:,} of {timesteps:,} time steps have mismatches"
+    template = "t = {t:,}: {steps:,} of {timesteps:,} time steps differ."
     if result.config.network.bidirectional:
-        template = "t = {t:,} of the {direction} direction: {steps:,} of {timesteps:,} time steps have mismatches"
+        template = "t = {t:,} of the {direction} direction: {steps:,} of {timesteps:,} time steps differ."
     for direction, (first, steps) in affected_steps(comparison, result.config.network).items():
-        text += [TextPart(". ")] if text else []
+        text += [TextPart(" ")] if text else []
         text += fill(template, direction=DIRECTIONS[direction], t=first, steps=steps, timesteps=result.shape[2])
     return tuple(text)

@@ -58,8 +58,13 @@ class ComparisonCommands(QObject):
 
         rows = (
             AskedFile("&Model or config", openable_files(), "a model file, a config or a session"),
-            AskedFile("&Output of your code", RECORDINGS, "its hidden values (L, D, T, N, H), output or state"),
-            AskedFile("&Input it read", sequences(), "one array (T, N, I); a config may name its own", without_input),
+            AskedFile("&Output of your code", RECORDINGS, "its hidden values, output or state"),
+            AskedFile(
+                "&Input of your code",
+                sequences(),
+                "time steps × samples × features; a config has its own",
+                without_input,
+            ),
         )
         FilesDialog(self._window, _PORT, rows, self.check_port).open()
 

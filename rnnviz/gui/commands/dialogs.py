@@ -141,6 +141,7 @@ class FilesDialog(QDialog):
             label.setBuddy(field)
             form.addRow(label, line)
         self._buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
+        self._buttons.button(QDialogButtonBox.StandardButton.Ok).setText(f"&{title.split()[0]}")
         self._buttons.accepted.connect(self.accept)
         self._buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)

@@ -197,6 +197,7 @@ class TopLine(QToolBar):
         self._icons: Icons | None = None
         self._title = ""
         self.document = self._menu_button("Document", "Open another file.", document_menu)
+        self.document.setObjectName("document")
         self.document.setProperty("framed", True)
         self.settings = SettingsLine()
         self.addWidget(self.settings)

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from html import escape
 from math import isfinite
 
-from PySide6.QtCore import QEvent, QLineF, QPointF, QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QFont, QHelpEvent, QPainter, QPaintEvent, QPen, QResizeEvent, QTextDocumentFragment
+from PySide6.QtCore import QEvent, QLineF, QObject, QPointF, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QFont, QHelpEvent, QPainter, QPaintEvent, QPen, QTextDocumentFragment
 from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QToolTip, QWidget
 
 from rnnviz.core import number_format
@@ -192,13 +192,10 @@ class ActivationPlot(QWidget):
             painter.drawEllipse(point, _DOT, _DOT)
         painter.setFont(self._fonts.number)
         painter.setPen(theme.color("text"))
-        # On the side of 0 that the point is not on, below the curve or above it.
-        right = x <= 0.0
-        box = QRectF(zero.x() + 12, zero.y() + 6, ground.right() - zero.x() - 12, scaled(20))
-        if not right:
-            box = QRectF(ground.left(), zero.y() - 6 - scaled(20), zero.x() - ground.left() - 12, scaled(20))
-        side = Qt.AlignmentFlag.AlignLeft if right else Qt.AlignmentFlag.AlignRight
-        painter.drawText(box, side | Qt.AlignmentFlag.AlignVCenter, point_text(curve))
+        # In the corner that an increasing curve leaves free, on the side of 0 that the point is not on.
+        flags = Qt.AlignmentFlag
+        corner = flags.AlignRight | flags.AlignBottom if x <= 0.0 else flags.AlignLeft | flags.AlignTop
+        painter.drawText(ground, corner, point_text(curve))
         painter.end()
 
 
@@ -265,6 +262,8 @@ class ArithmeticPage(QWidget):
         self._scroll.setWidget(content)
         for part in (content, self._scroll.viewport()):
             part.setAutoFillBackground(False)
+        # Before the page is shown for the first time, the viewport has not yet the size that the page has.
+        self._scroll.viewport().installEventFilter(self)
         links = _row(self.all_terms, None, self._hint)
         self.setLayout(down((self._scroll, 1), 4, links, 8, spacing=0))
         self.equations.chosen.connect(self.line_chosen)
@@ -322,9 +321,10 @@ class ArithmeticPage(QWidget):
         if self._page is not None:
             self.show_page(self._page, self._masks)
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        super().resizeEvent(event)
-        self._fit()
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Resize:
+            self._fit()
+        return False
 
     def _is_masked(self, place: Place | None) -> bool:
         return place is not None and is_masked(self._masks, place)

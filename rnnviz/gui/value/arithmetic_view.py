@@ -182,9 +182,7 @@ class TermTableView(Table):
         self._columns[len(self._columns) + 1] = field
         title = f"{name} {text}".strip()
         why, widest = f"{name} {why}".strip(), _widest(table, short)
-        return Column(
-            title, short, full, number=True, look=look, why=why, widest=widest, grows=field == "stop" and bool(name)
-        )
+        return Column(title, short, full, number=True, look=look, why=why, widest=widest)
 
     def _diverges(self, row: TermRow, field: Field) -> bool:
         """Whether the engines first diverge in this number of a row."""

@@ -134,7 +134,9 @@ class DifferentValues(ResultView):
             return
         shown, own = self.array.currentText(), self.array.of(comparison)
         assert own is not None, "it is of the comparison"
-        self._empty.setText(f"No value of {shown} in {display_name(comparison.candidate)} differs by more.")
+        self._empty.setText(
+            f"No value of {shown} in {display_name(comparison.candidate)} differs by more than the tolerance."
+        )
         self.model.show_rows(
             range(len(rows)), _columns(rows, result.reference.engine, comparison.candidate, self._is_masked)
         )

@@ -57,7 +57,7 @@ _SOURCES = (
         "Spectral norm of the Jacobian of each step: the largest factor by which it can stretch a gradient.",
     ),
 )
-_NO_LOSS = "The gradient of the loss needs a backward pass. That of the selected value needs none (I)."
+_NO_LOSS = "The gradient of the loss needs a backward pass. The gradient of the selected value needs none (key I)."
 _NOTHING = {LOSS: "no gradient", VALUE: "no influence", STEPS: "not computed"}
 _PRODUCT = "{growth}× per time step, from {count} Jacobians"
 _OF_RANDOM = "{growth}× per time step, from one random gradient over {count} time steps"

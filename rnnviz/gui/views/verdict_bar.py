@@ -185,7 +185,7 @@ class VerdictBar(ResultView):
         self._rows.location_requested.connect(self.location_requested)
         for clickable in (self._text, self._rows):
             clickable.clicked.connect(self._on_click)
-        self._previous = self._button("Previous", "Select the difference before the selected value (Shift+N).")
+        self._previous = self._button("Previous", "Select the difference before the selected value (P).")
         self._next = self._button("Next difference", "Select the difference after the selected value (N).")
         self._next.setDefault(True)
         self._audit_all = self._button("Run full audit", "")
