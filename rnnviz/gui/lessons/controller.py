@@ -1,7 +1,7 @@
 """Lesson controller: sets up each step, takes answers, masks asked numbers, and checks the step's statements."""
 
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
@@ -42,62 +42,64 @@ class LessonController(QObject):
     state_changed = Signal()
     """The reader has answered or done something in the step, or the run has its answer."""
 
+    _entry: LessonEntry
+    """The open lesson, or the one that was open last."""
+
     def __init__(self, window: "LessonHost", parent: QWidget, settings: Settings, theme_manager: ThemeManager) -> None:
         super().__init__(parent)
         self._window, self._parent = window, parent
         self._settings, self._theme_manager = settings, theme_manager
-        self.pane: LessonPane | None = None
         self.frame: PartFrame | None = None
         self.presenting = False
         """Whether the step is shown without the parts that it speaks of."""
-        self._entry: LessonEntry | None = None
-        self.lesson: GuidedLesson | None = None
+        self.state: StepState | None = None
+        """The open step as its reader has it; None without a lesson."""
         self._config: Config | None = None
         self._arriving = False
-        self._answers: dict[int, tuple[float | None, ...]] = {}
-        """The answers to the questions that are answered, by step."""
-        self._tries: tuple[float | None, ...] = ()
-        """The incorrect answers to the open question."""
         self._pending: float | None = None
         """An answer that waits for the run."""
-        self._value: float | None = None
         self._checker = LatestTask("lessons", self)
         self._checker.done.connect(self._on_findings)
         self._checked_last: tuple[object, ...] = ()
 
-    @property
-    def _at(self) -> int:
-        """Number of the open step."""
-        step = self._window.session.state.lesson_step
-        return 0 if step is None else step[1]
+    @cached_property
+    def pane(self) -> "LessonPane":
+        """The pane, made with the first lesson."""
+        from rnnviz.gui.lessons.pane import LessonPane
+
+        self._window.session.on_change(self._move_frame, "location", "result")
+        pane = LessonPane()
+        pane.next.clicked.connect(self.next)
+        pane.back.clicked.connect(self.back)
+        pane.dots.step_requested.connect(self.go_to)
+        pane.again.clicked.connect(self.again)
+        pane.question.answered.connect(self.answer)
+        pane.part_requested.connect(self.frame_part)
+        pane.close_button.clicked.connect(self.leave)
+        pane.all_lessons.clicked.connect(self.show_map)
+        return pane
 
     @property
-    def can_go_back(self) -> bool:
-        return self.lesson is not None and self._at > 0
+    def lesson(self) -> "GuidedLesson | None":
+        return None if self.state is None else self.state.lesson
 
     @property
     def step(self) -> "LessonStep | None":
-        """The current step, or None without a lesson."""
-        return None if self.lesson is None else self.lesson.steps[self._at]
+        return None if self.state is None else self.state.step
 
     @property
-    def state(self) -> "StepState | None":
-        """The current step as its reader has it."""
-        from rnnviz.gui.lessons.cards import StepState
-
-        if self.lesson is None or self._entry is None:
-            return None
-        answered = self._answers.get(self._at)
-        done = self._at in self._settings.tasks_done(self._entry.name)
-        tries = self._tries if answered is None else answered
-        return StepState(self.lesson, self._at, tries, answered is not None, self._value, done)
+    def can_go_back(self) -> bool:
+        return self.state is not None and self.state.number > 0
 
     @property
     def asking(self) -> bool:
         """Whether the step has a question that is not answered."""
-        if self.lesson is None or self.lesson.steps[self._at].question is None:
-            return False
-        return self._at not in self._answers
+        return self.state is not None and self.state.asking
+
+    @property
+    def _answers(self) -> dict[int, tuple[float | None, ...]]:
+        """The answers to the questions that are answered, by step."""
+        return self._settings.lesson_answers(self._entry.name)
 
     def bind(self) -> None:
         """Connect the controller to the window."""
@@ -121,8 +123,8 @@ class LessonController(QObject):
         except InputError as error:
             show_error_dialog(self._parent, "The lesson cannot be opened", error)
             return
-        pane = self._make_pane()
-        self._entry, self.lesson = entry, replace(lesson, number=entry.number)
+        self._entry, pane = entry, self.pane
+        pane.apply_theme(self._theme_manager.theme)
         self._settings.open_lesson = entry.name
         self._settings.last_lesson = entry.name
         self._window.main_layout.open_lesson(pane)
@@ -130,8 +132,7 @@ class LessonController(QObject):
         reached = self._settings.lesson_step(entry.name)
         if reached >= len(lesson.steps):
             self._settings.set_lesson_answers(entry.name, {})
-        self._answers = self._settings.lesson_answers(entry.name)
-        self._enter(reached if reached < len(lesson.steps) else 0)
+        self._enter(replace(lesson, number=entry.number), reached if reached < len(lesson.steps) else 0)
         pane.scroll_area.setFocus()
 
     def show_map(self) -> None:
@@ -142,7 +143,7 @@ class LessonController(QObject):
         course.apply_theme(self._theme_manager.theme)
         steps = {entry.name: self._settings.lesson_step(entry.name) for entry in lesson_entries()}
         dialog = CourseMapDialog(course, self._parent)
-        present = self._settings.last_lesson if self._entry is None else self._entry.name
+        present = self._settings.last_lesson if self.state is None else self._entry.name
         course.show_progress(self._settings.finished_lessons, steps, present)
         course.lesson_chosen.connect(lambda entry: self._window.files.after_changes(partial(self.open, entry)))
         dialog.open()
@@ -160,12 +161,13 @@ class LessonController(QObject):
 
     def next(self) -> None:
         """Go to the next step, after the last one to the next lesson, and close the last lesson."""
-        if self.lesson is None or self._entry is None:
+        state = self.state
+        if state is None:
             return
-        if self._at + 1 < len(self.lesson.steps):
-            self._enter(self._at + 1)
+        if state.number + 1 < len(state.lesson.steps):
+            self.go_to(state.number + 1)
             return
-        self._settings.set_lesson_step(self._entry.name, len(self.lesson.steps))
+        self._settings.set_lesson_step(self._entry.name, len(state.lesson.steps))
         self._settings.finish_lesson(self._entry.name)
         following = self._following
         if following is None:
@@ -175,18 +177,18 @@ class LessonController(QObject):
             self.open(following)
 
     def back(self) -> None:
-        if self.can_go_back:
-            self.go_to(self._at - 1)
+        if self.state is not None and self.can_go_back:
+            self.go_to(self.state.number - 1)
 
     def go_to(self, number: int) -> None:
         """Go to a step of the lesson."""
-        if self.lesson is not None:
-            self._enter(number)
+        if self.state is not None:
+            self._enter(self.state.lesson, number)
 
     def again(self) -> None:
         """Apply the current step's config and selection again."""
-        if self.lesson is not None:
-            self._enter(self._at, again=False)
+        if self.state is not None:
+            self._set_up()
 
     def answer(self, answer: float | None) -> None:
         """Answer the question of the step, by the index of a choice or a number; with None its answer is shown.
@@ -196,31 +198,28 @@ class LessonController(QObject):
         from rnnviz.gui.lessons.cards import TRIES
         from rnnviz.gui.lessons.parts import bars_needed
 
-        step, pane = self.step, self.pane
-        if step is None or pane is None or step.question is None or not self.asking or answer in self._tries:
+        state = self.state
+        if state is None or not state.asking or answer in state.tries:
             return
-        question = step.question
-        if answer is not None and self._value is None:
+        if answer is not None and state.value is None:
             self._pending = answer
-            pane.question.show_waiting()
+            self.pane.question.show_waiting()
             return
         self._pending = None
-        self._tries = (*self._tries, answer)
-        correct = answer is not None and self._value is not None and question.is_correct(answer, self._value)
-        if answer is not None and not correct and len(self._tries) < TRIES:
+        self.state = state = replace(state, tries=(*state.tries, answer))
+        if answer is not None and not state.correct and len(state.tries) < TRIES:
             self._mask()
             self._show_state()
             return
-        assert self._entry is not None
-        self._answers[self._at] = self._tries
-        self._settings.set_lesson_answers(self._entry.name, self._answers)
+        self._settings.set_lesson_answers(self._entry.name, {**self._answers, state.number: state.tries})
+        self.state = replace(state, answered=True)
         # The keyboard stays in the text, whose next part has appeared.
-        pane.scroll_area.setFocus()
+        self.pane.scroll_area.setFocus()
         self._mask()
-        if question.engine:
-            self._enter(self._at, again=False)
+        if state.step.question is not None and state.step.question.engine:
+            self._set_up()
             return
-        self._window.main_layout.show_needed(bars_needed(step, asking=False))
+        self._window.main_layout.show_needed(bars_needed(state.step, asking=False))
         self._show_state()
         self._reset_checks()
         self._arriving = True
@@ -228,13 +227,16 @@ class LessonController(QObject):
 
     def leave(self) -> None:
         """Close the lesson. It reopens at this step."""
-        if self.lesson is None:
+        if self.state is None:
             return
-        self.lesson = self._entry = self._config = None
+        self.state = self._config = None
         self._window.session.set_lesson_step(None)
         self._arriving = False
         self._settings.open_lesson = ""
-        self._hide()
+        self._reset_checks()
+        self.unframe()
+        self._mask()
+        self._window.main_layout.close_lesson()
         self.step_changed.emit()
 
     def close(self) -> None:
@@ -269,12 +271,14 @@ class LessonController(QObject):
 
     def score(self) -> str:
         """The score of a quiz that has been answered, and of all at the last step; else ""."""
-        assert self.lesson is not None
-        quizzes, last = self.lesson.quizzes, self._at + 1 == len(self.lesson.steps)
-        answered = [number for number in quizzes if number in self._answers]
-        if not quizzes or self.asking or not (last or self._at in quizzes):
+        state, answers = self.state, self._answers
+        assert state is not None
+        steps, quizzes = state.lesson.steps, state.lesson.quizzes
+        last = state.number + 1 == len(steps)
+        answered = [number for number in quizzes if number in answers]
+        if not quizzes or state.asking or not (last or state.number in quizzes):
             return ""
-        found = sum(self._answers[number][-1] == _correct(self.lesson.steps[number]) for number in answered)
+        found = sum(answers[number][-1] == _correct(steps[number]) for number in answered)
         if last and len(answered) == len(quizzes):
             return f"Score: {found} of {plural(len(quizzes), 'bug')} found."
         return f"Score so far: {found} of {len(answered)} found, {len(quizzes)} in all."
@@ -282,55 +286,42 @@ class LessonController(QObject):
     @property
     def _following(self) -> LessonEntry | None:
         entries = lesson_entries()
-        return next((e for e in entries if self._entry is not None and e.number == self._entry.number + 1), None)
+        return next((e for e in entries if e.number == self._entry.number + 1), None)
 
-    def _make_pane(self) -> "LessonPane":
-        if self.pane is not None:
-            return self.pane
-        from rnnviz.gui.lessons.pane import LessonPane
+    def _enter(self, lesson: "GuidedLesson", number: int) -> None:
+        """Show a step from its beginning, and set it up."""
+        from rnnviz.gui.lessons.cards import StepState
 
-        self.pane = pane = LessonPane()
-        self._window.session.on_change(self._move_frame, "location", "result")
-        pane.next.clicked.connect(self.next)
-        pane.back.clicked.connect(self.back)
-        pane.dots.step_requested.connect(self.go_to)
-        pane.again.clicked.connect(self.again)
-        pane.question.answered.connect(self.answer)
-        pane.part_requested.connect(self.frame_part)
-        pane.close_button.clicked.connect(self.leave)
-        pane.all_lessons.clicked.connect(self.show_map)
-        self._apply_theme(self._theme_manager.theme)
-        return pane
+        name = self._entry.name
+        given, done = self._answers.get(number), number in self._settings.tasks_done(name)
+        self.state = StepState(lesson, number, given or (), given is not None, None, done)
+        self._pending = None
+        self._settings.set_lesson_step(name, number)
+        self._set_up(entered=True)
 
-    def _enter(self, number: int, *, again: bool = True) -> None:
-        """Show a step and apply its config. `_follow` continues when the run finishes."""
-        assert self.lesson is not None
-        assert self._entry is not None
-        assert self.pane is not None
+    def _set_up(self, *, entered: bool = False) -> None:
+        """Apply the config of the step. `_follow` continues when the run finishes."""
         from rnnviz.gui.lessons.parts import bars_needed
 
-        window, step = self._window, self.lesson.steps[number]
-        window.session.set_lesson_step((self._entry.name, number))
-        self._settings.set_lesson_step(self._entry.name, number)
-        if again:
-            self._tries, self._pending = (), None
-        plain = step.question is not None and not step.question.expression
-        self._value = float(step.question.answer) if step.question is not None and plain else None
-        self._config = step.config if self.asking else step.named_config
-        window.main_layout.show_needed(bars_needed(step, asking=self.asking))
+        window, state, entry = self._window, self.state, self._entry
+        assert state is not None
+        step, question = state.step, state.step.question
+        known = None if question is None or question.expression else float(question.answer)
+        self.state = state = replace(state, value=known)
+        window.session.set_lesson_step((entry.name, state.number))
+        self._config = step.config if state.asking else step.named_config
+        window.main_layout.show_needed(bars_needed(step, asking=state.asking))
         self.unframe()
         self._reset_checks()
         # Until the config is set, the result may be of a network without the step's selection.
         self._arriving = False
-        if window.document.origin.title != self._entry.heading:
-            window.document.take(self._config, self._entry.heading)
+        if window.document.origin.title != entry.heading:
+            window.document.take(self._config, entry.heading)
         elif window.session.config != self._config:
             window.document.take_step(self._config)
         self._arriving = True
         self._mask()
-        state = self.state
-        assert state is not None
-        if again:
+        if entered:
             self.pane.show_step(state, "Finish" if self._following is None else "Next lesson")
         self._show_state()
         # Invalid fields are not a change that undo knows.
@@ -349,28 +340,22 @@ class LessonController(QObject):
 
     def _mask(self) -> None:
         """Mask the numbers that an open question asks for, in every view."""
-        step = self.step
-        question = step.question if step is not None and self.asking else None
+        state = self.state
+        question = state.step.question if state is not None and state.asking else None
         masks = () if question is None else question.masks
         # The numbers from which an asked value is computed come with the hint.
-        self._window.session.set_masked(masks if self._tries or not masks else (*masks, Mask(NUMBERS)))
-
-    def _hide(self) -> None:
-        """Hide the pane, the frame and the masks."""
-        self._reset_checks()
-        self.unframe()
-        self._mask()
-        self._window.main_layout.close_lesson()
+        hinted = not masks or (state is not None and bool(state.tries))
+        self._window.session.set_masked(masks if hinted else (*masks, Mask(NUMBERS)))
 
     def _leave_with_document(self) -> None:
         """Close the lesson once another document is open."""
-        if self._entry is not None and self._window.document.origin.title != self._entry.heading:
+        if self.state is not None and self._window.document.origin.title != self._entry.heading:
             self.leave()
 
     def _follow(self) -> None:
         """After the run, apply the step's selection and check its statements."""
         step, result = self.step, self._window.session.result
-        if step is None or self.pane is None:
+        if step is None:
             return
         if result is None or not self._fresh:
             self._reset_checks()
@@ -424,7 +409,7 @@ class LessonController(QObject):
 
     def _show_state(self) -> None:
         state = self.state
-        if self.pane is not None and state is not None:
+        if state is not None:
             self.pane.show_state(state)
             names = () if self._config is None else self._config.compare.engines
             missing = (ENGINES[name].unavailable for name in names if name in ENGINES)
@@ -432,33 +417,33 @@ class LessonController(QObject):
             self.state_changed.emit()
 
     def _show_changes(self) -> None:
-        if self.pane is not None and self._config is not None:
+        if self._config is not None:
             self.pane.show_changed(changed_keys(self._config, self._window.session.config))
 
     def _on_findings(self, findings: "tuple[StatementResult, ...]") -> None:
-        step, entry = self.step, self._entry
-        if self.pane is None or step is None or entry is None:
+        state = self.state
+        if state is None:
             return
-        of_question = len(self._of_question(step))
-        if of_question:
-            assert step.question is not None
-            self._value = step.question.value_of(findings[0])
-        if self.asking:
-            if self._pending is not None and self._value is not None:
+        step, of_question = state.step, len(self._of_question(state.step))
+        if of_question and step.question is not None:
+            self.state = state = replace(state, value=step.question.value_of(findings[0]))
+        if state.asking:
+            if self._pending is not None and state.value is not None:
                 self.answer(self._pending)
             return
-        if step.task is not None and findings[-1].holds and self._at not in self._settings.tasks_done(entry.name):
-            self._settings.finish_task(entry.name, self._at)
+        if step.task is not None and findings[-1].holds and not state.done:
+            self._settings.finish_task(self._entry.name, state.number)
+            self.state = replace(state, done=True)
         self._show_state()
         self._show_changes()
         self.pane.show_findings(findings[of_question : of_question + len(step.statements)])
 
     def _on_error(self, sentence: str | None) -> None:
-        if self.pane is not None and self.step is not None and sentence is not None:
+        if self.step is not None and sentence is not None:
             self.pane.show_waiting("The run failed: the verdict has the reason.")
 
     def _apply_theme(self, theme: Theme) -> None:
-        if self.pane is not None:
+        if self.state is not None:
             self.pane.apply_theme(theme)
         if self.frame is not None:
             self.frame.apply_theme(theme)

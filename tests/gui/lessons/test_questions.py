@@ -1,6 +1,7 @@
 """Predictions, tasks and quizzes in the window: asked numbers are masked, two tries, answers are remembered."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -112,7 +113,7 @@ def test_an_answer_waits_for_the_run(make):
     reading.finish_pending()
     window.guide.next()
     window.document.edit(changed(window.session.config, timesteps=2))
-    window.guide._value = None
+    window.guide.state = replace(window.guide.state, value=None)
     window.guide.answer(3.0)
     assert window.guide.state.tries == ()
     window.control.run()
