@@ -19,7 +19,7 @@ def suggest(name: str, known: Iterable[str], whole: Mapping[str, str] | None = N
     # Only a wrong name needs it, and a window must start fast.
     import difflib
 
-    near = difflib.get_close_matches(name[:200], list(known), n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name[:200], known)
     return f' Did you mean "{printable(whole[near[0]] if whole else near[0])}"?' if near else ""
 
 

@@ -29,8 +29,9 @@ def test_without_a_backward_pass_there_is_no_loss():
 )
 def test_stored_loss_gradients_are_the_drawn_ones(tmp_path, loss, final_state):
     value = {"value": [1, 0, 2, 1, 3]} if loss == "value" else {}
-    inputs = load_inputs(config(lengths=[3, 5], loss=loss, final_state=final_state, **value))
+    inputs = load_inputs(config(lengths=[3, 5], loss=loss, final_state=final_state, truncate=2, **value))
     kept = open_inputs(save_inputs(tmp_path / "inputs", inputs).folder)
+    assert kept.lengths == (3, 5)
     for found in (inputs.loss, kept.loss):
         expected = {"sum": 1.0, "normal": None}.get(loss)
         assert (found.out is None) == (loss == "value")
@@ -42,7 +43,7 @@ def test_stored_loss_gradients_are_the_drawn_ones(tmp_path, loss, final_state):
         assert {name: array.shape for name, array in found.state.items()} == {"h": (4, 2, 4), "c": (4, 2, 4)}
         assert found.state["c"].any() == (final_state != "zeros")
         np.testing.assert_array_equal(found.state["h"], inputs.loss.state["h"])
-        assert found.value == (tuple(value["value"]) if value else None)
+        assert (found.value, found.truncate) == (tuple(value["value"]) if value else None, 2)
 
 
 def test_the_direct_part_is_the_lanes_half_of_out_in_the_top_layer():
@@ -71,6 +72,7 @@ def test_some_samples_have_their_own_loss_gradients():
     some = inputs.of_samples(np.array([1]))
     np.testing.assert_array_equal(some.loss.out[:, 0], inputs.loss.out[:, 1])
     np.testing.assert_array_equal(some.loss.state["c"][:, 0], inputs.loss.state["c"][:, 1])
+    assert inputs.of_samples(np.array([0])).lengths == (3,)
     one = load_inputs(config(value=[0, 1, 2, 1, 3]))
     assert one.of_samples(np.array([1])).loss.value == (0, 1, 2, 0, 3)
     assert one.of_samples(np.array([0])).loss is None

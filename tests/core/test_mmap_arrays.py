@@ -2,6 +2,7 @@
 
 import io
 import mmap
+import os
 import pickle
 from pathlib import Path
 from types import SimpleNamespace
@@ -38,8 +39,16 @@ def test_released_pages_of_a_mapped_array_leave_memory_and_can_be_read_again(tmp
 @pytest.mark.parametrize("shape", [(3,), (1 << 19, 1), (2, 3, 5)])
 def test_a_new_mapped_array_is_zero_and_written_values_are_in_the_file(tmp_path, monkeypatch, shape, written):
     monkeypatch.setattr(arrays, "_WRITTEN_BYTES", written)
+    allocated: list[int] = []
+
+    def allocate(file: int, begin: int, size: int) -> None:
+        allocated.append(size - begin)
+        os.ftruncate(file, size)
+
+    monkeypatch.setattr(os, "posix_fallocate", allocate, raising=False)
     path = tmp_path / "new.npy"
     mapped = create_mapped(path, "float32", shape)
+    assert allocated == ([] if written else [path.stat().st_size])
     assert not mapped.any()
     mapped[:] = np.arange(mapped.size).reshape(shape)
     for again in (np.load(path), open_mapped(path)):
