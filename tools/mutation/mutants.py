@@ -95,5 +95,14 @@ def _mutants(file: str, mutated: "MutatedFile") -> list[Mutant]:
 
 
 def _changed(original: Sequence[str], mutant: Sequence[str]) -> tuple[str, str]:
-    changes = list(difflib.ndiff(original, mutant))
+    # ndiff takes long, and a mutant has few other lines.
+    first = _alike(original, mutant)
+    last = _alike(original[:first:-1], mutant[:first:-1])
+    changes = list(difflib.ndiff(original[first : len(original) - last], mutant[first : len(mutant) - last]))
     return tuple(" ".join(line[2:].strip() for line in changes if line.startswith(sign)) for sign in ("- ", "+ "))
+
+
+def _alike(one: Sequence[str], other: Sequence[str]) -> int:
+    """The number of first lines that are the same."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
