@@ -16,14 +16,16 @@ from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import FieldSpec, declarations
 from rnnviz.engines.registry import engines_of, with_candidates
 from rnnviz.gui.settings_panel.editors import (
+    CandidatesEditor,
     ChoiceEditor,
     Editor,
+    Engines,
     LineEditor,
+    ReferenceEditor,
     SwitchEditor,
     ValueEditor,
     make_editor,
 )
-from rnnviz.gui.settings_panel.engine_editors import CandidatesEditor, Engines, ReferenceEditor
 from rnnviz.gui.settings_panel.fields import (
     ORDINARY,
     SECTION_TITLES,
@@ -42,35 +44,6 @@ from rnnviz.gui.tooltips import wrapped
 from rnnviz.io.config_toml import is_unpacked
 from rnnviz.verify.compare import defaults
 from rnnviz.verify.result import RunResult
-
-EditorFactory = Callable[[str, FieldSpec, QWidget], Editor]
-
-
-class SectionForm(QWidget):
-    """A heading, and a row for each key: label, control, and a message below."""
-
-    def __init__(
-        self, name: str, section: type, make_editor: EditorFactory, theme: Theme, label_width: int, parent: QWidget
-    ) -> None:
-        super().__init__(parent)
-        self.setAccessibleName(SECTION_TITLES[name])
-        self.grid = QGridLayout(self)
-        self.grid.setContentsMargins(0, 0, 0, 0)
-        self.grid.setHorizontalSpacing(8)
-        self.grid.setVerticalSpacing(4)
-        self.grid.setColumnMinimumWidth(0, label_width)
-        self.grid.setColumnStretch(1, 1)
-        heading = QLabel(SECTION_TITLES[name], self)
-        heading.setProperty("heading", True)
-        font = heading.font()
-        font.setWeight(font.Weight.DemiBold)
-        heading.setFont(font)
-        self.grid.addWidget(heading, 0, 0, 1, 2)
-        self.fields: dict[str, Field] = {}
-        for number, (key, config_field) in enumerate(declarations(section).items()):
-            dotted = f"{name}.{key}"
-            make = partial(make_editor, dotted, config_field, self)
-            self.fields[dotted] = Field(dotted, config_field, make, theme, self.grid, 1 + 2 * number)
 
 
 class Field:
@@ -231,13 +204,15 @@ class SectionForms(QScrollArea):
         column.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
         column.setSpacing(12)
         self._label_width = _label_width(self, sections)
-        self._sections = {
-            name: SectionForm(name, section, self._make_editor, LIGHT, self._label_width, content)
-            for name, section in sections.items()
-        }
-        self.fields = {key: field for form in self._sections.values() for key, field in form.fields.items()}
-        for form in self._sections.values():
-            column.addWidget(form)
+        self._grids: dict[str, QGridLayout] = {}
+        self.fields: dict[str, Field] = {}
+        for section, declared in sections.items():
+            grid = self._grids[section] = self._make_grid(section, content)
+            column.addWidget(grid.parentWidget())
+            for number, (key, config_field) in enumerate(declarations(declared).items()):
+                dotted = f"{section}.{key}"
+                make = partial(self._make_editor, dotted, config_field, grid.parentWidget())
+                self.fields[dotted] = Field(dotted, config_field, make, LIGHT, grid, 1 + 2 * number)
         column.addStretch(1)
         self.setFrameShape(QScrollArea.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -273,6 +248,24 @@ class SectionForms(QScrollArea):
     def apply_theme(self, theme: Theme) -> None:
         for field in self.fields.values():
             field.apply_theme(theme)
+
+    def _make_grid(self, section: str, parent: QWidget) -> QGridLayout:
+        """A heading, and room for the rows of a section: label, control, and a message below."""
+        form = QWidget(parent)
+        form.setAccessibleName(SECTION_TITLES[section])
+        grid = QGridLayout(form)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(8)
+        grid.setVerticalSpacing(4)
+        grid.setColumnMinimumWidth(0, self._label_width)
+        grid.setColumnStretch(1, 1)
+        heading = QLabel(SECTION_TITLES[section], form)
+        heading.setProperty("heading", True)
+        font = heading.font()
+        font.setWeight(font.Weight.DemiBold)
+        heading.setFont(font)
+        grid.addWidget(heading, 0, 0, 1, 2)
+        return grid
 
     def _make_editor(self, key: str, config_field: FieldSpec, parent: QWidget) -> Editor:
         editor = make_editor(key, config_field, parent)
@@ -321,12 +314,16 @@ class ConfigPanel(SectionForms):
         super().__init__("Settings", SECTIONS)
         self._config = config
         self._engines: Engines = {}
-        network = self._sections["network"]
-        self.summary = NetworkSummary(LIGHT, self._label_width, network)
-        network.grid.addWidget(self.summary, 1 + 2 * len(network.fields), 0, 1, 2)
+        network = self._grids["network"]
+        self.summary = NetworkSummary(LIGHT, self._label_width, network.parentWidget())
+        network.addWidget(self.summary, 1 + 2 * len(declarations(SECTIONS["network"])), 0, 1, 2)
         self.setMinimumWidth(scaled(220))
         self.selected_value: Callable[[], tuple[int, ...]] = lambda: (0, 0, 0, 0, 0)
         """Place of the selected hidden value."""
+        reference, candidates = (self.fields[f"compare.{key}"].editor for key in ("reference", "candidates"))
+        assert isinstance(reference, ReferenceEditor)
+        assert isinstance(candidates, CandidatesEditor)
+        self._reference, self._candidates = reference, candidates
         self._cells: dict[str, CellSpec] = {}
         self._of_recordings: tuple[tuple[str, ...], str, tuple[float, float]] = ((), "", (0.0, 0.0))
         """Engines of the last run, the coarser type of a recording among them, and the default tolerances of that."""
@@ -397,9 +394,9 @@ class ConfigPanel(SectionForms):
         shown = {key: field for key, field in self.fields.items() if field.shown}
         return {key: (accessible_name(key), field.state.why or field.config_field.why) for key, field in shown.items()}
 
-    def reveal_section(self, name: str) -> SectionForm:
+    def reveal_section(self, name: str) -> QWidget:
         """Scroll to the form of a section and return it."""
-        form = self._sections[name]
+        form = self._grids[name].parentWidget()
         self.ensureWidgetVisible(form, 0, _MARGIN)
         self.verticalScrollBar().setValue(min(self.verticalScrollBar().value(), form.y() - _MARGIN))
         return form
@@ -432,30 +429,11 @@ class ConfigPanel(SectionForms):
             self.run_requested.emit()
 
     def _make_editor(self, key: str, config_field: FieldSpec, parent: QWidget) -> Editor:
-        editor: Editor
-        if key == "compare.reference":
-            editor = ReferenceEditor(parent)
-        elif key == "compare.candidates":
-            editor = CandidatesEditor(config_field.why, parent)
+        editor = super()._make_editor(key, config_field, parent)
+        if isinstance(editor, CandidatesEditor):
             editor.recordings_added.connect(self._add_recordings)
-        elif key == _VALUE:
-            editor = ValueEditor(key, config_field, parent)
+        elif isinstance(editor, ValueEditor):
             editor.taken.connect(self._take_selected)
-        else:
-            return super()._make_editor(key, config_field, parent)
-        editor.edited.connect(partial(self._on_edited, key))
-        return editor
-
-    @property
-    def _reference(self) -> ReferenceEditor:
-        editor = self.fields["compare.reference"].editor
-        assert isinstance(editor, ReferenceEditor)
-        return editor
-
-    @property
-    def _candidates(self) -> CandidatesEditor:
-        editor = self.fields["compare.candidates"].editor
-        assert isinstance(editor, CandidatesEditor)
         return editor
 
     def _add_recordings(self, names: tuple[str, ...]) -> None:
@@ -494,8 +472,7 @@ class ConfigPanel(SectionForms):
     def _lay_out(self) -> None:
         """Give widgets that were shown or hidden their geometry at once."""
         content = self.widget()
-        for part in (self.summary, *self._sections.values(), content):
-            layout = part.layout()
+        for layout in (self.summary.layout(), *self._grids.values(), content.layout()):
             if layout is not None:
                 layout.activate()
         content.resize(content.sizeHint().expandedTo(self.viewport().size()))

@@ -1,25 +1,30 @@
-"""Editors of config fields: a control with conversion between its content and the value."""
+"""Editors of config fields: a control with conversion between its content and the value.
+
+The editors of the engines list all engines, with unavailable ones disabled, and every name in the config, even an
+unknown one, so that no entry of the user is lost. Recorded outputs are added in that of the candidates.
+"""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtWidgets import (
-    QCheckBox,
-    QHBoxLayout,
-    QLineEdit,
-    QWidget,
-)
+from PySide6.QtGui import QStandardItemModel
+from PySide6.QtWidgets import QCheckBox, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
+from rnnviz.core.engine_spec import RecordingName, display_name
+from rnnviz.core.errors import InputError
 from rnnviz.core.schema import LARGEST_SIZE, FieldSpec
 from rnnviz.core.sequence import LENGTHS_SOURCES
+from rnnviz.engines.registry import recordings_in
 from rnnviz.gui.commands.dialogs import ALL_FILES, ask_file
 from rnnviz.gui.naming import named
 from rnnviz.gui.settings_panel.fields import FILE_FILTERS, UNSET_CHOICES, choice_title, label, unset_words
-from rnnviz.gui.settings_panel.widgets import FreeSpinBox, LongLineEdit, NoWheelComboBox, PathLineEdit
+from rnnviz.gui.settings_panel.widgets import ElidedCheckBox, FreeSpinBox, LongLineEdit, NoWheelComboBox, PathLineEdit
 from rnnviz.gui.theme.icons import IconButton
+from rnnviz.gui.tooltips import wrapped
+from rnnviz.gui.views.base import across
 from rnnviz.io.config_toml import is_unpacked
 
 
@@ -153,83 +158,15 @@ class SwitchEditor(Editor):
         self.box.setChecked(bool(value))
 
 
-class LineEditor(Editor):
-    """A typed value; may be empty if optional. `_parse` converts the text as TOML would."""
+class TextForm(NamedTuple):
+    """How a kind of values is typed: `parse` converts a text as TOML would, and `write` the other way round."""
 
-    def __init__(
-        self,
-        key: str,
-        config_field: FieldSpec,
-        parent: QWidget,
-        line: QLineEdit | None = None,
-        widget: QWidget | None = None,
-        *controls: QWidget,
-    ) -> None:
-        """Without a `line`, one is created. `controls` come behind it."""
-        self.line = LongLineEdit(parent) if line is None else line
-        super().__init__(widget or self.line, self.line, *controls)
-        self._optional = config_field.optional
-        self._own_text: str | None = None
-        self.line.setPlaceholderText(unset_words(key))
-        self.line.textEdited.connect(self.mark_edited)
-
-    def show_fixed(self, text: str | None) -> None:
-        super().show_fixed(text)
-        if text is not None:
-            if self._own_text is None:
-                self._own_text = self.line.text()
-            self._set_text(text)
-            # A text that is longer than the field begins in sight.
-            self.line.setCursorPosition(0)
-        elif self._own_text is not None:
-            self._set_text(self._own_text)
-            self._own_text = None
-
-    def _read(self) -> Any:
-        text = self.line.text() if self._own_text is None else self._own_text
-        return self._parse(text)
-
-    def _write(self, value: Any) -> None:
-        text = "" if value is None else str(value)
-        if self._own_text is None:
-            self._set_text(text)
-        else:
-            self._own_text = text
-
-    def _set_text(self, text: str) -> None:
-        # Setting the same text would lose the text cursor and the undo history.
-        if text != self.line.text():
-            self.line.setText(text)
-
-    def _parse(self, text: str) -> Any:
-        raise NotImplementedError
-
-
-class NumberEditor(LineEditor):
-    def _parse(self, text: str) -> Any:
-        return None if self._optional and not text.strip() else number_or_text(text)
-
-
-class IntegerEditor(NumberEditor):
-    """Spin box."""
-
-    def __init__(self, key: str, config_field: FieldSpec, parent: QWidget) -> None:
-        box = FreeSpinBox(int(config_field.minimum or 0), int(config_field.maximum or LARGEST_SIZE), parent)
-        super().__init__(key, config_field, parent, box.lineEdit(), box, box)
-        box.stepped.connect(self.mark_edited)
-
-
-class TextEditor(LineEditor):
-    from_start = True
+    parse: Callable[[str], Any]
+    write: Callable[[Any], str] = str
+    from_start: bool = False
     """Whether the start of a long text is in sight, and not its end."""
-
-    def _write(self, value: Any) -> None:
-        super()._write(value)
-        if self.from_start and not self.line.hasFocus():
-            self.line.setCursorPosition(0)
-
-    def _parse(self, text: str) -> Any:
-        return None if self._optional and not text else text
+    optional: Callable[[str], str] = str.strip
+    """Empty for the text of an optional field without a value."""
 
 
 def number_or_text(text: str) -> int | float | str:
@@ -250,94 +187,140 @@ def absolute_path(text: str) -> str:
         return text
 
 
-class ListEditor(TextEditor):
-    """Line edit for a list, such as "1, 0, 4, 0, 2"."""
+def _listed(separator: str, joint: str, item: Callable[[str], Any], *, from_start: bool = True) -> TextForm:
+    """A list with a regular expression of what is between two items; a text in place of a list is another source."""
 
-    joint = ", "
-    separator = ","
-    """Regular expression of what is between two items."""
-    item: Callable[[str], Any] = staticmethod(number_or_text)
+    def parse(text: str) -> list[Any] | None:
+        return [item(part.strip()) for part in re.split(separator, text)] if text.strip() else None
+
+    return TextForm(parse, lambda value: value if isinstance(value, str) else joint.join(map(str, value)), from_start)
+
+
+_INDICES = _listed(",", ", ", number_or_text)
+
+
+def _counts(text: str) -> Any:
+    """Integers, or the name of another source of them."""
+    if text.strip() in LENGTHS_SOURCES:
+        return text.strip()
+    numbers = _INDICES.parse(text)
+    return numbers if numbers is None or all(isinstance(number, int) for number in numbers) else text
+
+
+_FORMS = {
+    "int": TextForm(number_or_text),
+    "float": TextForm(number_or_text),
+    "text": TextForm(str, from_start=True, optional=str),
+    "texts": _listed(r"\|", " | ", str),
+    # A comma within brackets separates two constants: "hard_sigmoid(0.2, 0.5), tanh".
+    "activations": _listed(r",(?![^(]*\))", ", ", str),
+    "counts": _INDICES._replace(parse=_counts),
+    "indices": _INDICES,
+    "path": TextForm(absolute_path),
+    "paths": _listed(r"\|", " | ", absolute_path, from_start=False),
+}
+
+
+class LineEditor(Editor):
+    """A typed value; may be empty if optional."""
+
+    def __init__(
+        self,
+        key: str,
+        config_field: FieldSpec,
+        parent: QWidget,
+        line: QLineEdit | None = None,
+        widget: QWidget | None = None,
+        *controls: QWidget,
+    ) -> None:
+        """Without a `line`, one is created. `controls` come behind it."""
+        self.line = LongLineEdit(parent) if line is None else line
+        super().__init__(widget or self.line, self.line, *controls)
+        self._form, self._optional = _FORMS[config_field.kind], config_field.optional
+        self._own_text: str | None = None
+        self.line.setPlaceholderText(unset_words(key))
+        self.line.textEdited.connect(self.mark_edited)
+
+    def show_fixed(self, text: str | None) -> None:
+        super().show_fixed(text)
+        if text is not None:
+            if self._own_text is None:
+                self._own_text = self.line.text()
+            self._set_text(text)
+            # A text that is longer than the field begins in sight.
+            self.line.setCursorPosition(0)
+        elif self._own_text is not None:
+            self._set_text(self._own_text)
+            self._own_text = None
+
+    def _read(self) -> Any:
+        text = self.line.text() if self._own_text is None else self._own_text
+        return None if self._optional and not self._form.optional(text) else self._parse(text)
 
     def _write(self, value: Any) -> None:
-        super()._write(value if value is None or isinstance(value, str) else self.joint.join(map(str, value)))
+        text = "" if value is None else self._form.write(value)
+        if self._own_text is None:
+            self._set_text(text)
+        else:
+            self._own_text = text
+        if self._form.from_start and not self.line.hasFocus():
+            self.line.setCursorPosition(0)
+
+    def _set_text(self, text: str) -> None:
+        # Setting the same text would lose the text cursor and the undo history.
+        if text != self.line.text():
+            self.line.setText(text)
 
     def _parse(self, text: str) -> Any:
-        return [self.item(part.strip()) for part in re.split(self.separator, text)] if text.strip() else None
+        return self._form.parse(text)
 
 
-class ActivationsEditor(ListEditor):
-    """Line edit for a list of activations: "hard_sigmoid(0.2, 0.5), tanh"."""
+class IntegerEditor(LineEditor):
+    """Spin box."""
 
-    # A comma within brackets separates two constants.
-    separator = r",(?![^(]*\))"
-    item: Callable[[str], Any] = str
-
-
-class TextsEditor(ListEditor):
-    """Line edit for a list: "first text | second text"."""
-
-    joint, separator = " | ", r"\|"
-    item: Callable[[str], Any] = str
+    def __init__(self, key: str, config_field: FieldSpec, parent: QWidget) -> None:
+        box = FreeSpinBox(int(config_field.minimum or 0), int(config_field.maximum or LARGEST_SIZE), parent)
+        super().__init__(key, config_field, parent, box.lineEdit(), box, box)
+        box.stepped.connect(self.mark_edited)
 
 
-class PathsEditor(TextsEditor):
-    """Line edit for paths: "first.wav | second.wav". Paths become absolute. The last name is in sight."""
+class ButtonLineEditor(LineEditor):
+    """Line edit with a button."""
 
-    from_start = False
-    item = staticmethod(absolute_path)
-
-
-class CountsEditor(ListEditor):
-    """Line edit for a list of integers, such as "3, 7, 2", or the name of another source of them."""
-
-    def _parse(self, text: str) -> Any:
-        if text.strip() in LENGTHS_SOURCES:
-            return text.strip()
-        numbers = super()._parse(text)
-        return numbers if numbers is None or all(isinstance(number, int) for number in numbers) else text
+    def __init__(
+        self, key: str, config_field: FieldSpec, parent: QWidget, line: QLineEdit, icon: str, name: str, why: str
+    ) -> None:
+        widget = QWidget(parent)
+        self.button = IconButton(icon, name, why, widget)
+        widget.setLayout(across((line, 1), self.button, spacing=4))
+        super().__init__(key, config_field, parent, line, widget, self.button)
+        widget.setFocusProxy(line)
 
 
-def _fill_row(widget: QWidget, line: QWidget, button: QWidget) -> None:
-    """Lay out a line edit and its button."""
-    row = QHBoxLayout(widget)
-    row.setContentsMargins(0, 0, 0, 0)
-    row.setSpacing(4)
-    row.addWidget(line, 1)
-    row.addWidget(button)
-
-
-class ValueEditor(ListEditor):
+class ValueEditor(ButtonLineEditor):
     """Line edit for the place of a hidden value, and a button that takes the selected one."""
 
     taken = Signal()
     """The selected value is to become the value."""
 
     def __init__(self, key: str, config_field: FieldSpec, parent: QWidget) -> None:
-        widget = QWidget(parent)
-        line = LongLineEdit(widget)
-        self.take = IconButton("target", "Use selected value", "Makes the selected hidden value the loss.", widget)
-        _fill_row(widget, line, self.take)
-        super().__init__(key, config_field, parent, line, widget, self.take)
-        widget.setFocusProxy(line)
-        self.take.clicked.connect(self.taken)
+        why = "Makes the selected hidden value the loss."
+        super().__init__(key, config_field, parent, LongLineEdit(), "target", "Use selected value", why)
+        self.button.clicked.connect(self.taken)
 
 
-class PathEditor(LineEditor):
+class PathEditor(ButtonLineEditor):
     """Line edit for a path: typed, dropped, or selected in a dialog. Paths become absolute.
 
     Of a copy that was unpacked from a session the name is shown.
     """
 
     def __init__(self, key: str, config_field: FieldSpec, parent: QWidget) -> None:
-        widget = QWidget(parent)
-        line = PathLineEdit(widget)
-        self.browse = IconButton("open", "Choose file", "Browse for the file.", widget)
-        _fill_row(widget, line, self.browse)
-        super().__init__(key, config_field, parent, line, widget, self.browse)
-        widget.setFocusProxy(line)
+        line = PathLineEdit()
+        super().__init__(key, config_field, parent, line, "open", "Choose file", "Browse for the file.")
         self._filters = f"{FILE_FILTERS[key]};;{ALL_FILES}" if key in FILE_FILTERS else ALL_FILES
         line.dropped.connect(self.choose)
-        self.browse.clicked.connect(self._browse)
+        self.button.clicked.connect(self._browse)
 
     def choose(self, path: str) -> None:
         """Set a path as an edit. The end of it stays visible."""
@@ -359,25 +342,188 @@ class PathEditor(LineEditor):
         shown = self._shown
         if isinstance(shown, str) and is_unpacked(shown) and text == PurePath(shown).name:
             return shown
-        return absolute_path(text) or None
+        return super()._parse(text) or None
 
 
+class AddRecordingButton(QPushButton):
+    """Asks for an `.npz` file with recorded outputs."""
+
+    chosen = Signal(object)
+    """Tuple of engine names for the file: several if it contains outputs of several engines."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__("Add outputs…", parent)
+        self.setAccessibleName("Comparison: add recorded outputs")
+        self.setToolTip("Compare with outputs that other code saved as .npz.")
+        self.setAutoDefault(False)
+        self.clicked.connect(self._ask)
+
+    def choose(self, path: str) -> None:
+        """Add a file. Errors in it are reported by the run, at the field."""
+        try:
+            names = recordings_in(Path(path))
+        except InputError:
+            names = (str(RecordingName(path)),)
+        self.chosen.emit(names)
+
+    def _ask(self) -> None:
+        ask_file(
+            self, "Add recorded outputs", f"Recorded outputs (*.npz);;{ALL_FILES}", lambda path: self.choose(str(path))
+        )
+
+
+Engines: TypeAlias = Mapping[str, str | None]
+"""Engine names with the reason why each is unavailable, or None."""
+
+
+class ReferenceEditor(ChoiceEditor):
+    """Combo box of the reference engine."""
+
+    def __init__(self, key: str, config_field: FieldSpec, parent: QWidget) -> None:
+        super().__init__(key, config_field, parent)
+        self._engines: Engines = {}
+
+    def set_engines(self, engines: Engines) -> None:
+        self._engines = engines
+        self._write(self.value())
+
+    @property
+    def warning(self) -> str:
+        """Reason why the selected engine is unavailable."""
+        return self._engines.get(self.value()) or ""
+
+    def _write(self, value: Any) -> None:
+        names = [*self._engines, *([value] if value is not None and value not in self._engines else [])]
+        self.combo.clear()
+        model = self.combo.model()
+        assert isinstance(model, QStandardItemModel)
+        for row, name in enumerate(names):
+            self.combo.addItem(display_name(name), name)
+            reason = self._engines.get(name)
+            if reason is not None:
+                self.combo.setItemData(row, reason, Qt.ItemDataRole.ToolTipRole)
+                self.combo.setItemData(row, reason, Qt.ItemDataRole.AccessibleDescriptionRole)
+                model.item(row).setEnabled(False)
+        super()._write(value)
+
+
+class CandidatesEditor(Editor):
+    """A check box for each engine except the reference, and a button for recorded outputs."""
+
+    tall = True
+
+    recordings_added = Signal(object)
+    """Tuple of engine names of added recorded outputs."""
+
+    def __init__(self, _key: str, config_field: FieldSpec, parent: QWidget) -> None:
+        self._rows = QWidget(parent)
+        super().__init__(self._rows)
+        self._why = config_field.why
+        self._layout = QVBoxLayout(self._rows)
+        self._layout.setContentsMargins(0, 2, 0, 2)
+        self._layout.setSpacing(4)
+        self._engines: Engines = {}
+        self._reference: str | None = None
+        self._chosen: list[str] = []
+        self.boxes: dict[str, ElidedCheckBox] = {}
+        self.add = AddRecordingButton(self._rows)
+        self.add.chosen.connect(self._add)
+        self._layout.addWidget(self.add, 0, Qt.AlignmentFlag.AlignLeft)
+
+    def set_engines(self, engines: Engines) -> None:
+        self._engines = engines
+        self._list()
+
+    def set_reference(self, reference: str | None) -> None:
+        """Exclude the reference. If it was a candidate, the previous reference replaces it."""
+        if reference == self._reference:
+            return
+        if reference in self._chosen and self._reference is not None and self.value() is not None:
+            self._chosen = [self._reference if name == reference else name for name in self._chosen]
+            self._edited_by_user = True
+        self._reference = reference
+        self._list()
+
+    def show_pair(self, reference: str, candidates: tuple[str, ...] | None) -> None:
+        self._reference = reference
+        self.show_value(candidates)
+
+    def show_default(self, candidates: tuple[str, ...] | None) -> None:
+        """Check the default candidates while the config names none."""
+        if self.value() is None:
+            self._write(candidates)
+
+    @property
+    def warning(self) -> str:
+        return " ".join(filter(None, (self._engines.get(name) for name in self._chosen)))
+
+    def _read(self) -> Any:
+        return tuple(self._chosen)
+
+    def _write(self, value: Any) -> None:
+        self._chosen = list(value or ())
+        self._list()
+
+    def _list(self) -> None:
+        names = [name for name in dict.fromkeys((*self._engines, *self._chosen)) if name != self._reference]
+        for name in set(self.boxes) - set(names):
+            box = self.boxes.pop(name)
+            self._layout.removeWidget(box)
+            box.deleteLater()
+        for position, name in enumerate(names):
+            if name not in self.boxes:
+                self.boxes[name] = self._new_box(name)
+            self._layout.insertWidget(position, self.boxes[name])
+            self._show(name)
+        self.boxes = {name: self.boxes[name] for name in names}
+        self.controls = (*self.boxes.values(), self.add)
+
+    def _new_box(self, name: str) -> ElidedCheckBox:
+        box = ElidedCheckBox(display_name(name), self._rows)
+        box.setAccessibleName(f"Comparison: candidate {name}")
+        box.clicked.connect(lambda checked: self._choose(name, checked))
+        return box
+
+    def _show(self, name: str) -> None:
+        reason, box = self._engines.get(name), self.boxes[name]
+        box.setChecked(name in self._chosen)
+        # An unavailable engine that the config names can be deselected.
+        box.setEnabled(reason is None or name in self._chosen)
+        box.setToolTip(wrapped(reason or f"{name}: {self._why}"))
+        box.setAccessibleDescription(reason or self._why)
+
+    def _add(self, names: tuple[str, ...]) -> None:
+        """List recorded outputs. A single one becomes a candidate at once."""
+        self.recordings_added.emit(names)
+        first = next((name for name in names if name in self.boxes), None)
+        if first is None:
+            return
+        # A layout shows new widgets later, and a hidden widget cannot take focus.
+        self.boxes[first].show()
+        self.boxes[first].setFocus(Qt.FocusReason.OtherFocusReason)
+        if len(names) == 1 and first not in self._chosen:
+            self._choose(first, checked=True)
+
+    def _choose(self, name: str, checked: bool) -> None:
+        # The order of the candidates in the config is their order in every view.
+        self._chosen = [*self._chosen, name] if checked else [other for other in self._chosen if other != name]
+        self._show(name)
+        self.mark_edited()
+
+
+_SPECIAL: dict[str, Callable[[str, FieldSpec, QWidget], Editor]] = {
+    "compare.reference": ReferenceEditor,
+    "compare.candidates": CandidatesEditor,
+    "backward.value": ValueEditor,
+}
 _EDITORS: dict[str, Callable[[str, FieldSpec, QWidget], Editor]] = {
     "choice": ChoiceEditor,
     "bool": SwitchEditor,
     "int": IntegerEditor,
-    "float": NumberEditor,
-    "text": TextEditor,
-    "texts": TextsEditor,
-    "activations": ActivationsEditor,
-    "counts": CountsEditor,
-    "indices": ListEditor,
     "path": PathEditor,
-    "paths": PathsEditor,
 }
 
 
 def make_editor(key: str, config_field: FieldSpec, parent: QWidget) -> Editor:
-    if config_field.suffix:
-        return FileChoiceEditor(key, config_field, parent)
-    return _EDITORS[config_field.kind](key, config_field, parent)
+    make = FileChoiceEditor if config_field.suffix else _EDITORS.get(config_field.kind, LineEditor)
+    return _SPECIAL.get(key, make)(key, config_field, parent)

@@ -66,7 +66,7 @@ def test_gradients_are_computed_by_a_command_and_those_of_the_selected_value_by_
     session.set_location(where.moved(unit=3))
     editor = window.panel.field("backward.value").editor
     with qtbot.finished(window):
-        editor.take.click()
+        editor.button.click()
     assert session.config.backward.value == where.moved(unit=3).index
     while session.config != before:
         window.document.undo()

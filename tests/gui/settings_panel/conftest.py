@@ -47,7 +47,7 @@ def choose(panel):
     def choose(key, choice):
         editor = panel.field(key).editor
         combo = editor.combo
-        assert isinstance(editor, ChoiceEditor) or key == "compare.reference"
+        assert isinstance(editor, ChoiceEditor)
         steps = combo.findData(choice) - combo.currentIndex()
         for _ in range(abs(steps)):
             QTest.keyClick(combo, Qt.Key.Key_Down if steps > 0 else Qt.Key.Key_Up)

@@ -133,7 +133,7 @@ def test_a_file_chosen_in_the_dialog_becomes_the_path(panel, qtbot, choose, tmp_
     choose("sequence.source", "file")
     editor = panel.field("sequence.path").editor
     QApplication.setAttribute(Qt.ApplicationAttribute.AA_DontUseNativeDialogs)
-    QTest.mouseClick(editor.browse, Qt.MouseButton.LeftButton)
+    QTest.mouseClick(editor.button, Qt.MouseButton.LeftButton)
     dialog = editor.widget.findChild(QFileDialog)
     assert "*.npy *.npz *.csv *.wav" in dialog.nameFilters()[0]
     assert not dialog.findChild(QToolButton, "newFolderButton").isEnabled(), "it renames, makes and deletes nothing"
