@@ -15,12 +15,12 @@ from PySide6.QtWidgets import (
     QScrollArea,
     QTabBar,
     QTabWidget,
-    QVBoxLayout,
     QWidget,
 )
 
 from rnnviz.gui.theme.icons import IconButton
 from rnnviz.gui.theme.scaling import scaled
+from rnnviz.gui.views.base import across, down
 
 _STATE_VERSION = 1
 _NARROWEST = 440
@@ -55,25 +55,15 @@ class PaneScrollArea(QScrollArea):
 class _TitleBar(QWidget):
     """Title of a dock, and the buttons that float and close it. Qt moves the dock when it is dragged."""
 
-    def __init__(self, dock: "Dock", *, floats: bool = True) -> None:
+    def __init__(self, dock: "Dock") -> None:
         super().__init__(dock)
-        self.floating = _float_button(dock)
         self.setObjectName("dock_title")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.text = QLabel(dock.windowTitle())
+        self.text, title = QLabel(dock.windowTitle()), dock.windowTitle()
         self.text.setProperty("heading", True)
-        self.closing = IconButton(
-            "close", f"Close {dock.windowTitle()}", "Close this pane. The View menu shows it again."
-        )
-        self.closing.clicked.connect(dock.close_pane)
-        self.floating.setVisible(floats)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(12, 2, 4, 2)
-        row.setSpacing(2)
-        row.addWidget(self.text)
-        row.addStretch(1)
-        row.addWidget(self.floating)
-        row.addWidget(self.closing)
+        closing = IconButton("close", f"Close {title}", "Close this pane. The View menu shows it again.")
+        closing.clicked.connect(dock.close_pane)
+        self.setLayout(across(self.text, None, _float_button(dock), closing, margins=(12, 2, 4, 2), spacing=2))
 
 
 def _float_button(dock: "Dock") -> IconButton:
@@ -82,61 +72,35 @@ def _float_button(dock: "Dock") -> IconButton:
     return button
 
 
-class _Overlay(QFrame):
-    """A pane that lies over others where there is no room for a dock."""
-
-    def __init__(self, title: QWidget, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setObjectName("overlay")
-        self.column = QVBoxLayout(self)
-        self.column.setContentsMargins(1, 1, 1, 1)
-        self.column.setSpacing(0)
-        self.column.addWidget(title)
-
-
 class Dock(QDockWidget):
     """A pane with a title. `wanted` is whether it is open, also while a page covers the window's work.
 
-    In a narrow window it can lie over the lanes instead.
+    In a narrow window one with a head of its content can lie over the lanes instead.
     """
 
     closed = Signal()
     """The user has closed it."""
 
     def __init__(
-        self,
-        title: str,
-        content: QWidget,
-        width: int,
-        window: QMainWindow,
-        *,
-        titled: bool = True,
-        head: QWidget | None = None,
+        self, title: str, content: QWidget, width: int, window: QMainWindow, *, titled: bool, head: QWidget | None
     ) -> None:
         super().__init__(title, window)
         self.setObjectName(title)
         self.setAccessibleName(title)
         self.wanted = False
-        self.content = content
-        self._head = head
-        self._floating = None if head is None else _float_button(self)
+        self.content, self.width_wanted, self._head = content, width, head
+        self._overlay: QFrame | None = None
+        self._floating: IconButton | None = None
         """The button in the head of the content."""
-        row = None if head is None else head.layout()
-        if self._floating is not None and isinstance(row, QHBoxLayout):
+        if head is not None and isinstance(row := head.layout(), QHBoxLayout):
+            self._floating = _float_button(self)
             self._floating.setFixedSize(scaled(_BUTTON), scaled(_BUTTON))
             row.insertWidget(row.count() - 1, self._floating)
         self.setTitleBarWidget(head or (_TitleBar(self) if titled else QWidget()))
-        self.width_wanted = width
-        self._overlay: _Overlay | None = None
         self._pane = content if isinstance(content, QAbstractScrollArea) else PaneScrollArea(content)
         self._pane.setProperty("pane", True)
         self._pane.setProperty("headed", head is not None)
         self.setWidget(self._pane)
-        self.setFeatures(
-            QDockWidget.DockWidgetFeature.DockWidgetClosable
-            | QDockWidget.DockWidgetFeature.DockWidgetMovable
-            | QDockWidget.DockWidgetFeature.DockWidgetFloatable
-        )
 
     @property
     def whole(self) -> QWidget:
@@ -158,17 +122,18 @@ class Dock(QDockWidget):
 
     def lie_over(self, parent: QWidget | None) -> None:
         """Put the pane over `parent`, where it cannot float, or back into the dock."""
+        assert self._head is not None, "others do not lie over the lanes"
         if self._floating is not None:
             self._floating.setVisible(parent is None)
         if parent is None and self._overlay is not None:
             self.setWidget(self._pane)
-            if self._head is not None:
-                self.setTitleBarWidget(self._head)
+            self.setTitleBarWidget(self._head)
             self._overlay.deleteLater()
             self._overlay = None
         elif parent is not None and self._overlay is None:
-            self._overlay = _Overlay(self._head or _TitleBar(self, floats=False), parent)
-            self._overlay.column.addWidget(self._pane, 1)
+            self._overlay = QFrame(parent)
+            self._overlay.setObjectName("overlay")
+            self._overlay.setLayout(down(self._head, (self._pane, 1), margins=(1, 1, 1, 1), spacing=0))
         self.show_open(shown=self.wanted)
 
     def place_over(self, area: QRect, kept: QRect) -> None:
@@ -218,15 +183,13 @@ class Docks(QObject):
         self._hidden = False
         areas, corners = Qt.DockWidgetArea, Qt.Corner
         window.setDockOptions(QMainWindow.DockOption.AllowNestedDocks | QMainWindow.DockOption.AllowTabbedDocks)
-        for corner, area in (
-            (corners.TopRightCorner, areas.RightDockWidgetArea),
-            (corners.BottomRightCorner, areas.RightDockWidgetArea),
-            (corners.TopLeftCorner, areas.LeftDockWidgetArea),
-            (corners.BottomLeftCorner, areas.LeftDockWidgetArea),
+        for area, ends in (
+            (areas.RightDockWidgetArea, (corners.TopRightCorner, corners.BottomRightCorner)),
+            (areas.LeftDockWidgetArea, (corners.TopLeftCorner, corners.BottomLeftCorner)),
         ):
-            window.setCorner(corner, area)
-        for area in (areas.LeftDockWidgetArea, areas.RightDockWidgetArea):
             window.setTabPosition(area, QTabWidget.TabPosition.North)
+            for corner in ends:
+                window.setCorner(corner, area)
         window.setDocumentMode(True)
         window.installEventFilter(self)
 
@@ -247,22 +210,13 @@ class Docks(QObject):
     def __getitem__(self, title: str) -> Dock:
         return self._docks[title]
 
-    def add(
-        self,
-        title: str,
-        content: QWidget,
-        width: int,
-        *,
-        left: bool = False,
-        titled: bool = True,
-        head: QWidget | None = None,
-    ) -> Dock:
-        """Add a closed dock at the right, or at the left.
+    def add(self, title: str, content: QWidget, width: int, *, left: bool = False, head: QWidget | None = None) -> Dock:
+        """Add a closed dock at the right under a bar with its title, or at the left without one.
 
-        `titled` is whether it has a bar with its title; a `head` of the content takes the place of this bar. The button
-        that floats the dock is put before the last widget of the head's row.
+        A `head` of the content takes the place of this bar, with the button that floats the dock before the last widget
+        of its row.
         """
-        dock = self._docks[title] = Dock(title, content, width, self._window, titled=titled, head=head)
+        dock = self._docks[title] = Dock(title, content, width, self._window, titled=not left, head=head)
         area = Qt.DockWidgetArea.LeftDockWidgetArea if left else Qt.DockWidgetArea.RightDockWidgetArea
         if not self._window.restoreDockWidget(dock):
             self._window.addDockWidget(area, dock)
@@ -320,10 +274,6 @@ class Docks(QObject):
         self._hidden = hidden
         for dock in self:
             dock.show_open(shown=dock.wanted and not hidden)
-
-    @property
-    def open_titles(self) -> tuple[str, ...]:
-        return tuple(dock.objectName() for dock in self if dock.wanted)
 
     def save(self) -> QByteArray:
         return self._window.saveState(_STATE_VERSION)

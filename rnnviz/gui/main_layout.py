@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QObject, QRect, Qt
-from PySide6.QtWidgets import QDockWidget, QMainWindow, QStackedWidget, QToolBar, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QStackedWidget, QToolBar, QToolButton, QWidget
 
 from rnnviz.gui.docks import Docks
 from rnnviz.gui.settings import Settings
 from rnnviz.gui.tabs import BottomTabs
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
+from rnnviz.gui.views.base import down
 
 if TYPE_CHECKING:
     from rnnviz.io.session import SavedViewState
@@ -101,9 +102,7 @@ class MainLayout(QObject):
         if bar is not widget:
             # A toolbar would show and hide its widget itself.
             holder = QWidget()
-            layout = QVBoxLayout(holder)
-            layout.setContentsMargins(0, 0, 0, 0)
-            layout.addWidget(widget)
+            holder.setLayout(down(widget))
             bar.addWidget(holder)
             self._inside[bar] = widget
             widget.installEventFilter(_HidesWith(bar, self))
@@ -181,7 +180,7 @@ class MainLayout(QObject):
     def open_lesson(self, pane: QWidget) -> None:
         """Show a lesson at the left."""
         if _LESSON not in self.docks:
-            self.docks.add(_LESSON, pane, _LESSON_WIDTH, left=True, titled=False)
+            self.docks.add(_LESSON, pane, _LESSON_WIDTH, left=True)
         self.docks.open(_LESSON)
 
     def show_needed(self, needed: Iterable[str]) -> None:

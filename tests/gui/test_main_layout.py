@@ -75,11 +75,12 @@ def test_a_request_for_a_tab_unfolds_it(window):
 def test_a_dock_floats_and_returns(window):
     window.main_layout.docks.open(SETTINGS)
     dock = window.main_layout.docks[SETTINGS]
-    click(dock.titleBarWidget().floating)
+    floating, closing = dock.titleBarWidget().findChildren(QToolButton)
+    click(floating)
     assert dock.isFloating()
-    click(dock.titleBarWidget().floating)
+    click(floating)
     assert not dock.isFloating()
-    click(dock.titleBarWidget().closing)
+    click(closing)
     assert window.main_layout.open_panes == (VALUE, "tabs")
 
 
