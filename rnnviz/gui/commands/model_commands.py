@@ -31,7 +31,6 @@ from rnnviz.gui.kit.tasks import BackgroundTask, Progress, TaskQueue
 from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.scaling import scaled, space_dialog
 from rnnviz.gui.theme.theme_manager import ThemeManager
-from rnnviz.gui.tooltips import wrapped
 from rnnviz.results.columns import Column, Look
 
 if TYPE_CHECKING:
@@ -194,9 +193,7 @@ class ModelDialog(QDialog):
 
 
 def _choice(name: str, why: str) -> QComboBox:
-    made = ComboBox()
-    made.setAccessibleName(name)
-    made.setToolTip(wrapped(why))
+    made = ComboBox(None, name, why)
     made.setPlaceholderText("Choose…")
     return made
 

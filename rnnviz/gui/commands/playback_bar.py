@@ -13,7 +13,6 @@ from rnnviz.gui.kit.segments import Segments
 from rnnviz.gui.regions import STAGE_NAMES, STAGES
 from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.icons import IconButton
-from rnnviz.gui.tooltips import wrapped
 
 if TYPE_CHECKING:
     # Imported after the first paint.
@@ -43,23 +42,18 @@ class PlaybackBar(QFrame):
         self.stages.add(_WHOLE, "Show the time step as a whole.")
         for stage in STAGES:
             self.stages.add(STAGE_NAMES[stage], f"Show the {STAGE_NAMES[stage]} of the step (, and .).")
-        self.stage_list = ComboBox()
-        self.stage_list.setAccessibleName("Stage of the step")
-        self.stage_list.setToolTip(wrapped("Show a stage of the step, or the whole step (, and .)."))
+        why = "Show a stage of the step, or the whole step (, and .)."
+        self.stage_list = ComboBox(None, "Stage of the step", why)
         self.stage_list.addItems([_WHOLE, *STAGE_NAMES.values()])
         self.stage_list.hide()
-        self.speed = ComboBox()
-        self.speed.setAccessibleName("Speed")
         why = "Speed of playback. At 2× or slower, each step of a short sequence is shown in stages."
-        self.speed.setToolTip(wrapped(f"{why}\nSlower: <. Faster: >."))
+        self.speed = ComboBox(None, "Speed", f"{why}\nSlower: <. Faster: >.")
         for factor in FACTORS:
             self.speed.addItem(factor_text(factor), factor)
-        self.order = ComboBox()
-        self.order.setAccessibleName("Played lanes")
+        self.order = ComboBox(None, "Played lanes", "Play the selected lane, or all lanes in the order of computation.")
         for order, (text, why) in ORDERS.items():
             self.order.addItem(text.replace("&", ""), order)
             self.order.setItemData(self.order.count() - 1, why, Qt.ItemDataRole.ToolTipRole)
-        self.order.setToolTip(wrapped("Play the selected lane, or all lanes in the order of computation."))
         layout = QHBoxLayout(self)
         layout.setContentsMargins(8, 1, 8, 1)
         layout.setSpacing(8)

@@ -452,9 +452,7 @@ class HeatmapPanel(QWidget):
 
 
 def _choice(name: str, why: str) -> QComboBox:
-    box = ComboBox()
-    box.setAccessibleName(name)
-    box.setToolTip(wrapped(why))
+    box = ComboBox(None, name, why)
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(5)
     return box

@@ -1,8 +1,9 @@
 """Combo boxes: the list shows every entry whole, whatever the width of the box; one kind elides long names."""
 
+from collections.abc import Iterable
 from typing import Any
 
-from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtCore import QEvent, QSignalBlocker, QSize, Qt
 from PySide6.QtGui import QPaintEvent, QPalette, QShowEvent
 from PySide6.QtWidgets import (
     QComboBox,
@@ -29,11 +30,24 @@ _MOST_ROWS = 16
 class ComboBox(QComboBox):
     """Its list is as wide as its longest entry, with rows that are easy to hit; a screen reader knows its name."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, name: str = "", why: str = "") -> None:
+        """`name` is for screen readers, `why` the tooltip."""
         super().__init__(parent)
+        self.setAccessibleName(name)
+        self.setToolTip(wrapped(why))
         # Qt's delegate of combo boxes takes no height of rows from the style sheet.
         self.setItemDelegate(QStyledItemDelegate(self))
         self.setMaxVisibleItems(_MOST_ROWS)
+
+    def show_entries(self, entries: Iterable[tuple[str, Any]], current: Any) -> None:
+        """List entries of a text and data, and select the one with these data, without a signal."""
+        listed = list(entries)
+        with QSignalBlocker(self):
+            if listed != [(self.itemText(place), self.itemData(place)) for place in range(self.count())]:
+                self.clear()
+                for text, data in listed:
+                    self.addItem(text, data)
+            self.setCurrentIndex(self.findData(current))
 
     def showPopup(self) -> None:
         widest = max((self.fontMetrics().horizontalAdvance(self.itemText(i)) for i in range(self.count())), default=0)
@@ -57,10 +71,8 @@ class ElidedComboBox(ComboBox):
 
     def __init__(self, name: str, why: str, least: int) -> None:
         """`least` is the minimum width in characters."""
-        super().__init__()
+        super().__init__(None, name, why)
         self._why = why
-        self.setAccessibleName(name)
-        self.setToolTip(wrapped(why))
         self.setMinimumContentsLength(least)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)

@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
-from PySide6.QtCore import QEvent, QSignalBlocker, Qt, Signal
+from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QBoxLayout,
@@ -22,7 +22,6 @@ from rnnviz.frozen import dataclass
 from rnnviz.gui.regions import Region
 from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.palettes import Theme
-from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.labels import muted_palette
 from rnnviz.verify.compare import Comparison, LaneComparison
 from rnnviz.verify.result import RunResult
@@ -207,8 +206,7 @@ def is_plain(event: QKeyEvent, keys: Container[Qt.Key]) -> bool:
 
 def choice(name: str, entries: Iterable[tuple[str, str, str]]) -> QComboBox:
     """A combo box of (text, data, tooltip)."""
-    box = ComboBox()
-    box.setAccessibleName(name)
+    box = ComboBox(None, name)
     for text, data, why in entries:
         box.addItem(text, data)
         box.setItemData(box.count() - 1, why, Qt.ItemDataRole.ToolTipRole)
@@ -222,9 +220,8 @@ class ArrayCombo(ComboBox):
     """
 
     def __init__(self) -> None:
-        super().__init__()
-        self.setAccessibleName("Compared array")
-        self.setToolTip(wrapped("Array whose differences are shown: h, another state, or a gradient of the loss."))
+        why = "Array whose differences are shown: h, another state, or a gradient of the loss."
+        super().__init__(None, "Compared array", why)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self._wanted = self._followed = "h"
         self.currentTextChanged.connect(self._want)
@@ -250,14 +247,10 @@ class ArrayCombo(ComboBox):
             units = comparison.error_ratio_by_column.shape
             both = {**comparison.arrays, **comparison.gradients_over_time}
             names += [n for n, own in both.items() if own.error_ratio_by_column.shape == units and n != OF_INPUT]
-        with QSignalBlocker(self):
-            if names != [self.itemText(place) for place in range(self.count())]:
-                self.clear()
-                self.addItems(names)
-            wanted = self._wanted
-            if mismatching and comparison is not None and wanted == self._followed:
-                wanted = comparison.mismatching(wanted).name
-            self.setCurrentIndex(names.index(wanted) if wanted in names else 0)
+        wanted = self._wanted
+        if mismatching and comparison is not None and wanted == self._followed:
+            wanted = comparison.mismatching(wanted).name
+        self.show_entries(zip(names, names, strict=True), wanted if wanted in names else names[0])
         self.setVisible(len(names) > 1)
         return self.of(comparison)
 

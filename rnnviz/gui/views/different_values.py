@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from PySide6.QtCore import QModelIndex, QSignalBlocker
-from PySide6.QtWidgets import QApplication, QComboBox, QPushButton, QWidget
+from PySide6.QtCore import QModelIndex
+from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name
@@ -40,8 +40,8 @@ class DifferentValues(ResultView):
         self._empty, self.description = hint(), ElidedLabel()
         self.copy_button = QPushButton("Copy tolerance")
         self.copy_button.clicked.connect(self._copy_tolerance)
-        self.layers = _filter("Only this layer", "Lists the mismatches of one layer or of all.")
-        self.directions = _filter("Only this direction", "Lists the mismatches of one direction or of both.")
+        self.layers = ComboBox(None, "Only this layer", "Lists the mismatches of one layer or of all.")
+        self.directions = ComboBox(None, "Only this direction", "Lists the mismatches of one direction or of both.")
         self.layers.currentIndexChanged.connect(self._gather)
         self.directions.currentIndexChanged.connect(self._gather)
         self.array: ArrayCombo = ArrayCombo()
@@ -85,8 +85,12 @@ class DifferentValues(ResultView):
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         self._result, self._candidate = result, candidate
         layers, directions, *_ = (0, 0) if result is None else result.shape
-        _set_items(self.layers, ["every layer", *(f"layer {layer}" for layer in range(layers))])
-        _set_items(self.directions, ["both directions", *(DIRECTIONS if directions == 2 else ())])
+        for box, texts in (
+            (self.layers, ("every layer", *(f"layer {layer}" for layer in range(layers)))),
+            (self.directions, ("both directions", *(DIRECTIONS if directions == 2 else ()))),
+        ):
+            kept = max(box.currentIndex(), 0)
+            box.show_entries(((text, place) for place, text in enumerate(texts)), kept if kept < len(texts) else 0)
         self.directions.setVisible(directions == 2)
         self.array.offer(self._of_hidden, mismatching=True)
         self._gather()
@@ -238,21 +242,3 @@ def _columns(
 
 def _padded(title: str, sample: str) -> str:
     return max(title, sample, key=len) + "00"
-
-
-def _filter(name: str, why: str) -> QComboBox:
-    box = ComboBox()
-    box.setAccessibleName(name)
-    box.setToolTip(wrapped(why))
-    return box
-
-
-def _set_items(box: QComboBox, texts: list[str]) -> None:
-    """Replace the items of a combo box. The current item stays selected if it is among them."""
-    if [box.itemText(place) for place in range(box.count())] == texts:
-        return
-    kept = texts.index(box.currentText()) if box.currentText() in texts else 0
-    with QSignalBlocker(box):
-        box.clear()
-        box.addItems(texts)
-        box.setCurrentIndex(kept)

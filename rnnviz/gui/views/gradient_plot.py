@@ -151,10 +151,9 @@ class GradientFlowPlot(TimePlotView):
         self._norms.reset()
         if result is None or before is None or before.inputs is not result.inputs:
             self._influence = None
-        self.engines.clear()
-        for name, trace in {} if result is None else result.traces.items():
-            if gradient("h") in trace:
-                self.engines.addItem(display_name(name), name)
+        traces = {} if result is None else result.traces
+        given = [name for name, trace in traces.items() if gradient("h") in trace]
+        self.engines.show_entries(((display_name(name), name) for name in given), given[0] if given else None)
         self._measure()
 
     def show_masked(self, masked: Sequence[Mask]) -> None:

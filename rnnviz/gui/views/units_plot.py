@@ -105,13 +105,9 @@ class QuantityCombo(ElidedComboBox):
 
     def offer(self, cell: CellSpec, gradients: Collection[str] = ()) -> None:
         """List the quantities of a cell and the given gradients. Select h if it lacks the selected one."""
-        self.clear()
-        self.addItem("h", "value")
-        for choice in choices_of(cell, gradients, per_unit=True):
-            self.addItem(choice.text, choice.name)
-        place = self.findData(self.quantity)
-        self.quantity = "value" if place < 0 else self.quantity
-        self.setCurrentIndex(max(place, 0))
+        others = {choice.name: choice.text for choice in choices_of(cell, gradients, per_unit=True)}
+        self.quantity = self.quantity if self.quantity in others else "value"
+        self.show_entries((("h", "value"), *((text, name) for name, text in others.items())), self.quantity)
 
 
 class LineNumbers(NamedTuple):

@@ -177,13 +177,9 @@ class EngineCombo(ElidedComboBox):
             engines = [(display_name(name), name) for name in result.traces]
             if result.comparisons and session.quantity == "value":
                 engines.append(("split at selection", _SPLIT))
-        with QSignalBlocker(self):
-            if engines != [(self.itemText(place), self.itemData(place)) for place in range(self.count())]:
-                self.clear()
-                for text, name in engines:
-                    self.addItem(text, name)
-            shown = session.candidate if self._compares else _SPLIT if session.swiping else session.engine
-            self.setCurrentIndex(self.findData(shown))
+        self.show_entries(
+            engines, session.candidate if self._compares else _SPLIT if session.swiping else session.engine
+        )
         self.setEnabled(bool(engines))
 
 
@@ -194,22 +190,14 @@ class CandidateCombo(ElidedComboBox):
         super().__init__("Candidate", _CANDIDATE, _NARROW)
         self._session = session
         self.activated.connect(lambda place: session.set_candidate(self.itemData(place)))
-        session.on_change(self._list, "result")
-        session.on_change(self._select, "result", "color_by", "candidate")
-        self._list()
-        self._select()
+        session.on_change(self.renew, "result", "color_by", "candidate")
+        self.renew()
 
-    def _list(self) -> None:
-        result = self._session.result
-        with QSignalBlocker(self):
-            self.clear()
-            for comparison in () if result is None else result.comparisons:
-                self.addItem(f"vs {display_name(comparison.candidate)}", comparison.candidate)
-
-    def _select(self) -> None:
+    def renew(self) -> None:
+        """List the candidates, and select the compared one."""
         session = self._session
-        with QSignalBlocker(self):
-            self.setCurrentIndex(self.findData(session.candidate))
+        names = [] if session.result is None else [own.candidate for own in session.result.comparisons]
+        self.show_entries(((f"vs {display_name(name)}", name) for name in names), session.candidate)
         self.setVisible(self.count() > 1 and session.quantity not in ("difference", "error_ratio"))
 
 
