@@ -1,6 +1,7 @@
-"""Graphs of ONNX built node by node, for the corpus."""
+"""Graphs of ONNX, from their text and node by node."""
 
 import importlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.parser
 import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
@@ -15,6 +17,7 @@ from onnx.backend.test.case import node as node_cases
 
 Array = NDArray[Any]
 GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
+STATES = {"RNN": "h", "LSTM": "hc", "GRU": "h"}
 T, N, FEATURES, H = 5, 2, 3, 4
 
 for _operator in GATES:
@@ -51,6 +54,35 @@ class Graph:
         """A node; returns the name of its first output."""
         self.nodes.append(helper.make_node(operator, inputs, outputs, **attributes))
         return outputs[0]
+
+    def read(self, text: str, operator: str = "LSTM") -> "Graph":
+        """The nodes of lines in ONNX's notation, in which OP is the operator.
+
+        A line with "%" is there for each state of the operator. `a = OP <...> (x, lengths, states)` is a recurrent
+        node "a" as `recurrent` makes it.
+        """
+        states = STATES[operator]
+        for line in filter(None, map(str.strip, text.replace("OP", operator).splitlines())):
+            if " = " + operator in line:
+                line = re.sub(r", *\w*%\w*", lambda m: "".join(m[0].replace("%", kind) for kind in states), line)
+            for kind in states if "%" in line else "%":
+                self._add(onnx.parser.parse_node(line.replace("%", kind)))
+        return self
+
+    def _add(self, node: onnx.NodeProto) -> None:
+        for name in node.input:
+            if found := re.fullmatch(r"([in])(m?\d+(?:_m?\d+)*)", name):
+                numbers = np.array(found[2].replace("m", "-").split("_"), np.int64)
+                self.constant(name, numbers if found[1] == "i" else numbers[0])
+        if node.op_type not in GATES:
+            self.nodes.append(node)
+            return
+        (name,), (x, *more) = node.output, [*node.input, ""]
+        number = sum(made.op_type in GATES for made in self.nodes)
+        options: dict[str, Any] = {"seed": number + 1, "features": FEATURES if x == "x" else H}
+        for attribute in node.attribute:
+            options[attribute.name] = helper.get_attribute_value(attribute)
+        self.recurrent(node.op_type, x, name, lengths=more[0], states=list(filter(None, more[1:])), **options)
 
     def recurrent(
         self,
