@@ -12,6 +12,8 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
+import pytest
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 CHROMEDRIVER = shutil.which("chromedriver")
 BROWSER = (CHROMIUM or "chromium", "chromedriver")
@@ -29,8 +31,6 @@ KEYS = dict(zip(_NAMED, "\ue004\ue007\ue008\ue00e\ue00f\ue010\ue011\ue012\ue013\
 
 
 class Browser:
-    """A session of Chromium."""
-
     def __init__(self, port: int, folder: Path) -> None:
         # A proxy of the machine is not asked for a server on the machine.
         self._opener = build_opener(ProxyHandler({}))
@@ -57,7 +57,6 @@ class Browser:
         self._call("POST", "/url", {"url": page.resolve().as_uri()})
 
     def run(self, script: str, *arguments: Any) -> Any:
-        """The result of a script, which returns it."""
         return self._call("POST", "/execute/sync", {"script": script, "args": list(arguments)})
 
     def run_later(self, script: str, *arguments: Any) -> Any:
@@ -135,3 +134,9 @@ def browser(folder: Path) -> Iterator[Browser]:
                 opened.close()
         finally:
             driver.terminate()
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    with browser(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened

@@ -29,7 +29,6 @@ def padded_inputs(draw: st.DrawFn) -> Inputs:
 
 
 def alone(inputs: Inputs, sample: int) -> Inputs:
-    """One sample, cut to its length."""
     x = np.ascontiguousarray(inputs.sequence[: inputs.length(sample), sample : sample + 1])
     state = part_of_state(inputs.initial_state, np.s_[:, sample : sample + 1])
     return replace(inputs, sequence=x, initial_state=state, lengths=(), folder=None)

@@ -21,7 +21,6 @@ def refused(read: Callable[..., object], path: Path, *arguments: object) -> str:
 
 
 def refused_key(load: Callable[..., object], *arguments: Any, **keys: Any) -> ConfigError:
-    """The error of a key of a config."""
     with pytest.raises(ConfigError) as caught:
         load(*arguments, **keys)
     error = caught.value

@@ -36,7 +36,6 @@ class Definitions:
         self.found: dict[str, Any] = {"number": NUMBER}
 
     def of(self, hint: Any) -> dict[str, Any]:
-        """The schema of a type with its annotations."""
         if get_origin(hint) is Annotated:
             return self._annotated(*get_args(hint))
         if get_origin(hint) in (Union, UnionType):
@@ -106,7 +105,6 @@ class Definitions:
 
 
 def schema() -> dict[str, Any]:
-    """The schema of the JSON of a run."""
     definitions = Definitions()
     kinds = [definitions.object(RunSummary, figures=kind) for kind in (CandidateSummary, ReferenceSummary)]
     return {

@@ -21,7 +21,6 @@ from tests.oracles.recurrence import recurrence
 
 
 def opened(sequence: CapturedSequence, folder: Path) -> tuple[Inputs, Audit]:
-    """The inputs of the saved sequence, and the step audit of its recording."""
     path = folder / "capture.rnnviz"
     sequence.save(path)
     config = read_session(path, lambda: folder).config

@@ -127,7 +127,6 @@ FORMS = st.fixed_dictionaries(
 
 
 def built(form: dict[str, Any]) -> Any:
-    """The recurrent layer of Keras of a form."""
     names = {"LSTM": ("recurrent_activation",), "GRU": ("recurrent_activation", "reset_after")}
     keys = ("units", "dtype", "activation", "use_bias", *names.get(form["kind"], ()))
     cell = {key: form[key] for key in keys}

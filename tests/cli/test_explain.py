@@ -10,6 +10,7 @@ import pytest
 from rnnviz.cells import CELLS
 from rnnviz.cells.interpreters.numpy_program import program_source
 from rnnviz.cli import main
+from tests.cases import cases
 from tests.cli.calls import DISAGREEING, Called, write
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
@@ -49,18 +50,7 @@ def test_json_to_standard_output(notebook, rnnviz):
     assert max(total, 0.0) == pytest.approx(found["value"]["manual"], abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (("--layer", "1"), "--layer must be 0 (got 1): there is 1 layer."),
-        (("--unit", "10"), "--unit must be from 0 to 9 (got 10): there are 10 units."),
-        (("--timestep", "2"), "--timestep must be from 0 to 1 (got 2): there are 2 time steps."),
-        (("--sample", "-1"), "--sample must be from 0 to 15 (got -1): there are 16 samples."),
-        (("--direction", "backward"), "This network has a forward direction only: leave out --direction backward."),
-        (("--top", "0"), "--top must be at least 1 (got 0)."),
-        (("--json", "/no/such/p.json"), "/no/such/p.json cannot be written: the folder /no/such does not exist."),
-    ],
-)
+@pytest.mark.parametrize(("words", "sentence"), cases(__file__)["refused-places"])
 def test_invalid_position_is_refused_before_the_run(words, sentence, notebook, rnnviz, monkeypatch):
     monkeypatch.setattr("rnnviz.execution.supervisor.run", lambda *_: pytest.fail("it ran"))
     assert called(rnnviz, notebook, *AT, *words) == (2, "", f"rnnviz: {sentence}\n")

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tests.cases import cases
 from tests.cli.calls import WRONG, write
 from tests.needs import needs
 
@@ -18,18 +19,7 @@ def test_a_config_becomes_a_figure_of_the_size(rnnviz, tmp_path):
     assert re.search(r'width="100mm" height="60mm"', out.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize(
-    ("words", "parts"),
-    [
-        (("-o", "x.jpg"), ["-o must end in .pdf, .svg or .png"]),
-        (("-o", "x.pdf", "--width", "wide"), ["--width must be a length"]),
-        (("-o", "x.pdf", "--view", "all"), ["--view must be one of lanes"]),
-        (("-o", "x.pdf", "--layer", "1"), ["--layer must be 0"]),
-        (("-o", "x.pdf", "--direction", "backward"), ["forward direction only"]),
-        (("-o", "x.pdf", "--engine", "torch"), ["--engine must be one of manual, bug:no-h2h-bias"]),
-        ((), ["-o"]),
-    ],
-)
+@pytest.mark.parametrize(("words", "parts"), cases(__file__)["refused-figures"])
 def test_an_option_that_is_not_valid_is_one_sentence(rnnviz, tmp_path, monkeypatch, words, parts):
     path = write(tmp_path)
     monkeypatch.chdir(tmp_path)

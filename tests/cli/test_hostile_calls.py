@@ -4,11 +4,13 @@ import os
 import shlex
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.cases import cases
 from tests.cli.calls import WRONG
 from tests.cli.test_cli_program import ROOT
 from tests.programs import ended
@@ -16,6 +18,7 @@ from tests.programs import ended
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the lines are for a shell on Linux")
 
 CODES = {0, 1, 2, 3, 130, 143}
+LINES = cases(__file__)
 # The engines are named: where MXNet is missing, another line would say that the default one is not the reference.
 NETWORK = """\
 [network]
@@ -26,88 +29,6 @@ hidden_size = 4
 reference = "manual"
 candidates = ["onnx"]
 """
-QUICK = f"--engines {WRONG} --audit off"
-
-CALLED = (
-    "run pipe",
-    "run /dev/zero",
-    "run folder",
-    "run missing.toml",
-    "run ''",
-    "run 'a\nb.toml'",
-    "run c.toml/x",
-    "run dots.toml",
-    "run deep.toml",
-    "run large.toml",
-    "run utf16.toml",
-    "run latin.toml",
-    "run circle.toml",
-    "run private.toml",
-    "run w.npz",
-    "sweep pipe",
-    "sweep /dev/zero",
-    "sweep dots.toml",
-    "sweep s.toml --journal pipe",
-    "sweep s.toml --journal /dev/full",
-    "sweep s.toml --journal notes.txt",
-    "explain pipe --layer 0 --timestep 0 --unit 0",
-    "inspect pipe",
-    "inspect /dev/zero",
-    "inspect dots.toml",
-    "config --from pipe",
-    "convert pipe out.npz",
-    "convert c.toml out.xyz",
-    "run c.toml --csv c.toml",
-    "run c.toml --json link",
-    "run c.toml --npz hard",
-    "run c.toml --report folder",
-    "run c.toml --csv a --png a",
-    "run c.toml --csv folder/../c.toml",
-    "run c.toml --csv missing/a",
-    "run c.toml --csv w.npz/a",
-    "run weights.toml --npz w.npz",
-    "run weights.toml --engines manual,./mine.py --csv mine.py",
-    "explain c.toml --layer 0 --timestep 0 --unit 0 --json c.toml",
-    "inspect w.npz --json w.npz",
-    "convert w.npz w.npz --cell gru",
-    "convert weights.toml w.npz",
-    "sweep s.toml --csv s.toml",
-    "sweep s.toml --journal s.toml",
-    "sweep s.toml --csv s.results.jsonl",
-    "sweep s.toml --json w.npz --csv w.npz",
-)
-STARTED = (
-    "cp mine.py $'\\xff.py'; R run c.toml --engines manual,$'\\xff.py'",
-    "R missing.toml",
-    "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 R run $'\\xe9.toml'",
-    "ulimit -f 0; R inspect w.npz --json a",
-)
-RUNS = (
-    "R run <(cat c.toml)",
-    "cp w.npz $'\\xff.npz'; R config --from $'\\xff.npz' --cell gru",
-    "R doctor <&- >&- 2>&-",
-    "ulimit -f 0; R doctor",
-    "R pipe",
-    f"R run c.toml {QUICK} --csv pipe",
-    f"R run c.toml {QUICK} --csv /dev/full --json a",
-    f"R run c.toml {QUICK} --csv /dev/stdout | true; exit ${{PIPESTATUS[0]}}",
-    f"R run c.toml {QUICK} --csv link-to-new --npz /dev/null --json >(cat > /dev/null)",
-    f"PYTHONIOENCODING=latin-1 R run c.toml {QUICK}",
-    f"R run mark.toml {QUICK} > /dev/full",
-    "R run c.toml --engines manual,./loud.py",
-    "R run c.toml --engines manual,./leaving.py 2>&1 >/dev/null | cat >&2; exit ${PIPESTATUS[0]}",
-    f"timeout -s TERM 1 {sys.executable} -m rnnviz run c.toml --engines manual,./slow.py --csv a; [ $? = 124 ]",
-    f"R sweep s.toml --engines manual --csv /dev/stdout --journal j {'| head -n 1'}",
-    f"ulimit -f 0; R run c.toml {QUICK} --csv a",
-    (
-        "mkdir $'\\xff'; cp weights.toml w.npz $'\\xff'; cd $'\\xff'; "
-        "R run weights.toml --audit off --csv a --npz b --json c --report d --notebook e --quiet"
-    ),
-    (
-        "mkdir $'\\xfe'; cp s.toml w.npz $'\\xfe'; printf '[parameters]\\npath = \"w.npz\"\\n' >> $'\\xfe/s.toml'; "
-        "R sweep $'\\xfe/s.toml' --engines manual --csv $'\\xfe/a' --json $'\\xfe/b'"
-    ),
-)
 
 
 @pytest.fixture
@@ -159,6 +80,7 @@ def faults(line: str, code: int, said: str) -> list[str]:
 
 def shell_faults(line: str, folder: Path) -> list[str]:
     """The faults of a line of the shell, in which R is the program."""
+    line = line.replace("{quick}", f"--engines {WRONG} --audit off").replace("{python}", sys.executable)
     script = f'R() {{ "{sys.executable}" -m rnnviz "$@"; }}; {line}'
     environment = {
         **{name: value for name, value in os.environ.items() if name != "RNNVIZ_DEBUG"},
@@ -197,16 +119,14 @@ def unchanged(folder):
 def test_calls_keep_the_contract(folder, rnnviz, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.setattr("tempfile.tempdir", str(folder.parent / "temporary"))
-    for line in CALLED:
+    for line in LINES["called"]:
         answer = rnnviz(*shlex.split(line))
         assert faults(line, answer.code, answer.err) == []
 
 
-@pytest.mark.parametrize(
-    "lines", [pytest.param(STARTED, id="started"), pytest.param(RUNS, id="runs", marks=pytest.mark.nightly)]
-)
+@pytest.mark.parametrize("lines", ["started", pytest.param("runs", marks=pytest.mark.nightly)])
 @pytest.mark.slow
 @pytest.mark.usefixtures("unchanged")
 def test_processes_keep_the_contract(lines, folder):
     with ThreadPoolExecutor(2) as pool:
-        assert [fault for found in pool.map(lambda line: shell_faults(line, folder), lines) for fault in found] == []
+        assert [*chain.from_iterable(pool.map(lambda line: shell_faults(line, folder), LINES[lines]))] == []

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.cases import cases
 from tests.cli.calls import WRONG, write
 
 pytestmark = pytest.mark.usefixtures("shared_worker")
@@ -57,19 +58,7 @@ def test_the_input_is_that_of_the_file(rnnviz, tmp_path, monkeypatch, written):
     assert json.loads(answer.out)["where"]["timestep"] == 5
 
 
-@pytest.mark.parametrize(
-    ("file", "tables", "parts"),
-    [
-        ("x.npy", {"network": {"input_size": 4}}, ["3 features", "network.input_size = 4"]),
-        ("x.npy", {"sequence": {"batch_size": 3, "lengths": [1, 2, 2]}}, ["3 lengths", "2 samples"]),
-        ("x.npy", {"sequence": {"batch_size": 1, "timesteps": 9, "seams": [8]}}, ["sequence.seams", "6 time steps"]),
-        ("none.npy", {}, ["none.npy does not exist"]),
-        ("x.json", {}, ['".json"', ".npy, .npz, .csv, .wav or .txt"]),
-        ("x.npz", {}, ["2 arrays", "sequence.array"]),
-        ("x.npz#y", {}, ['"y"', '"x"', '"other"']),
-        ("", {}, ["--input is empty"]),
-    ],
-)
+@pytest.mark.parametrize(("file", "tables", "parts"), cases(__file__)["refused-inputs"])
 def test_a_file_that_does_not_fit_is_one_sentence(rnnviz, tmp_path, monkeypatch, file, tables, parts):
     config = write(tmp_path, **tables)
     npy(tmp_path), npz(tmp_path)

@@ -6,11 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-import tomli_w
-from onnx import TensorProto, helper, numpy_helper
-from onnx.reference import ReferenceEvaluator
 
 from rnnviz.cli.models import table
 from rnnviz.core.errors import InputError
@@ -20,7 +16,7 @@ from rnnviz.io.model_formats.model_file import Entry
 from rnnviz.io.model_formats.onnx import write_weights
 from tests.cli.calls import write
 from tests.io.model_formats.samples import write_keras_weights
-from tests.io.model_formats.sources import in_torch_names, network, random_arrays, weights_of
+from tests.io.model_formats.sources import in_torch_names, network, weights_of
 from tests.needs import needs
 
 pytestmark = pytest.mark.usefixtures("shared_worker", "no_subprocess")
@@ -145,27 +141,6 @@ def test_run_repeats_assumptions_in_every_output(model, tmp_path, rnnviz):
         f"\nAssumption: {assumption}.\n"
     )
     assert json.loads(words.read_text(encoding="utf-8"))["assumptions"] == [assumption]
-
-
-def test_run_uses_the_stored_initial_state(tmp_path, rnnviz):
-    shapes = {"W": (1, 16, 3), "R": (1, 16, 4), "B": (1, 32), "h0": (1, 3, 4), "c0": (1, 3, 4)}
-    arrays = random_arrays(shapes, seed=5)
-    node = helper.make_node("LSTM", ["X", "W", "R", "B", "", "h0", "c0"], ["Y", "Y_h", "Y_c"], hidden_size=4)
-    x, y = (
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in (("X", (5, 3, 3)), ("Y", None))
-    )
-    stored = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
-    model = helper.make_model(helper.make_graph([node], "g", [x], [y], stored))
-    path, config, archive, sequence = (tmp_path / name for name in ("m.onnx", "c.toml", "r.npz", "x.npy"))
-    onnx.save(model, path)
-    tables = tomllib.loads(rnnviz("config", "--from", path).out)
-    assert tables["sequence"]["batch_size"] == 3
-    np.save(sequence, random_arrays({"x": (3, 5, 3)})["x"])
-    config.write_text(tomli_w.dumps({**tables, "sequence": {"path": str(sequence)}}), encoding="utf-8")
-    assert rnnviz("run", config, "--engines", "manual,onnx", "--quiet", "--npz", archive).code == 0
-    (expected,) = ReferenceEvaluator(model).run(None, {"X": np.load(sequence).swapaxes(0, 1)})
-    with np.load(archive) as found:
-        np.testing.assert_allclose(found["manual.output"].swapaxes(0, 1), expected[:, 0], atol=1e-6)
 
 
 @pytest.fixture

@@ -45,22 +45,6 @@ def test_an_exported_run_is_a_recording_of_each_of_its_engines(tmp_path, rnnviz)
 
 
 @pytest.mark.slow
-def test_a_float16_recording_may_state_the_precision_of_its_computation(rnnviz, tmp_path):
-    made, archive = written(tmp_path, "made.toml", "bug:update-gate-inverted"), tmp_path / "mine.npz"
-    rnnviz("run", made, "--npz", archive, "--quiet")
-    with np.load(archive, allow_pickle=False) as arrays:
-        whole = {kind: arrays[f"manual.{kind}"] for kind in ("hidden", "output", "state")}
-    config = written(tmp_path, "against.toml", "recording:mine.npz")
-    cases = ("", 1.01, 1, "undetermined", 1.0), ("float32", 1.0, 0, "right", 0.0), ("float16", 1.1, 1, "wrong", 0.0)
-    for computed_in, change, code, verdict, share in cases:
-        said = {"computed_in": np.array(computed_in)} if computed_in else {}
-        np.savez(archive, **{kind: (array * change).astype(np.float16) for kind, array in whole.items()}, **said)
-        assert rnnviz("run", config, "--json", tmp_path / "out.json", "--quiet").code == code
-        found = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["audit"][f"recording:{archive}"]
-        assert (found["verdict"], found["undetermined"]) == (verdict, share)
-
-
-@pytest.mark.slow
 def test_an_exported_run_with_padding_is_an_input_and_a_recording(tmp_path, rnnviz):
     lengths, archive = [2, 6, 3], tmp_path / "run.npz"
     network, sequence = {"bidirectional": True}, {"batch_size": 3, "timesteps": 6, "lengths": lengths}

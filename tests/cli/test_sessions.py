@@ -41,19 +41,6 @@ def test_a_session_runs_and_is_explained_like_a_config(tmp_path, rnnviz):
     assert api.run(config).inputs.sequence.shape == (5, 1, 3)
 
 
-def test_a_decoding_loop_that_does_not_pass_its_state_on_is_found(tmp_path, rnnviz):
-    torch = pytest.importorskip("torch")
-    cell, path = torch.nn.GRUCell(3, 4), tmp_path / "decoder.rnnviz"
-    with api.capture(cell) as captured:
-        for x in torch.randn(6, 2, 3):
-            cell(x)
-    captured[0].save(path)
-    answer = rnnviz("run", path, "--json", "-")
-    summary = json.loads(answer.out)
-    assert (answer.code, summary["diagnosis"]) == (1, ["state-not-carried-between-calls"])
-    assert summary["first_mismatch"]["timestep"] == 1
-
-
 @pytest.mark.slow
 def test_the_config_of_a_session_names_the_copies_in_it(tmp_path, rnnviz):
     path = session(tmp_path)

@@ -18,6 +18,7 @@ from rnnviz.training.checkpoints import linear_file, write_trained
 from rnnviz.training.history import TrainingHistory
 from rnnviz.training.task import load_task
 from rnnviz.verify.verdict import Verdict
+from tests.cases import cases
 from tests.profiles import nightly_except
 
 TASK = """
@@ -94,22 +95,7 @@ def test_characters_become_a_model_that_generates(tmp_path, rnnviz):
     assert set(said) <= set("abcdefgh ")
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        ([], "task is missing"),
-        (["--example", "no"], "--example must be one of adding"),
-        (["{task}", "--library", "onnx"], "--library must be one of gluon, torch"),
-        (["{task}", "--weights", "a.bin"], "its ending is"),
-        (["{task}", "--checkpoint", "a.bin"], "--checkpoint a.bin must be an .npz file"),
-        (["{task}", "--resume", "run.npz"], "leave out the task"),
-        (["--resume", "{task}"], "task.toml"),
-        (["{task}", "--steps", "0"], "--steps = 0 is not allowed"),
-        (["{task}", "--json", "{task}"], "it is read as the task"),
-        (["{folder}/none.toml"], "does not exist"),
-        (["{peephole}", "--library", "torch"], "--library torch cannot train LSTM with peepholes"),
-    ],
-)
+@pytest.mark.parametrize(("words", "said"), cases(__file__)["refused-tasks"])
 def test_refusals(words, said, tmp_path, rnnviz):
     peephole = tmp_path / "peephole.toml"
     peephole.write_text('[network]\ncell = "lstm_peephole"\n', encoding="utf-8")

@@ -4,11 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from rnnviz.core.config import Config
 from rnnviz.core.errors import ConfigError
-from rnnviz.core.inputs import Inputs, open_inputs
+from rnnviz.core.inputs import open_inputs
 from rnnviz.engines.registry import load_engine
 from rnnviz.execution.events import RunRequest, Stage, StageKind, open_traces
 from rnnviz.execution.pipeline import compute
@@ -20,6 +19,7 @@ from rnnviz.verify.verdict import AuditVerdict
 from tests import configs
 from tests.engines.recordings import recorded
 from tests.oracles.computed import computed
+from tests.oracles.gates import gates_of
 from tests.profiles import nightly_except
 from tests.shared_worker import run_shared
 
@@ -218,7 +218,7 @@ def test_a_recorded_gate_is_audited(golden, ran):
     inputs = load_inputs(config)
     arrays, found = recorded(inputs), []
     for change in (0.0, 0.01):
-        gates = gate_values(inputs, arrays["hidden"], "f")
+        gates = gates_of(inputs, arrays["hidden"])["f"].astype(np.float32)
         gates[1, 0, 3, 2, 1] += change
         found.append(ran(config, **arrays, f=gates)[1][golden])
     assert found[0].verdict is AuditVerdict.RIGHT
@@ -227,19 +227,3 @@ def test_a_recorded_gate_is_audited(golden, ran):
     first = found[1].first_line
     assert first is not None
     assert (first.name, first.where.index) == ("f", (1, 0, 3, 2, 1))
-
-
-def gate_values(inputs: Inputs, hidden: NDArray[Any], gate: str) -> NDArray[np.float32]:
-    """The sigmoid of a gate (L, D, T, N, H) of an LSTM from its hidden values."""
-    values = np.zeros(hidden.shape, np.float32)
-    size, place = hidden.shape[-1], "ifgo".index(gate)
-    rows = slice(place * size, (place + 1) * size)
-    for layer, direction in np.ndindex(hidden.shape[:2]):
-        p = inputs.parameters.layer(layer, direction)
-        x = inputs.sequence if layer == 0 else np.concatenate([*hidden[layer - 1]], axis=-1)
-        initial = inputs.initial_state["h"][layer * hidden.shape[1] + direction][np.newaxis]
-        own = hidden[layer, direction]
-        before = np.concatenate([own[1:], initial] if direction else [initial, own[:-1]])
-        sums = x @ p.i2h_weight[rows].T + p.i2h_bias[rows] + before @ p.h2h_weight[rows].T + p.h2h_bias[rows]
-        values[layer, direction] = 1.0 / (1.0 + np.exp(-sums))
-    return values

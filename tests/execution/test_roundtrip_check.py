@@ -25,7 +25,6 @@ RUN_BY_A_LIBRARY = [form for form in WEIGHT_FORMATS if form.library is not None]
 
 
 def named(value: object) -> str:
-    """The id of a parameter of a test."""
     return value.ending if isinstance(value, WeightFormat) else value[0] if isinstance(value, tuple) else str(value)
 
 

@@ -39,12 +39,10 @@ def explained(draw: st.DrawFn) -> tuple[Inputs, Trace, Location]:
 
 
 def breakdown_at(inputs: Inputs, trace: Trace, where: Location, *args: Any) -> Breakdown:
-    """The arithmetic of a hidden value."""
     return value_breakdown(inputs, trace, Place.at("h", where), *args)
 
 
 def explain_at(result: RunResult, where: Location, *args: Any, **options: Any) -> Explanation:
-    """The explanation of a hidden value."""
     return explain(result, Place.at("h", where), *args, **options)
 
 

@@ -79,7 +79,6 @@ def case_of(
 
 
 def line_of(breakdown: Breakdown) -> Line:
-    """The line of a gradient itself."""
     return breakdown.by_name.get(line_name(breakdown.place), breakdown.lines[0])
 
 

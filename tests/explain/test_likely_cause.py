@@ -13,23 +13,11 @@ from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.explain.explanation import Explanation
 from rnnviz.explain.report import report, to_json
 from rnnviz.verify.result import RunResult
+from tests.cases import cases
 from tests.explain.arithmetics import explain_at, stored_of
 from tests.factories import Edit, make_result, with_judgment
 
-KINDS: list[tuple[str, dict[str, Any]]] = [
-    ("gates-i-f-o-g", {"cell": "lstm"}),
-    ("no-h2h-bias", {"cell": "rnn_tanh"}),
-    ("reset-before-matmul", {"cell": "gru"}),
-    ("peephole-from-old-cell-state", {"cell": "lstm_peephole"}),
-    ("projection-transposed", {"cell": "lstm", "projection_size": 3}),
-    ("clip-missing", {"cell": "gru", "clip": 0.1}),
-    ("state-not-carried", {"cell": "lstm"}),
-    ("states-swapped-between-calls", {"cell": "lstm", "seams": [2]}),
-    ("reverse-not-reversed", {"cell": "gru", "bidirectional": True}),
-    ("reverse-not-realigned", {"cell": "lstm", "bidirectional": True}),
-    ("concat-swapped", {"cell": "rnn_tanh", "num_layers": 2, "bidirectional": True}),
-    ("batch-as-time", {"cell": "gru"}),
-]
+KINDS: list[tuple[str, dict[str, Any]]] = cases(__file__)["causes"]
 
 
 def wrong_run(bug: str, edits: Mapping[str, Edit] | None = None, **network: Any) -> RunResult:

@@ -29,7 +29,6 @@ def row(*columns: str) -> str:
 
 
 def key(cell: CellSpec) -> str:
-    """The keys of a config that name the cell."""
     return f"`{cell.projection_of}` with `projection_size`" if cell.projection_of else f"`{cell.name}`"
 
 

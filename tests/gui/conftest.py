@@ -71,7 +71,6 @@ class PatientBot(QtBot):
         return visible_of(window, kind)[0]
 
     def question(self, window: QWidget) -> QMessageBox:
-        """The message that is open, once it is there."""
         return self.shown(window, QMessageBox)
 
     def acknowledge(self, window: QWidget) -> str:

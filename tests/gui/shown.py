@@ -12,7 +12,6 @@ def labels(widget: QWidget) -> str:
 
 
 def texts(model: TableModel) -> list[tuple[str, ...]]:
-    """The shown texts of each row of a table."""
     columns = range(model.columnCount())
     return [tuple(model.cell(row, column).text for column in columns) for row in range(model.rowCount())]
 

@@ -28,7 +28,6 @@ class Busy(QThread):
 
 @pytest.fixture
 def searches():
-    """The threads that searched."""
     threads = []
 
     def note(phase, _info):

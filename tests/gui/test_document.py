@@ -33,7 +33,6 @@ OTHER = {
 
 
 def with_key(section: str, key: str) -> Config:
-    """The config with another value for one key."""
     table, config_field = getattr(CONFIG, section), declarations(SECTIONS[section])[key]
     present = getattr(table, key)
     value = not present if config_field.kind == "bool" else OTHER.get(config_field.kind)

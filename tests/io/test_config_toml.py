@@ -12,6 +12,7 @@ from rnnviz.core.bounded_read import read_plain_text
 from rnnviz.core.errors import InputError
 from rnnviz.io.config_toml import load_config, parse_toml, save_config
 from rnnviz.sweeps.grid import load_sweep
+from tests.cases import cases
 from tests.profiles import nightly_except
 from tests.refusals import refused, refused_key
 
@@ -83,23 +84,7 @@ def test_an_invalid_toml_file_is_refused_with_the_line(tmp_path, text):
     assert refused(load_config, path).startswith(f"{path} is not a valid TOML file: ")
 
 
-@pytest.mark.parametrize(
-    ("line", "key", "words"),
-    [
-        ("hidden_size = 0", "network.hidden_size", "network.hidden_size = 0 is not allowed"),
-        ("hidden_size = 4.0", "network.hidden_size", "4.0"),
-        ("hidden_size = true", "network.hidden_size", "true"),
-        (
-            "hidden_size = 0xffffffffffffffffffffffffffffff",
-            "network.hidden_size",
-            "1329227995784915872903807060280344575",
-        ),
-        ("hidden_size = 1979-05-27", "network.hidden_size", "1979-05-27"),
-        ("hidden_size = {}", "network.hidden_size", "{}"),
-        ("hidden = 4", "network.hidden", "hidden_size"),
-        ("", "network.hidden_size", "missing"),
-    ],
-)
+@pytest.mark.parametrize(("line", "key", "words"), cases(__file__)["refused-sizes"])
 def test_a_wrong_key_keeps_its_name(tmp_path, line, key, words):
     error = refused_key(load_config, write(tmp_path, f'[network]\ncell = "gru"\ninput_size = 3\n{line}\n'))
     assert error.key == key

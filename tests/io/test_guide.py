@@ -147,7 +147,6 @@ BIDIRECTIONAL = {"cell": "lstm", "input_size": 2, "hidden_size": 3, "num_layers"
 
 
 def text_below(page: str, heading: str) -> str:
-    """The text below a heading of a page, in Markdown."""
     pattern = rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)"
     found = re.search(pattern, guide_pages()[page].text, re.MULTILINE | re.DOTALL)
     assert found is not None, (page, heading)

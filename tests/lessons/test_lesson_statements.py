@@ -28,7 +28,6 @@ __all__ = ["run_shared"]
 
 
 def worked_text(step: LessonStep) -> str:
-    """The text of a step with the reason of its answer."""
     return step.prose if step.question is None else f"{step.prose}\n{step.question.reveal}"
 
 

@@ -10,21 +10,17 @@ import pytest
 from rnnviz.core.resources import resource_path
 from rnnviz.core.trace_index import Location
 from rnnviz.notebooks.display import view_html
-from tests.browser import BROWSER, Browser, browser
+from tests.browser import BROWSER, Browser, page
 from tests.factories import make_result
 from tests.needs import needs
+
+__all__ = ["page"]
 
 pytestmark = [pytest.mark.slow, needs(*BROWSER)]
 
 NOTEBOOK = Path(__file__).with_name("notebook.html").read_text(encoding="utf-8")
 THEME = "return document.documentElement.dataset.theme;"
 PLACE = "return [state.at.layer, state.at.direction, state.at.time, run.samples[state.at.sample], state.at.unit];"
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    with browser(tmp_path_factory.mktemp("profile")) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -33,7 +33,6 @@ def empty_trace(inputs: Inputs, *, cell: bool, engine: str = "engine", gradients
 
 
 def computed(engine: Engine, inputs: Inputs) -> tuple[Trace, EngineReport]:
-    """The outputs of `engine` for `inputs`."""
     trace = empty_trace(inputs, cell="c" in engine.states(inputs.network))
     report = engine.run(inputs, trace, lambda done: None)
     return trace, report

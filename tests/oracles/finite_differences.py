@@ -37,7 +37,6 @@ def slopes(inputs: Inputs, trace: Trace) -> Iterator[tuple[str, float, float]]:
 
 
 def _loss(inputs: Inputs, given: Arrays) -> float:
-    """The loss, from the arrays that the gradients are of."""
     network, loss, total = inputs.network, inputs.loss, 0.0
     assert loss is not None
     lengths = np.array([inputs.length(n) for n in range(inputs.batch_size)])

@@ -169,21 +169,6 @@ def test_the_windows_installer_has_every_section_with_its_required_keys():
             assert told.get("Tasks", "path") in tasks
 
 
-def test_the_windows_installer_takes_its_files_from_the_build_and_the_tree():
-    text = (PACKAGING / "windows" / "rnnviz.iss").read_text(encoding="utf-8")
-    build = (PACKAGING / "windows" / "build.py").read_text(encoding="utf-8")
-    paths = {path.replace("\\", "/") for path in re.findall(r"\{#Root\}\\([\w\\.*]+)", text)}
-    assert paths == {"LICENSE", "build/windows/rnnviz.ico", "dist", "build/windows/bundle/rnnviz/*"}
-    assert 'WORK = ROOT / "build" / "windows"' in build
-    assert 'WORK / "rnnviz.ico"' in build
-    assert 'WORK / "model-files.iss"' in build
-    assert '"--distpath", WORK / "bundle"' in build
-    assert "rnnviz-{#Version}-windows-x64" in text
-    assert "rnnviz-{version}-windows-x64.exe" in build
-    # Menus and files open the executable without a console.
-    assert set(re.findall(r"(\w+)\.exe", text)) == {"rnnvizw"}
-
-
 def workflow(name: str) -> dict[Any, Any]:
     found = yaml.safe_load((ROOT / ".github" / "workflows" / f"{name}.yml").read_text(encoding="utf-8"))
     assert isinstance(found, dict)

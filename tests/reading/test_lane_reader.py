@@ -62,7 +62,6 @@ def reader(
 
 
 def ordered(units: np.ndarray = UNITS) -> LaneOrders:
-    """The same order in every lane."""
     lanes = {(layer, direction): UnitOrder(units) for layer in range(2) for direction in range(2)}
     return LaneOrders(OrderKey("activity", "manual", 0), lanes)
 

@@ -13,6 +13,7 @@ from rnnviz.reading.quantities import (
     heading_of,
     quantity_for,
 )
+from tests.cases import cases
 
 QUANTITIES = {
     "rnn_relu": "pre_h change norm",
@@ -34,35 +35,14 @@ def test_each_cell_has_its_own_quantities():
     assert (found["norm"].low, found["norm"].high, found["norm"].per_unit) == (0.0, None, False)
 
 
-OFFERED = {
-    "lstm": [
-        ("i", "Gates", "i  input gate", ("i", "input gate")),
-        ("f", "Gates", "f  forget gate", ("f", "forget gate")),
-        ("g", "Gates", "g  candidate", ("g", "candidate")),
-        ("o", "Gates", "o  output gate", ("o", "output gate")),
-        ("c", "States", "c  cell state", ("c", "cell state")),
-        ("change", "States", "change of h", ("change", "from last step")),
-        ("norm", "States", "norm of h", ("norm", "‖h‖")),
-        ("pre_i", "Before the activation", "pre_i  before sigmoid", ("pre_i", "before sigmoid")),
-        ("pre_f", "Before the activation", "pre_f  before sigmoid", ("pre_f", "before sigmoid")),
-        ("pre_g", "Before the activation", "pre_g  before tanh", ("pre_g", "before tanh")),
-        ("pre_o", "Before the activation", "pre_o  before sigmoid", ("pre_o", "before sigmoid")),
-        ("grad.h", "Gradients", "grad.h  hidden state", ("grad.h",)),
-        ("grad.f", "Gradients", "grad.f  forget gate", ("grad.f",)),
-    ],
-    "rnn_relu": [
-        ("change", "States", "change of h", ("change", "from last step")),
-        ("norm", "States", "norm of h", ("norm", "‖h‖")),
-        ("pre_h", "Before the activation", "pre_h  before relu", ("pre_h", "before relu")),
-        ("grad.h", "Gradients", "grad.h  hidden state", ("grad.h",)),
-    ],
-}
+OFFERED = cases(__file__)["offered"]
 
 
 @pytest.mark.parametrize("name", sorted(OFFERED))
 def test_quantities_are_offered_group_by_group_in_the_order_of_the_gates(name):
     cell, given = CELLS[name], ("grad.h", "grad.f")
-    assert [(c.name, c.group, c.text, heading_of(c.name, cell)) for c in choices_of(cell, given)] == OFFERED[name]
+    offered = [[c.name, c.group, c.text, [*heading_of(c.name, cell)]] for c in choices_of(cell, given)]
+    assert offered == OFFERED[name]
     each = [c.name for c in choices_of(cell, given, per_unit=True)]
     assert each == [name for name, *_ in OFFERED[name] if name != "norm"]
 
@@ -79,21 +59,7 @@ def test_every_quantity_of_every_cell_is_offered_and_known():
         assert {choice.name for choice in choices_of(cell, gradients)} == offered | given
 
 
-@pytest.mark.parametrize(
-    ("wanted", "cell", "compared", "gradients", "shown"),
-    [
-        ("value", "lstm", True, (), "value"),
-        ("error_ratio", "gru", True, (), "error_ratio"),
-        ("error_ratio", "gru", False, (), "value"),
-        ("difference", "gru", False, (), "value"),
-        ("c", "lstm", False, (), "c"),
-        ("f", "gru", True, (), "value"),
-        ("norm", "rnn_tanh", True, (), "norm"),
-        ("grad.c", "lstm", True, (), "value"),
-        ("grad.c", "lstm", True, ("grad.h", "grad.c"), "grad.c"),
-        ("grad.c", "gru", True, ("grad.h", "grad.r"), "grad.h"),
-    ],
-)
+@pytest.mark.parametrize(("wanted", "cell", "compared", "gradients", "shown"), cases(__file__)["kept"])
 def test_a_quantity_that_a_network_lacks_becomes_the_value(wanted, cell, compared, gradients, shown):
     assert quantity_for(wanted, CELLS[cell], compared=compared, gradients=gradients) == shown
     if wanted in ("value", "error_ratio", "difference"):

@@ -199,26 +199,6 @@ def test_a_search_continues_until_the_last_unit_has_forgotten(read):
     assert found.value[0] == pytest.approx([0.0, 0.0, 2.0, 0.0])
 
 
-@pytest.mark.parametrize(
-    ("samples", "block", "length"), [(slice(0, 1), 10, 10), (slice(0, 3), 10, 3), (slice(1, 2), 25, 25)]
-)
-def test_cell_states_that_do_not_forget_are_computed_from_the_start_in_blocks(
-    samples, block, length, read, monkeypatch
-):
-    small_searches(monkeypatch, 4, 8, block)
-    inputs, trace = CASES[40.0]
-    for direction in (0, 1):
-        read.clear()
-        cells = CellStates(inputs, trace)
-        asked: list[None] = []
-        cells.interrupt = lambda asked=asked: asked.append(None)
-        cells.before(1, direction, T - 1 - 30 if direction else 30, samples, slice(0, 2))
-        # It is looked for a forgotten past first, in vain.
-        expected = [(26, 30), (18, 26), *((start, min(start + length, 30)) for start in range(0, 30, length))]
-        assert read == [(T - stop, T - start) if direction else (start, stop) for start, stop in expected]
-        assert len(asked) == len(read)
-
-
 def steps_read(cells: CellStates, read: list[tuple[int, int]], t: int, units: slice = slice(0, H)) -> int:
     """How many steps it takes to find c before a step of a lane that does not forget."""
     read.clear()
@@ -293,17 +273,6 @@ def test_where_units_are_mixed_some_of_them_are_those_of_all():
     np.testing.assert_allclose(after.value, trace["c"][0, 0, 2:5, :, 1:3], rtol=1e-5, atol=1e-6)
     before = cells.before(0, 0, 3, slice(0, 2), slice(1, 3))
     np.testing.assert_allclose(before.value, trace["c"][0, 0, 2, :, 1:3], rtol=1e-5, atol=1e-6)
-
-
-def test_the_columns_that_were_not_used_for_longest_are_forgotten_first(read, monkeypatch):
-    small_searches(monkeypatch, 1, 1, 40)
-    cells = CellStates(*CASES[40.0], budget=2 * 2 * 2 * 8)
-    first, second, third = slice(0, 2), slice(1, 3), slice(2, 4)
-    for units in (first, second, first):
-        steps_read(cells, read, 30, units)
-    assert steps_read(cells, read, 30, third) == 1 + 30
-    assert steps_read(cells, read, 30, first) == 0
-    assert steps_read(cells, read, 30, second) == 1 + 30
 
 
 def test_nonfinite_values_are_computed_without_a_warning():

@@ -225,14 +225,3 @@ def test_the_workers_share_the_cores(tmp_path, monkeypatch):
 def test_an_unknown_engine_is_reported_before_anything_runs(tmp_path):
     with pytest.raises(ConfigError, match='engines names "manuel", which is not a known engine'):
         start(sweep(engines=["manuel"]), tmp_path / "j")
-
-
-@pytest.mark.slow
-def test_values_that_are_not_a_config_are_rows(tmp_path):
-    network = {"cell": "lstm", "input_size": 3, "hidden_size": 4, "bidirectional": True}
-    asked = sweep(network=network, grid={"network.reverse": [False, True]}, engines=["onnx"])
-    rows = computed(asked, tmp_path / "j", LocalScheduler(workers=1))
-    assert verdicts(rows) == ["agree", "refused"]
-    assert rows[1].point.config is None
-    assert rows[1].finding is not None
-    assert "network.reverse = true needs network.bidirectional = false" in rows[1].finding.reason

@@ -115,8 +115,6 @@ def add_growth(table: Table, kind: str, axis: str, sizes: Sequence[int], costs: 
 
 
 class TimedSupervisor(Supervisor):
-    """Measures its runs."""
-
     def seconds(self, config: Config, audit: AuditMode) -> float:
         """How long a run takes, from the request to its result, which is dropped."""
         began = perf_counter()

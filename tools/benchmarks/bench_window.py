@@ -59,7 +59,6 @@ def figure(what: str, values: list[float], unit: str = "ms", processor: list[flo
 
 @contextmanager
 def open_window(result: RunResult | None) -> Iterator[MainWindow]:
-    """The window on a result that nothing has to be computed for."""
     application = QApplication.instance() or QApplication([])
     # As in the program.
     sys.setswitchinterval(SWITCH_SECONDS)

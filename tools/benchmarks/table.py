@@ -142,7 +142,6 @@ def write_run(table: Table, path: Path, *, quick: bool) -> Path:
 
 
 def read_run(path: Path) -> Recorded:
-    """The run that `write_run` wrote."""
     content = json.loads(path.read_text(encoding="utf-8"))
     rows = ({key.name: row[key.name] for key in fields(Row)} for row in content["rows"])
     found = tuple(Row(**{**row, "figure": math.nan if row["figure"] is None else row["figure"]}) for row in rows)

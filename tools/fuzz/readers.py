@@ -46,7 +46,6 @@ _POINTS = 50
 
 
 def network_of(cell: str = "lstm") -> Config:
-    """The network that the files are read for."""
     sizes = {"input_size": FEATURES, "hidden_size": 3, "num_layers": 2, "timesteps": TIMESTEPS}
     return config_of(cell=cell, bidirectional=True, initial_state={"source": "normal"}, **sizes)
 

@@ -284,7 +284,6 @@ class RandomInput(Chance):
         ]
 
     def _somewhere(self) -> tuple[QWidget, QPoint]:
-        """A point of a window, and the widget that lies there."""
         window = self.one_of(windows() or [self._window])
         at = QPoint(self.among(0, max(0, window.width() - 1)), self.among(0, max(0, window.height() - 1)))
         target = window.childAt(at) or window

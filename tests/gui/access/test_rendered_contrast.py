@@ -49,7 +49,6 @@ WITH_TEXT = QAbstractButton | QComboBox | QLabel | QLineEdit | QTabBar
 
 @pytest.fixture(params=THEMES)
 def window(request, qtbot, window):
-    """The shared window in each theme."""
     window.theme_manager.choose(request.param)
     qtbot.waitUntil(window.updatesEnabled)
     return window
@@ -169,7 +168,6 @@ def faults(window: QWidget) -> list[tuple[str, str, float]]:
 
 
 def faults_of(shots: list[Shot]) -> Iterable[tuple[str, str, float]]:
-    """The faults of one control."""
     by_state = {shot.state: shot for shot in shots}
     normal = shots[0]
     for shot in shots:

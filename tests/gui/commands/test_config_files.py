@@ -30,7 +30,6 @@ def config_file(tmp_path):
 
 @pytest.fixture
 def changed(window, config_file):
-    """A window with a config file that has unsaved changes."""
     window.files.open(config_file)
     window.document.edit(CHANGED)
     return window

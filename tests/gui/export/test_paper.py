@@ -18,6 +18,7 @@ from rnnviz.gui.export.paper import Layout, content_of, lanes_svg, write_figure
 from rnnviz.io.export.paper import MM, PAPERS, VIEWS, PaperFigure
 from rnnviz.lessons.index import find_lesson
 from rnnviz.verify.result import RunResult
+from tests.cases import cases
 from tests.factories import make_result
 from tests.golden.runs import BOTH, EXACT, edited, judged
 from tests.shared_worker import run_shared
@@ -37,7 +38,6 @@ def result():
 
 
 def texts(result: RunResult, path: Path, **options: object) -> list[str]:
-    """The texts of a figure as SVG."""
     rnnviz.figure(result, path, **options)
     return re.findall(r"<text[^>]*>([^<]*)</text>", path.read_text(encoding="utf-8"))
 
@@ -118,24 +118,7 @@ def test_the_ground_is_that_of_the_theme(result, tmp_path, theme):
     assert (image.pixelColor(399, 0).lightness() < 128) == (theme == "dark")
 
 
-@pytest.mark.parametrize(
-    ("options", "parts"),
-    [
-        ({"view": "lane"}, ["view must be one of lanes, units", "lanes"]),
-        ({"theme": "black"}, ["theme must be one of print, light, dark"]),
-        ({"width": "85"}, ["width must be a length such as 85mm", "85"]),
-        ({"width": "2m"}, ["width must be a length"]),
-        ({"width": "2000mm"}, ["width must be from 30 mm to 1,000 mm"]),
-        ({"height": "31mm"}, ["height must be at least", "31mm"]),
-        ({"resolution": 5}, ["resolution must be from 72 to 1,200"]),
-        ({"quantity": "hh"}, ["quantity must be one of h, ", "grad.h"]),
-        ({"view": "error", "quantity": "h"}, ["quantity must be one of error_ratio"]),
-        ({"view": "units", "quantity": "x"}, ["quantity must be one of "]),
-        ({"engine": "torch"}, ["engine must be one of gluon, manual"]),
-        ({"sample": 2}, ["sample 2", "(2, 2, 5, 2, 4)"]),
-        ({"layer": -1}, ["layer -1"]),
-    ],
-)
+@pytest.mark.parametrize(("options", "parts"), cases(__file__)["refused-options"])
 def test_an_option_that_is_not_valid_is_one_sentence(result, tmp_path, options, parts):
     with pytest.raises(InputError) as caught:
         rnnviz.figure(result, tmp_path / "figure.pdf", **options)

@@ -32,7 +32,6 @@ def supervisor():
 
 @pytest.fixture
 def window(qtbot, bare_window):
-    """A window with the result of SMALL."""
     with qtbot.finished(bare_window):
         bare_window.document.edit(SMALL)
         bare_window.control.run()

@@ -17,13 +17,10 @@ LESSON = (TEXTS / "lesson.md").read_text(encoding="utf-8")
 
 
 def changed(config: Config, **sequence: Any) -> Config:
-    """The config with another sequence."""
     return replace(config, sequence=replace(config.sequence, **sequence))
 
 
 class Read:
-    """A window with a lesson open."""
-
     def __init__(self, qtbot: Any, window: MainWindow, entry: LessonEntry) -> None:
         self.qtbot, self.window, self.entry = qtbot, window, entry
 
@@ -59,7 +56,6 @@ class Read:
 
 @pytest.fixture
 def settings(window):
-    """The settings of the window."""
     return window.settings
 
 

@@ -25,8 +25,6 @@ LESSON = (TEXTS / "questions.md").read_text(encoding="utf-8")
 
 @pytest.fixture
 def make(settings, make_entry, open_lesson, monkeypatch):
-    """Opens a lesson with no answers."""
-
     def begin(text=LESSON):
         entry: LessonEntry = make_entry(text, 3)
         monkeypatch.setattr("rnnviz.gui.lessons.controller.lesson_entries", lambda: [entry])

@@ -84,7 +84,6 @@ class Program:
             yield line
 
     def children(self) -> list[psutil.Process]:
-        """The processes that it has started."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def end(self) -> tuple[int, str]:

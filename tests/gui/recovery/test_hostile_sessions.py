@@ -55,7 +55,6 @@ def real_record(window: MainWindow) -> dict[str, Any]:
 
 
 def replaced(word: str, number: str, place: int) -> str:
-    """A word with another number in a place, if it has one there."""
     found = list(re.finditer(r"\d[\d.]*(e-?\d+)?", word))[:place]
     return f"{word[: found[-1].start()]}{number}{word[found[-1].end() :]}" if found else word
 

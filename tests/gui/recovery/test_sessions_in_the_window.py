@@ -45,7 +45,6 @@ def window(bare_window):
 
 @pytest.fixture
 def saved(qtbot, window, tmp_path):
-    """The file of a session, once the window has saved it."""
     path = tmp_path / "mine.rnnviz"
     window.sessions.save(path)
     qtbot.waitUntil(lambda: window.document.path == path and not window.jobs.busy)

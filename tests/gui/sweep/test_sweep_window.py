@@ -44,7 +44,6 @@ def results(tmp_path_factory):
 
 @pytest.fixture
 def window(window):
-    """The shared window; each test has a separate sweep window."""
     yield window
     if window.sweeps.window is not None:
         window.sweeps.window.close()

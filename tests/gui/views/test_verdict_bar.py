@@ -53,7 +53,6 @@ def press(line: VerdictBar, name: str) -> None:
 
 
 def link(line: VerdictBar) -> QLabel:
-    """The sentence with its links."""
     return next(w for w in line.findChildren(QLabel) if "href" in w.text())
 
 

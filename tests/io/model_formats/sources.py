@@ -28,7 +28,6 @@ def weights_of(net: Network, seed: int = 0) -> dict[str, NDArray[np.float32]]:
 
 
 def in_torch_names(arrays: dict[str, NDArray[np.float32]], prefix: str = "") -> dict[str, NDArray[np.float32]]:
-    """The same arrays by PyTorch's names."""
     kinds = {"i2h_weight": "weight_ih", "h2h_weight": "weight_hh", "i2h_bias": "bias_ih", "h2h_bias": "bias_hh"}
     named = {}
     for name, array in arrays.items():

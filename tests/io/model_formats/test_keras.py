@@ -3,7 +3,6 @@
 import json
 import signal
 import zipfile
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -54,23 +53,6 @@ def test_layers_and_stacks_equal_keras(cell, ending, copied):
         entry = entry_of(path, f"{name}_0..{name}_2" if count == 3 else f"{name}_0")
         assert entry.network() == Network(cell, 2, 3, count, both)
         assert_near(computed_on(path, expected["x"], entry.name).out.swapaxes(0, 1), expected[name], 1e-5, name)
-
-
-def test_weights_without_a_config_are_read_layer_by_layer(tmp_path):
-    cell = "gru"
-    with zipfile.ZipFile(BY_KERAS / f"{cell}.keras") as archive:
-        # The same that Keras saves as weights alone.
-        path = Path(archive.extract("model.weights.h5", tmp_path))
-    expected = np.load(BY_KERAS / f"{cell}.npz")
-    assert all(entry.supported and entry.num_layers == 1 for entry in open_model(path).entries)
-    for name in ("uni1", "bi3"):
-        x = expected["x"]
-        for number in range(int(name[-1])):
-            entry = entry_of(path, f"{name}_{number}")
-            assert cell in entry.cells
-            assert (entry.initial_state, bool(entry.assumptions)) == ("unknown", True)
-            x = computed_on(path, x, entry.name, cell).out.swapaxes(0, 1)
-        assert_near(x, expected[name], 1e-5, name)
 
 
 def test_the_hard_sigmoid_of_keras_2_is_steeper(copied):

@@ -17,6 +17,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.npz import open_npy, read_npz
 from rnnviz.core.sequence import SequenceSource
 from rnnviz.io.readers import open_sequence
+from tests.cases import cases
 from tests.refusals import refused, written
 
 
@@ -147,24 +148,7 @@ def test_a_damaged_file_is_read_or_refused_but_never_a_traceback(tmp_path, data)
         read(path)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "1,2\n3,4\n5,6\n",
-        "1,2\r\n3,4\r\n5,6\r\n",
-        "1,2\n3,4\n5,6",
-        "\ufeff1,2\n3,4\n5,6\n",
-        "a,b\n1,2\n3,4\n5,6\n",
-        "1;2\n3;4\n5;6\n",
-        "a;b, c\n1;2\n3;4\n5;6\n",
-        "1\t2\r\n3\t4\r\n5\t6\r\n",
-        ",b\n1,2\n3,4\n5,6\n",
-        '"first, of two","second"\n1,2\n3,4\n5,6\n',
-        "1,2\n\n3,4\n\n5,6\n\n",
-        " 1 , 2\n3.0,4e0\n+5,6\n",
-        '"1","2"\n"3","4"\n"5","6"\n',
-    ],
-)
+@pytest.mark.parametrize("text", cases(__file__)["read-tables"])
 def test_a_row_is_a_time_step_and_a_column_a_feature(tmp_path, text):
     x = read_sequence(written(tmp_path / "x.csv", text))
     assert x.shape == (3, 1, 2)
@@ -178,41 +162,12 @@ def test_every_float_is_read_back_as_it_was(tmp_path, rows):
     np.testing.assert_array_equal(read_sequence(written(tmp_path / "x.csv", text))[:, 0], np.array(rows))
 
 
-@pytest.mark.parametrize(
-    ("text", "line", "words"),
-    [
-        ("1,2\n3\n5,6\n", 2, "has 1 value, but the first row has 2"),
-        ("1,2\n3,4\n5,6,7\n", 3, "has 3 values, but the first row has 2"),
-        ("a,b\n1,2\n3\n", 3, "has 1 value, but the first row has 2"),
-        ("1,2\n\n\n3\n", 4, "has 1 value, but the first row has 2"),
-        ('"a\nname",b\n1,2\n3\n', 4, "has 1 value, but the first row has 2"),
-        ("1,2\n3,x\n", 2, '"x" is not a number'),
-        ("1,2\n3,\n", 2, '"" is not a number'),
-        ("a,b\nc,d\n", 2, '"c" is not a number'),
-        (",1\n2,3\n", 1, '"" is not a number'),
-        ("a,b,c\n1,2\n", 2, "has 2 values, but the first row has 3"),
-        ("1.0,n/a,2.0\n3,4,5\n", 1, 'column 2: "n/a" is not a number'),
-        ("2019,total\n1,2\n", 1, 'column 2: "total" is not a number'),
-        ("n/a\n1\n", 1, 'column 1: "n/a" is not a number'),
-        ("1;2\n3\n", 1, '"1;2" has several numbers: separate columns by commas, semicolons or tabs'),
-        ("1;2\n3;4\n5\n", 3, "has 1 value, but the first row has 2.*separated by semicolons"),
-        ("a;b\n1;2\n3;x\n", 3, 'column 2: "x" is not a number'),
-        ("1 2 3\n4 5 6\n", 1, '"1 2 3" has several numbers'),
-        ("a\tb\n1\t2,5\n", 2, 'column 2: "2,5" has a comma: write numbers with a decimal point'),
-        ("1,5;2,5\n3,5;4,5\n", 1, 'column 1: "1,5" has a comma'),
-        ("$1,$2\n3,4\n", 1, 'column 1: "\\$1" is not a number'),
-        ("\u22121,\u22122\n3,4\n", 1, 'column 1: "\u22121" is not a number'),
-        ("2024-01-01\n3\n", 1, 'column 1: "2024-01-01" is not a number'),
-        ("1_000,2\n", 1, '"1_000" is not a number'),
-        ("a,b\n", None, "contains no rows of numbers"),
-        ("\n\n\n", None, "contains no rows of numbers"),
-    ],
-)
+@pytest.mark.parametrize(("text", "line", "words"), cases(__file__)["wrong-rows"])
 def test_a_wrong_row_is_named_by_its_line(tmp_path, text, line, words):
     path = written(tmp_path / "x.csv", text)
     sentence = refused(read_sequence, path)
     assert re.search(words, sentence)
-    assert line is None or f"{path}, line {line}" in sentence
+    assert not line or f"{path}, line {line}" in sentence
 
 
 @pytest.mark.parametrize(

@@ -9,24 +9,13 @@ from rnnviz.core.sequence import Names
 from rnnviz.io.config_toml import dump_config, load_config
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.readers import read_csv, read_labels
+from tests.cases import cases
 from tests.refusals import refused, refused_key, written
 
 
-@pytest.mark.parametrize(
-    ("header", "names"),
-    [
-        ("open,high", ("open", "high")),
-        (" open ,  the   high ", ("open", "the high")),
-        ('"a ""quoted"" one","two\nlines"', ('a "quoted" one', "two lines")),
-        (",close", ("", "close")),
-        ("y2019,total", ("y2019", "total")),
-        ("a,a", ("a", "a (2)")),
-        ("0.5,-1e3", ()),
-        ("nan,inf", ()),
-    ],
-)
+@pytest.mark.parametrize(("header", "names"), cases(__file__)["labels"])
 def test_a_first_row_without_numbers_names_the_features(tmp_path, header, names):
-    assert read_csv(written(tmp_path / "x.csv", f"\ufeff{header}\n1,2\n"))[1] == names
+    assert read_csv(written(tmp_path / "x.csv", f"\ufeff{header}\n1,2\n"))[1] == tuple(names)
 
 
 def test_a_repeated_name_gets_a_number_that_no_other_has(tmp_path):

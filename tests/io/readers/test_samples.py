@@ -13,6 +13,7 @@ from rnnviz.engines.registry import load_engine
 from rnnviz.explain.value_sources import origin
 from rnnviz.io.config_toml import dump_config, files_read, load_config, parse_config
 from rnnviz.io.inputs import load_inputs
+from tests.cases import cases
 from tests.io.readers.test_wav import wav
 from tests.oracles.computed import computed
 from tests.refusals import refused_key, written
@@ -124,31 +125,7 @@ def test_lengths_of_an_archive_that_do_not_fit_are_refused(lengths, words):
     assert words in error.sentence
 
 
-@pytest.mark.parametrize(
-    ("keys", "key", "words"),
-    [
-        ({"texts": ["ab", ""]}, "sequence.texts", "it must be a list of non-empty texts"),
-        ({"texts": ["a b", " "], "tokens": "words"}, "sequence.texts", '" " in texts contains no word'),
-        ({"texts": ["ab"], "text": "ab"}, "sequence.texts", "are both given"),
-        ({"texts": ["ab"], "source": "normal"}, "sequence.texts", "is not read"),
-        ({"texts": ["ab", "a"], "lengths": [1, 1]}, "sequence.lengths", "the samples have the lengths [2, 1] already"),
-        ({"texts": ["ab", "a"], "lengths": "uniform"}, "sequence.lengths", "leave sequence.lengths out"),
-        ({"paths": ["a.csv"], "path": "a.csv"}, "sequence.paths", "are both given"),
-        ({"paths": ["a.csv"], "source": "sine"}, "sequence.paths", 'it must be "file"'),
-        ({"paths": ["a.csv", "c.csv"]}, "sequence.paths", "c.csv has 1 feature, but a.csv has 2"),
-        ({"paths": ["a.csv", "x.npy"]}, "sequence.paths", 'x.npy has the ending ".npy"'),
-        ({"paths": ["a.csv", "no.csv"]}, "sequence.paths", "no.csv does not exist"),
-        ({"path": "gap.txt"}, "sequence.path", "gap.txt, line 2 is empty"),
-        ({"path": "gap.txt", "frame": 2}, "sequence.frame", "goes with"),
-        ({"lengths_path": "zero.txt"}, "sequence.lengths_path", "has the length 0 for sample 1"),
-        ({"lengths_path": "half.txt"}, "sequence.lengths_path", 'half.txt holds "1.5": lengths must be integers'),
-        ({"lengths_path": "nan.npy"}, "sequence.lengths_path", "nan.npy holds float64 of the shape (2,)"),
-        ({"lengths": [1, 0]}, "sequence.lengths", "a list of integers of at least 1"),
-        ({"lengths": [1, 2.0]}, "sequence.lengths", "a list of integers of at least 1"),
-        ({"lengths": [1, 3], "batch_size": 2}, "sequence.lengths", "from 1 to the number of time steps, 2"),
-        ({"lengths": [1]}, "sequence.lengths", "has 1 length, but there are 16 samples"),
-    ],
-)
+@pytest.mark.parametrize(("keys", "key", "words"), cases(__file__)["refused-samples"])
 def test_input_that_does_not_fit_is_refused(keys, key, words):
     written("a.csv", "1,2\n")
     written("c.csv", "1\n")

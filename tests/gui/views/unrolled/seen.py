@@ -27,7 +27,6 @@ BOTH_THEMES = pytest.mark.parametrize("theme", THEMES.values(), ids=lambda theme
 
 
 def empty_view() -> UnrolledView:
-    """A view with a state of its own."""
     network = {"cell": "rnn_tanh", "input_size": 3, "hidden_size": 4}
     return UnrolledView(Session(Config.from_mapping({"network": network})))
 
@@ -52,8 +51,6 @@ def long_result(edit: Callable[[Trace], None] | None = None) -> RunResult:
 
 
 class CellNumber(NamedTuple):
-    """A number as written on its cell."""
-
     cell: CellGeometry
     text: str
 
@@ -65,7 +62,6 @@ def _blocks(view: UnrolledView) -> list[Block]:
 
 
 def visible_numbers(view: UnrolledView) -> list[CellNumber]:
-    """All painted numbers with their cells."""
     geometry = view.geometry_in_view
     return [
         CellNumber(CellGeometry(block.lane_rect.lane, timestep, unit), text)
@@ -145,7 +141,6 @@ def rows_of(view: UnrolledView, lane: Lane) -> list[tuple[int, str]]:
 
 
 def middle_of(view: UnrolledView, cell: CellGeometry) -> QPointF:
-    """The middle of a cell in the canvas."""
     return QRectF(*view.geometry_in_view.rect(cell)).center() + view.canvas.area.topLeft()
 
 

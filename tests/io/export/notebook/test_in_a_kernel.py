@@ -17,8 +17,6 @@ pytestmark = [pytest.mark.slow, needs("mxnet")]
 
 
 class Kernel(NamedTuple):
-    """A kernel that runs, and the channels to it."""
-
     manager: KernelManager
     client: KernelClient
 

@@ -30,16 +30,17 @@ from rnnviz.steps.inputs import followed
 from rnnviz.text.verdict_text import verdicts
 from rnnviz.verify.metrics import abs_error, tolerance
 from rnnviz.verify.result import RunResult
-from tests.browser import BROWSER, Browser, browser
+from tests.browser import BROWSER, Browser, page
 from tests.explain.arithmetics import explain_at
 from tests.explain.test_backward import NETWORKS as CELLS
 from tests.explain.test_backward import case_of
+from tests.explain.test_every_cell import NETWORKS as EVERY_CELL
 from tests.factories import make_result, result_of, with_judgment
 from tests.needs import needs
 from tests.profiles import nightly_except
 from tests.shared_worker import run_shared
 
-__all__ = ["run_shared"]
+__all__ = ["page", "run_shared"]
 
 pytestmark = [pytest.mark.slow, needs(*BROWSER)]
 
@@ -51,12 +52,6 @@ QUESTIONS = Path(__file__).with_name("questions.js").read_text(encoding="utf-8")
 def asked(function: str) -> str:
     """The script that calls a function of the questions with the arguments of a test."""
     return f"{QUESTIONS}\nreturn {function}(...arguments);"
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    with browser(tmp_path_factory.mktemp("profile")) as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -198,12 +193,7 @@ def test_the_page_of_a_lesson_has_the_numbers_of_the_window(name, page, open_pag
     assert page.messages() == []
 
 
-NETWORKS: dict[str, dict[str, Any]] = {
-    "peephole": {"cell": "lstm_peephole"},
-    "coupled": {"cell": "lstm_coupled"},
-    "reset before": {"cell": "gru_reset_before"},
-    "projection": {"cell": "lstm", "projection_size": 2},
-    "clip": {"cell": "lstm", "clip": 0.1},
+NETWORKS = EVERY_CELL | {
     "float64": {"cell": "gru", "dtype": "float64"},
     "reverse": {"cell": "rnn_relu", "reverse": True, "bidirectional": False},
 }

@@ -26,7 +26,6 @@ class Computed:
 
 
 def entry_of(path: Path, name: str | None = None) -> Entry:
-    """The entry of that name, or the only one."""
     return choose(entries_of(path), name, path)
 
 

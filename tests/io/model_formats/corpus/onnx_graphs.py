@@ -135,7 +135,6 @@ class Graph:
 
 
 def runtime(path: Path, feed: Mapping[str, Array]) -> list[Array]:
-    """The outputs of ONNX Runtime."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

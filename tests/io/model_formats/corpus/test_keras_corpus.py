@@ -418,14 +418,12 @@ def saved(model: Any, path: Path) -> Path:
 
 
 def given(model: Any) -> list[NDArray[Any]]:
-    """Random inputs of a model."""
     rng = np.random.default_rng(9)
     shapes = [(BATCH, *(size or TIMESTEPS for size in x.shape[1:])) for x in model.inputs]
     return [rng.normal(size=shape).astype(str(x.dtype)) for x, shape in zip(model.inputs, shapes, strict=True)]
 
 
 def values(model: Any, tensors: list[Any]) -> list[NDArray[Any]]:
-    """The outputs of a model for these tensors."""
     found = keras.tree.flatten(keras.Model(model.inputs, tensors)(given(model)))
     return [np.asarray(ops.convert_to_numpy(value)) for value in found]
 

@@ -25,7 +25,6 @@ def no_thread_behind_bars(monkeypatch):
 
 
 def compared(module: Module, path: Path, **options: Any) -> Entry:
-    """The network in the exported model, which has the outputs of the module."""
     module.eval()
     batch_first = module.rnn.batch_first
     x = torch.randn(N, T, FEATURES) if batch_first else torch.randn(T, N, FEATURES)

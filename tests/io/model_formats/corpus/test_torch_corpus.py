@@ -418,8 +418,6 @@ PARAMETRIZED: dict[str, Case] = {
 
 
 class LayerNormCell(nn.LSTMCell):
-    """An LSTM cell with layer norm."""
-
     def __init__(self, *names: str) -> None:
         super().__init__(3, 4)
         for name in names:
@@ -427,7 +425,6 @@ class LayerNormCell(nn.LSTMCell):
 
 
 def with_more(state: Mapping[str, Any], prefix: str = "", **more: tuple[int, ...]) -> dict[str, Any]:
-    """The state below a prefix, with more tensors in it."""
     return prefixed({**state, **{name.replace("__", "."): torch.ones(shape) for name, shape in more.items()}}, prefix)
 
 
