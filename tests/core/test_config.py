@@ -175,7 +175,7 @@ def test_a_custom_cell_has_what_the_keys_set(key, value, fit):
     assert with_key.with_custom_cell(custom(**fit)).network.is_known
     assert refused_key(with_key.with_custom_cell, custom()).key == f"network.{key}"
     two = Config.from_mapping({"network": {**network, "activations": ["tanh", "relu"]}})
-    with pytest.raises(ConfigError, match="activations"):
+    with pytest.raises(ConfigError, match=r"has 2 activations, but \./x\.py needs 1"):
         two.with_custom_cell(custom(roles=True))
 
 
@@ -191,6 +191,17 @@ def test_a_bidirectional_network_is_not_reversed():
     tables = {"cell": "gru", "input_size": 2, "hidden_size": 3, "reverse": True}
     assert refusal({"network": {**tables, "bidirectional": True}}).key == "network.reverse"
     assert Config.from_mapping({"network": tables}).network.reverse
+
+
+def test_a_part_of_a_file_needs_the_file():
+    network = {"cell": "gru", "input_size": 2, "hidden_size": 3}
+    for section, key, what in (
+        ("parameters", "entry", "a layer of a file"),
+        ("initial_state", "final_of", "an engine of a run's archive"),
+    ):
+        error = refusal({"network": network, section: {key: "x"}})
+        assert error.key == f"{section}.{key}"
+        assert f'"x" names {what}, but {section}.path is missing' in error.sentence
 
 
 def test_the_cells_with_a_projection_are_named():

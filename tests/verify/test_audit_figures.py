@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rnnviz.cells.interpreters.running_error import BoundedArray
 from rnnviz.core.inputs import Inputs
-from rnnviz.core.trace import Trace
+from rnnviz.core.trace import LINE, Trace
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.verify import audited
@@ -21,6 +21,7 @@ from rnnviz.verify.audit import Audit, audit, audit_pass
 from rnnviz.verify.audited import FULL, NEAR, Block, Columns, Expected, all_columns, ends, plan_lane
 from rnnviz.verify.compare import Comparison, compare_all
 from tests.oracles.computed import computed
+from tests.oracles.gates import gates_of
 from tests.verify.audit_helpers import inputs_of
 from tests.verify.traces import changed, in_order, trace_of
 
@@ -231,6 +232,29 @@ def test_undetermined_mismatches_are_relative_to_the_reference(engine, mismatche
     way.add((0, 0), slice(0, 5), limit=-1.0)
     found = audit_pass(way, traces)
     assert (found.undetermined_count, found.undetermined_mismatches) == (60, mismatches)
+
+
+def test_the_first_line_that_differs_is_the_first_of_its_step_and_accuses_no_step():
+    sizes = {"hidden_size": 3, "num_layers": 2, "bidirectional": True, "dtype": "float64"}
+    inputs = inputs_of({"timesteps": 5, "batch_size": 2}, cell="lstm", **sizes)
+    trace, _ = computed(ManualEngine(), inputs)
+    gates = gates_of(inputs, trace.hidden)
+    returned = trace.with_arrays({f"{LINE}{name}": gates[name] for name in "fo"})
+    assert (audit(inputs, trace).lines, audit(inputs, returned).lines) == ((), ("f", "o", "c", "h"))
+    assert audit(inputs, returned).first_line is None
+    # A backward lane, whose later steps come first.
+    changes = (
+        ("line.o", (0, 1, 3, 1, 2)),
+        ("line.f", (0, 1, 3, 1, 2)),
+        ("c", (0, 1, 4, 1, 2)),
+        ("line.f", (0, 0, 4, 1, 1)),
+    )
+    for name, index in changes:
+        returned[name][index] += 0.25
+        found = audit(inputs, returned)
+        assert (found.verdict, found.first_line.where.array, found.first_line.where.index) == ("right", name, index)
+        assert found.first_line.name == name.removeprefix("line.")
+        assert found.first_line.value == pytest.approx(found.first_line.expected + 0.25, abs=1e-9)
 
 
 CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
@@ -463,3 +487,8 @@ def test_of_a_very_long_sequence_the_sample_near_its_limit_is_followed_in_blocks
         plan = audited.plan_backward(inputs, near_ones, full=False, independent=True, block_values=1 << 19)
         assert ([part.tolist() for part in plan.parts], plan.whole) == ([[sample]], False)
         assert [(times.start, times.stop) for times in plan.blocks] == blocks
+    monkeypatch.setattr(audited, "FULL", timesteps * 2 * 2)
+    work = timesteps * 2 * sum(array.size for array in inputs.parameters.values())
+    for most, whole in ((work, True), (work - 1, False)):
+        monkeypatch.setattr(audited, "WORK", most)
+        assert audited.plan_backward(inputs, near_ones, full=False, independent=True, block_values=1).whole == whole

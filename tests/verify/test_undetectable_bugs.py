@@ -158,7 +158,8 @@ def test_the_mildest_change_is_tried_first():
             "backward": {},
         }
     )
-    assert list(single_changes(files)) == []
+    for parameters in (files.parameters, replace(files.parameters, bias="zeros", scale=0.25)):
+        assert list(single_changes(replace(files, parameters=parameters))) == []
 
 
 def test_one_value_hides_swapped_axes():
