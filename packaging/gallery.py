@@ -235,8 +235,8 @@ def first_screen(window: MainWindow, _folder: Path) -> QWidget:
     """What an empty start shows."""
     window.presentation.leave()
     window.guide.leave()
-    window.first_screen.show()
-    return window
+    finish_pending(_SETTLED_MS)
+    return guide_scenes.first_screen(window, _folder)
 
 
 def restore(window: MainWindow, _folder: Path) -> QWidget:

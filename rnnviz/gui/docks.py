@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from PySide6.QtCore import QByteArray, QChildEvent, QEvent, QObject, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QCloseEvent
+from PySide6.QtGui import QCloseEvent, QPalette
 from PySide6.QtWidgets import (
     QAbstractScrollArea,
     QDockWidget,
@@ -39,6 +39,7 @@ class PaneScrollArea(QScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setWidgetResizable(True)
+        pane.setBackgroundRole(QPalette.ColorRole.Base)
         self.setWidget(pane)
 
     def minimumSizeHint(self) -> QSize:
@@ -244,7 +245,10 @@ class Docks(QObject):
         if next_to_page or not self._hidden:
             dock.show_open(shown=True)
             if new:
-                width = min(scaled(dock.width_wanted), self._window.width() // 2)
+                # Tabs that share the place keep their width: the lanes do not move for a narrower one.
+                sharing = self._window.tabifiedDockWidgets(dock)
+                widths = [other.width() for other in self if other.wanted and other in sharing]
+                width = max(min(scaled(dock.width_wanted), self._window.width() // 2), *widths, 0)
                 self._window.resizeDocks([dock], [width], Qt.Orientation.Horizontal)
         if new:
             self._name_once()

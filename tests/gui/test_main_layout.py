@@ -44,6 +44,8 @@ def test_keys_close_panes_and_open_them_where_they_were(window):
 
 def test_a_setting_opens_its_field_in_the_place_of_the_value(window):
     layout, line = window.main_layout, window.top_line.settings
+    window.resizeDocks([layout.docks[VALUE]], [420], Qt.Orientation.Horizontal)
+    QTest.qWait(0)
     size = window.lanes.size()
     (chip,) = (button for button in line.findChildren(QToolButton) if button.text().startswith("T = "))
     click(chip)

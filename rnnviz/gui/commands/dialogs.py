@@ -132,6 +132,7 @@ class FilesDialog(QDialog):
             field.setMinimumWidth(field.fontMetrics().averageCharWidth() * 56)
             field.textChanged.connect(self._update)
             browse = QPushButton("Browse…")
+            browse.setAutoDefault(False)
             browse.setAccessibleName(f"Browse for {row.label.replace('&', '')}")
             browse.clicked.connect(partial(self._browse, row, field))
             line = QHBoxLayout()

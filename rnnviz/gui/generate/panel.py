@@ -4,7 +4,7 @@ from functools import partial
 from time import monotonic
 
 from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
-from PySide6.QtGui import QFont, QPalette, QTextCharFormat, QTextCursor
+from PySide6.QtGui import QFont, QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import QDoubleSpinBox, QLineEdit, QPlainTextEdit, QPushButton, QSpinBox, QWidget
 
 from rnnviz.core.errors import InputError
@@ -278,19 +278,16 @@ class GeneratePanel(Panel):
         self.button.clicked.connect(lambda: (self.stop_action if self.busy else self.run_action).trigger())
 
     def _lay_out(self) -> None:
-        self.setAutoFillBackground(True)
-        self.setBackgroundRole(QPalette.ColorRole.Base)
         earlier = across(down(caption("Text of the previous prefix"), self.earlier, spacing=4))
         self._earlier = QWidget()
         self._earlier.setLayout(earlier)
         card = partial(down, margins=(12, 10, 12, 10))
         model = card(across((self.model_name, 1), self.sample_button, self.open_button))
         fields = (
-            across(caption(f"{box.accessibleName()}:", box), (box, 1))
-            for box in (self.temperature, self.seed, self.length)
+            across(caption(box.accessibleName(), box), (box, 1)) for box in (self.temperature, self.seed, self.length)
         )
         settings = card(
-            across(caption("Prefix:", self.prefix), (self.prefix, 1)),
+            across(caption("Prefix", self.prefix), (self.prefix, 1)),
             across(*fields),
             self.error,
             across(

@@ -177,6 +177,8 @@ class Plot(pg.PlotWidget):
         self.seams.show_seams(np.zeros(0, np.int64) if seams is None else seams)
         if steps != self._steps:
             self._steps = steps
+            if isinstance(self.steps_axis, StepAxis):
+                self.steps_axis.last = steps - 1
             whole = max(steps, 1)
             # The lanes have a column before and one behind the steps.
             self.view_box.setLimits(
@@ -396,7 +398,11 @@ class LaneAxis(QObject):
 
 
 class StepAxis(pg.AxisItem):
-    """Ticks at whole steps only."""
+    """Ticks at whole steps only, with labels at steps that exist."""
+
+    def __init__(self, orientation: str) -> None:
+        super().__init__(orientation)
+        self.last: int | None = None
 
     def tickSpacing(self, low: float, high: float, size: float) -> list[tuple[float, float]]:
         spacing: Sequence[tuple[float, float]] = super().tickSpacing(low, high, size)
@@ -404,7 +410,10 @@ class StepAxis(pg.AxisItem):
         return [(step, 0.0) for step in whole]
 
     def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
-        return [number_format.count(round(value)) if value >= 0 else "" for value in values]
+        return [
+            number_format.count(round(value)) if value >= 0 and (self.last is None or value <= self.last) else ""
+            for value in values
+        ]
 
 
 class ValueAxis(pg.AxisItem):

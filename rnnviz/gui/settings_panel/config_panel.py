@@ -218,6 +218,7 @@ class SectionForms(QScrollArea):
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setWidgetResizable(True)
+        content.setBackgroundRole(QPalette.ColorRole.Base)
         self.setWidget(content)
 
     @property

@@ -515,6 +515,8 @@ class VerdictBar(ResultView):
         layout.invalidate()
         layout.activate()
         self.setFixedHeight(max(layout.totalHeightForWidth(self.width()), scaled(_LEAST_HEIGHT)))
+        # Qt loses the event of a size that is set while a bar is shown for the first time.
+        layout.setGeometry(self.rect())
 
     def go_to_first(self) -> None:
         """Select the first mismatch of a gradient that the lanes show, else the one of the verdict."""

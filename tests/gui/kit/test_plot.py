@@ -64,6 +64,11 @@ def test_a_thinned_curve_has_its_last_steps(plot, count, padding):
     assert drawn[-2:].max() == 0.9
 
 
+def test_only_steps_that_exist_have_a_label(plot):
+    plot.show_steps(7)
+    assert plot.steps_axis.tickStrings([-1.0, 0.0, 6.0, 7.0], 1.0, 1.0) == ["", "0", "6", ""]
+
+
 def test_a_logarithmic_axis_has_room_for_the_limit_and_for_zeros(plot):
     plot.show_scale(LogScale(-3, 0), (100.0, "limit"))
     low, high = plot.view_box.viewRange()[1]
