@@ -208,21 +208,18 @@ class BackwardPass(Pass):
             expected = _total(of_out) if of_out else exact(np.zeros(own.shape), found.x.eps)
             yield self._judged(block(OF_OUTPUT), step_inputs.rounded_once(self.trace, expected))
             of_out = [self._layer.leaf(own, self.trace.stored_as)]
-        known = last | (self._edge == (times.start if backward else times.stop))
+        # Of several samples all are followed in every block, so that the next step is known of all or of none.
+        known = bool(last.all()) or self._edge == (times.start if backward else times.stop)
         for s in self._states:
             terms = [_shifted(found.before[s], after[s], backward=backward)]
             terms += [found.within[s]] if s in found.within else []
             expected = _total([*terms, *(of_out if s == self._symbols[0] else ())])
-            if known.all():
+            if known:
                 yield self._judged(block(gradient(s)), expected)
-                continue
-            # The step at the edge of the block is left out where the next one is not looked at.
-            inner = slice(1, None) if backward else slice(None, -1)
-            edge = slice(None, 1) if backward else slice(-1, None)
-            if len(axes[0]) > 1:
+            elif len(axes[0]) > 1:
+                # The step at the edge of the block is left out: the next one is not looked at.
+                inner = slice(1, None) if backward else slice(None, -1)
                 yield self._judged(block(gradient(s), (axes[0][inner], samples)), expected[inner])
-            if known.any():
-                yield self._judged(block(gradient(s), (axes[0][edge], samples[known])), expected[edge][:, known])
         zero = exact(np.zeros((len(axes[0]), len(samples), self._network.hidden_size)), self.trace.eps)
         for gate in self._cell.gate_symbols:
             if gradient(gate) in self._given and gate not in self._symbols:

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from rnnviz.cells.activations import ACTIVATIONS, erf, relu, sigmoid, tanh
-from rnnviz.cells.interpreters.running_error import BoundedArray, pre_activation, storage_bound
+from rnnviz.cells.interpreters.running_error import (
+    BoundedArray,
+    pre_activation,
+    rounded_when_read,
+    storage_bound,
+)
 
 EPS = 2.0**-23
 LARGEST = float(np.finfo(np.float32).max)
@@ -156,6 +161,12 @@ def test_a_stored_number_is_off_by_half_a_unit_in_its_last_place_at_most(stored_
     values = np.array([3.0, -0.5, 0.0, inf, -inf, nan])
     expected = np.array([3.0, 0.5, least, 0.0, 0.0, 0.0]) * step / 16
     np.testing.assert_array_equal(storage_bound(values, stored_as), expected)
+
+
+@pytest.mark.parametrize(("kind", "step"), [("float16", 2.0**-10), ("bfloat16", 2.0**-7)])
+def test_numbers_of_half_precision_are_read_as_they_are_and_others_rounded(kind, step):
+    numbers = np.array([0.0, -1.0, 1.0 + step, 1.0 + step / 2, 1.0 + 2.0**-40, 1e300])
+    assert rounded_when_read(numbers, kind).tolist() == [False, False, False, True, True, True]
 
 
 @pytest.mark.parametrize(("half", "least"), [("", 0.0), ("float16", 4 * 2.0**-24 / 8), ("bfloat16", 4 * 2.0**-133 / 8)])

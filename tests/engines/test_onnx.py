@@ -44,7 +44,7 @@ def test_onnxruntime_uses_the_given_threads_and_the_cpu_only_and_no_warnings(mon
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if told is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", told)
-    session = onnx.open_session(onnx._model(Network("gru", 2, 3)))
+    session = onnx.open_session(onnx._model(Network("lstm_peephole", 2, 3)))
     options = session.get_session_options()
     assert (options.intra_op_num_threads, options.log_severity_level) == (threads, 4)
     assert session.get_providers() == ["CPUExecutionProvider"]

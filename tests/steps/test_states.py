@@ -250,6 +250,8 @@ def test_c_of_samples_of_different_lengths_is_that_of_each_sample_alone(directio
         after = cells.after(1, direction, times, samples, units)
         before = cells.previous(1, direction, times, samples, units)
         assert after.value.shape == after.bound.shape == before.shape == (times.stop - times.start, N, 2)
+        others = cells.after(1, direction, times, slice(1, N), units).value
+        np.testing.assert_allclose(others, after.value[:, 1:], rtol=1e-12)
         for n, length in enumerate(lengths):
             c0 = {s: array[:, n : n + 1] for s, array in inputs.initial_state.items()}
             alone = replace(inputs, sequence=inputs.sequence[:length, n : n + 1], initial_state=c0)

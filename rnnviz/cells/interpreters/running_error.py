@@ -91,12 +91,12 @@ def smallest_normal(kind: str) -> float:
 
 def rounded_when_read(values: NDArray[Any], kind: str) -> NDArray[np.bool_]:
     """Where numbers are none of a type of half precision, so that code that computes in it rounds them first."""
-    if kind == BFLOAT16:
-        single = values.astype(np.float32)
-        low = single.view(np.uint32) & np.uint32((1 << _BFLOAT16_BITS) - 1)
-        return np.asarray((low != 0) | (single != values))
     with np.errstate(over="ignore"):
-        return np.asarray(values.astype(kind) != values)
+        stored = values.astype(np.float32 if kind == BFLOAT16 else kind)
+    rounded = np.asarray(stored != values)
+    if kind == BFLOAT16:
+        rounded |= (stored.view(np.uint32) & np.uint32((1 << _BFLOAT16_BITS) - 1)) != 0
+    return rounded
 
 
 @dataclass(eq=False, slots=True)
