@@ -159,19 +159,23 @@ class Choice(QAbstractButton):
         self.setProperty(TAKES_ARROWS, True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         # A button is at least as wide as its whole text; this one breaks it into lines.
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         self.setAccessibleName(f"{letter}: {plain(text)}")
         self.setToolTip(wrapped(f"{plain(text)} ({letter})"))
-        set_size(self, size)
         self._text = QLabel(label_html(text))
         self._text.setWordWrap(True)
         self._text.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        set_size(self._text, size)
-        row = QHBoxLayout(self)
+        self._row = QHBoxLayout(self)
+        self._row.addWidget(self._text)
+        self.set_text_size(size)
+
+    def set_text_size(self, pixels: float) -> None:
+        """Set the size of the text in pixels at a text size of 100%."""
+        for part in (self, self._text):
+            set_size(part, pixels)
         gap = self._circle // 3
-        row.setContentsMargins(self._circle + 2 * gap, gap, gap, gap)
-        row.addWidget(self._text)
+        self._row.setContentsMargins(self._circle + 2 * gap, gap, gap, gap)
 
     @property
     def _circle(self) -> int:

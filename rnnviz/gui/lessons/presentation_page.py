@@ -18,7 +18,7 @@ _SCREEN = 1920
 """Width of the screen in pixels that the sizes are for."""
 _BAR, _MARGIN, _LEFT, _GAP = 88, 64, 752, 40
 _SIZES = TextSizes(place=24, title=44, text=28, question=33, choice=30, body=24, done=24, dots=14)
-_SMALLEST_TEXT, _KEYS = 24, 22
+_SMALLEST_TEXT, _SMALLEST_CHOICE, _KEYS = 24, 21, 22
 _SMALLEST = 0.6
 _BLOCKS = re.compile(r"\n\s*\n(?=(?:[^`]|`(?!``)|```.*?```)*\Z)", re.DOTALL)
 """An empty line outside code."""
@@ -56,7 +56,8 @@ class PresentationPage(StepView):
         left = QWidget()
         # The height for the width decides, and not the minimum height, which is for the smallest width.
         left.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Ignored)
-        left.setLayout(down(None, self.title, self.prose, self.question, self.done, self.task, None, spacing=self._gap))
+        self.parts = self.title, self.prose, self.question, self.done, self.task
+        left.setLayout(down(None, *self.parts, None, spacing=self._gap))
         self.scroll_area.setObjectName("presentation_text")
         self.scroll_area.setAccessibleName("Text and question of the step")
         self.scroll_area.setFixedWidth(self._column_width)
@@ -92,10 +93,15 @@ class PresentationPage(StepView):
 
     def _divide(self, prose: str) -> None:
         """Divide the step into pages: all on one, in smaller type if it must be, else the text and then the rest."""
-        width = self._column_width
-        room = float(self.window().height() - 2 * self._px(_BAR))
+        width, room = self._column_width, self._room
         parts = [part for part in (self.question, self.task, self.done) if not part.isHidden()]
-        rest = sum(_height(part, width) + self._gap for part in parts)
+        rest = 0
+        for size in range(round(_SIZES.choice), _SMALLEST_CHOICE - 1, -1):
+            for choice in self.question.choices:
+                choice.set_text_size(self._size(size))
+            rest = sum(_height(part, width) + self._gap for part in parts)
+            if rest <= room:
+                break
         title = _height(self.title, width) + self._gap
         self._tall = title + rest > room
         self._pages = [prose]
@@ -111,7 +117,7 @@ class PresentationPage(StepView):
         self.page = last if self._shown.tries and parts else min(self.page, last)
         self._show_page()
 
-    def _split(self, prose: str, room: float) -> list[str]:
+    def _split(self, prose: str, room: int) -> list[str]:
         """The text in parts that fit into a height, divided between paragraphs."""
         pages = [""]
         for block in _BLOCKS.split(prose):
@@ -132,6 +138,11 @@ class PresentationPage(StepView):
         self.task.setVisible(last and state.step.task is not None and not state.asking)
         self.done.setVisible(last and state.task_done)
         self._show_keys(f"page {self.page + 1} of {len(self._pages)}" if several else "")
+        # A bar that Qt shows for a moment would stay, as it makes the text longer.
+        parts = (part for part in self.parts if not part.isHidden())
+        fits = sum(_height(part, self._column_width) + self._gap for part in parts) - self._gap <= self._room
+        policy = Qt.ScrollBarPolicy.ScrollBarAlwaysOff if fits else Qt.ScrollBarPolicy.ScrollBarAlwaysOn
+        self.scroll_area.setVerticalScrollBarPolicy(policy)
         self.scroll_area.verticalScrollBar().setValue(0)
 
     def _show_keys(self, pages: str) -> None:
@@ -161,6 +172,10 @@ class PresentationPage(StepView):
 
     def _px(self, pixels: float) -> int:
         return round(pixels * self._unit)
+
+    @property
+    def _room(self) -> int:
+        return self.window().height() - 2 * self._px(_BAR)
 
     @property
     def _gap(self) -> int:

@@ -75,6 +75,19 @@ def test_a_question_is_whole_on_the_screen_in_either_order(qtbot, window, presen
     assert window.main_layout.pages.isAncestorOf(window.lanes)
 
 
+@pytest.mark.parametrize("name", ["24-find-the-bug", "05-lstm"])
+def test_texts_and_long_choices_are_whole_without_scrolling(qtbot, window, present, name):
+    page = present(find_entry(name, lesson_entries()), SCREENS[0])
+    for number in range(len(window.guide.state.lesson.steps)):
+        window.guide.go_to(number)
+        qtbot.waitUntil(lambda at=number: page.place.text().startswith(f"step {at + 1} "))
+        qtbot.waitUntil(lambda: page.prose.isHidden() or is_whole(page, page.prose))
+        if page.question.isHidden():
+            QTest.keyClick(page, Qt.Key.Key_PageDown)
+        shown = (*page.question.choices, page.question.show_button)
+        qtbot.waitUntil(lambda shown=shown: page.question.isHidden() or all(is_whole(page, each) for each in shown))
+
+
 def test_curves_and_verdict_that_a_step_speaks_of_are_shown_with_the_lanes(qtbot, window, settings, present):
     for name, title in (("14-vanishing-gradients", "Gradient flow"), ("08-green-verdict", "Verdict")):
         page = present(find_entry(name, lesson_entries()), SCREENS[1])
