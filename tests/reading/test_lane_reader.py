@@ -257,42 +257,6 @@ def reads(monkeypatch):
     return noted
 
 
-@pytest.mark.parametrize(("lane", "falling"), [(Lane(0, 0), False), (Lane(0, 1), True)])
-def test_computed_parts_are_in_the_order_of_computation_and_only_once(result, lane, falling, reads, monkeypatch):
-    monkeypatch.setattr(module, "_COMPUTED_TIMES", 16)
-    monkeypatch.setattr(module, "_CHUNK_VALUES", 1)
-    monkeypatch.setattr(module, "_TIMES", 16)
-    lanes, parts = reader(result, "i"), [(0, 16), (16, 32), (32, 37)]
-    for across in (pixels(2), every_cell(0, T)):
-        lanes.read(lane, across, every_cell(0, H))
-        assert reads == (parts[::-1] if falling else parts)
-        lanes.read(lane, across, every_cell(0, H))
-        assert len(reads) == len(parts)
-        reads.clear()
-    widths, down = (2, 4, 8, 16), pixels(2, H)
-    coarse = [lanes.read(lane, pixels(width), down).values for width in widths]
-    assert reads == [], "a coarser picture is made of the finer one"
-    for width, values in zip(widths, coarse, strict=True):
-        np.testing.assert_array_equal(values, reader(result, "i").read(lane, pixels(width), down).values)
-
-
-def test_a_reversed_network_is_computed_from_its_end(reads):
-    made = make_result(cell="lstm", timesteps=200, batch_size=1, reverse=True)
-    LaneReader(made, "gluon", None, 0, "f").read(Lane(0), every_cell(0, 200), every_cell(0, 4))
-    assert reads == [(192, 200), (128, 192), (64, 128), (0, 64)]
-
-
-def test_cells_are_computed_by_pieces_of_time_and_units(result, gates, reads, monkeypatch):
-    monkeypatch.setattr(module, "_TIMES", 16)
-    monkeypatch.setattr(module, "_UNITS", 4)
-    lanes, values = reader(result, "o"), gates["o"][AT].T
-    for times, units in ((slice(17, 30), slice(1, 3)), (slice(3, 35), slice(3, 6)), (slice(0, T), slice(0, H))):
-        found = lanes.read(LANE, every_cell(times.start, times.stop), every_cell(units.start, units.stop))
-        np.testing.assert_allclose(found.values, values[units, times], rtol=1e-12)
-    # Three pieces of time by two of units, each once.
-    assert sorted(reads) == sorted([(0, 16), (16, 32), (32, T)] * 2)
-
-
 def test_computing_ends_when_canceled_and_reading_does_not(result, reads, monkeypatch):
     monkeypatch.setattr(module, "_COMPUTED_TIMES", 8)
     monkeypatch.setattr(module, "_CHUNK_VALUES", 1)

@@ -205,14 +205,8 @@ def test_stop_keeps_the_rows_that_are_done(qtbot, window, opened, tmp_path):
     assert not shown.isVisible(), "the main window ends a sweep"
 
 
-def test_its_buttons_are_reached_by_tab_and_a_key_closes_it(qtbot, shown):
+def test_a_key_closes_it(qtbot, shown):
     qtbot.activate(shown)
-    shown.table.setFocus()
-    reached = set()
-    for _ in range(20):
-        QTest.keyClick(shown, Qt.Key.Key_Tab)
-        reached.add(getattr(shown.focusWidget(), "text", str)())
-    assert "Save table…" in {text.replace("&", "") for text in reached}
     QTest.keyClick(shown, Qt.Key.Key_W, Qt.KeyboardModifier.ControlModifier)
     assert not shown.isVisible()
 

@@ -9,10 +9,9 @@ from typing import Any
 
 import h5py
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
+from tests.io.model_formats.corpus.onnx_graphs import Graph
 from tests.io.model_formats.sources import in_torch_names, network, weights_of
 from tests.needs import need
 
@@ -53,25 +52,13 @@ def write_folder(path: Path) -> None:
 
 def write_onnx(path: Path) -> None:
     """Two layers that feed each other, one of them in a branch."""
-    rng = np.random.default_rng(5)
-    sizes = {"W": (1, 8, 3), "R": (1, 8, 2), "B": (1, 16), "W2": (1, 8, 2)}
-    arrays = {name: rng.normal(size=shape).astype(np.float32) for name, shape in sizes.items()}
-    inner = helper.make_node("LSTM", ["x", "W", "R", "B"], ["inner"], name="branch", hidden_size=2)
-    branch = helper.make_graph([inner], "then", [], [helper.make_tensor_value_info("inner", 1, None)])
-    nodes = [
-        helper.make_node("LSTM", ["x", "W", "R", "B"], ["Y"], name="lower", hidden_size=2),
-        helper.make_node("Squeeze", ["Y", "axes"], ["y"]),
-        helper.make_node("LSTM", ["y", "W2", "R"], ["Z"], name="upper", hidden_size=2),
-        helper.make_node("If", ["c"], ["V"], then_branch=branch, else_branch=branch),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, None)],
-        [helper.make_tensor_value_info("Z", TensorProto.FLOAT, None)],
-        [numpy_helper.from_array(array, name) for name, array in (arrays | {"axes": np.array([1])}).items()],
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    branch = Graph(outputs=["branch_y"]).read("branch = LSTM (x)")
+    graph = Graph(inputs={"x": None}, constants=branch.constants, outputs=["upper_y"])
+    graph.read('lower = LSTM <weights = "branch"> (x)\ny = Squeeze (lower_y, i1)\nupper = LSTM <bias = 0> (y)')
+    branch.constants = {}
+    body = branch.proto().graph
+    graph.node("If", ["c"], "V", then_branch=body, else_branch=body)
+    graph.save(path)
 
 
 def write_keras(path: Path) -> None:

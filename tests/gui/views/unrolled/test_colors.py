@@ -1,7 +1,6 @@
 """Colors of numbers and marks on pixels; the range of the colors, how it is chosen, and its ticks."""
 
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +15,6 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.app_state import Limit
 from rnnviz.gui.theme.palettes import LIGHT
-from rnnviz.gui.views.unrolled import heatmap
-from rnnviz.gui.views.unrolled import view as lanes_view
 from rnnviz.gui.views.unrolled.color_range import RangeDialog, limit_of
 from rnnviz.gui.views.unrolled.colormap import (
     ABOVE,
@@ -33,7 +30,7 @@ from rnnviz.gui.views.unrolled.colormap import (
     pixel,
     value_scale,
 )
-from rnnviz.gui.views.unrolled.tiles import REACH, Request, Tile, mark_region
+from rnnviz.gui.views.unrolled.tiles import REACH, mark_region
 from rnnviz.gui.views.unrolled.view import UnrolledView
 from tests.factories import make_result
 from tests.gui.views.unrolled.seen import BOTH_THEMES, settled
@@ -298,23 +295,3 @@ def test_a_range_of_a_large_result_is_that_of_some_of_its_values(view):
     view.show_result(make_result(hidden_size=200, timesteps=3000, batch_size=1, edits={"manual": edit}), "manual")
     view.session.set_engine("manual")
     assert end(view) == 0.3
-
-
-def test_the_tiles_of_another_engine_are_drawn_once_when_their_range_is_found(qtbot, view, monkeypatch):
-    monkeypatch.setattr(lanes_view, "_AT_ONCE", 0)
-    monkeypatch.setattr(heatmap, "_AT_ONCE", 0)
-    view.show_result(make_result(hidden_size=64, timesteps=400, edits={"manual": flat}), "manual")
-    view.session.set_engine("gluon")
-    qtbot.waitUntil(lambda: settled(view))
-    drawn, draw = [], Request.draw
-
-    def noted(request: Request, *wanted: Any) -> Tile:
-        drawn.append(request.key.board.style)
-        return draw(request, *wanted)
-
-    monkeypatch.setattr(Request, "draw", noted)
-    before = end(view)
-    view.session.set_engine("manual")
-    qtbot.waitUntil(lambda: settled(view))
-    assert end(view) != before
-    assert {style.scale.high for style in drawn if style.engine == "manual"} == {end(view)}

@@ -7,7 +7,7 @@ import psutil
 import pytest
 from PySide6.QtCore import QPoint, QPointF, QSize, Qt
 from PySide6.QtGui import QFontMetricsF
-from PySide6.QtWidgets import QScrollBar, QStyle, QStyleOptionComboBox
+from PySide6.QtWidgets import QScrollBar
 
 from rnnviz.core import number_format
 from rnnviz.core.config import Config, Network
@@ -257,17 +257,6 @@ def test_the_strip_of_all_steps_moves_and_stretches_the_part_in_view(qtbot, view
     view.fit()
     assert canvas.overview.geometry is None
     assert not view.head.part.isVisible()
-
-
-def test_the_name_of_the_quantity_stays_whole_as_long_as_less_needed_parts_can_go(view):
-    view.show_result(make_result(timesteps=4000), "manual")
-    view.zoom_time(10.0)
-    box, option, part = view.head.colors, QStyleOptionComboBox(), QStyle.SubControl.SC_ComboBoxEditField
-    for width in (1200, 900, 760, 620, 480):
-        view.resize(width, 600)
-        box.initStyleOption(option)
-        room = box.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, part, box).width()
-        assert room > box.fontMetrics().horizontalAdvance("hidden values h"), width
 
 
 def test_a_click_or_a_drag_on_the_axis_selects_a_time_step(qtbot, view):

@@ -81,7 +81,8 @@ class Graph:
         number = sum(made.op_type in GATES for made in self.nodes)
         options: dict[str, Any] = {"seed": number + 1, "features": FEATURES if x == "x" else H}
         for attribute in node.attribute:
-            options[attribute.name] = helper.get_attribute_value(attribute)
+            value = helper.get_attribute_value(attribute)
+            options[attribute.name] = value.decode() if isinstance(value, bytes) else value
         self.recurrent(node.op_type, x, name, lengths=more[0], states=list(filter(None, more[1:])), **options)
 
     def recurrent(
