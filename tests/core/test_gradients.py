@@ -86,6 +86,9 @@ def test_a_file_has_the_loss_gradients(tmp_path):
     np.testing.assert_array_equal(loss.out, arrays["output"].astype(np.float32))
     np.testing.assert_array_equal(loss.state["c"], arrays["cell_state"].astype(np.float32))
     assert not loss.state["h"].any()
+    np.savez(tmp_path / "loss.npz", cell_state=arrays["cell_state"])
+    loss = load_inputs(config(path=str(tmp_path / "loss.npz"))).loss
+    assert (loss.out.shape, loss.out.any(), loss.state["c"].any()) == ((5, 2, 8), False, True)
 
 
 @pytest.mark.parametrize("shapes", [{}, {"output": (2, 5, 8)}, {"grad": (5, 2, 8)}])

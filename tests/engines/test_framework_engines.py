@@ -96,7 +96,10 @@ def test_a_projected_lstm_is_gluons_own_cell(monkeypatch):
     own = gluon.contrib.rnn.LSTMPCell
     monkeypatch.setattr(gluon.contrib.rnn, "LSTMPCell", lambda *args, **keys: sizes.append(args) or own(*args, **keys))
     asked = inputs_of({"timesteps": 2}, cell="lstm", hidden_size=4, projection_size=3, num_layers=2)
-    load_engine("gluon").run(asked, empty_trace(asked, cell=False), lambda done: None)
+    for inputs in (asked, inputs_of({"timesteps": 2}, cell="gru_reset_before", hidden_size=4)):
+        trace = empty_trace(inputs, cell=False)
+        load_engine("gluon").run(inputs, trace, lambda done: None)
+        assert_agrees(trace, recurrence(inputs), 1e-5)
     assert sizes == [(4, 3), (4, 3)]
 
 

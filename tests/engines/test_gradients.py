@@ -38,7 +38,11 @@ def with_gradients(engine: Engine, inputs: Inputs) -> tuple[Trace, EngineReport]
     cell = "c" in engine.states(inputs.network)
     trace = empty_trace(inputs, cell=cell, gradients=engine.gradients(inputs.network))
     engine.run(inputs, trace, lambda done: None)
-    return trace, engine.run_backward(inputs, trace, lambda done: None)
+    told: list[float] = []
+    report = engine.run_backward(inputs, trace, told.append)
+    assert told == sorted(told)
+    assert told[-1] == pytest.approx(1.0)
+    return trace, report
 
 
 def assert_gradients(trace: Trace, expected: dict[str, NDArray[np.float64]], tolerance: float) -> None:
