@@ -125,7 +125,7 @@ def parts(window: MainWindow, folder: Path) -> QWidget:
     sides = {type(view).__name__: view for view in window.views}
     numbered = (
         window.top_line,
-        window.panel,
+        window.top_line.settings,
         window.verdict,
         window.lanes,
         sides["ValueCard"],

@@ -185,7 +185,7 @@ class SampleBox(QWidget):
 class TopLine(QToolBar):
     """Follows the application state."""
 
-    help_page = "window#toolbar"
+    help_page = "window#top-line"
 
     def __init__(
         self, session: Session, selection: SelectionCommands, actions: Actions, document_menu: QMenu, export: QMenu

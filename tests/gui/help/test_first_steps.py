@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QMenu
+from PySide6.QtWidgets import QApplication, QMenu, QToolButton
 
 from rnnviz.core.trace_index import Lane
 from rnnviz.gui.export.figure import FigureDialog
@@ -34,11 +34,13 @@ class Reader:
             "Click a number in the picture. The sample model opens at it, and two engines compute it.": (
                 self.open_sample
             ),
-            "Read the banner above the picture. It shows the verdict and the largest difference.": self.read_banner,
-            "In the settings panel on the left, set *time steps* to 12. The network runs again by itself.": (
+            "Read the banner above the picture. It shows the verdict. *Details* adds the largest difference.": (
+                self.read_banner
+            ),
+            "Click *T = 16* in the line at the top, and set *time steps* to 12. The network runs again by itself.": (
                 self.set_timesteps
             ),
-            "Click a cell at the left edge of the picture, and press **Right** three times. "
+            "Click a cell in the first column of the picture, and press **Right** three times. "
             "The selection moves to t = 3.": self.go_right,
             "Press **E**. The value card shows how the selected value is computed, term by term.": self.explain,
             "Choose *File > Export > Picture…*, set a title, and click *Save*. Name the file `sample.pdf`, and save.": (
@@ -92,10 +94,16 @@ class Reader:
     def read_banner(self) -> None:
         assert "agree" in self.window.verdict.text
         assert self.window.lanes.isVisible()
+        self.window.verdict.toggle_details()
+        assert "difference" in self.window.verdict.facts.plain
+        self.window.verdict.toggle_details()
 
     def set_timesteps(self) -> None:
+        line = self.window.top_line.settings
+        [setting] = [button for button in line.findChildren(QToolButton) if button.text() == "T = 16"]
+        QTest.mouseClick(setting, Qt.MouseButton.LeftButton)
         editor = self.window.panel.field("sequence.timesteps").editor.widget
-        editor.setFocus()
+        assert editor.isVisible()
         editor.selectAll()
         with self.qtbot.finished(self.window):
             QTest.keyClicks(editor, "12")
