@@ -35,13 +35,6 @@ def third_party(graph: grimp.ImportGraph, part: str) -> Iterator[tuple[str, str]
                 yield module, package
 
 
-def test_imports_go_the_agreed_way():
-    code = "from importlinter.cli import lint_imports_command; lint_imports_command()"
-    answer = python("-c", code, "--no-cache", cwd=ROOT)
-    assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert "0 broken" in answer.stdout
-
-
 def test_no_modules_import_each_other_in_a_cycle(graph):
     # The package itself imports its parts only when they are asked for.
     imports = {

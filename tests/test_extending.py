@@ -13,7 +13,6 @@ from rnnviz.core.model_formats import FORMATS
 from rnnviz.engines import registry
 from rnnviz.engines.registry import ENGINES, EngineEntry, engines_of, find_engine, load_engine
 from rnnviz.execution.log import bug_report
-from rnnviz.gui.export.outputs import OUTPUTS
 from tests.packaging.test_desktop_files import DAY
 
 ROOT = Path(__file__).parents[1]
@@ -72,8 +71,3 @@ def test_no_other_module_repeats_an_ending_of_a_model_format():
     suspect = {name: source for name, source in sources.items() if pattern.search(source)}
     repeated = [(name, text) for name, source in suspect.items() for text in constants(source) if pattern.search(text)]
     assert repeated == []
-
-
-@pytest.mark.parametrize("key", [entry.key for entry in OUTPUTS if entry.option])
-def test_the_manual_page_lists_each_way_to_write_a_run(key):
-    assert f"\\-\\-{key}" in manual_page(DAY)

@@ -1,21 +1,15 @@
 """The search for retired words."""
 
-from itertools import chain
 from pathlib import Path
 
 import pytest
 
-from tests.wording import search, texts
+from tests.wording import search
 
 
 def words(path: Path, text: str) -> list[tuple[int, str]]:
     path.write_text(text, encoding="utf-8")
     return [(finding.line, finding.words) for finding in search(path)]
-
-
-@pytest.mark.slow  # `make lint` runs the same search.
-def test_the_project_has_no_retired_words():
-    assert list(chain.from_iterable(map(search, texts()))) == []
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from rnnviz.cli import main
+from tests.cases import cases
 from tests.cli.calls import write
 from tests.io.export.notebook.running import code_of, run_as_is
 from tests.needs import missing
@@ -21,31 +22,7 @@ Arrays = dict[str, NDArray[Any]]
 
 ENGINES = [name for name, package in (("gluon", "mxnet"), ("torch", "torch")) if not missing(package)]
 
-THREE_STATES = """
-gates = "f g"
-states = "m h c"
-parameters = {"m2g_weight": "H"}
-
-def step(u, v, state, p, *, gate=sigmoid, candidate=tanh):
-    f = gate(u.f + v.f)
-    g = candidate(u.g + v.g + p.m2g_weight * state.m)
-    c = f * state.c + (1 - f) * g
-    m = 0.75 * state.m + 0.25 * c
-    return Step(f=f, g=g, c=c, m=m, h=tanh(c - m))
-"""
-PROJECTED = """
-gates = "f g"
-states = {"h": "P", "s": "H", "q": "P"}
-parameters = {"s2h_weight": "P H"}
-
-def step(u, v, state, p, *, gate=sigmoid):
-    f = gate(u.f + v.f)
-    s = f * state.s + (1 - f) * tanh(u.g + v.g)
-    y = p.s2h_weight @ s
-    q = 0.5 * state.q + 0.5 * y
-    return Step(f=f, s=s, q=q, h=tanh(y + q))
-"""
-CELLS = {"three_states": THREE_STATES, "projected": PROJECTED}
+CELLS = cases(__file__)["cells"]
 
 
 def sigmoid(x: NDArray[Any]) -> NDArray[Any]:
