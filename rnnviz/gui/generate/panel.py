@@ -4,7 +4,7 @@ from functools import partial
 from time import monotonic
 
 from PySide6.QtCore import QSignalBlocker, Qt, QTimer, Signal
-from PySide6.QtGui import QFont, QTextCharFormat, QTextCursor
+from PySide6.QtGui import QFont, QPalette, QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import QDoubleSpinBox, QLineEdit, QPlainTextEdit, QPushButton, QSpinBox, QWidget
 
 from rnnviz.core.errors import InputError
@@ -278,6 +278,8 @@ class GeneratePanel(Panel):
         self.button.clicked.connect(lambda: (self.stop_action if self.busy else self.run_action).trigger())
 
     def _lay_out(self) -> None:
+        self.setAutoFillBackground(True)
+        self.setBackgroundRole(QPalette.ColorRole.Base)
         earlier = across(down(caption("Text of the previous prefix"), self.earlier, spacing=4))
         self._earlier = QWidget()
         self._earlier.setLayout(earlier)

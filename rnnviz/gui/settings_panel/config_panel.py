@@ -218,8 +218,9 @@ class SectionForms(QScrollArea):
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setWidgetResizable(True)
-        content.setBackgroundRole(QPalette.ColorRole.Base)
         self.setWidget(content)
+        for part in (content, self.viewport()):
+            part.setAutoFillBackground(False)
 
     @property
     def errors(self) -> dict[str, str]:

@@ -328,6 +328,8 @@ class TrainingPanel(Panel):
         )
 
     def _lay_out(self) -> None:
+        self.setAutoFillBackground(True)
+        self.setBackgroundRole(QPalette.ColorRole.Base)
         tasks = (self.train_action, self.open_action, self.save_action, self.linear_action)
         lanes, start = QLabel("In the lanes"), QLabel("start")
         lanes.setProperty("heading", True)
