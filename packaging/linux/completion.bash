@@ -23,15 +23,19 @@ _rnnviz_files() {
     done < <(compgen -f -- "$word")
 }
 
-# One engine: a name, a known bug, a recording or a Python file.
+# One engine: a name, a known bug, a recording, other weights or a Python file.
 _rnnviz_engine() {
     local before=$1 name=${word##*,} engine
     compopt -o nospace 2>/dev/null
-    if [[ $name == recording:* ]]; then
-        local word=${name#recording:} found
-        _rnnviz_files npz
+    if [[ $name == recording:* || $name == model:* ]]; then
+        local word=${name#*:} kind=${name%%:*} found
+        if [[ $kind == recording ]]; then
+            _rnnviz_files npz
+        else
+            _rnnviz_files
+        fi
         found=("${COMPREPLY[@]}")
-        COMPREPLY=("${found[@]/#/${before}recording:}")
+        COMPREPLY=("${found[@]/#/${before}$kind:}")
         return
     fi
     if [[ $name == [./~]* ]]; then

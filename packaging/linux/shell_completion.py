@@ -41,7 +41,7 @@ def completion() -> str:
     parsers = {"": window_parser(), **command_parsers()}
     parts = {
         "@COMMANDS@": " ".join(name for name in parsers if name),
-        "@ENGINES@": " ".join([*ENGINES, *(bug.engine for bug in KNOWN_BUGS.values()), "recording:"]),
+        "@ENGINES@": " ".join([*ENGINES, *(bug.engine for bug in KNOWN_BUGS.values()), "recording:", "model:"]),
         "    # @OPTIONS@\n": "".join(_options(name, options(parser)) for name, parser in parsers.items()),
         "    # @VALUES@\n": "".join(_places(name, options(parser)) for name, parser in parsers.items()),
     }

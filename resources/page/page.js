@@ -260,7 +260,7 @@ class Step {
     const inside = (time) => time >= 0 && time < length ? time : null;
     Object.assign(this, { number, at, engine: engines[number], title: engines[number].title });
     Object.assign(this, { earlier: inside(at.time - by), later: inside(at.time + by), known: [], sums: [], totals: [] });
-    this.parameters = run.parameters[laneIndex(at)];
+    this.parameters = (this.engine.parameters ?? run.parameters)[laneIndex(at)];
   }
 
   moved(changes) {

@@ -102,6 +102,15 @@ class Network:
             return self.hidden_size
         return self.projection_size
 
+    def differences(self, other: "Network") -> dict[str, tuple[Any, Any]]:
+        """The keys by which two networks differ, with both values. The layout only names axes, and the paths of custom
+        cells say nothing."""
+        keys = [spec.name for spec in fields(self) if spec.compare and spec.name != "layout"]
+        pairs = {key: (getattr(self, key), getattr(other, key)) for key in keys}
+        if is_own(self.cell) and is_own(other.cell):
+            del pairs["cell"]
+        return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+
     def sizes(self, layer: int) -> Sizes:
         """The sizes of which a layer's shapes are made."""
         return Sizes(self.layer_input_size(layer), self.hidden_size, self.projection_size)

@@ -1,4 +1,5 @@
-"""Engine names: the user's code by its path, recording:FILE, bug:NAME, and unknown:DIGEST of a bug in a quiz."""
+"""Engine names: the user's code by its path, recording:FILE, model:FILE, bug:NAME, and unknown:DIGEST of a bug in a
+quiz."""
 
 import re
 from collections import Counter
@@ -8,7 +9,7 @@ from typing import NamedTuple
 
 from rnnviz.core.errors import printable
 
-RECORDING, CODE, UNKNOWN = "recording:", ".py", "unknown:"
+RECORDING, MODEL, CODE, UNKNOWN = "recording:", "model:", ".py", "unknown:"
 
 UNKNOWN_ENGINE = "unknown engine"
 """The display name of an engine whose known bug a quiz asks for."""
@@ -17,6 +18,7 @@ CAPTURE = ".capture.npz"
 """The ending of the archives in captures, which are shown by the names of the recorded layers."""
 
 _CHOSEN = re.compile(r"(?P<path>.*?\.npz)#(?P<engine>.+)", re.DOTALL | re.IGNORECASE)
+_ENTRY = re.compile(r"(?P<path>.*?\.\w+)#(?P<entry>.+)", re.DOTALL)
 
 
 class RecordingName(NamedTuple):
@@ -29,13 +31,28 @@ class RecordingName(NamedTuple):
         return f"{RECORDING}{self.path}#{self.engine}" if self.engine else f"{RECORDING}{self.path}"
 
 
+class ModelName(NamedTuple):
+    """Name of the manual engine with other weights: their file, and the `entry` there; "" for its only one."""
+
+    path: str
+    entry: str = ""
+
+    def __str__(self) -> str:
+        return f"{MODEL}{self.path}#{self.entry}" if self.entry else f"{MODEL}{self.path}"
+
+
 def is_own(name: str) -> bool:
     """Whether the name of an engine or a cell is the path of a user's file of code."""
-    return name.endswith(CODE) and not is_recording(name)
+    return name.endswith(CODE) and not is_recording(name) and not has_weights(name)
 
 
 def is_recording(name: str) -> bool:
     return name.startswith(RECORDING)
+
+
+def has_weights(name: str) -> bool:
+    """Whether the engine computes with the weights of another file than the config's."""
+    return name.startswith(MODEL)
 
 
 def is_unknown(name: str) -> bool:
@@ -49,10 +66,18 @@ def recording_name(name: str) -> RecordingName:
     return RecordingName(rest) if chosen is None else RecordingName(chosen["path"], chosen["engine"])
 
 
+def model_name(name: str) -> ModelName:
+    rest = name.removeprefix(MODEL)
+    chosen = _ENTRY.fullmatch(rest)
+    return ModelName(rest) if chosen is None else ModelName(chosen["path"], chosen["entry"])
+
+
 def engine_file(name: str) -> str | None:
     """Path of a file engine, else None."""
     if is_recording(name):
         return recording_name(name).path
+    if has_weights(name):
+        return model_name(name).path
     return name if is_own(name) else None
 
 
@@ -61,6 +86,9 @@ def with_file(name: str, change: Callable[[str], str]) -> str:
     if is_recording(name):
         recording = recording_name(name)
         return str(recording._replace(path=change(recording.path)))
+    if has_weights(name):
+        model = model_name(name)
+        return str(model._replace(path=change(model.path)))
     return change(name) if is_own(name) else name
 
 
@@ -74,8 +102,8 @@ def display_name(engine: str) -> str:
         return display_name(engine.removesuffix(BACKWARD)) + BACKWARD
     if is_unknown(engine):
         return UNKNOWN_ENGINE
-    if is_recording(engine):
-        path, chosen = recording_name(engine)
+    if is_recording(engine) or has_weights(engine):
+        path, chosen = model_name(engine) if has_weights(engine) else recording_name(engine)
         name = PurePath(path).name.removesuffix(CAPTURE)
         return printable(f"{name}#{chosen}" if chosen else name)
     return printable(PurePath(engine).name if is_own(engine) else engine)
@@ -95,4 +123,4 @@ def distinct_names(engines: Iterable[str]) -> dict[str, str]:
 def _tail(engine: str, parts: int) -> str:
     """The display name with the last folders of its path; `parts` counts the file, too."""
     tail = with_file(engine, lambda path: "/".join(PurePath(path).parts[-parts:]))
-    return printable(tail.removeprefix(RECORDING))
+    return printable(tail.removeprefix(RECORDING).removeprefix(MODEL))

@@ -83,6 +83,7 @@ class Inputs:
 
     `lengths` is () if no sample has padding, `loss` None without a backward pass. `assumptions` are clauses that a run
     of a model file takes for granted, `pyramids` coarser copies of a long sequence, mapped from `folder` as all arrays.
+    `weights` are the parameters of engines that have their own, by engine; see `of_engine`.
     """
 
     config: Config
@@ -95,6 +96,12 @@ class Inputs:
     assumptions: tuple[str, ...] = ()
     lengths: tuple[int, ...] = ()
     loss: LossGradient | None = None
+    weights: Mapping[str, Parameters] = field(default_factory=dict)
+
+    def of_engine(self, engine: str) -> "Inputs":
+        """The inputs with which an engine computes, and is audited."""
+        own = self.weights.get(engine)
+        return self if own is None else replace(self, parameters=own, weights={})
 
     @property
     def network(self) -> Network:
@@ -126,7 +133,7 @@ class Inputs:
         sequence = np.ascontiguousarray(self.sequence[:, samples])
         lengths = self.places.of_samples(samples).lengths
         state, loss = part_of_state(self.initial_state, np.s_[:, samples]), of_samples(self.loss, samples)
-        return Inputs(self.config, sequence, self.parameters, state, lengths=lengths, loss=loss)
+        return Inputs(self.config, sequence, self.parameters, state, lengths=lengths, loss=loss, weights=self.weights)
 
     @cached_property
     def hidden_shape(self) -> tuple[int, int, int, int, int]:
@@ -159,23 +166,26 @@ def save_inputs(folder: Path, inputs: Inputs) -> Inputs:
     """Write inputs to a new folder. `inputs` is (T, N, I). Raises OSError if the folder exists or the disk is full."""
     folder.mkdir(parents=True)
     cell, loss = inputs.network.custom, inputs.loss
-    about = {
+    about: dict[str, Any] = {
         "config": inputs.config.to_mapping(),
         "cell": None if cell is None else cell_to_json(cell),
         "names": vars(inputs.names),
         "assumptions": inputs.assumptions,
         "lengths": inputs.lengths,
         "has_loss": loss is not None,
+        "weights": list(inputs.weights),
     }
     (folder / _ABOUT).write_bytes(json.dumps(about).encode())
     sequence = store_mapped(folder / _SEQUENCE, inputs.sequence)
     arrays = [*inputs.parameters.values(), *inputs.initial_state.values()]
     if loss is not None:
         arrays += [*(() if loss.out is None else (loss.out,)), *loss.state.values()]
+    for parameters in inputs.weights.values():
+        arrays += parameters.values()
     numbers = create_mapped(folder / _NUMBERS, inputs.network.dtype, (sum(array.size for array in arrays),))
     for part, array in zip(_parts(numbers, [array.shape for array in arrays]), arrays, strict=True):
         part[...] = array
-    stored = _inputs(inputs.config, sequence, numbers, folder, has_loss=loss is not None)
+    stored = _inputs(inputs.config, sequence, numbers, folder, has_loss=loss is not None, weights=about["weights"])
     return replace(stored, names=inputs.names, assumptions=inputs.assumptions, lengths=inputs.lengths)
 
 
@@ -187,7 +197,7 @@ def open_inputs(folder: Path) -> Inputs:
         config = config.with_custom_cell(cell_from_json(about["cell"]))
     sequence, numbers = open_mapped(folder / _SEQUENCE), open_mapped(folder / _NUMBERS)
     return replace(
-        _inputs(config, sequence, numbers, folder, has_loss=about["has_loss"]),
+        _inputs(config, sequence, numbers, folder, has_loss=about["has_loss"], weights=about["weights"]),
         pyramids=open_pyramids(folder),
         names=Names(**about["names"]),
         assumptions=tuple(about["assumptions"]),
@@ -195,22 +205,28 @@ def open_inputs(folder: Path) -> Inputs:
     )
 
 
-def _inputs(config: Config, sequence: FloatArray, numbers: FloatArray, folder: Path, *, has_loss: bool) -> Inputs:
-    """The inputs whose parameters, initial state and loss gradients lie one after another in `numbers`."""
+def _inputs(
+    config: Config, sequence: FloatArray, numbers: FloatArray, folder: Path, *, has_loss: bool, weights: Sequence[str]
+) -> Inputs:
+    """The inputs whose parameters, initial state, loss gradients and `weights` of engines follow in `numbers`."""
     network, backward, (timesteps, samples, _) = config.network, config.backward, sequence.shape
     shapes = network.parameter_shapes()
     states = {symbol: network.state_shape(samples, symbol) for symbol in network.kind.state_symbols}
     has_out = has_loss and backward.loss != "value"
     out = [(timesteps, samples, network.directions * network.output_size)] * has_out
     numbers.flags.writeable = False
-    parts = iter(_parts(numbers, [*shapes.values(), *states.values(), *out, *(states.values() if has_loss else ())]))
-    parameters = Parameters(network, dict(zip(shapes, parts, strict=False)))
-    inputs = Inputs(config, sequence, parameters, dict(zip(states, parts, strict=False)), folder)
-    if not has_loss:
-        return inputs
-    of_out = next(parts) if has_out else None
-    loss = LossGradient(of_out, dict(zip(states, parts, strict=True)), backward.value, backward.truncate)
-    return replace(inputs, loss=loss)
+    of_loss = [*out, *(states.values() if has_loss else ())]
+    own = [shape for _ in weights for shape in shapes.values()]
+    parts = iter(_parts(numbers, [*shapes.values(), *states.values(), *of_loss, *own]))
+    parameters = Parameters(network, {name: next(parts) for name in shapes})
+    inputs = Inputs(config, sequence, parameters, {symbol: next(parts) for symbol in states}, folder)
+    if has_loss:
+        of_out = next(parts) if has_out else None
+        loss = LossGradient(of_out, {s: next(parts) for s in states}, backward.value, backward.truncate)
+        inputs = replace(inputs, loss=loss)
+    return replace(
+        inputs, weights={name: Parameters(network, {array: next(parts) for array in shapes}) for name in weights}
+    )
 
 
 def _parts(numbers: FloatArray, shapes: Sequence[tuple[int, ...]]) -> Iterator[FloatArray]:

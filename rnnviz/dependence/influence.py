@@ -43,9 +43,8 @@ class LaneSteps:
         self.inputs, self.trace = inputs, trace
         self.lane, self.sample = (layer, direction), sample
         self.cell, self.length = inputs.network.kind, inputs.length(sample)
-        self.parameters = {
-            name: array.astype(np.float64) for name, array in vars(inputs.parameters.layer(layer, direction)).items()
-        }
+        parameters = inputs.of_engine(trace.engine).parameters.layer(layer, direction)
+        self.parameters = {name: array.astype(np.float64) for name, array in vars(parameters).items()}
         self._reader = ArrayReader(inputs, trace)
 
     @property

@@ -5,6 +5,7 @@ more room; other values of a block of time steps are computed again."""
 from collections.abc import Hashable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache, partial
+from pathlib import Path
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -12,12 +13,13 @@ from threadpoolctl import ThreadpoolController
 from rnnviz.cells.interpreters.numpy_backward import NumpyBackward, pass_nothing
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram
 from rnnviz.core.config import Network
+from rnnviz.core.engine_spec import model_name
 from rnnviz.core.gradients import gradient, gradient_names
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.engines.backward import Arrays, BackwardTask, BlockGradients, LanePass, run_stack_backward
-from rnnviz.engines.base import EngineReport, LayerTask, Progress, run_stack
+from rnnviz.engines.base import EngineReport, LayerTask, Progress, file_version, run_stack
 from rnnviz.engines.packing import PackedLanePass, run_packed
 
 
@@ -117,6 +119,14 @@ class ManualEngine:
             packs = inputs.lengths and all(s in trace for s in inputs.network.kind.state_symbols)
             run_stack_backward(inputs, trace, layer, progress, longest, PackedLanePass if packs else LanePass)
         return EngineReport()
+
+
+class OtherWeightsEngine(ManualEngine):
+    """The same with the weights of another file, `Inputs.weights`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.version = file_version(Path(model_name(name).path))
 
 
 def _gates(network: Network, trace: Trace) -> Arrays:

@@ -222,6 +222,10 @@ def _custom_step(name: str) -> EngineEntry:
     return EngineEntry(name, Path(name).name, load, no_gradients="the file defines no backward")
 
 
+def _other_weights(name: str) -> EngineEntry:
+    return EngineEntry(name, name, "manual:OtherWeightsEngine", gradients="every")
+
+
 def _simulated(name: str) -> EngineEntry:
     bug = bug_of(name)
     if bug is None and engine_spec.is_unknown(name):
@@ -263,6 +267,12 @@ FAMILIES = (
         engine_spec.is_recording,
         _recording,
     ),
+    EngineFamily(
+        f"{engine_spec.MODEL}FILE",
+        "manual with the weights of another model file, config or session; #ENTRY after the path selects a network.",
+        engine_spec.has_weights,
+        _other_weights,
+    ),
 )
 
 
@@ -275,7 +285,7 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
             f"{key} names {display_value(name)}, which is not UTF-8 text or has control characters: rename the file or "
             "its folder.",
         )
-    if file is not None and not os.path.isfile(file):
+    if file is not None and not os.path.isfile(file) and not (engine_spec.has_weights(name) and os.path.isdir(file)):
         check_regular(file)
         raise ConfigError(key, f'{key} names "{name}", but there is no such file.')
     return _entry(name, key)
@@ -290,7 +300,8 @@ def _entry(name: str, key: str) -> EngineEntry:
                 return family.entry(name)
         raise ValueError(
             f"which is not a known engine: it must be one of {', '.join(ENGINES)}, {PREFIX}NAME, the path of a .py "
-            f"file, or {engine_spec.RECORDING}PATH of recorded outputs.{suggest(name, ENGINES)}"
+            f"file, {engine_spec.RECORDING}PATH of recorded outputs, or {engine_spec.MODEL}PATH of other weights."
+            f"{suggest(name, ENGINES)}"
         )
     except ValueError as error:
         raise ConfigError(key, f"{key} names {display_value(name)}, {error}") from None

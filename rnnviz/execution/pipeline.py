@@ -117,7 +117,7 @@ def _run_engine(
 
     def timed(run: Callable[..., EngineReport], stage: Stage, label: str, begin: float, end: float) -> EngineReport:
         began = perf_counter()
-        report = run(inputs, trace, lambda done: notify(stage, begin + (end - begin) * done))
+        report = run(inputs.of_engine(name), trace, lambda done: notify(stage, begin + (end - begin) * done))
         record.seconds[label] = perf_counter() - began - sum(report.seconds.values())
         record.seconds.update(report.seconds)
         return report
@@ -196,11 +196,12 @@ def _judge_pass(
         def progress(done: float, name: str = name, place: int = place) -> None:
             notify(Stage(kind, name), _AUDIT * (place + done) / len(traces))
 
-        with _derived_states(inputs, trace if forward else None, full=full) as derived:
+        own = inputs.of_engine(name)
+        with _derived_states(own, trace if forward else None, full=full) as derived:
             audited: Pass = (
-                ForwardPass(inputs, trace, outcome.comparisons, full=full, derived=derived)
+                ForwardPass(own, trace, outcome.comparisons, full=full, derived=derived)
                 if forward
-                else BackwardPass(inputs, trace, outcome.comparisons, full=full)
+                else BackwardPass(own, trace, outcome.comparisons, full=full)
             )
             audits[name] = audit_pass(audited, traces, progress, trace.folder)
     known = {(check.engine, check.name) for check in outcome.checks}
@@ -219,7 +220,7 @@ def _judge_pass(
         apart = bool(failed) or any(own.mismatched for c in pairs for own in compared(c, way))
         if not is_unknown(name) and (audits[name].wrong or failing or ((trace.partial or unjudged) and apart)):
             notify(Stage(StageKind.DIAGNOSING, name), _AUDIT)
-            explained[name] = diagnose(inputs, trace, audits[name], failing)
+            explained[name] = diagnose(inputs.of_engine(name), trace, audits[name], failing)
     decided = {name for name, trace in traces.items() if distinguishable(trace, audits[name].wrong)}
     diagnoses, ambiguous = causes(explained, blind, decided)
     bugs = known_bugs_in(inputs) if forward else gradient_bugs_in(inputs)

@@ -100,7 +100,8 @@ class GradientBlocks:
         self, inputs: Inputs, trace: Trace, cells: CellStates | None = None, layers: Layers | None = None
     ) -> None:
         assert inputs.loss is not None, "the run has no backward pass"
-        self.inputs, self.trace = inputs, trace
+        self.inputs, self.trace = inputs.of_engine(trace.engine), trace
+        self._weights = trace.engine if trace.engine in inputs.weights else ""
         self._loss = inputs.loss
         self._cells = cells
         if cells is None and inputs.network.kind.has_cell_state:
@@ -112,7 +113,7 @@ class GradientBlocks:
     def layer(self, layer: int, direction: int, unit: int | None = None) -> BoundedLayer:
         if unit is not None and not self.inputs.network.graph.mixes_units:
             return bounded_layer(self.inputs, self.trace, layer, direction, np.array([unit]))
-        key = layer, direction, self.trace.eps, self.trace.stored_as, self.trace.half
+        key = self._weights, layer, direction, self.trace.eps, self.trace.stored_as, self.trace.half
         found = self._layers.get(key)
         if found is None:
             found = bounded_layer(self.inputs, self.trace, layer, direction, None)

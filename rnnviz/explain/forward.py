@@ -499,7 +499,7 @@ def value_breakdown(
     x, state, bounds = own_steps(inputs, trace, lane, times, [sample], unit, cells, read)
     reads = UnitArithmetic(
         cell,
-        vars(inputs.parameters.layer(*lane)),
+        vars(inputs.of_engine(trace.engine).parameters.layer(*lane)),
         x[0, 0],
         {symbol: array[0, 0] for symbol, array in state.items()},
         where,

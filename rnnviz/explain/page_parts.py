@@ -132,7 +132,8 @@ def lane_arithmetic(
     """
     graph, every, numbers = inputs.network.graph, range(inputs.timesteps), _numbers(inputs.network.graph)
     x, states, bounds = forward.own_steps(inputs, trace, (layer, direction), every, samples)
-    parameters, shape = vars(inputs.parameters.layer(layer, direction)), graph.values["h"].shape
+    parameters = vars(inputs.of_engine(trace.engine).parameters.layer(layer, direction))
+    shape = graph.values["h"].shape
     size = trace.shape[-1] * (1 + max(x.shape[-1], inputs.network.hidden_size)) * len(samples)
     blocks = []
     for times in time_blocks(every, max(1, _BLOCK_VALUES // size), backward=False):

@@ -62,7 +62,7 @@ def read_toml(path: Path, kind: str) -> dict[str, Any]:
         return parse_toml(read_plain_text(path, "TOML"), str(path))
     except InputError as error:
         # Its readers are needed for no TOML file.
-        from rnnviz.io.inputs import use_of
+        from rnnviz.io.file_use import use_of
 
         use = use_of(path) if os.path.isfile(path) else ""
         if not use:

@@ -1,15 +1,15 @@
-"""The inputs of a run: drawn where the config says so, read where it names files; and what other files are for."""
+"""The inputs of a run: drawn where the config says so, read where it names files."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from zipfile import BadZipFile, ZipFile
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from rnnviz.core.config import Config, Network
-from rnnviz.core.engine_spec import is_own
+from rnnviz.core.engine_spec import has_weights, is_own, model_name
 from rnnviz.core.errors import ConfigError, InputError, key_errors
 from rnnviz.core.gradients import LossGradient, check_loss_shapes, draw_loss
 from rnnviz.core.inputs import Inputs, Load, State, check_state, checked_state, draw_initial_state, with_sequence_shape
@@ -17,7 +17,7 @@ from rnnviz.core.memory_budget import check_memory
 from rnnviz.core.mmap_arrays import read_only
 from rnnviz.core.naming import state_key
 from rnnviz.core.npz import NpzFile, read_npz
-from rnnviz.core.parameters import draw_parameters
+from rnnviz.core.parameters import Parameters, draw_parameters
 from rnnviz.core.schema import display_value
 from rnnviz.core.sequence import (
     FROM_ZEROS,
@@ -31,11 +31,11 @@ from rnnviz.core.sequence import (
 from rnnviz.core.trace_index import clear_padding
 from rnnviz.core.words import join_words
 from rnnviz.io import ENDING
-from rnnviz.io.model_formats.formats import format_of, is_model_file
+from rnnviz.io.model_formats.formats import is_model_file
 from rnnviz.io.model_formats.load import StoredNetwork, lengths_of, of_run, read_network
 from rnnviz.io.model_formats.model_file import Entry
-from rnnviz.io.model_formats.named_arrays import is_weight
-from rnnviz.io.readers import ENDINGS, OpenSequence, open_sequence, open_text, read_labels, read_lengths
+from rnnviz.io.readers import OpenSequence, open_sequence, open_text, read_labels, read_lengths
+from rnnviz.io.session import read_config
 
 _OPENED = ("file", "text")
 """Sources whose sizes are known when they are opened."""
@@ -132,7 +132,8 @@ def load_inputs(config: Config, assumptions: Callable[[Entry, Config, bool], tup
         sequence = np.array(sequence)
         clear_padding(lengths, sequence)
         sequence = read_only(sequence, config.network.dtype)
-    inputs = Inputs(config, sequence, stored.parameters, state, names=names, lengths=lengths)
+    weights = {name: _other_weights(name, config) for name in config.compare.engines if has_weights(name)}
+    inputs = Inputs(config, sequence, stored.parameters, state, names=names, lengths=lengths, weights=weights)
     return replace(inputs, assumptions=(*assumed, *_assumed(config)), loss=_loss(config, lengths))
 
 
@@ -224,6 +225,23 @@ def _network(config: Config) -> StoredNetwork:
         return read_network(path, source.entry, config.network)
 
 
+def _other_weights(engine: str, config: Config) -> Parameters:
+    """The weights of an engine that has its own, from a model file, a config or a session."""
+    file, entry = model_name(engine)
+    path, network = Path(file), config.network
+    with key_errors("compare.reference" if engine == config.compare.reference else "compare.candidates", path):
+        if path.suffix.lower() not in (".toml", ENDING):
+            return read_network(path, entry or None, network).parameters
+        with TemporaryDirectory() as folder:
+            other = read_config(path, lambda: Path(folder))
+            for key, (held, needed) in other.network.differences(network).items():
+                if key != "dtype":
+                    raise InputError(
+                        f"its network.{key} is {display_value(held)}, but this network has {display_value(needed)}."
+                    )
+            return _network(replace(other, network=network)).parameters
+
+
 def _initial_state(config: Config, stored: StoredNetwork) -> State:
     source, batch_size = config.initial_state, config.sequence.batch_size
     if source.source != "file":
@@ -239,34 +257,3 @@ def _initial_state(config: Config, stored: StoredNetwork) -> State:
                 "parameters.path must name the same file."
             )
         return read_state(path, config.network, batch_size, source.final_of)
-
-
-def use_of(path: Path) -> str:
-    """The kind of a file and its use, as a clause after its name; "" for text and unknown content."""
-    ending = path.suffix.lower()
-    if ending == ".py":
-        return "is Python code: name it as network.cell, or as an engine"
-    if ending in ENDINGS and ending != ".npz":
-        return "is a sequence: name it as sequence.path"
-    try:
-        with ZipFile(path) as archive:
-            members = set(archive.namelist())
-    except (OSError, ValueError, NotImplementedError, BadZipFile):
-        members = set()
-    if {"manifest.json", "config.toml"} <= members:
-        return "is a session: " + ("run it with rnnviz run" if ending == ENDING else f"its name must end in {ENDING}")
-    arrays = any(name.endswith(".npy") for name in members)
-    try:
-        if not arrays:
-            kind = format_of(path).name
-            return f"is a model file ({kind}): rnnviz config --from {path.name} prints a config that runs it"
-        names = NpzFile(path).headers.keys()
-    except InputError:
-        return "is a damaged archive of arrays" if arrays else ""
-    if names & {"hidden", "output", "state"}:
-        return f"holds recorded outputs: name recording:{path.name} as an engine"
-    if any(is_weight(name.removeprefix("parameters.")) for name in names):
-        return "holds weights: name it as parameters.path"
-    if "h" in names and names <= {"h", "c"}:
-        return "holds an initial state: name it as initial_state.path"
-    return "is an archive of arrays: name it as sequence.path if one of them is the sequence"

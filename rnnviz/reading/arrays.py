@@ -33,7 +33,7 @@ class ArrayReader:
     """The arrays of one engine's trace, stored or computed; keeps the weights and cell states that it needed last."""
 
     def __init__(self, inputs: Inputs, trace: Trace) -> None:
-        self.inputs, self.trace = inputs, trace
+        self.inputs, self.trace = inputs.of_engine(trace.engine), trace
         self.cell, self.graph = inputs.network.kind, inputs.network.graph
         self._rows: ByteCache[tuple[int, int, str, int, int], dict[str, tuple[Floats, Floats]]] = ByteCache("weights")
 

@@ -91,6 +91,6 @@ def bounded_layer(
     inputs: Inputs, trace: Trace, layer: int, direction: int, units: NDArray[np.intp] | None
 ) -> BoundedLayer:
     """The parameters of some units of a lane, or of all, in the precision in which the engine computes and stores."""
-    p = inputs.parameters.layer(layer, direction)
+    p = inputs.of_engine(trace.engine).parameters.layer(layer, direction)
     x_stored_as = trace.stored_as if layer else ""
     return BoundedLayer(inputs.network.kind, vars(p), units, trace.eps, trace.stored_as, x_stored_as, trace.half)

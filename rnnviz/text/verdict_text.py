@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from rnnviz.core.engine_spec import display_name, is_own, is_recording
+from rnnviz.core.engine_spec import display_name, has_weights, is_own, is_recording
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import capital, join_words, plural
@@ -120,7 +120,15 @@ def verdict_sentence(result: RunResult, candidate: str | None) -> VerdictWords:
         )
         step = "step" if all(audit.coverage == 1.0 for audit in audits) else "audited step"
         step = "step that could be judged" if any(audit.undetermined for audit in audits) else step
-        sentence = (*brief, TextPart(f" Every {step} is within rounding; rounding errors accumulated."))
+        why = f"Every {step} is within rounding; rounding errors accumulated."
+        if own := [engine for engine in engines if has_weights(engine)]:
+            template = (
+                "*{engine:name} has the weights of another file*: {pair.candidate:name} and {pair.reference:name} "
+                "differ from {place} on."
+            )
+            brief = fill(template, engine=own[0], pair=comparison, place=place_part(first.place))
+            why = f"Every {step} of each engine is within rounding with its own weights."
+        sentence = (*brief, TextPart(f" {why}"))
         size = (details.size_of_difference(comparison),)
     elif first is not None:
         start = _differ(comparison, place_part(first.place), "forward")
@@ -407,7 +415,7 @@ def headline(result: RunResult) -> str:
         verb, what = ("is", "are"), "wrong"
     elif wrong:
         what = "from what these weights and this input give"
-    elif verdict is Verdict.DRIFT:
+    elif verdict is Verdict.DRIFT and not any(map(has_weights, named)):
         verb = "drifts", "drift"
     engines = join_words(map(display_name, named))
     return f"{MARKS[verdict]} {len(named)} of {all_of} {verb[len(named) > 1]} {what}: {engines}."

@@ -3,12 +3,15 @@
 import pytest
 
 from rnnviz.core.engine_spec import (
+    ModelName,
     RecordingName,
     display_name,
     distinct_names,
     engine_file,
+    has_weights,
     is_own,
     is_recording,
+    model_name,
     recording_name,
     with_file,
 )
@@ -35,6 +38,26 @@ def test_a_recording_is_a_path_and_perhaps_one_engine_of_several(name, path, eng
     assert with_file(name, lambda path: f"/base/{path}") == name.replace(path, f"/base/{path}", 1)
 
 
+@pytest.mark.parametrize(
+    ("name", "path", "entry"),
+    [
+        ("w.onnx", "w.onnx", ""),
+        ("/a b/w.keras#encoder/gru", "/a b/w.keras", "encoder/gru"),
+        ("/c#1/w.pt#lstm", "/c#1/w.pt", "lstm"),
+        ("folder", "folder", ""),
+        ("code.py", "code.py", ""),
+    ],
+)
+def test_other_weights_are_a_path_and_perhaps_one_network_of_several(name, path, entry):
+    name = f"model:{name}"
+    assert has_weights(name)
+    assert not is_own(name)
+    assert model_name(name) == ModelName(path, entry)
+    assert str(model_name(name)) == name
+    assert engine_file(name) == path
+    assert with_file(name, lambda path: f"/base/{path}") == name.replace(path, f"/base/{path}", 1)
+
+
 def test_only_the_path_of_code_is_changed():
     moved = {name: with_file(name, lambda path: f"/base/{path}") for name in ("gluon", "bug:no-h2h-bias", "./mine.py")}
     assert list(moved.values()) == ["gluon", "bug:no-h2h-bias", "/base/./mine.py"]
@@ -47,6 +70,7 @@ def test_a_path_is_shown_by_its_file_name():
         "bug:no-h2h-bias": "bug:no-h2h-bias",
         "/a b/mine.py": "mine.py",
         "recording:/a b/golden.npz": "golden.npz",
+        "model:/a b/w.keras#gru": "w.keras#gru",
         "recording:/a b/run.npz#torch": "run.npz#torch",
         "recording:/a b/decoder.lstm.capture.npz": "decoder.lstm",
         "/a b/mine.py.backward": "mine.py.backward",

@@ -46,8 +46,8 @@ from tests.strategies import configs, every_cell_configs
 from tests.verify.audit_helpers import inputs_of
 
 NO_ENGINE = (
-    "is not a known engine: it must be one of gluon, manual, onnx, torch, bug:NAME, the path of a .py file, or "
-    "recording:PATH of recorded outputs."
+    "is not a known engine: it must be one of gluon, manual, onnx, torch, bug:NAME, the path of a .py file, "
+    "recording:PATH of recorded outputs, or model:PATH of other weights."
 )
 
 

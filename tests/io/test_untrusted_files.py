@@ -20,7 +20,7 @@ from rnnviz.core.npz import NpzFile
 from rnnviz.core.progress import expect, watched
 from rnnviz.execution.child_process import call_in_subprocess
 from rnnviz.io.config_toml import load_config
-from rnnviz.io.inputs import use_of
+from rnnviz.io.file_use import use_of
 from rnnviz.io.model_formats.formats import open_model
 from rnnviz.io.model_formats.load import entries_of
 from rnnviz.io.model_formats.named_arrays import open_tensors

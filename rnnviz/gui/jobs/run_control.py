@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from rnnviz.core import number_format
 from rnnviz.core.bounded_read import ZIP_DAMAGE
 from rnnviz.core.config import SECTIONS, Config
-from rnnviz.core.engine_spec import BACKWARD, display_name, is_recording, recording_name
+from rnnviz.core.engine_spec import BACKWARD, display_name, engine_file, is_own
 from rnnviz.core.errors import ConfigError
 from rnnviz.engines.registry import engines_of
 from rnnviz.execution.events import AuditMode, Failed
@@ -335,8 +335,8 @@ def _with_settings(config: Config, settings: Mapping[str, Any]) -> Config | None
 
 
 def _watched(config: Config) -> Iterator[str]:
-    """Files that other programs may write: labels of the time steps, and recorded outputs."""
+    """Files that other programs may write: labels of the time steps, recorded outputs, and other weights."""
     if config.sequence.labels is not None:
         yield config.sequence.labels
     yield from config.sequence.sample_labels or ()
-    yield from (recording_name(name).path for name in config.compare.engines if is_recording(name))
+    yield from (file for name in config.compare.engines if not is_own(name) and (file := engine_file(name)))

@@ -15,7 +15,7 @@ from types import TracebackType
 
 import rnnviz
 from rnnviz.core.config import Config
-from rnnviz.core.engine_spec import is_own, is_recording
+from rnnviz.core.engine_spec import has_weights, is_own, is_recording
 from rnnviz.engines.registry import engines_of
 from rnnviz.execution.events import Failed
 from rnnviz.execution.folders import make_state_folder
@@ -85,7 +85,13 @@ def shapes(config: Config) -> str:
     """A summary of a run for the log: names and shapes only."""
     network, sequence = config.network, config.sequence
     engines = ", ".join(
-        "a recording" if is_recording(name) else "a custom step" if is_own(name) else name
+        "a recording"
+        if is_recording(name)
+        else "other weights"
+        if has_weights(name)
+        else "a custom step"
+        if is_own(name)
+        else name
         for name in engines_of(config)
     )
     # A file decides these, and is read by the run.

@@ -23,6 +23,7 @@ from rnnviz.core.config import Config, Network
 from rnnviz.core.engine_spec import display_name, distinct_names
 from rnnviz.core.errors import InputError
 from rnnviz.core.gradients import OF_INPUT
+from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.naming import names_of_file, with_parameters
 from rnnviz.core.resources import resource_path
@@ -122,7 +123,7 @@ def samples_of_page(result: RunResult, start: Location | None = None, limit: int
     count = inputs.batch_size
     check_size(result.config, inputs.timesteps, count)
     data = _PageData(result, [first])
-    parameters = _characters(data.parameters())
+    parameters = _characters(data.parameters(data.inputs))
     each = _characters(data.of_samples())
     room = _room(result.config, parameters, each, count, limit)
     others = [sample for sample in range(count) if sample != first]
@@ -208,14 +209,14 @@ class _PageData:
             "sentences": {step or "none": template for step, template in explanation.DIVERGENCE.items()}
             | {"wrong": explanation.WRONG.replace("{read}", explanation.STEP_READS), "cause": explanation.LIKELY_CAUSE},
             "quantities": self.quantities,
-            "parameters": self.parameters(),
+            "parameters": self.parameters(self.inputs),
             **self.of_samples(),
             "startEngine": engine,
             "start": [start.layer, start.direction, start.timestep, self.samples.index(start.sample), start.unit],
         }
 
-    def parameters(self) -> list[dict[str, Any]]:
-        layers = [vars(self.inputs.parameters.layer(*lane)) for lane in self.lanes]
+    def parameters(self, inputs: Inputs) -> list[dict[str, Any]]:
+        layers = [vars(inputs.parameters.layer(*lane)) for lane in self.lanes]
         return [{name: _packed(array) for name, array in layer.items()} for layer in layers]
 
     def of_samples(self) -> dict[str, Any]:
@@ -243,6 +244,7 @@ class _PageData:
         followed_times = [followed(self.inputs, trace, *lane) for lane in self.lanes]
         return {
             "title": title,
+            "parameters": self.parameters(self.inputs.of_engine(engine)) if engine in self.inputs.weights else None,
             "tolerances": {} if trace is result.reference else dict(self._tolerances(result.comparison(engine))),
             "arrays": {name: _packed(array) for name, array in arrays.items()},
             "backward": blocks is not None,

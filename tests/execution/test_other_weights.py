@@ -1,0 +1,112 @@
+"""The engine model:FILE: the manual engine with the weights of another file, audited with its own weights."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rnnviz.core.config import ParameterSource
+from rnnviz.core.errors import ConfigError, InputError
+from rnnviz.core.inputs import open_inputs, save_inputs
+from rnnviz.core.places import Place
+from rnnviz.execution.supervisor import run
+from rnnviz.explain.explanation import explain
+from rnnviz.io.config_toml import save_config
+from rnnviz.io.inputs import load_inputs
+from rnnviz.io.model_formats.load import NUMPY_ARCHIVE, TORCH_SAFETENSORS
+from rnnviz.reading.arrays import ArrayReader
+from rnnviz.text.verdict_text import plain, verdict_sentence
+from rnnviz.verify.verdict import AuditVerdict, Verdict
+from tests.configs import config_of
+from tests.shared_worker import run_shared
+
+__all__ = ["run_shared"]
+
+SIZES = {"num_layers": 2, "bidirectional": True, "timesteps": 5, "batch_size": 2}
+
+
+@pytest.fixture
+def config():
+    return config_of("manual", cell="lstm", **SIZES)
+
+
+def with_seed(config, seed):
+    return replace(config, parameters=ParameterSource(seed=seed))
+
+
+def written(config, path, form):
+    inputs = load_inputs(config)
+    form.write(inputs.network, inputs.parameters, path)
+    return f"model:{path}"
+
+
+def test_the_same_weights_in_another_format_agree(config, tmp_path, run_shared):
+    engine = written(config, tmp_path / "w.safetensors", TORCH_SAFETENSORS)
+    result = run_shared(config.with_engines(("manual", engine)))
+    assert result.verdict is Verdict.AGREE
+    assert np.array_equal(result[engine].hidden, result["manual"].hidden)
+
+
+@pytest.mark.parametrize("kind", ["npz", "toml"])
+def test_other_weights_differ_and_no_engine_is_wrong(config, tmp_path, run_shared, kind):
+    other = with_seed(config, 7)
+    if kind == "toml":
+        save_config(other, tmp_path / "other.toml")
+        engine = f"model:{tmp_path / 'other.toml'}"
+    else:
+        engine = written(other, tmp_path / "other.npz", NUMPY_ARCHIVE)
+    result = run_shared(config.with_engines(("manual", engine)))
+    alone = run_shared(replace(other, compare=replace(config.compare, candidates=())))
+    assert np.array_equal(result[engine].hidden, alone.reference.hidden)
+    assert result.verdict is Verdict.DRIFT
+    assert [audit.verdict for audit in result.judged("forward").audits.values()] == [AuditVerdict.RIGHT] * 2
+    assert not result.judged("forward").diagnoses
+    sentence = plain(verdict_sentence(result, engine).sentence)
+    assert sentence.startswith(f"other.{kind} has the weights of another file: other.{kind} and manual differ from")
+    assert "rounding errors" not in sentence
+
+
+def test_its_gradients_and_its_arithmetic_are_of_its_own_weights(config, tmp_path, run_shared):
+    config = replace(config, backward=replace(config.backward, enabled=True))
+    other = with_seed(config, 7)
+    engine = written(other, tmp_path / "other.npz", NUMPY_ARCHIVE)
+    result = run_shared(config.with_engines(("manual", engine)))
+    assert not result.wrong(engine, "backward")
+    alone = run_shared(replace(other, compare=replace(config.compare, candidates=())))
+    name = "grad.parameters.l0_i2h_weight"
+    assert np.array_equal(result[engine][name], alone.reference[name])
+    times, units = slice(0, 5), slice(0, config.network.hidden_size)
+    gates = [
+        ArrayReader(run.inputs, run[own]).lane(1, 1, 0, "i", times, units)
+        for run, own in ((result, engine), (alone, "manual"))
+    ]
+    assert np.array_equal(*gates)
+    where = result.inputs.places.location(1, 1, 2, 1, 3)
+    for place in (Place.at("h", where), Place.at("grad.h", where)):
+        assert explain(result, place).breakdowns[engine].right
+
+
+def test_weights_of_engines_are_stored_with_the_inputs(config, tmp_path):
+    engine = written(with_seed(config, 7), tmp_path / "other.npz", NUMPY_ARCHIVE)
+    config = replace(config.with_engines(("manual", engine)), backward=replace(config.backward, enabled=True))
+    inputs = load_inputs(config)
+    save_inputs(tmp_path / "inputs", inputs)
+    found = open_inputs(tmp_path / "inputs")
+    for name, array in inputs.of_engine(engine).parameters.items():
+        assert np.array_equal(found.of_engine(engine).parameters[name], array)
+        assert np.array_equal(found.of_engine("manual").parameters[name], inputs.parameters[name])
+    assert found.loss is not None
+    assert inputs.loss is not None
+    assert np.array_equal(found.loss.out, inputs.loss.out)
+
+
+def test_a_file_of_another_network_is_refused(config, tmp_path):
+    other = replace(config, network=replace(config.network, hidden_size=9))
+    save_config(other, tmp_path / "other.toml")
+    engine = f"model:{tmp_path / 'other.toml'}"
+    with pytest.raises(ConfigError) as caught:
+        load_inputs(config.with_engines(("manual", engine)))
+    assert caught.value.key == "compare.candidates"
+    assert "its network.hidden_size is 9" in str(caught.value)
+    with pytest.raises(InputError, match="no such file"):
+        run(config.with_engines(("manual", "model:absent.npz")), load_inputs)
