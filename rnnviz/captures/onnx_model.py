@@ -247,6 +247,8 @@ def _written(run: _Run, outputs: Outputs, folder: Path, single: bool, shown: Pat
             raise InputError(f"{run.path}: {name} read {len(found)} sequences, and a session holds one: give a folder.")
         if len(found) > _MOST_SEQUENCES:
             skipped[name] = f"{plural(len(found) - _MOST_SEQUENCES, 'sequence')} after the first {_MOST_SEQUENCES}"
+        for sequence in found:
+            sequence.ending = ".onnx"
         sequences += found[:_MOST_SEQUENCES]
     if not sequences:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())

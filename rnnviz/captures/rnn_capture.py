@@ -199,12 +199,14 @@ class CapturedSequence:
     `name` is the layer's name in the model, such as "decoder.lstm". `state` is how each of the `calls` passes its state
     on to the next one: "carried", "not carried" or "swapped", which is h as c and c as h; "" of one call. `from_zeros`
     is how many sequences of the layer begin at zeros, this one included, that join="all" would join; 0 if no other.
+    `ending` is that of the framework's model files, if it is known.
     """
 
     def __init__(self, name: str, first: Call) -> None:
         self.name = name
         self.calls = [first]
         self.state = ""
+        self.ending = ""
         self.from_zeros = 0
         self._compared: tuple[str, list[str]] | None = None
 
@@ -406,6 +408,8 @@ class Capture(Sequence[CapturedSequence]):
             if missing:
                 self.skipped.setdefault(name, missing)
         self._sequences = joined(calls, self._join)
+        for sequence in self._sequences:
+            sequence.ending = self._adapter.ending
         for name in self._layers:
             if (name or self._title) not in called:
                 self.skipped[name or self._title] = self._adapter.uncalled
@@ -724,7 +728,7 @@ def safe_name(name: str) -> str:
 
 def _write_session(sequence: CapturedSequence, path: str) -> None:
     """Write a session: its config, and an archive that is the input, the parameters, the states and the recording."""
-    copy = f"files/0/{safe_name(sequence.name)}.capture.npz"
+    copy = f"files/0/{safe_name(sequence.name)}{sequence.ending}.capture.npz"
     network = sequence.network
     tables = {
         "network": {key: value for key, value in vars(network).items() if value is not None},
@@ -795,11 +799,12 @@ def _archive(sequence: CapturedSequence) -> Arrays:
 class _Framework:
     """The layers of one framework.
 
-    `expected` says which layers are recorded, and `uncalled` why one has no call. `find` returns the recurrent layers
-    of a model by their names in it, `attach` records each call of one until `undo` is closed, and `to_numpy` gives the
-    array of a tensor.
+    `ending` is that of its model files. `expected` says which layers are recorded, and `uncalled` why one has no call.
+    `find` returns the recurrent layers of a model by their names in it, `attach` records each call of one until `undo`
+    is closed, and `to_numpy` gives the array of a tensor.
     """
 
+    ending = ""
     expected = ""
     uncalled = "it was not called"
     gives_gradients = False
@@ -824,6 +829,7 @@ _NO_FULL_GRAPH = "a capture records between compiled functions: compile the mode
 class _Torch(_Framework):
     """PyTorch: forward hooks of nn.RNN, LSTM and GRU, and of their cells."""
 
+    ending = ".pt"
     expected = "torch.nn.RNN, LSTM and GRU and their cells are recorded, before torch.jit or quantization replaces them"
     gives_gradients = True
 
@@ -1110,6 +1116,7 @@ def _with_biases(arrays: Arrays) -> Arrays:
 class _Gluon(_Framework):
     """Gluon: the kernels of gluon.rnn.RNN, LSTM and GRU, and forward hooks of their cells."""
 
+    ending = ".params"
     expected = "gluon.rnn.RNN, LSTM and GRU and their cells are recorded"
 
     def __init__(self) -> None:
@@ -1224,6 +1231,7 @@ _NO_NUMBERS = f"it was called without numbers, as in a compiled predict() or fit
 class _Keras(_Framework):
     """Keras 3: the inner loop of SimpleRNN, LSTM, GRU and RNN, and the calls of their cells."""
 
+    ending = ".keras"
     expected = "SimpleRNN, LSTM, GRU, RNN and Bidirectional of keras.layers and their cells are recorded"
     uncalled = f"it was not called: a predict() or fit() that was compiled before calls no layers; {_EAGERLY}"
 

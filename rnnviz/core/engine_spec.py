@@ -15,8 +15,10 @@ UNKNOWN_ENGINE = "unknown engine"
 """The display name of an engine whose known bug a quiz asks for."""
 
 CAPTURE = ".capture.npz"
-"""The ending of the archives in captures, which are shown by the names of the recorded layers."""
+"""The ending of the archives in captures, which are shown by the names of the recorded layers. The ending of the
+framework's model files is before it."""
 
+_OF_CAPTURE = re.compile(rf"(\.(pt|params|keras|onnx))?{re.escape(CAPTURE)}$")
 _CHOSEN = re.compile(r"(?P<path>.*?\.npz)#(?P<engine>.+)", re.DOTALL | re.IGNORECASE)
 _ENTRY = re.compile(r"(?P<path>.*?\.\w+)#(?P<entry>.+)", re.DOTALL)
 
@@ -104,7 +106,7 @@ def display_name(engine: str) -> str:
         return UNKNOWN_ENGINE
     if is_recording(engine) or has_weights(engine):
         path, chosen = model_name(engine) if has_weights(engine) else recording_name(engine)
-        name = PurePath(path).name.removesuffix(CAPTURE)
+        name = _OF_CAPTURE.sub("", PurePath(path).name)
         return printable(f"{name}#{chosen}" if chosen else name)
     return printable(PurePath(engine).name if is_own(engine) else engine)
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Collection
 from contextlib import suppress
 
+from rnnviz.core.engine_spec import CAPTURE
 from rnnviz.core.words import join_words
 from rnnviz.frozen import dataclass
 
@@ -141,7 +142,7 @@ def format_of_framework(path: str | None) -> ModelFormat:
     """A format of the framework that wrote a model file, or the first model file of a folder; Gluon's if unknown."""
     if path is None:
         return MXNET
-    names = [os.path.basename(path)]
+    names = [os.path.basename(path).removesuffix(CAPTURE)]
     if os.path.isdir(path):
         with suppress(OSError):
             names = sorted(os.listdir(path))

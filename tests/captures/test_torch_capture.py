@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnnviz.captures.rnn_capture import capture
+from rnnviz.core.naming import names_of_file
 from rnnviz.io.config_toml import name_of_source
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.session import read_session
@@ -175,6 +176,7 @@ def test_an_opened_capture_was_saved_when_it_was_written_and_has_its_name(tmp_pa
     assert unpacked is not None
     assert Path(unpacked).stat().st_mtime == 1_000_000_000
     assert name_of_source(unpacked) == "mine.rnnviz"
+    assert names_of_file(unpacked) == "pytorch"
     assert name_of_source(str(path)) == "mine.rnnviz"
 
 

@@ -73,6 +73,7 @@ def test_a_path_is_shown_by_its_file_name():
         "model:/a b/w.keras#gru": "w.keras#gru",
         "recording:/a b/run.npz#torch": "run.npz#torch",
         "recording:/a b/decoder.lstm.capture.npz": "decoder.lstm",
+        "recording:/a b/decoder.lstm.pt.capture.npz": "decoder.lstm",
         "/a b/mine.py.backward": "mine.py.backward",
         "/a/moc\u202eyp.py": "moc\\u202eyp.py",
         "recording:/a/x\x1b[2J.npz": "x\\x1b[2J.npz",

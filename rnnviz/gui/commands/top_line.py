@@ -10,6 +10,7 @@ from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSizePolicy, QSpinBox, QToolBar, QToolButton, QWidget
 
 from rnnviz.core.config import Config
+from rnnviz.core.engine_spec import CAPTURE
 from rnnviz.core.model_formats import by_ending, format_of_framework
 from rnnviz.core.words import plural
 from rnnviz.gui.app_state import Session
@@ -56,7 +57,8 @@ def settings_words(config: Config, result: RunResult | None = None) -> dict[str,
     if parameters.path is None:
         words["parameters.initializer"] = "random weights"
     else:
-        form = by_ending(parameters.path) or format_of_framework(parameters.path)
+        path = parameters.path
+        form = by_ending(path.removesuffix(CAPTURE)) or by_ending(path) or format_of_framework(path)
         words["parameters.path"] = f"{form.title or 'own'} weights"
         checkpoint = _CHECKPOINT.search(parameters.path)
         if checkpoint:

@@ -26,6 +26,8 @@ BASE = {"network": {"cell": "lstm", "input_size": 8, "hidden_size": 6}, "sequenc
         ("parameters", {}, "parameters.initializer", "random weights"),
         ("parameters", {"path": "net.pt"}, "parameters.path", "PyTorch weights"),
         ("parameters", {"path": "net.npz"}, "parameters.path", "NumPy weights"),
+        ("parameters", {"path": "rnn.pt.capture.npz"}, "parameters.path", "PyTorch weights"),
+        ("parameters", {"path": "rnn.capture.npz"}, "parameters.path", "NumPy weights"),
         ("parameters", {"path": "/tmp/kept/weights-0001200.npz"}, "parameters.path", "checkpoint of step 1,200"),
     ],
 )
