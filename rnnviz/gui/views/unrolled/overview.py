@@ -104,8 +104,10 @@ class Overview:
         self.heatmap.prepare(
             shown, geometry, density, QRectF(0.0, 0.0, geometry.width, geometry.height) if taken else None
         )
-        key = tuple(tiles.style for tiles in shown.tiles), geometry, density, shown.split, shown.theme.name
-        if self._drawn is None or self._drawn[0] != key or not self.heatmap.complete:
+        # Tiles of other scales may have stood in for some.
+        complete, styles = self.heatmap.complete, tuple(tiles.style for tiles in shown.tiles)
+        key = styles, geometry, density, shown.split, shown.theme.name, complete
+        if self._drawn is None or self._drawn[0] != key or not complete:
             picture = QPixmap(ceil((geometry.width + _LABEL) * density), ceil(self.height * density))
             picture.setDevicePixelRatio(density)
             picture.fill(shown.theme.color("base"))

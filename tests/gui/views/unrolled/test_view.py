@@ -259,6 +259,21 @@ def test_the_strip_of_all_steps_moves_and_stretches_the_part_in_view(qtbot, view
     assert not view.head.part.isVisible()
 
 
+def test_the_strip_of_all_steps_is_sharp_once_its_tiles_are_there(qtbot, view, monkeypatch):
+    view.show_result(make_result(timesteps=4000, hidden_size=16), "manual")
+    view.zoom_time(10.0)
+    qtbot.waitUntil(lambda: view.canvas.complete)
+    for limit in ("_AT_ONCE", "_FIRST_AT_ONCE"):
+        monkeypatch.setattr(f"rnnviz.gui.views.unrolled.heatmap.{limit}", 0)
+    view.resize(650, 500)
+    qtbot.waitUntil(lambda: view.canvas.width() == 650 and view.canvas.complete)
+    first = view.canvas.grab().toImage()
+    for theme in (THEMES["dark"], LIGHT):
+        view.apply_theme(theme)
+        again = view.canvas.grab().toImage()
+    assert first == again
+
+
 def test_a_click_or_a_drag_on_the_axis_selects_a_time_step(qtbot, view):
     view.show_result(small(timesteps=8), "manual")
     geometry, canvas = view.geometry_in_view, view.canvas
