@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction, QResizeEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QSizePolicy, QToolButton, QWidget
+from PySide6.QtWidgets import QFrame, QSizePolicy, QToolButton, QWidget
 
 from rnnviz.gui.app_state import Session
 from rnnviz.gui.commands.actions import Actions
@@ -13,6 +13,7 @@ from rnnviz.gui.kit.segments import Segments
 from rnnviz.gui.regions import STAGE_NAMES, STAGES
 from rnnviz.gui.theme.elided_combo import ComboBox
 from rnnviz.gui.theme.icons import IconButton
+from rnnviz.gui.views.base import across
 
 if TYPE_CHECKING:
     # Imported after the first paint.
@@ -54,20 +55,11 @@ class PlaybackBar(QFrame):
         for order, (text, why) in ORDERS.items():
             self.order.addItem(text.replace("&", ""), order)
             self.order.setItemData(self.order.count() - 1, why, Qt.ItemDataRole.ToolTipRole)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(8, 1, 8, 1)
-        layout.setSpacing(8)
-        layout.addWidget(self.stages)
-        layout.addWidget(self.stage_list)
-        layout.addStretch()
         self.buttons = [QToolButton() for _ in _ACTIONS]
-        for button in self.buttons:
-            layout.addWidget(button)
-        layout.addWidget(self.speed)
-        layout.addWidget(self.order)
         close = IconButton("close", "Close playback", "Stop playback and close this bar (Esc).")
         close.clicked.connect(self.dismiss)
-        layout.addWidget(close)
+        parts = self.stages, self.stage_list, None, *self.buttons, self.speed, self.order, close
+        self.setLayout(across(*parts, margins=(8, 1, 8, 1)))
         # It never widens the lanes.
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         named = {STAGE_NAMES[stage]: stage for stage in STAGES}

@@ -20,6 +20,7 @@ from rnnviz.gui.commands.playback import of_indices
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
+from rnnviz.gui.views.base import across
 from rnnviz.verify.result import RunResult
 
 _SAMPLE = "Sample of the batch shown in every view, counted from 0 ([ and ])."
@@ -159,10 +160,7 @@ class SampleBox(QWidget):
         label = QLabel("Sample")
         label.setProperty("muted", True)
         label.setBuddy(self.box)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 8, 0)
-        row.addWidget(label)
-        row.addWidget(self.box)
+        self.setLayout(across(label, self.box, margins=(0, 0, 8, 0), spacing=6))
         session.on_change(self._show, "result", "location")
 
     @property

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QPoint, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen, QResizeEvent
-from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QSizePolicy, QToolButton, QWidget
 
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import display_name, is_own
@@ -18,7 +18,7 @@ from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.verdict_facts import agreement, both_passes, gradient_facts, verdict_facts, wrong_facts
-from rnnviz.gui.views.base import ResultView, across
+from rnnviz.gui.views.base import ResultView, across, down
 from rnnviz.gui.views.labels import NOTE_GAP, ElidedLabel, LinkLabel, markup
 from rnnviz.text.verdict_details import covered
 from rnnviz.text.verdict_text import (
@@ -218,11 +218,7 @@ class VerdictBar(ResultView):
         buttons = across(*self._buttons, self._fold, spacing=8)
         first = self._first = across(self._icon, self._text, (self._note, 1), buttons, spacing=8)
         indent = across(scaled(_ICON) + 8, (self._rows, 1), spacing=0)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(_MARGIN, 3, 8, 3)
-        column.setSpacing(4)
-        column.addLayout(first)
-        column.addLayout(indent)
+        self.setLayout(down(first, indent, margins=(_MARGIN, 3, 8, 3), spacing=4))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._compose()
 
@@ -386,11 +382,7 @@ class VerdictBar(ResultView):
         details = QFrame(self)
         details.setObjectName("verdict_details")
         details.setAccessibleName("Verdict details")
-        column = QVBoxLayout(details)
-        column.setContentsMargins(_MARGIN + _ICON + 8, 8, 8, 8)
-        column.setSpacing(8)
-        column.addWidget(self.facts)
-        column.addWidget(self._show_me)
+        details.setLayout(down(self.facts, self._show_me, margins=(_MARGIN + _ICON + 8, 8, 8, 8)))
         details.hide()
         return details
 

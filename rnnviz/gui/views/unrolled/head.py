@@ -20,7 +20,6 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import (
     QAbstractButton,
     QApplication,
-    QHBoxLayout,
     QLabel,
     QMenu,
     QSizePolicy,
@@ -36,6 +35,7 @@ from rnnviz.gui.theme.icons import IconButton
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
+from rnnviz.gui.views.base import across
 from rnnviz.gui.views.labels import muted_palette
 from rnnviz.gui.views.seams import paint_seams
 from rnnviz.gui.views.unrolled.color_range import is_fixed, scaled_limit
@@ -393,16 +393,9 @@ class Head(QWidget):
         self.order.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
         self.order.setAutoRaise(True)
         self.order.clicked.connect(lambda: self.order_asked.emit())
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(_SIDE, 0, _SIDE, 0)
-        layout.setSpacing(_SPACE)
-        left: list[QWidget] = [self._by, self.colors, self._of, self.engine, self.candidate, self.legend]
-        right: list[QWidget] = [self.part, *self._zoom, self.order]
-        for widget in left:
-            layout.addWidget(widget)
-        layout.addStretch(1)
-        for widget in right:
-            layout.addWidget(widget)
+        left = self._by, self.colors, self._of, self.engine, self.candidate, self.legend
+        right = self.part, *self._zoom, self.order
+        self.setLayout(across(*left, None, *right, margins=(_SIDE, 0, _SIDE, 0), spacing=_SPACE))
         self.setFixedHeight(scaled(_HEIGHT))
         self.show_order("index", finding=False)
 

@@ -12,12 +12,10 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QDoubleSpinBox,
     QFrame,
-    QHBoxLayout,
     QLabel,
     QListWidget,
     QListWidgetItem,
     QSlider,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -29,6 +27,7 @@ from rnnviz.gui.kit.tasks import LatestTask
 from rnnviz.gui.theme.icons import IconButton
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
+from rnnviz.gui.views.base import across, down
 from rnnviz.gui.views.unrolled.canvas import LanesCanvas
 from rnnviz.gui.views.unrolled.render_state import shown_in
 from rnnviz.reading.quantities import RECOMPUTED, Quantity, is_recomputed
@@ -84,21 +83,12 @@ class RangePanel(QFrame):
         )
         self.ranges.itemActivated.connect(self._choose)
         self.ranges.itemClicked.connect(self._choose)
-        top, threshold, layout = QHBoxLayout(), QHBoxLayout(), QVBoxLayout(self)
-        top.addWidget(self._title, 1)
-        top.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
         self.quantity = QLabel()
-        threshold.addWidget(self.quantity)
-        threshold.addWidget(self.slider, 1)
-        threshold.addWidget(self.box)
-        layout.setContentsMargins(8, 8, 8, 8)
-        layout.setSpacing(4)
-        layout.addLayout(top)
-        layout.addLayout(threshold)
-        layout.addWidget(self.onset)
-        layout.addWidget(self.units)
-        layout.addWidget(self.ranges, 1)
-        layout.addStretch()
+        top = across((self._title, 1), close, spacing=4)
+        threshold = across(self.quantity, (self.slider, 1), self.box, spacing=4)
+        top.setAlignment(close, Qt.AlignmentFlag.AlignTop)
+        parts = top, threshold, self.onset, self.units, (self.ranges, 1), None
+        self.setLayout(down(*parts, margins=(8, 8, 8, 8), spacing=4))
         self.ranges.hide()
         self.setFixedWidth(scaled(_WIDTH))
         self.hide()
