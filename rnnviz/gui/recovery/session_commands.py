@@ -5,14 +5,13 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Protocol, Self, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from PySide6.QtCore import QObject, QSize, Qt, QTimer, Signal
 from PySide6.QtWidgets import QWidget
 
 from rnnviz.core.config import Config
 from rnnviz.core.memory_budget import readable
-from rnnviz.frozen import dataclass
 from rnnviz.gui.app_state import Field, Session
 from rnnviz.gui.commands.dialogs import RecentFiles, ask_new_file
 from rnnviz.gui.commands.playback import Player
@@ -100,33 +99,22 @@ DECISIONS: tuple[Field, ...] = ("candidate", "engine", "color_by", "order", "swi
 """Fields that a session stores, except config and selection."""
 
 
-@dataclass(frozen=True)
-class ViewDecisions:
-    """Choices that a closed session would lose.
+def decisions_of(window: SessionHost) -> dict[str, set[str]]:
+    """Choices that a closed session would lose, as words by the title of their view; those of the state under "".
 
     Looking at a session changes none of them: neither its selection, the part in view, its layout and playback, nor the
     end of a selected range.
     """
-
-    session: tuple[object, ...]
-    views: dict[str, set[str]]
-
-    @classmethod
-    def of(cls, window: SessionHost) -> Self:
-        session, views = window.session, window.views
-        chosen = session.color_by, session.order, session.engine, session.candidate, session.swiping
-        states = {view.title: view.save_state() or () for view in views}
-        return cls(chosen, {title: {w for w in words if not w.startswith("tab ")} for title, words in states.items()})
-
-    def differ_from(self, stored: Self) -> bool:
-        """Whether a choice differs, of the views that `stored` knows."""
-        return self.session != stored.session or any(
-            self.views.get(title, words) | _ranges(words) != words for title, words in stored.views.items()
-        )
+    fields = "color_by", "order", "engine", "candidate", "swiping"
+    state = {f"{name} {getattr(window.session, name)}" for name in fields}
+    views = {view.title: view.save_state() or () for view in window.views}
+    return {"": state} | {title: {w for w in words if not w.startswith("tab ")} for title, words in views.items()}
 
 
-def _ranges(words: set[str]) -> set[str]:
-    return {word for word in words if word.startswith("range ")}
+def _differ(decisions: Mapping[str, set[str]], stored: Mapping[str, set[str]]) -> bool:
+    """Whether a choice differs, of the views that `stored` knows."""
+    ranges = {title: {word for word in words if word.startswith("range ")} for title, words in stored.items()}
+    return any(decisions.get(title, words) | ranges[title] != words for title, words in stored.items())
 
 
 class ViewStateRestorer(QObject):
@@ -222,7 +210,7 @@ class SessionCommands(QObject):
         self._window, self._parent, self._recent = window, parent, recent
         self._restorer: ViewStateRestorer | None = None
         self._with_copies: set[Path] = set()
-        self._stored: dict[EditOrigin, ViewDecisions] = {}
+        self._stored: dict[EditOrigin, dict[str, set[str]]] = {}
         window.document.view_changed = self._view_changed
         window.session.on_change(window.document.check_view, *DECISIONS)
         self.unpacks_to: Callable[[], Path] = temporary_folder
@@ -265,7 +253,7 @@ class SessionCommands(QObject):
         session = self.present()
         with_copies = path in self._with_copies if copies is None else copies
         with_copies = with_copies or bool(self.files_of_its_own(session.config))
-        decisions, write_training = ViewDecisions.of(self._window), self._window.trainings.writer()
+        decisions, write_training = decisions_of(self._window), self._window.trainings.writer()
 
         def work(progress: Progress) -> str:
             from rnnviz.io.session import write_session
@@ -339,7 +327,7 @@ class SessionCommands(QObject):
     def _view_changed(self) -> bool:
         stored = self._stored.get(self._window.document.origin)
         present = self._window.session.result is not None
-        return stored is not None and present and ViewDecisions.of(self._window).differ_from(stored)
+        return stored is not None and present and _differ(decisions_of(self._window), stored)
 
     def _on_restored(self) -> None:
         from rnnviz.io import ENDING
@@ -347,10 +335,10 @@ class SessionCommands(QObject):
         document = self._window.document
         # A crashed window may have shown a file that stores no view.
         if document.path is not None and document.path.suffix.lower() == ENDING:
-            self._stored[document.origin] = ViewDecisions.of(self._window)
+            self._stored[document.origin] = decisions_of(self._window)
             document.check_view()
 
-    def _on_written(self, path: Path, config: Config, decisions: ViewDecisions, then: Callable[[], None]) -> None:
+    def _on_written(self, path: Path, config: Config, decisions: dict[str, set[str]], then: Callable[[], None]) -> None:
         self._stored[EditOrigin.of_file(path)] = decisions
         self._window.document.saved_as(path, config)
         self._recent.add(path)
