@@ -155,11 +155,12 @@ def test_an_error_of_mxnet_becomes_a_sentence(monkeypatch):
     def fail(inputs):
         raise gluon.mx.base.MXNetError("Stack trace:\n  the file\n  out of memory\n")
 
-    monkeypatch.setattr(gluon, "_run_stack", fail)
-    asked = made("gru")
-    with pytest.raises(EngineError) as caught:
-        load_engine("gluon").run(asked, empty_trace(asked, cell=False), lambda done: None)
-    assert str(caught.value).startswith("Gluon failed: out of memory. ")
+    asked, engine = made("gru"), load_engine("gluon")
+    for name, run in (("_run_stack", engine.run), ("FusedLayer", engine.run_backward)):
+        monkeypatch.setattr(gluon, name, fail)
+        with pytest.raises(EngineError) as caught:
+            run(asked, empty_trace(asked, cell=False), lambda done: None)
+        assert str(caught.value).startswith("Gluon failed: out of memory. ")
 
 
 @pytest.mark.parametrize(

@@ -277,6 +277,16 @@ def test_where_units_are_mixed_some_of_them_are_those_of_all():
     np.testing.assert_allclose(before.value, trace["c"][0, 0, 2, :, 1:3], rtol=1e-5, atol=1e-6)
 
 
+def test_the_columns_that_were_not_used_for_longest_are_forgotten_first(read, monkeypatch):
+    small_searches(monkeypatch, 1, 1, 40)
+    cells = CellStates(*CASES[40.0], budget=2 * 2 * 2 * 8)
+    first, second, third = slice(0, 2), slice(1, 3), slice(2, 4)
+    for units in (first, second, first):
+        steps_read(cells, read, 30, units)
+    assert [steps_read(cells, read, 30, units) for units in (third, first, second)] == [1 + 30, 0, 1 + 30]
+    assert cells._checkpoints.used == 2 * 2 * 2 * 8
+
+
 def test_nonfinite_values_are_computed_without_a_warning():
     inputs, trace = CASES[0.0]
     hidden = np.array(trace.hidden)

@@ -125,6 +125,9 @@ def test_a_column_that_another_block_counts_is_seen_but_not_counted_again():
     assert np.isnan(found.ratio_over_time).sum() == 20 - 2
     assert found.ratio_over_time[0, 0, 1:3].tolist() == [9.0, 0.0]
     assert found.error_over_time[0, 0, 1:3].tolist() == [9.0, 0.0]
+    way = given_pass(np.zeros(SHAPE))
+    way.add((0, 0), slice(1, 3), fresh=fresh, limit=-1.0)
+    assert audit_pass(way).undetermined_count == 2 * 3
 
 
 def test_a_step_exactly_eight_bounds_off_is_right():
