@@ -19,6 +19,7 @@ from rnnviz.explain.value_sources import (
     quantity_place,
     selected,
 )
+from tests.cases import cases
 from tests.explain.arithmetics import breakdown_at, explain_at, tidy_result
 from tests.factories import make_result
 
@@ -118,36 +119,9 @@ def found(place: Place, names: Names = UNNAMED, **sections: dict[str, Any]) -> I
     return origin(replace(INPUTS, config=replace(INPUTS.config, **changes), names=names), place)
 
 
-@pytest.mark.parametrize(
-    ("source", "names", "words"),
-    [
-        ({"seed": 7}, UNNAMED, "It was drawn from the standard normal distribution, seed 7."),
-        ({"source": "uniform", "seed": 8}, UNNAMED, "It was drawn uniformly from between -1 and 1, seed 8."),
-        ({"source": "impulse"}, UNNAMED,
-         "x is an impulse: 1 at t = 0 in feature n mod I of sample n, and 0 elsewhere."),
-        ({"source": "sine"}, UNNAMED, "x is a wave: feature i of sample n is sin(2π (i + 1) t / 32 + 2π n / N)."),
-        ({"source": "file", "path": "/far/away/x.npy"}, UNNAMED, "It was read from the file x.npy."),
-        ({"source": "text", "text": "abca"}, LETTERS,
-         'At t = 1 the text has "b", and feature 2 stands for "c": so it is 0.'),
-        ({"source": "text", "text": "acca"}, LETTERS,
-         'At t = 1 the text has "c", and feature 2 stands for "c": so it is 1.'),
-        ({"source": "text", "text": "axca", "unknown": "c"}, LETTERS,
-         'At t = 1 the text has "x", read as "c", and feature 2 stands for "c": so it is 1.'),
-        ({"source": "text", "text": "abca", "unknown": "c"}, LETTERS,
-         'At t = 1 the text has "b", and feature 2 stands for "c": so it is 0.'),
-        ({**WORDS, "embedding": "emb.weight"}, UNNAMED,
-         'At t = 1 the text has "be", and this is element 2 of its row in emb.weight.'),
-        ({**WORDS, "embedding_path": "/far/away/e.npy"}, UNNAMED,
-         'At t = 1 the text has "be", and this is element 2 of its row in e.npy.'),
-        ({**WORDS, "embedding_path": "/far/away/a.npz", "embedding": "e", "unknown": "<unk>"}, UNNAMED,
-         (
-             'At t = 1 the text has "be", and this is element 2 of its row, '
-             'or that of "<unk>" if the vocabulary lacks it, in e.'
-         )),
-    ],
-)  # fmt: skip
-def test_a_number_of_the_sequence_has_its_source(source, names, words):
-    said = found(X, names, sequence=source)
+@pytest.mark.parametrize(("source", "lettered", "words"), cases(__file__)["sequences"])
+def test_a_number_of_the_sequence_has_its_source(source, lettered, words):
+    said = found(X, LETTERS if lettered else UNNAMED, sequence=source)
     assert said.heading == "This is the input: no step computed it."
     assert (said.place, said.value) == (X, INPUTS.sequence[1, 0, 2])
     assert said.sentences[1:] == (words,)

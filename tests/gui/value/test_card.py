@@ -13,7 +13,6 @@ from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.explain.lines import format_short
-from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.value.card import GRADIENT, OUTPUT, VALUE, VECTOR, ValueCard
 from rnnviz.gui.value.rows import MASKED
 from tests.explain.arithmetics import explained
@@ -287,19 +286,6 @@ def test_the_curve_of_an_asked_cell_state_is_not_drawn(card, show):
     assert card.arithmetic.curve.accessibleName() == ""
 
 
-def test_only_the_last_of_many_moves_is_sure_to_be_answered(qtbot, card, show, monkeypatch):
-    show(cell="lstm", timesteps=60)
-    answered: list[Place] = []
-    show_page = card.show_page
-    monkeypatch.setattr(card, "show_page", lambda page: (show_page(page), answered.append(page.request.place)))
-    for timestep in range(60):
-        card.show_location(WHERE.moved(timestep=timestep))
-    assert card.page.request.place == Place.at("h", WHERE)
-    qtbot.waitUntil(lambda: card.complete)
-    assert answered[-1] == Place.at("h", WHERE.moved(timestep=59))
-    assert len(answered) < 60
-
-
 def test_a_source_does_not_keep_the_page_of_an_earlier_result(card, show):
     earlier = weakref.ref(show())
     card.show_place(Place("input", (2, 1, 0)), "")
@@ -313,15 +299,3 @@ def test_a_nan_is_spelled_out_and_draws_no_bar(card, show):
     show(edits={"gluon": lambda trace: trace.hidden[1, 1, 3].fill(np.nan)})
     assert any(term.text == "NaN" for term in card.arithmetic.terms.rows)
     card.grab()
-
-
-@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
-@pytest.mark.parametrize("width", [240, 362, 560])
-def test_the_card_is_painted_at_every_width_with_the_activation_where_there_is_room(card, show, theme, width):
-    card.apply_theme(theme)
-    card.resize(width, 900)
-    show(cell="lstm")
-    for name in (VECTOR, OUTPUT, VALUE):
-        card.choose(name)
-        assert not card.grab().isNull()
-    assert card.arithmetic.curve.isVisible() == (width == 560)
