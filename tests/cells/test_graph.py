@@ -253,6 +253,8 @@ def test_what_a_step_does_outside_of_the_algebra_is_named(words):
 def test_what_a_cell_does_not_have_is_named():
     with pytest.raises(CellError, match=r"p\.w, but the cell declares none\.$"):
         graph_of(lambda u, v, state, p: Step(h=p.w))
+    # Python itself asks for such names.
+    assert not hasattr(Values("p", {}), "__deepcopy__")
     with pytest.raises(CellError, match=r"no activation q: it has gate, candidate, output\.$"):
         LSTM.with_activations(q=relu)
 
