@@ -142,8 +142,6 @@ class LinkLabel(QLabel):
 NOTE_GAP = "  "
 """Separates the notes of a muted line."""
 _PADDING = 5
-_LARGE_TEXT = 1.5
-_MORE = TextPart(" …")
 
 
 def markup(parts: tuple[TextPart, ...], theme: Theme, first: int = 0) -> str:
