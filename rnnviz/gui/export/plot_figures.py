@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from math import ceil, floor
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,6 @@ from rnnviz.core.sequence import visible
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import capital, join_words, plural
 from rnnviz.dependence.gradient_flow import gradient_flow, norm_of
-from rnnviz.frozen import dataclass
 from rnnviz.gui.export.sheet import EM, LINE, PER_INCH, TICK, Sheet, advance, elided
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.unrolled.colormap import rounded_up
@@ -157,49 +156,49 @@ def candidate_of(result: RunResult, figure: PaperFigure) -> str:
     return engine if engine != result.reference.engine else result.by_importance[0].candidate
 
 
-@dataclass(frozen=True, eq=False)
-class _Curve:
-    """A line over the shown time steps: its name in the legend, "" without one, and its positions on the axis."""
-
-    name: str
-    values: NDArray[np.float64]
+Values: TypeAlias = NDArray[np.float64]
+Limit: TypeAlias = tuple[float, str] | None
+"""A number at which a line is drawn, and its label."""
 
 
 class Plot(Content):
-    """Curves or bars with a vertical axis, and a legend above."""
+    """Curves over the shown time steps with a vertical axis, and a legend above."""
 
-    label = ""
-    """Label of the vertical axis."""
-    heading = ""
-    """Words that apply to all curves."""
-    limit: tuple[float, str] | None = None
-    names: Sequence[str] = ()
-    """The names of the time steps."""
-
-    def __init__(self, result: RunResult, figure: PaperFigure) -> None:
-        self.result, self.figure = result, figure
+    def __init__(
+        self, result: RunResult, figure: PaperFigure, label: str, heading: str = "", names: Sequence[str] = ()
+    ) -> None:
+        """`label` is that of the vertical axis, `heading` applies to all curves, `names` are those of time steps."""
+        self.result, self.figure, self.label, self.heading, self.names = result, figure, label, heading, names
         self.times = figure.times or range(result.shape[2])
-        self.curves: list[_Curve] = []
+        self.words = f" ({heading}) of {network_words(result)} over {plural(len(self.times), 'time step')}."
+        """The caption after the label."""
+        self.curves: Sequence[tuple[str, Values]] = ()
+        """The names in the legend, of which a single curve may have none, and the positions on the axis."""
         self.ticks: list[tuple[float, str]] = []
         self.range = 0.0, 1.0
+        self.limit: Limit = None
+
+    def show_linear(self, curves: Sequence[tuple[str, Values]]) -> None:
+        self.curves, self.range = curves, finite_range([values for _, values in curves])
+        self.ticks = _linear_ticks(*self.range)
+
+    def show_logarithmic(self, curves: Sequence[tuple[str, Values]], limit: Limit = None) -> None:
+        scale = log_scale((values for _, values in curves), *(() if limit is None else (limit[0],)))
+        zeros = any((values == 0.0).any() for _, values in curves)
+        self.curves = [(name, scale.positions(np.asarray(values, np.float64))) for name, values in curves]
+        infinite = any(np.isposinf(values).any() for _, values in curves)
+        self.range = scale.zero if zeros else scale.lowest, scale.infinity if infinite else float(scale.highest)
+        step = max(1, ceil((self.range[1] - self.range[0]) / 6.0))
+        places = [scale.zero] * zeros + [float(k) for k in range(scale.lowest, scale.highest + 1, step)]
+        places += [scale.infinity] * infinite
+        self.ticks = [(place, scale.text(place)) for place in places]
+        if limit is not None:
+            # Its line is not drawn on the time axis.
+            self.limit = float(np.log10(limit[0])), limit[1]
+            self.range = min(self.range[0], self.limit[0] - 0.3), max(self.range[1], self.limit[0] + 0.7)
 
     def caption(self) -> str:
-        about = f" ({self.heading})" if self.heading else ""
-        steps = plural(len(self.times), "time step")
-        return f"{capital(self.label)}{about} of {network_words(self.result)} over {steps}."
-
-    def _shown(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The part of numbers (T,) at the shown time steps."""
-        return values[self.times.start : self.times.stop]
-
-    def _lanes(self, values: NDArray[np.float64]) -> list[tuple[str, NDArray[np.float64]]]:
-        """The curves of lanes (L, D, T) at the shown time steps; of very many lanes, the largest value of them."""
-        network = self.result.config.network
-        lanes = list(np.ndindex(values.shape[:2]))
-        if len(lanes) > _MOST_LINES:
-            return [("largest of all lanes", self._shown(np.fmax.reduce(values.reshape(-1, values.shape[-1]))))]
-        places = [Location(*lane, reverse=network.reverse) for lane in lanes]
-        return [(_place_title(self.result, at), self._shown(values[at.layer, at.direction])) for at in places]
+        return f"{capital(self.label)}{self.words}"
 
     def heights(self, width: float) -> tuple[float, float]:
         rest = self._top(width) + axis_height(self.names) + 0.4 * EM
@@ -211,8 +210,8 @@ class Plot(Content):
 
     def _keys(self, width: float) -> list[list[tuple[float, LegendKey]]]:
         """The rows of the legend."""
-        named = self.curves and self.curves[0].name and self.figure.legend
-        keys = (self._key(place, curve.name) for place, curve in enumerate(self.curves if named else ()))
+        named = self.figure.legend and any(name for name, _ in self.curves)
+        keys = (self._key(place, name) for place, (name, _) in enumerate(self.curves if named else ()))
         return legend_rows(keys, width - self._left())
 
     def _key(self, place: int, name: str) -> LegendKey:
@@ -263,8 +262,8 @@ class Plot(Content):
     def _draw_marks(self, sheet: Sheet, left: float, right: float, y: Callable[[float], float]) -> None:
         pitch = (right - left) / len(self.times)
         pixels = round((right - left) / PER_INCH * 300)
-        for place, curve in reversed(list(enumerate(self.curves))):
-            steps, values = outline_of(curve.values, range(len(curve.values)), pixels).points()
+        for place, (_, curve) in reversed(list(enumerate(self.curves))):
+            steps, values = outline_of(curve, range(len(curve)), pixels).points()
             edges = np.flatnonzero(np.diff(np.isfinite(values), prepend=False, append=False))
             for first, stop in zip(edges[::2], edges[1::2], strict=True):
                 part = zip(steps[first:stop], values[first:stop], strict=True)
@@ -284,97 +283,75 @@ def _linear_ticks(low: float, high: float) -> list[tuple[float, str]]:
     ]
 
 
-class Units(Plot):
+def _lanes(result: RunResult, values: Values, times: range) -> list[tuple[str, Values]]:
+    """The curves of lanes (L, D, T) at the shown time steps; of very many lanes, the largest value of them."""
+    shown, network = values[..., times.start : times.stop], result.config.network
+    lanes = list(np.ndindex(values.shape[:2]))
+    if len(lanes) > _MOST_LINES:
+        return [("largest of all lanes", np.fmax.reduce(shown.reshape(-1, shown.shape[-1])))]
+    places = (Location(*lane, reverse=network.reverse) for lane in lanes)
+    return [(_place_title(result, at), shown[at.layer, at.direction]) for at in places]
+
+
+def units(result: RunResult, figure: PaperFigure, _theme: Theme) -> Plot:
     """A unit over time, by every engine."""
-
-    def __init__(self, result: RunResult, figure: PaperFigure, _theme: Theme) -> None:
-        super().__init__(result, figure)
-        where, name = figure.where or Location(), figure.quantity or "h"
-        held = {trace.engine: set(trace) - trace.missing for trace in result.traces.values()}
-        own = [trace for trace in result.traces.values() if name in held[trace.engine]]
-        known = sorted(
-            {n for t in result.traces.values() for n in held[t.engine] if t[n].shape[:-1] == result.shape[:-1]}
-        )
-        figure.chosen("quantity", tuple(known), name)
-        where = replace(where, unit=min(where.unit, own[0][name].shape[-1] - 1))
-        length = result.inputs.length(where.sample)
-        for trace in own:
-            values = np.full(result.shape[2], np.nan)
-            values[:length] = trace[name][where.layer, where.direction, :length, where.sample, where.unit]
-            self.curves.append(_Curve(display_name(trace.engine), self._shown(values)))
-        self.range = finite_range([curve.values for curve in self.curves])
-        self.ticks = _linear_ticks(*self.range)
-        self.label = quantity_title(result, name)
-        self.heading = _place_title(result, where, unit=True)
-        self.names = result.inputs.names.of_sample(where.sample).timesteps
-
-    def caption(self) -> str:
-        engines = join_words([curve.name for curve in self.curves], "and")
-        return f"{super().caption().removesuffix('.')}, by {engines}."
+    where, name = figure.where or Location(), figure.quantity or "h"
+    held = {trace.engine: set(trace) - trace.missing for trace in result.traces.values()}
+    own = [trace for trace in result.traces.values() if name in held[trace.engine]]
+    known = sorted({n for t in result.traces.values() for n in held[t.engine] if t[n].shape[:-1] == result.shape[:-1]})
+    figure.chosen("quantity", tuple(known), name)
+    where = replace(where, unit=min(where.unit, own[0][name].shape[-1] - 1))
+    heading, names = _place_title(result, where, unit=True), result.inputs.names.of_sample(where.sample).timesteps
+    plot = Plot(result, figure, quantity_title(result, name), heading, names)
+    length, curves = result.inputs.length(where.sample), []
+    for trace in own:
+        values = np.full(result.shape[2], np.nan)
+        values[:length] = trace[name][where.layer, where.direction, :length, where.sample, where.unit]
+        curves.append((display_name(trace.engine), values[plot.times.start : plot.times.stop]))
+    plot.show_linear(curves)
+    plot.words = f"{plot.words.removesuffix('.')}, by {join_words([name for name, _ in curves], 'and')}."
+    return plot
 
 
-class _LogPlot(Plot):
-    """Curves on a logarithmic axis."""
-
-    def scale(self, curves: Sequence[tuple[str, NDArray[np.float64]]], limit: tuple[float, str] | None) -> None:
-        """Put curves on a logarithmic axis."""
-        scale = log_scale((values for _, values in curves), *(() if limit is None else (limit[0],)))
-        zeros = any((values == 0.0).any() for _, values in curves)
-        self.curves = [_Curve(name, scale.positions(np.asarray(values, np.float64))) for name, values in curves]
-        infinite = any(np.isposinf(values).any() for _, values in curves)
-        self.range = scale.zero if zeros else scale.lowest, scale.infinity if infinite else float(scale.highest)
-        step = max(1, ceil((self.range[1] - self.range[0]) / 6.0))
-        places = [scale.zero] * zeros + [float(k) for k in range(scale.lowest, scale.highest + 1, step)]
-        places += [scale.infinity] * infinite
-        self.ticks = [(place, scale.text(place)) for place in places]
-        if limit is not None:
-            # Its line is not drawn on the time axis.
-            self.limit = float(np.log10(limit[0])), limit[1]
-            self.range = min(self.range[0], self.limit[0] - 0.3), max(self.range[1], self.limit[0] + 0.7)
-
-
-class Error(_LogPlot):
+def errors(result: RunResult, figure: PaperFigure, _theme: Theme) -> Plot:
     """The error of each lane over time."""
-
-    def __init__(self, result: RunResult, figure: PaperFigure, _theme: Theme) -> None:
-        super().__init__(result, figure)
-        names = [quantity.name for quantity in QUANTITIES]
-        name = figure.quantity or "error_ratio"
-        figure.chosen("quantity", tuple(names), name)
-        quantity = QUANTITIES[names.index(name)]
-        candidate = candidate_of(result, figure)
-        series = error_series(result, result.comparison(candidate), quantity)
-        if series is None:
-            raise InputError("The run has no step audit: choose another quantity, or run it with the audit.")
-        lanes = self._lanes(series.main.values)
-        self.scale(lanes if len(lanes) > 1 else [("", lanes[0][1])], series.limit)
-        self.label = quantity.title
-        self.heading = f"{display_name(candidate)} and {display_name(result.reference.engine)}"
+    names = [quantity.name for quantity in QUANTITIES]
+    name = figure.quantity or "error_ratio"
+    figure.chosen("quantity", tuple(names), name)
+    quantity = QUANTITIES[names.index(name)]
+    candidate = candidate_of(result, figure)
+    series = error_series(result, result.comparison(candidate), quantity)
+    if series is None:
+        raise InputError("The run has no step audit: choose another quantity, or run it with the audit.")
+    plot = Plot(result, figure, quantity.title, _pair(result, candidate))
+    lanes = _lanes(result, series.main.values, plot.times)
+    plot.show_logarithmic(lanes if len(lanes) > 1 else [("", lanes[0][1])], series.limit)
+    return plot
 
 
-class GradientFlow(_LogPlot):
+def gradients(result: RunResult, figure: PaperFigure, _theme: Theme) -> Plot:
     """The norm of the gradient of a state over time, by lane."""
-
-    def __init__(self, result: RunResult, figure: PaperFigure, _theme: Theme) -> None:
-        super().__init__(result, figure)
-        flow = gradient_flow(result, figure.engine)
-        if flow is None:
-            raise InputError("The run has no gradients of the hidden states: set backward.enabled = true.")
-        symbol = (figure.quantity or "h").removeprefix("grad.")
-        figure.chosen("quantity", tuple(flow.norms), symbol)
-        norms = flow.norms[symbol]
-        values = norm_of(norms) if figure.where is None else norms[..., figure.where.sample]
-        lanes = self._lanes(values)
-        self.scale([(f"{name}: {_ends(norms)}", norms) for name, norms in lanes], None)
-        self.label = f"norm of the gradient of {symbol}"
-        self.heading = "with the norm at the first and the last time step" if figure.legend else ""
-
-    def caption(self) -> str:
-        about = f"{capital(self.label)} in each lane of {network_words(self.result)}"
-        return f"{about} over {plural(len(self.times), 'time step')}. The legend has its first and last value."
+    flow = gradient_flow(result, figure.engine)
+    if flow is None:
+        raise InputError("The run has no gradients of the hidden states: set backward.enabled = true.")
+    symbol = (figure.quantity or "h").removeprefix("grad.")
+    figure.chosen("quantity", tuple(flow.norms), symbol)
+    norms = flow.norms[symbol]
+    values = norm_of(norms) if figure.where is None else norms[..., figure.where.sample]
+    heading = "with the norm at the first and the last time step" if figure.legend else ""
+    plot = Plot(result, figure, f"norm of the gradient of {symbol}", heading)
+    lanes = _lanes(result, values, plot.times)
+    plot.show_logarithmic([(f"{name}: {_ends(norms)}", norms) for name, norms in lanes])
+    steps = plural(len(plot.times), "time step")
+    plot.words = f" in each lane of {network_words(result)} over {steps}. The legend has its first and last value."
+    return plot
 
 
-def _ends(values: NDArray[np.float64]) -> str:
+def _pair(result: RunResult, candidate: str) -> str:
+    return f"{display_name(candidate)} and {display_name(result.reference.engine)}"
+
+
+def _ends(values: Values) -> str:
     """The first and the last number."""
     known = values[np.isfinite(values)]
     return f"{number_format.error(known[0])} … {number_format.error(known[-1])}" if len(known) else "no value"
@@ -390,20 +367,17 @@ def _place_title(result: RunResult, where: Location, *, unit: bool = False) -> s
     return ", ".join(words)
 
 
-class Histogram(_LogPlot):
+class Histogram(Plot):
     """How many values have which error ratio."""
 
     def __init__(self, result: RunResult, figure: PaperFigure, _theme: Theme) -> None:
-        super().__init__(result, figure)
         candidate = candidate_of(result, figure)
+        super().__init__(result, figure, "values", _pair(result, candidate))
         self.bars = error_ratio_bars(result.comparison(candidate))
         counts = np.array([bar.count for bar in self.bars.bars], np.float64)
-        self.scale([("", counts[counts > 0])], None)
-        self.curves = []
-        low, high = self.range
-        self.range = low - 0.3, high
-        self.label = "values"
-        self.heading = f"{display_name(candidate)} and {display_name(result.reference.engine)}"
+        self.show_logarithmic([("", counts[counts > 0])])
+        self.curves = ()
+        self.range = self.range[0] - 0.3, self.range[1]
 
     def caption(self) -> str:
         return f"Number of values by error ratio, difference ÷ tolerance ({self.heading}); 1 is the limit."

@@ -3,48 +3,30 @@
 Lengths are tenths of a point. All text has one size, whatever the width of the figure is.
 """
 
-import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from html import unescape
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import (
-    QBuffer,
-    QIODevice,
-    QMarginsF,
-    QMessageLogContext,
-    QPointF,
-    QRect,
-    QRectF,
-    QSizeF,
-    Qt,
-    QtMsgType,
-    qInstallMessageHandler,
-)
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPageSize, QPainter, QPdfWriter, QPen, QPolygonF
+from PySide6.QtCore import QMessageLogContext, QPointF, QRectF, Qt, QtMsgType, qInstallMessageHandler
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen, QPolygonF
 from PySide6.QtWidgets import QApplication
 
-from rnnviz.core.errors import InputError
-from rnnviz.gui.export.picture import png_of
 from rnnviz.gui.theme.fonts import code_font, use_fonts
 from rnnviz.gui.theme.palettes import LIGHT, THEMES, Theme
 
 POINT = 10.0
 """Length of a point on the sheet."""
 PER_INCH = 72 * POINT
-_VECTOR_DPI = 600
+VECTOR_DPI = 600
 """Resolution of a color map in a vector format."""
 EM = 7 * POINT
 """Height of the text."""
 LINE = 0.5 * POINT
 TICK = 2.5 * POINT
 _DASHES: tuple[tuple[float, ...], ...] = ((), (4, 2), (1.2, 1.6), (6, 2, 1.2, 2))
-_MOST_PIXELS = 1 << 28
-_SVG_SIZE = re.compile(r'width="[^"]*" height="[^"]*"')
-_SVG_TEXT = re.compile(r"<text(?P<rest>[^>]*)>(?P<text>[^<]*)</text>")
 
 PRINT = replace(LIGHT, window="#ffffff", text="#000000", muted="#333333", border="#808080", grid="#d0d0d0")
 """Black text on white paper."""
@@ -55,7 +37,7 @@ class Sheet:
     """Draws on a figure of `width` by `height`; color maps have `resolution` dots per inch."""
 
     def __init__(
-        self, painter: QPainter, theme: Theme, width: float, height: float, resolution: float = _VECTOR_DPI
+        self, painter: QPainter, theme: Theme, width: float, height: float, resolution: float = VECTOR_DPI
     ) -> None:
         self.painter, self.theme, self.width, self.height = painter, theme, width, height
         self.resolution = resolution
@@ -139,9 +121,6 @@ class Sheet:
         self.painter.drawImage(box, QImage(pixels.tobytes(), width, height, 4 * width, QImage.Format.Format_RGB32))
 
 
-Draw = Callable[[Sheet], None]
-
-
 def text_font(*, bold: bool = False, code: bool = False) -> QFont:
     """The font of the text of a figure, or of its numbers in boxes."""
     font = code_font() if code else QFont(QApplication.font())
@@ -173,94 +152,15 @@ def wrapped_lines(text: str, width: float) -> Iterator[str]:
         yield line
 
 
-def encoded(ending: str, draw: Draw, theme: Theme, width: float, height: float, resolution: int, title: str) -> bytes:
-    """A figure as a file of ".pdf", ".svg" or ".png"; `resolution` in dots per inch is that of a PNG.
-
-    Raises InputError if the picture is too large.
-    """
-    if ending.lower() == ".png":
-        return png_of(image_of(draw, theme, width, height, resolution))
-    return (_pdf if ending.lower() == ".pdf" else _svg)(draw, theme, width, height, title)
-
-
-def _paint(
-    painter: QPainter, draw: Draw, theme: Theme, width: float, height: float, resolution: float = _VECTOR_DPI
-) -> Sheet:
-    painter.fillRect(QRectF(0, 0, width, height), theme.color("base"))
-    sheet = Sheet(painter, theme, width, height, resolution)
-    draw(sheet)
-    painter.end()
-    return sheet
-
-
-def image_of(draw: Draw, theme: Theme, width: float, height: float, resolution: int) -> QImage:
-    """A figure as pixels. Raises InputError if there are too many."""
-    scale = resolution / PER_INCH
-    across, down = round(width * scale), round(height * scale)
-    made = QImage(across, down, QImage.Format.Format_RGB32) if across * down <= _MOST_PIXELS else QImage()
-    if made.isNull():
-        raise InputError(
-            f"The picture is too large (got {across:,} × {down:,} pixels): use a smaller size or --resolution."
-        )
-    made.setDotsPerMeterX(round(resolution / 0.0254))
-    made.setDotsPerMeterY(round(resolution / 0.0254))
-    painter = QPainter(made)
-    painter.scale(across / width, down / height)
-    _paint(painter, draw, theme, width, height, resolution)
-    return made
-
-
-def _pdf(draw: Draw, theme: Theme, width: float, height: float, title: str) -> bytes:
-    out = _open_buffer()
-    writer = QPdfWriter(out)
-    writer.setResolution(round(PER_INCH))
-    size = QSizeF(width / POINT, height / POINT)
-    writer.setPageSize(QPageSize(size, QPageSize.Unit.Point, "", QPageSize.SizeMatchPolicy.ExactMatch))
-    writer.setPageMargins(QMarginsF())
-    writer.setTitle(title)
-    writer.setCreator("rnnviz")
-    _paint(QPainter(writer), draw, theme, width, height)
-    return bytes(out.data().data())
-
-
-def _svg(draw: Draw, theme: Theme, width: float, height: float, title: str) -> bytes:
-    from PySide6.QtSvg import QSvgGenerator
-
-    out = _open_buffer()
-    writer = QSvgGenerator()
-    writer.setOutputDevice(out)
-    writer.setTitle(title)
-    box = QRect(0, 0, round(width), round(height))
-    writer.setSize(box.size())
-    writer.setViewBox(box)
-    widths = _paint(QPainter(writer), draw, theme, width, height).written
-
-    def fitted(found: re.Match[str]) -> str:
-        # A program that lacks the font takes another one, whose letters are wider.
-        wide = widths.get(unescape(found["text"]))
-        length = "" if wide is None else f' textLength="{wide:.1f}" lengthAdjust="spacingAndGlyphs"'
-        return f"<text{length}{found['rest']}>{found['text']}</text>"
-
-    across, down = (side / PER_INCH * 25.4 for side in (width, height))
-    text = _SVG_TEXT.sub(fitted, bytes(out.data().data()).decode())
-    return _SVG_SIZE.sub(f'width="{across:g}mm" height="{down:g}mm"', text, count=1).encode()
-
-
-def _open_buffer() -> QBuffer:
-    made = QBuffer()
-    made.open(QIODevice.OpenModeFlag.WriteOnly)
-    return made
-
-
-def application() -> QApplication:
-    """The running application, or a new one without a display, which the caller keeps while it draws."""
+@contextmanager
+def application() -> Iterator[None]:
+    """The running application, or a new one without a display while something is drawn."""
     running = QApplication.instance()
-    if isinstance(running, QApplication):
-        return running
-    qInstallMessageHandler(print_message)
-    application = QApplication([sys.argv[0] or "rnnviz", "-platform", "offscreen"])
-    use_fonts(application)
-    return application
+    if not isinstance(running, QApplication):
+        qInstallMessageHandler(print_message)
+        running = QApplication([sys.argv[0] or "rnnviz", "-platform", "offscreen"])
+        use_fonts(running)
+    yield
 
 
 def print_message(_kind: QtMsgType, _context: QMessageLogContext, message: str) -> None:
