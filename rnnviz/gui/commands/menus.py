@@ -157,7 +157,7 @@ class RecentMenu(QMenu):
 
 
 class LessonMenu(QMenu):
-    """One entry for each lesson, then one for each config."""
+    """One entry for each lesson, then a submenu with the config of each."""
 
     chosen = Signal(object)
     """The `LessonEntry` of a lesson, or a `Lesson`, its config."""
@@ -173,9 +173,10 @@ class LessonMenu(QMenu):
             _add(self, name, text, entry.summary, partial(self.chosen.emit, entry))
         if entries:
             self.addSeparator()
+        configs = self.addMenu("&Configs of lessons")
+        configs.setToolTipsVisible(True)
         for lesson in lessons:
-            name, text = f"lesson_{lesson.name}", f"Config: {lesson.title}"
-            _add(self, name, text, lesson.summary, partial(self.chosen.emit, lesson))
+            _add(configs, f"lesson_{lesson.name}", lesson.title, lesson.summary, partial(self.chosen.emit, lesson))
 
 
 class ExportMenu(QMenu):

@@ -311,6 +311,9 @@ class Legend(QAbstractButton):
             painter.drawLine(QPointF(limit, bar.top() - 3.0), QPointF(limit, bar.bottom() + 3.0))
         x = bar.right() + _GAP + self._advance(high) + 2.0 * _GAP
         for index in sorted(shown.seen):
+            if x + bar.height() + _GAP + self._advance(SPECIAL_WORDS[index]) > self.width():
+                # The description has it, and the tooltip of a value.
+                break
             pixels = np.full((int(bar.height()), int(bar.height())), table[index], np.uint32)
             hatch(pixels, np.full(pixels.shape, index, np.uint8), 0, 0, theme)
             painter.drawImage(QPointF(x, bar.top()), image_of(pixels))
