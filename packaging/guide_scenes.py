@@ -268,8 +268,7 @@ def training(window: MainWindow, _folder: Path) -> QWidget:
     task = load_task(path)
     short = replace(task, training=replace(task.training, steps=240, checkpoint_every=20))
     window.trainings.open()
-    assert window.trainings.controller is not None
-    shown, runner = window.trainings.controller.panel, window.trainings.controller.runner
+    shown, runner = window.trainings.panel, window.trainings.runner
     shown.show_task(short, "parity", path)
     shown.train_action.trigger()
     wait(runner.ended)

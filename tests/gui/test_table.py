@@ -65,3 +65,9 @@ def test_a_mark_has_the_themes_color_and_words_for_screen_readers(model):
     assert model.index(2, 0).data(Qt.ItemDataRole.AccessibleTextRole) == "unit u-2, mismatch"
     assert model.index(0, 1).data(Qt.ItemDataRole.AccessibleTextRole) == "value of h −0.500"
     assert model.index(0, 1).data(Qt.ItemDataRole.ToolTipRole) == "unit: u-0\nvalue of h: -0.5"
+
+
+def test_a_column_is_as_wide_as_a_row_in_capitals():
+    model = TableModel((Column("Cell", str),))
+    model.show_rows(["LSTM"])
+    assert model.widest()[0].startswith("LSTM")

@@ -210,8 +210,8 @@ class TableModel(QAbstractTableModel):
         return self._icons.colored(look.icon, look.role) if look.icon else None
 
     def _measured(self, column: Column) -> str:
-        # A title can be in two lines.
-        text = max((*_BREAKS.split(column.title), *map(column.text, self.rows)), key=len)
+        # A title can be in two lines. Of equally long texts, that of a row may be in capitals.
+        text = max((*map(column.text, self.rows), *_BREAKS.split(column.title)), key=len)
         # A mark takes the room of three digits.
         return text + ("00" if column.number else "0") + "000" * any(column.look(row).icon for row in self.rows)
 

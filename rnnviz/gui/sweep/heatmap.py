@@ -37,7 +37,7 @@ from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import across, down
 from rnnviz.gui.views.labels import ElidedLabel
 from rnnviz.gui.views.unrolled.colormap import interpolated, on
-from rnnviz.series.outlines import LogScale, log_scale
+from rnnviz.series.outlines import LogScale, decade_text, log_scale
 from rnnviz.sweeps.grid import ENGINE
 from rnnviz.sweeps.results import (
     COMPUTED_PLACES,
@@ -281,8 +281,12 @@ class HeatmapLegend(QWidget):
     def show_range(self, color_range: ColorRange, title: str, theme: Theme) -> None:
         """Show another range; `title` names the quantity."""
         scale, limit = color_range.scale, color_range.limit
-        middle = "" if limit is None else f"limit {limit:g}"
-        texts = title, scale.text(scale.lowest), middle, scale.text(scale.highest)
+        middle, low, high = "", scale.lowest, scale.highest
+        if limit is not None:
+            # There is at least a power of ten on both sides of the limit.
+            at = round(np.log10(limit))
+            middle, low, high = f"limit {limit:g}", min(low, at - 1), max(high, at + 1)
+        texts = title, decade_text(low), middle, decade_text(high)
         for label, text in zip(self._labels, texts, strict=True):
             label.setText(number_format.true_minus(text))
         self.setAccessibleDescription(" ".join(texts))
@@ -323,7 +327,7 @@ class HeatmapPanel(QWidget):
         choices.setSpacing(8)
         for place, box in enumerate((self.down, self.across, self.only, self.quantity)):
             line, column = divmod(place, 2)
-            choices.addWidget(caption(f"{box.accessibleName()}:", box), line, 2 * column)
+            choices.addWidget(caption(box.accessibleName(), box), line, 2 * column)
             choices.addWidget(box, line, 2 * column + 1)
             choices.setColumnStretch(2 * column + 1, 1)
         self.setLayout(down(choices, (self.map, 1), self.scale, self.description, margins=(8, 4, 8, 4)))

@@ -356,8 +356,9 @@ class ArithmeticPage(QWidget):
             role = "wrong" if comparison.wrong else "doubtful"
             values = comparison.value, comparison.other_value
             pair = format_distinct(*values)
-            if max(map(len, pair)) > _LONGEST:
-                # The difference says it.
+            vanishes = any(value and not float(text) for value, text in zip(values, pair, strict=True))
+            if max(map(len, pair)) > _LONGEST or vanishes:
+                # The difference says it. A value that is not 0 does not read 0.
                 pair = short_number(values[0]), short_number(values[1])
             names = comparison.engine, comparison.other
             captions = display_name(names[0]), display_name(names[1]) if names[1] else "the equations"
