@@ -157,10 +157,10 @@ def details(window: MainWindow, _folder: Path) -> QWidget:
 def stale(window: MainWindow, _folder: Path) -> QWidget:
     """Settings that were changed after the run."""
     window.verdict.fold()
-    window.control.auto_run.cancel()
+    window.control.cancel()
     config = window.session.config
     window.document.edit(Config.from_mapping({"network": {**_NETWORK, "hidden_size": 6}, "compare": {}}) or config)
-    window.control.auto_run.cancel()
+    window.control.cancel()
     return window
 
 
@@ -340,7 +340,7 @@ class Gallery:
             finish_pending(20)
             self._window("Questions", name, shown)
             shown.close()
-        window.control.auto_run.cancel()
+        window.control.cancel()
         window.leave()
         QApplication.processEvents()
         window.shut_down()

@@ -14,7 +14,6 @@ from PySide6.QtWidgets import QApplication
 from rnnviz.gui.application import make_application, make_window
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
-from rnnviz.gui.settings_panel.config_panel import SectionForm
 from tests.configs import config_of
 from tests.leaks import children
 from tests.unexpected_errors import UnexpectedErrors
@@ -152,10 +151,9 @@ class Soak:
             self._tell(f"{count:.3g} of {self.amount / self.part.divisor:g}")
 
     def _use_at_random(self, window: MainWindow, exports: Path) -> None:
-        for section in window.panel.findChildren(SectionForm):
+        for field in window.panel.fields.values():
             # Created when first visible, which may be late: not more than there are.
-            for row in section.fields.values():
-                assert row.editor
+            assert field.editor
         user, runner, minutes = User(window, exports, self._seed), window.runner, self.amount
         actions = QTimer(window, interval=_ACTION_MS)
         rounds = QTimer(window, interval=int(min(4_000.0, minutes * 60_000.0 / 40.0)), singleShot=True)
