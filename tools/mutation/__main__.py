@@ -1,6 +1,6 @@
 """Change the core in one place at a time, and see that a test fails: python -m tools.mutation [PATH...].
 
-Without a path all of rnnviz/cells, rnnviz/core, rnnviz/engines and rnnviz/verify is changed; `--sample` draws this
+Without a path rnnviz/cells, core, engines, steps and verify are changed; `--sample` draws this
 number of mutants from a seed. Prints a table by folder, the mutants that no test failed for, and stale reasons in
 `accepted_mutants`. At least 96% have to be killed of those that are not accepted with a reason.
 """

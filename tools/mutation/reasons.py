@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.mutation.mutants import ROOT, Mutant
+from tools.mutation.mutants import PACKAGES, ROOT, Mutant
 
 FOLDER = Path(__file__).with_name("accepted_mutants")
 
@@ -31,13 +31,18 @@ class Reasons:
         return next((entry["why"] for entry in self.entries if _is_of(entry, mutant)), None)
 
     def stale(self, mutants: Sequence[Mutant]) -> list[dict[str, str]]:
-        """Reasons that fit none of all mutants of the files, though their file is mutated or does not exist."""
+        """Reasons that fit none of all mutants of their file, or whose file does not exist. Those of several files are
+        judged if every package was mutated."""
         mutated = {mutant.file for mutant in mutants}
+        all_packages = {file.split("/")[1] for file in mutated} == set(PACKAGES)
+
+        def is_judged(file: str) -> bool:
+            return all_packages if "*" in file else file in mutated or not (ROOT / file).exists()
+
         return [
             entry
             for entry in self.entries
-            if (fnmatch.filter(mutated, entry.get("file", "*")) or not any(ROOT.glob(entry["file"])))
-            and not any(_is_of(entry, mutant) for mutant in mutants)
+            if is_judged(entry.get("file", "*")) and not any(_is_of(entry, mutant) for mutant in mutants)
         ]
 
 
