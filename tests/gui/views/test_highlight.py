@@ -28,15 +28,6 @@ def shown(qtbot, window):
     window.value.choose("Value")
 
 
-def test_a_tag_over_the_first_row_is_whole(shown, press):
-    shown.session.set_location(Location(2, 1, 1))
-    for _ in range(3):
-        press(".")
-    tops = [mark.rect.y for mark in shown.lanes.canvas.marks["highlights"] if isinstance(mark, Text)]
-    # The frame of a tag is 1.5 pixels wide.
-    assert 0.75 <= shown.lanes.canvas.area.top() + min(tops) < 6.0
-
-
 def highlight(window: Any, text: str) -> None:
     table, model = window.value.output.table, window.value.output.model
     index = model.index(next(at for at, row in enumerate(model.rows) if row.text == text), 0)
