@@ -12,7 +12,7 @@ from argparse import Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 
 from rnnviz import __version__
-from rnnviz.cli import explain, lesson, models, run, sweep, terminal, train
+from rnnviz.cli import compare, explain, lesson, models, run, sweep, terminal, train
 from rnnviz.cli.terminal import AGREE, ENGINE_FAILED, WRONG_INPUT, Answer, Command, Parser
 from rnnviz.core.errors import EngineError, InputError, check_regular
 from rnnviz.core.extras import extra_of, not_installed
@@ -60,6 +60,11 @@ COMMANDS = {
     "inspect": Command("list the recurrent networks in a model file", models.add_inspect_options, models.inspect),
     "convert": Command(
         "write the weights of a network to a model file, and verify it", models.add_convert_options, models.convert
+    ),
+    "compare": Command(
+        "compare the networks in two files: their parameters and the values that they compute",
+        compare.add_compare_options,
+        compare.compare,
     ),
     "capture": Command(
         "record the recurrent layers of an ONNX model while it runs", models.add_capture_options, models.capture

@@ -325,16 +325,20 @@ def load(path: Path) -> Config:
 
 def config_of(options: Namespace) -> Config:
     """The config that a command runs, with --cell and --input, and with --engines where it has no --reference."""
-    config = with_cell(load(options.config), options.cell)
-    file = options.input
-    if file == "":
-        raise InputError("--input is empty: give the path of a file.")
-    if file is not None:
-        path, _, array = file.rpartition("#") if ".npz#" in file.lower() else (file, "", "")
-        sequence = config.sequence.of_file(os.path.abspath(path))
-        config = replace(config, sequence=replace(sequence, array=array) if array else sequence).checked()
+    config = with_input(with_cell(load(options.config), options.cell), options.input)
     named = None if hasattr(options, "reference") else engine_names(options.engines)
     return config.with_engines(named) if named else config
+
+
+def with_input(config: Config, file: str | None) -> Config:
+    """The config with the input sequence of --input."""
+    if file == "":
+        raise InputError("--input is empty: give the path of a file.")
+    if file is None:
+        return config
+    path, _, array = file.rpartition("#") if ".npz#" in file.lower() else (file, "", "")
+    sequence = config.sequence.of_file(os.path.abspath(path))
+    return replace(config, sequence=replace(sequence, array=array) if array else sequence).checked()
 
 
 def with_cell(config: Config, cell: str | None) -> Config:

@@ -314,9 +314,12 @@ def schema() -> dict[str, Any]:
 def test_the_keys_of_a_summary_are_those_of_its_schema():
     text = text_below("file-formats", "JSON summary")
     listed = {name for row in rows("file-formats", "JSON summary") for name in CODE.findall(row[0])}
-    kinds = schema()["oneOf"]
+    *kinds, of_files = schema()["oneOf"]
     assert listed == {key for kind in kinds for key in kind["properties"]}
     assert "summary.schema.json" in text
+    assert {name for row in rows("file-formats", "Two files") for name in CODE.findall(row[0])} == {
+        *of_files["properties"]
+    }
 
 
 def test_limits_are_those_of_the_program():
