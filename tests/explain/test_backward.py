@@ -28,7 +28,7 @@ from tests.oracles.computed import computed
 from tests.oracles.gradients import oracle_gradients
 from tests.profiles import nightly_except
 
-BUILT_IN: dict[str, dict[str, Any]] = {
+NETWORKS: dict[str, dict[str, Any]] = {
     "rnn": {"cell": "rnn_tanh"},
     "relu": {"cell": "rnn_relu"},
     "lstm": {"cell": "lstm"},
@@ -58,7 +58,7 @@ OWN_CELLS = EXAMPLES | {
         "odd", "", odd, (Gate("a", "a"), Gate("b", "b")), states=STATES, parameters=(ParameterSpec("w", ("H", "H")),)
     )
 }
-NETWORKS = BUILT_IN | {name: {"cell": f"./{name}.py"} for name in OWN_CELLS}
+NETWORKS |= {name: {"cell": f"./{name}.py"} for name in OWN_CELLS}
 
 
 def case_of(

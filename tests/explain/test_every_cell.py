@@ -1,5 +1,7 @@
 """The arithmetic of a value of every cell: its terms and equations give the value of plain loops."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,18 +12,27 @@ from rnnviz.explain.explanation import Explanation
 from rnnviz.explain.report import report, to_json
 from rnnviz.explain.terms import Divergence, term_table
 from tests.explain.arithmetics import breakdown_at
-from tests.explain.test_backward import BUILT_IN
 from tests.oracles.computed import computed
 from tests.oracles.recurrence import recurrence
 from tests.verify.audit_helpers import inputs_of
 
+NETWORKS: dict[str, dict[str, Any]] = {
+    "peephole": {"cell": "lstm_peephole"},
+    "coupled": {"cell": "lstm_coupled"},
+    "reset before": {"cell": "gru_reset_before"},
+    "projection": {"cell": "lstm", "projection_size": 2},
+    "clip": {"cell": "lstm", "clip": 0.1},
+    "activations": {"cell": "gru", "activations": ["hard_sigmoid", "softsign"]},
+    "linear": {"cell": "rnn_tanh", "activations": ["linear"]},
+}
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("direction", [pytest.param(0, marks=pytest.mark.slow), 1])
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_the_terms_and_equations_of_every_cell_give_its_value(name, direction):
     sizes = {"hidden_size": 3, "num_layers": 2, "bidirectional": True, "dtype": "float64"}
-    inputs = inputs_of({"timesteps": 5, "batch_size": 2}, **sizes, **BUILT_IN[name])
+    inputs = inputs_of({"timesteps": 5, "batch_size": 2}, **sizes, **NETWORKS[name])
     trace = computed(ManualEngine(), inputs)[0]
     hidden = recurrence(inputs).hidden
     for timestep in (0, 4):

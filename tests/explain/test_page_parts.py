@@ -11,7 +11,7 @@ from rnnviz.engines.manual import ManualEngine
 from rnnviz.explain.forward import value_breakdown
 from rnnviz.explain.page_parts import across_nodes, lane_arithmetic, values_behind
 from tests.explain.arithmetics import breakdown_at
-from tests.explain.test_backward import BUILT_IN
+from tests.explain.test_every_cell import NETWORKS
 from tests.oracles.computed import computed
 from tests.verify.audit_helpers import inputs_of
 
@@ -55,9 +55,9 @@ def test_the_arithmetic_of_a_lane_is_that_of_its_values():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", BUILT_IN)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_the_arithmetic_of_a_lane_of_every_cell(name):
-    compared(BUILT_IN[name])
+    compared(NETWORKS[name])
 
 
 @pytest.mark.slow

@@ -32,8 +32,9 @@ from rnnviz.verify.metrics import abs_error, tolerance
 from rnnviz.verify.result import RunResult
 from tests.browser import BROWSER, Browser, page
 from tests.explain.arithmetics import explain_at
-from tests.explain.test_backward import BUILT_IN, case_of
 from tests.explain.test_backward import NETWORKS as CELLS
+from tests.explain.test_backward import case_of
+from tests.explain.test_every_cell import NETWORKS as EVERY_CELL
 from tests.factories import make_result, result_of, with_judgment
 from tests.needs import needs
 from tests.profiles import nightly_except
@@ -192,7 +193,7 @@ def test_the_page_of_a_lesson_has_the_numbers_of_the_window(name, page, open_pag
     assert page.messages() == []
 
 
-NETWORKS = BUILT_IN | {
+NETWORKS = EVERY_CELL | {
     "float64": {"cell": "gru", "dtype": "float64"},
     "reverse": {"cell": "rnn_relu", "reverse": True, "bidirectional": False},
 }
