@@ -4,7 +4,7 @@ They are found in its tree of widgets, so a new control, menu or list appears wi
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QSignalBlocker, Qt, QTimer
@@ -231,7 +231,7 @@ def states(widget: QWidget) -> Iterator[Shot]:
     yield Shot(name, "normal" if widget.isEnabled() else "disabled", picture(widget), widget)
     if isinstance(widget, QLabel):
         return
-    made: list[tuple[str, Callable[[], object]]] = []
+    made: list[tuple[str, Callable[[], AbstractContextManager[None]]]] = []
     if widget.isEnabled():
         made.append(("hover", lambda: hovered(widget)))
         if widget.focusPolicy() & Qt.FocusPolicy.TabFocus:

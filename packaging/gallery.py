@@ -421,8 +421,9 @@ class Gallery:
             ("Drop-downs", control_states.drop_downs),
             ("Tooltips", control_states.tooltips),
         ):
+            has_result = isinstance(window, MainWindow) and window.session.result is not None
             key = name, shots.__name__, type(window), window.windowTitle() if section != "Main window" else ""
-            if key not in self._drawn and (section != "Main window" or window.session.result is not None):
+            if key not in self._drawn and (section != "Main window" or has_result):
                 self._drawn.add(key)
                 self._sheets[name].extend(shots(window))
 
