@@ -197,7 +197,6 @@ class BottomTabs(QTabWidget):
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
-        self.setDocumentMode(True)
         self.setAccessibleName("More views")
         self.tabBar().setAccessibleName("More views")
         self.make_view: Callable[[str], None] = lambda _title: None
