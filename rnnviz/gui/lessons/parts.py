@@ -82,6 +82,8 @@ TAB_OF = {
     "gradient-flow": "Gradient flow",
     "error-histogram": "Error over time",
     "known-bugs": "Known bugs",
+    "problems": "Step audit",
+    "parameters": "Parameters",
 }
 """Titles of the views in tabs, by the names that lessons use."""
 VALUE_PAGES = {"arithmetic": "Value", "gradient": "Gradient", "vector": "Vector", "state-map": "Output"}
