@@ -1,7 +1,10 @@
 """Names of parameters, outputs and states: Gluon's, and other frameworks'."""
 
+from dataclasses import replace
+
 import pytest
 
+from rnnviz.cells import StateSpec
 from rnnviz.cells.lstm import LSTM
 from rnnviz.core.naming import (
     file_names,
@@ -64,3 +67,5 @@ def test_a_state_has_its_own_name_in_a_file():
         "c": "cell",
         "state.c": "cell_state",
     }
+    own = replace(LSTM, states=(StateSpec("h", "H"), StateSpec("m", "H")))
+    assert [file_names(own)[name] for name in ("m", "state.m")] == ["m", "m_state"]

@@ -9,7 +9,7 @@ import pytest
 
 from rnnviz.core import npz as module
 from rnnviz.core.errors import InputError
-from rnnviz.core.npz import NpzFile, check_numeric, read_npy_header, read_npz
+from rnnviz.core.npz import NpzFile, check_numeric, open_npy, read_npy_header, read_npz
 from rnnviz.core.progress import expect, watched
 
 
@@ -186,6 +186,9 @@ def test_other_and_missing_files_are_refused(tmp_path):
         NpzFile(tmp_path / "a.npy")
     with pytest.raises(InputError, match="it must be an \\.npz file"):
         read_npz(tmp_path / "a.npy")
+    np.savez(tmp_path / "b.npz", np.ones(3))
+    with pytest.raises(InputError, match=r"b\.npz is not a valid \.npy file: it is an archive of several arrays\."):
+        open_npy(tmp_path / "b.npz")
     with pytest.raises(InputError, match=r"w\.npz does not exist in .*\.$"):
         read_npz(tmp_path / "w.npz")
 

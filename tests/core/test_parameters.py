@@ -92,6 +92,12 @@ def test_orthogonal_weights_follow_gram_schmidt(features):
     np.testing.assert_allclose(drawn if features > 4 else drawn.T, found, atol=1e-13)
 
 
+def test_an_orthogonal_row_has_the_length_1():
+    drawn = draw_parameters(Network("lstm_peephole", 3, 4), ParameterSource("orthogonal"))["l0_c2i_weight"]
+    assert drawn.shape == (4,)
+    assert np.linalg.norm(drawn) == pytest.approx(1.0)
+
+
 def test_orthogonal_signs_are_balanced():
     network = Network("rnn_tanh", 1, 3, dtype="float64")
     draws = [draw_parameters(network, ParameterSource("orthogonal", seed=seed))["l0_h2h_weight"] for seed in range(400)]

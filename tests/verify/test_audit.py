@@ -26,10 +26,11 @@ from rnnviz.steps.inputs import bounded_layer
 from rnnviz.verify import audited
 from rnnviz.verify.audit import audit, audit_pass
 from rnnviz.verify.backward_pass import BackwardPass
+from rnnviz.verify.compare import compare_all
 from rnnviz.verify.forward_pass import ForwardPass
 from rnnviz.verify.verdict import AuditVerdict
 from tests.cells.test_random_steps import random_cell
-from tests.explain.test_every_cell import NETWORKS
+from tests.explain.test_backward import BUILT_IN
 from tests.oracles.computed import computed
 from tests.oracles.finite_differences import slopes
 from tests.profiles import nightly_except
@@ -451,8 +452,9 @@ def test_initial_states_come_before_the_parameters_of_their_layer_and_those_befo
 def test_states_that_a_trace_lacks_are_followed(engine):
     inputs = GRADIENT_RUNS["lstm"]
     trace = traced(engine, inputs)
-    found = audit(inputs, trace.with_arrays({"c": None}), way="backward")
-    assert (found.verdict, found.coverage) == (AuditVerdict.RIGHT, 1.0)
+    for lacking in ("c", "grad.c"):
+        found = audit(inputs, trace.with_arrays({lacking: None}), way="backward")
+        assert (found.verdict, found.coverage) == (AuditVerdict.RIGHT, 1.0)
 
 
 def without(inputs: Inputs, **loss: object) -> Inputs:
@@ -616,6 +618,20 @@ def test_some_rows_of_each_gate_are_audited_in_a_large_run(engine, name, row, tm
 
 
 @pytest.mark.usefixtures("sampled")
+def test_of_a_large_run_the_samples_nearest_their_limit_are_followed(engine):
+    inputs = backward_inputs(cell="gru", sequence={"batch_size": 12})
+    trace, other = traced(engine, inputs), traced(engine, inputs, "other")
+    largest = max(1.0, float(np.abs(trace["grad.h"]).max()))
+    for sample, ratio in ((3, 0.6), (5, 0.8), (7, 0.9)):
+        other["grad.h"][0, 0, 4, sample, 1] += ratio * largest
+    comparison = compare_all(trace, other, 0.0, 1.0)
+    for sample, seen in ((3, False), (5, True), (7, True)):
+        altered = trace.with_arrays({"grad.h": np.array(trace["grad.h"])})
+        altered["grad.h"][0, 0, 4, sample, 1] += 0.1
+        assert (audit(inputs, altered, [comparison], way="backward").wrong > 0) == seen
+
+
+@pytest.mark.usefixtures("sampled")
 def test_a_long_run_is_audited_in_blocks_of_time():
     inputs = backward_inputs(num_layers=2, bidirectional=True, sequence={"batch_size": 1, "timesteps": 400})
     trace = traced(engine_or_skip("manual"), inputs)
@@ -718,6 +734,12 @@ def test_right_engines_are_right_where_all_terms_have_one_sign(named, cell, valu
 
     sequence = np.full_like(inputs.sequence, 0.7) if value == "equal" else np.abs(inputs.sequence)
     assert_right(named, with_sequence(with_parameters(inputs, positive), sequence), ALLOWED)
+
+
+NETWORKS = {name: BUILT_IN[name] for name in ("peephole", "coupled", "reset before", "projection", "linear")} | {
+    "clip": {"cell": "lstm", "clip": 0.1},
+    "activations": {"cell": "gru", "activations": ["hard_sigmoid", "softsign"]},
+}
 
 
 def network(name: str, dtype: str = "float32", **sizes: int) -> dict[str, Any]:
