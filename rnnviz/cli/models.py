@@ -82,9 +82,9 @@ def remarks(entry: "Entry") -> list[str]:
     reason = entry.reason if entry.supported else f"not supported: {entry.reason}"
     masking = entry.masking and f"skipped time steps: {entry.masking}"
     settings = ", ".join(entry.settings)
-    return [
-        line for line in (settings, reason, masking, *(f"assumption: {text}" for text in entry.assumptions)) if line
-    ]
+    nodes = (f"node {text}" for text in entry.nodes)
+    assumptions = (f"assumption: {text}" for text in entry.assumptions)
+    return [line for line in (settings, reason, masking, *nodes, *assumptions) if line]
 
 
 def _row(entry: "Entry") -> tuple[str, ...]:

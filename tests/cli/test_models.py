@@ -15,6 +15,7 @@ from rnnviz.io.model_formats.load import choose, entries_of
 from rnnviz.io.model_formats.model_file import Entry
 from rnnviz.io.model_formats.onnx import write_weights
 from tests.cli.calls import write
+from tests.io.model_formats.corpus.onnx_graphs import Graph
 from tests.io.model_formats.samples import write_keras_weights
 from tests.io.model_formats.sources import in_torch_names, network, weights_of
 from tests.needs import needs
@@ -42,6 +43,14 @@ def test_inspect_lists_every_layer(model, rnnviz):
     assert lines[3] == '  the file does not contain the activation: give cell = "rnn_tanh" or cell = "rnn_relu"'
     assert lines[4].split()[:2] == ["broken", "?"]
     assert lines[5].startswith("  not supported: broken.weight_hh_l0 has the shape (7, 2)")
+
+
+def test_inspect_shows_the_direction_and_the_layout_of_each_node(tmp_path, rnnviz):
+    graph = Graph(inputs={"x": None}, outputs=["upper_y"])
+    graph.read('lower = LSTM <direction = "reverse"> (x)\nupper = LSTM <layout = 1, weights = "lower"> (x)')
+    answer = rnnviz("inspect", graph.save(tmp_path / "w.onnx"))
+    assert "  node lower: LSTM, direction reverse, layout 0 (time first)" in answer.out.splitlines()
+    assert "  node upper: LSTM, direction forward, layout 1 (samples first)" in answer.out.splitlines()
 
 
 @pytest.mark.parametrize("to_file", [False, True])
@@ -72,6 +81,7 @@ def test_inspect_json_equals_the_table(model, tmp_path, rnnviz, to_file):
         "activations": None,
         "lengths": [],
         "part": False,
+        "nodes": [],
     }
     assert (rnn["cell"], rnn["cells"], rnn["supported"]) == (None, ["rnn_tanh", "rnn_relu"], True)
     assert not broken["supported"]

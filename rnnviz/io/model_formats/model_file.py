@@ -103,7 +103,8 @@ class Entry:
     not known, and `initial_state` one of INITIAL_STATES. `masking` describes the time steps that the model skips, and
     `lengths` belong to the samples, as far as the file has them. `batch_size` is N of a stored initial state, None
     where all samples share it; `load.entries_of` fills it in. `reverse` is whether the only direction reads from the
-    end, and `part` whether the network is a layer of another entry; others are keys of a config.
+    end, and `part` whether the network is a layer of another entry; `nodes` describe the nodes of an ONNX graph that it
+    is made of, from the bottom. Others are keys of a config.
     """
 
     name: str
@@ -127,12 +128,14 @@ class Entry:
     activations: tuple[str, ...] | None = None
     lengths: tuple[int, ...] = ()
     part: bool = False
+    nodes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Escape the texts of a file, which could break a line, control a terminal, or be invalid Unicode."""
         for name in ("name", "reason", "masking"):
             object.__setattr__(self, name, printable(getattr(self, name)))
-        object.__setattr__(self, "assumptions", tuple(map(printable, self.assumptions)))
+        for name in ("assumptions", "nodes"):
+            object.__setattr__(self, name, tuple(map(printable, getattr(self, name))))
         assert self.initial_state in INITIAL_STATES
 
     @property
@@ -285,6 +288,7 @@ def _stacked(layers: Sequence[StoredLayer]) -> StoredLayer:
         num_layers=len(layers),
         reason="; ".join(reasons),
         biases=any(entry.biases for entry in entries),
+        nodes=tuple(text for entry in entries for text in entry.nodes),
         masking="; ".join(dict.fromkeys(entry.masking for entry in entries if entry.masking)),
         assumptions=tuple(dict.fromkeys(text for entry in entries for text in entry.assumptions)),
     )

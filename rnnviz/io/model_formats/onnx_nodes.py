@@ -318,6 +318,8 @@ def _node(placed: PlacedNode, cell: str, direction: str, attributes: Attributes,
         if constant.dtype != dtype or constant.dtype.name not in model_file.DTYPES:
             raise UnreadableError(f"{name} holds {constant.dtype.name}: all weights must be of one type of floats")
     state = initial_state(placed, constants, (len(sides), hidden), dtype.name)
+    layout = layout_of(placed.scope, placed.node)
+    axes = "samples first" if layout else "time first"
     key, skipped, held = lengths(placed, constants)
     entry = Entry(
         placed.name,
@@ -335,6 +337,10 @@ def _node(placed: PlacedNode, cell: str, direction: str, attributes: Attributes,
         clip=_clip(attributes),
         activations=_activations(placed, cell, attributes),
         lengths=held,
+        # A chain of single time steps is no node of the graph.
+        nodes=()
+        if placed.steps
+        else (f"{placed.name}: {placed.node.op_type}, direction {direction}, layout {layout} ({axes})",),
     )
     return RecurrentNode(placed, StoredLayer(entry, lambda: _parameters(weights, cell, sides), state.read), state, key)
 
