@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QPushButton,
     QSizePolicy,
     QToolButton,
+    QWidget,
 )
 
 from rnnviz.core import number_format
@@ -107,8 +108,9 @@ class Card(QFrame):
 
     def apply_theme(self, theme: Theme) -> None:
         self._theme = theme
-        for text in self.findChildren(LessonText):
-            text.apply_theme(theme)
+        for part in self.findChildren(QWidget):
+            if isinstance(part, (LessonText, Choice, NoticeCard)):
+                part.apply_theme(theme)
 
 
 def _link(text: str, why: str, size: float) -> QToolButton:
@@ -335,9 +337,6 @@ class QuestionCard(Card):
     def apply_theme(self, theme: Theme) -> None:
         super().apply_theme(theme)
         self._write_tries()
-        self.hint.apply_theme(theme)
-        for choice in self.choices:
-            choice.apply_theme(theme)
 
     def _write_tries(self) -> None:
         """Write which try it is, with a filled dot for each one that is used."""
@@ -456,10 +455,6 @@ class TaskCard(Card):
         self.hint_button.setVisible(bool(task.hint) and not state.done and self.hint.isHidden())
         self.hint.setVisible(not self.hint.isHidden() and not state.done)
         self.set_look("plain" if state.done else "open")
-
-    def apply_theme(self, theme: Theme) -> None:
-        super().apply_theme(theme)
-        self.hint.apply_theme(theme)
 
     def _show_hint(self) -> None:
         self.hint.show_text("", self._hint)

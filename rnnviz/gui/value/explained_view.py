@@ -94,7 +94,7 @@ class ExplainedView(ResultView):
     def complete(self) -> bool:
         """Whether the latest requested page is visible."""
         asked = self._asked
-        return asked is None or self.ends or asked.same_as(self._answered)
+        return asked is None or self.ends or asked == self._answered
 
     @property
     def ends(self) -> bool:
@@ -229,12 +229,12 @@ class ExplainedView(ResultView):
             self._asked = None
             return
         request = self.request_for(self.result)
-        if self.page is not None and self.page.request.same_as(request):
+        if self.page is not None and self.page.request == request:
             self._asked = request
             self._show(self.page)
         elif not self.isVisible():
             self._answer_now(request)
-        elif not request.same_as(self._asked):
+        elif request != self._asked:
             self._asked = request
             if self.page is None:
                 self.show_text("")
@@ -274,7 +274,7 @@ class ExplainedView(ResultView):
         # It may have been on its way when another result was shown, or what was asked for last was there already.
         if asked is None or given.result is not asked.result or given.candidate != asked.candidate:
             return
-        if given.same_as(asked) or not self.complete:
+        if given == asked or not self.complete:
             ExplainedView._turn_taken = True
             QTimer.singleShot(0, _end_turn)
             self._show(answer)

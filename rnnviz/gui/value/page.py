@@ -32,7 +32,7 @@ _MOST_LANES = 2
 """Number of wrong lanes that are named."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class PageRequest:
     """A value or a gradient to explain, the candidate to compare, and the line to show in detail.
 
@@ -46,13 +46,6 @@ class PageRequest:
     line: str = ""
     order: Order | None = None
     top: int | None = None
-
-    def same_as(self, other: "PageRequest | None") -> bool:
-        return other is not None and self.result is other.result and self._rest == other._rest
-
-    @property
-    def _rest(self) -> tuple[object, ...]:
-        return self.candidate, self.place, self.line, self.order, self.top
 
 
 @dataclass(frozen=True, eq=False)
