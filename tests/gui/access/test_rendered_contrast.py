@@ -148,7 +148,15 @@ def test_the_gallery_draws_every_state(tmp_path):
     code = f"import gallery, pathlib; gallery.draw_part('dark', 100, pathlib.Path({str(tmp_path)!r}))"
     subprocess.run([sys.executable, "-c", code], cwd=script.parent, check=True, timeout=600)
     drawn = {path.name for path in tmp_path.glob("*.png")}
-    for words in ("menus", "drop-downs", "tooltips", "questions", "nan-and-infinity", "tabs-audit", "tool-windows"):
+    for words in (
+        "menus",
+        "drop-downs",
+        "tooltips",
+        "questions",
+        "nan-and-infinity",
+        "tabs-step-audit",
+        "tool-windows",
+    ):
         assert any(words in name for name in drawn), words
 
 
