@@ -18,7 +18,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.steps import states
-from rnnviz.steps.inputs import bounded_layer
+from rnnviz.steps.inputs import bounded_layer, rounded_once
 from rnnviz.steps.states import CellStates, SampleUnitBlock
 from tests.oracles.computed import computed
 from tests.oracles.gates import gates_of
@@ -246,7 +246,7 @@ def test_c_of_samples_of_different_lengths_is_that_of_each_sample_alone(directio
     lengths = (5, T, 12)
     padded = replace(inputs, lengths=lengths)
     samples, units, cells = slice(0, N), slice(1, 3), CellStates(padded, trace)
-    for times in (slice(3, 9), slice(10, 14), slice(T - 2, T)):
+    for times in (slice(3, 9), slice(10, 14), slice(12, 13), slice(T - 2, T)):
         after = cells.after(1, direction, times, samples, units)
         before = cells.previous(1, direction, times, samples, units)
         assert after.value.shape == after.bound.shape == before.shape == (times.stop - times.start, N, 2)
@@ -285,6 +285,13 @@ def test_the_columns_that_were_not_used_for_longest_are_forgotten_first(read, mo
         steps_read(cells, read, 30, units)
     assert [steps_read(cells, read, 30, units) for units in (third, first, second)] == [1 + 30, 0, 1 + 30]
     assert cells._checkpoints.used == 2 * 2 * 2 * 8
+
+
+def test_a_recorded_gradient_of_an_output_is_rounded_once_more():
+    _, trace = CASES[0.0]
+    d = BoundedArray(np.array([-2.0]), np.array([0.25]), 2.0**-10)
+    assert rounded_once(replace(trace, computed_in="float16"), d).bound.tolist() == [0.25 + 2.0 * 2.0**-10]
+    assert rounded_once(trace, d) is d
 
 
 def test_nonfinite_values_are_computed_without_a_warning():
