@@ -66,7 +66,9 @@ def _seen_within(part: QWidget) -> list[QWidget]:
 
 
 def _is_seen(widget: QWidget) -> bool:
-    return widget.isVisible() and not widget.isWindow()
+    # A folded pane has no height, and Qt keeps the tabs of a dock that is alone outside the window.
+    placed = widget.geometry()
+    return widget.isVisible() and not widget.isWindow() and not placed.isEmpty() and placed.bottom() > 0
 
 
 def _takes_tab(widget: QWidget) -> bool:

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QWidget
 
 from rnnviz.core.config import Config
 from rnnviz.gui.main_layout import SETTINGS, VALUE
+from rnnviz.gui.tab_order import controls_in_order
 from rnnviz.gui.theme.scaling import set_text_size
 
 pytestmark = pytest.mark.slow
@@ -72,6 +73,14 @@ def test_a_request_for_a_tab_unfolds_it(window):
     layout.fold_tabs(folded=True)
     layout.select_tab("Checks")
     assert layout.tabs.front.isVisible()
+
+
+def test_the_tab_key_stops_at_nothing_that_is_out_of_sight(window):
+    window.main_layout.fold_tabs(folded=True)
+    QTest.qWait(0)
+    stops = list(controls_in_order(window))
+    assert window.lanes in stops
+    assert [stop.accessibleName() for stop in stops if stop.visibleRegion().isEmpty()] == []
 
 
 def test_a_dock_floats_and_returns(window):
