@@ -45,11 +45,20 @@ class Tolerance:
 
 
 def parameter_differences(
-    cell: CellSpec, one: Mapping[str, FloatArray], other: Mapping[str, FloatArray], tolerance: Tolerance
+    cell: CellSpec,
+    one: Mapping[str, FloatArray],
+    other: Mapping[str, FloatArray],
+    tolerance: Tolerance,
+    check: Callable[[], None] = lambda: None,
 ) -> tuple[ParameterDifference, ...]:
-    """The parameters of both in the order of `one`, a network of the cell; then those that only `other` has."""
+    """The parameters of both in the order of `one`, a network of the cell; then those that only `other` has. `check` is
+    called before each, and may raise to stop."""
     a, b = ({name: np.asarray(array, np.float64) for name, array in arrays.items()} for arrays in (one, other))
-    return tuple(_difference(name, cell, a, b, tolerance) for name in {**a, **b})
+    found = []
+    for name in {**a, **b}:
+        check()
+        found.append(_difference(name, cell, a, b, tolerance))
+    return tuple(found)
 
 
 def _difference(

@@ -8,8 +8,8 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QWidget
 
-from rnnviz.core.config import Backward, Compare, Config, InitialStateSource, Network
-from rnnviz.core.engine_spec import RecordingName
+from rnnviz.core.config import Config, InitialStateSource, Network
+from rnnviz.core.engine_spec import ModelName, RecordingName, recording_name
 from rnnviz.core.errors import InputError
 from rnnviz.core.npz import NpzFile, open_npy
 from rnnviz.core.words import join_words
@@ -22,8 +22,8 @@ from rnnviz.gui.recovery.session_commands import SessionCommands
 
 _PORT, _TWO = "Check a port", "Compare two files"
 _COMPARED = (
-    "Compared with {name}: the manual engine computed its network from the input and the initial state of {first}. "
-    "Each engine was checked with the weights of {first}."
+    "Compared with {name}: the manual engine computes with its weights from the input and the initial state of "
+    "{first}. Parameters shows which weights differ."
 )
 
 
@@ -33,7 +33,7 @@ class ComparisonCommands(QObject):
     message = Signal(str)
     """A text for the status bar."""
 
-    _recorded = Signal(object, str)
+    _found = Signal(str, str)
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class ComparisonCommands(QObject):
         super().__init__(window)
         self._window, self._session, self._document = window, session, document
         self._files, self._sessions, self._jobs = files, sessions, jobs
-        self._recorded.connect(self._add, Qt.ConnectionType.QueuedConnection)
+        self._found.connect(self._add, Qt.ConnectionType.QueuedConnection)
 
     def ask_port(self) -> None:
         """Ask for a model, the outputs that a port of it recorded, and the input that the port read."""
@@ -69,7 +69,7 @@ class ComparisonCommands(QObject):
         FilesDialog(self._window, _PORT, rows, self.check_port).open()
 
     def ask_two(self) -> None:
-        """Ask for two files that define the same network, or for one and the recorded outputs of a run."""
+        """Ask for two files that hold the same kind of network, or for one and the recorded outputs of a run."""
         rows = (
             AskedFile("&First file", openable_files(), "a checkpoint, model, config or session"),
             AskedFile("&Second file", f"{openable_files()};;{RECORDINGS}", "the same kind of network, or its outputs"),
@@ -81,55 +81,49 @@ class ComparisonCommands(QObject):
         message = f"Compared with {recording.name}."
         if is_model(model):
             message = f"Compared with {recording.name}, from an initial state of zeros (Settings has others)."
-        self._files.open(model, partial(self._add, recording, message, given, zeros=is_model(model)))
+        name = str(RecordingName(str(recording.absolute())))
+        self._files.open(model, partial(self._add, name, message, given, zeros=is_model(model)))
 
     def compare(self, first: Path, second: Path) -> None:
         """Open the first file, and compare the second one with it."""
         if is_config(second) or is_session(second) or is_model(second):
-            self._files.open(first, partial(self._compute, second))
+            self._files.open(first, partial(self._add_weights, second))
         else:
             self.check_port(first, second)
 
-    def _add(self, recording: Path, message: str, given: Path | None = None, *, zeros: bool = False) -> None:
-        name = str(RecordingName(str(recording.absolute())))
+    def _add(self, name: str, message: str, given: Path | None = None, *, zeros: bool = False) -> None:
         config = comparing(self._session.config, name)
         try:
             if given is not None:
-                config = _reading(config_with(config, given.absolute()), given, recording).checked()
+                config = _reading(config_with(config, given.absolute()), given, name).checked()
         except InputError as error:
             show_error_dialog(self._window, "Cannot use the input", error)
             return
         if zeros and config.initial_state.source in ("uniform", "normal"):
             config = replace(config, initial_state=InitialStateSource(source="zeros"))
         self._session.set_candidate(name)
-        # The user has not selected anything in the run with the recording.
+        # The user has not selected anything in the run with the new engine.
         self._session.replace(replace(self._session.state, fresh=True))
         if config != self._session.config:
             self._document.amend(config)
         self.message.emit(message)
 
-    def _compute(self, second: Path) -> None:
-        """Compute the second network from the input of the first one, and compare what it gives."""
-        first, folder = self._session.config, self._sessions.unpacks_to()
-        opened = self._document.origin
+    def _add_weights(self, second: Path) -> None:
+        """Compare with the weights of the second file, on the input of the first one."""
+        first, opened = self._session.config.network, self._document.origin
 
         def work(progress: Progress) -> str:
-            from rnnviz.execution.child_process import call_in_subprocess
-            from rnnviz.gui.commands.manual_run import record_states
-
-            config, path = _with_input_of(first, second, self._sessions), folder / f"{second.stem}.npz"
-            folder.mkdir(parents=True, exist_ok=True)
-            call_in_subprocess(record_states, config, path, what=f"{second} could not be run", notify=progress)
+            name = _engine_of(first, second, self._sessions)
             if self._document.origin == opened:
-                self._recorded.emit(path, _COMPARED.format(name=second.name, first=opened.title))
+                self._found.emit(name, _COMPARED.format(name=second.name, first=opened.title))
             return ""
 
-        self._jobs.start(BackgroundTask(f"computing {second.name}", work))
+        self._jobs.start(BackgroundTask(f"reading {second.name}", work))
 
 
-def _reading(config: Config, given: Path, recording: Path) -> Config:
+def _reading(config: Config, given: Path, engine: str) -> Config:
     """The config with the axes of its input in the order in which a recording has them, where the sizes show it."""
-    hidden = NpzFile(recording).headers.get("hidden")
+    hidden = NpzFile(Path(recording_name(engine).path)).headers.get("hidden")
     if given.suffix.lower() != ".npy" or hidden is None or len(hidden.shape) != 5:
         return config
     sizes, found = hidden.shape[2:4], open_npy(given).shape[:2]
@@ -137,19 +131,15 @@ def _reading(config: Config, given: Path, recording: Path) -> Config:
     return replace(config, sequence=replace(config.sequence, axes="TNI")) if time_first else config
 
 
-def _with_input_of(first: Config, path: Path, sessions: SessionCommands) -> Config:
-    """The config of a file with the input and the initial state of another one.
-
-    Raises an InputError if the file has no network of the same kind and sizes.
-    """
+def _engine_of(first: Network, path: Path, sessions: SessionCommands) -> str:
+    """The engine with the weights in a file. Raises an InputError if it has no network of the same kind and sizes."""
     others = list(_configs(path, sessions))
-    same = [config for config in others if _sizes(config.network) == _sizes(first.network)]
-    if not same:
+    same = next((config for config in others if _sizes(config.network) == _sizes(first)), None)
+    if same is None:
         found = join_words((_in_words(config.network) for config in others), most=4) or "none"
-        raise InputError(f"{path} has no network to compare with {_in_words(first.network)} (got {found}).")
-    network = replace(same[0].network, dtype=first.network.dtype, layout=first.network.layout)
-    config = replace(same[0], network=network, sequence=first.sequence, initial_state=first.initial_state)
-    return replace(config, compare=Compare(candidates=()), backward=Backward()).checked()
+        raise InputError(f"{path} has no network to compare with {_in_words(first)} (got {found}).")
+    entry = same.parameters.entry if is_model(path) else None
+    return str(ModelName(str(path.absolute()), entry or ""))
 
 
 def _configs(path: Path, sessions: SessionCommands) -> Iterator[Config]:

@@ -1,6 +1,7 @@
 """Parameters: a list of the arrays, the weights and gradients of one as a matrix, and its largest errors."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
@@ -26,6 +27,7 @@ from rnnviz.gui.views.labels import ElidedLabel, hint
 from rnnviz.reading.parameter_gradients import LISTED, ArrayRow, Entries, array_rows, entries_of
 from rnnviz.results.columns import PLAIN, Column, Look
 from rnnviz.verify.metrics import largest_magnitude
+from rnnviz.verify.parameter_relations import ParameterDifference, Tolerance, parameter_differences
 from rnnviz.verify.result import RunResult
 
 _AGREES, _DIFFERS, _ALONE = Look("right", icon="check"), Look("wrong", bold=True, icon="cross"), Look("muted")
@@ -42,12 +44,14 @@ _PAGES = {
 
 @dataclass(frozen=True, eq=False)
 class ParameterRow:
-    """One array: its `name` such as "l0_i2h_weight" or "h0", its weights, and its gradient, as far as there are any."""
+    """One array: its `name` such as "l0_i2h_weight" or "h0", its weights, its gradient, and its difference from that of
+    a candidate with other weights, as far as there are any."""
 
     name: str
     shape: tuple[int, ...]
     weights: FloatArray | None
     gradient: ArrayRow | None = None
+    difference: ParameterDifference | None = None
 
     @property
     def title(self) -> str:
@@ -79,6 +83,11 @@ def _verdict(row: ParameterRow) -> tuple[str, Look]:
     return (f"{number_format.count(own.mismatched)} differ", _DIFFERS) if own.mismatched else ("agrees", _AGREES)
 
 
+def _of_weights(row: ParameterRow, write: Callable[[float], str]) -> str:
+    own = None if row.difference is None else row.difference.max_abs_difference
+    return "" if own is None else write(own)
+
+
 def _compared(title: str, name: str, heading: str = "", why: str = "", optional: bool = False) -> Column:
     """A column of a figure of the comparison; empty without one."""
 
@@ -100,6 +109,24 @@ def _compared(title: str, name: str, heading: str = "", why: str = "", optional:
 _NAMES = (
     Column("parameter", lambda row: row.title, shrinks=True, grows=True),
     Column("shape", lambda row: " × ".join(map(str, row.shape)), right=True),
+)
+_WEIGHTS = (
+    Column(
+        "weights |Δ|",
+        lambda row: _of_weights(row, number_format.error),
+        lambda row: _of_weights(row, number_format.full),
+        number=True,
+        look=lambda row: _WRONG if row.difference is not None and row.difference.differs else PLAIN,
+        heading="max abs difference of the weights",
+        why="Largest difference of the candidate's weights from the reference's.",
+    ),
+    Column(
+        "relation",
+        lambda row: "" if row.difference is None else row.difference.relation or "",
+        why="How the candidate's array (B) follows from the reference's (A).",
+        shrinks=True,
+        grows=True,
+    ),
 )
 _FIGURES = (
     Column("gradients", lambda row: _verdict(row)[0], look=lambda row: _verdict(row)[1]),
@@ -127,6 +154,7 @@ class ParametersView(ResultView):
     def __init__(self) -> None:
         super().__init__()
         self._result: RunResult | None = None
+        self._candidate = ""
         self._row: ParameterRow | None = None
         self._masked: Sequence[Mask] = ()
         self.entries: Entries | None = None
@@ -148,6 +176,8 @@ class ParametersView(ResultView):
         self._shown: Shown | None = None
         self._task = LatestTask("parameters", self)
         self._task.done.connect(self._take)
+        self._comparing = LatestTask("weights", self)
+        self._comparing.done.connect(self._take_differences)
         empty = hint("A run (F5) shows the parameters, and with a backward pass (Shift+G) their gradients.")
         self._numbers = pages(None, self.matrix, self.entry_table)
         bar = across((self.heading, 1), self.choice, margins=(8, 4, 8, 4))
@@ -176,20 +206,25 @@ class ParametersView(ResultView):
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         rows = [] if result is None else parameter_rows(result, candidate)
         kept = None if self._row is None else self._row.name
-        self._result, self._row = result, None
+        self._result, self._candidate, self._row = result, candidate or "", None
         self._pages.setCurrentIndex(1 if rows else 0)
         self._show(None)
         has_gradients = any(row.gradient is not None for row in rows)
         self.choice.setVisible(has_gradients)
         if not has_gradients:
             self.choice.choose(WEIGHTS)
-        self.model.show_rows(rows, (*_NAMES, *_FIGURES) if has_gradients else _NAMES)
+        differs = result is not None and candidate in result.inputs.weights
+        self.model.show_rows(rows, (*_NAMES, *(_WEIGHTS if differs else ()), *(_FIGURES if has_gradients else ())))
+        self._ask_differences()
         self._show_shapes()
         if rows:
             self.table.choose(next((place for place, row in enumerate(rows) if row.name == kept), 0))
 
     def finish_pending(self) -> None:
-        """Read at once."""
+        """Read and compare at once."""
+        if self._comparing.busy and self._result is not None:
+            self._comparing.cancel()
+            self._take_differences(_differences(self._result, self._candidate, lambda: None))
         if self._task.busy and self._result is not None and self._row is not None:
             self._task.cancel()
             self._show(_read(self._result, self._row, lambda: None))
@@ -197,6 +232,7 @@ class ParametersView(ResultView):
     def hideEvent(self, event: QHideEvent) -> None:
         """Stop reading. A closing window hides its views."""
         self._task.stop()
+        self._comparing.stop()
         super().hideEvent(event)
 
     def showEvent(self, event: QShowEvent) -> None:
@@ -204,6 +240,7 @@ class ParametersView(ResultView):
         super().showEvent(event)
         if self._shown is None and self._row is not None:
             self._ask(self._row)
+        self._ask_differences()
 
     def _show_shapes(self) -> None:
         """Show the column of shapes, unless a question asks for them."""
@@ -225,6 +262,18 @@ class ParametersView(ResultView):
         else:
             self._show(None)
             self._task.ask(partial(_read, result, row))
+
+    def _ask_differences(self) -> None:
+        """Compare the weights of the candidate, if it has others, on a thread."""
+        self._comparing.cancel()
+        result, candidate = self._result, self._candidate
+        if result is not None and candidate in result.inputs.weights and self.model.rows[0].difference is None:
+            self._comparing.ask(partial(_differences, result, candidate))
+
+    def _take_differences(self, found: dict[str, ParameterDifference]) -> None:
+        rows = [replace(row, difference=found.get(row.name)) for row in self.model.rows]
+        self.model.show_rows(rows, keep=True)
+        self.table.fit()
 
     def _take(self, found: Shown) -> None:
         if found[0] is self._row:
@@ -311,6 +360,14 @@ class ParametersView(ResultView):
         """Request the explanation of a gradient: its terms over time."""
         if place is not None and self.entries is not None:
             self.explanation_requested.emit(place if place.is_gradient else place.gradient)
+
+
+def _differences(result: RunResult, candidate: str, check: Callable[[], None]) -> dict[str, ParameterDifference]:
+    own, tolerance = result.inputs.weights[candidate], result.comparison(candidate)
+    found = parameter_differences(
+        result.config.network.kind, result.inputs.parameters, own, Tolerance(tolerance.rtol, tolerance.atol), check
+    )
+    return {difference.name: difference for difference in found}
 
 
 def _read(result: RunResult, row: ParameterRow, check: Callable[[], None]) -> Shown:

@@ -97,12 +97,15 @@ def test_two_checkpoints_are_compared_on_the_input_of_the_first_one(window, qtbo
     qtbot.waitUntil(lambda: any("later" in name for name in window.session.config.compare.engines))
     qtbot.idle(window)
     result = window.session.result
-    [recorded] = [name for name in result.traces if "later" in name]
-    assert window.session.candidate == recorded
-    comparison = result.comparison(recorded)
+    [engine] = [name for name in result.traces if "later" in name]
+    assert engine.startswith(f"model:{later}")
+    assert window.session.candidate == engine
+    # Nobody is wrong for having other weights.
+    assert result.comparison_verdict(result.comparison(engine)) == "drift"
+    comparison = result.comparison(engine)
     # The lower layer is the same, the upper one is not.
     assert comparison.first_mismatch.where.layer == 1
-    assert np.array_equal(result[recorded].hidden[0], result.reference.hidden[0])
+    assert np.array_equal(result[engine].hidden[0], result.reference.hidden[0])
 
 
 def test_two_networks_of_other_sizes_are_refused_in_a_sentence(window, qtbot, tmp_path):

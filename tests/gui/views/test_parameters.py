@@ -1,10 +1,13 @@
 """Parameters: weights of every run, gradients once there are any, the largest errors first."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from rnnviz.core.masks import Mask
 from rnnviz.core.number_format import full, short, true_minus
+from rnnviz.core.parameters import Parameters
 from rnnviz.core.places import Place, parameter_place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Lane
@@ -61,6 +64,22 @@ def test_without_gradients_every_weight_is_shown(view):
     ]
     lines = view.matrix.copy_text().splitlines()
     assert lines[1].split("\t")[1] == full(numbers[0, 0])
+
+
+def test_weights_of_a_candidate_are_compared_with_those_of_the_reference(view):
+    result = make_result(cell="gru")
+    parameters = dict(result.inputs.parameters)
+    own = Parameters(result.config.network, parameters | {BIAS: parameters[BIAS] + 0.5})
+    other = replace(result, inputs=replace(result.inputs, weights={"manual": own}))
+    view.show_result(other, "manual")
+    view.finish_pending()
+    found = {row[0]: row[2:] for row in texts(view.model)}
+    changed = next(row.title for row in view.model.rows if row.name == BIAS)
+    assert found.pop(changed) == ("0.5", "shifted by 0.5")
+    assert set(found.values()) == {("0", "")}
+    assert [column.title for column in view.model.columns][2:] == ["weights |Δ|", "relation"]
+    view.show_result(result, "manual")
+    assert len(view.model.columns) == 2
 
 
 def test_the_array_and_the_entry_with_the_largest_error_come_first(view, with_gradients):
