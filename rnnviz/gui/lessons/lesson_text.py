@@ -103,6 +103,8 @@ class LessonText(MarkdownView):
         super().resizeEvent(event)
         if event.size().width() != event.oldSize().width():
             fit_code(self.document(), self.font(), self.viewport().width())
+            # The layout may have limited the height by the lines of another width.
+            self.updateGeometry()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()
