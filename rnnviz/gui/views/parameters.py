@@ -271,9 +271,13 @@ class ParametersView(ResultView):
             self._comparing.ask(partial(_differences, result, candidate))
 
     def _take_differences(self, found: dict[str, ParameterDifference]) -> None:
+        """Show the differences, and select the first array that differs, unless another one is selected."""
         rows = [replace(row, difference=found.get(row.name)) for row in self.model.rows]
         self.model.show_rows(rows, keep=True)
         self.table.fit()
+        first = next((k for k, row in enumerate(rows) if row.difference and row.difference.differs), 0)
+        if self._row is not None and self._row.name == rows[0].name:
+            self.table.choose(self.model.place_of(first))
 
     def _take(self, found: Shown) -> None:
         if found[0] is self._row:

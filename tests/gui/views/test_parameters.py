@@ -75,6 +75,7 @@ def test_weights_of_a_candidate_are_compared_with_those_of_the_reference(view):
     view.finish_pending()
     found = {row[0]: row[2:] for row in texts(view.model)}
     changed = next(row.title for row in view.model.rows if row.name == BIAS)
+    assert view.model.row(view.table.currentIndex().row()).name == BIAS
     assert found.pop(changed) == ("0.5", "shifted by 0.5")
     assert set(found.values()) == {("0", "")}
     assert [column.title for column in view.model.columns][2:] == ["weights |Δ|", "relation"]

@@ -3,12 +3,14 @@
 import json
 import re
 from base64 import b64decode
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
 from rnnviz.core.errors import InputError
+from rnnviz.core.parameters import Parameters
 from rnnviz.core.resources import resource_path
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
@@ -77,6 +79,18 @@ def test_a_page_has_what_the_terms_of_gradients_need():
     assert len([name for name in found if name.startswith("contribution.")]) >= 8
     assert not any(array[:, :, 3:, 1].any() for array in found.values())
     assert data_of(page_html(make_result(), WHEN))["backward"] is None
+
+
+def test_a_page_has_the_weights_of_an_engine_that_has_its_own():
+    result = make_result()
+    own = Parameters(result.config.network, {name: 2 * array for name, array in result.inputs.parameters.items()})
+    result = replace(result, inputs=replace(result.inputs, weights={"manual": own}))
+    data = data_of(page_html(result, WHEN))
+    of_engines = {engine: given["parameters"] for engine, given in zip(result.traces, data["engines"], strict=True)}
+    for engine, given in of_engines.items():
+        assert (given is None) == (engine != "manual")
+    assert np.array_equal(unpacked(of_engines["manual"][0]["i2h_weight"]), own["l0_i2h_weight"])
+    assert np.array_equal(unpacked(data["parameters"][0]["i2h_weight"]), result.inputs.parameters["l0_i2h_weight"])
 
 
 def test_a_page_has_the_values_of_the_units_behind_a_projection():
