@@ -90,7 +90,7 @@ def _config(path: Path, own: "Config | Entry", other: "Config | Entry") -> Confi
         cell = cell if cell in own.cells else next(iter(own.cells), None)
         start = "uniform" if own.leaves_initial_state_open else None
         own = config_of(path, own, cell if own.cell is None else None, start)
-    return replace(own, compare=replace(own.compare, reference="manual", candidates=()), backward=Backward())
+    return replace(own, compare=replace(own.compare, candidates=()), backward=Backward())
 
 
 def _input_in_words(a: Config, options: Namespace, input_of: str) -> str:
@@ -125,12 +125,13 @@ def _report(found: "FileComparison", given: str) -> Iterator[str]:
         yield f"Inputs: {array.name} differs in A and B; {size}."
     values = found.values
     if values is None:
-        yield "Values: not compared, because the networks have other inputs or other states."
+        yield "Values: not compared, because the networks have inputs or states of other sizes."
     else:
-        yield f"Input: {given}"
-        how = f"{values.mismatched:,} of {values.elements:,} hidden values differ by more than the tolerance"
+        yield "Input: each file's own, since both are recordings." if found.recorded else f"Input: {given}"
+        what = "recorded hidden values" if found.recorded else "hidden values"
+        how = f"{values.mismatched:,} of {values.elements:,} {what} differ by more than the tolerance"
         if not values.mismatched:
-            how = f"all {values.elements:,} hidden values are equal within the tolerance"
+            how = f"all {values.elements:,} {what} are equal within the tolerance"
         yield f"Values: {how}; largest difference {number_format.error(values.max_abs_difference)}."
         if values.first is not None:
             pair = number_format.format_pair(values.first.a, values.first.b)

@@ -1,4 +1,4 @@
-"""Two files compared: their networks, parameters and inputs, and the values that the manual engine computes."""
+"""Two files compared: their networks, parameters and inputs, and the values that were recorded or are computed."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 
 from rnnviz.core.config import Config
+from rnnviz.core.engine_spec import is_recording
 from rnnviz.core.inputs import Inputs, Load
 from rnnviz.core.progress import stage
 from rnnviz.core.schema import display_value
-from rnnviz.core.trace import Trace, trace_in_memory
-from rnnviz.engines.manual import ManualEngine
+from rnnviz.core.trace import Trace, trace_in_memory, with_missing
+from rnnviz.engines.registry import load_engine
 from rnnviz.results.file_comparison import (
     FileComparison,
     FirstDivergence,
@@ -21,30 +22,40 @@ from rnnviz.results.file_comparison import (
 from rnnviz.verify.compare import compare, defaults
 from rnnviz.verify.parameter_relations import Tolerance, parameter_differences
 
-_LOADED = 0.2
+_LOADED = 1 / 3
 
 
 def compare_files(load: Load, one: Config, other: Config, both_bring: bool) -> FileComparison:
-    """Compare the networks of two runs on the input and the initial state of the first one; to be called in a
-    subprocess. `both_bring` is whether both files bring an input, which is compared, too."""
+    """Compare the networks of two runs; to be called in a subprocess. The values are those of the manual engine on the
+    input and the initial state of the first one, or of two recordings. `both_bring` is whether both files bring an
+    input, which is compared, too."""
     # In the wider one of their types, in which no number of either changes.
     dtype = max(one.network.dtype, other.network.dtype)
     with stage(0.0, _LOADED):
         a, b = (load(replace(own, network=replace(own.network, dtype=dtype))) for own in (one, other))
-    rtol, atol = one.compare.tolerances(*max(defaults(one), defaults(other)))
     keys = a.network.differences(b.network)
     if one.network.dtype != other.network.dtype:
         keys["dtype"] = one.network.dtype, other.network.dtype
     structure = [StructureDifference(key, *map(_in_words, pair)) for key, pair in keys.items()]
-    with stage(_LOADED, 1.0) as notify:
-        values = None if _apart(a, b) else _values(a, _on_input_of(b, a), rtol, atol, notify)
+    recorded = both_bring and all(is_recording(own.compare.reference) for own in (one, other))
+    given = b if recorded else _on_input_of(b, a)
+    traces: list[Trace] = []
+    if not _apart(a, given):
+        for name, own, inputs in (("A", one, a), ("B", other, given)):
+            engine, begin = own.compare.reference if recorded else "manual", (1 + len(traces)) / 3
+            with stage(begin, begin + 1 / 3) as notify:
+                traces.append(_run(engine, name, inputs, notify))
+    usual = max(defaults(one), defaults(other))
+    rtol, atol = one.compare.tolerances(*max(usual, defaults(one, *traces)))
+    of_parameters = Tolerance(*one.compare.tolerances(*usual))
     return FileComparison(
         tuple(structure),
-        parameter_differences(a.network.kind, a.parameters, b.parameters, Tolerance(rtol, atol)),
+        parameter_differences(a.network.kind, a.parameters, b.parameters, of_parameters),
         tuple(_inputs(a, b, both_bring=both_bring)),
         rtol,
         atol,
-        values,
+        _values(traces[0], traces[1], rtol, atol) if traces else None,
+        recorded,
         tuple(dict.fromkeys((*a.assumptions, *b.assumptions))),
     )
 
@@ -54,10 +65,10 @@ def _in_words(value: object) -> str:
 
 
 def _apart(a: Inputs, b: Inputs) -> bool:
-    """Whether the networks read other inputs or have other states."""
+    """Whether the inputs or the states have other sizes."""
     kinds = [(each.network.input_size, each.network.kind.state_symbols) for each in (a, b)]
     shapes = [[each.network.hidden_shape(1, 1, s) for s in each.network.kind.state_symbols] for each in (a, b)]
-    return kinds[0] != kinds[1] or shapes[0] != shapes[1]
+    return kinds[0] != kinds[1] or shapes[0] != shapes[1] or a.sequence.shape != b.sequence.shape
 
 
 def _on_input_of(b: Inputs, a: Inputs) -> Inputs:
@@ -70,18 +81,16 @@ def _inputs(a: Inputs, b: Inputs, *, both_bring: bool) -> Iterator[InputDifferen
     arrays = {"sequence": (a.sequence, b.sequence)} if both_bring else {}
     if both_bring and a.lengths != b.lengths:
         yield InputDifference("lengths", None)
-    if {each.config.initial_state.source for each in (a, b)} == {"file"}:
+    if both_bring or {each.config.initial_state.source for each in (a, b)} == {"file"}:
         arrays |= {f"{s}0": (a.initial_state[s], b.initial_state[s]) for s in a.initial_state if s in b.initial_state}
     for name, (one, other) in arrays.items():
         if one.shape != other.shape:
             yield InputDifference(name, None)
-        elif not np.array_equal(one, other):
+        elif not np.array_equal(one, other, equal_nan=True):
             yield InputDifference(name, float(np.abs(one - other).max()))
 
 
-def _values(a: Inputs, b: Inputs, rtol: float, atol: float, notify: Callable[[float], None]) -> ValueDifferences:
-    one = _computed("A", a, lambda done: notify(done / 2))
-    other = _computed("B", b, lambda done: notify((1 + done) / 2))
+def _values(one: Trace, other: Trace, rtol: float, atol: float) -> ValueDifferences:
     found = compare(one, other, rtol, atol)
     first = found.first_mismatch
     return ValueDifferences(
@@ -92,8 +101,8 @@ def _values(a: Inputs, b: Inputs, rtol: float, atol: float, notify: Callable[[fl
     )
 
 
-def _computed(name: str, inputs: Inputs, progress: Callable[[float], None]) -> Trace:
-    engine = ManualEngine()
-    trace = trace_in_memory(name, inputs.network, inputs.places, engine.states(inputs.network))
-    engine.run(inputs, trace, progress)
-    return trace
+def _run(engine: str, name: str, inputs: Inputs, progress: Callable[[float], None]) -> Trace:
+    loaded = load_engine(engine)
+    trace = trace_in_memory(name, inputs.network, inputs.places, loaded.states(inputs.network))
+    report = loaded.run(inputs, trace, progress)
+    return with_missing(trace, report.missing, report.precision, report.computed_in)

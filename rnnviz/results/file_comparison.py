@@ -55,7 +55,8 @@ class FilesSummary:
 
 @dataclass(frozen=True)
 class FileComparison:
-    """The comparison of A and B; `values` is None where their networks have no values in common."""
+    """The comparison of A and B. `values` is None where their networks have no values in common; `recorded` says that
+    they are those of two recordings."""
 
     structure: tuple[StructureDifference, ...]
     parameters: tuple[ParameterDifference, ...]
@@ -63,6 +64,7 @@ class FileComparison:
     rtol: Exact
     atol: Exact
     values: "ValueDifferences | None"
+    recorded: bool = False
     assumptions: tuple[str, ...] = ()
 
     @property

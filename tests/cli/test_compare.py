@@ -201,6 +201,23 @@ def test_two_configs_are_compared_with_their_inputs(tmp_path, compared):
     assert compared(a, b, "--input", tmp_path / "x.npy")[0] == 0
 
 
+def test_two_recordings_are_compared_as_they_are(tmp_path, compared):
+    hidden = np.random.default_rng(0).normal(size=(1, 1, 5, 2, 4)).astype(np.float32)
+    paths = []
+    for name in ("a", "b"):
+        np.savez(tmp_path / f"{name}.npz", hidden=hidden)
+        compare = {"reference": f"recording:{name}.npz"}
+        paths.append(write(tmp_path, f"{name}.toml", sequence={"timesteps": 5, "batch_size": 2}, compare=compare))
+    assert compared(*paths)[0] == 0
+    hidden[0, 0, 3, 1, 2] += 0.5
+    np.savez(tmp_path / "b.npz", hidden=hidden)
+    code, found = compared(*paths)
+    assert code == 1
+    first = found["first_divergence"]
+    assert [first[key] for key in ("layer", "timestep", "sample", "unit")] == [0, 3, 1, 2]
+    assert first["b"] - first["a"] == pytest.approx(0.5)
+
+
 def test_the_text_says_what_differs_and_which_input_was_used(tmp_path, rnnviz):
     arrays = weights_of(NETWORK)
     changed = {"l0_i2h_weight": 0.5 * arrays["l0_i2h_weight"]}
