@@ -75,7 +75,10 @@ def _opened(path: Path, name: str | None) -> "Config | Entry":
     from rnnviz.io.model_formats.load import choose
 
     if path.suffix.lower() not in (".toml", ENDING):
-        return choose(entries_in_subprocess(path), name, path)
+        entries = entries_in_subprocess(path)
+        if not entries:
+            raise InputError(f"{path} contains no recurrent network; rnnviz inspect {path} lists what it has.")
+        return choose(entries, name, path)
     if name is not None:
         raise InputError(f"{path} is a config, which has one network: leave --entry-a or --entry-b out.")
     return terminal.load(path)

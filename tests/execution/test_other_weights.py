@@ -14,6 +14,7 @@ from rnnviz.explain.explanation import explain
 from rnnviz.io.config_toml import save_config
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.model_formats.load import NUMPY_ARCHIVE, TORCH_SAFETENSORS
+from rnnviz.io.session import SavedDocument, SavedSession, files_to_copy, read_session, write_session
 from rnnviz.reading.arrays import ArrayReader
 from rnnviz.text.verdict_text import plain, verdict_sentence
 from rnnviz.verify.verdict import AuditVerdict, Verdict
@@ -110,3 +111,17 @@ def test_a_file_of_another_network_is_refused(config, tmp_path):
     assert "its network.hidden_size is 9" in str(caught.value)
     with pytest.raises(InputError, match="no such file"):
         run(config.with_engines(("manual", "model:absent.npz")), load_inputs)
+
+
+def test_a_session_holds_a_copy_of_the_other_weights(config, tmp_path):
+    engine = written(with_seed(config, 7), tmp_path / "other.npz", NUMPY_ARCHIVE)
+    config = config.with_engines(("manual", engine))
+    inputs = load_inputs(config)
+    session = SavedSession(config, SavedDocument("two files"))
+    write_session(session, tmp_path / "two.rnnviz", files_to_copy(config))
+    (tmp_path / "other.npz").unlink()
+    found = read_session(tmp_path / "two.rnnviz", lambda: tmp_path).config
+    (copied,) = found.compare.candidates or ()
+    own = load_inputs(found).of_engine(copied).parameters
+    for name, array in inputs.of_engine(engine).parameters.items():
+        assert np.array_equal(own[name], array)
