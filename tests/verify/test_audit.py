@@ -30,7 +30,7 @@ from rnnviz.verify.compare import compare_all
 from rnnviz.verify.forward_pass import ForwardPass
 from rnnviz.verify.verdict import AuditVerdict
 from tests.cells.test_random_steps import random_cell
-from tests.explain.test_backward import BUILT_IN
+from tests.explain.test_every_cell import NETWORKS
 from tests.oracles.computed import computed
 from tests.oracles.finite_differences import slopes
 from tests.profiles import nightly_except
@@ -734,12 +734,6 @@ def test_right_engines_are_right_where_all_terms_have_one_sign(named, cell, valu
 
     sequence = np.full_like(inputs.sequence, 0.7) if value == "equal" else np.abs(inputs.sequence)
     assert_right(named, with_sequence(with_parameters(inputs, positive), sequence), ALLOWED)
-
-
-NETWORKS = {name: BUILT_IN[name] for name in ("peephole", "coupled", "reset before", "projection", "linear")} | {
-    "clip": {"cell": "lstm", "clip": 0.1},
-    "activations": {"cell": "gru", "activations": ["hard_sigmoid", "softsign"]},
-}
 
 
 def network(name: str, dtype: str = "float32", **sizes: int) -> dict[str, Any]:
