@@ -17,7 +17,7 @@ from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cli import terminal
 from rnnviz.cli.terminal import AGREE, Answer, Parser, option
 from rnnviz.core.config import Config
-from rnnviz.core.engine_spec import display_name, is_own
+from rnnviz.core.engine_spec import display_name, is_own, listed_engines
 from rnnviz.core.errors import InputError
 from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_PARAMETERS, gradient
 from rnnviz.core.naming import gluon_name, names_of_file, with_parameters_in_columns
@@ -276,7 +276,7 @@ def _program() -> list[str]:
 def _options_of_run(result: RunResult, options: Namespace) -> list[str]:
     path, engines = str(options.config), None
     if options.engines is not None or options.reference is not None:
-        named = result.config.compare.engines if options.engines is None else options.engines.split(",")
+        named = result.config.compare.engines if options.engines is None else listed_engines(options.engines)
         first = [] if options.reference is None else [options.reference]
         names = dict.fromkeys([*first, *(name.strip() for name in named)])
         # A comma separates engines, so a path that has one cannot be named.

@@ -21,6 +21,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO, TypeAlias, TypeVar
 
 from rnnviz.core.config import Config, Network
+from rnnviz.core.engine_spec import listed_engines
 from rnnviz.core.errors import InputError, printable, undisguised
 from rnnviz.core.schema import declarations, display_value
 from rnnviz.core.words import capital, suggest
@@ -357,7 +358,7 @@ def engine_names(engines: str | None, reference: str | None = None) -> tuple[str
         find_engine(reference, "--reference")
     if engines is None:
         return None
-    names = tuple(name.strip() for name in engines.split(","))
+    names = listed_engines(engines)
     for name in names:
         find_engine(name, "--engines")
         if names.count(name) > 1:
@@ -372,7 +373,7 @@ def run_config(
     from rnnviz.execution.supervisor import run
     from rnnviz.io.inputs import load_inputs
 
-    named = [*(options.engines or "").split(","), getattr(options, "reference", None) or "", options.cell or ""]
+    named = [*listed_engines(options.engines or ""), getattr(options, "reference", None) or "", options.cell or ""]
     with progress_bar(options.quiet) as notify:
         return run(config, load or load_inputs, notify, audit, frozenset(name.strip() for name in named))
 

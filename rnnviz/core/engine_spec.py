@@ -74,6 +74,20 @@ def model_name(name: str) -> ModelName:
     return ModelName(rest) if chosen is None else ModelName(chosen["path"], chosen["entry"])
 
 
+_AT_PLACE = re.compile(r"bug:[^@]*@.*", re.DOTALL)
+
+
+def listed_engines(text: str) -> tuple[str, ...]:
+    """The engines of a list with commas, which the place of a bug has, too: "bug:no-h2h-bias@layer=1,gate=n"."""
+    names: list[str] = []
+    for piece in (part.strip() for part in text.split(",")):
+        if names and _AT_PLACE.fullmatch(names[-1]) and re.fullmatch(r"[a-z]+=.*", piece):
+            names[-1] += f",{piece}"
+        else:
+            names.append(piece)
+    return tuple(names)
+
+
 def engine_file(name: str) -> str | None:
     """Path of a file engine, else None."""
     if is_recording(name):

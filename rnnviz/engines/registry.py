@@ -228,6 +228,9 @@ def _other_weights(name: str) -> EngineEntry:
 
 def _simulated(name: str) -> EngineEntry:
     bug = bug_of(name)
+    placed = None if bug is not None or engine_spec.is_unknown(name) else _placed(name)
+    if placed is not None:
+        return placed
     if bug is None and engine_spec.is_unknown(name):
         raise ValueError("but no known bug has this name.")
     if bug is None:
@@ -235,6 +238,21 @@ def _simulated(name: str) -> EngineEntry:
         raise ValueError(f"which is not a known bug.{near} The guide lists them on the page Known bugs.")
     title = engine_spec.UNKNOWN_ENGINE if engine_spec.is_unknown(name) else name
     return EngineEntry(name, title, "known_bugs.engine:KnownBugEngine", refused=bug.unsupported_reason, bug=bug)
+
+
+def _placed(name: str) -> EngineEntry | None:
+    """The engine of a known bug or another change at a place; None if there is no such change."""
+    from rnnviz.engines.known_bugs.hypotheses import is_hypothesis
+    from rnnviz.engines.known_bugs.placed import PlacedBug
+
+    placed = PlacedBug.parse(name)
+    bug = KNOWN_BUGS.get(placed.name)
+    if bug is None:
+        known = is_hypothesis(placed.name)
+        return EngineEntry(name, name, "known_bugs.placed:PlacedBugEngine") if known else None
+    if bug.kind not in ("forward", "seams"):
+        raise ValueError(f"but {bug.engine} concerns the whole network: leave the place out.")
+    return EngineEntry(name, name, "known_bugs.placed:PlacedBugEngine", refused=bug.unsupported_reason)
 
 
 def is_known_bug(name: str) -> bool:

@@ -23,6 +23,7 @@ from rnnviz.engines.registry import engines_of, find_engine, gradients_given, lo
 from rnnviz.execution.events import Outcome, RunRequest, Stage, StageKind, open_traces
 from rnnviz.reading.arrays import gradient_extents
 from rnnviz.reading.level_of_detail import ComparedPyramids, build_values, needs_pyramid
+from rnnviz.text.cause_words import cause_phrase
 from rnnviz.verify.audit import Audit, audit_pass
 from rnnviz.verify.audited import Pass, follows_all
 from rnnviz.verify.backward_pass import BackwardPass
@@ -35,10 +36,9 @@ from rnnviz.verify.consistency_checks import (
     padding_check,
     state_equality,
 )
-from rnnviz.verify.diagnosis import causes, diagnose, distinguishable
+from rnnviz.verify.diagnosis import Diagnosis, causes, distinguishable, explain
 from rnnviz.verify.forward_pass import ForwardPass
 from rnnviz.verify.metrics import largest_magnitude
-from rnnviz.verify.reproduction import Names
 from rnnviz.verify.result import Judgment, PassJudgment, compared
 from rnnviz.verify.undetectable_bugs import suggested_config, undetectable
 from rnnviz.verify.verdict import AuditVerdict, PassName
@@ -207,7 +207,7 @@ def _judge_pass(
     known = {(check.engine, check.name) for check in outcome.checks}
     added = tuple(c for found in audits.values() for c in found.checks if (c.engine, c.name) not in known)
     blind = undetectable(inputs, way)
-    explained: dict[str, tuple[Names, ...]] = {}
+    explained: dict[str, Diagnosis] = {}
     wrong = {name for name, found in audits.items() if found.wrong}
     for name, trace in traces.items():
         # Two ways to compute that only drift apart say nothing about the one that is audited.
@@ -220,11 +220,16 @@ def _judge_pass(
         apart = bool(failed) or any(own.mismatched for c in pairs for own in compared(c, way))
         if not is_unknown(name) and (audits[name].wrong or failing or ((trace.partial or unjudged) and apart)):
             notify(Stage(StageKind.DIAGNOSING, name), _AUDIT)
-            explained[name] = diagnose(inputs.of_engine(name), trace, audits[name], failing)
+            explained[name] = explain(inputs.of_engine(name), trace, audits[name], failing)
     decided = {name for name, trace in traces.items() if distinguishable(trace, audits[name].wrong)}
     diagnoses, ambiguous = causes(explained, blind, decided)
     bugs = known_bugs_in(inputs) if forward else gradient_bugs_in(inputs)
-    return PassJudgment(audits, diagnoses, blind, {bug.name: bug.cause for bug in bugs}, added, ambiguous)
+    found = {engine: own.causes for engine, own in explained.items() if own.causes and diagnoses[engine]}
+    phrases = {bug.name: bug.cause for bug in bugs}
+    phrases |= {cause.label: cause_phrase(cause) for causes in found.values() for cause in causes}
+    nearest = {engine: own.nearest for engine, own in explained.items() if own.nearest is not None}
+    patterns = {engine: own.pattern for engine, own in explained.items() if own.pattern is not None}
+    return PassJudgment(audits, diagnoses, blind, phrases, added, ambiguous, found, nearest, patterns)
 
 
 @contextmanager

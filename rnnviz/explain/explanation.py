@@ -1,6 +1,6 @@
 """A value or a gradient explained for every engine of a run, and the first number where two engines diverge."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from itertools import product
 from typing import get_args
@@ -32,8 +32,10 @@ from rnnviz.frozen import dataclass
 from rnnviz.steps.inputs import followed, layer_input
 from rnnviz.steps.states import CellStates
 from rnnviz.text.verdict_text import likely_cause
+from rnnviz.verify.causes import Cause, with_cause
 from rnnviz.verify.compare import gradient_atol
 from rnnviz.verify.result import RunResult
+from rnnviz.verify.wrong_lane import lane_reads
 
 _RETURNED = "The arithmetic agrees, but {line} differs: {reference} has {first}, {candidate} {second}."
 _IN_STEP = "First divergence at {line}: {reference} has {first}, {candidate} {second}."
@@ -319,16 +321,59 @@ def _step_with_bugs(result: RunResult, own: Breakdown) -> StepWithBugs | None:
     if judgment is None or where is None or not judgment.diagnoses.get(own.engine) or own.right:
         return None
     bugs, trace = judgment.diagnoses[own.engine][0], result.traces[own.engine]
+    changed = (_with_cause(cause, inputs, trace, where) for cause in judgment.causes_of(own.engine))
+    if not KNOWN_BUGS.keys() >= set(bugs):
+        steps: Iterator[tuple[Inputs, dict[str, FloatArray]]] = (step for step in changed if step is not None)
+    else:
+        steps = _with_known_bugs(bugs, inputs, trace, where)
+    for made, read in steps:
+        breakdown = value_breakdown(made, trace, own.place, read=read)
+        if breakdown.right:
+            return StepWithBugs(bugs, likely_cause(judgment, own.engine), breakdown)
+    return None
+
+
+def _with_known_bugs(
+    bugs: Sequence[str], inputs: Inputs, trace: Trace, where: Location
+) -> Iterator[tuple[Inputs, dict[str, FloatArray]]]:
+    """The inputs with some known bugs at once, in each of their variants, and what the step reads with them."""
     for faults in product(*(KNOWN_BUGS[bug].faults(inputs.network) for bug in bugs)):
         fault: BugVariant | None = BugVariant()
         for other in faults:
             fault = fault and fault.together_with(other)
         if fault is not None:
-            read = _read(fault, inputs, trace, where)
-            breakdown = value_breakdown(_with_fault(fault, inputs, where), trace, own.place, read=read)
-            if breakdown.right:
-                return StepWithBugs(bugs, likely_cause(judgment, own.engine), breakdown)
-    return None
+            yield _with_fault(fault, inputs, where), _read(fault, inputs, trace, where)
+
+
+_MOST_PROVED = 1 << 20
+"""How many hidden values of a lane are read for the proof of a cause that concerns other samples, too."""
+
+
+def _with_cause(
+    cause: Cause, inputs: Inputs, trace: Trace, where: Location
+) -> tuple[Inputs, dict[str, FloatArray]] | None:
+    """The inputs with a cause of a lane, and what the step reads with it; None in another lane."""
+    network = inputs.network
+    if not cause.covers(where.layer, where.direction):
+        return None
+    small = trace.hidden[0, 0].size <= _MOST_PROVED
+    samples = range(inputs.batch_size) if small else [where.sample]
+    own, _, _ = lane_reads(inputs, trace, where.layer, where.direction, samples, inputs.timesteps, BugVariant())
+    reads = with_cause(cause.keys, own)
+    if reads is None:
+        return None
+    n = list(samples).index(where.sample)
+    s = inputs.length(where.sample) - 1 - where.timestep if network.backward(where.direction) else where.timestep
+    lane = where.layer, where.direction
+    custom = replace(network, custom=reads.cell, clip=None, activations=None)
+    arrays = {parameter_name(*lane, name): a for name, a in reads.layer_parameters(network.dtype).items()}
+    made = replace(
+        inputs,
+        config=replace(inputs.config, network=custom),
+        parameters=Parameters(custom, {**inputs.parameters, **arrays}),
+    )
+    read = {symbol: reads.before(symbol, after)[s, n] for symbol, after in reads.after.items()}
+    return made, read | {"x": reads.x[s, n]}
 
 
 def _with_fault(fault: BugVariant, inputs: Inputs, where: Location) -> Inputs:

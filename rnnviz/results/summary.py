@@ -5,7 +5,7 @@ field of `BESIDE`, are next to the other keys of their record.
 """
 
 import platform
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from itertools import product
 from typing import Annotated, Any, TypeAlias, TypeVar
@@ -17,18 +17,21 @@ from rnnviz.core.engine_spec import BACKWARD, display_name
 from rnnviz.core.number_format import json_number
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import DIRECTIONS, Location
+from rnnviz.core.words import capital
 from rnnviz.dependence.gradient_flow import FlowVerdict, gradient_flow
-from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
+from rnnviz.engines.known_bugs.hypotheses import texts_of
+from rnnviz.engines.known_bugs.registry import PREFIX
 from rnnviz.frozen import dataclass
+from rnnviz.text.cause_words import pattern_words
 from rnnviz.text.verdict_details import first_line_in_source, unrecorded_arrays
 from rnnviz.text.verdict_text import likely_cause
-from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import ArrayComparison, Comparison, Mismatch
+from rnnviz.verify.patterns import Pattern
 from rnnviz.verify.result import PassJudgment, RunResult
 from rnnviz.verify.verdict import VERDICTS, AuditVerdict, Verdict
 
-BESIDE = ("where", "figures", "engines")
-"""Fields whose keys are next to the keys of their record."""
+BESIDE = ("figures", "engines")
+"""Fields whose keys are next to the keys of their record, as those of a value's place are."""
 
 Commands: TypeAlias = Callable[[Comparison], Sequence[str]]
 """The command lines that explain the differences of a candidate."""
@@ -38,9 +41,8 @@ Share: TypeAlias = Annotated[float, "0 to 1"]
 Exact: TypeAlias = Annotated[float, ">= 0"]
 """A number that is never NaN or infinite."""
 GradientName: TypeAlias = Annotated[str | None, "Name of a gradient, such as grad.h."]
-Ambiguous: TypeAlias = Annotated[
-    Count | None, "Number of known bugs that fit where the numbers do not distinguish them, so that none is named."
-]
+AMBIGUOUS = "Whether several causes fit, which the numbers do not distinguish, so that none is named."
+CANDIDATES = "Number of these causes."
 _Record = TypeVar("_Record")
 
 
@@ -113,6 +115,73 @@ class ArraySummary:
 
 
 @dataclass(frozen=True)
+class WhereSummary:
+    """Place of a cause; an empty list stands for all, and null for every time step."""
+
+    layers: tuple[Count, ...]
+    directions: Annotated[tuple[str, ...], "forward, backward."]
+    gates: tuple[str, ...]
+    parameters: Annotated[tuple[str, ...], "Kinds of parameters, such as h2h_bias, or states that a step reads."]
+    timesteps: Annotated[tuple[Count, ...] | None, "First and last time step."]
+    steps: Annotated[tuple[Count, ...] | None, "First and last step in the order of computation, from 0."]
+    every: Annotated[Count | None, "Distance of the steps, if they are apart."]
+    samples: tuple[Count, ...]
+    units: tuple[Count, ...]
+    single_steps: Annotated[tuple[Count, ...], "Single steps in the order of computation."] = ()
+
+
+@dataclass(frozen=True)
+class DiagnosisSummary:
+    """A change that reproduces every recorded array of a wrong engine, with those of other lanes that are listed."""
+
+    name: Annotated[str, "Name of a known bug or of another change; several at once are joined by +."]
+    engine: str
+    sentence: str
+    where: WhereSummary
+    distance: Annotated[float, "Largest deviation from the engine's values, in limits of the audit."]
+    run: Annotated[str, "Name of the engine that has this cause."]
+    bits: Annotated[float | None, "Evidence against chance; absent for known bugs of the whole network."] = None
+    aliases: Annotated[tuple[str, ...], "Changes that are the same for any numbers."] = ()
+
+
+@dataclass(frozen=True)
+class NearestSummary:
+    """The change that comes nearest to a wrong engine that nothing explains."""
+
+    name: str
+    layer: Count
+    direction: str
+    distance: Annotated[float, "Deviation of the first wrong steps, in limits."]
+    right_distance: Annotated[float, "The same of the right step."]
+
+
+@dataclass(frozen=True)
+class LaneSummary:
+    """One layer in one direction."""
+
+    layer: Count
+    direction: Annotated[str, DIRECTIONS]
+
+
+@dataclass(frozen=True)
+class PatternSummary:
+    """Which values are wrong; steps are counted from 0 in the order of computation of each lane."""
+
+    wrong: Count
+    of: Count
+    first_step_only: bool
+    start: Annotated[Count | None, "Step from which on nearly all are wrong."]
+    period: Annotated[Count | None, "Distance of the wrong steps."]
+    first: Annotated[Count | None, "First step of the period."]
+    steps: Annotated[tuple[Count, ...], "Up to three single wrong steps."]
+    constant: Annotated[float | None, "By how much every wrong value is too large."]
+    lanes: Annotated[tuple[LaneSummary, ...], "Wrong lanes; [] for all."]
+    samples: tuple[Count, ...]
+    units: tuple[Count, ...]
+    sentence: str
+
+
+@dataclass(frozen=True)
 class AuditSummary:
     """Audit of one pass of an engine."""
 
@@ -123,6 +192,7 @@ class AuditSummary:
     undetermined: Annotated[Share, "Share of the audited values about which the rounding bound says nothing."]
     lines: Annotated[tuple[str, ...], "Compared lines of a custom step, in the order of computation."] = ()
     first_line: WrongLineSummary | None = None
+    pattern: Annotated[PatternSummary | None, "Which values are wrong; absent where none is."] = None
 
 
 @dataclass(frozen=True)
@@ -134,6 +204,11 @@ class CheckSummary:
     holds: bool
     detail: str
     known_issue: Annotated[str, "Bug of a library that makes the check fail, which the verdict ignores."] = ""
+
+
+Diagnoses: TypeAlias = Annotated[
+    tuple[DiagnosisSummary, ...] | None, "Causes that reproduce the numbers of a wrong engine; all of them are needed."
+]
 
 
 @dataclass(frozen=True)
@@ -155,8 +230,10 @@ class EnginesSummary:
     recorded_as: Annotated[Mapping[str, str] | None, "Type of a recording that is not dtype, by engine."] = None
     computed_in: Annotated[Mapping[str, str] | None, "Type in which a recording was computed, by engine."] = None
     audit: Annotated[Mapping[str, AuditSummary] | None, "Step audit by engine; absent with --audit off."] = None
-    diagnosis: Annotated[tuple[str, ...] | None, "Known bugs, joined by +, that reproduce a wrong engine."] = None
-    ambiguous: Ambiguous = None
+    diagnosis: Diagnoses = None
+    ambiguous: Annotated[bool | None, AMBIGUOUS] = None
+    candidates: Annotated[Count | None, CANDIDATES] = None
+    nearest: Annotated[Mapping[str, NearestSummary] | None, "By engine."] = None
     undetectable: Annotated[tuple[str, ...] | None, "Known bugs that this run could not reveal."] = None
     lengths: Annotated[tuple[Annotated[int, ">= 1"], ...], "Time steps of each sample; absent without padding."] = ()
     assumptions: Annotated[tuple[str, ...], "Assumptions of a run of a model file."] = ()
@@ -240,8 +317,9 @@ class BackwardSummary:
     without_gradients: Annotated[Mapping[str, str], "Why an engine has no gradients, by engine."]
     seconds: Annotated[Mapping[str, Exact], "Time of each engine's backward pass."]
     audit: Annotated[Mapping[str, AuditSummary] | None, "Audit of the gradients, by engine."] = None
-    diagnosis: Annotated[tuple[str, ...] | None, "Known bugs that reproduce wrong gradients."] = None
-    ambiguous: Ambiguous = None
+    diagnosis: Diagnoses = None
+    ambiguous: Annotated[bool | None, AMBIGUOUS] = None
+    candidates: Annotated[Count | None, CANDIDATES] = None
     undetectable: Annotated[tuple[str, ...] | None, "Its known bugs that this run could not reveal."] = None
 
 
@@ -263,7 +341,7 @@ def to_json(value: Any) -> Any:
         found: dict[str, Any] = {}
         for own in fields(value):
             held = getattr(value, own.name)
-            if own.name in BESIDE:
+            if own.name in BESIDE or isinstance(held, AnyPlace):
                 found |= to_json(held)
             elif own.default is MISSING or held != own.default:
                 found[own.name] = to_json(held)
@@ -304,7 +382,8 @@ def fix_of(result: RunResult, comparison: Comparison) -> str | None:
     """The fix of each bug of the likely cause, else of a failed check, as a sentence; None without any."""
     cause = cause_of(result, comparison)
     if cause is not None:
-        return " ".join(KNOWN_BUGS[bug].fix for bug in cause.name.split(" + ") if bug in KNOWN_BUGS) or None
+        fixes = dict.fromkeys(texts_of(name.partition("@")[0])[1] for name in cause.name.split(" + "))
+        return " ".join(filter(None, fixes)) or None
     failed = result.failed_checks(comparison.candidate, comparison.reference)
     return next((check.fix for check in failed if check.fix), None)
 
@@ -372,20 +451,57 @@ def _judged(result: RunResult, judgment: PassJudgment | None, engines: Iterable[
     """The audit of some engines, and the known bugs that explain a wrong one, by the names of the fields."""
     if judgment is None:
         return {}
-    return {
-        "audit": {name: _audit(result, judgment.audits[name]) for name in engines},
-        "diagnosis": tuple(" + ".join(names) for engine in engines for names in judgment.diagnoses.get(engine, ())),
-        "ambiguous": sum(judgment.ambiguous.get(engine, 0) for engine in engines),
+    alike = sum(judgment.ambiguous.get(engine, 0) for engine in engines)
+    nearest = {name: own for name, own in judgment.nearest.items() if name in engines}
+    found = {
+        "audit": {name: _audit(result, judgment, name) for name in engines},
+        "diagnosis": tuple(own for engine in engines for own in _diagnosis(judgment, engine)),
+        "ambiguous": bool(alike),
+        "candidates": alike or None,
         "undetectable": judgment.undetectable,
     }
+    if nearest:
+        found["nearest"] = {
+            name: _picked(NearestSummary, own, direction=DIRECTIONS[result.inputs.network.backward(own.direction)])
+            for name, own in nearest.items()
+        }
+    return found
 
 
-def _audit(result: RunResult, audit: Audit) -> AuditSummary:
+def _diagnosis(judgment: PassJudgment, engine: str) -> Iterator[DiagnosisSummary]:
+    """The causes of a wrong engine."""
+    for cause in judgment.causes_of(engine):
+        where = cause.where
+        yield DiagnosisSummary(
+            " + ".join(name for name in (cause.name, cause.beside) if name),
+            engine,
+            f"{capital(judgment.cause(cause.label))}.",
+            _picked(
+                WhereSummary, where, directions=tuple(DIRECTIONS[d] for d in where.directions), single_steps=where.at
+            ),
+            cause.distance,
+            f"{PREFIX}{cause.label}",
+            cause.bits,
+            cause.aliases,
+        )
+
+
+def _pattern(result: RunResult, pattern: Pattern | None) -> PatternSummary | None:
+    if pattern is None:
+        return None
+    network = result.inputs.network
+    lanes = tuple(LaneSummary(layer, DIRECTIONS[network.backward(direction)]) for layer, direction in pattern.lanes)
+    return _picked(PatternSummary, pattern, lanes=lanes, sentence=pattern_words(pattern, network.directions))
+
+
+def _audit(result: RunResult, judgment: PassJudgment, engine: str) -> AuditSummary:
+    audit = judgment.audits[engine]
+    pattern = _pattern(result, judgment.patterns.get(engine))
     line, first = audit.first_line, audit.first_wrong
     wrong = first and _picked(WrongSummary, first, array=first.where.array if first.where.is_gradient else None)
     wrong_line = line and _picked(WrongLineSummary, line, line_number=first_line_in_source(result, audit))
     worst = audit.worst_ratio if audit.audited else None
-    return _picked(AuditSummary, audit, worst_ratio=worst, first_wrong=wrong, first_line=wrong_line)
+    return _picked(AuditSummary, audit, worst_ratio=worst, first_wrong=wrong, first_line=wrong_line, pattern=pattern)
 
 
 def _backward(result: RunResult) -> BackwardSummary:

@@ -27,10 +27,13 @@ from rnnviz.engines.known_bugs.engine import StepWindow, as_ordered, expected_an
 from rnnviz.engines.known_bugs.registry import PADDING_NOT_ZEROED, gradient_bugs_in, known_bugs_in
 from rnnviz.frozen import dataclass
 from rnnviz.verify.audit import Audit
+from rnnviz.verify.causes import Cause, LaneDiagnosis, Nearest, explain_lanes, walk_of, wrong_lanes
 from rnnviz.verify.consistency_checks import PADDING_CHECK, Check
 from rnnviz.verify.metrics import abs_error
+from rnnviz.verify.patterns import Pattern, pattern_of
 from rnnviz.verify.reproduction import (
     Names,
+    copies_agree,
     final_states,
     limits,
     own_tolerance,
@@ -39,6 +42,7 @@ from rnnviz.verify.reproduction import (
     within,
     without_padding,
 )
+from rnnviz.verify.wrong_lane import WrongLane
 
 ALLOWED = 10.0
 """The distance up to which a trace counts as the known bug's: other code rounds otherwise, over a few steps."""
@@ -334,8 +338,51 @@ def _axes(array: FloatArray, *, over_time: bool) -> tuple[int, ...]:
 Evidence: TypeAlias = ForwardEvidence | BackwardEvidence
 
 
-def diagnose(inputs: Inputs, trace: Trace, audit: Audit, failing: Sequence[Check] = ()) -> tuple[Names, ...]:
-    """The known bugs that explain a wrong pass of an engine, each a tuple of one name; if no single one does, of two.
+@dataclass(frozen=True)
+class Diagnosis:
+    """The explanation of a wrong pass of an engine: `names` has known bugs of the whole network, or the causes of its
+    lanes by their labels, each a tuple of those that are needed together. `causes` has these with their places,
+    `nearest` the change that comes nearest where nothing explains the pass, and `pattern` which values are wrong."""
+
+    names: tuple[Names, ...] = ()
+    causes: tuple[Cause, ...] = ()
+    candidates: int = 0
+    nearest: Nearest | None = None
+    pattern: Pattern | None = None
+
+
+def explain(inputs: Inputs, trace: Trace, audit: Audit, failing: Sequence[Check] = ()) -> Diagnosis:
+    """Explain a wrong pass of an engine: by a known bug of the whole network, else by changes of its wrong lanes, else
+    by two known bugs at once."""
+    lanes, pattern = list[WrongLane](), None
+    if audit.way == "forward" and audit.wrong and not trace.partial:
+        lanes = wrong_lanes(inputs, trace, audit.ratio_over_time)
+        count = prod(trace.shape[:2])
+        pattern = pattern_of(lanes, count, audit.wrong, audit.audited) if lanes else None
+    names = diagnose(inputs, trace, audit, failing, pairs=False)
+    nearest = None
+    if not names and lanes and not {check.name for check in failing} & {PADDING_CHECK}:
+        found = explain_lanes(inputs, trace, lanes)
+        walks = {
+            lane.place: walk_of(cause.name) for lane in lanes for cause in found.causes if cause.covers(*lane.place)
+        }
+        if not copies_agree(inputs, trace, walks):
+            found = LaneDiagnosis()
+        if found.causes:
+            return Diagnosis((tuple(c.label for c in found.causes),), found.causes, 1, pattern=pattern)
+        if found.candidates:
+            return Diagnosis((), (), found.candidates, pattern=pattern)
+        nearest = found.nearest
+    names = names or diagnose(inputs, trace, audit, failing)
+    causes = tuple(Cause(name) for name in names[0]) if len(names) == 1 else ()
+    return Diagnosis(names, causes, len(names), None if names else nearest, pattern)
+
+
+def diagnose(
+    inputs: Inputs, trace: Trace, audit: Audit, failing: Sequence[Check] = (), *, pairs: bool = True
+) -> tuple[Names, ...]:
+    """The known bugs of the whole network that explain a wrong pass, each a tuple of one name; if no single one does,
+    and with `pairs`, of two.
 
     A known bug explains a trace if it gives every number of it within rounding (`reproduction`), and does so far
     better than the right recurrence: by how much the two differ depends on the network, and may be less than the
@@ -360,7 +407,8 @@ def diagnose(inputs: Inputs, trace: Trace, audit: Audit, failing: Sequence[Check
     limit = min(ALLOWED, correct / BETTER)
     if audit.way == "backward" and limit == 0.0:
         return ()
-    return _explanations(evidence, evidence.bugs(), limit) or _explanations(evidence, _pairs(evidence), limit)
+    found = _explanations(evidence, evidence.bugs(), limit)
+    return found or (_explanations(evidence, _pairs(evidence), limit) if pairs else ())
 
 
 def _explanations(evidence: Evidence, faults: Iterable[tuple[Names, BugVariant]], limit: float) -> tuple[Names, ...]:
@@ -394,12 +442,14 @@ def distinguishable(trace: Trace, wrong: int) -> bool:
 
 
 def causes(
-    explained: Mapping[str, tuple[Names, ...]], blind: Collection[str], decided: Collection[str]
+    explained: Mapping[str, Diagnosis], blind: Collection[str], decided: Collection[str]
 ) -> tuple[dict[str, tuple[Names, ...]], dict[str, int]]:
     """The cause of each engine that has one, and the number of those that fit where no cause can be known. `explained`
-    has the known bugs that reproduce an engine's numbers, `blind` those that the run could not reveal, and `decided`
-    the engines with enough numbers to distinguish causes."""
-    fitting = {engine: [n for n in found if not set(n) & set(blind)] for engine, found in explained.items()}
+    has what reproduces an engine's numbers, `blind` the known bugs that the run could not reveal, and `decided` the
+    engines with enough numbers to distinguish causes."""
+    fitting = {engine: [n for n in found.names if not set(n) & set(blind)] for engine, found in explained.items()}
     known = {engine: tuple(found) for engine, found in fitting.items() if len(found) == 1 and engine in decided}
-    alike = {engine: len(found) for engine, found in explained.items() if found and engine not in known}
+    alike = {
+        engine: found.candidates for engine, found in explained.items() if found.candidates and engine not in known
+    }
     return {engine: known.get(engine, ()) for engine in explained}, alike

@@ -61,6 +61,27 @@ def within(found: FloatArray, expected: FloatArray, limit: FloatArray | float) -
     return bool((abs_error(np.asarray(found, np.float64), np.asarray(expected, np.float64)) <= limit).all())
 
 
+def copies_agree(inputs: Inputs, trace: Trace, walks: Mapping[tuple[int, int], BugVariant] = {}) -> bool:
+    """Whether outputs and final states are those of the trace's own hidden states; `walks` are lanes whose final states
+    are taken from another time step."""
+    pairs = []
+    if "out" not in trace.missing:
+        pairs.append((trace.output, layer_output(trace.hidden[-1])))
+    if "state.h" not in trace.missing:
+        finals = np.array(final_states(BugVariant(), inputs, trace))
+        for lane, fault in walks.items():
+            row = lane[0] * inputs.network.directions + lane[1]
+            finals[row] = final_states(fault, inputs, trace)[row]
+        pairs.append((np.asarray(trace.state_h), finals))
+    with np.errstate(all="ignore"):
+        return all(within(found, expected, _limit_of_copies(trace, expected)) for found, expected in pairs)
+
+
+def _limit_of_copies(trace: Trace, expected: FloatArray) -> FloatArray:
+    sizes = np.where(np.isfinite(expected), np.abs(expected), 0.0)
+    return np.asarray(ALLOWED * trace.spacing * np.maximum(1.0, sizes))
+
+
 def _copies(fault: BugVariant, inputs: Inputs, trace: Trace) -> Iterator[tuple[FloatArray, FloatArray, FloatArray]]:
     """The arrays that hold hidden states again: in the trace, as the fault takes them, and how far they may be off."""
     pairs = []
@@ -77,11 +98,7 @@ def _copies(fault: BugVariant, inputs: Inputs, trace: Trace) -> Iterator[tuple[F
             expected = np.where(known[..., np.newaxis], expected, found)
         pairs.append((found, expected))
     for found, expected in pairs:
-        yield (
-            found,
-            expected,
-            ALLOWED * trace.spacing * np.maximum(1.0, np.where(np.isfinite(expected), np.abs(expected), 0.0)),
-        )
+        yield found, expected, _limit_of_copies(trace, expected)
 
 
 def final_states(fault: BugVariant, inputs: Inputs, trace: Trace) -> FloatArray:

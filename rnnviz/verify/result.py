@@ -12,8 +12,10 @@ from rnnviz.core.trace_index import Location
 from rnnviz.engines.registry import no_gradients_reason
 from rnnviz.frozen import dataclass
 from rnnviz.verify.audit import Audit
+from rnnviz.verify.causes import Cause, Nearest
 from rnnviz.verify.compare import ArrayComparison, Comparison, Displayed
 from rnnviz.verify.consistency_checks import Check
+from rnnviz.verify.patterns import Pattern
 from rnnviz.verify.verdict import VERDICTS, AuditVerdict, PassName, Verdict
 
 
@@ -22,7 +24,9 @@ class PassJudgment:
     """Results of the audit of one pass. `diagnoses` by wrong engine: at most one tuple of known bugs that together
     explain its trace. `ambiguous` counts, by engine, the known bugs that fit where its numbers do not distinguish them,
     so that none is named. `undetectable` names the known bugs that this config could not reveal. `causes` has the noun
-    phrases of this network's known bugs. `checks` are those that the audits made of cell states, but for engines whose
+    phrases of this network's known bugs, and of the causes that were found. By wrong engine, `found` has these causes
+    with their places, `nearest` the change that comes nearest where there is none, and `patterns` which values are
+    wrong. `checks` are those that the audits made of cell states, but for engines whose
     cell states were checked before."""
 
     audits: Mapping[str, Audit] = field(default_factory=dict)
@@ -31,10 +35,18 @@ class PassJudgment:
     causes: Mapping[str, str] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
     ambiguous: Mapping[str, int] = field(default_factory=dict)
+    found: Mapping[str, tuple[Cause, ...]] = field(default_factory=dict)
+    nearest: Mapping[str, Nearest] = field(default_factory=dict)
+    patterns: Mapping[str, Pattern] = field(default_factory=dict)
 
     def cause(self, bug: str) -> str:
         """The noun phrase of a known bug, or its name."""
         return self.causes.get(bug, bug)
+
+    def causes_of(self, engine: str) -> tuple[Cause, ...]:
+        """The causes of a wrong engine, which are all needed."""
+        named = self.diagnoses.get(engine, ())
+        return self.found.get(engine) or tuple(Cause(name) for name in named[0]) if named else ()
 
 
 @dataclass(frozen=True)

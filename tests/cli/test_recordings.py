@@ -34,7 +34,7 @@ def test_an_exported_run_is_a_recording_of_each_of_its_engines(tmp_path, rnnviz)
     assert "first at layer 0, forward, t = 0" in first
     found = json.loads(outputs["json"].read_text(encoding="utf-8"))
     assert (found["verdict"], found["candidate"]) == ("disagree", name)
-    assert found["diagnosis"] == ["update-gate-inverted"]
+    assert [own["name"] for own in found["diagnosis"]] == ["update-gate-inverted"]
     assert (found["audit"][name]["verdict"], found["audit"][name]["coverage"]) == ("wrong", 1.0)
     with outputs["csv"].open(encoding="utf-8", newline="") as rows:
         assert next(csv.reader(rows))[5:7] == ["manual", "made.npz#bug:update-gate-inverted"]

@@ -56,7 +56,7 @@ NO_ENGINE = (
     [
         ("tensorflow", NO_ENGINE),
         (
-            "bug:no-bias",
+            "bug:no-i2h-bia",
             'is not a known bug. Did you mean "bug:no-i2h-bias"? The guide lists them on the page Known bugs.',
         ),
     ],

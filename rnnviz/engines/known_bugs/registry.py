@@ -66,7 +66,7 @@ class KnownBug:
         """The name that a config gives to the engine that makes this known bug."""
         return self.name if is_unknown(self.name) else f"{PREFIX}{self.name}"
 
-    def _in(self, cell: CellSpec) -> Variants:
+    def in_cell(self, cell: CellSpec) -> Variants:
         """The variants for a cell; () for one that cannot have it."""
         if not all(_CONDITIONS[key](cell, wanted) for key, wanted in (self.cells or {}).items()):
             return ()
@@ -78,13 +78,13 @@ class KnownBug:
     @property
     def variants(self) -> dict[str, Variants]:
         """The variants by the program's cells that can have it."""
-        return {name: found for name, cell in CELLS.items() if (found := self._in(cell))}
+        return {name: found for name, cell in CELLS.items() if (found := self.in_cell(cell))}
 
     def faults(self, network: Network) -> Variants:
         """The variants for the network's cell. A custom cell has those bugs that every cell has, but no other lines."""
         if network.custom is None:
-            return self._in(CELLS[network.kind.name])
-        return self._in(network.kind) if self.cells is None else ()
+            return self.in_cell(CELLS[network.kind.name])
+        return self.in_cell(network.kind) if self.cells is None else ()
 
     def unsupported_reason(self, network: Network) -> str | None:
         """Why the network cannot have this known bug, in one sentence, or None; None for a custom cell not yet read."""

@@ -93,7 +93,7 @@ def test_gradients_are_under_backward():
     assert (weight["mismatched"], weight["first_mismatch"]["index"]) == (1, [2, 1])
     assert set(compared["arrays"]["grad.input"]["max_abs_error"]) == {"timestep", "sample", "feature", "value"}
     assert set(compared["arrays"]["grad.h0"]["max_abs_error"]) == {"layer", "direction", "sample", "unit", "value"}
-    assert backward["diagnosis"] == ["a"]
+    assert [cause["name"] for cause in backward["diagnosis"]] == ["a"]
     flow = backward["flow"]
     assert [(lane["layer"], lane["direction"]) for lane in flow["lanes"]] == [
         (layer, direction) for layer in (0, 1) for direction in ("forward", "backward")

@@ -1,0 +1,121 @@
+"""Words of a cause and of the pattern of wrong values: what is wrong, in which lanes, gates, steps and samples."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rnnviz.core.trace_index import DIRECTIONS
+from rnnviz.core.words import join_words
+from rnnviz.engines.known_bugs.hypotheses import texts_of
+from rnnviz.verify.causes import Cause, Where
+from rnnviz.verify.patterns import Pattern
+
+_KINDS = {
+    "i2h_weight": "input-to-hidden weights",
+    "h2h_weight": "hidden-to-hidden weights",
+    "i2h_bias": "input-to-hidden biases",
+    "h2h_bias": "hidden-to-hidden biases",
+}
+
+
+def cause_phrase(cause: Cause) -> str:
+    """The error and its place, a noun phrase."""
+    what = join_words(texts_of(name)[0] for name in (cause.name, cause.beside) if name)
+    return ", ".join((what, *_places(cause)))
+
+
+def _places(cause: Cause) -> list[str]:
+    where = cause.where
+    found = []
+    some = 0 < len(where.parameters) < len(_KINDS) and all(name in _KINDS for name in where.parameters)
+    if some and cause.name.startswith(("gates-", "weights-", "parameters-of")):
+        found.append(f"in the {join_words(_KINDS[name] for name in where.parameters)}")
+    if len(where.parameters) == 1 and where.parameters[0] not in _KINDS:
+        found.append(f"of {join_words(where.parameters)}")
+    if where.gates:
+        found.append(f"in {_listed('gate', where.gates)}")
+    found += [text for text in (lanes_words(where.layers, where.directions), _when(where)) if text]
+    if where.samples:
+        found.append(f"in {_listed('sample', where.samples)}")
+    if where.units:
+        found.append(f"in {_listed('unit', where.units)}")
+    return found
+
+
+def _listed(noun: str, values: Sequence[object]) -> str:
+    """ "unit 3", "units 3 and 4", or how many they are."""
+    if len(values) == 1:
+        return f"{noun} {values[0]}"
+    return f"{noun}s {join_words(map(str, values))}" if len(values) <= 4 else f"{len(values)} {noun}s"
+
+
+def lanes_words(layers: Sequence[int], directions: Sequence[int]) -> str:
+    """ "in the backward direction of layer 1"; "" of all lanes."""
+    direction = f"the {DIRECTIONS[directions[0]]} direction" if len(directions) == 1 else ""
+    layer = _listed("layer", layers) if layers else ""
+    return f"in {' of '.join(part for part in (direction, layer) if part)}" if direction or layer else ""
+
+
+def ordinal(number: int) -> str:
+    """ "1st", "2nd", "11th"."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number:,}{ending}"
+
+
+def _when(where: Where) -> str:
+    times = ""
+    # Where the directions reach these steps at different times, these say nothing.
+    if where.timesteps is not None and where.steps is not None and np.ptp(where.timesteps) == np.ptp(where.steps):
+        first, last = where.timesteps
+        times = f" (t = {first:,})" if first == last else f" (t = {first:,} to {last:,})"
+    if where.at:
+        return f"at the computed steps {join_words(ordinal(step + 1) for step in where.at)}"
+    if where.steps is None:
+        return ""
+    first, last = where.steps
+    if where.every is not None:
+        return f"at every {ordinal(where.every)} computed step from the {ordinal(first + 1)} on"
+    if first == last:
+        return f"at the {ordinal(first + 1)} computed step alone{times}"
+    if last == where.last_step:
+        return f"from the {ordinal(first + 1)} computed step on{times}"
+    return f"from the {ordinal(first + 1)} to the {ordinal(last + 1)} computed step{times}"
+
+
+def pattern_words(pattern: Pattern, directions: int) -> str:
+    """Which values are wrong, in one sentence without a subject: "wrong from the 9th computed step on"; "" if all are
+    and nothing is to be said."""
+    found = []
+    if pattern.constant is not None:
+        found.append(
+            f"every wrong value is too {'large' if pattern.constant > 0 else 'small'} by {abs(pattern.constant):.3g}"
+        )
+    if pattern.first_step_only:
+        found.append("only the first computed step is wrong")
+    elif pattern.period is not None:
+        assert pattern.first is not None
+        found.append(
+            f"every {ordinal(pattern.period)} computed step is wrong, from the {ordinal(pattern.first + 1)} on"
+        )
+    elif pattern.steps:
+        steps = join_words(ordinal(step + 1) for step in pattern.steps)
+        found.append(f"only the {steps} computed step{'s are' if len(pattern.steps) > 1 else ' is'} wrong")
+    elif pattern.start:
+        found.append(f"wrong from the {ordinal(pattern.start + 1)} computed step on")
+    where = []
+    if pattern.lanes:
+        layers = tuple(sorted({layer for layer, _ in pattern.lanes}))
+        ways = tuple(sorted({direction for _, direction in pattern.lanes}))
+        both = len(layers) * len(ways) == len(pattern.lanes)
+        if both and len(ways) == directions == 2:
+            where.append(f"in both directions of {_listed('layer', layers)}")
+        elif both:
+            where.append(lanes_words(layers, ways if directions == 2 else ()))
+        else:
+            where.append(f"in {len(pattern.lanes)} lanes")
+    for noun, values in (("sample", pattern.samples), ("unit", pattern.units)):
+        if values:
+            where.append(f"only in {_listed(noun, values)}")
+    if where and not found:
+        found.append("wrong")
+    return ", ".join((*found, *where))

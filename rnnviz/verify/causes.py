@@ -1,0 +1,412 @@
+"""Causes of a wrong forward pass, in one lane or in several: hypotheses that give every recorded value.
+
+Each wrong lane is explained by itself; what explains all of them in the same way is one cause. A cause is named if the
+values that it explains are worth more bits than it takes to choose it and its place among all that were tried, and if
+no other explains them as well. Two hypotheses that are equal for any numbers are one: they are tried on a twin of the
+lane, with random numbers.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import combinations, product
+from time import perf_counter
+from typing import TypeAlias
+
+import numpy as np
+
+from rnnviz.cells.interpreters.running_error import ALLOWED
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace
+from rnnviz.core.trace_index import DIRECTIONS
+from rnnviz.engines.known_bugs import BugVariant
+from rnnviz.engines.known_bugs.hypotheses import (
+    EVERY,
+    Change,
+    Hypothesis,
+    LaneReads,
+    Reading,
+    reading,
+    start_hypotheses,
+    step_hypotheses,
+    step_values,
+)
+from rnnviz.frozen import dataclass
+from rnnviz.verify.wrong_lane import Extent, Fit, WrongLane
+
+EVIDENCE = 10.0
+"""How many bits of evidence a cause needs beyond those that choose it among the hypotheses."""
+
+_SECONDS = 2.0
+"""How long pairs are tried in all lanes."""
+
+_GATES_PRICE = 1.0
+"""The bits that one gate costs: a change of all of them is preferred."""
+
+HypothesisKey: TypeAlias = tuple[str, tuple[str, ...], tuple[str, ...]]
+"""Name, gates and parameters of a hypothesis."""
+
+Key: TypeAlias = tuple[tuple[HypothesisKey, ...], Extent]
+"""The hypotheses of a cause, and where they hold in a lane."""
+
+Lanes: TypeAlias = Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Where:
+    """The place of a cause; () and None mean everywhere.
+
+    `steps` are the first and the last computed step, from 0, and `timesteps` the time steps that these are; `every` is
+    the distance of the steps, `at` single ones, and `last_step` the last one of the lane.
+    """
+
+    layers: tuple[int, ...] = ()
+    directions: tuple[int, ...] = ()
+    gates: tuple[str, ...] = ()
+    parameters: tuple[str, ...] = ()
+    timesteps: tuple[int, int] | None = None
+    steps: tuple[int, int] | None = None
+    every: int | None = None
+    at: tuple[int, ...] = ()
+    samples: tuple[int, ...] = ()
+    units: tuple[int, ...] = ()
+    last_step: int | None = None
+
+    @property
+    def label(self) -> str:
+        """The place as the name of an engine has it: "layer=1,direction=backward,gate=n,from=8"; "" for everywhere."""
+        ends = self.steps or (None, None)
+        values = {
+            "layer": self.layers,
+            "direction": tuple(DIRECTIONS[d] for d in self.directions),
+            "gate": self.gates,
+            "parameter": self.parameters if self.gates or self.layers or self.directions else (),
+            "from": () if ends[0] is None else ends[:1],
+            "to": () if ends[1] in (None, self.last_step) else ends[1:],
+            "every": () if self.every is None else (self.every,),
+            "step": self.at,
+            "sample": self.samples,
+            "unit": self.units,
+        }
+        return ",".join(f"{key}={'+'.join(map(str, some))}" for key, some in values.items() if some)
+
+
+@dataclass(frozen=True)
+class Cause:
+    """A change that gives every recorded value of an engine: a known bug or another hypothesis, with its place.
+
+    `distance` is the largest deviation in limits, `bits` the evidence against chance, and `aliases` name hypotheses
+    that are the same for any numbers. `beside` is a second change of the same lanes, and `keys` are the hypotheses.
+    """
+
+    name: str
+    where: Where = Where()
+    distance: float = 0.0
+    bits: float | None = None
+    aliases: tuple[str, ...] = ()
+    beside: str = ""
+    keys: tuple[HypothesisKey, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The name with its place, as the engine that has this cause is called."""
+        place = self.where.label
+        return f"{self.name}@{place}" if place else self.name
+
+    def covers(self, layer: int, direction: int) -> bool:
+        """Whether a lane has the cause."""
+        layers, directions = self.where.layers, self.where.directions
+        return (not layers or layer in layers) and (not directions or direction in directions)
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """A hypothesis, or two at once, that explains a lane; `fit` says where."""
+
+    hypotheses: tuple[Hypothesis, ...]
+    fit: Fit
+    price: float
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        """The same for the same cause in several lanes."""
+        return tuple(each.key for each in self.hypotheses), self.fit.extent
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The hypothesis that comes nearest to a wrong lane where none explains it, and by how many limits it and the right
+    step are off."""
+
+    name: str
+    layer: int
+    direction: int
+    distance: float
+    right_distance: float
+
+
+@dataclass(frozen=True, eq=False)
+class LaneCauses:
+    """The explanation of one wrong lane: nothing, one cause, or several that cannot be distinguished."""
+
+    lane: WrongLane
+    found: tuple[Explained, ...]
+    tried: int
+    nearest: Nearest | None
+
+
+_WALKS: dict[str, tuple[BugVariant, Change]] = {
+    "reverse-not-reversed": (BugVariant(backward="not_reversed"), lambda reads: reads),
+    "reverse-not-realigned": (BugVariant(backward="not_realigned"), lambda reads: reads),
+    "reverses-the-features": (BugVariant(backward="not_reversed"), lambda reads: replace(reads, x=reads.x[..., ::-1])),
+    "reverses-the-samples": (BugVariant(backward="not_reversed"), lambda reads: replace(reads, x=reads.x[:, ::-1])),
+}
+
+
+def walk_of(name: str) -> BugVariant:
+    """How code with a hypothesis goes through the sequence."""
+    return _WALKS[name][0] if name in _WALKS else BugVariant()
+
+
+def explain_lane(lane: WrongLane, seconds: float = _SECONDS) -> LaneCauses:
+    """The hypotheses that explain a wrong lane; pairs of them are tried for some seconds where no single one does."""
+    reads, found, tried = lane.reads, list[Explained](), 0
+    nearest: tuple[float, str] = (np.inf, "")
+    common = []
+    with np.errstate(all="ignore"):
+        for hypothesis in step_hypotheses(reads):
+            changed, tried = hypothesis.change(reads), tried + 1
+            distance = lane.step_distance(changed)
+            nearest = min(nearest, (distance, hypothesis.name))
+            if not hypothesis.rare:
+                common.append(hypothesis)
+            fit = lane.confirm(changed) if distance <= 1.0 else None
+            if fit is not None:
+                found.append(_explained((hypothesis,), fit))
+        for name, whole in _whole(lane):
+            tried += 1
+            fit = whole()
+            if fit is not None:
+                found.append(_explained((Hypothesis(name, lambda reads: reads),), fit))
+        if lane.wrong[0].any():
+            for hypothesis in start_hypotheses(reads):
+                tried += 1
+                fit = lane.confirm(hypothesis.change(reads), everywhere=True)
+                if fit is not None:
+                    found.append(_explained((hypothesis,), fit))
+        need = float(np.log2(max(tried, 2))) + EVIDENCE
+        found = [each for each in found if each.fit.bits - each.price >= need]
+        if not found and lane.most_bits >= 2.0 * need:
+            found = [each for each in _pairs(lane, common, seconds) if each.fit.bits - each.price >= 2.0 * need]
+        if found:
+            least = min(each.price for each in found)
+            found = _distinct([each for each in found if each.price <= least + 1e-9], lane)
+    right = float(np.max(lane.off / np.maximum(lane.limit, np.finfo(np.float64).tiny), where=lane.wrong, initial=0.0))
+    near = None
+    if not found and nearest[0] < right / 4.0:
+        near = Nearest(nearest[1], *lane.place, distance=nearest[0], right_distance=right)
+    return LaneCauses(lane, tuple(found), tried, near)
+
+
+def _explained(hypotheses: tuple[Hypothesis, ...], fit: Fit) -> Explained:
+    # A part of the gates, or of the parameters in another order, costs more than all of them.
+    extra = sum(_GATES_PRICE * bool(each.gates) + 0.25 * each.rare for each in hypotheses)
+    return Explained(hypotheses, fit, fit.extent.price + extra)
+
+
+def _whole(lane: WrongLane) -> Iterator[tuple[str, Callable[[], Fit | None]]]:
+    """The hypotheses that no single step can show: another walk through the sequence or the samples."""
+    if lane.inputs.network.backward(lane.place[1]):
+        for name, (fault, change) in _WALKS.items():
+            yield name, partial(lane.walk, fault, change)
+    yield "state-carried-to-next-sample", lane.carried_between_samples
+    yield "layer-not-computed", lane.not_computed
+
+
+def _pairs(lane: WrongLane, common: list[Hypothesis], seconds: float) -> Iterator[Explained]:
+    """Two hypotheses at once, until the time is over."""
+    began, count = perf_counter(), 0
+    for one, other in combinations(common, 2):
+        if count % 64 == 0 and perf_counter() - began > seconds:
+            return
+        count += 1
+        if one.name == other.name or {one.name.split("-")[0], other.name.split("-")[0]} in ({"state"}, {"input"}):
+            continue
+        changed = other.change(one.change(lane.reads))
+        if lane.step_distance(changed) <= 1.0:
+            fit = lane.confirm(changed)
+            if fit is not None:
+                yield _explained((one, other), fit)
+
+
+def _distinct(found: list[Explained], lane: WrongLane) -> list[Explained]:
+    """Of those that are equal for any numbers, the first, with the others as its aliases."""
+    if len(found) == 1:
+        return found
+    twin, kept = _twin(lane.reads), list[tuple[list[FloatArray], Explained]]()
+    for each in found:
+        changed = twin
+        for hypothesis in each.hypotheses:
+            changed = hypothesis.change(changed)
+        made = [] if each.hypotheses[0].name in _BY_WALK else _twin_values(changed)
+        for k, (values, other) in enumerate(kept):
+            if other.key == each.key or (other.fit.extent == each.fit.extent and _equal(values, made)):
+                names = dict.fromkeys((*other.aliases, *(h.name for h in each.hypotheses)))
+                own = {h.name for h in other.hypotheses}
+                kept[k] = values, replace(other, aliases=tuple(n for n in names if n not in own))
+                break
+        else:
+            kept.append((made, each))
+    return [each for _, each in kept]
+
+
+def _equal(one: list[FloatArray], other: list[FloatArray]) -> bool:
+    pairs = zip(one, other, strict=True) if one and other else ()
+    return bool(one and other) and all(np.allclose(a, b, rtol=0.0, atol=1e-12, equal_nan=True) for a, b in pairs)
+
+
+_BY_WALK = {*_WALKS, "state-carried-to-next-sample", "layer-not-computed"}
+
+
+def _twin(reads: LaneReads) -> LaneReads:
+    """A lane of the same sizes with random numbers."""
+    generator = np.random.default_rng(7)
+
+    def drawn(*shape: int) -> FloatArray:
+        return generator.uniform(-1.0, 1.0, shape)
+
+    def rows(parameters: Mapping[str, Reading]) -> dict[str, Reading]:
+        return {name: reading(drawn(*read(EVERY).shape)) for name, read in parameters.items()}
+
+    samples, steps = max(3, reads.x.shape[1]), 4
+    width = {symbol: array.shape[-1] for symbol, array in reads.initial.items()}
+    return replace(
+        reads,
+        parameters=rows(reads.parameters),
+        own={name: drawn(*array.shape) for name, array in reads.own.items()},
+        x=drawn(steps, samples, reads.x.shape[-1]),
+        initial={symbol: drawn(samples, size) for symbol, size in width.items()},
+        after={symbol: drawn(steps, samples, size) for symbol, size in width.items()},
+        others={relation: rows(parameters) for relation, parameters in reads.others.items()},
+    )
+
+
+def _twin_values(reads: LaneReads) -> list[FloatArray]:
+    """The values of every step of a twin."""
+    steps, samples, _ = reads.x.shape
+    state = {s: reads.before(s, array).reshape(steps * samples, -1) for s, array in reads.after.items()}
+    return [*step_values(reads, reads.x.reshape(steps * samples, -1), state, EVERY).values()]
+
+
+@dataclass(frozen=True, eq=False)
+class LaneDiagnosis:
+    """The explanation of the wrong lanes of an engine: the causes, which are all needed; how many explain them as well
+    where that cannot be decided; how many hypotheses were tried; and the nearest one where none explains them."""
+
+    causes: tuple[Cause, ...] = ()
+    candidates: int = 0
+    tried: int = 0
+    nearest: Nearest | None = None
+
+
+def wrong_lanes(inputs: Inputs, trace: Trace, ratio_over_time: FloatArray) -> list[WrongLane]:
+    """The lanes of which the audit found a step wrong: `ratio_over_time` (L, D, T)."""
+    lanes = np.argwhere((ratio_over_time > ALLOWED).any(axis=2)).tolist()
+    made = (WrongLane(inputs, trace, *lane) for lane in lanes)
+    return [lane for lane in made if lane.is_wrong]
+
+
+def explain_lanes(inputs: Inputs, trace: Trace, lanes: Sequence[WrongLane], seconds: float = _SECONDS) -> LaneDiagnosis:
+    """The causes of wrong lanes. A hypothesis that explains all of them is one cause; else each lane has one."""
+    each = [explain_lane(lane, seconds / len(lanes)) for lane in lanes]
+    tried = sum(own.tried for own in each)
+    if not each or not all(own.found for own in each):
+        nearest = next((own.nearest for own in each if own.nearest is not None), None)
+        return LaneDiagnosis((), 0, tried, nearest)
+    keys = set.intersection(*({found.key for found in own.found} for own in each))
+    common = [found for found in each[0].found if found.key in keys]
+    if len(common) > 1 or (not common and any(len(own.found) > 1 for own in each)):
+        return LaneDiagnosis((), max(len(common), *(len(own.found) for own in each)), tried)
+    if not common:
+        causes = [_cause(inputs, own.found[0], [own.lane.place]) for own in each]
+        return LaneDiagnosis(tuple(causes), 1, tried)
+    found = common[0]
+    fits = [one.fit for own in each for one in own.found if one.key == found.key]
+    whole = Fit(found.fit.extent, sum(fit.bits for fit in fits), max(fit.distance for fit in fits))
+    found = replace(found, fit=whole)
+    places = [lane.place for lane in lanes]
+    idle = [place for place in _others(inputs, places) if _idle(inputs, trace, found, place)]
+    parts = _boxes(inputs, places, idle)
+    return LaneDiagnosis(tuple(_cause(inputs, found, part) for part in parts), 1, tried)
+
+
+def _others(inputs: Inputs, places: Lanes) -> Lanes:
+    layers, directions = range(inputs.network.num_layers), range(inputs.network.directions)
+    return [lane for lane in product(layers, directions) if lane not in places]
+
+
+def _idle(inputs: Inputs, trace: Trace, found: Explained, place: tuple[int, int]) -> bool:
+    """Whether the change makes no difference in a lane without errors."""
+    if found.hypotheses[0].name in _BY_WALK or found.fit.extent != Extent():
+        return False
+    lane = WrongLane(inputs, trace, *place)
+    # The change of another lane may not fit the sizes of this one.
+    changed = with_cause(found.key[0], lane.reads)
+    return changed is not None and lane.confirm(changed, everywhere=True) is not None
+
+
+def _boxes(inputs: Inputs, wrong: Lanes, idle: Lanes) -> list[Lanes]:
+    """The wrong lanes as parts that a place can name: all lanes, some layers, some directions, or each by itself."""
+    layers, directions = range(inputs.network.num_layers), range(inputs.network.directions)
+    covered = {*wrong, *idle}
+    every = [(k, d) for k in layers for d in directions]
+    some_layers, some_directions = {k for k, _ in wrong}, {d for _, d in wrong}
+    for box in (
+        every,
+        [(k, d) for k, d in every if k in some_layers],
+        [(k, d) for k, d in every if d in some_directions],
+        [(k, d) for k, d in every if k in some_layers and d in some_directions],
+    ):
+        if covered.issuperset(box):
+            return [box]
+    return [[lane] for lane in wrong]
+
+
+def _cause(inputs: Inputs, found: Explained, lanes: Lanes) -> Cause:
+    network, extent = inputs.network, found.fit.extent
+    layers, directions = (tuple(sorted({lane[k] for lane in lanes})) for k in (0, 1))
+    gates = tuple(dict.fromkeys(gate for each in found.hypotheses for gate in each.gates))
+    parameters = tuple(dict.fromkeys(name for each in found.hypotheses for name in each.parameters))
+    ends = extent.steps or ((min(extent.at), max(extent.at)) if extent.at else None)
+    timesteps = None
+    if ends is not None:
+        last = inputs.timesteps - 1
+        times = [last - s if network.backward(d) else s for s in ends for d in directions]
+        timesteps = min(times), max(times)
+    where = Where(
+        layers if len(layers) < network.num_layers else (),
+        directions if len(directions) < network.directions else (),
+        gates,
+        parameters,
+        timesteps,
+        extent.steps,
+        extent.every,
+        extent.at,
+        extent.samples,
+        extent.units,
+        inputs.timesteps - 1 if extent.steps else None,
+    )
+    name, *others = (each.name for each in found.hypotheses)
+    keys, beside = found.key[0], "".join(others)
+    return Cause(name, where, found.fit.distance, round(found.fit.bits, 1), found.aliases, beside, keys)
+
+
+def with_cause(keys: Collection[HypothesisKey], reads: LaneReads) -> LaneReads | None:
+    """The numbers that a lane reads with the hypotheses of a cause; None if it has none of them."""
+    own = [h for make in (step_hypotheses, start_hypotheses) for h in make(reads) if h.key in keys]
+    changed = reads
+    for hypothesis in {h.key: h for h in own}.values():
+        changed = hypothesis.change(changed)
+    return changed if own else None

@@ -1,0 +1,260 @@
+"""Causes of wrong lanes: a change at a place is named with its place, and nothing is named by coincidence."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
+from rnnviz.core.trace import Trace
+from rnnviz.engines.known_bugs.hypotheses import start_hypotheses, step_hypotheses, texts_of
+from rnnviz.engines.known_bugs.placed import PlacedBugEngine
+from rnnviz.text.cause_words import cause_phrase, pattern_words
+from rnnviz.verify import causes
+from rnnviz.verify.audit import audit
+from rnnviz.verify.causes import Cause, explain_lanes, wrong_lanes
+from rnnviz.verify.diagnosis import Diagnosis, explain
+from rnnviz.verify.patterns import pattern_of
+from tests.oracles.computed import empty_trace
+from tests.verify.audit_helpers import inputs_of
+from tests.verify.faulty_traces import plain_trace
+from tests.verify.planted import Arrays, Planted, planted_trace
+
+
+def small_inputs(timesteps: int = 12, batch_size: int = 3, **network: Any) -> Inputs:
+    given = {"cell": "lstm", "input_size": 4, "hidden_size": 5, "num_layers": 2, "bidirectional": True, **network}
+    sequence = {"timesteps": timesteps, "batch_size": batch_size}
+    return inputs_of(sequence, {"bias": "uniform", "scale": 0.6}, **given)
+
+
+def explained(inputs: Inputs, trace: Trace) -> Diagnosis:
+    return explain(inputs, trace, audit(inputs, trace, full=True))
+
+
+def made_by(inputs: Inputs, engine: str) -> Trace:
+    trace = empty_trace(inputs, cell=False, engine=engine)
+    PlacedBugEngine(engine).run(inputs, trace, lambda _: None)
+    return trace
+
+
+def column_major(p: Arrays) -> Arrays:
+    return p | {"h2h_weight": p["h2h_weight"].T.reshape(p["h2h_weight"].shape)}
+
+
+def zeros(state: Arrays) -> Arrays:
+    return {name: np.zeros_like(array) for name, array in state.items()}
+
+
+PARTS: dict[str, dict[str, Any]] = {
+    "no-h2h-bias": {"parameters": lambda p: p | {"h2h_bias": 0.0 * p["h2h_bias"]}},
+    "no-bias": {"parameters": lambda p: p | {"h2h_bias": 0.0 * p["h2h_bias"], "i2h_bias": 0.0 * p["i2h_bias"]}},
+    "biases-exchanged": {"parameters": lambda p: p | {"h2h_bias": p["i2h_bias"], "i2h_bias": p["h2h_bias"]}},
+    "i2h-bias-twice": {"parameters": lambda p: p | {"h2h_bias": p["i2h_bias"]}},
+    "h2h-weight-column-major": {"parameters": column_major},
+    "h2h-weight-not-loaded": {"parameters": lambda p: p | {"h2h_weight": 0.0 * p["h2h_weight"]}},
+    "weights-rounded-to-4-bits": {"parameters": lambda p: p | {"h2h_weight": np.round(p["h2h_weight"] * 16) / 16}},
+    "state-not-carried": {"state": lambda states: zeros(states[-1])},
+    "state-two-before": {"state": lambda states: states[max(0, len(states) - 2)]},
+    "state-of-next-sample": {"state": lambda states: {k: np.roll(a, -1, 0) for k, a in states[-1].items()}},
+    "input-of-step-before": {"x": lambda x: np.concatenate([x[:1], x[:-1]])},
+    "input-of-next-sample": {"x": lambda x: np.roll(x, -1, axis=1)},
+    "initial-state-ignored": {"start": zeros},
+}
+"""What a planted bug changes, by the name of the cause."""
+
+AT_STEPS = [name for name in PARTS if name != "initial-state-ignored"]
+
+
+@st.composite
+def plants(draw: st.DrawFn) -> tuple[Inputs, Planted]:
+    cell = draw(st.sampled_from(["lstm", "gru", "rnn_tanh", "gru_reset_before", "lstm_peephole"]))
+    layers, ways = draw(st.integers(1, 3)), draw(st.integers(1, 2))
+    inputs = small_inputs(
+        draw(st.integers(6, 12)),
+        draw(st.integers(3, 4)),
+        cell=cell,
+        num_layers=layers,
+        bidirectional=ways == 2,
+        hidden_size=draw(st.integers(3, 6)),
+    )
+    every = [(k, d) for k in range(layers) for d in range(ways)]
+    lanes = draw(st.sampled_from([frozenset({lane}) for lane in every]))
+    name = draw(st.sampled_from(sorted(PARTS)))
+    first = draw(st.integers(0, inputs.timesteps - 3)) if name in AT_STEPS else 0
+    return inputs, Planted(name, lanes, first=first, **PARTS[name])
+
+
+def assert_named(inputs: Inputs, bug: Planted) -> None:
+    trace = planted_trace(inputs, bug)
+    checked = audit(inputs, trace, full=True)
+    if not checked.wrong:
+        return
+    lanes = wrong_lanes(inputs, trace, checked.ratio_over_time)
+    found = explain_lanes(inputs, trace, lanes)
+    assert found.causes or found.candidates, (bug.name, found)
+    if found.candidates > 1:
+        return
+    for cause in found.causes:
+        assert bug.name in (cause.name, *cause.aliases), (bug.name, cause)
+        assert {lane.place for lane in lanes} <= bug.lanes
+        assert all(cause.covers(*lane) for lane in bug.lanes)
+        began = cause.where.steps[0] if cause.where.steps else min(cause.where.at, default=0)
+        # At the first step, some changes make no difference.
+        assert began in (bug.first, bug.first + 1) or (began, bug.first) == (0, 1)
+
+
+@given(plants())
+def test_a_bug_that_is_planted_in_one_lane_is_named_with_its_place(planted):
+    assert_named(*planted)
+
+
+ENGINES = {
+    "no-h2h-bias@layer=1,direction=backward": ((1,), (1,), (), None),
+    "no-h2h-bias@gate=f,from=5": ((), (), ("f",), (5, 11)),
+    "gates-i-o-f-g@layer=0,parameter=h2h_weight": ((0,), (), (), None),
+    "forget-bias-one@layer=1,from=3,to=6": ((1,), (), (), (3, 6)),
+    "state-not-carried@every=4,from=4": ((), (), (), (4, 8)),
+    "hard_sigmoid-for-sigmoid@layer=1,gate=o": ((1,), (), ("o",), None),
+    "reverse-not-reversed@layer=1": ((1,), (1,), (), None),
+    "parameters-of-other-direction@layer=0,direction=backward": ((0,), (1,), (), None),
+    "cell-state-clipped-at-1@layer=0": ((0,), (), (), None),
+    "initial-states-exchanged@direction=forward": ((), (0,), (), None),
+}
+"""Layers, directions, gates and steps that are named, by the engine that has the cause."""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_engine_of_a_cause_at_a_place_is_found_again(engine):
+    inputs = small_inputs()
+    trace = made_by(inputs, f"bug:{engine}")
+    (cause,) = explained(inputs, trace).causes
+    where = cause.where
+    assert engine.partition("@")[0] in (cause.name, *cause.aliases)
+    assert (where.layers, where.directions, where.gates, where.steps) == ENGINES[engine]
+    assert cause.distance <= 1.0
+    again = made_by(inputs, f"bug:{cause.label}")
+    np.testing.assert_allclose(again.hidden, trace.hidden, atol=1e-6)
+
+
+@pytest.mark.parametrize("place", ["samples", "units"])
+def test_a_cause_in_some_samples_or_units_says_which(place):
+    inputs = small_inputs(bidirectional=False, num_layers=1)
+    trace = made_by(inputs, f"bug:no-i2h-bias@{place[:-1]}=1")
+    (cause,) = explained(inputs, trace).causes
+    assert (cause.name, getattr(cause.where, place)) == ("no-i2h-bias", (1,))
+
+
+def test_two_lanes_with_a_bug_each_have_a_cause_each():
+    inputs = small_inputs()
+    first = made_by(inputs, "bug:no-h2h-bias@layer=1,direction=forward")
+    second = made_by(inputs, "bug:state-doubled@layer=1,direction=backward")
+    hidden = np.array(first.hidden)
+    hidden[1, 1] = second.hidden[1, 1]
+    trace = first.with_arrays({"h": hidden})
+    lanes = wrong_lanes(inputs, trace, audit(inputs, trace, full=True).ratio_over_time)
+    found = explain_lanes(inputs, trace, lanes)
+    assert [(c.name, c.where.layers, c.where.directions) for c in found.causes] == [
+        ("no-h2h-bias", (1,), (0,)),
+        ("state-doubled", (1,), (1,)),
+    ]
+
+
+def test_two_changes_at_once_in_one_lane_are_named_together():
+    inputs = small_inputs(num_layers=1, bidirectional=False)
+    own = PARTS["no-h2h-bias"] | {"state": PARTS["state-two-before"]["state"]}
+    trace = planted_trace(inputs, Planted("both", frozenset({(0, 0)}), **own))
+    lanes = wrong_lanes(inputs, trace, audit(inputs, trace, full=True).ratio_over_time)
+    (cause,) = explain_lanes(inputs, trace, lanes, seconds=60.0).causes
+    assert {cause.name, cause.beside} == {"no-h2h-bias", "state-two-before"}
+
+
+WRONG: dict[str, Callable[[np.random.Generator, FloatArray], FloatArray]] = {
+    "one value": lambda r, h: np.where(np.arange(h.size).reshape(h.shape) == r.integers(h.size), h + 0.1, h),
+    "noise": lambda r, h: h + r.normal(scale=10.0 ** r.uniform(-4, -1), size=h.shape),
+    "random": lambda r, h: r.uniform(-1, 1, h.shape),
+    "steps permuted": lambda r, h: h[:, :, r.permutation(h.shape[2])],
+    "units permuted": lambda r, h: h[..., r.permutation(h.shape[4])],
+    "scaled": lambda r, h: h * r.uniform(0.5, 0.98),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+@given(seed=st.integers(0, 10_000), cell=st.sampled_from(["lstm", "gru", "rnn_tanh"]))
+def test_nothing_is_named_where_no_change_explains_the_numbers(kind, seed, cell):
+    generator = np.random.default_rng(seed)
+    steps, samples = (1, 1) if seed % 5 == 0 else (6, 2)
+    inputs = small_inputs(steps, samples, cell=cell, num_layers=1 + seed % 2, bidirectional=seed % 3 == 0)
+    right = plain_trace(inputs)
+    hidden = WRONG[kind](generator, np.asarray(right.hidden, np.float64)).astype(right.hidden.dtype)
+    trace = right.with_arrays({"h": hidden})
+    checked = audit(inputs, trace, full=True)
+    lanes = wrong_lanes(inputs, trace, checked.ratio_over_time)
+    if lanes and not np.array_equal(hidden, right.hidden):
+        assert explain_lanes(inputs, trace, lanes, seconds=0.1).causes == ()
+
+
+def test_the_price_of_a_cause_refuses_what_fits_by_chance(monkeypatch):
+    inputs = small_inputs(1, 1, num_layers=1, bidirectional=False, hidden_size=1, input_size=1)
+    right = plain_trace(inputs)
+    named = 0
+    for value in np.linspace(-0.9, 0.9, 5):
+        trace = right.with_arrays({"h": np.full_like(right.hidden, value)})
+        lanes = wrong_lanes(inputs, trace, audit(inputs, trace, full=True).ratio_over_time)
+        named += bool(lanes and explain_lanes(inputs, trace, lanes).causes)
+    assert named == 0
+    assert causes.EVIDENCE > 0.0
+
+
+PATTERNS: dict[str, tuple[dict[str, Any], str]] = {
+    "first": ({"step": 0}, "only the first computed step is wrong"),
+    "from": ({"from": 8}, "wrong from the 9th computed step on"),
+    "every": ({"from": 4, "every": 4}, "every 4th computed step is wrong, from the 5th on"),
+}
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+@pytest.mark.parametrize(
+    ("lane", "where"),
+    [
+        ("", ""),
+        ("layer=1,", ", in both directions of layer 1"),
+        ("layer=1,direction=forward,", ", in the forward direction of layer 1"),
+    ],
+)
+def test_the_pattern_of_wrong_steps_is_said_in_one_sentence(name, lane, where):
+    place, sentence = PATTERNS[name]
+    inputs = small_inputs(cell="gru")
+    keys = ",".join(f"{key}={value}" for key, value in place.items())
+    pattern = explained(inputs, made_by(inputs, f"bug:no-i2h-bias@{lane}{keys}")).pattern
+    assert pattern is not None
+    assert pattern_words(pattern, 2) == sentence + where
+
+
+def test_a_constant_difference_is_said_with_its_size():
+    inputs = small_inputs(12, 4, cell="rnn_tanh", num_layers=1, bidirectional=False)
+    right = plain_trace(inputs)
+    # The last step is read by no other: all its values are off by the same.
+    hidden = np.array(right.hidden)
+    hidden[:, :, -1] += 0.0078
+    shifted = right.with_arrays({"h": hidden})
+    lanes = wrong_lanes(inputs, shifted, audit(inputs, shifted, full=True).ratio_over_time)
+    pattern = pattern_of(lanes, 1, 20, 240)
+    assert pattern.steps == (11,)
+    assert pattern.constant == pytest.approx(0.0078, rel=0.01)
+    assert pattern_words(pattern, 1) == "every wrong value is too large by 0.0078, only the 12th computed step is wrong"
+
+
+def test_every_hypothesis_has_a_cause_and_a_fix_in_words():
+    for cell in ("lstm", "gru", "rnn_relu", "lstm_peephole", "gru_reset_before"):
+        inputs = small_inputs(cell=cell)
+        trace = plain_trace(small_inputs(cell="lstm")) if cell == "lstm" else empty_trace(inputs, cell=False)
+        lane = causes.WrongLane(inputs, trace, 1, 1)
+        for hypothesis in (*step_hypotheses(lane.reads), *start_hypotheses(lane.reads)):
+            what, fix = texts_of(hypothesis.name)
+            assert what, hypothesis.name
+            assert fix, hypothesis.name
+            assert cause_phrase(Cause(hypothesis.name)) == what
