@@ -28,7 +28,8 @@ from rnnviz.core.schema import display_value
 from rnnviz.core.words import join_words, suggest
 from rnnviz.engines import onnx_layer
 from rnnviz.engines.base import Engine
-from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, PREFIX, bug_of
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS as KNOWN_BUGS
+from rnnviz.engines.known_bugs.registry import PREFIX, bug_of
 from rnnviz.engines.known_bugs.registry import KnownBug as KnownBug
 from rnnviz.engines.known_bugs.registry import gradient_bugs_in as gradient_bugs_in
 from rnnviz.engines.known_bugs.registry import known_bugs_in as known_bugs_in

@@ -21,6 +21,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location, carried_to
 from rnnviz.core.words import plural
 from rnnviz.engines.known_bugs import BugVariant
+from rnnviz.engines.known_bugs.hypotheses import texts_of
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.explain.backward import ParameterGradient, gradient_breakdown
 from rnnviz.explain.backward_blocks import GradientBlocks, Layers
@@ -76,7 +77,8 @@ class StepWithBugs:
 
     @property
     def fixes(self) -> tuple[str, ...]:
-        return tuple(KNOWN_BUGS[bug].fix for bug in self.bugs)
+        found = dict.fromkeys(texts_of(bug.partition("@")[0])[1] for bug in self.bugs)
+        return tuple(filter(None, found))
 
     def changed(self, own: Breakdown) -> tuple[Line, ...]:
         """The lines that have another equation or value than in the arithmetic of the engine without the bugs."""

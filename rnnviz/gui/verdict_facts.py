@@ -10,6 +10,7 @@ from rnnviz.core.engine_spec import display_name, is_unknown
 from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.core.words import capital
 from rnnviz.text import verdict_details as details
+from rnnviz.text.cause_words import pattern_words
 from rnnviz.text.verdict_text import (
     Text,
     TextPart,
@@ -91,8 +92,11 @@ def wrong_facts(
     wrong = [engine for engine in pair if engine is not None and judgment is not None and result.wrong(engine)]
     comparison = None if candidate is None else result.comparison(candidate)
     rows = []
-    since = () if comparison is None or not comparison.mismatched else _since(result, comparison)
-    if since:
+    patterns = [] if judgment is None else [own for e, own in judgment.patterns.items() if e in wrong]
+    words_of_steps = [text for own in patterns if (text := pattern_words(own, result.config.network.directions))]
+    if words_of_steps:
+        rows.append(("Pattern", tuple(TextPart(f"{capital(text)}. ") for text in words_of_steps)))
+    elif comparison is not None and comparison.mismatched and (since := _since(result, comparison)):
         rows.append(("Pattern", since))
     if judgment is None or not wrong or words.first_mismatch is None:
         return words.sentence, tuple(rows)

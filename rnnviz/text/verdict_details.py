@@ -10,12 +10,14 @@ from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name, is_recording
 from rnnviz.core.trace import Trace
 from rnnviz.core.words import join_words, plural
+from rnnviz.engines.known_bugs.hypotheses import texts_of
+from rnnviz.text.cause_words import pattern_words
 from rnnviz.text.config_diff import change_in_words
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.compare import ArrayComparison, Comparison, Mismatch
 from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.forward_pass import JUDGED_ROUNDINGS
-from rnnviz.verify.result import RunResult
+from rnnviz.verify.result import PassJudgment, RunResult
 from rnnviz.verify.result import compared as compared_arrays
 from rnnviz.verify.verdict import VERDICTS, AuditVerdict, PassName
 
@@ -290,6 +292,17 @@ def first_wrong_values(audits: Sequence[Audit]) -> Iterator[str]:
             template = f"{first}: {{values[0]}}; recomputed in float64 from its own {{way[read]}}: {{values[1]}}."
             values = number_format.format_pair(wrong.value, wrong.expected)
             yield say(template, way=WORDS[audit.way], own=audit, values=values)
+
+
+def patterns(judgment: PassJudgment, directions: int) -> Iterator[str]:
+    """Which values of each wrong engine are wrong, and the nearest change where nothing explains them."""
+    for engine, pattern in judgment.patterns.items():
+        if words := pattern_words(pattern, directions):
+            yield say("Pattern of {engine:name}: {words}.", engine=engine, words=words)
+    for engine, nearest in judgment.nearest.items():
+        name, share = texts_of(nearest.name)[0], nearest.right_distance / max(1.0, nearest.distance)
+        template = "No cause found for {engine:name}; nearest: {name}, {share:.0f} times nearer than the right step."
+        yield say(template, engine=engine, name=name, share=share)
 
 
 def first_lines(result: RunResult, audits: Sequence[Audit]) -> Iterator[str]:

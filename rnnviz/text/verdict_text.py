@@ -159,6 +159,7 @@ def verdict_sentence(result: RunResult, candidate: str | None) -> VerdictWords:
         *(details.failed_checks(failed) if wrong or first is not None else ()),
         *details.known_issues(result, engines),
         *details.first_wrong_values(wrong),
+        *details.patterns(result.judged("forward"), result.config.network.directions),
         *details.first_lines(result, audits),
         *(details.first_values(comparison, first) if comparison is not None and not wrong else ()),
         *(details.undetectable_bugs(result) if blind else ()),

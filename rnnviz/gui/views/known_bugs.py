@@ -12,7 +12,7 @@ from PySide6.QtWidgets import (
 from rnnviz.core import number_format
 from rnnviz.core.gradients import gradient
 from rnnviz.core.words import capital, plural
-from rnnviz.engines.registry import KnownBug, gradient_bugs_in, known_bugs_in
+from rnnviz.engines.registry import KNOWN_BUGS, KnownBug, gradient_bugs_in, known_bugs_in
 from rnnviz.gui.kit.table import Table, TableModel
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.tooltips import wrapped
@@ -36,7 +36,7 @@ class Detection(StrEnum):
 
 def detection(result: RunResult, entry: KnownBug) -> Detection:
     judged = result.judged("backward" if entry.of_gradients else "forward")
-    if any(entry.name in causes for found in judged.diagnoses.values() for causes in found):
+    if any(entry.name in (cause.name, cause.beside) for own in judged.diagnoses for cause in judged.causes_of(own)):
         return Detection.FITS
     if entry.engine in result.traces:
         return Detection.COMPUTED
@@ -140,8 +140,8 @@ class KnownBugsView(ResultView):
     def tab_note(cls, result: RunResult, candidate: str | None, array: str) -> Note:
         """How many known bugs fit the numbers of a wrong engine, else how many this run cannot detect."""
         judgments = [result.judged("forward"), result.judged("backward")]
-        named = {name for judged in judgments for causes in judged.diagnoses.values() for name in causes}
-        fitting = len(named) + sum(sum(judged.ambiguous.values()) for judged in judgments)
+        named = {cause.name for judged in judgments for own in judged.diagnoses for cause in judged.causes_of(own)}
+        fitting = len(named & KNOWN_BUGS.keys()) + sum(sum(judged.ambiguous.values()) for judged in judgments)
         if fitting:
             return Note(plural(fitting, "fits", "fit"))
         unseen = sum(len(judged.undetectable) for judged in judgments)
