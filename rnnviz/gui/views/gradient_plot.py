@@ -70,7 +70,10 @@ _ENGINE_LETTERS, _FEW_BYTES = 8, 1 << 16
 
 
 class GradientFlowPlot(TimePlotView):
-    """The selected lane of the selected sample is first; the sentence and the mark of 1% are of its curve."""
+    """The selected lane of the selected sample is first; the sentence and the mark of 1% are of its curve.
+
+    Most methods answer the plot that it shares with the other views over time.
+    """
 
     title, group = "Gradient flow", "Over time"
     help_page = "gradient-flow"

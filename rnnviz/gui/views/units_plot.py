@@ -125,7 +125,7 @@ class UnitsPlot(TimePlotView):
     """The reference is solid, candidates are dashed. A legend shows the values at the selection.
 
     Engines are hidden by their keys, and units are pinned by a button. The units that are active over a selected range
-    are listed next to the curves.
+    are listed next to the curves. Most methods answer the plot that it shares with the other views over time.
     """
 
     title, label, group = "Units over time", "Units", "Over time"
