@@ -117,5 +117,5 @@ def pattern_words(pattern: Pattern, directions: int) -> str:
         if values:
             where.append(f"only in {_listed(noun, values)}")
     if where and not found:
-        found.append("wrong")
+        found.append(f"wrong {where.pop(0)}")
     return ", ".join((*found, *where))
