@@ -292,7 +292,7 @@ def test_a_capture_is_opened_compared_explained_and_saved_again(qtbot, window, m
     assert result.comparisons[0].first_mismatch.where.timestep == 1
     assert "call to call" in window.verdict.accessibleDescription() + window.verdict.accessibleName()
     line = window.panel.field("sequence.path").editor.line
-    assert line.text() == "0.capture.npz"
+    assert line.text() == "0.pt.capture.npz"
     assert "the session contains" in line.toolTip()
     assert explain_at(result, Location(timestep=1, unit=2)).place.timestep == 1
     with qtbot.finished(window):
