@@ -181,7 +181,9 @@ def test_every_control_of_the_window_has_a_name_and_a_tooltip(run_config, window
         check_targets(window)
 
 
-def test_tab_reaches_every_control_in_reading_order(window):
+def test_tab_reaches_every_control_in_reading_order(window, qtbot):
+    # The terms of the selected value are computed after the window is seen.
+    qtbot.waitUntil(lambda: any(w.accessibleName() == "Equation" and w.isVisible() for w in own_controls(window)))
     way = walk(window.top_line.run_button, tab)
     assert set(way) == seen(window)
     parts = [window.top_line, window.verdict, window.lanes, window.main_layout.tabs]
