@@ -250,6 +250,8 @@ def test_two_windows_on_one_session_ask_before_overwriting(qtbot, window, make_w
     other = make_window()
     with qtbot.finished(other):
         other.begin(saved)
+    # What the session's view had is chosen again after the run is shown, and would be a change.
+    qtbot.waitUntil(lambda: other.lanes.chosen_camera() is not None)
     other.document.edit(parse_config(TEXT.replace("num_layers = 2", "num_layers = 3"), customized))
     other.files.save()
     qtbot.waitUntil(lambda: not other.document.modified)
