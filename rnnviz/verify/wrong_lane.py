@@ -25,7 +25,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.engines.known_bugs import BugVariant
 from rnnviz.engines.known_bugs.engine import StepWindow, read_steps
 from rnnviz.engines.known_bugs.hypotheses import EVERY, Change, LaneReads, Units, handed, rows_of, step_values
-from rnnviz.engines.known_bugs.placed import relation_of
+from rnnviz.engines.known_bugs.placed import other_lanes
 from rnnviz.frozen import dataclass
 from rnnviz.steps.inputs import read_states
 from rnnviz.verify.audit import error_and_ratio
@@ -80,14 +80,7 @@ def lane_reads(
     arrays = {s: trace[s] for s in network.kind.state_symbols if s in trace and s not in trace.missing}
     after = {s: read.of(array).astype(np.float64) for s, array in (arrays | {"h": trace.hidden}).items()}
     readings, own = rows_of(inputs.parameters.layer(layer, direction), network.kind)
-    others, starts = {}, {}
-    for k, other in enumerate(np.ndindex(network.num_layers, network.directions)):
-        if other != (layer, direction):
-            relation = relation_of((layer, direction), other)
-            others[relation] = rows_of(inputs.parameters.layer(*other), network.kind)[0]
-            starts[relation] = {
-                s: array[k][list(samples)].astype(np.float64) for s, array in inputs.initial_state.items()
-            }
+    others, starts = other_lanes(inputs, (layer, direction), list(samples))
     initial = {s: array.astype(np.float64) for s, array in read.state.items()}
     cell, x = network.kind, read.x.astype(np.float64)
     reads = LaneReads(cell, layer, direction, readings, own, x, initial, after, others=others, starts=starts)
@@ -158,7 +151,7 @@ class WrongLane:
     def __init__(self, inputs: Inputs, trace: Trace, layer: int, direction: int, step_error: float = 0.0) -> None:
         self.inputs, self.trace, self.place, self._step_error = inputs, trace, (layer, direction), step_error
         width = inputs.hidden_shape[-1]
-        steps = min(inputs.timesteps, _MOST_STEPS)
+        steps = min(inputs.timesteps, _MOST_STEPS, max(1, _MOST_VALUES // width))
         count = max(1, min(inputs.batch_size, _MOST_VALUES // (steps * width)))
         self.samples = np.arange(count)
         with np.errstate(all="ignore"):

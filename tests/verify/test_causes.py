@@ -12,7 +12,7 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.engines.known_bugs.hypotheses import start_hypotheses, step_hypotheses, texts_of
-from rnnviz.engines.known_bugs.placed import PlacedBugEngine
+from rnnviz.engines.known_bugs.placed import PlacedBug, PlacedBugEngine
 from rnnviz.text.cause_words import cause_phrase, pattern_words
 from rnnviz.verify import causes
 from rnnviz.verify.audit import audit
@@ -258,3 +258,9 @@ def test_every_hypothesis_has_a_cause_and_a_fix_in_words():
             assert what, hypothesis.name
             assert fix, hypothesis.name
             assert cause_phrase(Cause(hypothesis.name)) == what
+
+
+@pytest.mark.parametrize("place", ["from=1+2", "every=0", "direction=up", "layer=x", "speed=3", "layer"])
+def test_a_place_that_is_none_is_refused(place):
+    with pytest.raises(ValueError, match="whose place has"):
+        PlacedBug.parse(f"bug:no-h2h-bias@{place}")

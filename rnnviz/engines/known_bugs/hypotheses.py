@@ -243,7 +243,7 @@ Make: TypeAlias = Callable[[LaneReads], Reading]
 
 
 def _rows(name: str, new: Mapping[str, Make], gates: tuple[str, ...] = (), *, rare: bool = False) -> Hypothesis:
-    """Other rows of some parameters, all or those of some gates."""
+    """Other rows of some parameters, of all gates or of some."""
 
     def change(lane: LaneReads) -> LaneReads:
         return lane.reading(**{kind: _of_gates(lane, kind, make(lane), gates) for kind, make in new.items()})
@@ -441,12 +441,10 @@ _ACTIVATIONS: dict[Activation, tuple[Activation, ...]] = {
 def _activations(lane: LaneReads) -> Iterator[Hypothesis]:
     """Another activation in one role, in one gate of a role, or in all roles that have the same."""
     roles, cell = dict(lane.cell.activations), lane.cell
-    called = {"hard_sigmoid": "hard_sigmoid", "keras_hard_sigmoid": "keras_hard_sigmoid"}
     for own, others in _ACTIVATIONS.items():
         same = [role for role, function in roles.items() if function == own]
         for other in others:
-            label = "keras_hard_sigmoid" if other is keras_hard_sigmoid else called.get(other.name, other.name)
-            name = f"{label}-for-{own.name}"
+            name = f"{'keras_hard_sigmoid' if other == keras_hard_sigmoid else other.name}-for-{own.name}"
             for some in (same, *([role] for role in same if len(same) > 1)):
                 if some:
                     gates = () if len(some) == len(same) else _gates_of(cell, some[0])
@@ -497,7 +495,7 @@ def _coupled(step: StepFunction, clip_at: float) -> StepFunction:
 
 def _lines(lane: LaneReads) -> Iterator[Hypothesis]:
     """Other lines of an LSTM."""
-    if lane.cell.step in {cell.step for name, cell in CELLS.items() if name in ("lstm", "lstm_projection")}:
+    if lane.cell.step in (CELLS["lstm"].step, CELLS["lstm_projection"].step):
         for name, limit in (
             ("forget-gate-coupled", 0.0),
             ("cell-state-clipped-at-1", 1.0),

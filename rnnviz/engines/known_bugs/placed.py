@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Inputs
@@ -22,6 +23,7 @@ from rnnviz.engines.known_bugs.hypotheses import (
     Change,
     Hypothesis,
     LaneReads,
+    Reading,
     handed,
     rows_of,
     start_hypotheses,
@@ -32,6 +34,9 @@ from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, PREFIX
 from rnnviz.frozen import dataclass
 
 KEYS = "layer", "direction", "gate", "parameter", "from", "to", "every", "step", "sample", "unit"
+
+SINGLE = "from", "to", "every"
+"""Keys that have one value."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,10 @@ class PlacedBug:
                 if wrong:
                     expected = " or ".join(allowed) or "a whole number from 0 on"
                     raise ValueError(f"whose place has {key}={value}: {key} must be {expected}.")
+            if key in SINGLE and len(place[key]) > 1:
+                raise ValueError(f"whose place has {piece!r}: {key} must be one number.")
+        if place.get("every") == ("0",):
+            raise ValueError("whose place has every=0: every must be 1 or more.")
         return cls(name, place)
 
     def numbers(self, key: str) -> tuple[int, ...]:
@@ -75,12 +84,12 @@ class PlacedBug:
         single = self.numbers("step")
         return (s in single if single else first <= s <= last and not (s - first) % every for s in range(count))
 
-    def hypotheses(self, reads: LaneReads) -> list[Hypothesis]:
-        """The changes of a lane that have the name, and the gates and parameters if the place says which."""
+    def hypothesis(self, reads: LaneReads) -> Hypothesis | None:
+        """The first change of a lane with the name, and the gates and parameters if the place says which."""
         gates, kinds = self.place.get("gate", ()), self.place.get("parameter", ())
         named = [h for make in (step_hypotheses, start_hypotheses) for h in make(reads) if h.name == self.name]
-        fit = [h for h in named if set(h.gates) == set(gates) and (not kinds or set(h.parameters) == set(kinds))]
-        return fit[:1]
+        fit = (h for h in named if set(h.gates) == set(gates) and (not kinds or set(h.parameters) == set(kinds)))
+        return next(fit, None)
 
 
 class PlacedBugEngine(KnownBugEngine):
@@ -98,17 +107,16 @@ class PlacedBugEngine(KnownBugEngine):
             if not placed.in_lane(task.lane[0], task.backward):
                 return right(task, progress)
             reads = _reads(inputs, task)
-            found = placed.hypotheses(reads)
-            met.update(h.name for h in found)
-            if found:
-                return _run_changed(task, reads, found[0].change, placed)
-            fault = _of_lane(placed, inputs)
-            if fault is None:
+            found, fault = placed.hypothesis(reads), _of_lane(placed, inputs)
+            if found is None and fault is None:
                 return right(task, progress)
-            met.add(placed.name)
+            met.add(task.lane)
+            if found is not None:
+                return _run_changed(task, reads, found.change, placed)
+            assert fault is not None
             return faulty_layer(fault, seams=inputs.seams)(task, progress)
 
-        placed, right, met = self._placed, faulty_layer(BugVariant()), set[str]()
+        placed, right, met = self._placed, faulty_layer(BugVariant()), set[tuple[int, int]]()
         with np.errstate(all="ignore"):
             run_stack(inputs, trace, run_layer, progress, run_lengths=_by_length)
         if not met:
@@ -132,19 +140,26 @@ def _of_lane(placed: PlacedBug, inputs: Inputs) -> BugVariant | None:
 def _reads(inputs: Inputs, task: LayerTask) -> LaneReads:
     """The numbers that a lane reads, in its order of computation; it has computed nothing yet."""
     layer, direction = task.lane
-    network = inputs.network
     readings, own = rows_of(task.parameters, task.cell)
-    others, starts = {}, {}
-    for k, other in enumerate(np.ndindex(network.num_layers, network.directions)):
-        if other != task.lane:
-            relation = relation_of(task.lane, other)
-            others[relation] = rows_of(inputs.parameters.layer(*other), task.cell)[0]
-            starts[relation] = {s: array[k][task.samples] for s, array in inputs.initial_state.items()}
+    others, starts = other_lanes(inputs, task.lane, task.samples)
     x = task.x[::-1] if task.backward else task.x
     return LaneReads(task.cell, layer, direction, readings, own, x, task.state, {}, others=others, starts=starts)
 
 
-def relation_of(lane: tuple[int, ...], other: tuple[int, ...]) -> str:
+def other_lanes(
+    inputs: Inputs, lane: tuple[int, int], samples: slice | NDArray[np.intp] | list[int]
+) -> tuple[dict[str, dict[str, Reading]], dict[str, dict[str, FloatArray]]]:
+    """The parameters of the other lanes, and their initial states of some samples, by their relation to a lane."""
+    network, others, starts = inputs.network, dict[str, dict[str, Reading]](), dict[str, dict[str, FloatArray]]()
+    for k, other in enumerate(np.ndindex(network.num_layers, network.directions)):
+        if other != lane:
+            relation = _relation(lane, other)
+            others[relation] = rows_of(inputs.parameters.layer(*other), network.kind)[0]
+            starts[relation] = {s: array[k][samples].astype(np.float64) for s, array in inputs.initial_state.items()}
+    return others, starts
+
+
+def _relation(lane: tuple[int, ...], other: tuple[int, ...]) -> str:
     """The name of another lane, relative to this one."""
     apart = other[0] - lane[0]
     names = {0: "", -1: "layer-below", 1: "layer-above"}
