@@ -11,7 +11,10 @@ from rnnviz.cli.models import entries_in_subprocess
 from rnnviz.cli.terminal import AGREE, DISAGREE, Answer, Parser, option
 from rnnviz.core import number_format
 from rnnviz.core.config import Backward, Config
+from rnnviz.core.engine_spec import is_own
 from rnnviz.core.errors import InputError
+from rnnviz.core.schema import display_value
+from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.core.words import plural
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ def add_compare_options(parser: Parser) -> None:
     option(parser, "a", "a model file, a TOML config, or a session or capture (.rnnviz)", metavar="A", type=Path)
     option(parser, "b", "the file to compare with it", metavar="B", type=Path)
     option(parser, "--input FILE")
+    option(parser, "--cell CELL", "the .py file of a custom cell, for a config that names one")
     option(parser, "--entry-a NAME", "recurrent network in A, if it contains several")
     option(parser, "--entry-b NAME", "recurrent network in B, if it contains several")
     option(parser, "--json PATH", "write the comparison as JSON; - writes it to standard output", type=str)
@@ -59,8 +63,11 @@ def compare(options: Namespace) -> Answer:
 
 def _configs(options: Namespace) -> tuple[Config, Config, str]:
     """The config of A with the input of both, the config of B, and which files bring an input."""
-    a_opened, b_opened = (_opened(*asked) for asked in ((options.a, options.entry_a), (options.b, options.entry_b)))
+    files = (options.a, options.entry_a), (options.b, options.entry_b)
+    a_opened, b_opened = (_opened(*asked, options.cell) for asked in files)
     a, b = _config(options.a, a_opened, b_opened), _config(options.b, b_opened, a_opened)
+    if options.cell is not None and a.network.custom is None and b.network.custom is None:
+        raise InputError("--cell needs a config that names a custom cell: leave it out.")
     if options.input is not None:
         return terminal.with_input(a, options.input), b, ""
     brings = [letter for letter, own in (("A", a_opened), ("B", b_opened)) if isinstance(own, Config)]
@@ -69,7 +76,7 @@ def _configs(options: Namespace) -> tuple[Config, Config, str]:
     return a, b, " and ".join(brings)
 
 
-def _opened(path: Path, name: str | None) -> "Config | Entry":
+def _opened(path: Path, name: str | None, cell: str | None) -> "Config | Entry":
     """The config or session in a file, or the network of that name in a model file."""
     from rnnviz.io import ENDING
     from rnnviz.io.model_formats.load import choose
@@ -81,7 +88,10 @@ def _opened(path: Path, name: str | None) -> "Config | Entry":
         return choose(entries, name, path)
     if name is not None:
         raise InputError(f"{path} is a config, which has one network: leave --entry-a or --entry-b out.")
-    return terminal.load(path)
+    config = terminal.load(path)
+    if cell is not None and not is_own(cell):
+        raise InputError(f"--cell must be the .py file of a custom cell (got {display_value(cell)}).")
+    return terminal.with_definition(config, cell, path) if is_own(config.network.cell) else config
 
 
 def _config(path: Path, own: "Config | Entry", other: "Config | Entry") -> Config:
@@ -112,7 +122,8 @@ def _report(found: "FileComparison", given: str) -> Iterator[str]:
         yield f"  network.{key.name}: {key.a} in A, {key.b} in B"
     changed, total = found.changed, len(found.parameters)
     if changed:
-        yield f"Parameters: {len(changed)} of {total} differ:"
+        same = ", and give the same values, because the cell adds these biases" if found.same_values else ""
+        yield f"Parameters: {len(changed)} of {total} differ{same}:"
         rows = [("parameter", "largest difference", "relation")]
         for own in changed:
             largest = own.max_abs_difference
@@ -139,6 +150,14 @@ def _report(found: "FileComparison", given: str) -> Iterator[str]:
         if values.first is not None:
             pair = number_format.format_pair(values.first.a, values.first.b)
             yield f"  First divergence: {values.first.where}: {pair[0]} in A, {pair[1]} in B."
+        if values.units:
+            yield "  Units that differ most, by the mean over time steps and samples:"
+        for moved in values.units:
+            where = moved.where
+            assert isinstance(where, Location)
+            mean, top = map(number_format.error, (moved.mean_abs_difference, moved.max_abs_difference))
+            lane = f"layer {where.layer}, {DIRECTIONS[where.backward]}"
+            yield f"    {lane}, unit {where.unit}: mean {mean}, largest {top} at t = {where.timestep}"
     for clause in found.assumptions:
         yield f"Assumption: {clause}."
     tolerance = f"(atol {found.atol:g} + rtol {found.rtol:g} · |A|)"

@@ -244,18 +244,10 @@ def _config_of(source: Path, options: Namespace) -> Config:
 
     if source.suffix.lower() in (".toml", ENDING):
         config = terminal.load(source)
-        if not is_own(options.cell or config.network.cell):
-            _refuse_options(options, ("entry", "cell"), f"a model file, but {source} is a config")
-            return config
-        from rnnviz.engines.custom_code.parent import custom_cell
-
-        config = terminal.with_cell(config, options.cell)
-        cell = config.network.cell
-        if cell != options.cell:
-            raise InputError(
-                f'{source} names the cell "{cell}", which is Python code: it runs only if --cell names it.'
-            )
-        return config.with_custom_cell(custom_cell(cell))
+        if is_own(options.cell or config.network.cell):
+            return terminal.with_definition(config, options.cell, source)
+        _refuse_options(options, ("entry", "cell"), f"a model file, but {source} is a config")
+        return config
     if options.cell is not None:
         declarations(Network)["cell"].check("--cell", options.cell)
         if is_own(options.cell):

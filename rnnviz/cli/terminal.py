@@ -350,6 +350,23 @@ def with_cell(config: Config, cell: str | None) -> Config:
     return replace(config, network=replace(config.network, cell=checked))
 
 
+def with_definition(config: Config, cell: str | None, source: Path) -> Config:
+    """The config with the definition of its custom cell: that in a session, or of the file of code that --cell names.
+
+    Raises an InputError if --cell does not name it. `source` is the file of the config.
+    """
+    if cell is None and config.network.custom is not None:
+        return config
+    from rnnviz.engines.custom_code.parent import custom_cell
+
+    config = with_cell(config, cell)
+    if config.network.cell != cell:
+        raise InputError(
+            f'{source} names the cell "{config.network.cell}", which is Python code: it runs only if --cell names it.'
+        )
+    return config.with_custom_cell(custom_cell(cell))
+
+
 def engine_names(engines: str | None, reference: str | None = None) -> tuple[str, ...] | None:
     """The engines of --engines and --reference, checked; None without --engines."""
     from rnnviz.engines.registry import find_engine

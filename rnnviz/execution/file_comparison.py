@@ -17,12 +17,15 @@ from rnnviz.results.file_comparison import (
     FirstDivergence,
     InputDifference,
     StructureDifference,
+    UnitDifference,
     ValueDifferences,
 )
 from rnnviz.verify.compare import compare, defaults
 from rnnviz.verify.parameter_relations import Tolerance, parameter_differences
 
 _LOADED = 1 / 3
+_UNITS = 5
+"""The number of units that are named."""
 
 
 def compare_files(load: Load, one: Config, other: Config, both_bring: bool) -> FileComparison:
@@ -98,7 +101,24 @@ def _values(one: Trace, other: Trace, rtol: float, atol: float) -> ValueDifferen
         found.mismatched,
         found.max_abs_error,
         None if first is None else FirstDivergence(first.where, first.reference, first.candidate),
+        _units(one, other) if found.mismatched else (),
     )
+
+
+def _units(one: Trace, other: Trace) -> tuple[UnitDifference, ...]:
+    """The units whose hidden values differ most, by the mean of the differences; those with NaN come last."""
+    found, places = [], one.places
+    lengths = np.asarray(places.every_length)
+    inside = np.arange(places.timesteps)[:, np.newaxis, np.newaxis] < lengths[:, np.newaxis]
+    for layer, direction in np.ndindex(one.hidden.shape[:2]):
+        error = np.abs(one.hidden[layer, direction].astype(np.float64) - other.hidden[layer, direction])
+        error = np.where(inside, error, 0.0)
+        for unit, mean in enumerate((error.sum(axis=(0, 1)) / lengths.sum()).tolist()):
+            timestep, sample = np.unravel_index(error[..., unit].argmax(), error.shape[:2])
+            where = places.location(layer, direction, int(timestep), int(sample), unit)
+            found.append(UnitDifference(where, mean, float(error[timestep, sample, unit])))
+    finite = [own for own in found if np.isfinite(own.mean_abs_difference) and own.mean_abs_difference]
+    return tuple(sorted(finite, key=lambda own: -own.mean_abs_difference)[:_UNITS])
 
 
 def _run(engine: str, name: str, inputs: Inputs, progress: Callable[[float], None]) -> Trace:

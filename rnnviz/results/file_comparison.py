@@ -4,7 +4,7 @@ from typing import Annotated
 
 from rnnviz.frozen import dataclass
 from rnnviz.results.summary import AnyPlace, Count, Exact
-from rnnviz.verify.parameter_relations import BIAS_SUM, ParameterDifference
+from rnnviz.verify.parameter_relations import SAME_SUM, ParameterDifference
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,15 @@ class FirstDivergence:
 
 
 @dataclass(frozen=True)
+class UnitDifference:
+    """One unit of a lane: its mean difference over all time steps and samples, and the largest one with its place."""
+
+    where: AnyPlace
+    mean_abs_difference: float
+    max_abs_difference: float
+
+
+@dataclass(frozen=True)
 class FilesSummary:
     """Comparison of two files, A and B: model files, configs or sessions."""
 
@@ -50,6 +59,7 @@ class FilesSummary:
     parameters: tuple[ParameterSummary, ...]
     inputs: Annotated[tuple[InputDifference, ...], "Arrays of both files that differ."]
     first_divergence: FirstDivergence | None
+    units: Annotated[tuple[UnitDifference, ...], "Units whose hidden values differ most, by the mean, at most 5."]
     verdict: Annotated[str, ("same", "differ")]
 
 
@@ -73,24 +83,30 @@ class FileComparison:
         return tuple(own for own in self.parameters if own.differs)
 
     @property
+    def same_values(self) -> bool:
+        """Whether the parameters give the same values. Biases of equal sums are judged by the values that they give."""
+        same_sums = all(own.relation in SAME_SUM for own in self.changed)
+        return same_sums and self.values is not None and not self.values.mismatched
+
+    @property
     def same(self) -> bool:
-        """Whether the files hold one network. Biases of equal sums are judged by the values that they give."""
+        """Whether the files hold one network."""
         keys = [own for own in self.structure if own.name != "dtype"]
-        apart = [own for own in self.changed if own.relation != BIAS_SUM]
-        return not (keys or apart or self.inputs) and self.values is not None and not self.values.mismatched
+        return self.same_values and not (keys or self.inputs)
 
     @property
     def summary(self) -> FilesSummary:
-        first = None if self.values is None else self.values.first
+        first, units = (None, ()) if self.values is None else (self.values.first, self.values.units)
         parameters = tuple(ParameterSummary(own.name, own.max_abs_difference, own.relation) for own in self.parameters)
-        return FilesSummary(self.structure, parameters, self.inputs, first, "same" if self.same else "differ")
+        return FilesSummary(self.structure, parameters, self.inputs, first, units, "same" if self.same else "differ")
 
 
 @dataclass(frozen=True)
 class ValueDifferences:
-    """All hidden values of A and of B from one input compared."""
+    """All hidden values of A and of B from one input compared; `units` differ most, where values mismatch."""
 
     elements: Count
     mismatched: Count
     max_abs_difference: float
     first: FirstDivergence | None
+    units: tuple[UnitDifference, ...] = ()

@@ -13,8 +13,9 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.words import join_words
 from rnnviz.frozen import dataclass
 
-BIAS_SUM = "the sum of the two biases is equal"
-"""The relation of biases that compute the same, as far as they are only added to each other."""
+BIAS_SUM, BIASES_EXCHANGED = "the sum of the two biases is equal", "the two biases are exchanged"
+SAME_SUM = (BIAS_SUM, BIASES_EXCHANGED)
+"""The relations of biases that compute the same, as far as they are only added to each other."""
 
 _BIASES = {"i2h_bias": "h2h_bias", "h2h_bias": "i2h_bias"}
 _SIDES = {"l": "r", "r": "l"}
@@ -95,7 +96,7 @@ def _of_others(name: str, a: Mapping[str, Doubles], b: Mapping[str, Doubles], to
         single = not all(array[own].any() for array in (a, b) for own in (name, other))
         exchanged = tolerance.equal(a[other], b[name]) and tolerance.equal(a[name], b[other])
         if exchanged and not single:
-            return "the two biases are exchanged"
+            return BIASES_EXCHANGED
         if equal_sums:
             return BIAS_SUM
     if not b[name].any() or not a[name].any():

@@ -138,7 +138,9 @@ def test_a_planted_difference_is_found_by_name(change, relation, tmp_path, compa
     arrays = weights_of(NETWORK)
     changed = change(arrays)
     code, found = compared(in_pytorch(tmp_path, arrays), in_onnx(tmp_path, arrays | changed))
-    assert (code, found["verdict"], found["structure"]) == (1, "differ", [])
+    # An LSTM only adds its two biases.
+    added = relation == "the two biases are exchanged"
+    assert (code, found["verdict"], found["structure"]) == ((0, "same", []) if added else (1, "differ", []))
     related = {own["name"]: own["relation"] for own in found["parameters"] if own["relation"] is not None}
     assert related.keys() == changed.keys()
     assert all(own.startswith(relation) for own in related.values()), related
@@ -146,9 +148,8 @@ def test_a_planted_difference_is_found_by_name(change, relation, tmp_path, compa
     for name, array in arrays.items():
         assert largest[name] == pytest.approx(np.abs(changed.get(name, array) - array).max())
     first = found["first_divergence"]
-    if first is None:
-        # An LSTM only adds its two biases.
-        assert relation == "the two biases are exchanged"
+    if added:
+        assert (first, found["units"]) == (None, [])
         return
     lanes = {(int(name[1]), "lr".index(name[0])) for name in changed}
     assert (first["layer"], ("forward", "backward").index(first["direction"])) == min(lanes)
@@ -174,6 +175,52 @@ def test_biases_with_the_same_sum_are_the_same_network(tmp_path, compared):
         "l0_i2h_bias": "the sum of the two biases is equal",
         "l0_h2h_bias": "the sum of the two biases is equal",
     }
+
+
+def test_exchanged_biases_differ_where_the_cell_does_not_only_add_them(tmp_path, compared):
+    """The candidate of a GRU multiplies the recurrent bias by the reset gate."""
+    gru = network("gru", 1, False)
+    arrays = weights_of(gru)
+    exchanged = {"l0_i2h_bias": arrays["l0_h2h_bias"], "l0_h2h_bias": arrays["l0_i2h_bias"]}
+    code, found = compared(in_pytorch(tmp_path, arrays), in_onnx(tmp_path, arrays | exchanged, gru))
+    assert (code, found["verdict"]) == (1, "differ")
+    assert {own["relation"] for own in found["parameters"]} == {None, "the two biases are exchanged"}
+    assert found["first_divergence"] is not None
+
+
+def test_the_units_that_moved_most_come_first(tmp_path, compared):
+    """Of one layer without recurrent weights, a shift of one unit's bias moves only that unit."""
+    rnn = network("rnn_tanh", 1, False)
+    arrays = weights_of(rnn)
+    arrays["l0_h2h_weight"] *= 0
+    moved = dict(arrays)
+    moved["l0_i2h_bias"] = arrays["l0_i2h_bias"] + np.array([0, 0.1, 0, 0.4], np.float32)
+    a, b = in_pytorch(tmp_path, arrays), in_onnx(tmp_path, moved, rnn)
+    np.save(tmp_path / "x.npy", np.random.default_rng(2).normal(size=(2, 6, 3)).astype(np.float32))
+    _, found = compared(a, b, "--input", tmp_path / "x.npy")
+    x = np.load(tmp_path / "x.npy").astype(np.float64)
+    pre = x @ arrays["l0_i2h_weight"].T.astype(np.float64) + arrays["l0_i2h_bias"] + arrays["l0_h2h_bias"]
+    error = np.abs(np.tanh(pre + np.array([0, 0.1, 0, 0.4])) - np.tanh(pre))
+    assert [own["unit"] for own in found["units"]] == [3, 1]
+    for own in found["units"]:
+        of_unit = error[..., own["unit"]]
+        assert own["mean_abs_difference"] == pytest.approx(of_unit.mean(), rel=1e-4)
+        assert own["max_abs_difference"] == pytest.approx(of_unit.max(), rel=1e-4)
+        assert of_unit[own["sample"], own["timestep"]] == of_unit.max()
+
+
+def test_configs_with_a_custom_cell_are_compared(tmp_path, compared, rnnviz):
+    (tmp_path / "mgu.py").write_text(resource_path("cells", "mgu.py").read_text(encoding="utf-8"), encoding="utf-8")
+    tables = {"network": {"cell": "./mgu.py"}, "compare": {"candidates": []}}
+    a, b = (write(tmp_path, f"{name}.toml", parameters={"seed": k}, **tables) for k, name in enumerate("ab"))
+    assert "runs only if --cell names it" in rnnviz.refused("compare", a, b)
+    code, found = compared(a, b, "--cell", tmp_path / "mgu.py")
+    assert (code, found["structure"]) == (1, [])
+    assert found["first_divergence"]["timestep"] == 0
+    assert compared(a, a, "--cell", tmp_path / "mgu.py")[0] == 0
+    assert "must be the .py file" in rnnviz.refused("compare", a, b, "--cell", "lstm")
+    lstm = write(tmp_path, "c.toml")
+    assert "leave it out" in rnnviz.refused("compare", lstm, lstm, "--cell", tmp_path / "mgu.py")
 
 
 def test_another_structure_is_said_key_by_key(tmp_path, compared):
