@@ -98,8 +98,8 @@ bench-compare: $(ready)
 equality: $(ready)
 	rm -rf build/equality && mkdir -p build/equality && git archive $(A) | tar -x -C build/equality
 	rm -rf build/equality/tools && cp -r tools build/equality/tools
-	cd build/equality && PYTHONPATH=. $(CURDIR)/$(bin)/python -m tools.equality.dump $(CONFIGS) before.json
-	$(bin)/python -m tools.equality.dump $(CONFIGS) build/equality/after.json
+	cd build/equality && PYTHONPATH=. $(CURDIR)/$(bin)/python -m tools.equality $(CONFIGS) before.json
+	$(bin)/python -m tools.equality $(CONFIGS) build/equality/after.json
 	$(bin)/python -m tools.equality build/equality/before.json build/equality/after.json
 
 soak: $(ready)

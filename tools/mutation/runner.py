@@ -52,6 +52,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool:
+    if session.testsfailed:
+        raise session.Interrupted("some tests could not be collected")
     settings.load_profile("mutants")
     # The tests freeze what their modules hold, in which `_caches` searches.
     gc.unfreeze()

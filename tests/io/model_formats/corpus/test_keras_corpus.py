@@ -2,6 +2,7 @@
 
 import json
 import os
+import tomllib
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -58,9 +59,12 @@ class Case:
     masked: str | None = None
 
 
-def apart(build: Callable[[], Any], cell: str = "lstm") -> Case:
-    """Two layers that are not one network."""
-    return Case(build, {"a": cell, "b": cell}, absent=("a..b",))
+def case_of(model: str = "", layers: str = "", apart: str = "", endings: Any = WHOLE, **expected: Any) -> Case:
+    """A row of `keras.toml`."""
+    text = model or f"sequential({layers})"
+    if apart:
+        expected = {"runs": {"a": apart, "b": apart}, "absent": ("a..b",)}
+    return Case(lambda: eval(text, globals()), endings=ALL if endings == "all" else endings, **expected)
 
 
 def sequential(*layers: Any, shape: tuple[int | None, ...] = (None, FEATURES), dtype: str = "float32") -> Any:
@@ -85,11 +89,6 @@ def cells(*made: Any, name: str = "a", **options: Any) -> Any:
 
 def both(layer: Any, name: str = "b", **options: Any) -> Any:
     return L.Bidirectional(layer, name=name, **options)
-
-
-def between(*layers: Any) -> Callable[[], Any]:
-    """Two layers with others between them."""
-    return lambda: sequential(lstm("a"), *layers, lstm("b"))
 
 
 def functional(make: Callable[..., Any], *shapes: tuple[int | None, ...]) -> Any:
@@ -127,8 +126,8 @@ def constant(shape: tuple[int, ...] = (1, 4), seed: int = 3) -> NDArray[np.float
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def with_states(layer: Callable[[], Any], *states: Any) -> Callable[[], Any]:
-    return lambda: functional(lambda x: layer()(x, initial_state=list(states) if len(states) > 1 else states[0]))
+def with_states(layer: Callable[[], Any], *states: Any) -> Any:
+    return functional(lambda x: layer()(x, initial_state=list(states) if len(states) > 1 else states[0]))
 
 
 def nested(x: Any) -> Any:
@@ -171,6 +170,9 @@ def own_activation(x: Any) -> Any:
     return ops.tanh(x) * 2
 
 
+UNNAMED = (lambda x: x,)
+
+
 def quantized() -> Any:
     model = sequential(lstm("a"), L.Dense(4))
     model.quantize("int8")
@@ -183,224 +185,8 @@ def with_lora() -> Any:
     return model
 
 
-CASES: dict[str, Case] = {
-    "lstm": Case(lambda: sequential(lstm()), {"a": "lstm"}, endings=ALL),
-    "gru": Case(lambda: sequential(gru()), {"a": "gru"}, endings=ALL),
-    "simple rnn": Case(lambda: sequential(rnn()), {"a": "rnn_tanh"}, endings=ALL),
-    "relu": Case(lambda: sequential(rnn(activation="relu")), {"a": "rnn_relu"}, endings=ALL),
-    "relu function": Case(lambda: sequential(rnn(activation=keras.activations.relu)), {"a": "rnn_relu"}),
-    "last output": Case(lambda: sequential(lstm(return_sequences=False)), {"a": "lstm"}),
-    "no bias": Case(lambda: sequential(lstm(use_bias=False)), {"a": "lstm"}, endings=ALL),
-    "gru without bias": Case(lambda: sequential(gru(use_bias=False)), {"a": "gru"}),
-    "gru without bias or config": Case(lambda: sequential(gru(use_bias=False)), {"a": "gru"}, endings=("weights.h5",)),
-    "gru without bias or config, reset before": Case(
-        lambda: sequential(gru(use_bias=False, reset_after=False)), {"a": "gru_reset_before"}, endings=("weights.h5",)
-    ),
-    "reset before": Case(lambda: sequential(gru(reset_after=False)), {"a": "gru_reset_before"}, endings=ALL),
-    "reset before without bias": Case(
-        lambda: sequential(gru(reset_after=False, use_bias=False)), {"a": "gru_reset_before"}
-    ),
-    "reset before in both directions": Case(
-        lambda: sequential(both(gru("l", reset_after=False, activation="softsign"))), {"b": "gru_reset_before"}
-    ),
-    "settings without effect": Case(
-        lambda: sequential(
-            lstm(unroll=True, unit_forget_bias=False, dropout=0.3, recurrent_dropout=0.2),
-            gru("b", dropout=0.3, seed=1),
-            shape=(TIMESTEPS, FEATURES),
-        ),
-        {"a": "lstm", "b": "gru"},
-        endings=("keras",),
-    ),
-    "hard sigmoid": Case(lambda: sequential(lstm(recurrent_activation="hard_sigmoid")), {"a": "lstm"}),
-    "relu lstm": Case(lambda: sequential(lstm(activation="relu")), {"a": "lstm"}),
-    "gru of both activations": Case(
-        lambda: sequential(gru(activation="softsign", recurrent_activation="hard_sigmoid")), {"a": "gru"}
-    ),
-    "stack of other activations": Case(
-        lambda: sequential(lstm("a", activation="elu"), lstm("b", activation="elu")), {"a..b": "lstm"}
-    ),
-    "stack of two activations": apart(lambda: sequential(lstm("a"), lstm("b", activation="elu"))),
-    "linear": Case(lambda: sequential(rnn(activation=None)), {"a": "rnn_tanh"}),
-    **{
-        name: Case(lambda name=name: sequential(rnn(activation=name)), {"a": "rnn_tanh"})
-        for name in (
-            *("sigmoid", "elu", "selu", "softsign", "softplus", "gelu", "swish", "silu", "exponential", "hard_tanh"),
-            *("hard_sigmoid", "leaky_relu", "celu"),
-        )
-    },
-    "softmax": Case(lambda: sequential(rnn(activation="softmax")), refused={"a": "activation is softmax"}),
-    "lambda": Case(lambda: sequential(lstm(activation=lambda x: x)), refused={"a": "activation is __lambda__"}),
-    "own activation": Case(lambda: sequential(gru(activation=own_activation)), refused={"a": "own_activation"}),
-    "leaky relu layer": Case(lambda: sequential(rnn(activation=L.LeakyReLU(negative_slope=0.1))), {"a": "rnn_tanh"}),
-    "elu layer": Case(lambda: sequential(lstm(activation=L.ELU(alpha=0.7))), {"a": "lstm"}),
-    "softmax layer": Case(lambda: sequential(rnn(activation=L.Softmax())), refused={"a": "Softmax"}),
-    "bidirectional": Case(lambda: sequential(both(lstm("l"))), {"b": "lstm"}, endings=ALL),
-    "bidirectional gru, last": Case(lambda: sequential(both(gru("l", return_sequences=False))), {"b": "gru"}),
-    "sum": Case(lambda: sequential(both(lstm("l"), merge_mode="sum")), {"b": "lstm"}),
-    "average": Case(lambda: sequential(both(gru("l"), merge_mode="ave")), {"b": "gru"}),
-    "product": Case(lambda: sequential(both(rnn("l"), merge_mode="mul")), {"b": "rnn_tanh"}),
-    "two outputs": Case(lambda: functional(lambda x: both(lstm("l"), merge_mode=None)(x)), {"b": "lstm"}),
-    "forward in the name": Case(lambda: sequential(both(lstm("forward_x"), name="forward_y")), {"forward_y": "lstm"}),
-    "own backward layer": Case(
-        lambda: sequential(both(lstm("l"), backward_layer=lstm("mine", go_backwards=True))), {"b": "lstm"}
-    ),
-    "own backward layer of other units": Case(
-        lambda: sequential(both(lstm("l"), backward_layer=lstm("mine", units=3, go_backwards=True))),
-        refused={"b": "directions do not compute the same"},
-    ),
-    "own backward layer of another class": Case(
-        lambda: sequential(both(lstm("l"), backward_layer=gru("mine", go_backwards=True))),
-        refused={"b": "directions do not compute the same"},
-    ),
-    "backwards": Case(lambda: sequential(gru(go_backwards=True)), {"a": "gru"}),
-    "bidirectional backwards": Case(
-        lambda: sequential(both(lstm("l", go_backwards=True), backward_layer=lstm("k"))), {"b": "lstm"}
-    ),
-    "lstm cell": Case(lambda: sequential(cells(L.LSTMCell(4))), {"a": "lstm"}, endings=ALL),
-    "gru cell": Case(lambda: sequential(cells(L.GRUCell(4))), {"a": "gru"}, endings=ALL),
-    "simple rnn cell": Case(lambda: sequential(cells(L.SimpleRNNCell(4, activation="relu"))), {"a": "rnn_relu"}),
-    "cell in both directions": Case(lambda: sequential(both(cells(L.GRUCell(4), name="l"))), {"b": "gru"}, endings=ALL),
-    "stacked cells": Case(lambda: sequential(cells(*(L.LSTMCell(4) for _ in range(12)))), {"a": "lstm"}, endings=ALL),
-    "stacked cells with names": Case(
-        lambda: sequential(cells(L.GRUCell(4, name="z"), L.GRUCell(4, name="y"), L.GRUCell(4, name="x"))), {"a": "gru"}
-    ),
-    "stack of one cell": Case(
-        lambda: sequential(L.RNN([L.GRUCell(4)], return_sequences=True, name="a")), {"a": "gru"}, endings=ALL
-    ),
-    "stacked cells of other units": Case(
-        lambda: sequential(cells(L.LSTMCell(4), L.LSTMCell(3))), refused={"a": "cells"}, endings=ALL
-    ),
-    "stacked cells of other classes": Case(
-        lambda: sequential(cells(L.LSTMCell(4), L.GRUCell(4))), refused={"a": "cells"}, endings=ALL
-    ),
-    "stacked cells in both directions": Case(
-        lambda: sequential(both(cells(L.LSTMCell(4), L.LSTMCell(4), name="l"))),
-        refused={"b": "joined at the top"},
-        endings=ALL,
-    ),
-    "stack on stacked cells": apart(lambda: sequential(cells(L.LSTMCell(4), L.LSTMCell(4)), lstm("b"))),
-    "time distributed": Case(
-        lambda: sequential(L.TimeDistributed(lstm("l"), name="a"), shape=(2, None, FEATURES)), {"a": "lstm"}
-    ),
-    "time distributed in both directions": Case(
-        lambda: sequential(L.TimeDistributed(both(gru("l")), name="a"), shape=(2, None, FEATURES)), {"a": "gru"}
-    ),
-    "dropout between": Case(between(L.Dropout(0.2)), {"a": "lstm", "b": "lstm", "a..b": "lstm"}),
-    "what passes between": Case(
-        between(L.SpatialDropout1D(0.2), L.Activation("linear"), L.GaussianNoise(0.1), L.Identity()), {"a..b": "lstm"}
-    ),
-    "batch norm between": apart(between(L.BatchNormalization())),
-    "layer norm between": apart(between(L.LayerNormalization())),
-    "dense between": apart(between(L.Dense(4))),
-    "activation between": apart(between(L.Activation("relu"))),
-    "masking between": apart(between(L.Masking())),
-    "dropout in each run between": Case(lambda: functional(dropped_always), {"a": "lstm"}, absent=("a..b",)),
-    "stack of both directions": Case(
-        lambda: sequential(both(gru("l"), name="a"), both(gru("k"), name="b")), {"a..b": "gru"}
-    ),
-    "sum below": apart(lambda: sequential(both(gru("l"), name="a", merge_mode="sum"), gru("b")), "gru"),
-    "sum on top": Case(
-        lambda: sequential(both(gru("l"), name="a"), both(gru("k"), name="b", merge_mode="sum")), {"a..b": "gru"}
-    ),
-    "other units above": apart(lambda: sequential(gru("a"), gru("b", units=3)), "gru"),
-    "encoder and decoder": Case(
-        lambda: functional(encoder_decoder),
-        {"enc": "lstm", "dec": "lstm"},
-        absent=("enc..dec",),
-        start=("dec", "computed", 'the final state of "enc"'),
-    ),
-    "a state goes up": Case(
-        lambda: functional(state_upward),
-        {"a": "gru", "b": "gru"},
-        absent=("a..b",),
-        start=("a", "computed", 'the output of "start"'),
-    ),
-    "decoder within a model": Case(
-        lambda: functional(nested_decoder),
-        {"enc": "gru"},
-        start=("inner/dec", "computed", 'the input of the model "inner", "h"'),
-    ),
-    "numpy state": Case(with_states(gru, constant()), {"a": "gru"}, start=("a", "stored", "")),
-    "tensor state": Case(with_states(gru, ops.convert_to_tensor(constant())), {"a": "gru"}),
-    "states of an lstm": Case(with_states(lstm, constant(seed=1), constant(seed=2)), {"a": "lstm"}),
-    "states of each sample": Case(
-        with_states(lstm, constant((BATCH, 4), seed=1), constant((BATCH, 4), seed=2)), {"a": "lstm"}
-    ),
-    "states of both directions": Case(
-        with_states(lambda: both(lstm("l")), *(constant(seed=seed) for seed in range(4))),
-        {"b": "lstm"},
-        start=("b", "stored", ""),
-    ),
-    "zeros as a state": Case(with_states(gru, np.zeros((1, 4), np.float32)), {"a": "gru"}, start=("a", "zeros", "")),
-    "state from outside": Case(
-        lambda: functional(lambda x, h: gru()(x, initial_state=h), (4,)), {"a": "gru"}, start=("a", "input", '"x1"')
-    ),
-    "state by its place": Case(
-        lambda: functional(lambda x, h: gru()(x, h), (4,)), {"a": "gru"}, start=("a", "input", '"x1"')
-    ),
-    "shared": Case(lambda: functional(shared), absent=("a..a",)),
-    "residual": apart(lambda: functional(residual)),
-    "part of an output": apart(lambda: functional(upper_of_a_part)),
-    "two heads": Case(
-        lambda: functional(lambda x: [gru("b")(y := gru("a")(x)), gru("c", units=3)(y)]),
-        {"a": "gru", "b": "gru", "c": "gru", "a..b": "gru"},
-    ),
-    "last output below": apart(
-        lambda: sequential(lstm("a", return_sequences=False), L.RepeatVector(TIMESTEPS), lstm("b"))
-    ),
-    "nested": Case(lambda: functional(nested), {"below": "lstm"}),
-    "own class": Case(lambda: sequential(Doubled(4, name="a")), refused={"a": "Doubled"}),
-    "own class of a known name": Case(lambda: sequential(OwnLSTM(4, name="a")), refused={"a": "a class of your own"}),
-    "own class in both directions": Case(lambda: sequential(both(Doubled(4, name="l"))), refused={"b": "Doubled"}),
-    "own class of no registry": Case(
-        lambda: sequential(Unregistered(4, name="a")), refused={"a": 'a class of your own, "Unregistered"'}
-    ),
-    "own cell": Case(lambda: sequential(cells(OwnCell(4))), refused={"a": "OwnCell"}),
-    "convolution": Case(
-        lambda: sequential(L.ConvLSTM1D(2, 3, name="a"), shape=(None, 6, 3)), refused={"a": "ConvLSTM1D is not read"}
-    ),
-    "stateful": Case(
-        lambda: keras.Sequential([keras.Input(batch_shape=(BATCH, None, FEATURES)), lstm(stateful=True)]), {"a": "lstm"}
-    ),
-    "masking": Case(lambda: sequential(L.Masking(), lstm("a"), lstm("b")), {"a": "lstm", "a..b": "lstm"}),
-    "masked, masking": Case(lambda: sequential(L.Masking(name="m"), lstm()), masked='"m"'),
-    "masked, through other layers": Case(
-        lambda: sequential(L.Masking(name="m"), L.Dense(3), L.Dropout(0.1), lstm()), masked='"m"'
-    ),
-    "masked, through a recurrent layer": Case(
-        lambda: sequential(L.Masking(name="m"), both(gru("l")), lstm()), masked='"m"'
-    ),
-    "masked, stopped by an output": Case(
-        lambda: sequential(L.Masking(), gru("l", return_sequences=False), L.RepeatVector(3), lstm()), masked=""
-    ),
-    "masked, stopped by a convolution": Case(lambda: sequential(L.Masking(), L.Conv1D(3, 1), lstm()), masked=""),
-    "masked, embedding": Case(
-        lambda: sequential(L.Embedding(9, 3, mask_zero=True, name="m"), lstm(), shape=(None,)), masked='"m"'
-    ),
-    "masked, embedding without a mask": Case(lambda: sequential(L.Embedding(9, 3), lstm(), shape=(None,)), masked=""),
-    "masked, embedding of a graph": Case(
-        lambda: functional(lambda x: lstm()(L.Embedding(9, 3, mask_zero=True, name="m")(x[:, :, 0]))), masked='"m"'
-    ),
-    "masked, its own argument": Case(lambda: functional(lambda x, m: lstm()(x, mask=m), (None,)), masked='"x1"'),
-    "masked, into a model": Case(
-        lambda: sequential(L.Masking(name="m"), keras.Sequential([keras.Input((None, 3)), lstm()], name="inner")),
-        masked='"m"',
-    ),
-    "masked, out of a model": Case(
-        lambda: sequential(keras.Sequential([keras.Input((None, 3)), L.Masking()], name="inner"), lstm()),
-        masked='"inner"',
-    ),
-    "float64": Case(lambda: sequential(lstm(dtype="float64"), dtype="float64"), {"a": "lstm"}, endings=ALL),
-    "mixed float16": Case(lambda: sequential(gru(dtype="mixed_float16")), endings=ALL),
-    "bfloat16 without its name": Case(
-        lambda: sequential(lstm(dtype="bfloat16", recurrent_initializer="zeros")),
-        refused={"a": "bfloat16"},
-        endings=("h5",),
-    ),
-    "quantized": Case(quantized, {"a": "lstm"}, endings=("keras",)),
-    "low rank": Case(with_lora, {"a": "lstm"}),
-}
+TABLE = tomllib.loads(Path(__file__).with_name("keras.toml").read_text(encoding="utf-8"))
+CASES = {name: case_of(**row) for name, row in TABLE.items()}
 
 
 def with_random_weights(model: Any) -> Any:

@@ -1,1 +1,0 @@
-"""Whether a change of the code leaves every number and text that the program writes as it was."""
