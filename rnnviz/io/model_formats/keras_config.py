@@ -234,7 +234,7 @@ def _activation(config: Item, key: str) -> Activation:
         if isinstance(constant, int | float) and abs(constant) < _LARGEST_CONSTANT:
             return activation.with_constants(float(constant))
     if not isinstance(given, str) or given not in _ACTIVATIONS:
-        named: list[Any] = [layer.get("config"), layer.get("class_name"), "a lambda" if "value" in layer else str(given)]
+        named = [layer.get("config"), layer.get("class_name"), "a lambda" if "value" in layer else str(given)]
         shown = next(text for text in named if isinstance(text, str))
         raise UnreadableError(f"its {key} is {shown[:60]}, and must be one of {', '.join(_ACTIVATIONS)}")
     # Of Keras 3 a SimpleRNN alone has no seed, and of Keras 2 all layers have time_major.
