@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import combinations, product
 from time import perf_counter
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -20,10 +20,8 @@ from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import DIRECTIONS
-from rnnviz.engines.known_bugs import BugVariant
 from rnnviz.engines.known_bugs.hypotheses import (
     EVERY,
-    Change,
     Hypothesis,
     LaneReads,
     Reading,
@@ -32,8 +30,9 @@ from rnnviz.engines.known_bugs.hypotheses import (
     step_hypotheses,
     step_values,
 )
+from rnnviz.engines.known_bugs.whole_lanes import whole_hypotheses
 from rnnviz.frozen import dataclass
-from rnnviz.verify.wrong_lane import Extent, Fit, WrongLane
+from rnnviz.verify.wrong_lane import Extent, Fit, WrongLane, changed_by
 
 EVIDENCE = 10.0
 """How many bits of evidence a cause needs beyond those that choose it among the hypotheses."""
@@ -120,6 +119,35 @@ class Cause:
         return (not layers or layer in layers) and (not directions or direction in directions)
 
 
+class ExplainedLane(Protocol):
+    """A wrong lane on which hypotheses are tried."""
+
+    place: tuple[int, int]
+    reads: LaneReads
+
+    @property
+    def backward(self) -> bool:
+        """Whether it is computed from the last time step on."""
+
+    @property
+    def starts_wrong(self) -> bool:
+        """Whether its initial state may be another."""
+
+    @property
+    def most_bits(self) -> float:
+        """The evidence of a hypothesis that is as sharp as the right step."""
+
+    @property
+    def right_distance(self) -> float:
+        """How far it is from the right values, in limits."""
+
+    def distances(self, hypotheses: Sequence[Hypothesis]) -> Iterator[float]:
+        """How far it is from each hypothesis, in wide limits; at most 1 if it is not refuted."""
+
+    def confirm(self, *hypotheses: Hypothesis, everywhere: bool = False) -> Fit | None:
+        """Where hypotheses explain the whole lane, or whether they do `everywhere`; None if not."""
+
+
 @dataclass(frozen=True, eq=False)
 class Explained:
     """A hypothesis, or two at once, that explains a lane; `fit` says where."""
@@ -151,60 +179,37 @@ class Nearest:
 class LaneCauses:
     """The explanation of one wrong lane: nothing, one cause, or several that cannot be distinguished."""
 
-    lane: WrongLane
+    lane: ExplainedLane
     found: tuple[Explained, ...]
     tried: int
     nearest: Nearest | None
 
 
-_WALKS: dict[str, tuple[BugVariant, Change]] = {
-    "reverse-not-reversed": (BugVariant(backward="not_reversed"), lambda reads: reads),
-    "reverse-not-realigned": (BugVariant(backward="not_realigned"), lambda reads: reads),
-    "reverses-the-features": (BugVariant(backward="not_reversed"), lambda reads: replace(reads, x=reads.x[..., ::-1])),
-    "reverses-the-samples": (BugVariant(backward="not_reversed"), lambda reads: replace(reads, x=reads.x[:, ::-1])),
-}
-
-
-def walk_of(name: str) -> BugVariant:
-    """How code with a hypothesis goes through the sequence."""
-    return _WALKS[name][0] if name in _WALKS else BugVariant()
-
-
-def explain_lane(lane: WrongLane, seconds: float = _SECONDS) -> LaneCauses:
+def explain_lane(lane: ExplainedLane, seconds: float = _SECONDS) -> LaneCauses:
     """The hypotheses that explain a wrong lane; pairs of them are tried for some seconds where no single one does."""
-    reads, found, tried = lane.reads, list[Explained](), 0
-    nearest: tuple[float, str] = (np.inf, "")
-    common = []
+    reads, found = lane.reads, list[Explained]()
+    by_step, others = [*step_hypotheses(reads)], [*whole_hypotheses(backward=lane.backward)]
+    if lane.starts_wrong:
+        others += start_hypotheses(reads)
+    tried, nearest = len(by_step) + len(others), (np.inf, "")
     with np.errstate(all="ignore"):
-        for hypothesis in step_hypotheses(reads):
-            changed, tried = hypothesis.change(reads), tried + 1
-            distance = lane.step_distance(changed)
+        for hypothesis, distance in zip(by_step, lane.distances(by_step), strict=True):
             nearest = min(nearest, (distance, hypothesis.name))
-            if not hypothesis.rare:
-                common.append(hypothesis)
-            fit = lane.confirm(changed) if distance <= 1.0 else None
+            fit = lane.confirm(hypothesis) if distance <= 1.0 else None
             if fit is not None:
                 found.append(_explained((hypothesis,), fit))
-        for name, whole in _whole(lane):
-            tried += 1
-            fit = whole()
+        for hypothesis in others:
+            fit = lane.confirm(hypothesis, everywhere=True)
             if fit is not None:
-                found.append(_explained((Hypothesis(name, lambda reads: reads),), fit))
-        if lane.wrong[0].any():
-            for hypothesis in start_hypotheses(reads):
-                tried += 1
-                fit = lane.confirm(hypothesis.change(reads), everywhere=True)
-                if fit is not None:
-                    found.append(_explained((hypothesis,), fit))
+                found.append(_explained((hypothesis,), fit))
         need = float(np.log2(max(tried, 2))) + EVIDENCE
         found = [each for each in found if each.fit.bits - each.price >= need]
         if not found and lane.most_bits >= 2.0 * need:
-            found = [each for each in _pairs(lane, common, seconds) if each.fit.bits - each.price >= 2.0 * need]
+            found = [each for each in _pairs(lane, by_step, seconds) if each.fit.bits - each.price >= 2.0 * need]
         if found:
             least = min(each.price for each in found)
             found = _distinct([each for each in found if each.price <= least + 1e-9], lane)
-    right = float(np.max(lane.off / np.maximum(lane.limit, np.finfo(np.float64).tiny), where=lane.wrong, initial=0.0))
-    near = None
+    near, right = None, lane.right_distance
     if not found and nearest[0] < right / 4.0:
         near = Nearest(nearest[1], *lane.place, distance=nearest[0], right_distance=right)
     return LaneCauses(lane, tuple(found), tried, near)
@@ -216,32 +221,23 @@ def _explained(hypotheses: tuple[Hypothesis, ...], fit: Fit) -> Explained:
     return Explained(hypotheses, fit, fit.extent.price + extra)
 
 
-def _whole(lane: WrongLane) -> Iterator[tuple[str, Callable[[], Fit | None]]]:
-    """The hypotheses that no single step can show: another walk through the sequence or the samples."""
-    if lane.inputs.network.backward(lane.place[1]):
-        for name, (fault, change) in _WALKS.items():
-            yield name, partial(lane.walk, fault, change)
-    yield "state-carried-to-next-sample", lane.carried_between_samples
-    yield "layer-not-computed", lane.not_computed
-
-
-def _pairs(lane: WrongLane, common: list[Hypothesis], seconds: float) -> Iterator[Explained]:
+def _pairs(lane: ExplainedLane, hypotheses: list[Hypothesis], seconds: float) -> Iterator[Explained]:
     """Two hypotheses at once, until the time is over."""
     began, count = perf_counter(), 0
-    for one, other in combinations(common, 2):
+    for one, other in combinations((each for each in hypotheses if not each.rare), 2):
         if count % 64 == 0 and perf_counter() - began > seconds:
             return
         count += 1
         if one.name == other.name or {one.name.split("-")[0], other.name.split("-")[0]} in ({"state"}, {"input"}):
             continue
-        changed = other.change(one.change(lane.reads))
-        if lane.step_distance(changed) <= 1.0:
-            fit = lane.confirm(changed)
+        both = Hypothesis("", partial(changed_by, (one, other)))
+        if next(lane.distances([both])) <= 1.0:
+            fit = lane.confirm(both)
             if fit is not None:
                 yield _explained((one, other), fit)
 
 
-def _distinct(found: list[Explained], lane: WrongLane) -> list[Explained]:
+def _distinct(found: list[Explained], lane: ExplainedLane) -> list[Explained]:
     """Of those that are equal for any numbers, the first, with the others as its aliases."""
     if len(found) == 1:
         return found
@@ -250,7 +246,7 @@ def _distinct(found: list[Explained], lane: WrongLane) -> list[Explained]:
         changed = twin
         for hypothesis in each.hypotheses:
             changed = hypothesis.change(changed)
-        made = [] if each.hypotheses[0].name in _BY_WALK else _twin_values(changed)
+        made = [] if each.hypotheses[0].scope != "steps" else _twin_values(changed)
         for k, (values, other) in enumerate(kept):
             if other.key == each.key or (other.fit.extent == each.fit.extent and _equal(values, made)):
                 names = dict.fromkeys((*other.aliases, *(h.name for h in each.hypotheses)))
@@ -265,9 +261,6 @@ def _distinct(found: list[Explained], lane: WrongLane) -> list[Explained]:
 def _equal(one: list[FloatArray], other: list[FloatArray]) -> bool:
     pairs = zip(one, other, strict=True) if one and other else ()
     return bool(one and other) and all(np.allclose(a, b, rtol=0.0, atol=1e-12, equal_nan=True) for a, b in pairs)
-
-
-_BY_WALK = {*_WALKS, "state-carried-to-next-sample", "layer-not-computed"}
 
 
 def _twin(reads: LaneReads) -> LaneReads:
@@ -321,6 +314,13 @@ def wrong_lanes(inputs: Inputs, trace: Trace, ratio_over_time: FloatArray) -> li
 def explain_lanes(inputs: Inputs, trace: Trace, lanes: Sequence[WrongLane], seconds: float = _SECONDS) -> LaneDiagnosis:
     """The causes of wrong lanes. A hypothesis that explains all of them is one cause; else each lane has one."""
     each = [explain_lane(lane, seconds / len(lanes)) for lane in lanes]
+    return joined(inputs, each, lambda place: WrongLane(inputs, trace, *place))
+
+
+def joined(
+    inputs: Inputs, each: Sequence[LaneCauses], lane_at: Callable[[tuple[int, int]], ExplainedLane]
+) -> LaneDiagnosis:
+    """The causes of wrong lanes that are explained each by itself; `lane_at` has the others."""
     tried = sum(own.tried for own in each)
     if not each or not all(own.found for own in each):
         nearest = next((own.nearest for own in each if own.nearest is not None), None)
@@ -336,8 +336,8 @@ def explain_lanes(inputs: Inputs, trace: Trace, lanes: Sequence[WrongLane], seco
     fits = [one.fit for own in each for one in own.found if one.key == found.key]
     whole = Fit(found.fit.extent, sum(fit.bits for fit in fits), max(fit.distance for fit in fits))
     found = replace(found, fit=whole)
-    places = [lane.place for lane in lanes]
-    idle = [place for place in _others(inputs, places) if _idle(inputs, trace, found, place)]
+    places = [own.lane.place for own in each]
+    idle = [place for place in _others(inputs, places) if _idle(found, lane_at(place))]
     parts = _boxes(inputs, places, idle)
     return LaneDiagnosis(tuple(_cause(inputs, found, part) for part in parts), 1, tried)
 
@@ -347,14 +347,13 @@ def _others(inputs: Inputs, places: Lanes) -> Lanes:
     return [lane for lane in product(layers, directions) if lane not in places]
 
 
-def _idle(inputs: Inputs, trace: Trace, found: Explained, place: tuple[int, int]) -> bool:
+def _idle(found: Explained, lane: ExplainedLane) -> bool:
     """Whether the change makes no difference in a lane without errors."""
-    if found.hypotheses[0].name in _BY_WALK or found.fit.extent != Extent():
+    if found.hypotheses[0].scope != "steps" or found.fit.extent != Extent():
         return False
-    lane = WrongLane(inputs, trace, *place)
     # The change of another lane may not fit the sizes of this one.
-    changed = with_cause(found.key[0], lane.reads)
-    return changed is not None and lane.confirm(changed, everywhere=True) is not None
+    own = hypotheses_of(found.key[0], lane.reads)
+    return bool(own) and lane.confirm(*own, everywhere=True) is not None
 
 
 def _boxes(inputs: Inputs, wrong: Lanes, idle: Lanes) -> list[Lanes]:
@@ -403,10 +402,13 @@ def _cause(inputs: Inputs, found: Explained, lanes: Lanes) -> Cause:
     return Cause(name, where, found.fit.distance, round(found.fit.bits, 1), found.aliases, beside, keys)
 
 
+def hypotheses_of(keys: Collection[HypothesisKey], reads: LaneReads) -> list[Hypothesis]:
+    """The hypotheses of a cause that a lane has."""
+    own = (h for make in (step_hypotheses, start_hypotheses) for h in make(reads) if h.key in keys)
+    return [*{h.key: h for h in own}.values()]
+
+
 def with_cause(keys: Collection[HypothesisKey], reads: LaneReads) -> LaneReads | None:
     """The numbers that a lane reads with the hypotheses of a cause; None if it has none of them."""
-    own = [h for make in (step_hypotheses, start_hypotheses) for h in make(reads) if h.key in keys]
-    changed = reads
-    for hypothesis in {h.key: h for h in own}.values():
-        changed = hypothesis.change(changed)
-    return changed if own else None
+    own = hypotheses_of(keys, reads)
+    return changed_by(own, reads) if own else None

@@ -25,11 +25,13 @@ from rnnviz.engines.known_bugs import BugVariant
 from rnnviz.engines.known_bugs.backward import BackwardPasses, Gradient
 from rnnviz.engines.known_bugs.engine import StepWindow, as_ordered, expected_and_found, faulty_layer, faulty_trace
 from rnnviz.engines.known_bugs.registry import PADDING_NOT_ZEROED, gradient_bugs_in, known_bugs_in
+from rnnviz.engines.known_bugs.whole_lanes import walk_of
 from rnnviz.frozen import dataclass
 from rnnviz.verify.audit import Audit
-from rnnviz.verify.causes import Cause, LaneDiagnosis, Nearest, explain_lanes, walk_of, wrong_lanes
+from rnnviz.verify.causes import Cause, LaneDiagnosis, Nearest, explain_lanes, wrong_lanes
 from rnnviz.verify.consistency_checks import PADDING_CHECK, Check
 from rnnviz.verify.metrics import abs_error
+from rnnviz.verify.partial_recordings import explain_recording
 from rnnviz.verify.patterns import Pattern, pattern_of
 from rnnviz.verify.reproduction import (
     Names,
@@ -361,12 +363,13 @@ def explain(inputs: Inputs, trace: Trace, audit: Audit, failing: Sequence[Check]
         pattern = pattern_of(lanes, count, audit.wrong, audit.audited) if lanes else None
     names = diagnose(inputs, trace, audit, failing, pairs=False)
     nearest = None
-    if not names and lanes and not {check.name for check in failing} & {PADDING_CHECK}:
-        found = explain_lanes(inputs, trace, lanes)
+    partial = audit.way == "forward" and trace.partial and trace.hidden.size <= _MOST_VALUES
+    if not names and (lanes or partial) and not {check.name for check in failing} & {PADDING_CHECK}:
+        found = explain_recording(inputs, trace) if partial else explain_lanes(inputs, trace, lanes)
         walks = {
             lane.place: walk_of(cause.name) for lane in lanes for cause in found.causes if cause.covers(*lane.place)
         }
-        if not copies_agree(inputs, trace, walks):
+        if not partial and not copies_agree(inputs, trace, walks):
             found = LaneDiagnosis()
         if found.causes:
             return Diagnosis((tuple(c.label for c in found.causes),), found.causes, 1, pattern=pattern)

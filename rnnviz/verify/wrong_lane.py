@@ -6,9 +6,9 @@ states. Where it holds is read off: everywhere, in the units that are wrong, or 
 which the right step does not give the engine's values.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from math import lgamma, log
 from typing import Any
 
@@ -24,7 +24,7 @@ from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.engines.known_bugs import BugVariant
 from rnnviz.engines.known_bugs.engine import StepWindow, read_steps
-from rnnviz.engines.known_bugs.hypotheses import EVERY, Change, LaneReads, Units, handed, rows_of, step_values
+from rnnviz.engines.known_bugs.hypotheses import EVERY, Hypothesis, LaneReads, Units, handed, rows_of, step_values
 from rnnviz.engines.known_bugs.placed import other_lanes
 from rnnviz.frozen import dataclass
 from rnnviz.steps.inputs import read_states
@@ -85,6 +85,11 @@ def lane_reads(
     cell, x = network.kind, read.x.astype(np.float64)
     reads = LaneReads(cell, layer, direction, readings, own, x, initial, after, others=others, starts=starts)
     return reads, read.computed, read.stored
+
+
+def changed_by(hypotheses: Sequence[Hypothesis], reads: LaneReads) -> LaneReads:
+    """The numbers that a lane reads with some hypotheses."""
+    return reduce(lambda changed, hypothesis: hypothesis.change(changed), hypotheses, reads)
 
 
 class _Block(BoundedBlock):
@@ -248,9 +253,26 @@ class WrongLane:
     def _read_states(self) -> dict[tuple[Any, ...], dict[str, FloatArray]]:
         return {}
 
-    def step_distance(self, reads: LaneReads) -> float:
-        """How far the first wrong steps are from those of a hypothesis, in limits that are wider than the audit's; at
-        most 1 if it is not refuted."""
+    @property
+    def backward(self) -> bool:
+        return self.inputs.network.backward(self.place[1])
+
+    @property
+    def starts_wrong(self) -> bool:
+        """Whether the first step is wrong, so that the initial state may be another."""
+        return bool(self.wrong[0].any())
+
+    @property
+    def right_distance(self) -> float:
+        """How far the lane is from the right steps, in limits."""
+        return float(np.max(self.off / np.maximum(self.limit, np.finfo(np.float64).tiny), where=self.wrong, initial=0))
+
+    def distances(self, hypotheses: Iterable[Hypothesis]) -> Iterator[float]:
+        """How far the lane is from each hypothesis, in wide limits; at most 1 if it is not refuted."""
+        return (self._step_distance(each.change(self.reads)) for each in hypotheses)
+
+    def _step_distance(self, reads: LaneReads) -> float:
+        """How far the first wrong steps are from those that read other numbers, in limits wider than the audit's."""
         steps, samples, units, _, wrong, found, allowed = self._probe
         if units is not EVERY and graph_of(reads.cell).mixes_units:
             units = EVERY
@@ -289,8 +311,16 @@ class WrongLane:
         ratio = np.where(self.computed[..., np.newaxis], self._ratio(p), 0.0) / ALLOWED
         return Fit(extent, self._evidence(p), float(ratio.max(initial=0.0)))
 
-    def confirm(self, reads: LaneReads, *, everywhere: bool = False) -> Fit | None:
-        """Where a hypothesis explains the whole lane, or whether it does `everywhere`; None if not."""
+    def confirm(self, *hypotheses: Hypothesis, everywhere: bool = False) -> Fit | None:
+        """Where hypotheses explain the whole lane, or whether they do `everywhere`; None if not."""
+        match hypotheses[0].scope:
+            case "walk":
+                return self._walk(hypotheses[0])
+            case "samples":
+                return self._carried_between_samples()
+            case "lane":
+                return self._not_computed()
+        reads = changed_by(hypotheses, self.reads)
         with np.errstate(all="ignore"):
             block = self._block(reads)
             p = self._whole(block.follow(block.start(), reads.cell.state_symbols)[0])
@@ -376,11 +406,11 @@ class WrongLane:
     def _fits_at(self, p: BoundedArray, t: int) -> BoolArray:
         return np.asarray((error_and_ratio(self.found[t], p)[1] <= ALLOWED).all(axis=1) | ~self.computed[t])
 
-    def walk(self, fault: BugVariant, change: Change) -> Fit | None:
-        """Whether the lane is that of a fault which goes another way through the sequence, with a changed input."""
+    def _walk(self, hypothesis: Hypothesis) -> Fit | None:
+        """Whether the lane goes another way through the sequence, with a changed input."""
         with np.errstate(all="ignore"):
-            reads, computed, stored = self._read(fault, len(self.found))
-            reads = change(reads)
+            reads, computed, stored = self._read(hypothesis.walk, len(self.found))
+            reads = hypothesis.change(reads)
             block = self._block(reads)
             p = self._whole(block.follow(block.start(), reads.cell.state_symbols)[0])
             there = BoundedArray(
@@ -391,7 +421,7 @@ class WrongLane:
                 return None
             return self._fit(there, Extent())
 
-    def not_computed(self) -> Fit | None:
+    def _not_computed(self) -> Fit | None:
         """Whether the lane hands its input on."""
         x = self.reads.x
         if self.names != ("h",) or x.shape != self.found.shape:
@@ -402,7 +432,7 @@ class WrongLane:
         )
         return self._fit(p, Extent()) if self.fits(p).all() else None
 
-    def carried_between_samples(self) -> Fit | None:
+    def _carried_between_samples(self) -> Fit | None:
         """Whether each sample begins with the state that the sample before it ended with."""
         if self.inputs.lengths or len(self.samples) < 2:
             return None

@@ -20,15 +20,8 @@ from rnnviz.verify.causes import Cause, explain_lanes, wrong_lanes
 from rnnviz.verify.diagnosis import Diagnosis, explain
 from rnnviz.verify.patterns import pattern_of
 from tests.oracles.computed import empty_trace
-from tests.verify.audit_helpers import inputs_of
 from tests.verify.faulty_traces import plain_trace
-from tests.verify.planted import Arrays, Planted, planted_trace
-
-
-def small_inputs(timesteps: int = 12, batch_size: int = 3, **network: Any) -> Inputs:
-    given = {"cell": "lstm", "input_size": 4, "hidden_size": 5, "num_layers": 2, "bidirectional": True, **network}
-    sequence = {"timesteps": timesteps, "batch_size": batch_size}
-    return inputs_of(sequence, {"bias": "uniform", "scale": 0.6}, **given)
+from tests.verify.planted import PARTS, Planted, planted_trace, plants, small_inputs
 
 
 def explained(inputs: Inputs, trace: Trace) -> Diagnosis:
@@ -39,53 +32,6 @@ def made_by(inputs: Inputs, engine: str) -> Trace:
     trace = empty_trace(inputs, cell=False, engine=engine)
     PlacedBugEngine(engine).run(inputs, trace, lambda _: None)
     return trace
-
-
-def column_major(p: Arrays) -> Arrays:
-    return p | {"h2h_weight": p["h2h_weight"].T.reshape(p["h2h_weight"].shape)}
-
-
-def zeros(state: Arrays) -> Arrays:
-    return {name: np.zeros_like(array) for name, array in state.items()}
-
-
-PARTS: dict[str, dict[str, Any]] = {
-    "no-h2h-bias": {"parameters": lambda p: p | {"h2h_bias": 0.0 * p["h2h_bias"]}},
-    "no-bias": {"parameters": lambda p: p | {"h2h_bias": 0.0 * p["h2h_bias"], "i2h_bias": 0.0 * p["i2h_bias"]}},
-    "biases-exchanged": {"parameters": lambda p: p | {"h2h_bias": p["i2h_bias"], "i2h_bias": p["h2h_bias"]}},
-    "i2h-bias-twice": {"parameters": lambda p: p | {"h2h_bias": p["i2h_bias"]}},
-    "h2h-weight-column-major": {"parameters": column_major},
-    "h2h-weight-not-loaded": {"parameters": lambda p: p | {"h2h_weight": 0.0 * p["h2h_weight"]}},
-    "weights-rounded-to-4-bits": {"parameters": lambda p: p | {"h2h_weight": np.round(p["h2h_weight"] * 16) / 16}},
-    "state-not-carried": {"state": lambda states: zeros(states[-1])},
-    "state-two-before": {"state": lambda states: states[max(0, len(states) - 2)]},
-    "state-of-next-sample": {"state": lambda states: {k: np.roll(a, -1, 0) for k, a in states[-1].items()}},
-    "input-of-step-before": {"x": lambda x: np.concatenate([x[:1], x[:-1]])},
-    "input-of-next-sample": {"x": lambda x: np.roll(x, -1, axis=1)},
-    "initial-state-ignored": {"start": zeros},
-}
-"""What a planted bug changes, by the name of the cause."""
-
-AT_STEPS = [name for name in PARTS if name != "initial-state-ignored"]
-
-
-@st.composite
-def plants(draw: st.DrawFn) -> tuple[Inputs, Planted]:
-    cell = draw(st.sampled_from(["lstm", "gru", "rnn_tanh", "gru_reset_before", "lstm_peephole"]))
-    layers, ways = draw(st.integers(1, 3)), draw(st.integers(1, 2))
-    inputs = small_inputs(
-        draw(st.integers(6, 12)),
-        draw(st.integers(3, 4)),
-        cell=cell,
-        num_layers=layers,
-        bidirectional=ways == 2,
-        hidden_size=draw(st.integers(3, 6)),
-    )
-    every = [(k, d) for k in range(layers) for d in range(ways)]
-    lanes = draw(st.sampled_from([frozenset({lane}) for lane in every]))
-    name = draw(st.sampled_from(sorted(PARTS)))
-    first = draw(st.integers(0, inputs.timesteps - 3)) if name in AT_STEPS else 0
-    return inputs, Planted(name, lanes, first=first, **PARTS[name])
 
 
 def assert_named(inputs: Inputs, bug: Planted) -> None:

@@ -107,7 +107,7 @@ class LaneReads:
 
 
 def handed(change: StateChange, initial: FloatArray, last: Sequence[FloatArray]) -> FloatArray:
-    """A state (N, U) as a step reads it, from the `last` two states, or the only one."""
+    """A state (..., N, U) as a step reads it, from the `last` two states, or the only one."""
     now = last[-1]
     match change:
         case "zeros":
@@ -119,7 +119,7 @@ def handed(change: StateChange, initial: FloatArray, last: Sequence[FloatArray])
         case "doubled":
             now = 2.0 * now
         case "next-sample":
-            now = np.roll(now, -1, axis=0)
+            now = np.roll(now, -1, axis=-2)
         case "reversed":
             now = now[..., ::-1]
     return now
@@ -224,6 +224,8 @@ class Hypothesis:
     change: What the lane reads with it.
     gates, parameters: What it concerns; () for all.
     rare: Whether it is not tried together with a second one.
+    scope: Whether it changes steps, the walk of a lane through the sequence, as `walk` says, or the whole lane: its
+        samples are one sequence, or it hands its input on.
     """
 
     name: str
@@ -231,6 +233,8 @@ class Hypothesis:
     gates: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
     rare: bool = False
+    scope: Literal["steps", "walk", "samples", "lane"] = "steps"
+    walk: BugVariant = field(default_factory=BugVariant)
 
     @property
     def key(self) -> tuple[str, tuple[str, ...], tuple[str, ...]]:

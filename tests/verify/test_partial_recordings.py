@@ -1,0 +1,79 @@
+"""Causes of recordings that lack hidden values: a change in one lane is named with its place, or nothing is."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.trace import Trace, with_missing
+from rnnviz.engines.recorded_outputs import RecordedEngine
+from rnnviz.verify.audit import audit
+from rnnviz.verify.diagnosis import Diagnosis, explain
+from tests.oracles.computed import computed
+from tests.verify.faulty_traces import plain_trace
+from tests.verify.planted import PARTS, Planted, planted_trace, small_inputs
+
+OUTPUT = ("output",)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("recordings")
+
+
+def recorded(folder: Path, inputs: Inputs, trace: Trace, kept: tuple[str, ...]) -> Trace:
+    """A recording of some arrays of a trace."""
+    arrays = {"output": trace.output_in(inputs.network.layout), "state": trace.state_h}
+    path = folder / "recorded.npz"
+    np.savez(path, **{name: arrays[name] for name in kept})
+    made, report = computed(RecordedEngine(f"recording:{path}"), inputs)
+    return with_missing(made, report.missing)
+
+
+def explained(inputs: Inputs, trace: Trace) -> Diagnosis:
+    return explain(inputs, trace, audit(inputs, trace, full=True))
+
+
+def assert_named(found: Diagnosis, inputs: Inputs, bug: Planted) -> None:
+    """The bug is the only cause, in its lanes, or several are as good."""
+    if found.candidates > 1:
+        return
+    (cause,) = found.causes
+    assert bug.name in (cause.name, *cause.aliases), (bug.name, cause)
+    lanes = np.ndindex(inputs.network.num_layers, inputs.network.directions)
+    assert {lane for lane in lanes if cause.covers(*lane)} == bug.lanes
+
+
+NAMES = sorted(PARTS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_bug_in_the_top_layer_of_a_recorded_output_is_named(name, folder):
+    inputs = small_inputs(8, 3, cell="gru", num_layers=3)
+    bug = Planted(name, frozenset({(2, 1)}), **PARTS[name])
+    found = explained(inputs, recorded(folder, inputs, planted_trace(inputs, bug), OUTPUT))
+    assert_named(found, inputs, bug)
+
+
+def test_the_step_from_which_on_the_top_layer_is_wrong_is_named(folder):
+    inputs = small_inputs(12, 3, cell="gru", bidirectional=False)
+    bug = Planted("no-h2h-bias", frozenset({(1, 0)}), first=5, **PARTS["no-h2h-bias"])
+    (cause,) = explained(inputs, recorded(folder, inputs, planted_trace(inputs, bug), OUTPUT)).causes
+    assert (cause.name, cause.where.layers, cause.where.steps) == ("no-h2h-bias", (1,), (5, 11))
+
+
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10_000), cell=st.sampled_from(["lstm", "gru", "rnn_tanh"]))
+def test_nothing_is_named_where_no_change_explains_the_recording(seed, cell, folder):
+    generator = np.random.default_rng(seed)
+    inputs = small_inputs(6, 2, cell=cell, num_layers=1 + seed % 3, bidirectional=seed % 2 == 0)
+    right = plain_trace(inputs)
+    noise = {
+        name: array + generator.normal(scale=10.0 ** generator.uniform(-4, 0), size=array.shape).astype(array.dtype)
+        for name, array in (("out", right.output), ("state.h", right.state_h))
+    }
+    found = explained(inputs, recorded(folder, inputs, right.with_arrays(noise), OUTPUT))
+    assert (found.causes, found.names) == ((), ())
