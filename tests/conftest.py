@@ -16,11 +16,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Before any test is defined: its number of examples is that of the profile.
 from tests import needs, profiles
+from tests.leaks import nothing_is_left_running
 from tests.needs import missing, must_not_skip
-from tests.report_tables import report_table
-from tests.shared_worker import WARM, pid_of_runs, runs_are_warm
+from tests.shared_worker import WARM, pid_of_runs, runs_are_warm, shared_worker
 
-__all__ = ["pid_of_runs", "profiles", "report_table", "runs_are_warm"]
+__all__ = ["nothing_is_left_running", "pid_of_runs", "profiles", "runs_are_warm", "shared_worker"]
 
 # Imports and collected tests are no garbage, and searches for it would take a quarter of the time of collecting.
 gc.disable()

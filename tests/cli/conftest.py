@@ -3,10 +3,6 @@
 import pytest
 
 from tests.cli.calls import Called, write
-from tests.leaks import nothing_is_left_running
-from tests.shared_worker import shared_worker
-
-__all__ = ["nothing_is_left_running", "shared_worker"]
 
 
 @pytest.fixture

@@ -3,9 +3,6 @@
 import pytest
 
 from rnnviz.execution.supervisor import Supervisor
-from tests.leaks import nothing_is_left_running
-
-__all__ = ["nothing_is_left_running"]
 
 
 @pytest.fixture(scope="module")

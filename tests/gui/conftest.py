@@ -171,6 +171,11 @@ def collector(qapp):
     collector.stop()
 
 
+@pytest.fixture
+def nothing_is_left_running():
+    """Engines and the shared window stay; what else a test opened, the next fixture looks for."""
+
+
 @pytest.fixture(autouse=True)
 def nothing_is_left_open(request):
     """Windows, threads and processes that a test opened have ended when it is done."""

@@ -1,13 +1,10 @@
 """Use the window at random and see that nothing breaks: python -m tools.monkey ACTIONS [--seed N] [--checks N]
 
-Ends with 1 and a sentence for every exception, warning, frozen frame and wrong verdict. Where nothing broke, the table
-of what was done is put into the folder that `tests.report_tables.FOLDER` names.
+Ends with 1 and a sentence for every exception, warning, frozen frame and wrong verdict.
 """
 
 import argparse
-import os
 import sys
-from pathlib import Path
 
 from tools.apart import INSIDE, run_apart
 
@@ -23,16 +20,12 @@ def main() -> int:
     parser.add_argument(INSIDE, action="store_true", help=argparse.SUPPRESS)
     wanted = parser.parse_args()
     if wanted.inside:
-        from tests.report_tables import FOLDER
         from tools.monkey.session import Monkey
 
         monkey = Monkey(wanted.actions, wanted.seed, wanted.checks, wanted.frozen, aloud=wanted.aloud)
         wrong = monkey.run()
-        table = monkey.rows().markdown()
-        print(table)
+        print(monkey.figures())
         print("\n".join(wrong) or "Nothing broke.", flush=True)
-        if FOLDER in os.environ and not wrong:
-            Path(os.environ[FOLDER], "walk.md").write_text(table, encoding="utf-8")
         return 1 if wrong else 0
     return run_apart("tools.monkey", sys.argv[1:])
 

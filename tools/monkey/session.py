@@ -16,7 +16,6 @@ from rnnviz.gui.application import make_application, make_window
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.settings import Settings
 from tests.leaks import children
-from tests.report_tables import Rows
 from tests.unexpected_errors import UnexpectedErrors
 from tools.monkey.heartbeat import Heartbeat
 from tools.monkey.input_events import RandomInput
@@ -82,26 +81,23 @@ class Monkey:
             )
         return self.troubles.sentences
 
-    def rows(self) -> Rows:
+    def figures(self) -> str:
+        """A line for each figure of the walk."""
         kinds = Counter[str]()
         for doing, count in self.done.items():
             kinds[doing.partition(" ")[0]] += count
-        longest, limit = self.heart.longest, f"{self.frozen * 1e3:.0f} ms"
         often = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
-        rows = Rows()
-        for what, found in (
-            ("actions", f"{self.done.total():,}"),
-            ("by kind", often),
-            ("finished runs", f"{self.runs:,}"),
-            ("different configs that the command line repeated", f"{self.checked:,}"),
-            ("different verdicts on the command line", f"{self.wrong:,}"),
-            ("configs whose files had changed before", f"{self.unlike:,}"),
-            ("exceptions, warnings of Qt, and remains", f"{self.alarms:,}"),
-            (f"frames of more than {limit}", f"{len(self.heart.frozen):,}"),
-            ("the longest frame", f"{longest.seconds * 1e3:.0f} ms"),
-        ):
-            rows.add(what, found=found)
-        return rows
+        found = {
+            "actions": f"{self.done.total():,}: {often}",
+            "finished runs": f"{self.runs:,}",
+            "different configs that the command line repeated": f"{self.checked:,}",
+            "different verdicts on the command line": f"{self.wrong:,}",
+            "configs whose files had changed before": f"{self.unlike:,}",
+            "exceptions, warnings of Qt, and remains": f"{self.alarms:,}",
+            f"frames of more than {self.frozen * 1e3:.0f} ms": f"{len(self.heart.frozen):,}",
+            "the longest frame": f"{self.heart.longest.seconds * 1e3:.0f} ms",
+        }
+        return "\n".join(f"{name}: {figure}" for name, figure in found.items())
 
     def _walk(
         self, application: QApplication, window: MainWindow, random_input: RandomInput, verdicts: Verdicts

@@ -1,13 +1,12 @@
 """Change the core in one place at a time, and see that a test fails: python -m tools.mutation [PATH...].
 
 Without a path rnnviz/cells, core, engines, steps and verify are changed; `--sample` draws this
-number of mutants from a seed. Prints a table by folder, the mutants that no test failed for, and stale reasons in
+number of mutants from a seed. Prints the outcomes by folder, the mutants that no test failed for, and stale reasons in
 `accepted_mutants`. At least 96% have to be killed of those that are not accepted with a reason.
 """
 
 import argparse
 import json
-import os
 import random
 import sys
 from collections import Counter
@@ -16,12 +15,12 @@ from tempfile import TemporaryDirectory
 
 from tqdm import tqdm
 
-from tests.report_tables import FOLDER, Rows
 from tools.mutation.mutants import Mutant, copied
 from tools.mutation.reasons import Reasons
 from tools.mutation.workers import TESTS, reached, tried
 
 WANTED = 0.96
+OUTCOMES = ("killed", "hung", "accepted", "survived", "unreached")
 
 
 def main() -> int:
@@ -79,20 +78,9 @@ def _print_outcomes(outcomes: list[tuple[Mutant, str]], stale: list[dict[str, st
         if outcome in ("survived", "unreached"):
             print(f"{outcome}: {mutant.file}, {mutant.function}\n  - {mutant.before}\n  + {mutant.after}")
             print(f"  why: {why or 'not said'}")
-    rows = Rows()
     for folder, counts in sorted(by_folder.items(), key=lambda item: (item[0] == "together", item[0])):
-        killed = counts["killed"] + counts["hung"]
-        rows.add(
-            folder,
-            mutants=counts.total(),
-            killed=killed,
-            accepted=counts["accepted"],
-            survived=counts["survived"],
-            **{"not reached": counts["unreached"], "score": f"{_score(counts):.1%}"},
-        )
-    print(rows.markdown())
-    if FOLDER in os.environ:
-        Path(os.environ[FOLDER], "mutants.md").write_text(rows.markdown(), encoding="utf-8")
+        shown = ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome])
+        print(f"{folder}: {counts.total()} mutants, {shown}; score {_score(counts):.1%}")
     for entry in stale:
         print(f"stale reason: {entry}")
     score = _score(by_folder.get("together", Counter()))

@@ -5,9 +5,7 @@ by, and ends with 1 and a sentence for everything that grew, was left behind, or
 """
 
 import argparse
-import json
 import sys
-from pathlib import Path
 
 from tools.apart import INSIDE, run_apart
 
@@ -18,30 +16,16 @@ def main() -> int:
     parser.add_argument("part", choices=("use", "runs", "playing"))
     parser.add_argument("amount", type=float, help="how many minutes of use, runs, or hours of playing")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=lambda path: Path(path).absolute(), help="where to write the figures")
     parser.add_argument(INSIDE, action="store_true", help=argparse.SUPPRESS)
     wanted = parser.parse_args()
     if not wanted.inside:
-        written = [] if wanted.json is None else ["--json", str(wanted.json)]
-        return run_apart("tools.soak", [wanted.part, str(wanted.amount), "--seed", str(wanted.seed), *written])
+        return run_apart("tools.soak", [wanted.part, str(wanted.amount), "--seed", str(wanted.seed)])
     from tools.soak.session import Soak
 
     soak = Soak(wanted.part, wanted.amount, wanted.seed)
     wrong = soak.run()
     print(soak.table())
     print("\n".join(wrong) or "Nothing grew.")
-    if wanted.json is not None:
-        rows = [
-            {
-                "name": each.quantity.name,
-                "first": each.first,
-                "last": each.last,
-                "sure": f"{each.line.low:.3f} to {each.line.high:.3f}",
-                "may": each.allowed,
-            }
-            for each in soak.growth()
-        ]
-        wanted.json.write_text(json.dumps(rows), encoding="utf-8")
     return 1 if wrong else 0
 
 
