@@ -358,6 +358,8 @@ class Gallery:
             self.missing.append(words)
             print(f"{self._theme.name}, {self._percent}%: {words}: {error}", file=sys.stderr)
             return
+        # The arithmetic comes from a thread.
+        window.value.finish_pending()
         finish_pending(_SETTLED_MS)
         draw(shown, words)
 

@@ -97,7 +97,8 @@ def _constant(lanes: Sequence[WrongLane]) -> float | None:
     def at_wrong(array: Callable[[WrongLane], FloatArray]) -> FloatArray:
         return np.concatenate([array(lane)[lane.wrong] for lane in lanes])
 
-    off, limit = at_wrong(lambda lane: lane.found - lane.right.value), at_wrong(lambda lane: lane.limit)
+    with np.errstate(invalid="ignore"):
+        off, limit = at_wrong(lambda lane: lane.found - lane.right.value), at_wrong(lambda lane: lane.limit)
     if len(off) < _LEAST_CONSTANT or not np.isfinite(off).all():
         return None
     near, mean = float(limit.mean()), float(off.mean())

@@ -71,3 +71,19 @@ def test_a_column_is_as_wide_as_a_row_in_capitals():
     model = TableModel((Column("Cell", str),))
     model.show_rows(["LSTM"])
     assert model.widest()[0].startswith("LSTM")
+
+
+def test_a_title_of_three_words_is_broken_once_and_the_widest_columns_are_cut_to_one_width(qtbot):
+    model = TableModel(
+        [Column("first wrong step", lambda row: ""), *(Column(name, str, shrinks=True) for name in ("check", "engine"))]
+    )
+    table = Table(model, "Checks")
+    qtbot.addWidget(table)
+    model.show_rows(["0123456789" * 4])
+    table.resize(20 * table.fontMetrics().averageCharWidth(), 200)
+    table.show()
+    assert model.broken_titles == {0: "first wrong \nstep"}
+    table.resize(60 * table.fontMetrics().averageCharWidth(), 200)
+    widths = [table.columnWidth(place) for place in range(3)]
+    assert widths[2] - widths[1] in (0, 1)
+    assert sum(widths) == table.viewport().width()

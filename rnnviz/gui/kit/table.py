@@ -211,7 +211,7 @@ class TableModel(QAbstractTableModel):
 
     def _measured(self, column: Column) -> str:
         # A title can be in two lines. Of equally long texts, that of a row may be in capitals.
-        text = max((*map(column.text, self.rows), *_BREAKS.split(column.title)), key=len)
+        text = max((*map(column.text, self.rows), _half(column.title)), key=len)
         # A mark takes the room of three digits.
         return text + ("00" if column.number else "0") + "000" * any(column.look(row).icon for row in self.rows)
 
@@ -224,6 +224,12 @@ class TableModel(QAbstractTableModel):
         # NaN comes last, and equal rows keep their order, whichever way they are sorted.
         ascending = self._sorting[1] == Qt.SortOrder.AscendingOrder
         self._order = np.argsort(found if ascending else -found, kind="stable")
+
+
+def _half(title: str) -> str:
+    """The longer line of a title that is broken so that this line is as short as possible."""
+    breaks = [(title[: at.start()], title[at.end() :]) for at in _BREAKS.finditer(title)]
+    return min((max(lines, key=len) for lines in breaks), key=len, default=title)
 
 
 def _titles(columns: Sequence[Column]) -> list[tuple[str, str]]:
@@ -338,11 +344,14 @@ class Table(QTableView):
         return needed
 
     def _shrunk(self, widths: list[int], room: int) -> list[int]:
-        found = list(widths)
-        for place, column in enumerate(self.table_model.columns):
-            if column.shrinks and sum(found) > room:
-                least = min(widths[place], self._painter.width(column, "0" * _SHORT_NAME))
-                found[place] = max(widths[place] - sum(found) + room, least)
+        """Widths of which the largest are cut, all to one width, where columns shrink."""
+        found, columns = list(widths), self.table_model.columns
+        cut = sorted((place for place, column in enumerate(columns) if column.shrinks), key=widths.__getitem__)
+        left = room - sum(widths) + sum(widths[place] for place in cut)
+        for number, place in enumerate(cut):
+            least = min(widths[place], self._painter.width(columns[place], "0" * _SHORT_NAME))
+            found[place] = max(min(widths[place], left // (len(cut) - number)), least)
+            left -= found[place]
         return found
 
     def _heading_width(self, title: str) -> int:

@@ -87,7 +87,8 @@ class Numbers(QWidget):
     def event(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
             at = min(event.pos().x() * len(self.readouts) // max(self.width(), 1), len(self.readouts) - 1)
-            QToolTip.showText(event.globalPos(), wrapped(self.readouts[at].tip) if self.readouts else "", self)
+            shown = (self.readouts[at].caption, self.readouts[at].tip) if self.readouts else ()
+            QToolTip.showText(event.globalPos(), wrapped(": ".join(filter(None, shown))), self)
             return True
         return super().event(event)
 
@@ -229,7 +230,7 @@ class ArithmeticPage(QWidget):
         """Where the engines diverge before this step."""
         self.numbers = Numbers()
         self.note = _text(wraps=True, link=True)
-        self.heading, self.holds = _text(), ElidedLabel()
+        self.heading, self.holds = _text(), ElidedLabel(middle=True)
         self.equations = EquationList("Equations with their numbers")
         self.term_heading, self.term_columns = _text(), ElidedLabel("weight × value = product")
         for label in (self.holds, self.term_columns):
@@ -477,10 +478,12 @@ class _ProofCard(QFrame):
         self.title = _text(wraps=True)
         self.title.setObjectName("proof_title")
         self.equations = EquationList("Equations with the likely cause", chooses=False)
-        self.holds, self.same, self.stored = ElidedLabel(), _text(), _text()
+        self.holds, self.same, self.stored = ElidedLabel(middle=True), _text(), _text()
         self.fix, self.to_write = _text(wraps=True), _text()
         self.to_write.setWordWrap(True)
         self.to_write.setObjectName("code_box")
+        # In line with the frame above.
+        self.fix.setContentsMargins(0, 2, 0, 2)
         for label in (self.fix, self.to_write):
             label.setTextInteractionFlags(
                 Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard

@@ -28,7 +28,7 @@ _CHECKS = (
         grows=True,
         shrinks=True,
     ),
-    Column("engine", lambda row: display_name(row.engine)),
+    Column("engine", lambda row: display_name(row.engine), shrinks=True),
     Column(
         "detail",
         lambda row: row.explanation,
@@ -38,7 +38,7 @@ _CHECKS = (
     ),
 )
 _ENGINES = (
-    Column("engine", lambda row: row[0]),
+    Column("engine", lambda row: row[0], shrinks=True),
     Column("time", lambda row: row[1], right=True),
     Column("version", lambda row: row[2], grows=True, shrinks=True),
 )

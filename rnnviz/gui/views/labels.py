@@ -40,12 +40,13 @@ class ElidedLabel(QWidget):
     """One line of text, elided if it does not fit. The tooltip then shows the whole text.
 
     A new text only repaints. A QLabel would start a new layout of the window, which is slow for labels that follow
-    the selection. `selectable` texts can be selected with the mouse.
+    the selection. `selectable` texts can be selected with the mouse. `middle` elides the middle, not the end.
     """
 
-    def __init__(self, text: str = "", *, bold: bool = False, selectable: bool = False) -> None:
+    def __init__(self, text: str = "", *, bold: bool = False, selectable: bool = False, middle: bool = False) -> None:
         super().__init__()
         self._text, self._why = text, ""
+        self._elide = Qt.TextElideMode.ElideMiddle if middle else Qt.TextElideMode.ElideRight
         # In no layout: what it asks for goes unheard.
         self._label = QLabel(self)
         self._label.setTextFormat(Qt.TextFormat.PlainText)
@@ -99,7 +100,7 @@ class ElidedLabel(QWidget):
         self._fit()
 
     def _fit(self) -> None:
-        shown = self.fontMetrics().elidedText(self._text, Qt.TextElideMode.ElideRight, self.contentsRect().width())
+        shown = self.fontMetrics().elidedText(self._text, self._elide, self.contentsRect().width())
         if shown != self._label.text():
             self._label.setText(shown)
         tip = wrapped(self._why or (self._text if shown != self._text else ""))

@@ -28,6 +28,8 @@ _MARKS = {
     )
 }
 _STRONG = Look(bold=True)
+_LONGEST_NAME = 16
+"""Characters of an engine's name in a title; that of a longer name is for copies and screen readers."""
 _NOT_RUN = "The step audit did not run, so it is unknown which engine is wrong. Run a full audit (Shift+F5)."
 
 
@@ -41,9 +43,10 @@ def _columns(candidate: str) -> tuple[Column, ...]:
             heading="verdict",
         ),
         Column(
-            f"lane of {candidate}" if candidate else "lane",
+            f"lane of {candidate}" if 0 < len(candidate) <= _LONGEST_NAME else "lane",
             lambda row: row.name,
             look=lambda row: _STRONG if row.wrong else PLAIN,
+            heading=f"lane of {candidate}" if candidate else "",
             why="Each time step is recomputed in float64 from the engine's own previous state.",
         ),
         Column(

@@ -421,6 +421,8 @@ class Head(QWidget):
         wanted = ((self.part, self._partial), (self._by, True), (self.order, self._ordered), (self._of, any_engine))
         optional: list[tuple[QWidget, bool]] = [*wanted, *((button, self._partial) for button in self._zoom)]
         optional.append((self.legend, not self.legend.isHidden()))
+        # A long name of an engine gives way to that of the quantity, in a wide head.
+        self.colors.setMinimumWidth(min(self.colors.sizeHint().width(), self.width() // 4))
         for widget, shown in optional:
             widget.setVisible(shown)
         for widget, _ in optional:
