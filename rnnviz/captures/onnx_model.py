@@ -4,33 +4,31 @@ Each value becomes an output of the model. A node then reads the values that wer
 another type in between.
 """
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, inliner, numpy_helper
+from onnx import NodeProto, TensorProto, helper, inliner, numpy_helper
 
+from rnnviz.captures.onnx_inputs import read_feeds
 from rnnviz.captures.onnx_taps import IN_ARRAYS, IN_LISTS, Array, Outputs, Tap, Taps
 from rnnviz.captures.rnn_capture import Arrays, Call, CapturedSequence, Network, joined, safe_name, same_arrays
 from rnnviz.core.bounded_read import limited_memory
 from rnnviz.core.errors import EngineError, InputError, file_errors, printable
 from rnnviz.core.memory_budget import available_memory
 from rnnviz.core.model_formats import ONNX
-from rnnviz.core.npz import NpzFile, open_npy
 from rnnviz.core.progress import stage
-from rnnviz.core.schema import display_value, listed
-from rnnviz.core.words import join_words, plural, suggest
+from rnnviz.core.words import plural
 from rnnviz.engines.registry import load_engine
 from rnnviz.io.model_formats.formats import format_of
 from rnnviz.io.model_formats.load import arrays_of, choose, nothing_recognized
 from rnnviz.io.model_formats.model_file import Entry, StoredLayer, UnreadableError, with_stacks
 from rnnviz.io.model_formats.onnx import names_as_text, networks_of, open_model, read_whole
 from rnnviz.io.model_formats.onnx_constants import Constants
-from rnnviz.io.model_formats.onnx_graph import INPUTS, PlacedNode, is_text, nodes
+from rnnviz.io.model_formats.onnx_graph import INPUTS, PlacedNode, nodes
 from rnnviz.io.model_formats.onnx_nodes import RecurrentNode, recurrent_node
 
 _WEIGHTS = ("W", "R", "B", "P")
@@ -182,7 +180,7 @@ class _Run:
         if not entries:
             raise nothing_recognized(path, arrays_of(path))
         wanted = _wanted(entries, entry, path, single)
-        self._feeds = _feeds(self._model, given, path)
+        self._feeds = read_feeds(self._model, given, path)
         self.skipped: dict[str, str] = {}
         self.parts: dict[str, list[_Node]] = {}
         self._taps = taps
@@ -326,78 +324,3 @@ def _call(entry: Entry, parameters: Arrays, layers: Sequence[_Node], values: Seq
         ("float16" if layers[0].steps else "float32") if half else "",
         lambda call: hidden,
     )
-
-
-def _feeds(model: ModelProto, given: Mapping[str, str], path: Path) -> dict[str, Array]:
-    """The values of the model's inputs, checked against the types and shapes that it declares."""
-    stored = {tensor.name for tensor in model.graph.initializer}
-    declared = {value.name: value for value in model.graph.input}
-    needed = [name for name in declared if name not in stored]
-    for name in given:
-        if name not in declared:
-            names = f"it must be one of {listed(needed)}" if needed else "the model has no input"
-            raise InputError(f"{path} has no input {display_value(name)}: {names}.{suggest(name, needed)}")
-    for name in needed:
-        if name not in given:
-            raise InputError(f"{path} needs the input {_described(declared[name])}: give --input {name}=FILE.")
-    return {name: _fed(declared[name], given[name], path) for name in given}
-
-
-def _described(value: ValueInfoProto) -> str:
-    """The name, the type and the shape of an input, such as "x (float32, [T, N, 3])"."""
-    kind = _numpy_type(value)
-    shape = f", [{', '.join(_sizes(value))}]" if value.type.tensor_type.HasField("shape") else ""
-    return f"{value.name} ({'no tensor' if kind is None else kind.name}{shape})"
-
-
-def _numpy_type(value: ValueInfoProto) -> np.dtype[Any] | None:
-    """The type of an input, None if it is another thing than a tensor."""
-    kind = value.type.tensor_type.elem_type
-    return helper.tensor_dtype_to_np_dtype(kind) if kind and kind in TensorProto.DataType.values() else None
-
-
-def _sizes(value: ValueInfoProto) -> list[str]:
-    """The sizes of an input, an open one by its name; exporters write -1 or 0 for one, too."""
-    dims = value.type.tensor_type.shape.dim
-    names = [dim.dim_param if dim.dim_param and is_text(dim.dim_param) else "?" for dim in dims]
-    return [str(dim.dim_value) if dim.dim_value > 0 else name for dim, name in zip(dims, names, strict=True)]
-
-
-def _fed(value: ValueInfoProto, given: str, path: Path) -> Array:
-    array, name = _read(given, value.name)
-    kind = _numpy_type(value)
-    if kind is None or kind.kind not in "biuf":
-        kinds = "real numbers" if kind is None else f"{kind.name} values"
-        raise InputError(f"{path}: the input {value.name} cannot be given: it holds no {kinds} that NumPy has.")
-    sizes = _sizes(value)
-    fits = len(sizes) == array.ndim and all(
-        size == str(length) or not size.isdecimal() for size, length in zip(sizes, array.shape, strict=True)
-    )
-    if value.type.tensor_type.HasField("shape") and not fits:
-        raise InputError(f"{name} has the shape {array.shape}, but {path} needs the input {_described(value)}.")
-    with np.errstate(all="ignore"):
-        cast = array.astype(kind)
-        exact = np.array_equal(cast.astype(array.dtype), array, equal_nan=array.dtype.kind == "f")
-    if not exact:
-        raise InputError(
-            f"{name} holds {array.dtype} values that are not exact in {kind.name}, the type of the input {value.name} "
-            f"of {path}: save the array as {kind.name}."
-        )
-    return np.ascontiguousarray(cast)
-
-
-def _read(given: str, name: str) -> tuple[Array, str]:
-    """An array of FILE.npy, FILE.npz or FILE.npz#ARRAY, and how a sentence names it."""
-    file, _, wanted = given.rpartition("#") if "#" in given and not os.path.exists(given) else (given, "", "")
-    path = Path(file)
-    if path.suffix.lower() == ".npz":
-        archive = NpzFile(path)
-        held = list(archive.headers)
-        wanted = wanted or (held[0] if len(held) == 1 else name)
-        if wanted not in held:
-            arrays = join_words((display_value(array) for array in held), "or", 6) or "an array"
-            raise InputError(f"{path} has no array {display_value(wanted)}: name one as {path}#ARRAY, {arrays}.")
-        return archive.read(wanted), f"{wanted} in {path}"
-    if path.suffix.lower() != ".npy" or wanted:
-        raise InputError(f"{given} must be an .npy or .npz file, the latter with #ARRAY if it holds several arrays.")
-    return open_npy(path), str(path)

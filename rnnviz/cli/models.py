@@ -262,6 +262,10 @@ def add_capture_options(parser: Parser) -> None:
     option(parser, "--input NAME=FILE", values, nargs="+", action="extend", default=[])
     option(parser, "--entry NAME", "network to record, by its name in inspect; default: all")
     option(parser, "-o --output PATH", f"{_RECORDING} file or folder to write; default: this folder")
+    option(parser, "--chunks K", "compare the whole with chunks of K time steps, in place of recording", type=int)
+    axes = "axes of an input for --chunks, where they are not found: T time steps, N samples, such as x=NTI"
+    option(parser, "--axes NAME=LETTERS", axes, nargs="+", action="extend", default=[])
+    option(parser, "--json PATH", "write the result of --chunks as JSON; - writes it to standard output", type=str)
     option(parser, "--quiet", "print nothing")
     option(parser, "--helper", "print rnn_capture.py, which records models of PyTorch, Keras and Gluon without rnnviz")
 
@@ -278,7 +282,15 @@ def capture(options: Namespace) -> Answer:
         options.model = Path(given.pop())
     if options.model is None:
         raise InputError("capture needs MODEL, an ONNX model, or --helper; see rnnviz capture --help.")
-    return _record(options, _model_inputs(given))
+    files = _model_inputs(given)
+    if options.chunks is not None:
+        from rnnviz.cli import model_calls
+
+        return model_calls.chunks(options, files)
+    for key in ("json", "axes"):
+        if getattr(options, key):
+            raise InputError(f"--{key} needs --chunks.")
+    return _record(options, files)
 
 
 def _model_inputs(given: list[str]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """rnnviz capture: sessions of the networks of an ONNX model, and the file for other environments."""
 
+import json
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from rnnviz.captures import rnn_capture
+from rnnviz.core.resources import resource_path
 from rnnviz.io.session import read_document
 from tests.full_disk import files_of_at_most
 from tests.io.model_formats.corpus.onnx_graphs import FEATURES, Graph, N, T, normal
@@ -80,6 +82,35 @@ def test_the_engine_may_be_missing_or_fail(model, rnnviz, monkeypatch):
 
 def test_the_helper_is_printed_as_it_is(rnnviz):
     assert rnnviz("capture", "--helper").out == Path(rnn_capture.__file__).read_text(encoding="utf-8")
+
+
+def test_a_whole_and_its_chunks_are_compared(model, rnnviz):
+    jsonschema = pytest.importorskip("jsonschema")
+    answer = rnnviz("capture", "model.onnx", "--input", "x=x.npy", "--chunks", "2", "--json", "-")
+    found = json.loads(answer.out)
+    schema = json.loads(resource_path("schemas", "summary.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(found)
+    assert (answer.code, found["verdict"], found["chunks"]) == (1, "differ", 3)
+    assert (found["first"]["name"], found["first"]["cause"]) == ("first", "state-begins-at-zeros")
+    lines = rnnviz("capture", "model.onnx", "--input", "x=x.npy", "--chunks", "2").out.splitlines()
+    assert "GRU first: its state begins at zeros in each chunk." in lines
+    assert sum(line.startswith("Output first_y: ") for line in lines) == 1
+    assert not list(model.glob("*.rnnviz"))
+
+
+def test_options_of_chunks_are_checked(model, rnnviz):
+    given = ["capture", "model.onnx", "--input", "x=x.npy"]
+    for words, said in (
+        (["--chunks", "0"], "at least 1"),
+        (["--chunks", "9"], "less than"),
+        (["--chunks", "2", "-o", "one.rnnviz"], "--output"),
+        (["--chunks", "2", "--axes", "x"], "NAME=LETTERS"),
+        (["--chunks", "2", "--axes", "y=TNI"], '"y"'),
+        (["--json", "-"], "--json needs --chunks"),
+        (["--axes", "x=TNI"], "--axes needs --chunks"),
+    ):
+        assert said in rnnviz.refused(*given, *words), words
+    assert "given input" not in rnnviz.refused("capture", "x.npy", "--input", "x=x.npy", "--chunks", "2")
 
 
 @pytest.mark.slow

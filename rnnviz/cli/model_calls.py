@@ -1,0 +1,106 @@
+"""rnnviz capture --chunks: a call of an ONNX model compared with calls of its chunks."""
+
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from rnnviz.cli import terminal
+from rnnviz.cli.terminal import AGREE, DISAGREE, Answer
+from rnnviz.core import number_format
+from rnnviz.core.errors import EngineError, InputError
+from rnnviz.core.words import plural
+
+if TYPE_CHECKING:
+    from rnnviz.results.model_calls import ChunksSummary, OutputDifference
+
+_SECONDS = 3600.0
+"""The longest that the calls may take."""
+_STATES = {
+    "carried": "is carried from chunk to chunk",
+    "zeros": "begins at zeros in each chunk",
+    "constant": "begins at the same numbers in each chunk",
+    "swapped": "is carried with h and c exchanged",
+    "other": "does not begin at the final state of the previous chunk",
+}
+
+
+def chunks(options: Namespace, files: Mapping[str, str]) -> Answer:
+    """Compare the whole with its chunks."""
+    if options.chunks < 1:
+        raise InputError(
+            f"--chunks must be at least 1 (got {options.chunks}): it is the number of time steps of a chunk."
+        )
+    _check(options, files, "--chunks")
+    from rnnviz.captures.onnx_chunks import compare_chunks
+    from rnnviz.results.summary import to_json
+
+    found = terminal.call_with_bar(
+        *(compare_chunks, options.model, files, _axes(options.axes), options.chunks),
+        stage=f"running {options.model.name}",
+        what=f"{options.model} could not be run",
+        quiet=options.quiet,
+        seconds=_SECONDS,
+    )
+    code = AGREE if found.verdict == "same" else DISAGREE
+    if options.json is not None and (text := terminal.answer_json(to_json(found), options.json)):
+        return code, text
+    return code, terminal.in_lines(list(_chunk_lines(found)), options)
+
+
+def _check(options: Namespace, files: Mapping[str, str], name: str) -> None:
+    from rnnviz.core.model_formats import ONNX
+    from rnnviz.engines.registry import ENGINES
+    from rnnviz.io.model_formats.formats import reader_of
+    from rnnviz.io.outputs import check_outputs
+
+    for key in ("entry", "output"):
+        if getattr(options, key) is not None:
+            raise InputError(f"{name} records no session: leave --{key} out.")
+    reader_of(ONNX, options.model)
+    if reason := ENGINES["onnx"].unavailable:
+        raise EngineError(reason)
+    read = {"MODEL": options.model} | {f"--input {key}": file.partition("#")[0] for key, file in files.items()}
+    check_outputs({"--json": options.json}, read)
+
+
+def _axes(given: list[str]) -> dict[str, str]:
+    found = {}
+    for text in given:
+        name, equals, letters = text.partition("=")
+        if not (name and equals and letters):
+            raise InputError(f"--axes must be NAME=LETTERS, such as x=NTI (got {text}).")
+        found[name] = letters.upper()
+    return found
+
+
+def _chunk_lines(found: "ChunksSummary") -> Iterator[str]:
+    chunks = f"{plural(found.chunks, 'chunk')} of {plural(found.chunk_size, 'time step')}"
+    axes = ", ".join(f"{name}={letters}" for name, letters in found.axes.items())
+    yield f"Calls: the whole, and {chunks}; axes: {axes}."
+    for name, output in found.states.items():
+        yield f"State: {name} gets {output} of the previous chunk."
+    for own in found.recurrent:
+        yield f"{own.operator} {own.name}: its state {_STATES[own.state]}."
+    yield from map(_output_line, found.outputs)
+    first = found.first
+    if first is not None:
+        yield f"First difference: {first.operator} {first.name}{_place(first.chunk, first.timestep)}. {first.sentence}"
+    yield (
+        "The chunks and the whole are the same within the tolerance."
+        if found.verdict == "same"
+        else "The chunks and the whole differ."
+    )
+
+
+def _output_line(own: "OutputDifference") -> str:
+    if own.max_abs_difference is None:
+        return f"Output {own.name}: the chunks together have another shape than the whole."
+    if not own.mismatched:
+        return f"Output {own.name}: the chunks give the same values as the whole."
+    largest = number_format.error(own.max_abs_difference)
+    how = f"{own.mismatched:,} of {own.elements:,} values differ{_place(own.chunk, own.timestep)}"
+    return f"Output {own.name}: {how}; largest difference {largest}."
+
+
+def _place(chunk: int | None, timestep: int | None) -> str:
+    return "" if chunk is None or timestep is None else f", first in chunk {chunk}, time step {timestep:,}"
