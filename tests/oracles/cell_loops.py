@@ -91,13 +91,18 @@ Given = Mapping[str, Numbers]
 Named = dict[str, Numbers]
 
 
+def _of_gate(f: Mapping[str, Function], gate: str) -> Function:
+    """The activation of a gate: its own, where it has one."""
+    return f[gate] if gate in f else f["candidate" if gate in ("g", "n") else "gate"]
+
+
 def rnn(layer: Layer, x: Numbers, s: Given, f: Mapping[str, Function]) -> Named:
     return {"h": each(f["activation"], added(layer.from_x(1, 0, x), layer.from_h(1, 0, s["h"])))}
 
 
 def lstm(layer: Layer, x: Numbers, s: Given, f: Mapping[str, Function]) -> Named:
     i, forget, g, o = (added(layer.from_x(4, k, x), layer.from_h(4, k, s["h"])) for k in range(4))
-    i, forget, g, o = each(f["gate"], i), each(f["gate"], forget), each(f["candidate"], g), each(f["gate"], o)
+    i, forget, g, o = (each(_of_gate(f, gate), v) for gate, v in zip("ifgo", (i, forget, g, o), strict=True))
     c = [i[k] * g[k] + forget[k] * s["c"][k] for k in range(len(i))]
     h = [o[k] * f["output"](c[k]) for k in range(len(i))]
     return {"i": i, "f": forget, "g": g, "o": o, "c": c, "h": h}
@@ -106,11 +111,11 @@ def lstm(layer: Layer, x: Numbers, s: Given, f: Mapping[str, Function]) -> Named
 def lstm_peephole(layer: Layer, x: Numbers, s: Given, f: Mapping[str, Function]) -> Named:
     """ONNX's LSTM with P: it = f(... + Pi (.) Ct-1), ft = f(... + Pf (.) Ct-1), ot = f(... + Po (.) Ct)."""
     sums = [added(layer.from_x(4, k, x), layer.from_h(4, k, s["h"])) for k in range(4)]
-    i = each(f["gate"], added(sums[0], scaled(layer.p["c2i_weight"], s["c"])))
-    forget = each(f["gate"], added(sums[1], scaled(layer.p["c2f_weight"], s["c"])))
+    i = each(_of_gate(f, "i"), added(sums[0], scaled(layer.p["c2i_weight"], s["c"])))
+    forget = each(_of_gate(f, "f"), added(sums[1], scaled(layer.p["c2f_weight"], s["c"])))
     g = each(f["candidate"], sums[2])
     c = [forget[k] * s["c"][k] + i[k] * g[k] for k in range(len(i))]
-    o = each(f["gate"], added(sums[3], scaled(layer.p["c2o_weight"], c)))
+    o = each(_of_gate(f, "o"), added(sums[3], scaled(layer.p["c2o_weight"], c)))
     h = [o[k] * f["output"](c[k]) for k in range(len(i))]
     return {"i": i, "f": forget, "g": g, "o": o, "c": c, "h": h}
 
@@ -134,16 +139,16 @@ def lstm_coupled(layer: Layer, x: Numbers, s: Given, f: Mapping[str, Function]) 
 
 def gru(layer: Layer, x: Numbers, s: Given, f: Mapping[str, Function]) -> Named:
     """PyTorch's GRU, and ONNX's with linear_before_reset=1."""
-    r = each(f["gate"], added(layer.from_x(3, 0, x), layer.from_h(3, 0, s["h"])))
-    z = each(f["gate"], added(layer.from_x(3, 1, x), layer.from_h(3, 1, s["h"])))
+    r = each(_of_gate(f, "r"), added(layer.from_x(3, 0, x), layer.from_h(3, 0, s["h"])))
+    z = each(_of_gate(f, "z"), added(layer.from_x(3, 1, x), layer.from_h(3, 1, s["h"])))
     n = each(f["candidate"], added(layer.from_x(3, 2, x), scaled(r, layer.from_h(3, 2, s["h"]))))
     return {"r": r, "z": z, "n": n, "h": _mixed(z, n, s["h"])}
 
 
 def gru_reset_before(layer: Layer, x: Numbers, s: Given, f: Mapping[str, Function]) -> Named:
     """ONNX's GRU with linear_before_reset=0: ht = g(Xt*(Wh^T) + (rt (.) Ht-1)*(Rh^T) + Rbh + Wbh)."""
-    r = each(f["gate"], added(layer.from_x(3, 0, x), layer.from_h(3, 0, s["h"])))
-    z = each(f["gate"], added(layer.from_x(3, 1, x), layer.from_h(3, 1, s["h"])))
+    r = each(_of_gate(f, "r"), added(layer.from_x(3, 0, x), layer.from_h(3, 0, s["h"])))
+    z = each(_of_gate(f, "z"), added(layer.from_x(3, 1, x), layer.from_h(3, 1, s["h"])))
     n = each(f["candidate"], added(layer.from_x(3, 2, x), layer.from_h(3, 2, scaled(r, s["h"]))))
     return {"r": r, "z": z, "n": n, "h": _mixed(z, n, s["h"])}
 
@@ -231,9 +236,11 @@ def cell_values(
     activations: Mapping[str, Function] | None = None,
     *,
     backward: bool = False,
+    loop: Loop | None = None,
 ) -> Arrays:
-    """Every named value of a layer in one direction, (T, N, H) or (T, N, P), from x (T, N, I) and the state (N, H)."""
-    layer, step = Layer(parameters), loop_of(cell)
+    """Every named value of a layer in one direction, (T, N, H) or (T, N, P), from x (T, N, I) and the state (N, H);
+    `loop` are other lines than the cell's."""
+    layer, step = Layer(parameters), loop or loop_of(cell)
     functions = defaults_of(cell) if activations is None else activations
     timesteps, samples, _ = x.shape
     found: dict[str, list[list[Numbers]]] = {}

@@ -5,17 +5,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
-from rnnviz.engines.base import LayerTask, Progress, run_stack
-from tests.oracles.cell_loops import cell_values
+from tests.oracles.cell_loops import Function, Loop, cell_values, defaults_of, function
 from tests.oracles.computed import empty_trace
 from tests.verify.audit_helpers import inputs_of
 
 Arrays = dict[str, FloatArray]
+
+SEEN = {"float32": 1e-5, "float64": 1e-12}
+"""By how much a bug has to move a value that is surely found to be wrong."""
 
 
 def _same(values: Any, *_: Any) -> Any:
@@ -24,54 +26,151 @@ def _same(values: Any, *_: Any) -> Any:
 
 @dataclass(frozen=True)
 class Planted:
-    """A bug of some lanes, by the name that the diagnosis gives it.
+    """A bug of some lanes, by the name that the diagnosis gives it; `gates` and `kinds` are the gates and parameters
+    that it has to name, None where it may name any.
 
-    `parameters` changes those of a lane, `state` what a step reads, from the states after each step, the initial ones
-    first, `x` the layer input (S, N, I) in the order of computation, `start` the initial states, and `activations` the
-    functions by role. It holds from the
-    step `first` on, or at every `every`-th one, in `samples`.
+    `parameters` changes those of a lane, `state` the states that a step reads, from the states after each step, the
+    initial ones first, `x` the layer input (S, N, I) in the order of computation, `start` the initial states,
+    `activations` the functions by role or gate, and `loop` the lines of the step. With `again` a step first computes
+    the step before it once more. It holds at the steps from `first` to `last`, or at every `every`-th one of these, in
+    `samples` and `units`; () is all. `forward` reads a backward lane from its first time step on, `misplaced` leaves
+    its values in the order of computation, and with `joined` a sample begins with the last state of the one before.
     """
 
     name: str
     lanes: frozenset[tuple[int, int]]
-    gates: tuple[str, ...] = ()
+    gates: tuple[str, ...] | None = None
+    kinds: tuple[str, ...] | None = None
     parameters: Callable[[Arrays], Arrays] = _same
     state: Callable[[list[Arrays]], Arrays] = field(default=lambda states: states[-1])
     x: Callable[[FloatArray], FloatArray] = _same
     start: Callable[[Arrays], Arrays] = _same
-    activations: Mapping[str, Any] | None = None
+    activations: Mapping[str, Function] | None = None
+    loop: Loop | None = None
+    again: bool = False
     first: int = 0
+    last: int | None = None
     every: int = 1
     samples: tuple[int, ...] = ()
+    units: tuple[int, ...] = ()
+    forward: bool = False
+    misplaced: bool = False
+    joined: bool = False
+
+    def at(self, step: int) -> bool:
+        """Whether it holds at a step."""
+        return self.first <= step and (self.last is None or step <= self.last) and not (step - self.first) % self.every
+
+
+def functions_of(inputs: Inputs) -> dict[str, Function]:
+    """The activations of a network by role."""
+    network, found = inputs.network, defaults_of(inputs.network.kind.name)
+    if network.activations is not None:
+        found |= dict(zip(dict(network.kind.activations), map(_activation, network.activations), strict=True))
+    if network.clip is None:
+        return found
+
+    def cut(own: Function, limit: float) -> Function:
+        return lambda v: own(min(max(v, -limit), limit))
+
+    return {role: own if role == "output" else cut(own, network.clip) for role, own in found.items()}
+
+
+def _activation(name: str) -> Function:
+    return function(name, *{"hard_sigmoid": (0.2, 0.5), "elu": (1.0,)}.get(name, ()))
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """The trace of a network with a bug, and by lane which values (S, N, P) the bug would move at each step, from the
+    states of that step."""
+
+    trace: Trace
+    moved: dict[tuple[int, int], NDArray[np.bool_]]
 
 
 def planted_trace(inputs: Inputs, bug: Planted) -> Trace:
-    """The hidden values of the network with the bug, computed in float64 and stored in the network's type."""
+    return planted(inputs, bug).trace
+
+
+def planted(inputs: Inputs, bug: Planted) -> Made:
+    """The values of the network with the bug, computed in float64 and stored in the network's type."""
     trace = empty_trace(inputs, cell=False, engine="planted")
-
-    def run_layer(task: LayerTask, _: Progress) -> Mapping[str, FloatArray]:
-        here = task.lane in bug.lanes
-        own = {name: np.asarray(array, np.float64) for name, array in vars(task.parameters).items()}
-        changed = bug.parameters({name: array.copy() for name, array in own.items()}) if here else own
-        x = np.asarray(task.x[::-1] if task.backward else task.x, np.float64)
-        other_x = bug.x(x) if here else x
-        initial = {name: np.asarray(array, np.float64) for name, array in task.state.items()}
-        states = [bug.start(dict(initial)) if here else initial]
-        samples = list(bug.samples) or slice(None)
-        for s, t in enumerate(task.timesteps):
-            made = cell_values(task.cell.name, own, x[s : s + 1], states[-1])
-            if here and s >= bug.first and (s - bug.first) % bug.every == 0:
-                other = cell_values(task.cell.name, changed, other_x[s : s + 1], bug.state(states), bug.activations)
-                for name in states[-1]:
-                    made[name][..., samples, :] = other[name][..., samples, :]
-            new = {name: made[name].reshape(states[-1][name].shape).astype(task.x.dtype) for name in states[-1]}
-            task.series["h"][t] = new["h"]
-            states.append({name: array.astype(np.float64) for name, array in new.items()})
-        return {name: array.astype(task.x.dtype) for name, array in states[-1].items()}
-
+    network, moved = inputs.network, dict[tuple[int, int], NDArray[np.bool_]]()
+    x = np.asarray(inputs.sequence)
     with np.errstate(all="ignore"):
-        run_stack(inputs, trace, run_layer, lambda _: None)
-    return trace
+        for layer in range(network.num_layers):
+            for direction in range(network.directions):
+                moved[layer, direction] = _run_lane(inputs, trace, bug, (layer, direction), x)
+            x = np.concatenate([*trace.hidden[layer]], axis=-1)
+    trace.output[...] = x
+    return Made(trace, moved)
+
+
+def _run_lane(
+    inputs: Inputs, trace: Trace, bug: Planted, lane: tuple[int, int], given: FloatArray
+) -> NDArray[np.bool_]:
+    network, here, index = inputs.network, lane in bug.lanes, lane[0] * inputs.network.directions + lane[1]
+    lengths, backward = np.array(inputs.places.every_length), network.backward(lane[1])
+    samples = np.arange(len(lengths))
+    steps = np.arange(inputs.timesteps)[:, np.newaxis]
+    computed = steps < lengths
+    ordered = np.minimum(steps, lengths - 1)
+    turned = lengths - 1 - ordered
+    reads, stores = (turned, turned) if backward else (ordered, ordered)
+    if here and bug.forward:
+        reads = stores = ordered
+    if here and bug.misplaced:
+        stores = ordered
+    own = {n: np.asarray(a, np.float64) for n, a in vars(inputs.parameters.layer(*lane)).items()}
+    changed = bug.parameters({name: array.copy() for name, array in own.items()}) if here else own
+    x = np.asarray(given[reads, samples], np.float64)
+    other_x = bug.x(x) if here else x
+    initial = {s: np.asarray(a[index], np.float64) for s, a in inputs.initial_state.items()}
+    states = [bug.start(dict(initial)) if here else initial]
+    cell, functions = network.kind.name, functions_of(inputs)
+    moved = np.zeros((*computed.shape, trace.hidden.shape[-1]), np.bool_)
+    some = np.isin(samples, bug.samples) if bug.samples else np.ones(len(samples), np.bool_)
+
+    def values(p: Arrays, x: FloatArray, state: Arrays, f: Mapping[str, Function], loop: Loop | None) -> Arrays:
+        made = cell_values(cell, p, x[np.newaxis], state, f, loop=loop)
+        return {name: made[name][0] for name in initial}
+
+    def rounded(new: Arrays) -> Arrays:
+        return {name: array.astype(network.dtype).astype(np.float64) for name, array in new.items()}
+
+    def run(s: int, active: NDArray[np.bool_]) -> None:
+        made = values(own, x[s], states[-1], functions, None)
+        if here:
+            read = bug.state(states)
+            if bug.again and s:
+                read = rounded(values(own, x[s - 1], states[-1], functions, None))
+            other = values(changed, other_x[s], read, functions | dict(bug.activations or {}), bug.loop)
+            moved[s] = np.abs(other["h"] - made["h"]) > SEEN[network.dtype]
+            if bug.at(s):
+                units = np.isin(np.arange(other["h"].shape[-1]), bug.units) if bug.units else True
+                for name in made:
+                    made[name] = np.where(some[:, np.newaxis] & units, other[name], made[name])
+        new = rounded(made)
+        kept = {name: np.where(active[:, np.newaxis], new[name], states[-1][name]) for name in new}
+        states.append(kept)
+        trace.hidden[lane][stores[s][active], samples[active]] = new["h"][active]
+
+    if here and bug.joined:
+        for n in samples:
+            for s in range(lengths[n]):
+                run(s, samples == n)
+            after = {name: array.copy() for name, array in states[-1].items()}
+            for array in after.values():
+                array[n + 1 : n + 2] = array[n]
+            states.append(after)
+        moved[0, 1:] = True
+    else:
+        for s in range(inputs.timesteps):
+            run(s, computed[s])
+    for name, array in states[-1].items():
+        trace[f"state.{name}"][index] = array
+    return moved & computed[..., np.newaxis]
 
 
 def small_inputs(timesteps: int = 12, batch_size: int = 3, **network: Any) -> Inputs:
@@ -104,24 +203,3 @@ PARTS: dict[str, dict[str, Any]] = {
     "initial-state-ignored": {"start": zeros},
 }
 """What a planted bug changes, by the name of the cause."""
-
-AT_STEPS = [name for name in PARTS if name != "initial-state-ignored"]
-
-
-@st.composite
-def plants(draw: st.DrawFn) -> tuple[Inputs, Planted]:
-    cell = draw(st.sampled_from(["lstm", "gru", "rnn_tanh", "gru_reset_before", "lstm_peephole"]))
-    layers, ways = draw(st.integers(1, 3)), draw(st.integers(1, 2))
-    inputs = small_inputs(
-        draw(st.integers(6, 12)),
-        draw(st.integers(3, 4)),
-        cell=cell,
-        num_layers=layers,
-        bidirectional=ways == 2,
-        hidden_size=draw(st.integers(3, 6)),
-    )
-    every = [(k, d) for k in range(layers) for d in range(ways)]
-    lanes = draw(st.sampled_from([frozenset({lane}) for lane in every]))
-    name = draw(st.sampled_from(sorted(PARTS)))
-    first = draw(st.integers(0, inputs.timesteps - 3)) if name in AT_STEPS else 0
-    return inputs, Planted(name, lanes, first=first, **PARTS[name])

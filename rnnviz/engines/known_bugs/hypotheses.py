@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from rnnviz.cells import CELLS, CellSpec, Step, Values
 from rnnviz.cells.activations import (
+    ACTIVATIONS,
     Activation,
     Function,
     clip,
@@ -28,8 +29,9 @@ from rnnviz.cells.activations import (
     sigmoid,
     softsign,
     tanh,
+    without_clip,
 )
-from rnnviz.cells.base import StepFunction
+from rnnviz.cells.base import Gate, StepFunction, recurrent
 from rnnviz.cells.interpreters.arrays import ArrayLayer, leaf_of_parts
 from rnnviz.cells.interpreters.graph import evaluate, trace
 from rnnviz.core.mmap_arrays import FloatArray
@@ -282,7 +284,13 @@ def _mapped(kind: str, function: Callable[[FloatArray], FloatArray]) -> Make:
 
 
 def _transposed(kind: str) -> Make:
-    return lambda lane: lambda units: lane.parameters[kind](EVERY).transpose(0, 2, 1)[:, units]
+    """The numbers of each gate's block, written along its columns, as they are read along its rows."""
+
+    def make(lane: LaneReads) -> Reading:
+        array = lane.parameters[kind](EVERY)
+        return lambda units: array.transpose(0, 2, 1).reshape(array.shape)[:, units]
+
+    return make
 
 
 def _column_major(kind: str) -> Make:
@@ -317,7 +325,7 @@ def _of_parameters(lane: LaneReads) -> Iterator[Hypothesis]:
         yield _rows("parameters-not-loaded", {kind: _zeros(kind) for kind in lane.parameters}, gates)
         yield _rows("bias-one-added", {"i2h_bias": _mapped("i2h_bias", lambda b: b + 1.0)}, gates)
         yield _rows("gate-negated", {kind: _mapped(kind, np.negative) for kind in lane.parameters}, gates)
-        if lane.cell.gate_count > 1 and sizes["i2h_weight"][1] == sizes["i2h_weight"][2]:
+        if lane.cell.gate_count > 1:
             yield _rows("i2h-transposed", {"i2h_weight": _transposed("i2h_weight")}, gates)
     yield _rows("i2h-weight-column-major", {"i2h_weight": _column_major("i2h_weight")})
     yield _rows("i2h-features-reversed", {"i2h_weight": _mapped("i2h_weight", lambda w: w[..., ::-1])})
@@ -328,8 +336,7 @@ def _of_parameters(lane: LaneReads) -> Iterator[Hypothesis]:
     for gates in ((), *recurrent):
         yield _rows("no-h2h-bias", {"h2h_bias": _zeros("h2h_bias")}, gates)
         yield _rows("h2h-weight-not-loaded", {"h2h_weight": _zeros("h2h_weight")}, gates)
-        if sizes["h2h_weight"][1] == sizes["h2h_weight"][2]:
-            yield _rows("h2h-transposed", {"h2h_weight": _transposed("h2h_weight")}, gates)
+        yield _rows("h2h-transposed", {"h2h_weight": _transposed("h2h_weight")}, gates)
         if same:
             yield _rows("no-bias", {"i2h_bias": _zeros("i2h_bias"), "h2h_bias": _zeros("h2h_bias")}, gates)
             yield _rows("biases-exchanged", {"i2h_bias": _from("h2h_bias"), "h2h_bias": _from("i2h_bias")}, gates)
@@ -420,7 +427,7 @@ class _InGate:
     """Another activation in one gate of a role, and the role's own in the others."""
 
     gate: str
-    other: Activation
+    other: Function
     own: Function
 
     def __call__(self, x: Any) -> Any:
@@ -436,30 +443,45 @@ def _slots(x: Any) -> set[str]:
 
 _ACTIVATIONS: dict[Activation, tuple[Activation, ...]] = {
     sigmoid: (hard_sigmoid, keras_hard_sigmoid, tanh, linear, relu),
+    hard_sigmoid: (sigmoid, keras_hard_sigmoid),
+    keras_hard_sigmoid: (sigmoid, hard_sigmoid),
     tanh: (relu, linear, softsign, hard_tanh, sigmoid),
     relu: (tanh, sigmoid, linear),
 }
 """By activation, those that other programs have in its place."""
 
+_DEFAULTS = sigmoid, tanh, relu, linear
+"""Those that they have in place of any other."""
+
 
 def _activations(lane: LaneReads) -> Iterator[Hypothesis]:
     """Another activation in one role, in one gate of a role, or in all roles that have the same."""
-    roles, cell = dict(lane.cell.activations), lane.cell
-    for own, others in _ACTIVATIONS.items():
-        same = [role for role, function in roles.items() if function == own]
-        for other in others:
-            name = f"{'keras_hard_sigmoid' if other == keras_hard_sigmoid else other.name}-for-{own.name}"
+    cell = lane.cell
+    by_function: dict[Function, list[str]] = {}
+    for role, function in cell.activations:
+        by_function.setdefault(function, []).append(role)
+    for own, same in by_function.items():
+        base = without_clip(own)
+        for other in _ACTIVATIONS.get(base, _DEFAULTS):
+            name, instead = f"{_activation_name(other)}-for-{_activation_name(base)}", _in_place_of(own, other)
             for some in (same, *([role] for role in same if len(same) > 1)):
-                if some:
-                    gates = () if len(some) == len(same) else _gates_of(cell, some[0])
-                    yield Hypothesis(name, partial(_with_functions, roles=dict.fromkeys(some, other)), gates)
+                gates = () if len(some) == len(same) else _gates_of(cell, some[0])
+                yield Hypothesis(name, partial(_with_functions, roles=dict.fromkeys(some, instead)), gates)
             for role in same:
                 gates = _gates_of(cell, role)
                 if role == "gate" and len(gates) > 1:
                     for gate in gates:
-                        yield Hypothesis(
-                            name, partial(_with_functions, roles={role: _InGate(gate, other, own)}), (gate,)
-                        )
+                        roles = {role: _InGate(gate, instead, own)}
+                        yield Hypothesis(name, partial(_with_functions, roles=roles), (gate,))
+
+
+def _activation_name(activation: Activation) -> str:
+    return next((name for name, known in ACTIVATIONS.items() if known == activation), activation.name)
+
+
+def _in_place_of(own: Function, other: Activation) -> Function:
+    """Another activation of an argument that is cut as that of `own`."""
+    return other if isinstance(own, Activation) else replace(own, outer=_in_place_of(own.outer, other))
 
 
 def _gates_of(cell: CellSpec, role: str) -> tuple[str, ...]:
@@ -510,6 +532,38 @@ def _lines(lane: LaneReads) -> Iterator[Hypothesis]:
 
 def _with_step(lane: LaneReads, clip_at: float) -> LaneReads:
     return replace(lane, cell=replace(lane.cell, step=_coupled(lane.cell.step, clip_at)))
+
+
+@lru_cache(maxsize=64)
+def _fed_twice(cell: CellSpec) -> CellSpec:
+    """The cell whose step first computes the step before it again; its layer input is that one's and its own."""
+
+    def step(u: Values, v: Values, state: Values, p: Values, **roles: Function) -> Step:
+        before = cell.step(Values("u", {gate: u[f"{gate}_before"] for gate in cell.gate_symbols}), v, state, p, **roles)
+        after = Values("state", {symbol: before[symbol] for symbol in cell.state_symbols})
+        v = Values("v", {gate: recurrent(gate, after.h) for gate in cell.recurrent_gates})
+        return cell.step(u, v, after, p, **roles)
+
+    return replace(cell, step=step, gates=(*(Gate(f"{g.symbol}_before", g.name) for g in cell.gates), *cell.gates))
+
+
+def _repeated(lane: LaneReads) -> Iterator[Hypothesis]:
+    """The step before is computed again."""
+    yield Hypothesis("step-fed-twice", _with_step_before, rare=True)
+
+
+def _with_step_before(lane: LaneReads) -> LaneReads:
+    def before_and_now(weight: Reading) -> Reading:
+        def rows(units: Units) -> FloatArray:
+            own = weight(units)
+            return np.concatenate([np.concatenate(pair, -1) for pair in ((own, 0.0 * own), (0.0 * own, own))])
+
+        return rows
+
+    weight, bias = lane.parameters["i2h_weight"], lane.parameters["i2h_bias"]
+    changed = lane.reading(i2h_weight=before_and_now(weight), i2h_bias=lambda units: np.tile(bias(units), (2, 1)))
+    x = np.concatenate([np.concatenate([lane.x[:1], lane.x[:-1]]), lane.x], axis=-1)
+    return replace(changed, cell=_fed_twice(lane.cell), x=x)
 
 
 _BY_ROWS = {"no-i2h-bias", "no-h2h-bias", "h2h-transposed"}
@@ -577,7 +631,9 @@ _INPUTS: dict[str, Callable[[FloatArray], FloatArray]] = {
 def _inputs(lane: LaneReads) -> Iterator[Hypothesis]:
     """Another layer input."""
     for name, change in _INPUTS.items():
-        if ("sample" in name and lane.x.shape[1] == 1) or ("half" in name and lane.layer == 0):
+        # Of two samples, the next one is the other.
+        fewest = {"input-of-next-sample": 2, "input-samples-reversed": 3}
+        if lane.x.shape[1] < fewest.get(name, 1) or ("half" in name and lane.layer == 0):
             continue
         if name == "input-halves-exchanged" and (lane.x.shape[-1] % 2 or not any("other" in r for r in lane.others)):
             continue
@@ -590,7 +646,19 @@ def _with_input(lane: LaneReads, change: Callable[[FloatArray], FloatArray]) -> 
 
 def step_hypotheses(lane: LaneReads) -> Iterator[Hypothesis]:
     """Every hypothesis that a single step can refute, those of whole networks and of whole parameters first."""
-    for make in (_known, _of_parameters, _orders, _other_lanes, _activations, _lines, _states, _inputs, _precisions):
+    makes = (
+        _known,
+        _of_parameters,
+        _orders,
+        _other_lanes,
+        _activations,
+        _lines,
+        _states,
+        _inputs,
+        _repeated,
+        _precisions,
+    )
+    for make in makes:
         yield from make(lane)
 
 
