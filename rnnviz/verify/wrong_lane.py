@@ -434,15 +434,17 @@ class WrongLane:
 
     def _carried_between_samples(self) -> Fit | None:
         """Whether each sample begins with the state that the sample before it ended with."""
-        if self.inputs.lengths or len(self.samples) < 2:
+        if len(self.samples) < 2:
             return None
+        samples, steps = np.nonzero(self.computed.T)
 
         def joined(array: FloatArray) -> FloatArray:
-            return np.ascontiguousarray(array.swapaxes(0, 1)).reshape(1, -1, array.shape[-1]).swapaxes(0, 1)
+            return array[steps, samples][:, np.newaxis]
 
         def back(array: FloatArray) -> FloatArray:
-            steps, samples, _ = self.found.shape
-            return array.reshape(samples, steps, -1).swapaxes(0, 1)
+            full = np.zeros((*self.computed.shape, array.shape[-1]))
+            full[steps, samples] = array[:, 0]
+            return full
 
         own = self.reads
         reads = replace(
@@ -454,7 +456,12 @@ class WrongLane:
         with np.errstate(all="ignore"):
             block = self._block(reads)
             values = block.follow(block.start(), reads.cell.state_symbols)[0]
-            p = self._whole({s: BoundedArray(back(v.value), back(v.bound), v.eps) for s, v in values.items()})
+            p = self._whole(
+                {
+                    s: BoundedArray(back(v.value), back(np.broadcast_to(v.bound, v.value.shape)), v.eps)
+                    for s, v in values.items()
+                }
+            )
             return self._fit(p, Extent()) if self.fits(p).all() else None
 
 
