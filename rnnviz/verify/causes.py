@@ -6,7 +6,7 @@ no other explains them as well. Two hypotheses that are equal for any numbers ar
 lane, with random numbers.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import combinations, product
@@ -16,22 +16,20 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from rnnviz.cells.interpreters.running_error import ALLOWED
+from rnnviz.core.config import Network
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.engines.known_bugs.hypotheses import (
-    EVERY,
     Hypothesis,
     LaneReads,
-    Reading,
-    reading,
     start_hypotheses,
     step_hypotheses,
-    step_values,
 )
 from rnnviz.engines.known_bugs.whole_lanes import whole_hypotheses
 from rnnviz.frozen import dataclass
+from rnnviz.verify.twin import equal, every_step, twin_of
 from rnnviz.verify.wrong_lane import Extent, Fit, WrongLane, changed_by
 
 EVIDENCE = 10.0
@@ -241,14 +239,14 @@ def _distinct(found: list[Explained], lane: ExplainedLane) -> list[Explained]:
     """Of those that are equal for any numbers, the first, with the others as its aliases."""
     if len(found) == 1:
         return found
-    twin, kept = _twin(lane.reads), list[tuple[list[FloatArray], Explained]]()
+    twin, kept = twin_of(lane.reads), list[tuple[list[FloatArray], Explained]]()
     for each in found:
         changed = twin
         for hypothesis in each.hypotheses:
             changed = hypothesis.change(changed)
-        made = [] if each.hypotheses[0].scope != "steps" else _twin_values(changed)
+        made = [] if each.hypotheses[0].scope != "steps" else every_step(changed)
         for k, (values, other) in enumerate(kept):
-            if other.key == each.key or (other.fit.extent == each.fit.extent and _equal(values, made)):
+            if other.key == each.key or (other.fit.extent == each.fit.extent and equal(values, made)):
                 names = dict.fromkeys((*other.aliases, *(h.name for h in each.hypotheses)))
                 own = {h.name for h in other.hypotheses}
                 kept[k] = values, replace(other, aliases=tuple(n for n in names if n not in own))
@@ -256,41 +254,6 @@ def _distinct(found: list[Explained], lane: ExplainedLane) -> list[Explained]:
         else:
             kept.append((made, each))
     return [each for _, each in kept]
-
-
-def _equal(one: list[FloatArray], other: list[FloatArray]) -> bool:
-    pairs = zip(one, other, strict=True) if one and other else ()
-    return bool(one and other) and all(np.allclose(a, b, rtol=0.0, atol=1e-12, equal_nan=True) for a, b in pairs)
-
-
-def _twin(reads: LaneReads) -> LaneReads:
-    """A lane of the same sizes with random numbers."""
-    generator = np.random.default_rng(7)
-
-    def drawn(*shape: int) -> FloatArray:
-        return generator.uniform(-1.0, 1.0, shape)
-
-    def rows(parameters: Mapping[str, Reading]) -> dict[str, Reading]:
-        return {name: reading(drawn(*read(EVERY).shape)) for name, read in parameters.items()}
-
-    samples, steps = max(3, reads.x.shape[1]), 4
-    width = {symbol: array.shape[-1] for symbol, array in reads.initial.items()}
-    return replace(
-        reads,
-        parameters=rows(reads.parameters),
-        own={name: drawn(*array.shape) for name, array in reads.own.items()},
-        x=drawn(steps, samples, reads.x.shape[-1]),
-        initial={symbol: drawn(samples, size) for symbol, size in width.items()},
-        after={symbol: drawn(steps, samples, size) for symbol, size in width.items()},
-        others={relation: rows(parameters) for relation, parameters in reads.others.items()},
-    )
-
-
-def _twin_values(reads: LaneReads) -> list[FloatArray]:
-    """The values of every step of a twin."""
-    steps, samples, _ = reads.x.shape
-    state = {s: reads.before(s, array).reshape(steps * samples, -1) for s, array in reads.after.items()}
-    return [*step_values(reads, reads.x.reshape(steps * samples, -1), state, EVERY).values()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -338,7 +301,7 @@ def joined(
     found = replace(found, fit=whole)
     places = [own.lane.place for own in each]
     idle = [place for place in _others(inputs, places) if _idle(found, lane_at(place))]
-    parts = _boxes(inputs, places, idle)
+    parts = boxes(inputs, places, idle)
     return LaneDiagnosis(tuple(_cause(inputs, found, part) for part in parts), 1, tried)
 
 
@@ -356,7 +319,7 @@ def _idle(found: Explained, lane: ExplainedLane) -> bool:
     return bool(own) and lane.confirm(*own, everywhere=True) is not None
 
 
-def _boxes(inputs: Inputs, wrong: Lanes, idle: Lanes) -> list[Lanes]:
+def boxes(inputs: Inputs, wrong: Lanes, idle: Lanes) -> list[Lanes]:
     """The wrong lanes as parts that a place can name: all lanes, some layers, some directions, or each by itself."""
     layers, directions = range(inputs.network.num_layers), range(inputs.network.directions)
     covered = {*wrong, *idle}
@@ -373,20 +336,27 @@ def _boxes(inputs: Inputs, wrong: Lanes, idle: Lanes) -> list[Lanes]:
     return [[lane] for lane in wrong]
 
 
+def some_of(network: Network, lanes: Lanes) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The layers and the directions of a box of lanes; () of all."""
+    layers, directions = (tuple(sorted({lane[k] for lane in lanes})) for k in (0, 1))
+    return (
+        layers if len(layers) < network.num_layers else (),
+        directions if len(directions) < network.directions else (),
+    )
+
+
 def _cause(inputs: Inputs, found: Explained, lanes: Lanes) -> Cause:
     network, extent = inputs.network, found.fit.extent
-    layers, directions = (tuple(sorted({lane[k] for lane in lanes})) for k in (0, 1))
     gates = tuple(dict.fromkeys(gate for each in found.hypotheses for gate in each.gates))
     parameters = tuple(dict.fromkeys(name for each in found.hypotheses for name in each.parameters))
     ends = extent.steps or ((min(extent.at), max(extent.at)) if extent.at else None)
     timesteps = None
     if ends is not None:
         last = inputs.timesteps - 1
-        times = [last - s if network.backward(d) else s for s in ends for d in directions]
+        times = [last - s if network.backward(d) else s for s in ends for _, d in lanes]
         timesteps = min(times), max(times)
     where = Where(
-        layers if len(layers) < network.num_layers else (),
-        directions if len(directions) < network.directions else (),
+        *some_of(network, lanes),
         gates,
         parameters,
         timesteps,

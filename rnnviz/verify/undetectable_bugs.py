@@ -3,7 +3,7 @@ made on purpose in a small part of the run, which is audited as any engine is.""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
-from itertools import combinations, product
+from itertools import combinations
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 
 from rnnviz.core.config import DEFAULT_TOLERANCES, Config
 from rnnviz.core.errors import InputError
-from rnnviz.core.inputs import Inputs, Load, part_of_state
-from rnnviz.core.parameters import Parameters
+from rnnviz.core.inputs import Inputs, Load
 from rnnviz.engines.known_bugs import BugVariant
 from rnnviz.engines.known_bugs.backward import BackwardPasses
 from rnnviz.engines.known_bugs.engine import faulty_trace
+from rnnviz.engines.known_bugs.hypotheses import step_change
 from rnnviz.engines.known_bugs.registry import gradient_bugs_in, known_bugs_in
 from rnnviz.verify.audit import audit
 from rnnviz.verify.audited import spread
 from rnnviz.verify.consistency_checks import consistency_checks, padding_check
 from rnnviz.verify.diagnosis import distance_of, states_of
+from rnnviz.verify.step_screen import SHOWN, lanes_of
 from rnnviz.verify.verdict import PassName
 
 _PARTS = ((3, 32, 30_000_000), (64, 512, 100_000_000))
@@ -179,16 +180,18 @@ def _gradients(inputs: Inputs) -> Callable[[BugVariant], bool]:
 
 
 def _steps(inputs: Inputs) -> Callable[[BugVariant], bool]:
-    """A test of whether a step is wrong or a check broken with a bug. The cheapest look is taken first, since most
-    known bugs show soon."""
+    """A test of whether a step is wrong or a check broken with a bug. Nearly every bug that changes steps is shown by a
+    few of them; the others are made in the whole network."""
+    lanes = lanes_of(inputs)
 
     def reveals(fault: BugVariant) -> bool:
-        if _idle(inputs, fault):
-            return False
-        if inputs.network.num_layers > 1:
-            bottom = _bottom_layer(inputs)
-            if audit(bottom, faulty_trace(fault, bottom), full=True).wrong:
+        change = step_change(fault)
+        if change is not None:
+            if any(lane.few.ratio(change) > SHOWN for lane in lanes):
                 return True
+            largest = max(lane.whole.ratio(change) for lane in lanes)
+            if largest > SHOWN or (largest == 0.0 and all(lane.complete for lane in lanes)):
+                return largest > SHOWN
         trace = faulty_trace(fault, inputs)
         return (
             bool(inputs.lengths and not padding_check(trace).holds)
@@ -197,26 +200,3 @@ def _steps(inputs: Inputs) -> Callable[[BugVariant], bool]:
         )
 
     return reveals
-
-
-def _idle(inputs: Inputs, fault: BugVariant) -> bool:
-    """Whether the fault changes nothing but parameters, and those not at all."""
-    if fault != BugVariant(parameters=fault.parameters):
-        return False
-    network = inputs.network
-    for layer, direction in product(range(network.num_layers), range(network.directions)):
-        right = inputs.parameters.layer(layer, direction)
-        changed = fault.read(network.kind, right)
-        for name, array in vars(right).items():
-            if getattr(changed, name) is not array and not np.array_equal(getattr(changed, name), array):
-                return False
-    return True
-
-
-def _bottom_layer(inputs: Inputs) -> Inputs:
-    """The bottom layer alone: a step that is wrong in it is wrong in the whole network."""
-    network = replace(inputs.network, num_layers=1)
-    parameters = Parameters(network, {name: inputs.parameters[name] for name in network.parameter_shapes()})
-    state = part_of_state(inputs.initial_state, slice(network.directions))
-    config = replace(inputs.config, network=network)
-    return Inputs(config, inputs.sequence, parameters, state, lengths=inputs.lengths)

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from functools import lru_cache, partial
-from itertools import combinations, permutations, product
+from itertools import combinations, permutations
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -153,6 +153,14 @@ def step_values(
         layer = ArrayLayer.of(cell, reads.layer_parameters(np.float64))
     found = evaluate([graph.values[s] for s in cell.state_symbols], leaf, layer.apply)
     return {s: np.asarray(found[graph.values[s]]) for s in cell.state_symbols}
+
+
+def values_at(
+    reads: LaneReads, steps: NDArray[np.intp], samples: NDArray[np.intp], units: Units = EVERY
+) -> dict[str, FloatArray]:
+    """The values of some steps of some samples (M,), each from the states before it, which `after` has."""
+    state = {s: reads.before(s, reads.after[s])[steps, samples] for s in reads.cell.state_symbols}
+    return step_values(reads, reads.x[steps, samples], state, units)
 
 
 @dataclass(frozen=True)
@@ -372,7 +380,7 @@ def _orders(lane: LaneReads) -> Iterator[Hypothesis]:
 def _ordered(kind: str, order: tuple[int, ...]) -> Make:
     def make(lane: LaneReads) -> Reading:
         array = lane.parameters[kind](EVERY)
-        return lambda units: array[list(order)] if units is EVERY else array[np.ix_(order, units)]  # type: ignore[arg-type]
+        return lambda units: array[:, units][list(order)]
 
     return make
 
@@ -566,36 +574,40 @@ def _with_step_before(lane: LaneReads) -> LaneReads:
     return replace(changed, cell=_fed_twice(lane.cell), x=x)
 
 
-_BY_ROWS = {"no-i2h-bias", "no-h2h-bias", "h2h-transposed"}
-"""Known bugs that are tried by gate, above."""
+_TRIED_APART = {"no-i2h-bias", "no-h2h-bias", "h2h-transposed", "wrong-activation", "state-not-carried"}
+"""Known bugs that are tried by gate, role or state, with the other hypotheses."""
 
 
 def _known(lane: LaneReads) -> Iterator[Hypothesis]:
     """Known bugs that change parameters or lines of the step."""
     for bug in KNOWN_BUGS.values():
-        if (
-            bug.kind != "forward"
-            or bug.needs not in ("", "clip")
-            or bug.name in _BY_ROWS
-            or bug.name == "wrong-activation"
-        ):
+        if bug.kind != "forward" or bug.needs not in ("", "clip") or bug.name in _TRIED_APART:
             continue
         for variant in bug.in_cell(lane.cell):
-            plain = BugVariant(variant.parameters, variant.activations, variant.step, variant.unclipped)
-            if variant == plain and (bug.needs == "" or variant.changed(lane.cell) != lane.cell):
+            change = step_change(variant)
+            if change is not None and (bug.needs == "" or variant.changed(lane.cell) != lane.cell):
                 kinds = tuple(
                     k for k in lane.parameters if any(re.fullmatch(change.names, k) for change in variant.parameters)
                 )
-                yield Hypothesis(bug.name, partial(_with_variant, variant=variant), parameters=kinds)
+                yield Hypothesis(bug.name, change, parameters=kinds)
+
+
+def step_change(variant: BugVariant) -> Change | None:
+    """The change of a lane that is a known bug; None if that is not one of its steps."""
+    forgotten, instead = variant.forgotten, variant.forgotten_is
+    plain = BugVariant(variant.parameters, variant.activations, variant.step, variant.unclipped, forgotten, instead)
+    return partial(_with_variant, variant=variant) if variant == plain and instead != "swapped" else None
 
 
 def _with_variant(lane: LaneReads, variant: BugVariant) -> LaneReads:
-    changed = variant.changed(lane.cell)
+    changed = replace(lane, cell=variant.changed(lane.cell))
+    if variant.forgotten and variant.forgotten_is != "swapped":
+        changed = replace(changed, state=variant.forgotten_is, of=variant.forgotten)
     if not variant.parameters:
-        return replace(lane, cell=changed)
+        return changed
     flat = {name: np.asarray(array) for name, array in lane.layer_parameters(np.float64).items()}
     readings, own = rows_of(variant.read(lane.cell, LayerParameters(**flat)), lane.cell)
-    return replace(lane, cell=changed, parameters=readings, own=own)
+    return replace(changed, parameters=readings, own=own)
 
 
 def _states(lane: LaneReads) -> Iterator[Hypothesis]:
@@ -603,8 +615,10 @@ def _states(lane: LaneReads) -> Iterator[Hypothesis]:
     symbols = lane.cell.state_symbols
     parts = list(dict.fromkeys((symbols, *((symbol,) for symbol in symbols))))
     nonzero = any(np.any(array) for array in lane.initial.values())
-    for part, change in product(parts, ("zeros", "initial") if nonzero else ("zeros",)):
-        yield _state(f"state-{change}" if change == "initial" else "state-not-carried", change, part)  # type: ignore[arg-type]
+    for part in parts:
+        yield _state("state-not-carried", "zeros", part)
+        if nonzero:
+            yield _state("state-initial", "initial", part)
     yield _state("state-two-before", "two-before", symbols)
     if len(symbols) > 1:
         yield _state("state-two-before", "two-before", ("h",))

@@ -1,0 +1,121 @@
+"""How far changed steps are from the right ones, in limits of the audit. All steps of a lane are computed at once, each
+from the numbers of a correct engine: a change that one of them shows is detectable, without a run of the network."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
+from itertools import chain, groupby
+
+import numpy as np
+
+from rnnviz.cells.interpreters.graph import trace as graph_of
+from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray
+from rnnviz.core.inputs import Inputs
+from rnnviz.core.trace import Trace
+from rnnviz.engines.known_bugs import BugVariant
+from rnnviz.engines.known_bugs.engine import faulty_trace
+from rnnviz.engines.known_bugs.hypotheses import (
+    EVERY,
+    Change,
+    Hypothesis,
+    LaneReads,
+    Units,
+    start_hypotheses,
+    step_hypotheses,
+    values_at,
+)
+from rnnviz.frozen import dataclass
+from rnnviz.verify.audit import error_and_ratio
+from rnnviz.verify.audited import IndexArray, spread
+from rnnviz.verify.twin import equal, every_step, twin_of
+from rnnviz.verify.wrong_lane import WrongLane
+
+SHOWN = 2.0
+"""By how many limits a step is off that an audit finds: a run with the change has nearly the same numbers before it."""
+
+_FEW_STEPS, _FEW_UNITS = 8, 48
+"""How many steps, and units of a wide layer, are looked at first."""
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """Steps (M,) of some samples (M,) of a lane, and the hidden values of some units that follow from what it reads."""
+
+    reads: LaneReads
+    steps: IndexArray
+    samples: IndexArray
+    units: Units
+    right: BoundedArray
+
+    @classmethod
+    def of(cls, lane: WrongLane, reads: LaneReads, at: IndexArray, units: Units) -> "Steps":
+        """The steps of a lane at some places of those that its samples have."""
+        steps, samples = (axis[at] for axis in np.nonzero(lane.computed))
+        bound = lane.right.bound[steps, samples, : reads.after["h"].shape[-1]][:, units]
+        right = values_at(reads, steps, samples, units)["h"]
+        return cls(reads, steps, samples, units, BoundedArray(right, bound, lane.right.eps))
+
+    def ratio(self, change: Change) -> float:
+        """The largest |changed - right| of any hidden value, in limits of the audit."""
+        with np.errstate(all="ignore"):
+            reads = change(self.reads)
+            # A step that mixes units needs all of them.
+            mixes = graph_of(reads.cell).mixes_units
+            changed = values_at(reads, self.steps, self.samples, EVERY if mixes else self.units)["h"]
+            changed = changed[:, self.units] if mixes else changed
+            return float(error_and_ratio(changed, self.right)[1].max(initial=0.0)) / ALLOWED
+
+
+class LaneSteps:
+    """The steps of one lane of a correct trace: `whole` are all, `narrow` those of some units, and `few` some of these,
+    which show nearly every change."""
+
+    def __init__(self, inputs: Inputs, trace: Trace, layer: int, direction: int) -> None:
+        self._lane = lane = WrongLane(inputs, trace, layer, direction)
+        self.place = lane.place
+        self.reads = replace(lane.reads, after={**lane.states, **lane.reads.after})
+        self.complete = lane.found.shape[:2] == (inputs.timesteps, inputs.batch_size)
+        self._count, width = int(lane.computed.sum()), lane.reads.after["h"].shape[-1]
+        self._units = EVERY if lane.mixes or width <= _FEW_UNITS else spread(width, _FEW_UNITS)
+
+    @cached_property
+    def few(self) -> Steps:
+        return Steps.of(self._lane, self.reads, spread(self._count, min(self._count, _FEW_STEPS)), self._units)
+
+    @cached_property
+    def narrow(self) -> Steps:
+        return Steps.of(self._lane, self.reads, np.arange(self._count), self._units)
+
+    @cached_property
+    def whole(self) -> Steps:
+        return Steps.of(self._lane, self.reads, np.arange(self._count), EVERY)
+
+    def hypotheses(self) -> Iterator[Hypothesis]:
+        """Every change of the lane that its steps can show."""
+        return chain(step_hypotheses(self.reads), start_hypotheses(self.reads))
+
+    def unseen(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """The names of the changes that no step shows, in any of their parameters, with their gates; () for all gates.
+        Those that change nothing for any numbers are left out."""
+        twin = twin_of(self.reads)
+        right = every_step(twin)
+        by_name = groupby(sorted(self.hypotheses(), key=lambda h: (h.name, h.gates)), key=lambda h: (h.name, h.gates))
+        for key, group in by_name:
+            variants = list(group)
+            shown = (look.ratio(h.change) > SHOWN for look in (self.few, self.narrow) for h in variants)
+            if not any(shown) and any(not equal(every_step(h.change(twin)), right) for h in variants):
+                yield key
+
+
+def lanes_of(inputs: Inputs) -> list[LaneSteps]:
+    """The steps of every lane of a correct run, layer by layer."""
+    trace = faulty_trace(BugVariant(), inputs)
+    return [LaneSteps(inputs, trace, *lane) for lane in np.ndindex(trace.shape[:2])]
+
+
+def ratios(inputs: Inputs) -> Iterator[tuple[tuple[int, int], Hypothesis, float]]:
+    """For each lane and each change of it: how far its steps are from the right ones with these inputs, in limits of
+    the audit."""
+    for lane in lanes_of(inputs):
+        for hypothesis in lane.hypotheses():
+            yield lane.place, hypothesis, lane.whole.ratio(hypothesis.change)

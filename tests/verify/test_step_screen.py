@@ -1,0 +1,66 @@
+"""How far changed steps are from the right ones: the audit finds what they show, and what they do not show is named."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnviz.core.inputs import Inputs
+from rnnviz.verify.audit import audit
+from rnnviz.verify.step_screen import lanes_of, ratios
+from tests.verify.audit_helpers import inputs_of, with_parameters
+from tests.verify.planted import Arrays, Planted, planted_trace
+
+
+def zeros(state: Arrays) -> Arrays:
+    return {name: 0.0 * array for name, array in state.items()}
+
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "no-h2h-bias": {"parameters": lambda p: p | {"h2h_bias": 0.0 * p["h2h_bias"]}},
+    "biases-exchanged": {"parameters": lambda p: p | {"h2h_bias": p["i2h_bias"], "i2h_bias": p["h2h_bias"]}},
+    "weights-rounded-to-4-bits": {"parameters": lambda p: p | {"h2h_weight": np.round(p["h2h_weight"] * 16) / 16}},
+    "state-not-carried": {"state": lambda states: zeros(states[-1])},
+    "state-of-next-sample": {"state": lambda states: {k: np.roll(a, -1, 0) for k, a in states[-1].items()}},
+    "state-two-before": {"state": lambda states: states[max(0, len(states) - 2)]},
+    "input-of-next-sample": {"x": lambda x: np.roll(x, -1, axis=1)},
+    "initial-state-ignored": {"start": zeros},
+}
+"""Planted changes by the name of the hypothesis."""
+
+
+def inputs_with(timesteps: int = 1, samples: int = 3, **network: Any) -> Inputs:
+    sizes = {"cell": "gru", "input_size": 4, "hidden_size": 5, "dtype": "float64", **network}
+    return inputs_of({"timesteps": timesteps, "batch_size": samples}, {"bias": "uniform", "scale": 0.6}, **sizes)
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_one_changed_step_is_as_far_as_the_audit_finds_it(cell):
+    inputs = inputs_with(cell=cell)
+    screened = [(hypothesis, ratio) for _, hypothesis, ratio in ratios(inputs) if not hypothesis.gates]
+    for name, change in CHANGES.items():
+        trace = planted_trace(inputs, Planted(name, frozenset({(0, 0)}), **change))
+        found = audit(inputs, trace, full=True).worst_ratio / 8.0
+        steps = [ratio for hypothesis, ratio in screened if hypothesis.name == name]
+        assert found < 1.0 or any(ratio == pytest.approx(found, rel=0.1) for ratio in steps), name
+        assert found > 1.0 or max(steps, default=0.0) < 1.0, name
+
+
+def test_a_lane_shows_what_its_own_numbers_show():
+    inputs = inputs_with(6, num_layers=2, bidirectional=True)
+    dumb = with_parameters(inputs, lambda name, array: 0.0 * array if name == "l1_h2h_bias" else array)
+    for lane, hypothesis, ratio in ratios(dumb):
+        if hypothesis.name == "no-h2h-bias":
+            assert (ratio == 0.0) == (lane == (1, 0))
+    assert min(ratio for _, hypothesis, ratio in ratios(inputs) if hypothesis.name == "no-h2h-bias") > 2.0
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm", "rnn_tanh", "lstm_projection"])
+def test_a_wide_layer_shows_changes_that_need_all_of_its_units(cell):
+    more = {"projection_size": 50} if cell == "lstm_projection" else {}
+    inputs = inputs_with(3, hidden_size=60, **more, cell="lstm" if more else cell)
+    (lane,) = lanes_of(inputs)
+    for hypothesis in lane.hypotheses():
+        few, whole = lane.few.ratio(hypothesis.change), lane.whole.ratio(hypothesis.change)
+        assert few <= whole * (1.0 + 1e-6) + 0.1
+        assert hypothesis.rare or few > 2.0 or whole < 1.0, hypothesis.key
