@@ -304,8 +304,10 @@ class WrongLane:
 
     def _evidence(self, p: BoundedArray) -> float:
         """The bits by which the recorded values are better explained by a hypothesis than by chance."""
-        told = self.wrong & (np.abs(p.value - self.right.value) > self.limit)
-        return self._bits(ALLOWED * p.bound, told)
+        limit = ALLOWED * p.bound
+        # A unit of relu that is off is 0 with many changes.
+        told = self.wrong & (np.abs(p.value - self.right.value) > self.limit) & ~(np.abs(p.value) <= limit)
+        return self._bits(limit, told)
 
     def _fit(self, p: BoundedArray, extent: Extent) -> Fit:
         ratio = np.where(self.computed[..., np.newaxis], self._ratio(p), 0.0) / ALLOWED
