@@ -95,7 +95,7 @@ class MainLayout(QObject):
 
     def add_bar(self, widget: QWidget) -> QToolBar:
         """Add a bar over the others, which is there while `widget` is not hidden."""
-        bar = widget if isinstance(widget, QToolBar) else QToolBar(widget.accessibleName())
+        bar = widget if isinstance(widget, QToolBar) else QToolBar(widget.accessibleName().partition(":")[0])
         bar.setObjectName(bar.objectName() or f"bar {len(self._bars)}")
         bar.setMovable(False)
         bar.toggleViewAction().setVisible(False)

@@ -81,7 +81,8 @@ class _ViewList(QWidget):
 
 def _note_look(row: tuple[str, Note]) -> Look:
     note = row[1]
-    return Look(note.role, bold=note.role == "wrong", icon=note.icon)
+    spoken = "" if note.text or not note.icon else "no problem"
+    return Look(note.role, bold=note.role == "wrong", icon=note.icon, note=spoken)
 
 
 class TabGroup(QWidget):

@@ -13,6 +13,8 @@ from rnnviz.frozen import dataclass
 from rnnviz.reading.level_of_detail import reduce_blocks
 
 _PADDING = 0.06
+_FLAT = 1e-6
+"""Share of the largest number: curves that differ by less are a line, as engines differ in rounding."""
 
 
 def runs(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -48,7 +50,8 @@ def finite_range(series: Sequence[FloatArray]) -> tuple[float, float]:
     lows = [float(values.min()) for values in finite if values.size]
     highs = [float(values.max()) for values in finite if values.size]
     low, high = min(lows, default=-1.0), max(highs, default=1.0)
-    room = _PADDING * (high - low) if high > low else max(abs(high), 1.0) * 0.5
+    size = max(abs(low), abs(high))
+    room = _PADDING * (high - low) if high - low > _FLAT * size else max(size, 1.0) * 0.5
     return low - room, high + room
 
 

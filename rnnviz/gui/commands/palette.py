@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer
 from PySide6.QtGui import QAction, QFocusEvent, QKeyEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import (
     QApplication,
@@ -341,12 +341,14 @@ class CommandPalette(QLineEdit):
         if place is not None:
             run, why = partial(self._window.session.set_location, place), "Select this value."
             self._shown = [PaletteEntry("", f"Go to {place}", "Place", run, why=why), *self._shown]
-        self.list.clear()
         items = [self._item(entry) for entry in self._shown]
-        self.list.addTopLevelItems(items)
         first = next((item for item, entry in zip(items, self._shown, strict=True) if entry.enabled), None)
-        if first is not None:
-            self.list.setCurrentItem(first)
+        with QSignalBlocker(self.list):
+            # Only the row that is selected in the end is announced.
+            self.list.clear()
+            self.list.addTopLevelItems(items)
+            if first is not None:
+                self.list.setCurrentItem(first)
         self._describe()
         self._fit()
 

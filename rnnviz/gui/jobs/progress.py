@@ -22,7 +22,8 @@ class ProgressRow(QWidget):
     def __init__(self, name: str, tip: str, clock: Callable[[], float] = monotonic) -> None:
         super().__init__()
         self._clock = clock
-        self._began = 0.0
+        self._first = 0.0, 0.0
+        """When the first share was completed, and which: the start of an engine takes a time of another kind."""
         self._stage = QLabel()
         self._bar = QProgressBar()
         self._bar.setRange(0, 100)
@@ -44,20 +45,23 @@ class ProgressRow(QWidget):
         return f"{self.stage} {self._left.text()}"
 
     def begin(self, stage: str) -> None:
-        self._began = self._clock()
+        self._first = self._clock(), 0.0
         self.set_progress(stage, 0.0)
 
     def set_progress(self, stage: str, fraction: float) -> None:
         self._stage.setText(stage)
         self._bar.setValue(int(100 * fraction))
-        self._left.setText(f"{self._bar.value()}%  {time_left(self._clock() - self._began, fraction)}".rstrip())
+        began, share = self._first
+        if not share:
+            self._first = self._clock(), fraction
+        self._left.setText(f"{self._bar.value()}%  {time_left(self._clock() - began, share, fraction)}".rstrip())
 
 
-def time_left(elapsed: float, fraction: float) -> str:
-    """Estimated remaining time at constant speed; "" before an estimate is possible."""
-    if elapsed < _ESTIMATE_AFTER_SECONDS or fraction < 0.02:
+def time_left(elapsed: float, first: float, fraction: float) -> str:
+    """Estimated remaining time at constant speed since the `first` share; "" before an estimate is possible."""
+    if not first or elapsed < _ESTIMATE_AFTER_SECONDS or fraction - first < 0.02:
         return ""
-    seconds = elapsed * (1.0 - fraction) / fraction
+    seconds = elapsed * (1.0 - fraction) / (fraction - first)
     if seconds < 1.0:
         return "almost done"
     if seconds < 60.0:

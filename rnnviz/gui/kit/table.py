@@ -193,8 +193,8 @@ class TableModel(QAbstractTableModel):
         if role == _Roles.ToolTipRole:
             return wrapped(self._tip(row))
         if role == _Roles.AccessibleTextRole:
-            note = column.look(row).note
-            return f"{column.name} {self.data(index)}" + (f", {note}" if note else "")
+            named = f"{column.name} {self.data(index)}".strip()
+            return ", ".join(filter(None, (named, column.look(row).note)))
         return None
 
     def _use_theme(self, theme: Theme) -> None:

@@ -25,6 +25,7 @@ from rnnviz.gui.kit.tasks import Check, KnownValues
 from rnnviz.gui.theme.elided_combo import ElidedComboBox
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import Theme
+from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.tooltips import wrapped
 from rnnviz.gui.views.base import ViewHost, across
 from rnnviz.gui.views.labels import ElidedLabel
@@ -48,6 +49,7 @@ DASHES = ((4.0, 4.0), (1.0, 2.0), (8.0, 3.0, 1.0, 3.0), (10.0, 2.0))
 """Dash patterns of the candidates, in their order."""
 MOST_PINNED = 4
 _QUANTITY_LETTERS = 8
+_UNIT_WIDTH = 64
 _AT_ONCE = 1 << 21
 """Maximum number of values of series that are computed within a frame."""
 _PAGE, _PAGES_AT_ONCE = 4096, 1 << 12
@@ -261,6 +263,8 @@ class UnitsPlot(TimePlotView):
     def apply_theme(self, theme: Theme) -> None:
         self.theme = theme
         self.pin_button.setIcon(Icons(theme).colored("pin", "text"))
+        # At least the unit is read, however many keys there are.
+        self.heading.setMinimumWidth(scaled(_UNIT_WIDTH))
         super().apply_theme(theme)
         self._redraw()
 

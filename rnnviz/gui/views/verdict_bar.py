@@ -110,6 +110,7 @@ class _Rows(_RichText):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
+        self._heading = name
         self.setWordWrap(True)
         self.plain = ""
         """All rows as plain text."""
@@ -125,7 +126,7 @@ class _Rows(_RichText):
             cells += _ROW.format(color=theme.muted, heading=heading, text=text)
             self._places += [part.where for part in parts if part.where is not None or part.act]
         self.setText(f'<table cellspacing="0" cellpadding="0">{cells}</table>' if rows else "")
-        self.setAccessibleDescription(self.plain)
+        self.setAccessibleName(self.plain or self._heading)
         self.offer_links(any(where is not None for where in self._places))
 
 
@@ -463,6 +464,7 @@ class VerdictBar(ResultView):
         icon, color, *_ = _LOOKS[state]
         self._icon.setPixmap(self._icons.colored(icon, color).pixmap(scaled(_ICON), scaled(_ICON)))
         self._text.setText(markup(sentence, self._theme))
+        self._text.setAccessibleName(plain(sentence))
         self._text.offer_links(any(part.where is not None or part.act for part in sentence))
         self._note.setText(true_minus_in(note))
         self.brief.setText("" if state in ("empty", "running") else plain(sentence))

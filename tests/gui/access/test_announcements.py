@@ -3,6 +3,7 @@
 import pytest
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QLabel, QToolBar
 
 from rnnviz.core.masks import VERDICT, Mask
 from rnnviz.core.trace_index import Location
@@ -85,3 +86,23 @@ def test_nothing_is_announced_during_playback_or_without_a_screen_reader(qtbot, 
     monkeypatch.setattr(QAccessible, "isActive", lambda: False)
     window.show_message("Copied again.")
     assert said == []
+
+
+def test_the_palette_announces_the_row_that_is_selected_in_the_end_alone(window, said):
+    palette = window.palette_
+    palette.setFocus()
+    said.clear()
+    QTest.keyClicks(palette, "pdf")
+    spoken = [text for text, _ in said]
+    palette.close_sheet()
+    assert len(spoken) == len("pdf")
+    assert spoken[-1].startswith("Picture")
+
+
+def test_the_verdict_and_its_rows_are_named_by_their_texts(window, run_config):
+    run_config(NETWORK, compare={"reference": "manual", "candidates": ["bug:no-h2h-bias"]})
+    bar = window.verdict
+    names = {label.accessibleName() for label in bar.findChildren(QLabel)}
+    sentence, *rows = bar.text.splitlines()
+    assert {sentence, "\n".join(rows)} <= names
+    assert window.findChild(QToolBar, "bar 0").windowTitle() == "Verdict"

@@ -28,7 +28,7 @@ from rnnviz.verify.result import RunResult
 MASK = "?"
 _NONE_SHOWN = "\N{ALMOST EQUAL TO}0"
 """Text of a number other than 0 where there is no room for any of its digits."""
-_SMALL = 0.05
+_SMALL = 0.005
 """Numbers of a lane that reaches less far have an exponent."""
 _SPELLED = {"infinity": "inf", "-infinity": "-inf"}
 
@@ -86,19 +86,19 @@ def number_text(value: float, room: int, largest: float) -> str:
         candidates = [_exponent(f"{value:.{digits}e}") for digits in (2, 1, 0)]
     else:
         # Before the point: of the largest number, or of one beyond it.
-        digits = max(floor(log10(max(largest * (1.0 - 1e-9), abs(value)))) + 1, 0)
-        usual = max(3 - digits, 0) if room > _LEAST_ROOM else 2
+        digits = max(floor(log10(max(largest * (1.0 - 1e-9), abs(value)))) + 1, _LEAST_DIGITS)
+        usual = min(max(3 - digits, 0), room - 2)
         candidates = [f"{value:z.{places}f}" for places in range(usual, -1, -1)]
         if not any(digit in "123456789" for digit in candidates[0]):
             candidates = []
-        if room < _WITH_ZERO:
+        if room < usual + 3:
             candidates = [text.replace("0.", ".", 1) if abs(value) < 1.0 else text for text in candidates]
         if room > _LEAST_ROOM:
             candidates.append(_exponent(f"{value:.0e}"))
     return true_minus(next((text for text in candidates if len(text) <= room), _NONE_SHOWN))
 
 
-_LEAST_ROOM, _WITH_ZERO = 4, 6
+_LEAST_ROOM, _LEAST_DIGITS = 4, -1
 
 
 def _exponent(text: str) -> str:
