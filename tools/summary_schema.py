@@ -10,7 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.results.file_comparison import FilesSummary
-from rnnviz.results.model_calls import ChunksSummary
+from rnnviz.results.model_calls import ChunksSummary, SizesSummary
 from rnnviz.results.summary import BESIDE, AnyPlace, CandidateSummary, ReferenceSummary, RunSummary
 
 PATH = Path(__file__).parents[1] / "resources" / "schemas" / "summary.schema.json"
@@ -109,7 +109,7 @@ class Definitions:
 def schema() -> dict[str, Any]:
     definitions = Definitions()
     kinds = [definitions.object(RunSummary, figures=kind) for kind in (CandidateSummary, ReferenceSummary)]
-    kinds += [definitions.object(kind) for kind in (FilesSummary, ChunksSummary)]
+    kinds += [definitions.object(kind) for kind in (FilesSummary, ChunksSummary, SizesSummary)]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "rnnviz summary",

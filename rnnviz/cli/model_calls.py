@@ -1,17 +1,20 @@
-"""rnnviz capture --chunks: a call of an ONNX model compared with calls of its chunks."""
+"""rnnviz capture --chunks and --vary: an ONNX model called in chunks, or at other lengths and numbers of samples."""
 
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 from rnnviz.cli import terminal
 from rnnviz.cli.terminal import AGREE, DISAGREE, Answer
 from rnnviz.core import number_format
 from rnnviz.core.errors import EngineError, InputError
+from rnnviz.core.schema import display_value
 from rnnviz.core.words import plural
 
 if TYPE_CHECKING:
-    from rnnviz.results.model_calls import ChunksSummary, OutputDifference
+    from rnnviz.results.model_calls import ChunksSummary, OutputDifference, SizesSummary
+
+Found = TypeVar("Found", "ChunksSummary", "SizesSummary")
 
 _SECONDS = 3600.0
 """The longest that the calls may take."""
@@ -32,10 +35,31 @@ def chunks(options: Namespace, files: Mapping[str, str]) -> Answer:
         )
     _check(options, files, "--chunks")
     from rnnviz.captures.onnx_chunks import compare_chunks
+
+    return _answer(compare_chunks, options, files, options.chunks, _chunk_lines)
+
+
+def vary(options: Namespace, files: Mapping[str, str]) -> Answer:
+    """Compare the model at other sizes with itself at those of the given inputs."""
+    sizes = _sizes(options.vary)
+    _check(options, files, "--vary")
+    from rnnviz.captures.onnx_sizes import vary_sizes
+
+    return _answer(vary_sizes, options, files, sizes, _size_lines)
+
+
+def _answer(
+    call: Callable[..., Found],
+    options: Namespace,
+    files: Mapping[str, str],
+    wanted: object,
+    lines: Callable[[Found], Iterable[str]],
+) -> Answer:
+    """Compare calls of the model in a subprocess, and write JSON or lines."""
     from rnnviz.results.summary import to_json
 
     found = terminal.call_with_bar(
-        *(compare_chunks, options.model, files, _axes(options.axes), options.chunks),
+        *(call, options.model, files, _axes(options.axes), wanted),
         stage=f"running {options.model.name}",
         what=f"{options.model} could not be run",
         quiet=options.quiet,
@@ -44,7 +68,7 @@ def chunks(options: Namespace, files: Mapping[str, str]) -> Answer:
     code = AGREE if found.verdict == "same" else DISAGREE
     if options.json is not None and (text := terminal.answer_json(to_json(found), options.json)):
         return code, text
-    return code, terminal.in_lines(list(_chunk_lines(found)), options)
+    return code, terminal.in_lines(list(lines(found)), options)
 
 
 def _check(options: Namespace, files: Mapping[str, str], name: str) -> None:
@@ -70,6 +94,20 @@ def _axes(given: list[str]) -> dict[str, str]:
         if not (name and equals and letters):
             raise InputError(f"--axes must be NAME=LETTERS, such as x=NTI (got {text}).")
         found[name] = letters.upper()
+    return found
+
+
+def _sizes(text: str) -> dict[str, int | None]:
+    """The axes of --vary, "T,N" or "T=20,N=4", each with its size or None."""
+    found: dict[str, int | None] = {}
+    for part in text.upper().split(","):
+        letter, equals, size = part.strip().partition("=")
+        if letter not in ("T", "N") or letter in found or (equals and not (size.isdecimal() and int(size))):
+            raise InputError(
+                f"--vary must be T, N or both, each perhaps with a size of at least 1, such as T,N or T=20,N=4 "
+                f"(got {display_value(text)})."
+            )
+        found[letter] = int(size) if equals else None
     return found
 
 
@@ -104,3 +142,28 @@ def _output_line(own: "OutputDifference") -> str:
 
 def _place(chunk: int | None, timestep: int | None) -> str:
     return "" if chunk is None or timestep is None else f", first in chunk {chunk}, time step {timestep:,}"
+
+
+_TRIALS = {
+    "same": "the values{part} are the same",
+    "depends": "runs, with other values",
+    "differ": "other values",
+    "frozen": "frozen",
+    "fails": "frozen",
+}
+
+
+def _size_lines(found: "SizesSummary") -> Iterator[str]:
+    axes = ", ".join(f"{name}={letters}" for name, letters in found.axes.items())
+    sizes = f"{plural(found.timesteps, 'time step')} of {plural(found.samples, 'sample')}"
+    yield f"Given: {sizes}; axes: {axes}."
+    for own in found.trials:
+        alone = "" if own.alone is None else f" (sample {own.alone} alone)"
+        place = f", first at t = {own.timestep:,}" if own.timestep is not None else ""
+        place = f", first in sample {own.sample}" if own.sample is not None and own.size > 1 else place
+        sentence = f" {own.sentence}" if own.sentence else ""
+        common = plural(min(own.size, found.timesteps), "time step")
+        verdict = _TRIALS[own.verdict].format(part=f" of the first {common}" if own.axis == "T" else "")
+        yield f"{own.axis} = {own.size:,}{alone}: {verdict}{place}.{sentence}"
+    frozen = " and ".join({"T": "time steps", "N": "samples"}[letter] for letter in found.frozen)
+    yield f"The number of {frozen} is frozen." if frozen else "No frozen size was found."

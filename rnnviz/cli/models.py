@@ -263,9 +263,16 @@ def add_capture_options(parser: Parser) -> None:
     option(parser, "--entry NAME", "network to record, by its name in inspect; default: all")
     option(parser, "-o --output PATH", f"{_RECORDING} file or folder to write; default: this folder")
     option(parser, "--chunks K", "compare the whole with chunks of K time steps, in place of recording", type=int)
-    axes = "axes of an input for --chunks, where they are not found: T time steps, N samples, such as x=NTI"
+    sizes = "run other lengths and numbers of samples, in place of recording: T,N, or T=20,N=4"
+    option(parser, "--vary T,N", sizes)
+    axes = "axes of an input, where --chunks or --vary does not find them: T time steps, N samples, such as x=NTI"
     option(parser, "--axes NAME=LETTERS", axes, nargs="+", action="extend", default=[])
-    option(parser, "--json PATH", "write the result of --chunks as JSON; - writes it to standard output", type=str)
+    option(
+        parser,
+        "--json PATH",
+        "write the result of --chunks or --vary as JSON; - writes it to standard output",
+        type=str,
+    )
     option(parser, "--quiet", "print nothing")
     option(parser, "--helper", "print rnn_capture.py, which records models of PyTorch, Keras and Gluon without rnnviz")
 
@@ -283,13 +290,15 @@ def capture(options: Namespace) -> Answer:
     if options.model is None:
         raise InputError("capture needs MODEL, an ONNX model, or --helper; see rnnviz capture --help.")
     files = _model_inputs(given)
-    if options.chunks is not None:
+    if options.chunks is not None or options.vary is not None:
         from rnnviz.cli import model_calls
 
-        return model_calls.chunks(options, files)
+        if None not in (options.chunks, options.vary):
+            raise InputError("--chunks and --vary are two comparisons: give one of them.")
+        return (model_calls.chunks if options.vary is None else model_calls.vary)(options, files)
     for key in ("json", "axes"):
         if getattr(options, key):
-            raise InputError(f"--{key} needs --chunks.")
+            raise InputError(f"--{key} needs --chunks or --vary.")
     return _record(options, files)
 
 

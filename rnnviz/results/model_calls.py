@@ -94,3 +94,68 @@ class ChunksSummary:
     recurrent: tuple[RecurrentState, ...]
     first: FirstOperation | None
     verdict: Annotated[str, ("same", "differ")]
+
+
+class SizeCause(StrEnum):
+    """Why a model does not give the same values at another size."""
+
+    DECLARED = "declared-size"
+    UNDECLARED = "not-declared"
+    FAILS = "operation-fails"
+    MODEL_FAILS = "model-fails"
+    CONSTANT = "constant-size"
+    LENGTHS = "stored-lengths"
+    OUTPUT = "output-of-one-size"
+    BACKWARD = "backward-direction"
+    NEIGHBORS = "reads-other-time-steps"
+    SAMPLES = "reads-other-samples"
+    ROUNDING = "rounding"
+
+
+_SIZE_SENTENCES = {
+    SizeCause.DECLARED: "The input {inputs} declares {own}, so ONNX Runtime refuses {size}.",
+    SizeCause.UNDECLARED: "Without the declaration the model computes them.",
+    SizeCause.FAILS: "{operator} {node} fails: {why}.",
+    SizeCause.MODEL_FAILS: "The model fails: {why}.",
+    SizeCause.CONSTANT: "{operator} {node} always gives {own}.",
+    SizeCause.LENGTHS: "{operator} {node} reads stored lengths, and computes {own} only.",
+    SizeCause.OUTPUT: "The output {node} always has {own}, as that of a loop that the export unrolled.",
+    SizeCause.BACKWARD: "The backward direction of {node} reads from the end, so values depend on the length.",
+    SizeCause.NEIGHBORS: "{operator} {node} reads other time steps, so values depend on the length.",
+    SizeCause.SAMPLES: "{operator} {node} reads other samples, so the values of a sample depend on the others.",
+    SizeCause.ROUNDING: "The values of {node} differ by rounding errors that grow over time.",
+}
+
+
+def size_sentence(cause: SizeCause, **names: str) -> str:
+    return _SIZE_SENTENCES[cause].format_map(names)
+
+
+@dataclass(frozen=True)
+class SizeTrial:
+    """One run at another size, compared with the run at the sizes of the given inputs."""
+
+    axis: Annotated[str, ("T", "N")]
+    size: Count
+    verdict: Annotated[str, ("same", "depends", "differ", "frozen", "fails")]
+    alone: Annotated[int | None, "The sample that is computed alone."] = None
+    declared: Annotated[tuple[str, ...], "Inputs that declare another size, which ONNX Runtime refuses."] = ()
+    name: Annotated[str, "First operation that fails, has one size, or gives other values."] = ""
+    operator: str = ""
+    timestep: Annotated[int | None, "First time step of its output that differs."] = None
+    sample: Annotated[int | None, "First sample that differs, in the order of the trial."] = None
+    max_abs_difference: float | None = None
+    cause: SizeCause | None = None
+    sentence: str = ""
+
+
+@dataclass(frozen=True)
+class SizesSummary:
+    """A model at other lengths and for other numbers of samples."""
+
+    timesteps: Count
+    samples: Count
+    axes: Annotated[Mapping[str, str], "Axes of each input: T time steps, N samples, other letters other axes."]
+    trials: tuple[SizeTrial, ...]
+    frozen: Annotated[tuple[str, ...], "The axes that have one size only: T, N."]
+    verdict: Annotated[str, ("same", "differ")]

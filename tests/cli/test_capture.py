@@ -98,16 +98,36 @@ def test_a_whole_and_its_chunks_are_compared(model, rnnviz):
     assert not list(model.glob("*.rnnviz"))
 
 
-def test_options_of_chunks_are_checked(model, rnnviz):
+def test_other_sizes_are_run(model, rnnviz):
+    jsonschema = pytest.importorskip("jsonschema")
+    answer = rnnviz("capture", "model.onnx", "--input", "x=x.npy", "--vary", "T,N", "--json", "-")
+    found = json.loads(answer.out)
+    schema = json.loads(resource_path("schemas", "summary.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(found)
+    assert (answer.code, found["verdict"], found["frozen"]) == (0, "same", [])
+    assert {own["verdict"] for own in found["trials"] if own["axis"] == "T"} == {"depends"}
+    graph = onnx.load("model.onnx")
+    graph.graph.input[0].type.tensor_type.shape.dim[1].dim_value = N
+    onnx.save(graph, "frozen.onnx")
+    answer = rnnviz("capture", "frozen.onnx", "--input", "x=x.npy", "--vary", "N=4")
+    assert answer.code == 1
+    assert answer.out.splitlines()[-1] == "The number of samples is frozen."
+
+
+def test_options_of_chunks_and_sizes_are_checked(model, rnnviz):
     given = ["capture", "model.onnx", "--input", "x=x.npy"]
     for words, said in (
         (["--chunks", "0"], "at least 1"),
         (["--chunks", "9"], "less than"),
         (["--chunks", "2", "-o", "one.rnnviz"], "--output"),
         (["--chunks", "2", "--axes", "x"], "NAME=LETTERS"),
+        (["--chunks", "2", "--vary", "T"], "give one of them"),
+        (["--vary", "T,T"], "T,N or T=20,N=4"),
+        (["--vary", "x"], "T,N or T=20,N=4"),
+        (["--vary", "N=0"], "T,N or T=20,N=4"),
         (["--chunks", "2", "--axes", "y=TNI"], '"y"'),
-        (["--json", "-"], "--json needs --chunks"),
-        (["--axes", "x=TNI"], "--axes needs --chunks"),
+        (["--json", "-"], "--json needs --chunks or --vary"),
+        (["--axes", "x=TNI"], "--axes needs --chunks or --vary"),
     ):
         assert said in rnnviz.refused(*given, *words), words
     assert "given input" not in rnnviz.refused("capture", "x.npy", "--input", "x=x.npy", "--chunks", "2")
