@@ -41,6 +41,9 @@ _SECONDS = 2.0
 _GATES_PRICE = 1.0
 """The bits that one gate costs: a change of all of them is preferred."""
 
+_WHOLE = "walk", "samples", "lane"
+"""Scopes that no step shows."""
+
 HypothesisKey: TypeAlias = tuple[str, tuple[str, ...], tuple[str, ...]]
 """Name, gates and parameters of a hypothesis."""
 
@@ -142,8 +145,11 @@ class ExplainedLane(Protocol):
     def distances(self, hypotheses: Sequence[Hypothesis]) -> Iterator[float]:
         """How far it is from each hypothesis, in wide limits; at most 1 if it is not refuted."""
 
-    def confirm(self, *hypotheses: Hypothesis, everywhere: bool = False) -> Fit | None:
-        """Where hypotheses explain the whole lane, or whether they do `everywhere`; None if not."""
+    def confirmed(self, *hypotheses: Hypothesis) -> list[Fit]:
+        """Where hypotheses explain the whole lane: several places if that cannot be decided, none if nowhere."""
+
+    def is_idle(self, hypotheses: Sequence[Hypothesis]) -> bool:
+        """Whether they make no difference in a lane without errors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,24 +192,20 @@ class LaneCauses:
 def explain_lane(lane: ExplainedLane, seconds: float = _SECONDS) -> LaneCauses:
     """The hypotheses that explain a wrong lane; pairs of them are tried for some seconds where no single one does."""
     reads, found = lane.reads, list[Explained]()
-    by_step, others = [*step_hypotheses(reads)], [*whole_hypotheses(backward=lane.backward)]
+    hypotheses = [*step_hypotheses(reads), *whole_hypotheses(backward=lane.backward)]
     if lane.starts_wrong:
-        others += start_hypotheses(reads)
-    tried, nearest = len(by_step) + len(others), (np.inf, "")
+        hypotheses += start_hypotheses(reads)
+    tried, nearest = len(hypotheses), (np.inf, "")
     with np.errstate(all="ignore"):
-        for hypothesis, distance in zip(by_step, lane.distances(by_step), strict=True):
-            nearest = min(nearest, (distance, hypothesis.name))
-            fit = lane.confirm(hypothesis) if distance <= 1.0 else None
-            if fit is not None:
-                found.append(_explained((hypothesis,), fit))
-        for hypothesis in others:
-            fit = lane.confirm(hypothesis, everywhere=True)
-            if fit is not None:
-                found.append(_explained((hypothesis,), fit))
+        for hypothesis, distance in zip(hypotheses, lane.distances(hypotheses), strict=True):
+            if hypothesis.scope == "steps":
+                nearest = min(nearest, (distance, hypothesis.name))
+            if distance <= 1.0:
+                found += [_explained((hypothesis,), fit) for fit in lane.confirmed(hypothesis)]
         need = float(np.log2(max(tried, 2))) + EVIDENCE
         found = [each for each in found if each.fit.bits - each.price >= need]
         if not found and lane.most_bits >= 2.0 * need:
-            found = [each for each in _pairs(lane, by_step, seconds) if each.fit.bits - each.price >= 2.0 * need]
+            found = [each for each in _pairs(lane, hypotheses, seconds) if each.fit.bits - each.price >= 2.0 * need]
         if found:
             least = min(each.price for each in found)
             found = _distinct([each for each in found if each.price <= least + 1e-9], lane)
@@ -222,7 +224,7 @@ def _explained(hypotheses: tuple[Hypothesis, ...], fit: Fit) -> Explained:
 def _pairs(lane: ExplainedLane, hypotheses: list[Hypothesis], seconds: float) -> Iterator[Explained]:
     """Two hypotheses at once, until the time is over."""
     began, count = perf_counter(), 0
-    for one, other in combinations((each for each in hypotheses if not each.rare), 2):
+    for one, other in combinations((h for h in hypotheses if h.scope == "steps" and not h.rare), 2):
         if count % 64 == 0 and perf_counter() - began > seconds:
             return
         count += 1
@@ -230,9 +232,7 @@ def _pairs(lane: ExplainedLane, hypotheses: list[Hypothesis], seconds: float) ->
             continue
         both = Hypothesis("", partial(changed_by, (one, other)))
         if next(lane.distances([both])) <= 1.0:
-            fit = lane.confirm(both)
-            if fit is not None:
-                yield _explained((one, other), fit)
+            yield from (_explained((one, other), fit) for fit in lane.confirmed(both))
 
 
 def _distinct(found: list[Explained], lane: ExplainedLane) -> list[Explained]:
@@ -244,7 +244,7 @@ def _distinct(found: list[Explained], lane: ExplainedLane) -> list[Explained]:
         changed = twin
         for hypothesis in each.hypotheses:
             changed = hypothesis.change(changed)
-        made = [] if each.hypotheses[0].scope != "steps" else every_step(changed)
+        made = [] if each.hypotheses[0].scope in _WHOLE else every_step(changed)
         for k, (values, other) in enumerate(kept):
             if other.key == each.key or (other.fit.extent == each.fit.extent and equal(values, made)):
                 names = dict.fromkeys((*other.aliases, *(h.name for h in each.hypotheses)))
@@ -312,11 +312,11 @@ def _others(inputs: Inputs, places: Lanes) -> Lanes:
 
 def _idle(found: Explained, lane: ExplainedLane) -> bool:
     """Whether the change makes no difference in a lane without errors."""
-    if found.hypotheses[0].scope != "steps" or found.fit.extent != Extent():
+    if found.hypotheses[0].scope in _WHOLE or found.fit.extent != Extent():
         return False
     # The change of another lane may not fit the sizes of this one.
     own = hypotheses_of(found.key[0], lane.reads)
-    return bool(own) and lane.confirm(*own, everywhere=True) is not None
+    return bool(own) and lane.is_idle(own)
 
 
 def boxes(inputs: Inputs, wrong: Lanes, idle: Lanes) -> list[Lanes]:

@@ -1,18 +1,22 @@
 """Causes of a wrong recording that lacks hidden values: its lanes are explained where what they read is known.
 
-The top layer has its own outputs, so that its steps are tried one by one; it reads what the network gives below.
+Where final states are recorded, each lane is computed from its beginning, the lowest layer first: what a layer reads is
+known once those below are explained. The top layer of recorded outputs is tried step by step, from its own outputs.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.engines.known_bugs import BugVariant
 from rnnviz.engines.known_bugs.engine import faulty_trace
-from rnnviz.verify.causes import LaneDiagnosis, explain_lane, joined
+from rnnviz.verify.causes import LaneCauses, LaneDiagnosis, explain_lane, joined
+from rnnviz.verify.unseen_lanes import TYPES, FinalState, coarser
 from rnnviz.verify.wrong_lane import WrongLane
 
 _DRIFT = 16.0
@@ -21,28 +25,14 @@ _DRIFT = 16.0
 
 def explain_recording(inputs: Inputs, trace: Trace) -> LaneDiagnosis:
     """The causes of a recording that differs from the network."""
+    if "state.h" not in trace.missing:
+        return _by_final_states(inputs, trace)
     if "out" in trace.missing:
         return LaneDiagnosis()
-    exact, drift = _below(inputs, trace)
-    layer = trace.shape[0] - 1
-
-    def lane_at(place: tuple[int, int]) -> WrongLane:
-        return WrongLane(inputs, exact, *place, drift)
-
-    lanes = [lane_at((layer, direction)) for direction in range(trace.shape[1])]
-    each = [explain_lane(lane, seconds=0.0) for lane in lanes if lane.is_wrong]
-    found = joined(inputs, each, lane_at)
+    runs = [faulty_trace(BugVariant(), _in_type(inputs, dtype)).hidden for dtype in TYPES]
+    found = _by_output(inputs, trace, runs)
     # A change below moves the top layer, too.
     return found if found.causes or found.candidates else LaneDiagnosis()
-
-
-def _below(inputs: Inputs, trace: Trace) -> tuple[Trace, float]:
-    """The trace with the hidden values of the network below the top layer, and how far these may have drifted."""
-    runs = [faulty_trace(BugVariant(), _in_type(inputs, dtype)).hidden for dtype in ("float64", "float32")]
-    hidden = np.array(trace.hidden)
-    hidden[:-1] = runs[0][:-1]
-    drift = float(np.abs(runs[0][:-1] - runs[1][:-1]).max(initial=0.0))
-    return trace.with_arrays({"h": hidden}), _DRIFT * drift * trace.eps / float(np.finfo(np.float32).eps)
 
 
 def _in_type(inputs: Inputs, dtype: str) -> Inputs:
@@ -55,3 +45,45 @@ def _in_type(inputs: Inputs, dtype: str) -> Inputs:
         parameters=Parameters(network, inputs.parameters),
         initial_state={symbol: array.astype(dtype) for symbol, array in inputs.initial_state.items()},
     )
+
+
+def _by_output(inputs: Inputs, trace: Trace, runs: Sequence[FloatArray]) -> LaneDiagnosis:
+    layer = trace.shape[0] - 1
+
+    def lane_at(place: tuple[int, int]) -> WrongLane:
+        return _top_lane(inputs, trace, place, runs)
+
+    lanes = [lane_at((layer, direction)) for direction in range(trace.shape[1])]
+    each = [explain_lane(lane, seconds=0.0) for lane in lanes if lane.is_wrong]
+    return joined(inputs, each, lane_at)
+
+
+def _top_lane(inputs: Inputs, trace: Trace, place: tuple[int, int], runs: Sequence[FloatArray]) -> WrongLane:
+    """A lane of recorded outputs above layers whose hidden values are computed, in float64 and in float32."""
+    hidden = np.array(trace.hidden)
+    hidden[:-1] = runs[0][:-1]
+    drift = coarser(trace) * float(np.abs(runs[0][:-1] - runs[1][:-1]).max(initial=0.0))
+    return WrongLane(inputs, trace.with_arrays({"h": hidden}), *place, _DRIFT * drift)
+
+
+def _by_final_states(inputs: Inputs, trace: Trace) -> LaneDiagnosis:
+    """Explain each lane whose final state is wrong, from what it reads with the causes below it."""
+    runs = [np.zeros(trace.hidden.shape, dtype) for dtype in TYPES]
+    below = [trace.with_arrays({"h": run}) for run in runs]
+    lanes: dict[tuple[int, int], FinalState | WrongLane] = {}
+    each: list[LaneCauses] = []
+    lane: FinalState | WrongLane
+    for layer, direction in np.ndindex(trace.shape[:2]):
+        place = layer, direction
+        top = layer == trace.shape[0] - 1 and "out" not in trace.missing
+        lane = _top_lane(inputs, trace, place, runs) if top else FinalState(inputs, trace, place, below)
+        lanes[place] = lane
+        hidden = lane.hidden if isinstance(lane, FinalState) else None
+        if lane.is_wrong:
+            each.append(explain_lane(lane, seconds=0.0))
+            if not each[-1].found:
+                return LaneDiagnosis((), 0, sum(own.tried for own in each), each[-1].nearest)
+            hidden = each[-1].found[0].fit.hidden
+        for run, own in zip(runs, hidden or (), strict=False):
+            run[place] = own
+    return joined(inputs, each, lanes.__getitem__)

@@ -40,7 +40,7 @@ _NEAR = 16.0
 _MOST_VALUES, _MOST_STEPS = 1 << 20, 1 << 12
 """How many hidden values and steps of a lane are looked at."""
 
-_LARGEST_DEVIATION = 4.0
+LARGEST_DEVIATION = 4.0
 
 _FEW_STEPS = 3
 
@@ -63,11 +63,13 @@ class Extent:
 
 @dataclass(frozen=True)
 class Fit:
-    """A hypothesis that explains a lane: where, with what evidence against chance, and its largest deviation."""
+    """A hypothesis that explains a lane: where, with what evidence against chance, and its largest deviation; of a lane
+    that is computed from its beginning, also its hidden values (T, N, U) in float64 and in float32."""
 
     extent: Extent
     bits: float
     distance: float
+    hidden: "tuple[FloatArray, FloatArray] | None" = field(default=None, repr=False, compare=False)
 
 
 def lane_reads(
@@ -184,9 +186,7 @@ class WrongLane:
     def scale(self) -> float:
         """The largest deviation, up to what two hidden values may be apart."""
         off = self.off[self.wrong]
-        return float(
-            np.minimum(np.where(np.isfinite(off), off, _LARGEST_DEVIATION), _LARGEST_DEVIATION).max(initial=0.0)
-        )
+        return float(np.minimum(np.where(np.isfinite(off), off, LARGEST_DEVIATION), LARGEST_DEVIATION).max(initial=0.0))
 
     def _joined(self, arrays: Mapping[str, FloatArray]) -> FloatArray:
         return np.concatenate([np.asarray(arrays[name], np.float64) for name in self.names], axis=-1)
@@ -269,7 +269,7 @@ class WrongLane:
 
     def distances(self, hypotheses: Iterable[Hypothesis]) -> Iterator[float]:
         """How far the lane is from each hypothesis, in wide limits; at most 1 if it is not refuted."""
-        return (self._step_distance(each.change(self.reads)) for each in hypotheses)
+        return (self._step_distance(each.change(self.reads)) if each.scope == "steps" else 0.0 for each in hypotheses)
 
     def _step_distance(self, reads: LaneReads) -> float:
         """How far the first wrong steps are from those that read other numbers, in limits wider than the audit's."""
@@ -313,16 +313,24 @@ class WrongLane:
         ratio = np.where(self.computed[..., np.newaxis], self._ratio(p), 0.0) / ALLOWED
         return Fit(extent, self._evidence(p), float(ratio.max(initial=0.0)))
 
-    def confirm(self, *hypotheses: Hypothesis, everywhere: bool = False) -> Fit | None:
-        """Where hypotheses explain the whole lane, or whether they do `everywhere`; None if not."""
+    def is_idle(self, hypotheses: Sequence[Hypothesis]) -> bool:
+        """Whether they make no difference that rounding could not make."""
+        return self._confirm(changed_by(hypotheses, self.reads), everywhere=True) is not None
+
+    def confirmed(self, *hypotheses: Hypothesis) -> list[Fit]:
+        """Where hypotheses explain the whole lane, if anywhere."""
         match hypotheses[0].scope:
             case "walk":
-                return self._walk(hypotheses[0])
+                fit = self._walk(hypotheses[0])
             case "samples":
-                return self._carried_between_samples()
+                fit = self._carried_between_samples()
             case "lane":
-                return self._not_computed()
-        reads = changed_by(hypotheses, self.reads)
+                fit = self._not_computed()
+            case scope:
+                fit = self._confirm(changed_by(hypotheses, self.reads), everywhere=scope == "start")
+        return [] if fit is None else [fit]
+
+    def _confirm(self, reads: LaneReads, *, everywhere: bool) -> Fit | None:
         with np.errstate(all="ignore"):
             block = self._block(reads)
             p = self._whole(block.follow(block.start(), reads.cell.state_symbols)[0])

@@ -234,8 +234,8 @@ class Hypothesis:
     change: What the lane reads with it.
     gates, parameters: What it concerns; () for all.
     rare: Whether it is not tried together with a second one.
-    scope: Whether it changes steps, the walk of a lane through the sequence, as `walk` says, or the whole lane: its
-        samples are one sequence, or it hands its input on.
+    scope: Whether it changes steps, the initial state, the walk of a lane through the sequence, as `walk` says, or the
+        whole lane: its samples are one sequence, or it hands its input on.
     """
 
     name: str
@@ -243,7 +243,7 @@ class Hypothesis:
     gates: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
     rare: bool = False
-    scope: Literal["steps", "walk", "samples", "lane"] = "steps"
+    scope: Literal["steps", "start", "walk", "samples", "lane"] = "steps"
     walk: BugVariant = field(default_factory=BugVariant)
 
     @property
@@ -681,17 +681,18 @@ def start_hypotheses(lane: LaneReads) -> Iterator[Hypothesis]:
     symbols, initial = lane.cell.state_symbols, lane.initial
     if any(np.any(array) for array in initial.values()):
         for part in dict.fromkeys((symbols, *((symbol,) for symbol in symbols))):
-            yield Hypothesis(
-                "initial-state-ignored", partial(_start, {s: np.zeros_like(initial[s]) for s in part}), parameters=part
-            )
+            yield _start("initial-state-ignored", {s: np.zeros_like(initial[s]) for s in part}, part)
     if symbols == ("h", "c") and initial["h"].shape == initial["c"].shape:
-        yield Hypothesis("initial-states-exchanged", partial(_start, {"h": initial["c"], "c": initial["h"]}))
+        yield _start("initial-states-exchanged", {"h": initial["c"], "c": initial["h"]})
     for relation, start in lane.starts.items():
-        yield Hypothesis(f"initial-state-of-{relation}", partial(_start, start))
+        yield _start(f"initial-state-of-{relation}", start)
     if len(initial["h"]) > 1:
         first = {s: np.repeat(array[:1], len(array), 0) for s, array in initial.items()}
-        yield Hypothesis("initial-state-of-first-sample", partial(_start, first))
+        yield _start("initial-state-of-first-sample", first)
 
 
-def _start(initial: Mapping[str, FloatArray], lane: LaneReads) -> LaneReads:
-    return replace(lane, initial={**lane.initial, **initial})
+def _start(name: str, initial: Mapping[str, FloatArray], symbols: tuple[str, ...] = ()) -> Hypothesis:
+    def change(lane: LaneReads) -> LaneReads:
+        return replace(lane, initial={**lane.initial, **initial})
+
+    return Hypothesis(name, change, parameters=symbols, scope="start")
