@@ -40,7 +40,7 @@ from rnnviz.verify.diagnosis import Diagnosis, causes, distinguishable, explain
 from rnnviz.verify.forward_pass import ForwardPass
 from rnnviz.verify.metrics import largest_magnitude
 from rnnviz.verify.result import Judgment, PassJudgment, compared
-from rnnviz.verify.undetectable_bugs import suggested_config, undetectable
+from rnnviz.verify.undetectable_bugs import suggested_config, undetectable, undetectable_changes
 from rnnviz.verify.verdict import AuditVerdict, PassName
 
 Notify = Callable[[Stage, float], None]
@@ -229,7 +229,8 @@ def _judge_pass(
     phrases |= {cause.label: cause_phrase(cause) for causes in found.values() for cause in causes}
     nearest = {engine: own.nearest for engine, own in explained.items() if own.nearest is not None}
     patterns = {engine: own.pattern for engine, own in explained.items() if own.pattern is not None}
-    return PassJudgment(audits, diagnoses, blind, phrases, added, ambiguous, found, nearest, patterns)
+    changes = undetectable_changes(inputs, blind) if full and forward else ()
+    return PassJudgment(audits, diagnoses, blind, phrases, added, ambiguous, found, nearest, patterns, changes)
 
 
 @contextmanager

@@ -235,6 +235,10 @@ class EnginesSummary:
     candidates: Annotated[Count | None, CANDIDATES] = None
     nearest: Annotated[Mapping[str, NearestSummary] | None, "By engine."] = None
     undetectable: Annotated[tuple[str, ...] | None, "Known bugs that this run could not reveal."] = None
+    undetectable_changes: Annotated[
+        tuple[str, ...],
+        "With --audit full: other changes of layers, directions and gates that no step shows, as names of engines.",
+    ] = ()
     lengths: Annotated[tuple[Annotated[int, ">= 1"], ...], "Time steps of each sample; absent without padding."] = ()
     assumptions: Annotated[tuple[str, ...], "Assumptions of a run of a model file."] = ()
 
@@ -460,6 +464,8 @@ def _judged(result: RunResult, judgment: PassJudgment | None, engines: Iterable[
         "candidates": alike or None,
         "undetectable": judgment.undetectable,
     }
+    if judgment.undetectable_changes:
+        found["undetectable_changes"] = judgment.undetectable_changes
     if nearest:
         found["nearest"] = {
             name: _picked(NearestSummary, own, direction=DIRECTIONS[result.inputs.network.backward(own.direction)])

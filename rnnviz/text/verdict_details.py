@@ -59,6 +59,9 @@ def covered(coverage: float) -> str:
     return f"{int(percent)}%"
 
 
+_SHOWN_CHANGES = 8
+"""How many undetectable changes are listed."""
+
 _FORMS: Mapping[str, Callable[[Any], str]] = {
     "name": display_name,
     "list": ", ".join,
@@ -333,6 +336,13 @@ def undetectable_bugs(result: RunResult, way: PassName = "forward") -> tuple[str
     bugs, change = result.judged(way).undetectable, remedy(result)
     more = f" To detect more, {change}." if change else ""
     return (f"Undetectable {WORDS[way]['here']}: {', '.join(bugs)}.{more}",) if bugs else ()
+
+
+def undetectable_changes(result: RunResult) -> tuple[str, ...]:
+    """Other changes that no step of a fully audited run could reveal."""
+    changes = result.judged("forward").undetectable_changes
+    shown, more = ", ".join(changes[:_SHOWN_CHANGES]), len(changes) - _SHOWN_CHANGES
+    return (f"Undetectable changes here: {shown}{f' and {more:,} more' if more > 0 else ''}.",) if changes else ()
 
 
 def remedy(result: RunResult) -> str:

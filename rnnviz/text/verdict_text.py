@@ -163,6 +163,7 @@ def verdict_sentence(result: RunResult, candidate: str | None) -> VerdictWords:
         *details.first_lines(result, audits),
         *(details.first_values(comparison, first) if comparison is not None and not wrong else ()),
         *(details.undetectable_bugs(result) if blind else ()),
+        *details.undetectable_changes(result),
         *(() if comparison is None else details.numbers(comparison)),
         *((others,) if others and not worse else ()),
     )

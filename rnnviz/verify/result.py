@@ -23,11 +23,11 @@ from rnnviz.verify.verdict import VERDICTS, AuditVerdict, PassName, Verdict
 class PassJudgment:
     """Results of the audit of one pass. `diagnoses` by wrong engine: at most one tuple of known bugs that together
     explain its trace. `ambiguous` counts, by engine, the known bugs that fit where its numbers do not distinguish them,
-    so that none is named. `undetectable` names the known bugs that this config could not reveal. `causes` has the noun
-    phrases of this network's known bugs, and of the causes that were found. By wrong engine, `found` has these causes
-    with their places, `nearest` the change that comes nearest where there is none, and `patterns` which values are
-    wrong. `checks` are those that the audits made of cell states, but for engines whose
-    cell states were checked before."""
+    so that none is named. `undetectable` names the known bugs that this config could not reveal, and, after a full
+    audit, `undetectable_changes` the engines of other changes of lanes and gates. `causes` has the noun phrases of this
+    network's known bugs, and of the causes that were found. By wrong engine, `found` has these causes with their
+    places, `nearest` the change that comes nearest where there is none, and `patterns` which values are wrong. `checks`
+    are those that the audits made of cell states, but for engines whose cell states were checked before."""
 
     audits: Mapping[str, Audit] = field(default_factory=dict)
     diagnoses: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
@@ -38,6 +38,7 @@ class PassJudgment:
     found: Mapping[str, tuple[Cause, ...]] = field(default_factory=dict)
     nearest: Mapping[str, Nearest] = field(default_factory=dict)
     patterns: Mapping[str, Pattern] = field(default_factory=dict)
+    undetectable_changes: tuple[str, ...] = ()
 
     def cause(self, bug: str) -> str:
         """The noun phrase of a known bug, or its name."""

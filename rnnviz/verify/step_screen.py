@@ -4,13 +4,15 @@ from the numbers of a correct engine: a change that one of them shows is detecta
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
-from itertools import chain, groupby
+from itertools import chain
+from typing import TypeAlias
 
 import numpy as np
 
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
 from rnnviz.engines.known_bugs import BugVariant
 from rnnviz.engines.known_bugs.engine import faulty_trace
@@ -29,6 +31,9 @@ from rnnviz.verify.audit import error_and_ratio
 from rnnviz.verify.audited import IndexArray, spread
 from rnnviz.verify.twin import equal, every_step, twin_of
 from rnnviz.verify.wrong_lane import WrongLane
+
+ChangeName: TypeAlias = tuple[str, tuple[str, ...]]
+"""The name of a change, and its gates; () for all."""
 
 SHOWN = 2.0
 """By how many limits a step is off that an audit finds: a run with the change has nearly the same numbers before it."""
@@ -94,17 +99,35 @@ class LaneSteps:
         """Every change of the lane that its steps can show."""
         return chain(step_hypotheses(self.reads), start_hypotheses(self.reads))
 
-    def unseen(self) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """The names of the changes that no step shows, in any of their parameters, with their gates; () for all gates.
-        Those that change nothing for any numbers are left out."""
+    def by_name(self) -> dict[ChangeName, list[Hypothesis]]:
+        """These changes by name and gates: one change in any of its parameters."""
+        found: dict[ChangeName, list[Hypothesis]] = {}
+        for hypothesis in self.hypotheses():
+            found.setdefault((hypothesis.name, hypothesis.gates), []).append(hypothesis)
+        return found
+
+    def shows(self, change: Change) -> bool:
+        """Whether the steps of some units show a change."""
+        return any(look.ratio(change) > SHOWN for look in (self.few, self.narrow))
+
+    def is_same(self, change: Change) -> bool:
+        """Whether a change leaves all that is read as it is."""
+        own, other = self.reads, change(self.reads)
+        pairs = [(own.parameters[name](EVERY), read(EVERY)) for name, read in other.parameters.items()]
+        pairs += [(own.initial[name], array) for name, array in other.initial.items()]
+        pairs += [(own.own[name], array) for name, array in other.own.items()]
+        same = (own.cell, own.state) == (other.cell, other.state) and own.x is other.x
+        return same and all(np.array_equal(*pair) for pair in pairs)
+
+    @cached_property
+    def _twin(self) -> tuple[LaneReads, list[FloatArray]]:
         twin = twin_of(self.reads)
-        right = every_step(twin)
-        by_name = groupby(sorted(self.hypotheses(), key=lambda h: (h.name, h.gates)), key=lambda h: (h.name, h.gates))
-        for key, group in by_name:
-            variants = list(group)
-            shown = (look.ratio(h.change) > SHOWN for look in (self.few, self.narrow) for h in variants)
-            if not any(shown) and any(not equal(every_step(h.change(twin)), right) for h in variants):
-                yield key
+        return twin, every_step(twin)
+
+    def matters(self, change: Change) -> bool:
+        """Whether a change moves any value for other numbers than those of the lane."""
+        twin, right = self._twin
+        return not equal(every_step(change(twin)), right)
 
 
 def lanes_of(inputs: Inputs) -> list[LaneSteps]:

@@ -19,9 +19,10 @@ from rnnviz.engines.known_bugs.hypotheses import step_change
 from rnnviz.engines.known_bugs.registry import gradient_bugs_in, known_bugs_in
 from rnnviz.verify.audit import audit
 from rnnviz.verify.audited import spread
+from rnnviz.verify.causes import Cause, Where, boxes, some_of
 from rnnviz.verify.consistency_checks import consistency_checks, padding_check
 from rnnviz.verify.diagnosis import distance_of, states_of
-from rnnviz.verify.step_screen import SHOWN, lanes_of
+from rnnviz.verify.step_screen import SHOWN, ChangeName, lanes_of
 from rnnviz.verify.verdict import PassName
 
 _PARTS = ((3, 32, 30_000_000), (64, 512, 100_000_000))
@@ -31,6 +32,9 @@ _LEAST_STEPS = 3
 
 _TELLING_SCALE = 0.5
 """Weights and biases of this size neither vanish next to the rounding nor saturate the gates."""
+
+_Changed: TypeAlias = tuple[tuple[int, int], ChangeName]
+"""A lane and a change of it."""
 
 Change: TypeAlias = tuple[tuple[str, str], Any]
 """A section and a key of a config, and the value that the key gets."""
@@ -46,6 +50,38 @@ def undetectable(inputs: Inputs, way: PassName = "forward", among: Collection[st
         reveals = revealer(part)
         blind = [bug for bug in blind if not reveals(bug.faults(inputs.network)[0])]
     return tuple(bug.name for bug in blind)
+
+
+def undetectable_changes(inputs: Inputs, blind: Collection[str]) -> tuple[str, ...]:
+    """The changes of lanes and gates that a diagnosis tries and that no step shows with these inputs, as the engines
+    that make them: "no-h2h-bias@layer=1,gate=n". Known bugs of `blind` are left out, since they are so everywhere."""
+    shown, unseen, still = set[_Changed](), set[_Changed](), set[_Changed]()
+    for k, part in enumerate(_parts(inputs)):
+        for lane in lanes_of(part) if still or not k else ():
+            for key, variants in lane.by_name().items():
+                at, changes = (lane.place, key), [hypothesis.change for hypothesis in variants]
+                if key[0] in blind or (k and at not in still):
+                    continue
+                if any(map(lane.shows, changes)):
+                    shown.add(at)
+                elif any(map(lane.matters, changes)):
+                    unseen.add(at)
+                    if not all(map(lane.is_same, changes)):
+                        still.add(at)
+    return tuple(_in_places(inputs, shown, unseen - shown))
+
+
+def _in_places(inputs: Inputs, shown: set[_Changed], unseen: set[_Changed]) -> Iterator[str]:
+    """Unseen changes with the places at which they are, as few as possible."""
+    lanes = [*np.ndindex(inputs.network.num_layers, inputs.network.directions)]
+    for name, gates in sorted({key for _, key in unseen}):
+        # A gate goes without saying where all are unseen.
+        places = [
+            lane for lane in lanes if (lane, (name, gates)) in unseen and not (gates and (lane, (name, ())) in unseen)
+        ]
+        others = [lane for lane in lanes if (lane, (name, gates)) not in shown | unseen]
+        for box in boxes(inputs, places, others) if places else ():
+            yield Cause(name, Where(*some_of(inputs.network, box), gates)).label
 
 
 def suggested_config(inputs: Inputs, blind: tuple[str, ...], load: Load) -> Config | None:

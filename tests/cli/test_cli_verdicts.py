@@ -101,6 +101,17 @@ def test_permission_is_for_one_file(rnnviz, tmp_path):
 
 
 @needs("onnxruntime")
+def test_a_full_audit_lists_changes_that_no_step_shows(rnnviz, tmp_path):
+    path = write(tmp_path, parameters={"bias": "zeros"})
+    _, found, _ = run(rnnviz, path)
+    assert "undetectable_changes" not in found
+    _, found, _ = run(rnnviz, path, "--audit", "full")
+    # In a GRU the two biases are not the same for the candidate.
+    assert {"no-i2h-bias", "no-h2h-bias"} <= set(found["undetectable"])
+    assert "biases-exchanged" in found["undetectable_changes"]
+    assert not set(found["undetectable"]) & set(found["undetectable_changes"])
+
+
 def test_onnx_can_be_the_reference_and_a_candidate(rnnviz, tmp_path):
     for engines in ("onnx,manual", "manual,onnx"):
         code, found, _ = run(rnnviz, write(tmp_path), "--engines", engines, "--strict")

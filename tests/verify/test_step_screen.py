@@ -1,5 +1,6 @@
 """How far changed steps are from the right ones: the audit finds what they show, and what they do not show is named."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 from rnnviz.core.inputs import Inputs
 from rnnviz.verify.audit import audit
 from rnnviz.verify.step_screen import lanes_of, ratios
+from rnnviz.verify.undetectable_bugs import undetectable_changes
+from tests.profiles import nightly_except
 from tests.verify.audit_helpers import inputs_of, with_parameters
 from tests.verify.planted import Arrays, Planted, planted_trace
 
@@ -64,3 +67,35 @@ def test_a_wide_layer_shows_changes_that_need_all_of_its_units(cell):
         few, whole = lane.few.ratio(hypothesis.change), lane.whole.ratio(hypothesis.change)
         assert few <= whole * (1.0 + 1e-6) + 0.1
         assert hypothesis.rare or few > 2.0 or whole < 1.0, hypothesis.key
+
+
+@pytest.mark.parametrize("cell", nightly_except(["gru", "lstm"], "gru"))
+def test_changes_that_no_step_shows_are_listed_with_their_places(cell):
+    inputs = inputs_with(5, cell=cell, num_layers=2, bidirectional=True)
+    assert undetectable_changes(inputs, ()) == ()
+    silent = with_parameters(
+        inputs, lambda name, array: 0.0 * array if name in ("l0_h2h_bias", "r0_h2h_bias") else array
+    )
+    listed = undetectable_changes(silent, ())
+    assert "no-h2h-bias@layer=0" in listed
+    assert all(name.endswith("@layer=0") for name in listed)
+    assert undetectable_changes(silent, ["no-h2h-bias"]) == tuple(n for n in listed if not n.startswith("no-h2h-bias"))
+    for layer, direction in np.ndindex(2, 2):
+        bug = Planted("no-h2h-bias", frozenset({(layer, direction)}), **CHANGES["no-h2h-bias"])
+        assert bool(audit(silent, planted_trace(silent, bug), full=True).wrong) == (layer == 1)
+
+
+def test_a_gate_is_listed_where_it_alone_shows_nothing():
+    inputs = inputs_with(5)
+    rows = np.arange(15) < 5
+    silent = with_parameters(inputs, lambda name, array: np.where(rows, 0.0, array) if name == "l0_h2h_bias" else array)
+    assert "no-h2h-bias@gate=r" in undetectable_changes(silent, ())
+
+
+def test_late_effects_are_no_undetectable_changes():
+    inputs = inputs_with(60, 12)
+    sequence = np.zeros((60, 12, 4))
+    late = replace(inputs, sequence=sequence.copy())
+    assert "i2h-weight-not-loaded" in undetectable_changes(late, ())
+    late.sequence[50:, 7] = np.random.default_rng(0).normal(size=(10, 4))
+    assert "i2h-weight-not-loaded" not in undetectable_changes(late, ())
