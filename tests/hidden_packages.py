@@ -5,17 +5,9 @@ from pathlib import Path
 
 import pytest
 
-_SITECUSTOMIZE = """
-import sys
-from importlib.machinery import PathFinder
+from tests.cases import cases
 
-class Finder(PathFinder):
-    @classmethod
-    def find_spec(cls, name, path=None, target=None):
-        return None if name.partition(".")[0] in {hidden!r} else super().find_spec(name, path, target)
-
-sys.meta_path[sys.meta_path.index(PathFinder)] = Finder
-"""
+_SITECUSTOMIZE = cases(__file__)["sitecustomize"]
 
 
 def hide(monkeypatch: pytest.MonkeyPatch, folder: Path, *packages: str) -> None:

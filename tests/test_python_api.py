@@ -14,20 +14,12 @@ import rnnviz
 from rnnviz.core.resources import resource_path
 from rnnviz.io.templates import starter
 from rnnviz.lessons.index import find_lesson
+from tests.cases import cases
 from tests.factories import make_result
 from tests.programs import python
 from tests.shared_worker import WARM, commands_use
 
-_CLOSE_THE_WINDOW = """
-import rnnviz.gui.application as application
-make_window = application.make_window
-def make_closing_window(settings):
-    window = make_window(settings)
-    window.usable.connect(lambda: print("window:", window.session.result.verdict))
-    window.usable.connect(window.close)
-    return window
-application.make_window = make_closing_window
-"""
+_CLOSE_THE_WINDOW = cases(__file__)["close-the-window"]
 
 
 def examples() -> str:
@@ -134,23 +126,7 @@ def test_the_html_inherits_the_colors_of_the_page():
     assert not re.search(r"background(-color)?: (?!none)", styles)
 
 
-_TYPED = """
-from typing import assert_type
-
-assert_type(run, rnnviz.RunResult)
-assert_type(trace, rnnviz.Trace)
-assert_type(comparison.first_mismatch, rnnviz.Mismatch | None)
-assert_type(config, rnnviz.Config)
-assert_type(largest_difference(run), float)
-
-
-def place(run: rnnviz.RunResult) -> rnnviz.Location:
-    return run.comparisons[0].max_abs_error_at
-
-
-rnnviz.no_such_name
-rnnviz.run("lstm.toml")
-"""
+_TYPED = cases(__file__)["typed"]
 
 
 @pytest.mark.nightly

@@ -22,6 +22,7 @@ from rnnviz.io.session import read_config
 from rnnviz.text.verdict_details import precisions
 from rnnviz.verify.audit import audit
 from rnnviz.verify.diagnosis import diagnose
+from tests.cases import cases
 from tests.needs import need_autocast
 from tests.oracles.computed import computed
 from tests.verify.faulty_traces import result_of
@@ -54,12 +55,7 @@ def run(folder: Path, kind: str, mode: str, sizes: tuple[int, int, int], scale: 
     return result_of(inputs, recorded, manual)
 
 
-SIZES = (
-    ((3, 6, 20), 1.0, {"num_layers": 2}),
-    ((16, 64, 100), 1.0, {"bidirectional": True}),
-    ((64, 256, 60), 2.0, {}),
-    ((8, 16, 200), 0.3, {"num_layers": 2, "bidirectional": True}),
-)
+SIZES = cases(__file__)["sizes"]
 CASES = [
     (kind, (*HALF, "autocast")[(row + place) % 3], *sizes)
     for row, kind in enumerate(("LSTM", "GRU", "RNN"))

@@ -13,22 +13,9 @@ import rnnviz
 from rnnviz.captures import rnn_capture
 from rnnviz.cli import main
 from rnnviz.verify.verdict import Verdict
+from tests.cases import cases
 
-SCRIPT = """
-import numpy as np
-import keras
-from rnn_capture import capture
-
-assert np.__version__ >= "2"
-keras.utils.set_random_seed(1)
-model = keras.Sequential([keras.layers.Embedding(9, 4), keras.layers.Bidirectional(keras.layers.LSTM(3))])
-x = np.arange(14).reshape(2, 7) % 9
-expected = np.array(model(x))
-with capture(model) as captured:
-    found = np.array(model(x))
-assert (found == expected).all()
-captured[0].save("layer.rnnviz")
-"""
+SCRIPT = cases(__file__)["script"]
 
 
 def test_the_helper_runs_on_python_3_9_and_imports_numpy_alone():

@@ -14,25 +14,10 @@ from rnnviz.cells.gru import GRU
 from rnnviz.cells.interpreters import layout
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram, listing
 from rnnviz.cells.lstm import LSTM
+from tests.cases import cases
 from tests.cells.layers import ALL_CELLS, DrawnLayer, draw_layer, stepwise_states
 
-LSTM_LISTING = """\
-    dot(h, W_h2h, product)
-i = gate(u.i + v.i)
-f = gate(u.f + v.f)
-g = candidate(u.g + v.g)
-o = gate(u.o + v.o)
-    add(u, v, v)
-    tanh(v, v)
-    multiply(v_ifo, half, v_ifo)
-    add(v_ifo, half, v_ifo)
-c = f * state.c + i * g
-    multiply(v_f, c, v_f)
-    multiply(v_i, v_g, v_i)
-    add(v_f, v_i, c_next)
-h = o * output(c)
-    tanh(c_next, v_f)
-    multiply(v_o, v_f, h_next)"""
+LSTM_LISTING = cases(__file__)["lstm-listing"]
 
 
 def run(layer: DrawnLayer, program: NumpyProgram, names: tuple[str, ...] = ()) -> dict[str, np.ndarray]:

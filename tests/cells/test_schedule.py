@@ -13,20 +13,10 @@ from rnnviz.cells.interpreters.graph import trace
 from rnnviz.cells.interpreters.numpy_program import NumpyProgram, program_source
 from rnnviz.cells.interpreters.schedule import Call, Storage, schedule
 from rnnviz.cells.lstm import LSTM
+from tests.cases import cases
 from tests.cells.layers import ALL_CELLS, draw_layer
 
-FIGURES = {
-    "rnn_relu": (3, 3, 0, "", "h"),
-    "rnn_tanh": (3, 3, 0, "", "h"),
-    "lstm": (9, 13, 0, "fio", "fgio"),
-    "gru": (11, 14, 0, "rz", "rz"),
-    "lstm_peephole": (15, 19, 1, "fio", "fgio"),
-    "lstm_projection": (10, 15, 0, "fio", "fgio"),
-    "lstm_coupled": (10, 14, 1, "io", "gio"),
-    "gru_reset_before": (11, 14, 0, "rz", "nrz"),
-    "mgu": (12, 14, 1, "f", "fn"),
-    "sru": (12, 14, 1, "fr", ""),
-}
+FIGURES = {name: tuple(figures) for name, figures in cases(__file__)["figures"].items()}
 """Calls of a step, also with all named values kept; buffers; gates with halved rows, and with a hoisted bias."""
 
 

@@ -12,56 +12,9 @@ from rnnviz.cells.interpreters.graph import trace
 from rnnviz.cells.interpreters.symbols import code_lines, equations, equations_of_all_units, expression, helper_lines
 from rnnviz.cells.lstm import LSTM
 from rnnviz.cells.rnn import RNN_RELU
+from tests.cases import cases
 
-EQUATIONS = {
-    "rnn_relu": ["h = relu(u_h + v_h)"],
-    "rnn_tanh": ["h = tanh(u_h + v_h)"],
-    "lstm": [
-        "i = sigmoid(u_i + v_i)",
-        "f = sigmoid(u_f + v_f)",
-        "g = tanh(u_g + v_g)",
-        "o = sigmoid(u_o + v_o)",
-        "c = f · c[t-1] + i · g",
-        "h = o · tanh(c)",
-    ],
-    "gru": [
-        "r = sigmoid(u_r + v_r)",
-        "z = sigmoid(u_z + v_z)",
-        "n = tanh(u_n + r · v_n)",
-        "h = (1 - z) · n + z · h[t-1]",
-    ],
-    "lstm_peephole": [
-        "i = sigmoid(u_i + v_i + c2i_weight · c[t-1])",
-        "f = sigmoid(u_f + v_f + c2f_weight · c[t-1])",
-        "g = tanh(u_g + v_g)",
-        "c = f · c[t-1] + i · g",
-        "o = sigmoid(u_o + v_o + c2o_weight · c)",
-        "h = o · tanh(c)",
-    ],
-    "lstm_projection": [
-        "i = sigmoid(u_i + v_i)",
-        "f = sigmoid(u_f + v_f)",
-        "g = tanh(u_g + v_g)",
-        "o = sigmoid(u_o + v_o)",
-        "c = f · c[t-1] + i · g",
-        "m = o · tanh(c)",
-        "h = h2r_weight (m)",
-    ],
-    "lstm_coupled": [
-        "i = sigmoid(u_i + v_i)",
-        "f = 1 - i",
-        "g = tanh(u_g + v_g)",
-        "o = sigmoid(u_o + v_o)",
-        "c = f · c[t-1] + i · g",
-        "h = o · tanh(c)",
-    ],
-    "gru_reset_before": [
-        "r = sigmoid(u_r + v_r)",
-        "z = sigmoid(u_z + v_z)",
-        "n = tanh(u_n + W_n (r · h[t-1]) + b_n)",
-        "h = (1 - z) · n + z · h[t-1]",
-    ],
-}
+EQUATIONS = cases(__file__)["equations"]
 
 
 @pytest.mark.parametrize("name", EQUATIONS)

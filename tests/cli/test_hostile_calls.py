@@ -20,15 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the lines are f
 CODES = {0, 1, 2, 3, 130, 143}
 LINES = cases(__file__)
 # The engines are named: where MXNet is missing, another line would say that the default one is not the reference.
-NETWORK = """\
-[network]
-cell = "gru"
-input_size = 3
-hidden_size = 4
-[compare]
-reference = "manual"
-candidates = ["onnx"]
-"""
+NETWORK = cases(__file__)["network"]
 
 
 @pytest.fixture

@@ -21,17 +21,7 @@ from rnnviz.verify.verdict import Verdict
 from tests.cases import cases
 from tests.profiles import nightly_except
 
-TASK = """
-[problem]
-kind = "parity"
-timesteps = 5
-batch_size = 4
-[network]
-hidden_size = 4
-[training]
-steps = 7
-checkpoint_every = 3
-"""
+TASK = cases(__file__)["task"]
 
 
 def _written(folder: Path, text: str = TASK) -> Path:

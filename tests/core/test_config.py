@@ -12,41 +12,13 @@ from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import declarations
 from rnnviz.core.sequence import alphabet
 from rnnviz.core.words import join_words
+from tests.cases import cases
 from tests.core.config_factories import config, mapping, refusal
 from tests.refusals import refused_key
 from tests.strategies import any_config_mappings
 
-SEQUENCE: list[tuple[dict[str, Any], str, str]] = [
-    ({"source": "file"}, "path", "is missing"),
-    ({"source": "sine", "path": "x.npy"}, "path", "is not read"),
-    ({"source": "text"}, "text", "is missing"),
-    ({"source": "sine", "text": "hello"}, "text", "is not read"),
-    ({"text": " \n", "tokens": "words"}, "text", "contains no word"),
-    ({"array": "x"}, "array", "a sequence.path that ends in .npz"),
-    ({"path": "x.npy", "array": "x"}, "array", "a sequence.path that ends in .npz"),
-    ({"path": "x.csv", "axes": "TNI"}, "axes", "a sequence.path that ends in .npy or .npz"),
-    ({"text": "x", "axes": "NTI"}, "axes", "a sequence.path that ends in .npy or .npz"),
-    ({"path": "x.npz", "frame": 80}, "frame", "a sequence.path that ends in .wav"),
-    ({"tokens": "words"}, "tokens", "it goes with sequence.text"),
-    ({"path": "x.npy", "vocabulary": "v.txt"}, "vocabulary", "it goes with sequence.text"),
-    ({"text": "x", "unknown": "?"}, "unknown", "it goes with sequence.vocabulary"),
-    ({"text": "x", "embedding": "e"}, "embedding", "it goes with sequence.vocabulary"),
-    ({"text": "x", "embedding_path": "e.npy"}, "embedding_path", "it goes with sequence.vocabulary"),
-    ({"text": "x", "vocabulary": "v.txt", "embedding": "e"}, "embedding", "the file of parameters.path"),
-    (
-        {"text": "x", "vocabulary": "v.txt", "embedding": "e", "embedding_path": "e.NPY"},
-        "embedding",
-        "holds one array and no names",
-    ),
-]
-OTHERS: list[tuple[dict[str, Any], str, str]] = [
-    ({"parameters": {"initializer": "file"}}, "parameters.path", "is missing"),
-    ({"parameters": {"initializer": "xavier", "path": "w.npz"}}, "parameters.path", "is not read"),
-    ({"parameters": {"entry": "encoder"}}, "parameters.entry", "parameters.path is missing"),
-    ({"initial_state": {"source": "file"}}, "initial_state.path", "is missing"),
-    ({"initial_state": {"source": "zeros", "path": "s.npz"}}, "initial_state.path", "is not read"),
-    ({"compare": {"candidates": ["manual"]}}, "compare.candidates", "which is the reference"),
-]
+SEQUENCE: list[tuple[dict[str, Any], str, str]] = cases(__file__)["sequence"]
+OTHERS: list[tuple[dict[str, Any], str, str]] = cases(__file__)["others"]
 
 
 @pytest.mark.parametrize(

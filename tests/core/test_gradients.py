@@ -10,6 +10,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.gradients import check_loss_shapes, gradient_names, gradient_shapes
 from rnnviz.core.inputs import open_inputs, save_inputs
 from rnnviz.io.inputs import load_inputs
+from tests.cases import cases
 from tests.refusals import refused_key
 
 NETWORK = {"cell": "lstm", "input_size": 3, "hidden_size": 4, "num_layers": 2, "bidirectional": True}
@@ -97,18 +98,7 @@ def test_other_arrays_in_the_file_are_refused(shapes):
         check_loss_shapes(config(), shapes)
 
 
-@pytest.mark.parametrize(
-    "backward",
-    [
-        {"loss": "file"},
-        {"loss": "value"},
-        {"loss": "sum", "path": "x.npz"},
-        {"loss": "sum", "value": [0, 0, 0, 0, 0]},
-        {"path": "x.npz", "final_state": "ones"},
-        {"value": [0, 0, 0, 0]},
-        {"truncate": 0},
-    ],
-)
+@pytest.mark.parametrize("backward", cases(__file__)["contradicting-keys"])
 def test_keys_that_contradict_each_other_are_refused(backward):
     assert refused_key(config, **backward).key.startswith("backward.")
 

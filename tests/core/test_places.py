@@ -5,24 +5,14 @@ import pytest
 from rnnviz.core.config import Network
 from rnnviz.core.places import Place, entry_place, parameter_place
 from rnnviz.core.trace_index import Lane, Location
+from tests.cases import cases
 
 BOTH = Network("lstm", 3, 4, num_layers=2, bidirectional=True)
 
 
-@pytest.mark.parametrize(
-    ("name", "index", "kind", "text", "json"),
-    [
-        ("grad.h", (1, 1, 3, 0, 2), "step", "grad.h of layer 1, backward, t = 3, sample 0, unit 2",
-         {"layer": 1, "direction": "backward", "timestep": 3, "sample": 0, "unit": 2}),
-        ("grad.input", (3, 0, 2), "input", "grad.input at t = 3, sample 0, feature 2",
-         {"timestep": 3, "sample": 0, "feature": 2}),
-        ("grad.c0", (3, 0, 2), "initial", "grad.c0 of layer 1, backward, sample 0, unit 2",
-         {"layer": 1, "direction": "backward", "sample": 0, "unit": 2}),
-        ("grad.parameters.r1_h2h_bias", (4,), "parameter", "grad.parameters.r1_h2h_bias[4]", {"index": [4]}),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("name", "index", "kind", "text", "json"), cases(__file__)["entries-of-arrays"])
 def test_an_entry_of_an_array_has_a_lane_a_kind_a_text_and_keys(name, index, kind, text, json):
-    place = entry_place(BOTH, name, list(index))
+    place, index = entry_place(BOTH, name, index), tuple(index)
     assert (place.kind, str(place), place.to_json()) == (kind, text, json)
     assert place.lane == (None if kind == "input" else Lane(1, 1))
     assert place.location == (Location(*index) if kind == "step" else None)

@@ -8,22 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.inputs import Inputs
+from tests.cases import cases
 from tests.engines.seeded_bugs import CASES
 
 Array = NDArray[Any]
 Slope = Callable[[Array, Array], Array]
 
-WAYS = {
-    "truncated-at-one-step": ("", "before the first step, too"),
-    "weight-gradient-not-summed-over-time": ("", "weights", "recurrent"),
-    "cell-gradient-dropped": ("", "not read at all"),
-    "direct-output-gradient-dropped": ("", "none", "in the top layer"),
-    "derivative-at-wrong-pre-activation": ("", "formula", "input", "candidate"),
-    "backward-direction-not-reversed-in-gradient": ("", "input", "both"),
-    "forward-bias-used-twice": ("", "i2h", "h2h"),
-    "reset-gate-gradient-missing": ("", "not passed", "not scaled"),
-    "initial-state-gradient-missing": ("", "h alone"),
-}
+WAYS = cases(__file__)["ways"]
 """The ways in which each bug is written here; the first one is "" and is that of the engine."""
 
 

@@ -19,6 +19,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.recorded_outputs import RecordedEngine, check_recording, engines_in, open_recording, precision
 from rnnviz.io.inputs import load_inputs
+from tests.cases import cases
 from tests.engines.recordings import Arrays, network_inputs, recorded
 from tests.engines.test_gradients import inputs_of, with_gradients
 from tests.io.model_formats.damage import KINDS, damaged
@@ -373,22 +374,7 @@ def test_unnamed_arrays_are_preferred_to_those_of_an_engine(tmp_path):
         assert engines_in(path) == ("manual",)
 
 
-@pytest.mark.parametrize(
-    ("network", "name", "axes"),
-    [
-        ({}, "hidden", "(L, D, T, N, H) = (2, 2, 5, 2, 3)"),
-        ({}, "cell", "(L, D, T, N, H) = (2, 2, 5, 2, 3)"),
-        ({}, "output", "(N, T, D·H) = (2, 5, 6)"),
-        ({}, "state", "(L·D, N, H) = (4, 2, 3)"),
-        ({}, "cell_state", "(L·D, N, H) = (4, 2, 3)"),
-        ({}, "f", "(L, D, T, N, H) = (2, 2, 5, 2, 3)"),
-        ({"layout": "TNC"}, "output", "(T, N, D·H) = (5, 2, 6)"),
-        ({"projection_size": 2}, "hidden", "(L, D, T, N, P) = (2, 2, 5, 2, 2)"),
-        ({"projection_size": 2}, "cell", "(L, D, T, N, H) = (2, 2, 5, 2, 3)"),
-        ({"projection_size": 2}, "state", "(L·D, N, P) = (4, 2, 2)"),
-        ({"projection_size": 2}, "cell_state", "(L·D, N, H) = (4, 2, 3)"),
-    ],
-)
+@pytest.mark.parametrize(("network", "name", "axes"), cases(__file__)["refused-shapes"])
 def test_another_shape_is_refused_with_both(tmp_path, network, name, axes):
     path, inputs = tmp_path / "a.npz", network_inputs(**network)
     assert refusal(path, inputs, **{name: np.ones((2, 9), np.float32)}) == (

@@ -14,6 +14,7 @@ from rnnviz.io.inputs import load_inputs
 from rnnviz.io.templates import starter
 from rnnviz.verify.consistency_checks import STATE_FOLLOWS
 from rnnviz.verify.verdict import AuditVerdict, CheckOutcome, Verdict
+from tests.cases import cases
 from tests.profiles import nightly_except
 from tests.verify.audit_helpers import engine_or_skip
 
@@ -60,17 +61,7 @@ def test_gradients_are_audited_after_the_forward_pass(tmp_path):
     assert told[-1][1] <= 1.0
 
 
-LAST_CELL_STATE_WRONG = """
-calls = 0
-correct_step = step
-
-
-def step(x, state, p):
-    global calls
-    calls += 1
-    h, c, _ = correct_step(x, state, p)
-    return h, c + 1e-2 if calls == 7 else c
-"""
+LAST_CELL_STATE_WRONG = cases(__file__)["last-cell-state-wrong"]
 
 
 @pytest.mark.slow

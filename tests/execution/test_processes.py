@@ -9,18 +9,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.cases import cases
 from tests.programs import ended, python
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-PRELUDE = """
-from rnnviz.io.inputs import load_inputs
-from rnnviz.execution.supervisor import Supervisor, run
-from rnnviz.execution.events import RunRequest
-from tests.execution import loads
-from tests.execution.event_helpers import config
-"""
+PRELUDE = cases(__file__)["prelude"]
 
 
 def script(folder: Path, code: str) -> list[str]:

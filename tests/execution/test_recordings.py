@@ -17,6 +17,7 @@ from rnnviz.text.verdict_text import verdict_sentence
 from rnnviz.verify.audit import Audit, audit
 from rnnviz.verify.verdict import AuditVerdict
 from tests import configs
+from tests.cases import cases
 from tests.engines.recordings import recorded
 from tests.oracles.computed import computed
 from tests.oracles.gates import gates_of
@@ -108,16 +109,7 @@ def test_a_changed_output_or_final_state_breaks_a_check_of_the_recording(golden,
     assert {check.engine for check in outcome.checks if not check.holds} == {golden}
 
 
-BUGS = [
-    ("lstm", 2, "gates-i-o-f-g", "hidden output state"),
-    ("gru", 1, "concat-swapped", "output state"),
-    ("rnn_relu", 1, "reverse-not-realigned", "output"),
-    ("lstm", 2, "final-state-at-last-timestep", "output state"),
-    ("gru", 2, "reset-before-matmul", "output"),
-    ("lstm", 2, "gates-i-o-f-g", "state"),
-    ("gru", 2, "concat-swapped", "hidden"),
-    ("rnn_tanh", 2, "no-h2h-bias", "hidden state"),
-]
+BUGS = cases(__file__)["bugs"]
 
 
 @pytest.mark.slow

@@ -12,29 +12,12 @@ import pytest
 from rnnviz.execution import worker
 from rnnviz.execution.supervisor import Supervisor, run
 from rnnviz.io.inputs import load_inputs
+from tests.cases import cases
 from tests.execution.event_helpers import config, events_of, failed, finished
 from tests.leaks import children
 from tests.programs import python
 
-LIMITED = """
-import resource, sys
-import numpy as np
-from rnnviz.execution.worker import preallocate_blas_buffers
-def used():
-    return int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-left = int(sys.argv[1])
-resource.setrlimit(resource.RLIMIT_AS, (used() + left, resource.RLIM_INFINITY))
-try:
-    preallocate_blas_buffers()
-except MemoryError:
-    print("none")
-    sys.stdout.flush()
-    import os
-    os._exit(0)
-resource.setrlimit(resource.RLIMIT_AS, (used() + (4 << 20), resource.RLIM_INFINITY))
-square = np.ones((300, 300), np.float32)
-print(float((square @ square).max()))
-"""
+LIMITED = cases(__file__)["limited"]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits of a process are Linux's alone")
 

@@ -22,26 +22,14 @@ from rnnviz.explain.explanation import explain_gradient
 from rnnviz.explain.lines import Breakdown, Line
 from rnnviz.explain.value_sources import line_name
 from rnnviz.io.inputs import load_inputs
+from tests.cases import cases
 from tests.cells.layers import EXAMPLES
 from tests.factories import result_of
 from tests.oracles.computed import computed
 from tests.oracles.gradients import oracle_gradients
 from tests.profiles import nightly_except
 
-NETWORKS: dict[str, dict[str, Any]] = {
-    "rnn": {"cell": "rnn_tanh"},
-    "relu": {"cell": "rnn_relu"},
-    "lstm": {"cell": "lstm"},
-    "gru": {"cell": "gru"},
-    "peephole": {"cell": "lstm_peephole"},
-    "coupled": {"cell": "lstm_coupled"},
-    "coupled peephole": {"cell": "lstm_coupled_peephole"},
-    "reset before": {"cell": "gru_reset_before"},
-    "projection": {"cell": "lstm", "projection_size": 2},
-    "clip": {"cell": "lstm", "clip": 0.4},
-    "activations": {"cell": "gru", "activations": ["softplus", "softsign"]},
-    "linear": {"cell": "rnn_tanh", "activations": ["linear"]},
-}
+NETWORKS: dict[str, dict[str, Any]] = cases(__file__)["networks"]
 
 
 def odd(u: Values, v: Values, state: Values, p: Values) -> Step:

@@ -11,20 +11,13 @@ from rnnviz.engines.manual import ManualEngine
 from rnnviz.explain.explanation import Explanation
 from rnnviz.explain.report import report, to_json
 from rnnviz.explain.terms import Divergence, term_table
+from tests.cases import cases
 from tests.explain.arithmetics import breakdown_at
 from tests.oracles.computed import computed
 from tests.oracles.recurrence import recurrence
 from tests.verify.audit_helpers import inputs_of
 
-NETWORKS: dict[str, dict[str, Any]] = {
-    "peephole": {"cell": "lstm_peephole"},
-    "coupled": {"cell": "lstm_coupled"},
-    "reset before": {"cell": "gru_reset_before"},
-    "projection": {"cell": "lstm", "projection_size": 2},
-    "clip": {"cell": "lstm", "clip": 0.1},
-    "activations": {"cell": "gru", "activations": ["hard_sigmoid", "softsign"]},
-    "linear": {"cell": "rnn_tanh", "activations": ["linear"]},
-}
+NETWORKS: dict[str, dict[str, Any]] = cases(__file__)["every-cell-networks"]
 
 
 @pytest.mark.slow

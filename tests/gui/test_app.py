@@ -19,6 +19,7 @@ from rnnviz.gui.app import (
     LibraryMissingError,
     check_platform,
 )
+from tests.cases import cases
 from tests.gui.virtual_screen import virtual_screen
 from tests.needs import needs
 from tests.programs import python
@@ -185,15 +186,7 @@ def test_the_tables_list_the_libraries_that_qt_links_to(roots, libraries):
         assert system == expected
 
 
-PROBE = """
-import sys
-from rnnviz.gui.app import PlatformError, check_platform
-try:
-    check_platform()
-except PlatformError as error:
-    assert "PySide6" not in sys.modules
-    sys.exit(f"{type(error).__name__}: {error}")
-"""
+PROBE = cases(__file__)["probe"]
 START_QT = """
 from PySide6.QtWidgets import QApplication
 application = QApplication([])

@@ -11,6 +11,7 @@ import pytest
 from rnnviz.gui.recovery.recovery_dir import AUTOSAVE, CRASH, RecoveryDir
 from rnnviz.io.config_toml import load_config
 from rnnviz.io.session import read_document, read_session
+from tests.cases import cases
 from tests.gui.recovery.programs import window_program
 from tests.gui.virtual_screen import virtual_screen
 from tests.needs import needs
@@ -32,17 +33,7 @@ def config(tmp_path):
     return path
 
 
-SNAPSHOT = """
-import sys
-from pathlib import Path
-
-import rnnviz
-from rnnviz.gui.export.paper import save_picture
-
-if __name__ == "__main__":
-    save_picture(rnnviz.run(rnnviz.load_config(sys.argv[1])), Path(sys.argv[2]))
-    print("done")
-"""
+SNAPSHOT = cases(__file__)["snapshot"]
 
 
 def test_a_snapshot_is_taken_without_a_display_and_the_interpreter_ends_cleanly(tmp_path, config):

@@ -8,6 +8,7 @@ from rnnviz.gui.app import NO_WINDOW, DisplayMissingError, main
 from rnnviz.gui.jobs.runner import Runner
 from rnnviz.gui.main_window import MainWindow
 from rnnviz.gui.theme.theme_manager import ThemeManager
+from tests.cases import cases
 from tests.programs import python
 
 HEAVY = """
@@ -18,18 +19,7 @@ rnnviz.gui.views.unrolled.view rnnviz.sweeps.grid
 """
 
 
-BUILD = """
-import sys
-from PySide6.QtCore import QSettings
-from rnnviz.gui.application import make_application, make_window
-from rnnviz.gui.settings import Settings
-application = make_application()
-window = make_window(Settings(QSettings(sys.argv[1], QSettings.Format.IniFormat)))
-window.first_painted.connect(window.close)
-window.show()
-application.exec()
-print(*(name for name in sys.argv[2:] if name in sys.modules))
-"""
+BUILD = cases(__file__)["build"]
 
 
 @pytest.mark.slow
@@ -39,32 +29,7 @@ def test_nothing_heavy_is_imported_before_the_window_is_painted(tmp_path):
     assert done.stdout.strip() == ""
 
 
-SEARCH = """
-import gc, sys, threading
-from functools import partial
-from PySide6.QtCore import QSettings, QThread, QTimer
-from rnnviz.execution import supervisor
-from rnnviz.gui import app, application
-supervisor.Supervisor = partial(supervisor.Supervisor, warm=("manual",))
-class Busy(QThread):
-    def run(self):
-        self.kept = [[place] for place in range(100_000)]
-searches, busy = [], Busy()
-gc.callbacks.append(lambda phase, info: searches.append(threading.current_thread() is threading.main_thread()))
-make_window = application.make_window
-application.Settings = lambda: settings
-def watched(settings):
-    window = make_window(settings)
-    # The objects of a complete window are frozen, and counted no more.
-    window.completed.connect(lambda: QTimer.singleShot(0, window, lambda: (searches.clear(), busy.start())))
-    busy.finished.connect(lambda: QTimer.singleShot(500, window, window.close))
-    return window
-application.make_window = watched
-from rnnviz.gui.settings import Settings
-settings = Settings(QSettings(sys.argv[1], QSettings.Format.IniFormat))
-code = app.main(sys.argv[2])
-print(code, len(searches) > 0, all(searches))
-"""
+SEARCH = cases(__file__)["search"]
 
 
 @pytest.mark.slow
@@ -113,14 +78,7 @@ def test_qt_is_not_imported_before_it_is_known_that_it_can_start():
     assert done.stdout.strip() == "False"
 
 
-PARTS = """
-import sys
-from rnnviz.gui import app
-app.import_parts_without_qt()
-before = set(sys.modules)
-import rnnviz.gui.application
-print("PySide6" in before, *(name for name in sys.modules if name.startswith("rnnviz.") and name not in before))
-"""
+PARTS = cases(__file__)["parts"]
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from rnnviz.core.resources import resource_path
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.io.resources import guide_pages
 from tests.captures.test_onnx_capture import Model, layer, value, weights
+from tests.cases import cases
 from tests.needs import need
 from tests.shared_worker import WarmWorker, commands_use
 
@@ -184,18 +185,7 @@ def test_a_summary_is_read_as_in_the_page_on_ci(folder, capsys):
 
 
 _GATES = "i, f, {}, {} = np.split(x @ p.i2h_weight.T + p.i2h_bias + h @ p.h2h_weight.T + p.h2h_bias, 4, axis=-1)"
-PORT = """
-import numpy as np
-
-def sigmoid(a):
-    return 1 / (1 + np.exp(-a))
-
-def step(x, state, p):
-    h, c = state
-    GATES
-    c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
-    return sigmoid(o) * np.tanh(c), c
-"""
+PORT = cases(__file__)["port"]
 
 
 @pytest.mark.slow

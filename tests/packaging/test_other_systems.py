@@ -8,27 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.cases import cases
+
 pytestmark = pytest.mark.nightly
 
 ROOT = Path(__file__).parents[2]
 
-_PIP_ELSEWHERE = """
-import json, sys
-from pip._vendor.packaging import markers
-here, there = markers.default_environment, json.loads(sys.argv[1])
-# --platform chooses among wheels, but markers are still those of the machine that pip runs on.
-markers.default_environment = lambda: {**here(), **there}
-from pip._internal.cli.main import main
-sys.exit(main(sys.argv[2:]))
-"""
+_PIP_ELSEWHERE = cases(__file__)["pip-elsewhere"]
 
-SYSTEMS = {
-    "windows": (["win_amd64"], {"sys_platform": "win32", "platform_system": "Windows", "platform_machine": "AMD64"}),
-    "mac-arm64": (
-        ["macosx_14_0_arm64"],
-        {"sys_platform": "darwin", "platform_system": "Darwin", "platform_machine": "arm64"},
-    ),
-}
+SYSTEMS = cases(__file__)["systems"]
 CASES = [("windows", "3.14"), ("mac-arm64", "3.11")]
 """Each with one Python: what pip wants to know it reads out of whole wheels, 200 MB of them."""
 

@@ -9,6 +9,7 @@ from shell_completion import completion
 from rnnviz.cli import command_parsers, window_parser
 from rnnviz.engines.registry import ENGINES
 from rnnviz.lessons.index import lessons
+from tests.cases import cases
 from tests.needs import needs
 from tests.programs import ended
 
@@ -16,14 +17,7 @@ BASH = shutil.which("bash")
 
 pytestmark = needs("bash")
 
-_ASK = """
-source rnnviz.bash
-while IFS= read -r line; do
-    COMP_LINE=$line COMP_POINT=${#line}
-    _rnnviz
-    (IFS=$'\\t'; printf '%s\\n' "${COMPREPLY[*]}")
-done
-"""
+_ASK = cases(__file__)["ask"]
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from rnnviz.reading.level_of_detail import (
     needs_pyramid,
 )
 from rnnviz.verify.metrics import ComparedBlock, block_difference, error_ratio, signed_difference
+from tests.cases import cases
 from tests.profiles import examples, nightly_except
 from tests.verify.pyramids import pyramid_result, with_short_levels
 from tests.verify.traces import random_trace
@@ -90,18 +91,7 @@ def test_blocks_keep_every_extreme_at_the_ends_too(values, data):
         assert np.array_equal(shown, expected, equal_nan=True)
 
 
-@pytest.mark.parametrize(
-    ("starts", "stop", "block", "widest"),
-    [
-        ([0], 1, 1, 1),
-        ([3], 10, 4, 7),
-        ([0, 8, 16], 17, 8, 8),
-        ([0, 7, 14], 30, 4, 16),
-        ([0, 8, 16], 40, 8, 24),
-        ([5, 5, 5, 6, 6], 7, 1, 1),
-        ([0, 3, 9], 10, 2, 6),
-    ],
-)
+@pytest.mark.parametrize(("starts", "stop", "block", "widest"), cases(__file__)["bins-of-levels"])
 def test_bins_have_their_first_cell_their_narrowest_and_their_widest(starts, stop, block, widest):
     bins = Bins(np.array(starts, np.int64), stop)
     assert (bins.first, bins.block, bins.widest) == (starts[0], block, widest)

@@ -11,6 +11,7 @@ import pytest
 from rnnviz.engines.registry import ENGINES
 from rnnviz.io.config_toml import save_config
 from rnnviz.lessons.index import find_lesson
+from tests.cases import cases
 from tests.programs import python
 from tests.security.no_internet import supported
 
@@ -65,37 +66,7 @@ def test_sweeps_and_conversions_need_no_network(tmp_path):
 
 
 # What a user does, by timers: `rnnviz FILE`, a read of the result, a picture, the end.
-USE = """
-import sys
-from PySide6.QtCore import QSettings, QTimer
-from PySide6.QtWidgets import QApplication
-
-from rnnviz.gui import application
-from rnnviz.gui.app import main
-from rnnviz.gui.export.picture import render_widget, write_picture
-from pathlib import Path
-
-file, picture, settings = sys.argv[1:]
-QSettings.setPath(QSettings.Format.NativeFormat, QSettings.Scope.UserScope, settings)
-make_window = application.make_window
-
-def watched(settings):
-    window = make_window(settings)
-
-    def look():
-        try:
-            print(QApplication.platformName(), window.verdict.state, window.windowTitle(), flush=True)
-            write_picture(render_widget(window, 1), Path(picture))
-        finally:
-            window.close()
-
-    window.runner.finished.connect(lambda *_: QTimer.singleShot(0, look))
-    return window
-
-application.make_window = watched
-if __name__ == "__main__":
-    sys.exit(main(file))
-"""
+USE = cases(__file__)["use"]
 
 
 @pytest.mark.slow

@@ -10,27 +10,13 @@ import pytest
 from rnnviz.execution.folders import RunDirs, make_state_folder
 from rnnviz.gui.recovery.recovery_dir import RecoveryDir
 from rnnviz.io.outputs import atomic_write
+from tests.cases import cases
 from tests.programs import python
 
 OUTPUTS = ("csv", "npz", "json", "report", "page", "notebook")
 
 # Every path that a config can name points outside its folder.
-CONFIG = """
-[network]
-cell = "rnn_tanh"
-input_size = 4
-hidden_size = 3
-[sequence]
-path = "../read/x.npy"
-labels = "../read/labels.txt"
-[parameters]
-path = "../read/w.npz"
-[initial_state]
-path = "../read/h.npz"
-[compare]
-reference = "manual"
-candidates = ["recording:../read/golden.npz"]
-"""
+CONFIG = cases(__file__)["config"]
 
 
 def contents(folder: Path) -> dict[Path, tuple[int, int]]:

@@ -34,19 +34,12 @@ from rnnviz.sweeps.results import (
     short_key,
     value_text,
 )
+from tests.cases import cases
 
 FOUND = SweepResult(
     "disagree", "No.", 1.5, 0.25, inf, FirstWrong("manual", Location(1, 1, 4, 2, 3)), {"gluon": 0.5, "manual": 0.125}
 )
-WRITTEN: dict[str, Any] = {
-    "verdict": "disagree",
-    "max_error_ratio": 1.5,
-    "max_abs_error": 0.25,
-    "audit_worst_ratio": "Infinity",
-    "first_wrong": {"engine": "manual", "layer": 1, "direction": "backward", "timestep": 4, "sample": 2, "unit": 3},
-    "seconds": {"gluon": 0.5, "manual": 0.125},
-    "reason": "No.",
-}
+WRITTEN: dict[str, Any] = cases(__file__)["written"]
 
 
 def test_a_finding_is_written_under_its_names_and_reads_back():

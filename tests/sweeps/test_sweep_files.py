@@ -19,6 +19,7 @@ from rnnviz.sweeps.results import (
     write_sweep_csv,
     write_sweep_json,
 )
+from tests.cases import cases
 from tests.factories import make_result
 
 NETWORK = '[network]\ncell = "gru"\ninput_size = 2\nhidden_size = 3\n'
@@ -156,19 +157,7 @@ def test_the_columns_of_the_table(tmp_path, table):
     assert second["first_wrong.direction"] == "backward"
 
 
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("a.csv", "1,2\n3,4\n"),
-        ("a.csv", "engine,verdict\nmanual,fine\n"),
-        ("a.csv", ""),
-        ("a.csv", "engine,verdict,reason\nmanual,agree\n"),
-        ("a.csv", 'engine,verdict\nmanual,"agree\n'),
-        ("a.json", "[1]"),
-        ("a.json", '{"keys": ["engine"], "rows": [{"values": {}}]}'),
-        ("a.json", "no json"),
-    ],
-)
+@pytest.mark.parametrize(("name", "text"), cases(__file__)["refused-files"])
 def test_another_file_is_refused_with_its_name(tmp_path, name, text):
     path = write(tmp_path / name, text)
     assert not is_sweep_results(path)

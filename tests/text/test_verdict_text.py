@@ -8,6 +8,7 @@ from rnnviz.gui.verdict_facts import affected_steps
 from rnnviz.text.verdict_details import line_number, others
 from rnnviz.text.verdict_text import UNDETECTABLE, TextPart, causes_alike, fill, likely_cause, plain, verdict_sentence
 from rnnviz.verify.verdict import Verdict
+from tests.cases import cases
 from tests.factories import make_result, with_judgment
 from tests.golden.runs import ELSEWHERE, EXACT, RUNS, WHERE, edited, made, recorded, remedied
 
@@ -153,27 +154,7 @@ def test_a_template_becomes_parts_with_links_and_strong_text():
     )
 
 
-SOURCE = """\
-import numpy as np
-
-def step(x, state, p):
-    raise NotImplementedError
-
-def step(x, state, p):
-    h, c = state
-    if x.any():
-        return h, c
-    f, o = np.split(x, 2)
-    c = f * c
-    h += o
-    f = 0
-    return (
-        h,
-        c,
-        {"f": f,
-         "o": np.tanh(o)},
-    )
-"""
+SOURCE = cases(__file__)["source"]
 
 
 @pytest.mark.parametrize(("name", "line"), [("f", 13), ("o", 18), ("c", 11), ("h", 12), ("step", 6), ("i", None)])

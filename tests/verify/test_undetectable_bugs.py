@@ -25,6 +25,7 @@ from rnnviz.verify.audit import audit
 from rnnviz.verify.consistency_checks import PADDING_CHECK, Check, consistency_checks, padding_check
 from rnnviz.verify.diagnosis import ForwardEvidence, diagnose
 from rnnviz.verify.undetectable_bugs import _parts, _short, single_changes, suggested_config, undetectable
+from tests.cases import cases
 from tests.oracles.cell_loops import cell_values
 from tests.oracles.computed import computed, empty_trace
 from tests.profiles import nightly_except
@@ -293,14 +294,7 @@ def test_a_drawn_input_is_loaded_as_far_as_it_is_looked_at():
 
 
 Vector = NDArray[Any]
-BUGS = (
-    "lengths-ignored",
-    "state-at-last-timestep-of-batch",
-    "backward-starts-in-padding",
-    "padding-not-zeroed",
-    "lengths-off-by-one",
-    "sorted-order-not-restored",
-)
+BUGS = tuple(cases(__file__)["bugs"])
 
 
 def users_outputs(inputs: Inputs, bug: str = "", more: int = 1) -> dict[str, Vector]:

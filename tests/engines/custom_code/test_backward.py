@@ -66,14 +66,7 @@ def test_an_error_in_the_gradient_of_x_is_found_in_that_of_the_output_below(tmp_
     assert (first.where.array, first.where.index[:3]) == ("grad.out", (0, 0, 6))
 
 
-DOUBLED_D_X = """
-of_step = backward
-
-
-def backward(x, state, p, d_state):
-    d_x, *others = of_step(x, state, p, d_state)
-    return (2.0 * d_x, *others)
-"""
+DOUBLED_D_X = cases(__file__)["doubled-d-x"]
 
 STEP = "def step(x, state, p):\n    return state\n\n\n"
 

@@ -23,12 +23,7 @@ from tests.cells.layers import EXAMPLES, ROOT
 from tests.engines.custom_code.files import IMPATIENT, without_path, written
 
 CASES = cases(__file__)
-STEP = """
-def step(u, v, state, p):
-    f = sigmoid(u.f + v.f)
-    n = tanh(u.n + v.n)
-    return Step(f=f, n=n, h=(1 - f) * state.h + f * n)
-"""
+STEP = cases(__file__)["step"]
 
 
 def loaded(folder: Path, text: str) -> CellSpec:

@@ -209,18 +209,7 @@ def test_the_lines_of_every_starter_are_within_rounding(name, tmp_path):
     assert (found.first_line, found.wrong) == (None, 0)
 
 
-@pytest.mark.parametrize(
-    ("lines", "said"),
-    [
-        ('{"q": h}', "step returned the line q at forward, t = 0, but the cell has r, z, n."),
-        ("{1: h}", "step returned the line a value of the type int at forward, t = 0, but the cell has r, z, n."),
-        ('{"r": h[:1]}', "step returned r of the shape (1, 4) at forward, t = 0, but it must be (2, 4)."),
-        (
-            '{"z" if CALLS.append(1) or len(CALLS) > 1 else "r": h}',
-            "step returned other lines at forward, t = 1 than in its first call.",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("lines", "said"), cases(__file__)["unknown-lines"])
 def test_lines_that_the_cell_does_not_have_are_refused(lines, said, tmp_path):
     inputs = inputs_of({"timesteps": 2, "batch_size": 2}, cell="gru", hidden_size=4)
     code = f"def step(x, state, p):\n    (h,) = state\n    return h, {lines}\n\n\nCALLS = []\n"

@@ -207,14 +207,7 @@ def test_a_file_is_known_by_its_name_and_when_it_was_saved(tmp_path):
 
 pytestmark = pytest.mark.slow
 
-DYING = {
-    "os._exit": ("import os\n\n\ndef step(x, state, p):\n    os._exit(5)\n", " ended its process (exit code 5)."),
-    "a crash": (
-        "import ctypes\n\n\ndef step(x, state, p):\n    ctypes.string_at(0)\n",
-        " ended its process (killed by SIGSEGV).",
-    ),
-    "an abort": ("import os\nos.abort()\n", " ended its process (killed by SIGABRT)."),
-}
+DYING = cases(__file__)["dying"]
 
 
 @pytest.mark.parametrize("name", nightly_except(DYING, "os._exit", "a crash"))
@@ -331,14 +324,7 @@ HUNG = {
     "holding Python's lock": "import re\nre.match('(a+)+b', 'a' * 60)\n",
 }
 
-PARENT = """
-import sys
-from pathlib import Path
-from rnnviz.engines.custom_code.parent import CustomEngine
-from rnnviz.core.inputs import open_inputs
-from rnnviz.core.trace import open_trace
-CustomEngine(sys.argv[1]).run(open_inputs(Path(sys.argv[2])), open_trace(Path(sys.argv[3]), writable=True), print)
-"""
+PARENT = cases(__file__)["parent"]
 
 
 @pytest.mark.parametrize("name", HUNG)

@@ -10,27 +10,12 @@ from PySide6.QtWidgets import QToolButton
 import rnnviz
 from rnnviz.core.config import Config, ParameterSource, SequenceSource
 from rnnviz.gui.commands.top_line import SettingsLine, settings_words
+from tests.cases import cases
 
 BASE = {"network": {"cell": "lstm", "input_size": 8, "hidden_size": 6}, "sequence": {"timesteps": 16, "batch_size": 1}}
 
 
-@pytest.mark.parametrize(
-    ("section", "values", "key", "text"),
-    [
-        ("network", {}, "network.cell", "LSTM"),
-        ("network", {}, "network.hidden_size", "8 → 6"),
-        ("network", {"num_layers": 2, "bidirectional": True}, "network.num_layers", "2 layers, 2 directions"),
-        ("sequence", {}, "sequence.timesteps", "T = 16"),
-        ("sequence", {"timesteps": 10_000}, "sequence.timesteps", "T = 10,000"),
-        ("sequence", {"batch_size": 4}, "sequence.batch_size", "N = 4"),
-        ("parameters", {}, "parameters.initializer", "random weights"),
-        ("parameters", {"path": "net.pt"}, "parameters.path", "PyTorch weights"),
-        ("parameters", {"path": "net.npz"}, "parameters.path", "NumPy weights"),
-        ("parameters", {"path": "rnn.pt.capture.npz"}, "parameters.path", "PyTorch weights"),
-        ("parameters", {"path": "rnn.capture.npz"}, "parameters.path", "NumPy weights"),
-        ("parameters", {"path": "/tmp/kept/weights-0001200.npz"}, "parameters.path", "checkpoint of step 1,200"),
-    ],
-)
+@pytest.mark.parametrize(("section", "values", "key", "text"), cases(__file__)["short-texts"])
 def test_a_setting_has_a_short_text(section, values, key, text):
     config = Config.from_mapping({**BASE, section: {**BASE.get(section, {}), **values}})
     assert settings_words(config)[key] == text

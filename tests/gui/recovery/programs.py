@@ -11,50 +11,9 @@ from pathlib import Path
 
 import psutil
 
-_PROGRAM = """
-import os
-import sys
-from dataclasses import replace
-from functools import partial
-from PySide6.QtCore import QTimer
-from PySide6.QtGui import QGuiApplication
-from rnnviz.cli import main
-from rnnviz.execution import supervisor
-from rnnviz.gui import application
+from tests.cases import cases
 
-supervisor.Supervisor = partial(supervisor.Supervisor, warm=("manual",))
-
-make_window = application.make_window
-
-def watched(settings):
-    window = make_window(settings)
-    ask = window.code_trust.ask
-
-    def refusing(*question):
-        print("asked", question[0], flush=True)
-        ask(*question).escapeButton().click()
-
-    window.code_trust.ask = refusing
-    window.control.error_changed.connect(lambda sentence: sentence and print("error", sentence, flush=True))
-    window.completed.connect(lambda: QTimer.singleShot(0, lambda: print("completed", flush=True)))
-    if os.environ.get("EDIT") == "1":
-        window.completed.connect(lambda: QTimer.singleShot(0, edit))
-
-    def edit():
-        config = window.session.config
-        window.document.edit(replace(config, network=replace(config.network, hidden_size=5)))
-        print("edited", flush=True)
-
-    window.runner.started.connect(lambda _config: print("started", flush=True))
-    platform = QGuiApplication.platformName()
-    window.runner.finished.connect(lambda *_: print("finished", window.verdict.state, platform, flush=True))
-    window.runner.failed.connect(lambda event: print("failed", event.sentence, flush=True))
-    window.statusBar().messageChanged.connect(lambda text: text and print("note", text, flush=True))
-    return window
-
-application.make_window = watched
-sys.exit(main(sys.argv[1:]))
-"""
+_PROGRAM = cases(__file__)["program"]
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from rnnviz.io.config_toml import save_config
 from rnnviz.io.session import SavedDocument, SavedSession, files_to_copy, read_session, write_session
 from rnnviz.lessons.index import lessons
 from rnnviz.training.task import save_task
+from tests.cases import cases
 from tests.configs import config_of
 from tests.training.tasks import task_of
 
@@ -319,29 +320,7 @@ def test_files_that_were_unpacked_from_a_session_are_there_when_it_is_restored(q
     assert not window.isWindowModified()
 
 
-RUN = """
-import sys
-from functools import partial
-from rnnviz.execution import supervisor
-from rnnviz.gui import application
-from rnnviz.gui.recovery import session_recovery
-from rnnviz.gui.recovery.recovery_dir import TRAINING
-from rnnviz.gui.recovery.session_recovery import SessionRecovery
-from rnnviz.io.config_toml import load_config
-from rnnviz.core.trace_index import Location
-
-session_recovery.DELAY_MS = session_recovery.MOVED_MS = 50
-begin = SessionRecovery.begin
-def then(self):
-    begin(self)
-    window = self._window
-    window.runner.finished.connect(lambda *_: window.session.set_location(Location(timestep=3, unit=2)))
-    self.autosave.saved.connect(lambda: self.autosave.latest.look.timestep == 3 and print("saved", flush=True))
-    window.document.edit(load_config(sys.argv[1]))
-SessionRecovery.begin = then
-supervisor.Supervisor = partial(supervisor.Supervisor, warm=("manual",))
-application.run_window(None)
-"""
+RUN = cases(__file__)["run"]
 
 
 @pytest.fixture(params=[signal.SIGKILL, signal.SIGSEGV], ids=lambda s: s.name)

@@ -11,24 +11,13 @@ from rnnviz.gui.theme.palettes import DARK
 from rnnviz.io.inputs import load_inputs
 from rnnviz.sweeps.driver import Journal, LocalScheduler, Sweeping
 from rnnviz.sweeps.results import SweepTable, load_sweep_results, write_sweep_csv, write_sweep_json
+from tests.cases import cases
 from tests.profiles import nightly_except
 from tests.sweeps.sweep_helpers import sweep
 
 pytestmark = pytest.mark.slow
 
-SWEEP = """
-engines = ["onnx", "bug:no-h2h-bias"]
-[network]
-cell = "lstm"
-input_size = 3
-[sequence]
-batch_size = 2
-timesteps = 4
-[compare]
-reference = "manual"
-[grid]
-network.hidden_size = [4, 6]
-"""
+SWEEP = cases(__file__)["sweep"]
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import pytest
 
 from rnnviz.core.errors import InputError
 from rnnviz.io.session import CONFIG, FORMAT, MANIFEST, read_session
+from tests.cases import cases
 from tests.io.session.session_factories import never
 from tests.refusals import refused
 
@@ -57,19 +58,7 @@ def test_an_invalid_session_is_refused_in_a_sentence(tmp_path, table, config, se
     assert sentence in refused(read_session, path, never)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "../x.npy",
-        "/x.npy",
-        "files/0/../../x.npy",
-        "files/0/..",
-        "files/0/a\\..\\x",
-        "files/0/C:x",
-        "x.npy",
-        "files/0/ .",
-    ],
-)
+@pytest.mark.parametrize("name", cases(__file__)["refused-names"])
 def test_a_name_that_could_lead_elsewhere_is_refused_and_nothing_is_written(tmp_path, name):
     path, folder = tmp_path / "a.rnnviz", tmp_path / "to"
     folder.mkdir()

@@ -20,6 +20,7 @@ from rnnviz.core.trace import Trace, trace_in_memory
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.io.export.notebook import UNPACKED, WRITTEN_OUT, assignment, recorded, tolerances, write_notebook
 from rnnviz.io.inputs import load_inputs
+from tests.cases import cases
 from tests.factories import make_result, result_of, with_judgment
 from tests.io.export.notebook.running import code_of, index_of, prose_of, read, run
 from tests.oracles.recurrence import recurrence
@@ -30,18 +31,7 @@ CELLS = ["rnn_relu", "rnn_tanh", "lstm", "gru"]
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "network",
-    [
-        {"cell": "rnn_relu", "dtype": "float32", "bidirectional": True},
-        {"cell": "rnn_tanh", "layout": "TNC", "num_layers": 3},
-        {"cell": "lstm", "bidirectional": True},
-        {"cell": "gru", "layout": "TNC", "bidirectional": True},
-        {"cell": "lstm", "projection_size": 3, "bidirectional": True},
-        {"cell": "lstm_peephole", "clip": 0.7, "bidirectional": True},
-        {"cell": "lstm_coupled", "bidirectional": True},
-        {"cell": "gru_reset_before", "activations": ["hard_sigmoid(0.3, 0.4)", "softsign"], "bidirectional": True},
-        {"cell": "lstm", "reverse": True, "layout": "TNC"},
-        {"cell": "gru", "reverse": True},
-    ],
+    cases(__file__)["networks"],
     ids=str,
 )
 def test_a_notebook_computes_the_results_of_the_oracle(tmp_path, network):

@@ -7,6 +7,7 @@ import pytest
 
 from rnnviz.io.model_formats.load import entries_of
 from rnnviz.io.model_formats.model_file import Entry
+from tests.cases import cases
 from tests.io.model_formats.corpus.cases import computed_on
 from tests.io.model_formats.corpus.torch_exports import CELLS, FEATURES, Module, export
 from tests.oracles.computed import assert_near
@@ -55,16 +56,7 @@ def test_the_older_exporter(cell, both, layers, states, tmp_path):
     assert (entry.cell, entry.bidirectional) == (cell, both)
 
 
-OLDER = [
-    ("lstm", {"do_constant_folding": False}, {}),
-    ("gru", {"do_constant_folding": False}, {"bidirectional": True}),
-    ("gru", {"opset_version": 8}, {}),
-    ("lstm", {"opset_version": 9}, {}),
-    ("gru", {"opset_version": 11}, {"bidirectional": True}),
-    ("rnn_tanh", {"opset_version": 13}, {"bidirectional": True}),
-    ("lstm", {"opset_version": 16, "dynamic_axes": {"x": [1]}}, {"batch_first": False}),
-    ("lstm", {}, {"bias": False}),
-]
+OLDER = cases(__file__)["older"]
 
 
 @pytest.mark.parametrize(("cell", "export", "options"), OLDER)
