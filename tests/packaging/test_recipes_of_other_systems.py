@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import yaml
 from installer.contents import belongs
-from windows.build import supported_type
 
 from rnnviz import __version__
 from rnnviz.captures import rnn_capture
@@ -117,56 +116,6 @@ def test_on_another_system_a_script_is_refused_and_changes_nothing(command):
     answer = ended(program, PACKAGING / script)
     assert answer.returncode == 1
     assert re.fullmatch(rf"packaging/{script} makes an? \w+ for \w+, on \w+: this is Linux\.\n", answer.stderr)
-
-
-SECTIONS = {
-    "Setup": {"AppId", "AppName", "AppVersion", "DefaultDirName", "OutputBaseFilename", "OutputDir", "LicenseFile"},
-    "Files": {"Source", "DestDir"},
-    "Icons": {"Name", "Filename"},
-    "Registry": {"Root", "Subkey", "ValueType", "ValueData"},
-    "Run": {"Filename", "Description", "Flags"},
-    "Tasks": {"Name", "Description"},
-    "Languages": {"Name", "MessagesFile"},
-}
-"""The sections of the installer's script, and the keys that none of their entries may lack."""
-
-
-def iss() -> dict[str, list[str]]:
-    """The lines of the installer's script by section, the preprocessor's in a separate one."""
-    sections: dict[str, list[str]] = {"": []}
-    section = ""
-    for line in (PACKAGING / "windows" / "rnnviz.iss").read_text(encoding="utf-8").splitlines():
-        if named := re.fullmatch(r"\[(\w+)\]", line):
-            section = named[1]
-            assert section not in sections
-            sections[section] = []
-        elif line.startswith("#include"):
-            assert line == r'#include "..\..\build\windows\model-files.iss"'
-            sections[section] += map(str.strip, map(supported_type, ENDINGS))
-        elif line and not line.startswith(";"):
-            sections[section].append(line)
-    return sections
-
-
-def entry(line: str) -> dict[str, str]:
-    """The parameters of one line, in which a quote within quotes is doubled."""
-    parts = re.findall(r'(\w+): ("(?:[^"]|"")*"|[^;"]+)(?:; |$)', line)
-    assert "; ".join(f"{name}: {value}" for name, value in parts) == line
-    return {name: value[1:-1].replace('""', '"') if value.startswith('"') else value for name, value in parts}
-
-
-def test_the_windows_installer_has_every_section_with_its_required_keys():
-    sections = iss()
-    assert set(sections) == {"", "Code", *SECTIONS}
-    setup = dict(line.split("=", 1) for line in sections["Setup"])
-    assert SECTIONS["Setup"] <= set(setup)
-    assert re.fullmatch(r"\{\{[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}\}", setup["AppId"])
-    tasks = {entry(line)["Name"] for line in sections["Tasks"]}
-    for name, wanted in SECTIONS.items():
-        for line in sections[name] if name != "Setup" else ():
-            told = entry(line)
-            assert wanted <= set(told), line
-            assert told.get("Tasks", "path") in tasks
 
 
 def workflow(name: str) -> dict[Any, Any]:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -10,37 +9,12 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-import pytest
-from pytest_benchmark.fixture import BenchmarkFixture
-
 import rnnviz
 from rnnviz.core.config import Config
 from rnnviz.engines.registry import ENGINES
-from rnnviz.gui.app import check_platform
-from tests.gui.virtual_screen import virtual_screen
-from tests.needs import needs
 from tools.benchmarks.table import Row, Table
 
 _ROOT = Path(__file__).parents[2]
-_BUNDLE = _ROOT / "build" / "installer" / "usr" / "lib" / "rnnviz" / "rnnviz"
-_SOURCE = [sys.executable, "-m", "rnnviz"]
-_CONFIG = _ROOT / "resources" / "lessons" / "bidirectional.toml"
-_UP_ARROW = ("231", "153")
-"""Where the field of the hidden size has its arrow, in a window of 1280 x 800 in the upper left corner."""
-_LONGEST_SECONDS = 60.0
-
-
-def bench_platform_check(benchmark: BenchmarkFixture) -> None:
-    benchmark(check_platform)
-
-
-def bench_import_of_the_python_api(benchmark: BenchmarkFixture) -> None:
-    benchmark.pedantic(subprocess.run, ([sys.executable, "-c", "import rnnviz"],), {"check": True}, rounds=10)
-
-
-def bench_bare_interpreter(benchmark: BenchmarkFixture) -> None:
-    """The part of the benchmark above that is Python's own."""
-    benchmark.pedantic(subprocess.run, ([sys.executable, "-c", ""],), {"check": True}, rounds=10)
 
 
 def bench_command_against_the_imports_of_its_libraries(table: Table, tmp_path: Path, quick: bool) -> None:
@@ -149,55 +123,3 @@ def _started(what: str, folder: Path) -> dict[str, float]:
     )
     found: dict[str, float] = json.loads(done.stdout)
     return found
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="the installers are for Linux")
-@needs("xdotool")
-@pytest.mark.skipif(not _BUNDLE.exists(), reason="there is no bundle: make installer makes one")
-def bench_usable_window_of_the_bundle(table: Table, tmp_path: Path, quick: bool) -> None:
-    """Seconds from the start of the process until a click in the panel has changed the config, and of a short command.
-
-    Both are started in turn, so that other load on the machine affects both alike; the first round, in which
-    files are read from the disk, does not count.
-    """
-    config = tmp_path / "lesson.toml"
-    shutil.copyfile(_CONFIG, config)
-    seconds: dict[str, list[float]] = {"bundle": [], "source": [], "bundle config": [], "source config": []}
-    with virtual_screen("1280x800x24") as display:
-        environ = _environment(tmp_path) | {"DISPLAY": display, "QT_QPA_PLATFORM": "xcb", "LANG": "C.UTF-8"}
-        environ |= {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "PYTHONPATH": str(_ROOT)}
-        for _ in range(3 if quick else 12):
-            for name, command in (("bundle", [str(_BUNDLE)]), ("source", _SOURCE)):
-                seconds[name].append(_until_usable([*command, str(config)], environ))
-                began = perf_counter()
-                subprocess.run([*command, "config"], env=environ, check=True, capture_output=True, cwd=tmp_path)
-                seconds[f"{name} config"].append(perf_counter() - began)
-    found = {name: median(values[1:]) for name, values in seconds.items()}
-    table.details["start, bundle"] = found
-    window, command = (found[f"bundle{part}"] / found[f"source{part}"] for part in ("", " config"))
-    table.add(
-        Row("start", "usable window of the bundle / of the source tree", window, target=1.3),
-        Row("start", "a short command of the bundle / of the source tree", command),
-    )
-
-
-def _until_usable(command: list[str], environ: dict[str, str]) -> float:
-    """The seconds until the window's title shows that its config was changed."""
-    began = perf_counter()
-    with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            while perf_counter() - began < _LONGEST_SECONDS:
-                found = _xdotool(environ, "search", "--onlyvisible", "--name", "lesson.toml")
-                if not found:
-                    continue
-                window = found.splitlines()[0]
-                _xdotool(environ, "windowfocus", window, "mousemove", *_UP_ARROW, "click", "1")
-                if "*" in _xdotool(environ, "getwindowname", window):
-                    return perf_counter() - began
-            return float("nan")
-        finally:
-            process.terminate()
-
-
-def _xdotool(environ: dict[str, str], *words: str) -> str:
-    return subprocess.run(["xdotool", *words], env=environ, capture_output=True, text=True).stdout.strip()
