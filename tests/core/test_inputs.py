@@ -143,7 +143,17 @@ def test_a_state_of_zeros_is_zero_and_float32_rounds_the_same_numbers():
             {"h": (4, 3, 4), "c": (3, 4, 4)},
             "c of the initial state has the shape (3, 4, 4), but the network needs (4, 3, 4).",
         ),
+        (
+            replace(LSTM, projection_size=2),
+            {"h": (4, 3, 2), "c": (4, 3, 2)},
+            "c of the initial state has the shape (4, 3, 2), but the network needs (4, 3, 4).",
+        ),
         (GRU, {"h": (1, 3, 4), "c": (1, 3, 4)}, "The initial state holds c, but the cell gru has only h."),
+        (
+            LSTM,
+            dict.fromkeys("hcm", (4, 3, 4)),
+            "The initial state holds m, but the cell lstm has only h, c.",
+        ),
     ],
 )
 def test_missing_misshapen_and_unknown_states_are_named(network, shapes, sentence):

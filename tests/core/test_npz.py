@@ -193,6 +193,15 @@ def test_other_and_missing_files_are_refused(tmp_path):
         read_npz(tmp_path / "w.npz")
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_an_npy_file_is_mapped_in_its_type_and_order(order, tmp_path):
+    numbers = np.arange(6, dtype=">f8").reshape(2, 3, order=order)
+    np.save(tmp_path / "a.npy", numbers)
+    found = open_npy(tmp_path / "a.npy")
+    np.testing.assert_array_equal(found, numbers)
+    assert (isinstance(found, np.memmap), found.dtype, found.flags.writeable) == (True, numbers.dtype, False)
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("text", ["gluon", "", "µ", "x" * 64])
 def test_a_text_is_read_in_either_byte_order(text, order, tmp_path):

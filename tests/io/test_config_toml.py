@@ -8,7 +8,6 @@ from time import process_time
 
 import pytest
 
-from rnnviz.core.bounded_read import read_plain_text
 from rnnviz.core.errors import InputError
 from rnnviz.io.config_toml import load_config, parse_toml, save_config
 from rnnviz.sweeps.grid import load_sweep
@@ -136,12 +135,6 @@ def test_the_line_of_a_value_that_is_too_large_is_named():
         parse_toml("a = 1\n\n" + "a." * 17 + "a = 1", "x.toml")
 
 
-def test_a_mark_before_a_text_is_not_in_it(tmp_path):
-    path = tmp_path / "x"
-    path.write_bytes("\ufeffa\r\nb\rc\n".encode())
-    assert read_plain_text(path) == "a\nb\nc\n"
-
-
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_configs_and_sweeps_are_read_with_and_without_a_mark(tmp_path, encoding):
     config, sweep = tmp_path / "c.toml", tmp_path / "s.toml"
@@ -149,12 +142,3 @@ def test_configs_and_sweeps_are_read_with_and_without_a_mark(tmp_path, encoding)
     sweep.write_text(f"{NETWORK}[grid]\nsequence.timesteps = [1, 2]\n", encoding=encoding)
     assert load_config(config).network.hidden_size == 4
     assert len(list(load_sweep(sweep).points())) == 2
-
-
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
-def test_utf_16_is_named(tmp_path, encoding):
-    path = tmp_path / "c.toml"
-    path.write_text(NETWORK, encoding=encoding)
-    for load in (load_config, load_sweep):
-        with pytest.raises(InputError, match="UTF-16"):
-            load(path)

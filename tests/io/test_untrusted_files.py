@@ -4,7 +4,6 @@ import os
 import socket
 import sys
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -12,12 +11,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from rnnviz.core import bounded_read as pieces
-from rnnviz.core.bounded_read import limited_memory, read_pieces, read_plain_text
+from rnnviz.core.bounded_read import limited_memory, read_plain_text
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.npz import NpzFile
-from rnnviz.core.progress import expect, watched
+from rnnviz.core.progress import watched
 from rnnviz.execution.child_process import call_in_subprocess
 from rnnviz.io.config_toml import load_config
 from rnnviz.io.file_use import use_of
@@ -33,16 +31,6 @@ from rnnviz.training.task import load_task
 from tests.io.model_formats.samples import WRITERS, write_keras_weights
 from tests.io.model_formats.sources import in_torch_names, read_parameters, weights_of
 from tests.refusals import refused
-
-
-@pytest.mark.parametrize(("size", "told"), [(7, [3 / 8, 6 / 8, 7 / 8]), (100, [3 / 8, 6 / 8, 1.0]), (0, [])])
-def test_a_chunked_read_reports_progress_and_ends_with_the_file(size, told, monkeypatch):
-    monkeypatch.setattr(pieces, "PIECE_BYTES", 3)
-    found: list[float] = []
-    with watched(found.append):
-        expect(8)
-        assert bytes(read_pieces(BytesIO(b"12345678"), size)) == b"12345678"[:size]
-    assert found == told
 
 
 # MXNet takes seconds to be imported.

@@ -17,6 +17,7 @@ from rnnviz.text.cause_words import cause_phrase, pattern_words
 from rnnviz.verify import causes
 from rnnviz.verify.audit import audit
 from rnnviz.verify.causes import Cause, explain_lanes, wrong_lanes
+from rnnviz.verify.consistency_checks import PADDING_CHECK, Check
 from rnnviz.verify.diagnosis import Diagnosis, explain
 from rnnviz.verify.patterns import pattern_of
 from tests.oracles.computed import empty_trace
@@ -68,6 +69,14 @@ def test_a_cause_in_some_samples_or_units_says_which(place):
     trace = made_by(inputs, f"bug:no-i2h-bias@{place[:-1]}=1")
     (cause,) = explained(inputs, trace).causes
     assert (cause.name, getattr(cause.where, place)) == ("no-i2h-bias", (1,))
+
+
+def test_lanes_are_not_explained_one_by_one_where_padding_is_wrong():
+    inputs = small_inputs()
+    trace = made_by(inputs, "bug:no-h2h-bias@layer=1,direction=backward")
+    checked = audit(inputs, trace, full=True)
+    assert explain(inputs, trace, checked).causes
+    assert explain(inputs, trace, checked, [Check(PADDING_CHECK, trace.engine, False, "")]).causes == ()
 
 
 def test_two_lanes_with_a_bug_each_have_a_cause_each():

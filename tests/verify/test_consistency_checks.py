@@ -23,7 +23,7 @@ from rnnviz.verify import consistency_checks as module
 from rnnviz.verify import metrics
 from rnnviz.verify.audit import audit
 from rnnviz.verify.compare import compare
-from rnnviz.verify.consistency_checks import cell_checks, consistency_checks, equality, state_equality
+from rnnviz.verify.consistency_checks import cell_checks, consistency_checks, equality, padding_check, state_equality
 from rnnviz.verify.diagnosis import diagnose
 from tests.factories import make_result
 from tests.oracles.computed import computed, empty_trace
@@ -110,6 +110,17 @@ def test_with_padding_the_final_state_is_that_of_each_samples_last_step():
     trace = replace(trace.with_arrays({"state.h": finals}), places=replace(trace.places, lengths=(2, 3)))
     names = [check.name for check in consistency_checks(trace, 0.0, 0.0) if check.holds]
     assert names == ["the forward final state is the output at each sample's last time step", OUT, state(0, 0)]
+
+
+def test_padding_is_checked_in_the_arrays_that_were_returned():
+    trace = random_trace((1, 1, 3, 2, 4))
+    trace = replace(trace, places=replace(trace.places, lengths=(2, 3)))
+    each = 4
+    arrays = len(trace.with_padding())
+    assert padding_check(trace).detail == f"{each * arrays} of {each * arrays} values in padding are not 0"
+    trace = replace(trace, missing=frozenset(trace.with_padding()[:1]))
+    check = padding_check(trace)
+    assert (check.holds, check.detail.partition(" ")[0]) == (False, str(each * (arrays - 1)))
 
 
 def test_detail_has_count_and_largest_difference():
