@@ -2,6 +2,7 @@
 
 import json
 import struct
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,7 +110,9 @@ def lists_in_both_directions(mx: Any) -> Block:
 
 FUSED = {"LSTM": "lstm", "GRU": "gru", "RNN": "(rnn_relu)"}
 CONVOLUTIONS = {"Conv1DLSTMCell": (3, 8), "Conv2DGRUCell": (3, 8, 8), "Conv1DRNNCell": (3, 8)}
+TABLE = tomllib.loads(Path(__file__).with_name("mxnet.toml").read_text(encoding="utf-8"))
 CASES: dict[str, Case] = {
+    **{name: Case(eval(row.pop("build"), globals()), **row) for name, row in TABLE.items()},
     **{
         f"{kind} of {layers} layers{', both directions' * two}": Case(
             fused(kind, layers, two), {"*": ("", cell)}, {"*": ("", cell)}
@@ -118,55 +121,6 @@ CASES: dict[str, Case] = {
         for layers in (1, 3)
         for two in (False, True)
     },
-    "tanh": Case(fused("RNN", activation="tanh"), {"*": ("", "(rnn_tanh)")}),
-    "dropout": Case(fused("LSTM", 2, dropout=0.4), {"*": ("", "lstm")}),
-    "other layout": Case(fused("GRU", 2, layout="NTC"), {"*": ("", "gru")}),
-    "float64": Case(fused("LSTM", 2), {"*": ("", "lstm")}, dtype="float64"),
-    "float16": Case(fused("GRU"), {"*": ("", "gru")}, dtype="float16"),
-    "lstm cell": Case(cell("LSTMCell"), {"*": ("", "(lstm)")}, {"*": ("", "(lstm)")}),
-    "gru cell": Case(cell("GRUCell"), {"*": ("", "gru")}, {"*": ("", "gru")}),
-    "rnn cell": Case(cell("RNNCell"), {"*": ("", "(rnn_tanh)")}),
-    "relu cell": Case(cell("RNNCell", activation="relu"), {"*": ("", "(rnn_relu)")}),
-    "list of cells": Case(
-        listed("SequentialRNNCell", cell("LSTMCell"), cell("LSTMCell", HIDDEN)),
-        {"0": ("0", "(lstm)"), "1": ("1", "(lstm)")},
-        {"net_lstm0": ("0", "(lstm)"), "net_lstm1": ("1", "(lstm)")},
-    ),
-    "list with dropout": Case(
-        listed(
-            "HybridSequentialRNNCell", cell("GRUCell"), lambda mx: mx.gluon.rnn.DropoutCell(0.2), cell("GRUCell", 4)
-        ),
-        {"0": ("0", "gru"), "2": ("2", "gru")},
-    ),
-    "independent cells": Case(
-        attributes(enc=cell("LSTMCell", HIDDEN), dec=cell("LSTMCell", HIDDEN)),
-        {"enc": ("enc", "(lstm)"), "dec": ("dec", "(lstm)")},
-        {"net_lstm0": ("enc", "(lstm)"), "net_lstm1": ("dec", "(lstm)")},
-    ),
-    "independent layers": Case(
-        attributes(enc=cell("LSTM"), dec=cell("LSTM", HIDDEN)),
-        {"enc": ("enc", "lstm"), "dec": ("dec", "lstm")},
-        {"net_lstm0": ("enc", "lstm"), "net_lstm1": ("dec", "lstm")},
-    ),
-    "both directions": Case(both("GRUCell"), {"*": ("", "gru")}),
-    "both directions, lstm": Case(both("LSTMCell"), {"*": ("", "(lstm)")}),
-    "both directions in a list": Case(
-        listed("SequentialRNNCell", both("GRUCell"), both("GRUCell", features=2 * HIDDEN)),
-        {"0": ("0", "gru"), "1": ("1", "gru")},
-    ),
-    "both directions of lists": Case(
-        lists_in_both_directions, {"l_cell.0": ("_children.l_cell.0", "gru"), "r_cell.0": ("_children.r_cell.0", "gru")}
-    ),
-    "cells with the names of layers": Case(
-        attributes(enc=cell("GRUCell", HIDDEN, prefix="l0_"), dec=cell("LSTMCell", HIDDEN, prefix="l1_")),
-        {"enc": ("enc", "gru"), "dec": ("dec", "(lstm)")},
-        {"net_l0": ("enc", "gru"), "net_l1": ("dec", "(lstm)")},
-    ),
-    "residual": Case(around("ResidualCell", cell("GRUCell", HIDDEN)), {"base_cell": ("", "gru")}),
-    "zoneout": Case(around("ZoneoutCell", cell("LSTMCell"), 0.2, 0.3), {"base_cell": ("", "(lstm)")}),
-    "projected cell": Case(
-        contributed("LSTMPCell", HIDDEN, 2, input_size=FEATURES), {"*": ("", "lstm")}, {"*": ("", "lstm")}
-    ),
     **{
         kind: Case(contributed(kind, shape, 4, 3, 3, i2h_pad=1), refused={"*": "must have 2 sizes"})
         for kind, shape in CONVOLUTIONS.items()

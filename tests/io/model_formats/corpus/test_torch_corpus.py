@@ -3,6 +3,7 @@
 import argparse
 import json
 import pickle
+import tomllib
 import warnings
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Mapping
@@ -207,38 +208,6 @@ STATE_DICTS: dict[str, Case] = {
         for dtype in ("float16", "bfloat16", "float64")
         for name, options in {"zip": {}, "legacy": LEGACY}.items()
     },
-    "legacy model": checkpoint(file="w.pth", **LEGACY),
-    "pickle protocol 0": refused("", "pickle_protocol", lambda: lstm().state_dict(), pickle_protocol=0),
-    "pickle protocol 1": one("lstm", lstm, file="w.model", pickle_protocol=1, **LEGACY),
-    "pickle protocol 4, legacy": one("lstm", lstm, file="w.model", pickle_protocol=4, **LEGACY),
-    "pickle protocol 4": one("lstm", lstm, everything, pickle_protocol=4),
-    "model of many layers": checkpoint(file="pytorch_model.bin"),
-    "optimizer": checkpoint(
-        "model.", lambda made: {"epoch": 3, "optimizer": trained(made), "model": made.state_dict()}
-    ),
-    "optimizer with flat weights": one(
-        "lstm", partial(lstm, num_layers=2), lambda made: {**made.state_dict(), "optimizer": trained(made)}
-    ),
-    "everything": one("lstm", partial(lstm, bias=False), everything),
-    "everything, legacy": one("lstm", partial(lstm, bidirectional=True), everything, **LEGACY),
-    "lightning": checkpoint("state_dict.net.", lightning, file="w.ckpt"),
-    "shared storage and views": one("lstm", partial(lstm, bidirectional=True), in_one_storage, **LEGACY),
-    "without checksums": without_checksums,
-    "expanded bias": saved(expanded_bias),
-    "half of a tied storage": one("lstm", partial(lstm, num_layers=2), tied),
-    "storages outside of the state dict": one(
-        "1", lstm, lambda made: [{"rng": {3: [torch.get_rng_state()]}}, made.state_dict()], **LEGACY
-    ),
-    "parameters": one("gru", gru, lambda made: dict(made.named_parameters())),
-    "imaginary part": one(
-        "gru",
-        gru,
-        lambda made: {
-            **made.state_dict(),
-            "weight_hh_l0": torch.complex(torch.zeros(12, 4), made.state_dict()["weight_hh_l0"]).imag,
-        },
-        **LEGACY,
-    ),
 }
 
 
@@ -268,29 +237,6 @@ def modules(prefix: str, made: Any) -> tuple[Any, Networks]:
 def cells_of_every_kind() -> Any:
     kinds = {"lstm": nn.LSTMCell(3, 4), "gru": nn.GRUCell(3, 4, bias=False)}
     return seeded(nn.ModuleDict({**kinds, "rnn": nn.RNNCell(3, 4, nonlinearity="relu")}))
-
-
-SEVERAL: dict[str, Case] = {
-    "list": pair(lambda a, b: ([a.state_dict(), b.state_dict()], {"0": a, "1": b})),
-    "integer keys": pair(lambda a, b: ({0: (a.state_dict(),), 1: b.state_dict()}, {"0.0": a, "1": b})),
-    "one and the text one": pair(
-        lambda a, b: ({1: a.state_dict(), "1": b.state_dict()}, {"1": a, "1'": b}), partial(lstm, num_layers=2)
-    ),
-    "model and ema": saved(model_and_ema),
-    "averaged model": checkpoint("module.", lambda made: torch.optim.swa_utils.AveragedModel(made).state_dict()),
-    "nested deeply": one("".join(f"level{level}.0." for level in reversed(range(12))) + "weights", lstm, nested_deeply),
-    "cells in a list are no stack": saved(
-        lambda: modules("cells.", seeded(nn.ModuleList([nn.LSTMCell(4, 4), nn.LSTMCell(4, 4)])))
-    ),
-    "cells of every kind": saved(lambda: modules("", cells_of_every_kind())),
-    "a cell alone": one("gru", lambda: seeded(nn.GRUCell(3, 4)), **LEGACY),
-    "data parallel and compiled": checkpoint(
-        "_orig_mod.module.", lambda made: prefixed(made.state_dict(), "_orig_mod.module.")
-    ),
-    "layers of a sequence": saved(
-        lambda: modules("", seeded(nn.Sequential(nn.LSTM(3, 4), nn.LayerNorm(4), nn.GRU(4, 4))))
-    ),
-}
 
 
 def normalized(apply: Callable[[Any], Any], make: Callable[[], Any]) -> Callable[[], Any]:
@@ -372,49 +318,6 @@ def weight_dropout(prefix: str, *, kept: bool) -> Callable[[Any], Any]:
 EVERY_WEIGHT = tuple(
     f"weight_{kind}_l{n}{side}" for n in range(2) for side in ("", "_reverse") for kind in ("ih", "hh")
 )
-PARAMETRIZED: dict[str, Case] = {
-    "weight norm": one("lstm", normalized(old_weight_norm, lambda: nn.LSTM(3, 4))),
-    "weight norm of columns and of all": one(
-        "rnn",
-        normalized(
-            partial(old_weight_norm, weight_hh_l0=1, weight_ih_l0=None), lambda: nn.GRU(3, 4, bidirectional=True)
-        ),
-        lambda made: {"rnn": made.state_dict()},
-        **LEGACY,
-    ),
-    "weight norm as a parametrization": one("lstm", normalized(new_weight_norm, lambda: nn.LSTM(3, 4, 2))),
-    "weight norm of every weight": one(
-        "lstm",
-        normalized(partial(new_weight_norm, names=EVERY_WEIGHT), lambda: nn.LSTM(3, 4, 2, bidirectional=True)),
-        **LEGACY,
-    ),
-    "weight norm in float16": saved(in_half),
-    "spectral norm": one("lstm", normalized(lambda m: norms.spectral_norm(m, "weight_hh_l0"), lambda: nn.LSTM(3, 4))),
-    "spectral norm as a parametrization": one("rnn", normalized(spectral("weight_hh_l0"), lambda: nn.RNN(3, 4))),
-    "spectral norm of a cell": one(
-        "x",
-        normalized(spectral("weight_hh", "weight_ih"), lambda: nn.LSTMCell(3, 4)),
-        lambda made: prefixed(made.state_dict(), "x."),
-    ),
-    "pruned": one("lstm", normalized(pruned, lambda: nn.LSTM(3, 4))),
-    "orthogonal": refused(
-        "rnn", "weight_hh_l0", parametrized(lambda made: parametrizations.orthogonal(made, "weight_hh_l0"))
-    ),
-    "own": refused(
-        "rnn",
-        "parametrizations.weight_hh_l0.original",
-        parametrized(lambda made: nn.utils.parametrize.register_parametrization(made, "weight_hh_l0", Symmetric())),
-    ),
-    "weight norm and spectral norm": refused(
-        "rnn", "code", parametrized(lambda made: (new_weight_norm(made), spectral("weight_hh_l0")(made)))
-    ),
-    "weight dropout": one("rnns.0.module", lstm, weight_dropout("rnns.0.", kept=True), file="w.pth"),
-    "weight dropout around the layer": one(
-        "model.0.rnns.0.module",
-        lstm,
-        lambda made: {"model": weight_dropout("0.rnns.0.", kept=False)(made), "opt": {"hypers": [{"lr": 1e-3}]}},
-    ),
-}
 
 
 class LayerNormCell(nn.LSTMCell):
@@ -446,45 +349,18 @@ def quantized_head() -> tuple[Any, Networks]:
     return torch.ao.quantization.quantize_dynamic(made, {nn.Linear}).state_dict(), {"rnn": made["rnn"]}
 
 
+def of_other_libraries() -> tuple[Any, Networks]:
+    return {
+        "allennlp": {"input_linearity.weight": torch.ones(16, 3), "state_linearity.weight": torch.ones(16, 4)},
+        "haste": {"kernel": torch.ones(3, 16), "recurrent_kernel": torch.ones(4, 16), "bias": torch.ones(16)},
+        "apex": {"w_ih": torch.ones(16, 3), "w_hh": torch.ones(16, 4)},
+        "quantizable": torch.ao.nn.quantizable.LSTM(3, 4).state_dict(),
+        "quantized": quantized_dynamically(),
+    }, {}
+
+
 OTHER_FORM = "quantized, sparse, nested, conjugated or pickled"
 OTHERS: dict[str, Case] = {
-    "layer norm": refused("lstm", "layernorm_c", lambda: LayerNormCell("layernorm_i", "layernorm_c").state_dict()),
-    "layer norm in a nested dict": refused(
-        "cell", "ln.weight", lambda: {"cell": {**nn.LSTMCell(3, 4).state_dict(), "ln": {"weight": torch.ones(4)}}}
-    ),
-    "attention": refused("dec", "attn.weight", lambda: with_more(lstm().state_dict(), "dec.", attn__weight=(4, 4))),
-    "a layer of its own": refused(
-        "net", "mix.weight", lambda: with_more(gru().state_dict(), "net.", mix__weight=(2, 4))
-    ),
-    "the layer above": one("net", gru, lambda made: with_more(made.state_dict(), "net.", fc__weight=(2, 4))),
-    "peepholes": refused("lstm", "weight_ch", lambda: with_more(nn.LSTMCell(3, 4).state_dict(), weight_ch=(12,))),
-    "projection": one("lstm", partial(lstm, proj_size=2)),
-    "projection in a stack of both directions": one(
-        "enc",
-        partial(lstm, proj_size=2, num_layers=3, bidirectional=True),
-        lambda made: prefixed(made.state_dict(), "enc."),
-    ),
-    "projection of half a layer": refused(
-        "lstm", "weight_hr", lambda: without(lstm(proj_size=2, bidirectional=True).state_dict(), "weight_hr_l0_reverse")
-    ),
-    "coupled gates": refused(
-        "rnn", "(12, 6)", lambda: {"weight_ih": torch.ones(12, 3), "weight_hh": torch.ones(12, 6)}
-    ),
-    "no bias": refused("rnn", "bias", lambda: {"rnn": without(lstm().state_dict(), "bias_hh_l0")}),
-    "no layer 1": refused("rnn", "layer 1", lambda: {"rnn": without(lstm(num_layers=3).state_dict(), "_l1")}),
-    "arrays of other libraries": saved(
-        lambda: (
-            {
-                "allennlp": {"input_linearity.weight": torch.ones(16, 3), "state_linearity.weight": torch.ones(16, 4)},
-                "haste": {"kernel": torch.ones(3, 16), "recurrent_kernel": torch.ones(4, 16), "bias": torch.ones(16)},
-                "apex": {"w_ih": torch.ones(16, 3), "w_hh": torch.ones(16, 4)},
-                "quantizable": torch.ao.nn.quantizable.LSTM(3, 4).state_dict(),
-                "quantized": quantized_dynamically(),
-            },
-            {},
-        )
-    ),
-    "quantized linear layer": saved(quantized_head),
     **{
         name: refused("rnn", word, stored_as(change))
         for name, word, change in (
@@ -498,9 +374,6 @@ OTHERS: dict[str, Case] = {
             ("numpy arrays", OTHER_FORM, lambda tensor: tensor.numpy()),
         )
     },
-    "whole module": refused("", "code in a file is never run", lstm),
-    "whole module in a checkpoint": refused("", "code in a file is never run", lambda: {"model": model(), "epoch": 1}),
-    "a tensor alone": refused("", "no state_dict", lambda: torch.ones(3)),
 }
 
 
@@ -654,23 +527,6 @@ def with_a_damaged_index(paths: dict[int, Path]) -> None:
     (paths[0].parent / "a.index.json").write_text("{")
 
 
-FILES: dict[str, Case] = {
-    "pickled state dict": pickled,
-    "index of safetensors": shards(0),
-    "index of bins": shards(0, "bin", "_l1"),
-    "folder of shards": shards(0, change=lambda paths: paths[0].parent),
-    "a shard with its index": shards(1),
-    "a shard of bins with its index": shards(2, "bin"),
-    "a shard alone": shards(1, change=lambda p: p[0].unlink(), encoder="shard 1 of 2", decoder="shard 1 of 2"),
-    "a variant of the index": shards(
-        0, change=lambda paths: paths[0].rename(paths[0].with_name("model.safetensors.index.fp16.json"))
-    ),
-    "the damaged index of another model": shards(1, change=with_a_damaged_index),
-    "an index without a shard": shards(0, "bin", "encoder", lambda paths: paths[2].unlink(), encoder="missing"),
-    "an index that leaves its folder": outside,
-}
-
-
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_class_of_a_cell_of_the_user_s_is_an_assumption(tmp_path):
     script(Gated("tanh"), tmp_path / "w.pt")
@@ -682,7 +538,13 @@ def test_the_class_of_a_cell_of_the_user_s_is_an_assumption(tmp_path):
     assert plain.assumptions == ()
 
 
-CASES = STATE_DICTS | SEVERAL | PARAMETRIZED | OTHERS | PROGRAMS | FILES
+def written(text: str) -> Case:
+    """A row of `torch.toml`."""
+    return lambda folder: eval(text, globals())(folder)
+
+
+TABLE = tomllib.loads(Path(__file__).with_name("torch.toml").read_text(encoding="utf-8"))
+CASES = {name: written(text) for name, text in TABLE.items()} | STATE_DICTS | OTHERS | PROGRAMS
 # More programs, which take long to write.
 KEPT = CASES.keys() - (PROGRAMS.keys() - {"script", "exported", "script with layer norm"})
 
