@@ -73,7 +73,8 @@ def _axes_of(name: str, operations: Operations, base: Values) -> str:
         # Of one sample, no value shows which axis it is.
         chosen = named or (sized if len(sized) == 1 or sizes.get(letter) == 1 else [])
         if letter not in letters and chosen:
-            letters[chosen[0]] = letter
+            usual = observed[2] if observed and letter == SAMPLES else chosen[0]
+            letters[usual if usual in chosen else chosen[0]] = letter
     return "".join(letters)
 
 

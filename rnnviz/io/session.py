@@ -16,7 +16,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import rnnviz
 from rnnviz.cells import CellError, CellSpec
-from rnnviz.core.bounded_read import LARGEST_TEXT, ZIP_DAMAGE, reading
+from rnnviz.core.bounded_read import LARGEST_TEXT, ZIP_DAMAGE, read_plain_text, reading
 from rnnviz.core.cell_json import cell_from_json, cell_to_json
 from rnnviz.core.config import Config
 from rnnviz.core.engine_spec import is_own
@@ -32,7 +32,16 @@ from rnnviz.core.schema import (
 from rnnviz.core.trace_index import Location
 from rnnviz.frozen import dataclass
 from rnnviz.io import ENDING
-from rnnviz.io.config_toml import UNPACKED, check_paths, dump_config, files_read, load_config, parse_config, with_paths
+from rnnviz.io.config_toml import (
+    UNPACKED,
+    check_paths,
+    dump_config,
+    files_read,
+    load_config,
+    parse_config,
+    parse_toml,
+    with_paths,
+)
 from rnnviz.io.model_formats.formats import files_beside, model_in
 from rnnviz.io.outputs import Progress, atomic_write
 from rnnviz.reading.quantities import color_names
@@ -236,9 +245,36 @@ def _named(path: Path) -> NamedFile:
         if model.is_dir():
             files = [file for file in sorted(model.glob("*.npy")) if file.is_file()]
         else:
-            files = [model, *(model.parent / name for name in files_beside(model))]
+            files = [model, *(model.parent / name for name in files_beside(model)), *_weights_of(model)]
         parts = tuple((file.relative_to(path.parent).as_posix(), file.stat().st_size) for file in files)
     return NamedFile(path, parts)
+
+
+def _weights_of(path: Path) -> list[Path]:
+    """The files from which a copied config or session, an engine `model:FILE`, reads its weights.
+
+    Raises an InputError if a copy would not find them.
+    """
+    named: str | None = None
+    if path.suffix.lower() == ".toml":
+        # As it is written: a relative path means the same in the copy.
+        named = (
+            load_config(path).parameters.path
+            and parse_toml(read_plain_text(path, "TOML"), str(path))["parameters"]["path"]
+        )
+    elif path.suffix.lower() == ENDING:
+        with _opened(path) as (archive, members, manifest):
+            config = parse_config(_text(archive, members, CONFIG), Path(), "its config")
+            copied = {file.path for file in manifest.files if file.copied}
+            named = None if config.parameters.path in copied else config.parameters.path
+    if named is None:
+        return []
+    whole = Path(os.path.normpath(path.absolute().parent / named))
+    if path.suffix.lower() == ENDING or Path(named).is_absolute() or not whole.is_relative_to(path.absolute().parent):
+        raise InputError(
+            f"{path} reads its weights from {whole}, which a copy would not find: name that file, model:{whole}."
+        )
+    return [whole.parent / name for name, _ in _named(whole).parts]
 
 
 def is_safe_name(name: str) -> bool:

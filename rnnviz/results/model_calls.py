@@ -28,10 +28,9 @@ _SENTENCES = {
     CallCause.ZEROS: "The state of {node} begins at zeros in each chunk: the model has no input for it.",
     CallCause.CONSTANT: "The state of {node} begins at the same numbers in each chunk: the model has no input for it.",
     CallCause.NOT_CARRIED: "The state of {node} does not begin at the final state of the previous chunk.",
-    CallCause.NOT_RETURNED: "The state of {node} comes from the input {input}, and no output returns its final state.",
+    CallCause.NOT_RETURNED: "The state of {node} comes from {input}, and no output returns its final state.",
     CallCause.NOT_FINAL: (
-        "The state of {node} comes from the input {input}. It gets the output {output} of the previous chunk, which is "
-        "not the final state."
+        "The state of {node} comes from {input}, which gets {output} of the previous chunk: not the final state."
     ),
     CallCause.SWAPPED: "The states h and c of {node} are exchanged from one chunk to the next.",
     CallCause.BACKWARD: "The backward direction of {node} reads from the end, which a chunk does not have.",
@@ -113,7 +112,7 @@ class SizeCause(StrEnum):
 
 
 _SIZE_SENTENCES = {
-    SizeCause.DECLARED: "The input {inputs} declares {own}, so ONNX Runtime refuses {size}.",
+    SizeCause.DECLARED: "ONNX Runtime refuses {size}: {own} is declared for {inputs}.",
     SizeCause.UNDECLARED: "Without the declaration the model computes them.",
     SizeCause.FAILS: "{operator} {node} fails: {why}.",
     SizeCause.MODEL_FAILS: "The model fails: {why}.",

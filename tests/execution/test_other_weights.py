@@ -1,5 +1,6 @@
 """The engine model:FILE: the manual engine with the weights of another file, audited with its own weights."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,8 @@ from rnnviz.core.inputs import open_inputs, save_inputs
 from rnnviz.core.places import Place
 from rnnviz.execution.supervisor import run
 from rnnviz.explain.explanation import explain
-from rnnviz.io.config_toml import save_config
+from rnnviz.io.config_toml import load_config, save_config
+from rnnviz.io.export.data import npz_arrays, write_npz
 from rnnviz.io.inputs import load_inputs
 from rnnviz.io.model_formats.load import NUMPY_ARCHIVE, TORCH_SAFETENSORS
 from rnnviz.io.session import SavedDocument, SavedSession, files_to_copy, read_session, write_session
@@ -125,3 +127,61 @@ def test_a_session_holds_a_copy_of_the_other_weights(config, tmp_path):
     own = load_inputs(found).of_engine(copied).parameters
     for name, array in inputs.of_engine(engine).parameters.items():
         assert np.array_equal(own[name], array)
+
+
+@pytest.fixture
+def named(config, tmp_path):
+    """A config that reads its weights from a file below its folder, and an engine with it."""
+    other = with_seed(config, 7)
+    folder = tmp_path / "theirs"
+    (folder / "weights").mkdir(parents=True)
+    written(other, folder / "weights" / "w.npz", NUMPY_ARCHIVE)
+    source = ParameterSource(initializer="file", path=str(folder / "weights" / "w.npz"))
+    save_config(replace(other, parameters=source), folder / "x.toml")
+    return folder / "x.toml"
+
+
+def test_a_session_holds_the_weights_that_a_copied_config_names(config, named, tmp_path):
+    config = config.with_engines(("manual", f"model:{named}"))
+    inputs = load_inputs(config)
+    write_session(SavedSession(config, SavedDocument("two")), tmp_path / "two.rnnviz", files_to_copy(config))
+    shutil.rmtree(named.parent)
+    found = read_session(tmp_path / "two.rnnviz", lambda: tmp_path).config
+    (copied,) = found.compare.candidates or ()
+    own = load_inputs(found).of_engine(copied).parameters
+    for name, array in inputs.of_engine(f"model:{named}").parameters.items():
+        assert np.array_equal(own[name], array)
+
+
+@pytest.mark.parametrize("kind", ["absolute", "above", "session"])
+def test_weights_that_a_copy_would_not_find_are_named(config, named, tmp_path, kind):
+    engine, path = named, named.parent / "weights" / "w.npz"
+    if kind == "absolute":
+        named.write_text(named.read_text().replace('"weights/w.npz"', f'"{path.as_posix()}"'))
+    elif kind == "above":
+        engine = named.parent / "weights" / "y.toml"
+        path = named.parent / "w.npz"
+        path.write_bytes((named.parent / "weights" / "w.npz").read_bytes())
+        engine.write_text(named.read_text().replace('"weights/w.npz"', '"../w.npz"'))
+    else:
+        engine = named.parent / "weights" / "y.rnnviz"
+        write_session(SavedSession(load_config(named), SavedDocument("theirs")), engine)
+    config = config.with_engines(("manual", f"model:{engine}"))
+    assert load_inputs(config).of_engine(f"model:{engine}").parameters is not None
+    with pytest.raises(InputError) as caught:
+        files_to_copy(config)
+    assert f"model:{path}" in str(caught.value)
+
+
+def test_an_archive_has_the_weights_of_each_engine(config, tmp_path, run_shared):
+    engine = written(with_seed(config, 7), tmp_path / "other.npz", NUMPY_ARCHIVE)
+    result = run_shared(config.with_engines(("manual", engine)))
+    arrays = npz_arrays(result)
+    for name, array in result.inputs.of_engine(engine).parameters.items():
+        assert np.array_equal(arrays[f"other.npz.parameters.{name}"], array)
+        assert np.array_equal(arrays[f"parameters.{name}"], result.inputs.parameters[name])
+        assert f"manual.parameters.{name}" not in arrays
+    write_npz(result, tmp_path / "run.npz")
+    again = replace(config, parameters=ParameterSource(initializer="file", path=str(tmp_path / "run.npz")))
+    for name, array in load_inputs(again).parameters.items():
+        assert np.array_equal(array, result.inputs.parameters[name])

@@ -113,8 +113,8 @@ def npz_arrays(result: RunResult) -> dict[str, NDArray[Any]]:
     """The arrays by name, as maps of the run's own files; padding is 0.
 
     Per engine `<engine>.hidden` (L, D, T, N, H), `.output` in the config's layout, `.state` (L·D, N, H), the other
-    states, and its gradients; `input` (T, N, I), `initial_state.h` (L·D, N, H), `parameters.<Gluon name>`, `lengths`
-    (N,). The guide has all names.
+    states, its gradients, and weights that it alone has; `input` (T, N, I), `initial_state.h` (L·D, N, H),
+    `parameters.<Gluon name>`, `lengths` (N,). The guide has all names.
     """
     arrays: dict[str, NDArray[Any]] = {}
     names = distinct_names(result.traces)
@@ -130,6 +130,8 @@ def npz_arrays(result: RunResult) -> dict[str, NDArray[Any]]:
     arrays["lengths"] = np.array(inputs.places.every_length, np.int64)
     arrays |= {f"initial_state.{name}": array for name, array in inputs.initial_state.items()}
     arrays |= {f"parameters.{name}": array for name, array in inputs.parameters.items()}
+    for engine, parameters in inputs.weights.items():
+        arrays |= {f"{names[engine]}.parameters.{name}": array for name, array in parameters.items()}
     return arrays
 
 
