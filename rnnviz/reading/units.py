@@ -24,7 +24,7 @@ from rnnviz.reading.level_of_detail import IntArray
 from rnnviz.reading.quantities import Quantity, gate_quantity, is_gradient
 from rnnviz.verify.result import RunResult
 
-OrderName: TypeAlias = Literal["index", "component", "activity"]
+OrderName: TypeAlias = Literal["index", "component", "activity", "difference"]
 SAMPLED = 512
 """An order is found from at most this many time steps at equal distances."""
 ORDERS: dict[OrderName, tuple[str, str]] = {
@@ -34,6 +34,10 @@ ORDERS: dict[OrderName, tuple[str, str]] = {
         "Sorted by weight in the first principal component of {array} over time, largest first.",
     ),
     "activity": ("activity", "Sorted by mean |{array}| over time, largest first."),
+    "difference": (
+        "difference",
+        "Sorted by mean difference of {array} between the candidate and the reference over time, largest first.",
+    ),
 }
 """Title and description of each order."""
 
@@ -55,12 +59,13 @@ class UnitOrder:
 
 @dataclass(frozen=True)
 class OrderKey:
-    """Request of an order: its kind, engine, sample and array."""
+    """Request of an order: its kind, engine, sample and array, and the candidate of an order by difference."""
 
     name: OrderName
     engine: str
     sample: int
     array: str = "h"
+    candidate: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,11 +85,25 @@ def find_orders(result: RunResult, key: OrderKey, check: Check) -> LaneOrders:
     found = {}
     for layer, direction in np.ndindex(result.shape[:2]):
         check()
-        lane, length = result[key.engine][key.array][layer, direction], result.inputs.length(key.sample)
-        values = np.asarray(lane[: length : -(-length // SAMPLED), key.sample]).astype(np.float64)
-        release_pages(lane)
+        if key.name != "difference":
+            values = _sampled(result, key.engine, key, layer, direction)
+        elif key.candidate and all(key.array in own for own in (result.reference, result[key.candidate])):
+            one, other = (
+                _sampled(result, engine, key, layer, direction) for engine in (result.reference.engine, key.candidate)
+            )
+            values = other - one
+        else:
+            values = np.zeros((1, result.shape[4]))
         found[layer, direction] = UnitOrder(order_of(values, key.name))
     return LaneOrders(key, found)
+
+
+def _sampled(result: RunResult, engine: str, key: OrderKey, layer: int, direction: int) -> NDArray[np.float64]:
+    """(T, U): values of a lane of one engine at time steps at equal distances."""
+    lane, length = result[engine][key.array][layer, direction], result.inputs.length(key.sample)
+    values = np.asarray(lane[: length : -(-length // SAMPLED), key.sample]).astype(np.float64)
+    release_pages(lane)
+    return values
 
 
 def order_effort(result: RunResult, key: OrderKey) -> float:
@@ -99,7 +118,7 @@ def order_of(values: FloatArray, name: OrderName) -> IntArray:
     """(U,): the units of values (T, U) from the top down; of equal ones the one with the lower index comes first."""
     if name == "index":
         return np.arange(values.shape[1], dtype=np.int64)
-    weight = activity(values) if name == "activity" else first_component(values)
+    weight = first_component(values) if name == "component" else activity(values)
     # NaN, which sorts to the end, is no activity.
     return np.argsort(-weight, kind="stable").astype(np.int64)
 

@@ -64,6 +64,19 @@ def test_a_lanes_order_is_that_of_the_shown_sample_and_array():
     assert find_orders(result, OrderKey("activity", "gluon", 1, "grad.h"), lambda: None).of(0, 0).units[0] == 3
 
 
+def test_the_units_that_differ_most_from_the_reference_come_first():
+    def edit(trace):
+        trace.hidden[0, 0, :, 1, 2] += 0.5
+        trace.hidden[0, 0, 0, 1, 3] += 3.0
+
+    result = make_result(engines=("gluon", "manual", "other"), timesteps=4, edits={"manual": edit})
+    key = OrderKey("difference", "gluon", 1, candidate="manual")
+    assert find_orders(result, key, lambda: None).of(0, 0).units[:2].tolist() == [3, 2]
+    for other in (replace(key, candidate="other"), replace(key, sample=0), replace(key, candidate="")):
+        units = find_orders(result, other, lambda: None).of(0, 0).units
+        assert units.tolist() == sorted(units.tolist())
+
+
 @pytest.mark.parametrize(("timesteps", "looked_at"), [(3, [0, 1, 2]), (4, [0, 2]), (6, [0, 2, 4]), (7, [0, 3, 6])])
 def test_of_a_long_lane_evenly_spaced_time_steps_are_sampled(timesteps, looked_at, monkeypatch):
     monkeypatch.setattr(module, "SAMPLED", 3)

@@ -23,7 +23,7 @@ from rnnviz.gui.recovery.session_commands import SessionCommands
 _PORT, _TWO = "Check a port", "Compare two files"
 _COMPARED = (
     "Compared with {name}: the manual engine computes with its weights from the input and the initial state of "
-    "{first}. Parameters shows which weights differ."
+    "{first}. Parameters shows which weights differ, and units by difference which units."
 )
 
 

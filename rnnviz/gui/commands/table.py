@@ -294,7 +294,7 @@ MENUS: Menus = {
                 lambda w: w.lanes.narrow_range()),
         )),
         Command("order_next", "C&ycle unit order", ("O",),
-            "Sort units by index, first principal component, or activity.",
+            "Sort units by index, first principal component, activity, or difference.",
             lambda w: w.session.cycle_order()),
         Command("influence", "Show infl&uence", ("I",),
             "Show how strongly each hidden state and input influences the selected value.",

@@ -547,7 +547,13 @@ class UnrolledView(ResultView):
         quantity, drawn = shown_in(result, engine, candidate, state.color_by)
         if contributions is not None:
             quantity, drawn = "value", contributions.engine
-        order = OrderKey(state.order, drawn, location.sample, quantity if is_gradient(quantity) else "h")
+        order = OrderKey(
+            state.order,
+            drawn,
+            location.sample,
+            quantity if is_gradient(quantity) else "h",
+            (candidate or "") if state.order == "difference" else "",
+        )
         shown = render_state_of(
             result,
             engine,
@@ -594,9 +600,8 @@ class UnrolledView(ResultView):
             return f"{why} Click to change the order (O)."
         steps = shown.result.inputs.length(found.key.sample)
         looked = "every time step" if steps <= SAMPLED else f"up to {count(SAMPLED)} of {count(steps)} time steps"
-        return (
-            f"{why} Computed for each lane from {looked} of the shown sample by {display_name(found.key.engine)} (O)."
-        )
+        engine = display_name(found.key.candidate or found.key.engine)
+        return f"{why} Computed for each lane from {looked} of the shown sample by {engine} (O)."
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Stop rendering. A closing window hides its views."""

@@ -340,6 +340,16 @@ def test_the_most_active_unit_is_on_top_with_its_own_numbers_and_marks(qtbot, vi
     assert from_the_top() == list(range(6))
 
 
+def test_units_by_difference_have_those_that_moved_most_on_top(view):
+    result = small(hidden_size=6, timesteps=4, edits={"manual": adding(0.5, 0, 0, 1, 0, 3)})
+    view.show_result(result, "manual")
+    view.session.set_order("difference")
+    assert view.shown.orders.of(0, 0).units.tolist() == [3, 0, 1, 2, 4, 5]
+    assert "difference" in view.head.order.text()
+    view.show_result(result, None)
+    assert view.shown.orders.of(0, 0).units.tolist() == list(range(6))
+
+
 @pytest.mark.parametrize("quantity", ["difference", "change"])
 def test_the_description_of_a_unit_in_another_order_has_its_own_values(view, quantity):
     result = make_result(hidden_size=6, timesteps=4, edits={"manual": adding(0.5, 0, 0, 1, 0, 3)})
