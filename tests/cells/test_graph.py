@@ -13,6 +13,7 @@ from rnnviz.cells.interpreters.arrays import step_values
 from rnnviz.cells.interpreters.backward_graph import backward_graph
 from rnnviz.cells.interpreters.graph import Graph, trace, value_limits
 from rnnviz.cells.lstm import LSTM, LSTM_PEEPHOLE, LSTM_PROJECTION
+from rnnviz.core.config import Network
 from tests.cells.layers import ALL_CELLS, draw_layer
 
 
@@ -152,6 +153,12 @@ def test_a_pre_activation_may_be_a_named_value_that_an_activation_gives():
 
     graph = graph_of(step, "a")
     assert graph.pre_activation("h") is graph.values["a"]
+
+
+def test_the_pre_activation_of_a_value_that_is_cut_is_that_of_its_activation():
+    cut = Network("rnn_relu", 3, 4, clip=0.5).graph
+    assert cut.values["h"].args[0].op == "activation"
+    assert cut.pre_activation("h").op == "plus"
 
 
 def test_c_decays_by_f_where_f_is_at_most_one_and_the_rest_has_a_limit():

@@ -15,6 +15,7 @@ from rnnviz.cells.interpreters.schedule import Call, Storage, schedule
 from rnnviz.cells.lstm import LSTM
 from tests.cases import cases
 from tests.cells.layers import ALL_CELLS, draw_layer
+from tests.cells.test_random_steps import random_cell
 
 FIGURES = {name: tuple(figures) for name, figures in cases(__file__)["figures"].items()}
 """Calls of a step, also with all named values kept; buffers; gates with halved rows, and with a hoisted bias."""
@@ -28,6 +29,12 @@ def test_figures_of_a_step(name):
     hoisted = "".join(sorted(plain.hoisted))
     assert (len(plain.calls), len(kept.calls), plain.buffers, halved, hoisted) == FIGURES[name]
     assert plain.temporaries == ()
+
+
+@pytest.mark.parametrize(("seed", "calls"), [(1043, 9), (1861, 5), (2267, 6)])
+def test_an_operation_waits_for_others_of_its_kind(seed, calls):
+    """The biases are added in one call, though one of the products is ready before the other."""
+    assert len(schedule(random_cell(seed)).calls) == calls
 
 
 PRODUCTS_LOOP = """\
