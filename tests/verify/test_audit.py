@@ -363,8 +363,8 @@ def test_custom_cells(each_engine, seeds):
     for seed in seeds:
         inputs = custom_inputs(seed)
         trace = traced(each_engine, inputs)
-        for given in (trace, trace.with_arrays({"grad.c": None})):
-            found = audit(inputs, given, way="backward")
+        for one in (trace, trace.with_arrays({"grad.c": None})):
+            found = audit(inputs, one, way="backward")
             assert found.worst_ratio < RIGHT, (seed, found.worst_at)
         if isinstance(each_engine, ManualEngine):
             assert_slopes(inputs, trace)
