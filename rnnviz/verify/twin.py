@@ -29,6 +29,9 @@ def twin_of(reads: LaneReads) -> LaneReads:
         initial={symbol: drawn(samples, size) for symbol, size in width.items()},
         after={symbol: drawn(steps, samples, size) for symbol, size in width.items()},
         others={relation: rows(parameters) for relation, parameters in reads.others.items()},
+        starts={
+            relation: {symbol: drawn(samples, size) for symbol, size in width.items()} for relation in reads.starts
+        },
     )
 
 

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
+from rnnviz.io.inputs import load_inputs
 from rnnviz.verify.audit import audit
 from rnnviz.verify.step_screen import lanes_of, ratios
 from rnnviz.verify.undetectable_bugs import undetectable_changes
@@ -99,3 +101,9 @@ def test_late_effects_are_no_undetectable_changes():
     assert "i2h-weight-not-loaded" in undetectable_changes(late, ())
     late.sequence[50:, 7] = np.random.default_rng(0).normal(size=(10, 4))
     assert "i2h-weight-not-loaded" not in undetectable_changes(late, ())
+
+
+def test_changes_of_an_initial_state_of_zeros_cannot_be_seen_with_few_samples() -> None:
+    network = {"cell": "gru", "input_size": 3, "hidden_size": 4, "num_layers": 2}
+    inputs = load_inputs(Config.from_mapping({"network": network, "sequence": {"batch_size": 2, "timesteps": 5}}))
+    assert {"initial-state-of-first-sample", "initial-state-of-layer-above"} <= {*undetectable_changes(inputs, ())}

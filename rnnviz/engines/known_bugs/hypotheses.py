@@ -681,18 +681,31 @@ def start_hypotheses(lane: LaneReads) -> Iterator[Hypothesis]:
     symbols, initial = lane.cell.state_symbols, lane.initial
     if any(np.any(array) for array in initial.values()):
         for part in dict.fromkeys((symbols, *((symbol,) for symbol in symbols))):
-            yield _start("initial-state-ignored", {s: np.zeros_like(initial[s]) for s in part}, part)
+            yield _start("initial-state-ignored", partial(_zero_states, part=part), part)
     if symbols == ("h", "c") and initial["h"].shape == initial["c"].shape:
-        yield _start("initial-states-exchanged", {"h": initial["c"], "c": initial["h"]})
-    for relation, start in lane.starts.items():
-        yield _start(f"initial-state-of-{relation}", start)
+        yield _start("initial-states-exchanged", lambda lane: {"h": lane.initial["c"], "c": lane.initial["h"]})
+    for relation in lane.starts:
+        yield _start(f"initial-state-of-{relation}", partial(_states_of, relation=relation))
     if len(initial["h"]) > 1:
-        first = {s: np.repeat(array[:1], len(array), 0) for s, array in initial.items()}
-        yield _start("initial-state-of-first-sample", first)
+        yield _start("initial-state-of-first-sample", _first_sample)
 
 
-def _start(name: str, initial: Mapping[str, FloatArray], symbols: tuple[str, ...] = ()) -> Hypothesis:
+def _zero_states(lane: LaneReads, part: Sequence[str]) -> Mapping[str, FloatArray]:
+    return {symbol: np.zeros_like(lane.initial[symbol]) for symbol in part}
+
+
+def _states_of(lane: LaneReads, relation: str) -> Mapping[str, FloatArray]:
+    return lane.starts[relation]
+
+
+def _first_sample(lane: LaneReads) -> Mapping[str, FloatArray]:
+    return {symbol: np.repeat(array[:1], len(array), 0) for symbol, array in lane.initial.items()}
+
+
+def _start(
+    name: str, start: Callable[[LaneReads], Mapping[str, FloatArray]], symbols: tuple[str, ...] = ()
+) -> Hypothesis:
     def change(lane: LaneReads) -> LaneReads:
-        return replace(lane, initial={**lane.initial, **initial})
+        return replace(lane, initial={**lane.initial, **start(lane)})
 
     return Hypothesis(name, change, parameters=symbols, scope="start")
