@@ -19,9 +19,9 @@ from rnnviz.core.parameters import Parameters
 from rnnviz.core.places import Place, entry_place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location, carried_to
-from rnnviz.core.words import plural
+from rnnviz.core.words import join_words, plural
 from rnnviz.engines.known_bugs import BugVariant
-from rnnviz.engines.known_bugs.hypotheses import texts_of
+from rnnviz.engines.known_bugs.hypotheses import EVERY, LaneReads, handed, step_values, texts_of
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.explain.backward import ParameterGradient, gradient_breakdown
 from rnnviz.explain.backward_blocks import GradientBlocks, Layers
@@ -32,6 +32,7 @@ from rnnviz.explain.value_sources import unit_size
 from rnnviz.frozen import dataclass
 from rnnviz.steps.inputs import followed, layer_input
 from rnnviz.steps.states import CellStates
+from rnnviz.text.cause_words import cause_phrase
 from rnnviz.text.verdict_text import likely_cause
 from rnnviz.verify.causes import Cause, with_cause
 from rnnviz.verify.compare import gradient_atol
@@ -323,15 +324,21 @@ def _step_with_bugs(result: RunResult, own: Breakdown) -> StepWithBugs | None:
     if judgment is None or where is None or not judgment.diagnoses.get(own.engine) or own.right:
         return None
     bugs, trace = judgment.diagnoses[own.engine][0], result.traces[own.engine]
-    changed = (_with_cause(cause, inputs, trace, where) for cause in judgment.causes_of(own.engine))
-    if not KNOWN_BUGS.keys() >= set(bugs):
-        steps: Iterator[tuple[Inputs, dict[str, FloatArray]]] = (step for step in changed if step is not None)
-    else:
+    phrase, causes = likely_cause(judgment, own.engine), judgment.causes_of(own.engine)
+    steps: Iterator[tuple[Inputs, dict[str, FloatArray]] | None]
+    if KNOWN_BUGS.keys() >= set(bugs) and not any(cause.beside for cause in causes):
         steps = _with_known_bugs(bugs, inputs, trace, where)
-    for made, read in steps:
-        breakdown = value_breakdown(made, trace, own.place, read=read)
-        if breakdown.right:
-            return StepWithBugs(bugs, likely_cause(judgment, own.engine), breakdown)
+    else:
+        causes = tuple(cause for cause in causes if cause.covers(where.layer, where.direction))
+        steps = (_with_cause(cause, inputs, trace, where) for cause in causes)
+        bugs = tuple(filter(None, (name for cause in causes for name in (cause.label, cause.beside))))
+        if len(causes) < len(judgment.causes_of(own.engine)):
+            # Of the causes of several lanes only that of this one.
+            phrase = join_words(map(cause_phrase, causes))
+    for step in steps:
+        breakdown = None if step is None else value_breakdown(step[0], trace, own.place, read=step[1])
+        if breakdown is not None and breakdown.right:
+            return StepWithBugs(bugs, phrase, breakdown)
     return None
 
 
@@ -347,6 +354,8 @@ def _with_known_bugs(
             yield _with_fault(fault, inputs, where), _read(fault, inputs, trace, where)
 
 
+_MOST_FOLLOWED = 1 << 26
+"""How many products of the layer input the steps before a proof may take, where a recording lacks states."""
 _MOST_PROVED = 1 << 20
 """How many hidden values of a lane are read for the proof of a cause that concerns other samples, too."""
 
@@ -374,8 +383,29 @@ def _with_cause(
         config=replace(inputs.config, network=custom),
         parameters=Parameters(custom, {**inputs.parameters, **arrays}),
     )
-    read = {symbol: reads.before(symbol, after)[s, n] for symbol, after in reads.after.items()}
-    return made, read | {"x": reads.x[s, n]}
+    here = reads if cause.where.holds_at(s) else own
+    read = {symbol: here.before(symbol, after)[s, n] for symbol, after in here.after.items()}
+    if own.after.keys() < set(network.kind.state_symbols) and own.x[:s].size * network.hidden_size <= _MOST_FOLLOWED:
+        read |= {symbol: array[n] for symbol, array in _unrecorded(cause, own, reads, s).items()}
+    return made, read | {"x": here.x[s, n]}
+
+
+def _unrecorded(cause: Cause, own: LaneReads, changed: LaneReads, step: int) -> dict[str, FloatArray]:
+    """The states (N, U) that a recording lacks as a step of a lane reads them, from all steps before with the cause."""
+    befores = [{s: reads.before(s, after) for s, after in reads.after.items()} for reads in (own, changed)]
+    lacking = [symbol for symbol in own.cell.state_symbols if symbol not in own.after]
+    history = {symbol: [own.initial[symbol]] for symbol in lacking}
+    for k in range(step + 1):
+        at = int(cause.where.holds_at(k))
+        reads: LaneReads = (own, changed)[at]
+        before = {
+            s: handed(reads.state if s in reads.of else "", own.initial[s], past[-2:]) for s, past in history.items()
+        }
+        if k < step:
+            found = step_values(reads, reads.x[k], {s: a[k] for s, a in befores[at].items()} | before, EVERY)
+            for symbol, past in history.items():
+                past.append(found[symbol])
+    return before
 
 
 def _with_fault(fault: BugVariant, inputs: Inputs, where: Location) -> Inputs:

@@ -27,7 +27,7 @@ from rnnviz.verify.compare import Comparison
 from rnnviz.verify.result import RunResult
 from rnnviz.verify.verdict import Verdict
 
-_NO_CAUSE = "No known bug gives these values. Open the first difference and compare its terms."
+_UNKNOWN, _NEXT = "No known bug gives these values.", "Open the first difference and compare its terms."
 
 
 def both_passes(forward: VerdictWords, gradients: VerdictWords | None) -> VerdictWords:
@@ -111,7 +111,9 @@ def wrong_facts(
         proof = "Recomputed with this bug, all *{values:,}* hidden values equal {engine:name}'s within rounding."
         rows.append(("Proof", fill(proof, values=values, engine=engine)))
     if not causes:
-        rows.append(("Cause", (TextPart(" ".join(alike) or _NO_CAUSE),)))
+        near = [details.nearest_words(judgment.nearest[engine]) for engine in wrong if engine in judgment.nearest]
+        unknown = f"{_UNKNOWN} Nearest: {'; '.join(near)}." if near else f"{_UNKNOWN} {_NEXT}"
+        rows.append(("Cause", (TextPart(" ".join(alike) or unknown),)))
     return wrong_engines(result, wrong, causes=False), tuple(rows)
 
 

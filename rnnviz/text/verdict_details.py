@@ -14,6 +14,7 @@ from rnnviz.engines.known_bugs.hypotheses import texts_of
 from rnnviz.text.cause_words import pattern_words
 from rnnviz.text.config_diff import change_in_words
 from rnnviz.verify.audit import Audit
+from rnnviz.verify.causes import Nearest
 from rnnviz.verify.compare import ArrayComparison, Comparison, Mismatch
 from rnnviz.verify.consistency_checks import Check
 from rnnviz.verify.forward_pass import JUDGED_ROUNDINGS
@@ -303,9 +304,13 @@ def patterns(judgment: PassJudgment, directions: int) -> Iterator[str]:
         if words := pattern_words(pattern, directions):
             yield say("Pattern of {engine:name}: {words}.", engine=engine, words=words)
     for engine, nearest in judgment.nearest.items():
-        name, share = texts_of(nearest.name)[0], nearest.right_distance / max(1.0, nearest.distance)
-        template = "No cause found for {engine:name}; nearest: {name}, {share:.0f} times nearer than the right step."
-        yield say(template, engine=engine, name=name, share=share)
+        yield say("No cause found for {engine:name}; nearest: {near}.", engine=engine, near=nearest_words(nearest))
+
+
+def nearest_words(nearest: Nearest) -> str:
+    """The change that comes nearest to a wrong engine, and by how much."""
+    share = nearest.right_distance / max(1.0, nearest.distance)
+    return f"{texts_of(nearest.name)[0]}, {share:,.0f} times nearer than the right step"
 
 
 def first_lines(result: RunResult, audits: Sequence[Audit]) -> Iterator[str]:

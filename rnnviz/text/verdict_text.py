@@ -349,8 +349,9 @@ def likely_cause(judgment: PassJudgment, engine: str) -> str:
 def causes_alike(judgment: PassJudgment, engine: str) -> str:
     """A sentence that known bugs fit an engine's numbers, which do not distinguish them; "" where that is not so."""
     count = judgment.ambiguous.get(engine, 0)
-    bugs = plural(count, "known bug fits", "known bugs fit")
-    return f"{bugs} these numbers, which do not distinguish causes: none is named." if count else ""
+    if count == 1:
+        return "A known bug fits these numbers, but they are too few to name it."
+    return f"{count:,} known bugs fit these numbers, which do not distinguish them: none is named." if count else ""
 
 
 def cause_text(judgment: PassJudgment, engine: str) -> Text:

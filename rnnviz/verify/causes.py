@@ -73,6 +73,11 @@ class Where:
     units: tuple[int, ...] = ()
     last_step: int | None = None
 
+    def holds_at(self, step: int) -> bool:
+        """Whether a step, in the order of computation, is among those of the place."""
+        first, last = self.steps or (0, step)
+        return step in self.at if self.at else first <= step <= last and not (step - first) % (self.every or 1)
+
     @property
     def label(self) -> str:
         """The place as the name of an engine has it: "layer=1,direction=backward,gate=n,from=8"; "" for everywhere."""

@@ -9,13 +9,16 @@ import pytest
 
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.known_bugs.engine import faulty_trace
+from rnnviz.engines.known_bugs.placed import PlacedBugEngine
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.explain.explanation import Explanation
 from rnnviz.explain.report import report, to_json
+from rnnviz.verify.causes import explain_lanes, wrong_lanes
 from rnnviz.verify.result import RunResult
 from tests.cases import cases
 from tests.explain.arithmetics import explain_at, stored_of
 from tests.factories import Edit, make_result, with_judgment
+from tests.oracles.computed import empty_trace
 
 KINDS: list[tuple[str, dict[str, Any]]] = cases(__file__)["causes"]
 
@@ -122,3 +125,35 @@ def test_the_lines_that_a_cause_changes_and_the_one_to_write(bug, cell, changed,
     assert [line.name for line in step.changed(own)] == changed
     assert step.to_write(own) == to_write
     assert step.fixes == (KNOWN_BUGS[bug].fix,)
+
+
+PLACES = "no-h2h-bias@direction=forward,from=2", "state-doubled@direction=backward,from=2"
+
+
+def placed_run() -> RunResult:
+    """A recording of hidden states with a bug in each direction, from the third computed step on."""
+    result = make_result(("manual", "torch"), cell="lstm", bidirectional=True, timesteps=9, batch_size=3)
+    hidden = []
+    for direction, label in enumerate(PLACES):
+        made = empty_trace(result.inputs, cell=False, engine=f"bug:{label}")
+        PlacedBugEngine(f"bug:{label}").run(result.inputs, made, lambda _: None)
+        hidden.append(made.hidden[:, direction])
+    trace = replace(made, engine="torch").with_arrays({"h": np.stack(hidden, axis=1)})
+    result = with_judgment(replace(result, traces={**result.traces, "torch": trace}))
+    lanes = wrong_lanes(result.inputs, trace, result.judgment.audits["torch"].ratio_over_time)
+    found = explain_lanes(result.inputs, trace, lanes)
+    labels = tuple(cause.label for cause in found.causes)
+    judgment = replace(result.judgment, diagnoses={"torch": (labels,)}, found={"torch": found.causes})
+    return replace(result, judgment=judgment)
+
+
+def test_each_lane_is_explained_by_its_own_cause_where_only_hidden_states_are_recorded():
+    result = placed_run()
+    assert [cause.where.directions for cause in result.judgment.causes_of("torch")] == [(0,), (1,)]
+    explained = list(wrong_values(result, "torch"))
+    assert len(explained) == 2 * 7 * 3
+    for found in explained:
+        own, step = found.breakdowns["torch"], found.with_bugs["torch"]
+        (bug,) = step.bugs
+        assert bug.partition("@")[0] == PLACES[own.place.location.direction].partition("@")[0]
+        assert len(step.fixes) == 1

@@ -232,7 +232,14 @@ def _proof(result: RunResult, explained: Explanation, wrong: Breakdown) -> Proof
     step = explained.with_bugs.get(wrong.engine)
     if step is None:
         return None
-    return Proof(step, step.changed(wrong), step.to_write(wrong), _wrong_lanes(result, wrong.engine))
+    where, judgment = wrong.place.location, result.judged("forward")
+    # A lane with a cause of its own is mended by itself.
+    causes = () if where is None else judgment.causes_of(wrong.engine)
+    if where is not None and not all(cause.covers(where.layer, where.direction) for cause in causes):
+        lanes = f"in {lane_text(result.config.network, where)}"
+    else:
+        lanes = _wrong_lanes(result, wrong.engine)
+    return Proof(step, step.changed(wrong), step.to_write(wrong), lanes)
 
 
 def _wrong_lanes(result: RunResult, engine: str) -> str:
