@@ -19,7 +19,7 @@ CAPTURE = ".capture.npz"
 framework's model files is before it."""
 
 _OF_CAPTURE = re.compile(rf"(\.(pt|params|keras|onnx))?{re.escape(CAPTURE)}$")
-_CHOSEN = re.compile(r"(?P<path>.*?\.npz)#(?P<engine>.+)", re.DOTALL | re.IGNORECASE)
+_CHOSEN = re.compile(r"(?P<path>.*?\.(npz|csv|rnnviz))#(?P<engine>.+)", re.DOTALL | re.IGNORECASE)
 _ENTRY = re.compile(r"(?P<path>.*?\.\w+)#(?P<entry>.+)", re.DOTALL)
 
 

@@ -87,14 +87,19 @@ def open_npy(path: Path) -> FloatArray:
 
 
 class NpzFile:
-    """An `.npz` file. Opening it reads the header of each array, which must be as long as it says, and no number."""
+    """An `.npz` file. Opening it reads the header of each array, which must be as long as it says, and no number.
+    `copy` is its name in the session `path` that has an uncompressed copy of it; "" for a file itself."""
 
-    def __init__(self, path: Path) -> None:
+    without_axes = False
+    """Arrays have their shapes; see `recording_files.ArrayFile`."""
+
+    def __init__(self, path: Path, copy: str = "") -> None:
         """Raises an InputError if the file is missing, no `.npz` file, or damaged."""
         check_regular(path)
         self.path = path
+        self._copy = copy
         self.headers: dict[str, NpyHeader] = {}
-        with self._reading(), path.open("rb") as file:
+        with self._reading(), self._opened() as file:
             if file.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX:
                 raise ValueError("it holds a single array")
             with zipfile.ZipFile(file) as archive:
@@ -149,8 +154,17 @@ class NpzFile:
         return reading(self.path, ".npz", DAMAGE)
 
     @contextmanager
+    def _opened(self) -> Iterator[IO[bytes]]:
+        with self.path.open("rb") as file:
+            if not self._copy:
+                yield file
+                return
+            with zipfile.ZipFile(file) as session, session.open(self._copy) as copy:
+                yield copy
+
+    @contextmanager
     def _member(self, name: str) -> Iterator[tuple[IO[bytes], int]]:
-        with self._reading(), zipfile.ZipFile(self.path) as archive:
+        with self._reading(), self._opened() as opened, zipfile.ZipFile(opened) as archive:
             info = archive.getinfo(f"{name}{_ENDING}")
             with archive.open(info) as file:
                 yield file, info.file_size

@@ -104,9 +104,11 @@ class FileWeightsEngine(LibraryEngine):
 
 
 def file_version(path: Path) -> str:
-    """The file's name and when it was saved, so that two runs of one file can be distinguished."""
+    """The name of a file or folder and when it was saved, so that two runs of one can be distinguished."""
     with suppress(OSError):
-        saved = datetime.fromtimestamp(path.stat().st_mtime).isoformat(" ", "seconds")
+        # A folder does not change with the content of its files.
+        newest = max(file.stat().st_mtime for file in (path, *(path.iterdir() if path.is_dir() else ())))
+        saved = datetime.fromtimestamp(newest).isoformat(" ", "seconds")
         return f"{path.name}, saved {saved}"
     return path.name
 

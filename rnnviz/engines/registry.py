@@ -281,8 +281,9 @@ FAMILIES = (
         _simulated,
     ),
     EngineFamily(
-        f"{engine_spec.RECORDING}FILE.npz",
-        "Outputs that other code saved; #ENGINE after the path selects one of several recordings.",
+        f"{engine_spec.RECORDING}FILE",
+        "Outputs that other code saved: .npz, .npy, .csv, a folder, or a capture; #ENGINE after the path selects one "
+        "of several recordings.",
         engine_spec.is_recording,
         _recording,
     ),
@@ -304,7 +305,8 @@ def find_engine(name: str, key: str = "compare.candidates") -> EngineEntry:
             f"{key} names {display_value(name)}, which is not UTF-8 text or has control characters: rename the file or "
             "its folder.",
         )
-    if file is not None and not os.path.isfile(file) and not (engine_spec.has_weights(name) and os.path.isdir(file)):
+    folder = file is not None and not engine_spec.is_own(name) and os.path.isdir(file)
+    if file is not None and not os.path.isfile(file) and not folder:
         check_regular(file)
         raise ConfigError(key, f'{key} names "{name}", but there is no such file.')
     return _entry(name, key)

@@ -101,7 +101,7 @@ def _read_inputs(request: RunRequest, folder: Path, notify: Notify) -> Inputs:
     # A recording of something else is refused before the other engines have computed for a long time.
     for name in filter(is_recording, inputs.config.compare.engines):
         with key_errors(_key(inputs.config, name)):
-            check_recording(open_recording(name), inputs)
+            check_recording(open_recording(name, inputs.network.dtype), inputs)
     _check_demand(inputs.config, folder)
     inputs = save_inputs(folder / "inputs", inputs)
     build_values(folder / "inputs", "x", inputs.sequence[None, None])

@@ -33,7 +33,7 @@ def use_of(path: Path) -> str:
         names = NpzFile(path).headers.keys()
     except InputError:
         return "is a damaged archive of arrays" if arrays else ""
-    if names & {"hidden", "output", "state"}:
+    if names & {"hidden", "output", "state", "Y", "Y_h"}:
         return f"holds recorded outputs: name recording:{path.name} as an engine"
     if any(is_weight(name.removeprefix("parameters.")) for name in names):
         return "holds weights: name it as parameters.path"

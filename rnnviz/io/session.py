@@ -19,7 +19,7 @@ from rnnviz.cells import CellError, CellSpec
 from rnnviz.core.bounded_read import LARGEST_TEXT, ZIP_DAMAGE, read_plain_text, reading
 from rnnviz.core.cell_json import cell_from_json, cell_to_json
 from rnnviz.core.config import Config
-from rnnviz.core.engine_spec import is_own
+from rnnviz.core.engine_spec import engine_file, is_own, is_recording
 from rnnviz.core.errors import InputError, check_regular, file_errors
 from rnnviz.core.schema import (
     LARGEST_SIZE,
@@ -236,13 +236,17 @@ def size_of(files: Iterable[NamedFile]) -> int:
 
 def files_to_copy(config: Config) -> list[NamedFile]:
     """The files that a copy of each named file needs; values are not read."""
-    return [_named(Path(path)) for path in paths_in(config)]
+    recorded = {engine_file(name) for name in config.compare.engines if is_recording(name)}
+    return [_named(Path(path), recorded=path in recorded) for path in paths_in(config)]
 
 
-def _named(path: Path) -> NamedFile:
+def _named(path: Path, *, recorded: bool = False) -> NamedFile:
+    """The file; of a folder its model, or all files of recorded outputs."""
     with file_errors(path, "copied"):
-        model = model_in(path)
-        if model.is_dir():
+        model = path if recorded else model_in(path)
+        if recorded and path.is_dir():
+            files = [file for file in sorted(path.iterdir()) if file.is_file()]
+        elif model.is_dir():
             files = [file for file in sorted(model.glob("*.npy")) if file.is_file()]
         else:
             files = [model, *(model.parent / name for name in files_beside(model)), *_weights_of(model)]

@@ -12,10 +12,10 @@ from tests.verify.audit_helpers import inputs_of
 Arrays = dict[str, NDArray[Any]]
 
 
-def network_inputs(cell: str = "lstm", *, timesteps: int = 5, **network: Any) -> Inputs:
+def network_inputs(cell: str = "lstm", *, timesteps: int = 5, samples: int = 2, **network: Any) -> Inputs:
     """Random inputs of a network of two layers in both directions, unless `network` says otherwise."""
     sizes = {"hidden_size": 3, "num_layers": 2, "bidirectional": True, **network}
-    return inputs_of({"timesteps": timesteps, "batch_size": 2}, cell=cell, **sizes)
+    return inputs_of({"timesteps": timesteps, "batch_size": samples}, cell=cell, **sizes)
 
 
 def recorded(inputs: Inputs) -> Arrays:

@@ -398,16 +398,14 @@ def test_the_precision_is_that_of_the_coarsest_array(tmp_path, types):
     kinds = dict(zip(("output", "state"), types, strict=True))
     arrays = {kind: recorded(inputs)[kind].astype(dtype) for kind, dtype in kinds.items()}
     recording = open_recording(f"recording:{save(tmp_path / 'a.npz', **arrays)}")
-    check_recording(recording, inputs)
-    assert precision(recording, inputs.network) == np.dtype(types[0]).newbyteorder("=").name
+    assert precision(recording, check_recording(recording, inputs)) == np.dtype(types[0]).newbyteorder("=").name
 
 
 def test_arrays_that_the_network_lacks_are_ignored(tmp_path):
     inputs = network_inputs("gru")
     path = save(tmp_path / "a.npz", **recorded(inputs), cell=np.ones(1), cell_state=np.array("none"))
     recording = open_recording(f"recording:{path}")
-    check_recording(recording, inputs)
-    assert list(recording.of(inputs.network)) == ["hidden", "output", "state"]
+    assert list(check_recording(recording, inputs)) == ["hidden", "output", "state"]
 
 
 @pytest.mark.parametrize(
@@ -427,6 +425,6 @@ def test_a_gate_and_a_cell_state_are_there_by_their_symbols(tmp_path):
     cell = arrays.pop("cell")
     path = save(tmp_path / "a.npz", **arrays, c=cell, f=cell, input=np.ones(2))
     recording = open_recording(f"recording:{path}")
-    check_recording(recording, inputs)
-    assert recording.of(inputs.network)["cell"] == "c"
-    assert recording.lines_of(inputs.network) == {"f": "f"}
+    found = check_recording(recording, inputs)
+    assert (found["cell"].array, recording.arrays["cell"]) == ("c", "c")
+    assert found["f"].array == "line.f"

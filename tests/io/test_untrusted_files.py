@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 
 from rnnviz.core.bounded_read import limited_memory, read_plain_text
 from rnnviz.core.config import Network
+from rnnviz.core.csv_table import read_csv
 from rnnviz.core.errors import InputError, check_regular
 from rnnviz.core.npz import NpzFile
 from rnnviz.core.progress import watched
@@ -22,7 +23,7 @@ from rnnviz.io.file_use import use_of
 from rnnviz.io.model_formats.formats import open_model
 from rnnviz.io.model_formats.load import entries_of
 from rnnviz.io.model_formats.named_arrays import open_tensors
-from rnnviz.io.readers import open_npy, open_wav, read_csv, read_vocabulary
+from rnnviz.io.readers import open_npy, open_wav, read_vocabulary
 from rnnviz.io.session import read_config, read_document
 from rnnviz.sweeps.driver import Journal, read_journal
 from rnnviz.sweeps.grid import is_sweep_results, load_sweep

@@ -123,7 +123,8 @@ class ComparisonCommands(QObject):
 
 def _reading(config: Config, given: Path, engine: str) -> Config:
     """The config with the axes of its input in the order in which a recording has them, where the sizes show it."""
-    hidden = NpzFile(Path(recording_name(engine).path)).headers.get("hidden")
+    recording = Path(recording_name(engine).path)
+    hidden = NpzFile(recording).headers.get("hidden") if recording.suffix.lower() == ".npz" else None
     if given.suffix.lower() != ".npy" or hidden is None or len(hidden.shape) != 5:
         return config
     sizes, found = hidden.shape[2:4], open_npy(given).shape[:2]

@@ -74,7 +74,7 @@ CONFIGS = "Configs (*.toml)"
 STATES = "Initial states (*.npz)"
 RECURRENCES = "Custom steps (*.py)"
 CELLS = "Custom cells (*.py)"
-RECORDINGS = "Recorded outputs (*.npz)"
+RECORDINGS = "Recorded outputs (*.npz *.npy *.csv *.rnnviz)"
 ALL_FILES = "All files (*)"
 
 

@@ -39,7 +39,7 @@ _WEIGHT = re.compile(r"[lr]\d+_\w+")
 _CELL_STEP = re.compile(r"^def step\(\s*u\s*,\s*v\s*,", re.MULTILINE)
 _MOST_CODE = 1 << 20
 _STATE = {"h", "c"}
-_RECORDED = {"hidden", "output", "state"}
+_RECORDED = {"hidden", "output", "state", "Y", "Y_h"}
 
 
 def is_config(path: Path) -> bool:

@@ -18,7 +18,7 @@ from rnnviz.core.errors import InputError
 from rnnviz.core.schema import LARGEST_SIZE, FieldSpec
 from rnnviz.core.sequence import LENGTHS_SOURCES
 from rnnviz.engines.registry import recordings_in
-from rnnviz.gui.commands.dialogs import ALL_FILES, ask_file
+from rnnviz.gui.commands.dialogs import ALL_FILES, RECORDINGS, ask_file
 from rnnviz.gui.naming import named
 from rnnviz.gui.settings_panel.fields import FILE_FILTERS, UNSET_CHOICES, choice_title, label, unset_words
 from rnnviz.gui.settings_panel.widgets import ElidedCheckBox, FreeSpinBox, LongLineEdit, NoWheelComboBox, PathLineEdit
@@ -346,7 +346,7 @@ class PathEditor(ButtonLineEditor):
 
 
 class AddRecordingButton(QPushButton):
-    """Asks for an `.npz` file with recorded outputs."""
+    """Asks for a file with recorded outputs."""
 
     chosen = Signal(object)
     """Tuple of engine names for the file: several if it contains outputs of several engines."""
@@ -354,7 +354,7 @@ class AddRecordingButton(QPushButton):
     def __init__(self, parent: QWidget) -> None:
         super().__init__("Add outputs…", parent)
         self.setAccessibleName("Comparison: add recorded outputs")
-        self.setToolTip("Compare with outputs that other code saved as .npz.")
+        self.setToolTip("Compare with outputs that other code saved.")
         self.setAutoDefault(False)
         self.clicked.connect(self._ask)
 
@@ -367,9 +367,7 @@ class AddRecordingButton(QPushButton):
         self.chosen.emit(names)
 
     def _ask(self) -> None:
-        ask_file(
-            self, "Add recorded outputs", f"Recorded outputs (*.npz);;{ALL_FILES}", lambda path: self.choose(str(path))
-        )
+        ask_file(self, "Add recorded outputs", f"{RECORDINGS};;{ALL_FILES}", lambda path: self.choose(str(path)))
 
 
 Engines: TypeAlias = Mapping[str, str | None]

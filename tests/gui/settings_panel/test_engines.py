@@ -128,7 +128,7 @@ def test_a_chosen_file_is_compared_and_called_by_its_name(qtbot, panel, candidat
     path = archive("")
     QTest.mouseClick(candidates.add, Qt.MouseButton.LeftButton)
     (dialog,) = candidates.add.findChildren(QFileDialog)
-    assert dialog.nameFilters()[0] == "Recorded outputs (*.npz)"
+    assert dialog.nameFilters()[0] == "Recorded outputs (*.npz *.npy *.csv *.rnnviz)"
     with qtbot.waitSignal(panel.config_edited) as edited:
         dialog.fileSelected.emit(path)
     dialog.reject()

@@ -180,7 +180,7 @@ def test_bytes_that_are_not_a_table_are_refused(tmp_path, content):
 
 
 def test_a_line_without_end_is_refused_before_it_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("rnnviz.io.readers._LONGEST_LINE", 50)
+    monkeypatch.setattr("rnnviz.core.csv_table._LONGEST_LINE", 50)
     assert "line 2 has more than 50 characters" in refused(
         read_sequence, written(tmp_path / "x.csv", "1,2\n" + "3," * 200)
     )

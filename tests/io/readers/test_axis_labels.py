@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from rnnviz.core.config import Config
+from rnnviz.core.csv_table import read_csv
 from rnnviz.core.inputs import open_inputs, save_inputs
 from rnnviz.core.sequence import Names
 from rnnviz.io.config_toml import dump_config, load_config
 from rnnviz.io.inputs import load_inputs
-from rnnviz.io.readers import read_csv, read_labels
+from rnnviz.io.readers import read_labels
 from tests.cases import cases
 from tests.refusals import refused, refused_key, written
 
