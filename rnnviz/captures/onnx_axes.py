@@ -6,12 +6,13 @@ of the first recurrent node that reads it show which axis it is. So no other siz
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 
 import numpy as np
 
 from rnnviz.captures.onnx_operations import Operations, Values
 from rnnviz.captures.onnx_taps import Array
-from rnnviz.core.errors import InputError
+from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.schema import display_value
 from rnnviz.core.words import join_words
 
@@ -35,13 +36,14 @@ def find_axes(operations: Operations, named: Mapping[str, str]) -> dict[str, str
                 f"--axes {name}={letters} must have one letter for each of the {rank} axes of {name}: T for the time "
                 "steps, N for the samples, and another one, such as NTI."
             )
-    base: Values | None = None
     found = dict(named)
-    for name in operations.feeds:
-        if name not in found:
-            base = base if base is not None else operations.run(operations.feeds)
-            found[name] = _axes_of(name, operations, base)
-    return found
+    left = [name for name in operations.feeds if name not in found]
+    base: Values = {}
+    if left:
+        # A model that cannot be run with a whole sequence may be run with its chunks.
+        with suppress(EngineError):
+            base = operations.run(operations.feeds)
+    return found | {name: _axes_of(name, operations, base) for name in left}
 
 
 def sizes_of(operations: Operations, axes: Mapping[str, str]) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from rnnviz.captures.onnx_differences import (
     first_differing,
     split_axis,
 )
-from rnnviz.captures.onnx_operations import Operation, Operations, Values, opened
+from rnnviz.captures.onnx_operations import Operation, Operations, Values, failed_operation, opened
 from rnnviz.captures.onnx_taps import Array
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.progress import stage
@@ -31,6 +31,14 @@ from rnnviz.results.model_calls import (
 )
 
 _WITH_GRAPHS = ("Loop", "Scan", "If")
+_NOT_FED = "no input gets an output of the previous one"
+_WORDS = {
+    "carried": "carried",
+    "zeros": "lost: it begins at zeros",
+    "constant": "lost: it begins at the same numbers",
+    "swapped": "carried with h and c exchanged",
+    "other": "not carried",
+}
 _CAUSES = {
     "zeros": CallCause.ZEROS,
     "constant": CallCause.CONSTANT,
@@ -76,11 +84,21 @@ class _Chunks:
                 self.parts.append(operations.run(self._part(start, carried)))
                 notify(number / len(starts))
         if failed is not None:
-            states = ", ".join(f"{own.name}: {own.state}" for own in self.recurrent())
-            raise EngineError(
-                f"Chunks of {plural(size, 'time step')} run, but the whole does not, so they cannot be compared. "
-                f"States from one chunk to the next: {states or 'none'}. {failed}"
-            )
+            raise EngineError(self._without_whole(failed)) from failed
+
+    def _without_whole(self, failed: EngineError) -> str:
+        """A sentence about the states of a model that cannot be run with the whole sequence."""
+        operator, name, why = failed_operation(failed)
+        chunk = plural(self.size, "time step")
+        carried = join_words(
+            (f"{name} gets {output} of the previous one" for name, output in self.states.items()), "and"
+        )
+        states = [f"the state of {own.name} is {_WORDS[own.state]}" for own in self.recurrent()]
+        return (
+            f"{self.operations.path} runs with chunks of {chunk}, but not with the whole, so they cannot be compared: "
+            f"{operator} {name} fails: {why}. In each chunk, {carried or _NOT_FED}; "
+            f"{join_words(states, 'and') or 'no recurrent node is in the main graph'}."
+        )
 
     def _length_inputs(self) -> set[str]:
         """The inputs without time steps that give the lengths of the samples."""

@@ -38,10 +38,14 @@ _MOST_SEQUENCES = 100
 
 @dataclass(frozen=True)
 class Recording:
-    """The written sessions, each with a line about its sequence, and why each other network was not recorded."""
+    """The written sessions, each with a line about its sequence, and why each other network was not recorded.
+
+    `from_zeros` is how many sequences of a network begin at zeros and may be chunks of one.
+    """
 
     files: tuple[tuple[str, str], ...]
     skipped: dict[str, str]
+    from_zeros: dict[str, int]
 
 
 def record(
@@ -266,7 +270,8 @@ def _written(run: _Run, outputs: Outputs, folder: Path, single: bool, shown: Pat
             target = shown if single and shown != folder else shown / names[-1]
             with file_errors(target, "written"):
                 sequence.save(folder / names[-1])
-    return Recording(tuple((name, printable(repr(s))) for name, s in zip(names, sequences, strict=True)), skipped)
+    lines = tuple((name, printable(repr(s))) for name, s in zip(names, sequences, strict=True))
+    return Recording(lines, skipped, {s.name: s.from_zeros for s in sequences if s.from_zeros})
 
 
 def _calls(layers: Sequence[_Node], outputs: Outputs) -> Iterator[Call]:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import GraphProto, NodeProto, ValueInfoProto, inliner, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, ValueInfoProto, helper, inliner, numpy_helper
 
 from rnnviz.captures.onnx_inputs import read_feeds
 from rnnviz.core.bounded_read import limited_memory
@@ -69,6 +69,7 @@ class Operations:
             with suppress(RuntimeError, ValueError):
                 model = inliner.inline_local_functions(model)
         self.feeds = read_feeds(model, given, path, any_size=True)
+        _take_branches(model, self.feeds, path)
         graph = model.graph
         self.declared = {value.name: _declared(value) for value in graph.input if value.name in self.feeds}
         self.open_names = {value.name: _open_names(value) for value in graph.input if value.name in self.feeds}
@@ -138,9 +139,60 @@ def opened(path: Path, given: Mapping[str, str]) -> Iterator[Operations]:
 def failed_operation(error: EngineError) -> tuple[str, str, str]:
     """The operator and the name of the node in which a run failed, empty if ONNX Runtime does not say it, and why."""
     text = str(error.__cause__ or error).strip()
-    found = _FAILED.search(text)
+    # A node in an inner graph comes last.
+    operator, name = (_FAILED.findall(text) or [("", "")])[-1]
     why = text.rpartition("Status Message: ")[2].splitlines()[0] if text else ""
-    return (found[1], found[2], why) if found is not None else ("", "", why)
+    return operator, name, why.rstrip(".")
+
+
+def _take_branches(model: ModelProto, feeds: Values, path: Path) -> None:
+    """Replace each If of the main graph by the branch that runs, where single integers decide, as a sample rate."""
+    graph = model.graph
+    while True:
+        deciding = {name for name, array in feeds.items() if array.size > 1 or array.dtype.kind == "f"}
+        for node in graph.node:
+            if deciding.intersection(_operation(node).inputs):
+                deciding.update(node.output)
+        place, node = next(
+            ((k, own) for k, own in enumerate(graph.node) if own.op_type == "If" and own.input[0] not in deciding),
+            (-1, None),
+        )
+        if node is None:
+            return
+        branches = {own.name: own.g for own in node.attribute}
+        branch = branches["then_branch" if _condition(model, node.input[0], feeds, path) else "else_branch"]
+        taken = [*branch.node]
+        taken += [
+            helper.make_node("Identity", [own.name], [name])
+            for own, name in zip(branch.output, node.output, strict=True)
+            if name
+        ]
+        rest = [*graph.node[:place], *taken, *graph.node[place + 1 :]]
+        graph.initializer.extend(branch.initializer)
+        del graph.node[:]
+        graph.node.extend(rest)
+
+
+def _condition(model: ModelProto, name: str, feeds: Values, path: Path) -> bool:
+    """The value of a condition, computed by the nodes that it needs alone."""
+    from rnnviz.engines.onnx import run_model
+
+    result = "rnnviz:condition"
+    needed, kept = {name}, [helper.make_node("Identity", [name], [result])]
+    for node in reversed(model.graph.node):
+        if needed.intersection(node.output):
+            needed.update(_operation(node).inputs)
+            kept.insert(0, node)
+    inputs, stored = (
+        [own for own in values if own.name in needed] for values in (model.graph.input, model.graph.initializer)
+    )
+    graph = helper.make_graph(kept, "condition", inputs, [ValueInfoProto(name=result)], stored)
+    alone = helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
+    given = {own: array for own, array in feeds.items() if own in needed}
+    try:
+        return bool(run_model(alone, given, [result], optimized=False)[result].item())
+    except EngineError as error:
+        raise EngineError(f"{path} could not be run: {str(error).rstrip('.')}.") from error
 
 
 def _operation(node: NodeProto) -> Operation:

@@ -109,7 +109,7 @@ class _Trial:
         except EngineError as error:
             operator, name, why = failed_operation(error)
             cause = SizeCause.FAILS if operator else SizeCause.MODEL_FAILS
-            return self._trial("fails", cause, operator, name, why=why.rstrip("."))
+            return self._trial("fails", cause, operator, name, why=why)
         wanted = operations.ancestors(operations.outputs)
         own = self._words(self._own)
         for operation in operations.operations:

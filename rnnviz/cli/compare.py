@@ -116,7 +116,19 @@ def _input_in_words(a: Config, options: Namespace, input_of: str) -> str:
     return f"random numbers (seed {sequence.seed}), {sizes}; --input FILE reads another one."
 
 
+def _inputs(found: "FileComparison") -> Iterator[str]:
+    for array in found.inputs:
+        largest = array.max_abs_difference
+        size = "the shapes differ" if largest is None else f"largest difference {number_format.error(largest)}"
+        place = ""
+        if array.first and array.name == "sequence":
+            place = ", first at t = {:,}, sample {}, feature {}".format(*array.first)
+        yield f"Inputs: {array.name} differs in A and B{place}; {size}."
+
+
 def _report(found: "FileComparison", given: str) -> Iterator[str]:
+    if found.recorded:
+        yield from _inputs(found) if found.inputs else ("Inputs: the same.",)
     yield f"Structure: {'the same.' if not found.structure else ''}".rstrip()
     for key in found.structure:
         yield f"  network.{key.name}: {key.a} in A, {key.b} in B"
@@ -133,10 +145,8 @@ def _report(found: "FileComparison", given: str) -> Iterator[str]:
             yield f"  {name:{widths[0]}}  {largest_text:>{widths[1]}}  {relation}".rstrip()
     else:
         yield f"Parameters: all {total} are equal within the tolerance."
-    for array in found.inputs:
-        largest = array.max_abs_difference
-        size = "the shapes differ" if largest is None else f"largest difference {number_format.error(largest)}"
-        yield f"Inputs: {array.name} differs in A and B; {size}."
+    if not found.recorded:
+        yield from _inputs(found)
     values = found.values
     if values is None:
         yield "Values: not compared, because the networks have inputs or states of other sizes."

@@ -348,5 +348,9 @@ def _record(options: Namespace, files: dict[str, str]) -> Answer:
             with atomic_write(target) as written:
                 shutil.move(Path(own, name), written)
             lines.append(f"Wrote {target}: {text}.")
+    lines += [
+        f"{count:,} sequences of {name} begin at zeros: if they are chunks of one, no state is passed on."
+        for name, count in recording.from_zeros.items()
+    ]
     lines += [f"Not recorded: {name}: {reason}." for name, reason in recording.skipped.items()]
     return AGREE, terminal.in_lines(lines, options)

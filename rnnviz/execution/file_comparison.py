@@ -90,7 +90,8 @@ def _inputs(a: Inputs, b: Inputs, *, both_bring: bool) -> Iterator[InputDifferen
         if one.shape != other.shape:
             yield InputDifference(name, None)
         elif not np.array_equal(one, other, equal_nan=True):
-            yield InputDifference(name, float(np.abs(one - other).max()))
+            first = np.argwhere(~((one == other) | (np.isnan(one) & np.isnan(other))))[0]
+            yield InputDifference(name, float(np.abs(one - other).max()), tuple(map(int, first)))
 
 
 def _values(one: Trace, other: Trace, rtol: float, atol: float) -> ValueDifferences:

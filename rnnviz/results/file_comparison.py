@@ -31,6 +31,9 @@ class InputDifference:
 
     name: str
     max_abs_difference: Annotated[float | None, "Largest absolute difference; null where the shapes differ."]
+    first: Annotated[
+        tuple[int, ...], "Index of the first number that differs: (T, N, I), or (L·D, N, H) of a state."
+    ] = ()
 
 
 @dataclass(frozen=True)

@@ -252,7 +252,9 @@ def scanned(step: Sequence[NodeProto] = STEP) -> NodeProto:
 def test_iterations_of_a_scan_are_one_sequence_with_seams(tmp_path):
     model = Model(tmp_path, [scanned()], [X, STATE], ["last", "all"]).save(weights("GRU"))
     fed = {"x": normal(T, N, FEATURES), "h0": normal(1, N, H, seed=4)}
-    inputs, trace = the_only(model.record(**fed), model)
+    recording = model.record(**fed)
+    assert recording.from_zeros == {}
+    inputs, trace = the_only(recording, model)
     np.testing.assert_array_equal(trace.hidden[0, 0], model.theirs("all", **fed)[0][:, 0])
     assert inputs.config.sequence.seams == (1, 2, 3, 4)
     np.testing.assert_array_equal(inputs.sequence, fed["x"])
@@ -269,6 +271,16 @@ def test_a_loop_that_forgets_to_carry_the_state_differs(tmp_path):
     wrong = audit(inputs, recorded_in(config, inputs), full=True).first_wrong
     assert wrong is not None
     assert wrong.where.location.timestep == 1
+
+
+def test_chunks_that_begin_at_zeros_are_counted(tmp_path):
+    graph = body([layer("GRU", "chunk", outputs=["y"])], [value("chunk", [2, N, FEATURES])], ["y"])
+    nodes = [helper.make_node("Scan", ["x"], ["all"], body=graph, num_scan_inputs=1)]
+    model = Model(tmp_path, nodes, [value("x", [3, 2, N, FEATURES])], ["all"]).save(weights("GRU"))
+    recording = model.record(x=normal(3, 2, N, FEATURES))
+    assert (len(recording.files), recording.from_zeros) == (3, {"gru": 3})
+    config = read_session(tmp_path / recording.files[0][0], lambda: tmp_path).config
+    assert any("begin at zeros" in clause for clause in load_inputs(config).assumptions)
 
 
 def test_loops_within_loops_and_weights_in_a_body_are_recorded(tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import onnxruntime
 import pytest
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from rnnviz.captures.onnx_chunks import compare_chunks
 from rnnviz.core.errors import EngineError, InputError
@@ -180,7 +180,7 @@ def test_a_model_of_a_fixed_chunk_says_how_its_states_begin(tmp_path, compared):
     path = save(
         tmp_path / "m.onnx", nodes, {"x": (K, 2, FEATURES)}, ["y"], weights("GRU") | {"shape": np.array([4, 2, 3])}
     )
-    with pytest.raises(EngineError, match="gru: zeros"):
+    with pytest.raises(EngineError, match="gru is lost: it begins at zeros"):
         compared(path, x=normal(2 * K, 2, FEATURES), axes={"x": "TNI"})
 
 
@@ -209,3 +209,29 @@ def test_what_cannot_be_compared_is_refused(tmp_path, compared):
     with pytest.raises(InputError, match="--axes"):
         compared(alone)
     assert compared(alone, axes={"x": "TNI"}).verdict == "same"
+
+
+@pytest.mark.parametrize("rate", [8, 16])
+def test_a_network_in_a_branch_that_an_integer_chooses_is_followed(tmp_path, compared, rate):
+    """As a model for two sample rates: each branch has its own weights, and one of them loses its state."""
+
+    def branch(name, *state):
+        kept = ["h0"] if state else []
+        node = layer("GRU", "x", *(["", *kept] if kept else []), outputs=(f"{name}y", f"{name}h"), name=name)
+        stored = [
+            numpy_helper.from_array(array, key) for key, array in weights("GRU", name=name, seed=len(name)).items()
+        ]
+        outputs = [helper.make_tensor_value_info(f"{name}{own}", 1, None) for own in "yh"]
+        return helper.make_graph([node], name, [], outputs, stored)
+
+    nodes = [
+        helper.make_node("Equal", ["rate", "sixteen"], ["fast"]),
+        helper.make_node("If", ["fast"], ["y", "hn"], then_branch=branch("carried", "h0"), else_branch=branch("lost")),
+    ]
+    inputs = X | {"h0": (1, "N", HIDDEN), "rate": ()}
+    path = save(tmp_path / "m.onnx", nodes, inputs, ["y", "hn"], {"sixteen": np.array(16)}, {"rate": 7})
+    found = compared(path, rate=np.array(rate), **states("h0"))
+    if rate == 16:
+        assert (found.verdict, found.states, found.recurrent[0].name) == ("same", {"h0": "hn"}, "carried")
+    else:
+        assert (found.first.name, found.first.cause) == ("lost", CallCause.ZEROS)

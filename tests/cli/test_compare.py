@@ -265,6 +265,26 @@ def test_two_recordings_are_compared_as_they_are(tmp_path, compared):
     assert first["b"] - first["a"] == pytest.approx(0.5)
 
 
+def test_inputs_of_two_recordings_come_first(tmp_path, compared, rnnviz):
+    hidden, x = np.zeros((1, 1, 5, 2, 4), np.float32), np.random.default_rng(1).normal(size=(2, 5, 3))
+    paths = []
+    for name, later in (("a", 0.0), ("b", 0.25)):
+        np.savez(tmp_path / f"{name}.npz", hidden=hidden + later)
+        changed = x.copy()
+        changed[1, 3, 2] += later
+        changed[0, 4, 0] += 2 * later
+        np.save(tmp_path / f"{name}.npy", changed.astype(np.float32))
+        sequence = {"source": "file", "path": f"{name}.npy", "timesteps": 5, "batch_size": 2}
+        paths.append(write(tmp_path, f"{name}.toml", sequence=sequence, compare={"reference": f"recording:{name}.npz"}))
+    _, found = compared(*paths)
+    (difference,) = found["inputs"]
+    assert difference["first"] == [3, 1, 2]
+    assert difference["max_abs_difference"] == pytest.approx(0.5)
+    lines = rnnviz("compare", *paths).out.splitlines()
+    assert lines[2].startswith("Inputs: sequence differs in A and B, first at t = 3, sample 1, feature 2;")
+    assert "Inputs: the same." in rnnviz("compare", paths[0], paths[0]).out.splitlines()
+
+
 def test_the_text_says_what_differs_and_which_input_was_used(tmp_path, rnnviz):
     arrays = weights_of(NETWORK)
     changed = {"l0_i2h_weight": 0.5 * arrays["l0_i2h_weight"]}
