@@ -81,7 +81,7 @@ def explain(options: Namespace) -> Answer:
     if options.csv is not None and ("[" not in named or named.startswith(_OF_INPUT)):
         raise InputError("--csv needs --gradient with a number of a parameter, such as l0_i2h_weight[3,2].")
     terminal.check_files(config, options, {"--json": options.json, "--csv": options.csv})
-    result = terminal.run_config(config, options, audit="off" if placed else "auto")
+    result = terminal.run_config(config, options)
     where, why = (_place(result, options), "") if placed else _first_place(result, options)
     place = _place_of(result, where, options)
     explained = explain(result, place)

@@ -12,6 +12,7 @@ from rnnviz.cli.terminal import AGREE, DISAGREE, WRONG_INPUT, Answer, Parser, op
 from rnnviz.core.config import Compare, Config
 from rnnviz.core.engine_spec import display_name
 from rnnviz.core.errors import InputError
+from rnnviz.core.naming import names_of_file, with_parameters
 from rnnviz.core.schema import declarations, display_value
 from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.gui.export.outputs import RUN_OUTPUTS, OutputEntry, named_function
@@ -82,7 +83,8 @@ def _text(result: RunResult, options: Namespace) -> str:
     printed = (f"\n{display_name(engine)} printed:\n{text.rstrip()}\n" for engine, text in result.printed.items())
     commands = chain.from_iterable(map(options.next, result.by_importance))
     advice = (f"Next: {command}\n" for command in islice(commands, 1))
-    return "".join((f"{report(result)}\n", *printed, *advice))
+    verdict = with_parameters(report(result), names_of_file(result.config.parameters.path))
+    return "".join((f"{verdict}\n", *printed, *advice))
 
 
 def _with_options(config: Config, options: Namespace) -> Config:

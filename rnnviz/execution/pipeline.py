@@ -21,6 +21,7 @@ from rnnviz.engines.known_bugs.registry import gradient_bugs_in, known_bugs_in
 from rnnviz.engines.recorded_outputs import check_recording, open_recording
 from rnnviz.engines.registry import engines_of, find_engine, gradients_given, load_engine, with_candidates
 from rnnviz.execution.events import Outcome, RunRequest, Stage, StageKind, open_traces
+from rnnviz.explain.explanation import value_with_cause
 from rnnviz.reading.arrays import gradient_extents
 from rnnviz.reading.level_of_detail import ComparedPyramids, build_values, needs_pyramid
 from rnnviz.text.cause_words import cause_phrase
@@ -230,7 +231,10 @@ def _judge_pass(
     nearest = {engine: own.nearest for engine, own in explained.items() if own.nearest is not None}
     patterns = {engine: own.pattern for engine, own in explained.items() if own.pattern is not None}
     changes = undetectable_changes(inputs, blind) if full and forward else ()
-    return PassJudgment(audits, diagnoses, blind, phrases, added, ambiguous, found, nearest, patterns, changes)
+    judged = PassJudgment(audits, diagnoses, blind, phrases, added, ambiguous, found, nearest, patterns, changes)
+    named = [name for name, own in diagnoses.items() if own and forward]
+    values = {name: value_with_cause(judged, inputs.of_engine(name), traces[name]) for name in named}
+    return replace(judged, with_cause={name: value for name, value in values.items() if value is not None})
 
 
 @contextmanager

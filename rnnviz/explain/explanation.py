@@ -36,7 +36,7 @@ from rnnviz.text.cause_words import cause_phrase
 from rnnviz.text.verdict_text import likely_cause
 from rnnviz.verify.causes import Cause, with_cause
 from rnnviz.verify.compare import gradient_atol
-from rnnviz.verify.result import RunResult
+from rnnviz.verify.result import PassJudgment, RunResult
 from rnnviz.verify.wrong_lane import lane_reads
 
 _RETURNED = "The arithmetic agrees, but {line} differs: {reference} has {first}, {candidate} {second}."
@@ -234,7 +234,12 @@ def explain(
         return Explanation(place, breakdowns, divergences, unread, _notes(result, where))
     judgment, wrong = result.judgment, [name for name in read if not breakdowns[name].right]
     causes = {name: cause for name in wrong if judgment is not None and (cause := likely_cause(judgment, name))}
-    with_bugs = {name: step for name in causes if (step := _step_with_bugs(result, breakdowns[name])) is not None}
+    with_bugs = {
+        name: step
+        for name in causes
+        if judgment is not None
+        and (step := _step_with_bugs(judgment, result.inputs, result.traces[name], breakdowns[name])) is not None
+    }
     return Explanation(place, breakdowns, divergences, unread, (), causes, with_bugs)
 
 
@@ -318,12 +323,21 @@ def _atol(result: RunResult, place: Place, atol: float) -> float:
     return gradient_atol(atol, trace[gradient("h")][where.layer, where.direction, where.timestep, where.sample])
 
 
-def _step_with_bugs(result: RunResult, own: Breakdown) -> StepWithBugs | None:
-    """The step of an engine with its likely cause; None if that does not give all of the engine's values."""
-    judgment, inputs, where = result.judgment, result.inputs, own.place.location
-    if judgment is None or where is None or not judgment.diagnoses.get(own.engine) or own.right:
+def value_with_cause(judgment: PassJudgment, inputs: Inputs, trace: Trace) -> float | None:
+    """The first wrong value of an engine as it follows with its likely cause; None where that is not known."""
+    where = judgment.audits[trace.engine].first_location
+    if where is None or where.timestep not in followed(inputs, trace, where.layer, where.direction):
         return None
-    bugs, trace = judgment.diagnoses[own.engine][0], result.traces[own.engine]
+    step = _step_with_bugs(judgment, inputs, trace, value_breakdown(inputs, trace, Place.at("h", where)))
+    return None if step is None else step.breakdown.outcomes[-1].computed
+
+
+def _step_with_bugs(judgment: PassJudgment, inputs: Inputs, trace: Trace, own: Breakdown) -> StepWithBugs | None:
+    """The step of an engine with its likely cause; None if that does not give all of the engine's values."""
+    where = own.place.location
+    if where is None or not judgment.diagnoses.get(own.engine) or own.right:
+        return None
+    bugs = judgment.diagnoses[own.engine][0]
     phrase, causes = likely_cause(judgment, own.engine), judgment.causes_of(own.engine)
     steps: Iterator[tuple[Inputs, dict[str, FloatArray]] | None]
     if KNOWN_BUGS.keys() >= set(bugs) and not any(cause.beside for cause in causes):

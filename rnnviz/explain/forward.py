@@ -459,7 +459,7 @@ def own_steps(
     bounds = {}
     for name, value in block.follow(carried, (*cell.state_symbols, *trace.lines))[0].items():
         bound = np.broadcast_to(value.bound, value.value.shape)[0].reshape(len(times), len(samples), -1)
-        own = trace[name][*lane, every][:, chosen][..., units] if name in trace else np.zeros(1)
+        own = trace[name][*lane, every][:, chosen][..., units if one else slice(None)] if name in trace else np.zeros(1)
         bounds[name] = bound + storage_bound(own, trace.stored_as)
     return x.astype(np.float64), state, bounds
 

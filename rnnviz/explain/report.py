@@ -85,6 +85,7 @@ def _with_bugs(step: StepWithBugs) -> Iterator[str]:
         yield from ("", f"  {line.equation.symbols}", f"  {line.equation.numbers}")
     yield ""
     yield from _outcomes([step.breakdown])
+    yield from ("", *(f"To fix: {fix}" for fix in step.fixes))
 
 
 Row: TypeAlias = tuple[str, list[str]]

@@ -86,6 +86,7 @@ class WrongSummary:
     value: float
     expected: float
     array: GradientName = None
+    with_cause: Annotated[float | None, "The float64 recomputation with the likely cause."] = None
 
 
 @dataclass(frozen=True)
@@ -504,7 +505,8 @@ def _audit(result: RunResult, judgment: PassJudgment, engine: str) -> AuditSumma
     audit = judgment.audits[engine]
     pattern = _pattern(result, judgment.patterns.get(engine))
     line, first = audit.first_line, audit.first_wrong
-    wrong = first and _picked(WrongSummary, first, array=first.where.array if first.where.is_gradient else None)
+    array = first.where.array if first is not None and first.where.is_gradient else None
+    wrong = first and _picked(WrongSummary, first, array=array, with_cause=judgment.with_cause.get(engine))
     wrong_line = line and _picked(WrongLineSummary, line, line_number=first_line_in_source(result, audit))
     worst = audit.worst_ratio if audit.audited else None
     return _picked(AuditSummary, audit, worst_ratio=worst, first_wrong=wrong, first_line=wrong_line, pattern=pattern)

@@ -1,9 +1,11 @@
 """Words of a cause and of the pattern of wrong values: what is wrong, in which lanes, gates, steps and samples."""
 
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 
+from rnnviz.core.config import Network, parameter_name
 from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.core.words import join_words
 from rnnviz.engines.known_bugs.hypotheses import texts_of
@@ -18,10 +20,26 @@ _KINDS = {
 }
 
 
+_MOST_NAMES = 4
+"""How many names of parameters a sentence lists."""
+
+
 def cause_phrase(cause: Cause) -> str:
     """The error and its place, a noun phrase."""
     what = join_words(texts_of(name)[0] for name in (cause.name, cause.beside) if name)
     return ", ".join((what, *_places(cause)))
+
+
+def fix_sentences(cause: Cause, network: Network, engine: str = "") -> list[str]:
+    """The changes that fix a cause, with the lanes and, by Gluon's names, the parameters; of an `engine`."""
+    where = cause.where
+    lanes = [lane for lane in product(range(network.num_layers), range(network.directions)) if cause.covers(*lane)]
+    kinds = where.parameters if set(where.parameters) <= _KINDS.keys() else ()
+    names = [parameter_name(*lane, kind) for lane in lanes for kind in kinds]
+    read = f" ({join_words(names)})" if 0 < len(names) <= _MOST_NAMES else ""
+    at = lanes_words(where.layers, where.directions)
+    fixes = dict.fromkeys(texts_of(name)[1] for name in (cause.name, cause.beside) if name)
+    return [f"{' '.join(filter(None, ('To fix', engine, at)))}{read}: {fix}" for fix in fixes if fix]
 
 
 def _places(cause: Cause) -> list[str]:

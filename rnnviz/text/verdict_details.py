@@ -11,7 +11,7 @@ from rnnviz.core.engine_spec import display_name, is_recording
 from rnnviz.core.trace import Trace
 from rnnviz.core.words import join_words, plural
 from rnnviz.engines.known_bugs.hypotheses import texts_of
-from rnnviz.text.cause_words import pattern_words
+from rnnviz.text.cause_words import fix_sentences, pattern_words
 from rnnviz.text.config_diff import change_in_words
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.causes import Nearest
@@ -286,16 +286,29 @@ def precisions(result: RunResult, engines: Sequence[str]) -> Iterator[str]:
         yield say(template, trace=trace, dtype=result.config.network.dtype, hidden=JUDGED_ROUNDINGS * trace.eps)
 
 
-def first_wrong_values(audits: Sequence[Audit]) -> Iterator[str]:
-    """The first wrong value of each wrong engine, and the recomputed value."""
+def first_wrong_values(judgment: PassJudgment, audits: Sequence[Audit]) -> Iterator[str]:
+    """The first wrong value of each wrong engine, the recomputed value, and that with the likely cause."""
     for audit in audits:
         if (wrong := audit.first_wrong) is not None:
             first = "First wrong {way[step]} of {own.engine:name}"
             if is_recording(audit.engine):
                 first = "First {way[step]} of {own.engine:name} that differs"
-            template = f"{first}: {{values[0]}}; recomputed in float64 from its own {{way[read]}}: {{values[1]}}."
-            values = number_format.format_pair(wrong.value, wrong.expected)
-            yield say(template, way=WORDS[audit.way], own=audit, values=values)
+            values, proof = number_format.format_pair(wrong.value, wrong.expected), ""
+            if audit.engine in judgment.with_cause:
+                digits = number_format.short if values[0] == number_format.short(wrong.value) else number_format.full
+                proof = f"; with the likely cause: {digits(judgment.with_cause[audit.engine])}"
+            template = (
+                f"{first}: {{values[0]}}; recomputed in float64 from its own {{way[read]}}: {{values[1]}}{{proof}}."
+            )
+            yield say(template, way=WORDS[audit.way], own=audit, values=values, proof=proof)
+
+
+def fixes(result: RunResult, engines: Sequence[str]) -> Iterator[str]:
+    """The changes that fix each engine with a likely cause."""
+    judgment, network = result.judged("forward"), result.config.network
+    for engine in engines:
+        for cause in judgment.causes_of(engine):
+            yield from fix_sentences(cause, network, display_name(engine) if len(engines) > 1 else "")
 
 
 def patterns(judgment: PassJudgment, directions: int) -> Iterator[str]:

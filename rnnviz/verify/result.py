@@ -26,8 +26,9 @@ class PassJudgment:
     so that none is named. `undetectable` names the known bugs that this config could not reveal, and, after a full
     audit, `undetectable_changes` the engines of other changes of lanes and gates. `causes` has the noun phrases of this
     network's known bugs, and of the causes that were found. By wrong engine, `found` has these causes with their
-    places, `nearest` the change that comes nearest where there is none, and `patterns` which values are wrong. `checks`
-    are those that the audits made of cell states, but for engines whose cell states were checked before."""
+    places, `nearest` the change that comes nearest where there is none, and `patterns` which values are wrong, and
+    `with_cause` the first wrong value as it follows with the causes. `checks` are those that the audits made of cell
+    states, but for engines whose cell states were checked before."""
 
     audits: Mapping[str, Audit] = field(default_factory=dict)
     diagnoses: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
@@ -39,6 +40,7 @@ class PassJudgment:
     nearest: Mapping[str, Nearest] = field(default_factory=dict)
     patterns: Mapping[str, Pattern] = field(default_factory=dict)
     undetectable_changes: tuple[str, ...] = ()
+    with_cause: Mapping[str, float] = field(default_factory=dict)
 
     def cause(self, bug: str) -> str:
         """The noun phrase of a known bug, or its name."""

@@ -48,6 +48,17 @@ def test_wrong_engine_first_step_and_likely_cause(rnnviz, tmp_path):
     assert first["expected"] == pytest.approx(found["first_mismatch"]["reference"], abs=1e-6)
 
 
+def test_a_cause_at_a_place_is_proved_and_says_what_to_change(rnnviz, tmp_path):
+    engine = "bug:no-h2h-bias@direction=backward,gate=z"
+    _, found, _ = run(rnnviz, write(tmp_path), "--engines", f"manual,{engine}")
+    first = found["audit"][engine]["first_wrong"]
+    assert first["with_cause"] == pytest.approx(first["value"], abs=1e-6) != pytest.approx(first["expected"], abs=1e-6)
+    assert "with_cause" not in found["audit"]["manual"]
+    answer = rnnviz("run", write(tmp_path), "--engines", f"manual,{engine}")
+    assert "with the likely cause" in answer.out
+    assert "To fix in the backward direction (r0_h2h_bias): " in answer.out
+
+
 def test_without_audit_no_engine_is_named(rnnviz, tmp_path):
     code, found, _ = run(rnnviz, write(tmp_path), "--audit", "off")
     assert (code, found["verdict"]) == (1, "disagree")

@@ -34,7 +34,10 @@ def test_wrong_engine_is_explained_with_exit_code_0(notebook, rnnviz):
     code, out, _ = called(rnnviz, notebook, "--layer", "0", "--timestep", "0", "--unit", "3")
     assert code == 0
     assert "bug:no-h2h-bias is wrong here: it returned h = " in out
-    assert out.rstrip().splitlines()[-1].startswith("The arithmetic agrees, but the stored h differs")
+    assert (
+        out.rstrip().splitlines()[-1].startswith("Likely cause: hidden-to-hidden bias missing. With it the equations")
+    )
+    assert "\nTo fix: " in out
 
 
 def test_json_to_standard_output(notebook, rnnviz):

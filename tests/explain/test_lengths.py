@@ -16,6 +16,7 @@ from tests.explain.arithmetics import breakdown_at, explain_at
 from tests.factories import make_result
 from tests.oracles.computed import computed
 from tests.padded import trace_alone
+from tests.verify.audit_helpers import inputs_of
 
 
 @given(inputs=padded_inputs(), data=st.data())
@@ -49,3 +50,12 @@ def test_padding_has_no_arithmetic():
     with pytest.raises(InputError) as caught:
         explain_at(result, Location(timestep=4, sample=1))
     assert str(caught.value) == expected
+
+
+def test_a_projection_wider_than_the_cell_is_explained():
+    network = {"cell": "lstm", "input_size": 3, "hidden_size": 2, "projection_size": 5}
+    inputs = inputs_of({"timesteps": 3, "batch_size": 2}, **network)
+    trace, _ = computed(ManualEngine(), inputs)
+    own = breakdown_at(inputs, trace, Location(0, 0, 2, 1, 4))
+    assert own.right
+    assert own.outcomes[-1].stored == trace.hidden[0, 0, 2, 1, 4]

@@ -76,14 +76,20 @@ def of_audits(result: RunResult) -> Iterator[str]:
     step = with_audit(result, wrong=2, first_wrong=WrongValue(PLACE, 0.25001, 0.25))
     assert step.judgment is not None
     audits = list(step.judgment.audits.values())
-    yield f"first_wrong_values: {said(verdict_details.first_wrong_values(audits))}"
+    for proof in ({}, {MINE: 0.25002}):
+        judged = replace(step.judgment, with_cause=proof)
+        yield f"first_wrong_values: {said(verdict_details.first_wrong_values(judged, audits))}"
     yield f"reasons: {reasons(step)}"
     both = replace(step, judgment=replace(step.judgment, diagnoses={MINE: (("no-h2h-bias", "unknown"),)}))
     yield f"reasons: {reasons(both)}"
+    yield f"fixes: {said(verdict_details.fixes(both, [MINE]))}"
     more = replace(result.config, sequence=replace(result.config.sequence, timesteps=9))
     for remedy in (None, more):
         blind = replace(result, judgment=Judgment(undetectable=("a", "b"), remedy=remedy))
         yield f"undetectable_bugs: {said(verdict_details.undetectable_bugs(blind))}"
+    for count in (0, 1, 9):
+        some = replace(result, judgment=Judgment(undetectable_changes=tuple(f"change-{k}" for k in range(count))))
+        yield f"undetectable_changes: {said(verdict_details.undetectable_changes(some))}"
 
 
 def said(text: str | Iterable[str]) -> str:
