@@ -111,6 +111,12 @@ def test_a_second_name_of_a_value_is_the_first_one():
     assert symbol.node is first.node is second.node
 
 
+def test_each_name_in_an_equation_belongs_to_the_value_that_it_names():
+    values = trace(LSTM).values
+    (c,) = (equation for equation in equations(LSTM) if equation.name == "c")
+    assert {s.text: s.node for s in c.symbols if s.text in values} == {name: values[name] for name in "fig"}
+
+
 def test_a_value_by_its_operation_and_gates_that_are_computed_alike():
     assert "".join(symbol.text for symbol in expression(LSTM, trace(LSTM).values["c"])) == "f · c[t-1] + i · g"
     alike = equations_of_all_units(LSTM)

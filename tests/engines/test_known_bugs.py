@@ -19,6 +19,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.engines.known_bugs import BugVariant, output_peephole_of_old_state, registry
 from rnnviz.engines.known_bugs.backward import BackwardPasses
 from rnnviz.engines.known_bugs.engine import KnownBugEngine, StepWindow, expected_and_found, faulty_trace, run_fault
+from rnnviz.engines.known_bugs.hypotheses import handed
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, PREFIX, gradient_bugs_in, known_bugs_in, known_bugs_of
 from rnnviz.engines.manual import ManualEngine
 from rnnviz.engines.registry import find_engine
@@ -548,3 +549,26 @@ def test_a_clip_keeps_the_slope_of_its_own_step():
     for place, array in right.items():
         np.testing.assert_array_equal(found[place][array == 0.0], 0.0)
         assert 0.1 < np.mean(array == 0.0) < 0.9
+
+
+def test_a_state_is_handed_on_as_its_change_says():
+    """States (N, U) of two samples: the initial ones, and those after the last two steps."""
+    initial, before, now = np.arange(18.0).reshape(3, 2, 3)
+    expected = {
+        "": now,
+        "zeros": 0.0 * now,
+        "initial": initial,
+        "two-before": before,
+        "doubled": 2.0 * now,
+        "next-sample": now[::-1],
+        "reversed": now[:, ::-1],
+    }
+    for change, state in expected.items():
+        np.testing.assert_array_equal(handed(change, initial, [before, now]), state, change)
+    np.testing.assert_array_equal(handed("two-before", initial, [now]), now)
+
+
+def test_a_bug_at_a_place_is_an_engine_of_its_whole_name():
+    entry = find_engine("bug:no-h2h-bias@layer=1,from=2")
+    assert (entry.name, entry.title) == ("bug:no-h2h-bias@layer=1,from=2",) * 2
+    assert entry.unavailable is None

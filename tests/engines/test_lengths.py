@@ -401,6 +401,13 @@ def test_the_bug_is_detectable_also_at_late_seams(network):
     assert causes(inputs, trace) == ((BUG,),)
 
 
+def test_calls_do_not_lose_the_state_of_a_backward_lane():
+    inputs = seam_inputs([3], timesteps=8, bidirectional=True)
+    found, expected = (computed(engine, inputs)[0] for engine in (KnownBugEngine(f"bug:{BUG}"), ManualEngine()))
+    np.testing.assert_allclose(found.hidden[0, 1], expected.hidden[0, 1], rtol=0, atol=1e-6)
+    assert np.abs(found.hidden[0, 0, 3] - expected.hidden[0, 0, 3]).max() > 1e-3
+
+
 def test_states_that_calls_swap_begin_the_next_call():
     inputs = seam_inputs([3, 5], timesteps=8)
     variant = BugVariant(forgotten=("h", "c"), forgotten_is="swapped", at_seams=True)

@@ -48,3 +48,6 @@ def test_onnxruntime_uses_the_given_threads_and_the_cpu_only_and_no_warnings(mon
     options = session.get_session_options()
     assert (options.intra_op_num_threads, options.log_severity_level) == (threads, 4)
     assert session.get_providers() == ["CPUExecutionProvider"]
+    plain = onnx.open_session(onnx._model(Network("lstm_peephole", 2, 3)), optimized=False).get_session_options()
+    assert "DISABLE_ALL" in str(plain.graph_optimization_level)
+    assert "DISABLE_ALL" not in str(options.graph_optimization_level)

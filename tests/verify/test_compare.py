@@ -782,6 +782,7 @@ def test_an_array_without_mismatches_gives_way_to_h_and_then_to_a_gradient_of_it
     named = {"c": c, "grad.gates": of_gates, "grad.input": wrong, "grad.h": wrong}
     others = {name: replace(own, name=name) for name, own in named.items()}
     found = Comparison(**vars(correct), others=others)
+    assert (list(found), len(found)) == (["h", *others], 1 + len(others))
     assert found.mismatching("c") is others["grad.h"]
     assert found.mismatching("grad.gates") is others["grad.gates"]
     assert Comparison(**vars(correct), others={"c": c}).mismatching("c") is c

@@ -20,6 +20,7 @@ from tools.mutation.runner import BUSY, ORDERS, PATIENCE, SLOWEST
 TESTS = (
     "tests/engines",
     "tests/verify",
+    "tests/cli/test_compare.py",
     "tests/io/test_untrusted_files.py",
     "tests/steps",
     "tests/cells",

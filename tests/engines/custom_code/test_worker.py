@@ -76,6 +76,14 @@ def test_prints_are_sent_unchanged(monkeypatch):
     assert heard(out) == [("printed", "lo\n"), ("printed", "a"), ("printed", "b")]
 
 
+def test_of_prints_one_character_more_than_is_kept_is_sent(monkeypatch):
+    monkeypatch.setattr(host, "PRINTED_LIMIT", 5)
+    out = BytesIO()
+    printed = CapturedOutput(MessageWriter(out))
+    assert [printed.write(text) for text in ("abc", "defgh", "i")] == [3, 5, 1]
+    assert heard(out) == [("printed", "abc"), ("printed", "def")]
+
+
 class EndedError(Exception):
     """The process would have ended here."""
 
