@@ -298,7 +298,7 @@ def joined(
     if len(common) > 1 or (not common and any(len(own.found) > 1 for own in each)):
         return LaneDiagnosis((), max(len(common), *(len(own.found) for own in each)), tried)
     if not common:
-        causes = [_cause(inputs, own.found[0], [own.lane.place]) for own in each]
+        causes = [cause_of(inputs, own.found[0], [own.lane.place]) for own in each]
         return LaneDiagnosis(tuple(causes), 1, tried)
     found = common[0]
     fits = [one.fit for own in each for one in own.found if one.key == found.key]
@@ -307,7 +307,7 @@ def joined(
     places = [own.lane.place for own in each]
     idle = [place for place in _others(inputs, places) if _idle(found, lane_at(place))]
     parts = boxes(inputs, places, idle)
-    return LaneDiagnosis(tuple(_cause(inputs, found, part) for part in parts), 1, tried)
+    return LaneDiagnosis(tuple(cause_of(inputs, found, part) for part in parts), 1, tried)
 
 
 def _others(inputs: Inputs, places: Lanes) -> Lanes:
@@ -350,7 +350,7 @@ def some_of(network: Network, lanes: Lanes) -> tuple[tuple[int, ...], tuple[int,
     )
 
 
-def _cause(inputs: Inputs, found: Explained, lanes: Lanes) -> Cause:
+def cause_of(inputs: Inputs, found: Explained, lanes: Lanes) -> Cause:
     network, extent = inputs.network, found.fit.extent
     gates = tuple(dict.fromkeys(gate for each in found.hypotheses for gate in each.gates))
     parameters = tuple(dict.fromkeys(name for each in found.hypotheses for name in each.parameters))

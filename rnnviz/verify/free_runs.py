@@ -1,19 +1,23 @@
 """Free runs: a lane is computed from its initial state with many changes at once, where a recording lacks the hidden
 values from which each step could be tried by itself.
 
-Changes of numbers alone are computed together, with an axis K before all others; those that compute other lines, each
-by themselves.
+Changes of numbers, activations and states are computed together, with an axis K before all others; those that compute
+other lines, each by themselves.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
 from itertools import groupby
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnviz.cells import CellSpec
+from rnnviz.cells.activations import Activation
 from rnnviz.cells.interpreters.arrays import ArrayLayer, Library, leaf_of_parts
-from rnnviz.cells.interpreters.graph import LEAVES, ordered
+from rnnviz.cells.interpreters.graph import LEAVES, Node, ordered
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
@@ -29,6 +33,9 @@ _AS_IS = BugVariant()
 _MOST_WEIGHTS, _MOST_VALUES = 1 << 20, 1 << 23
 """How many weights and pre-activations are computed together."""
 
+_LARGE = 1 << 14
+"""The number of weights of a lane from which on they are not copied without need."""
+
 
 States: TypeAlias = Mapping[str, FloatArray]
 """States by symbol."""
@@ -41,12 +48,32 @@ class _Stacked(Library):
         return np.matmul(x, np.swapaxes(weight, -1, -2))
 
 
+@lru_cache(maxsize=256)
+def _lines(cell: CellSpec) -> tuple[Any, ...]:
+    """The operations of a step, on the places of earlier ones; the same for cells that differ in activations alone."""
+    graph = graph_of(cell)
+    nodes = _order(cell)
+    places = {node: k for k, node in enumerate(nodes)}
+    lines = ((n.op, n.name, n.number, *(places[arg] for arg in n.args)) for n in nodes)
+    return (*lines, *(places[graph.values[symbol]] for symbol in cell.state_symbols))
+
+
+@lru_cache(maxsize=256)
+def _functions(cell: CellSpec) -> list[Activation | None]:
+    return [node.activation for node in _order(cell)]
+
+
+@lru_cache(maxsize=256)
+def _order(cell: CellSpec) -> list[Node]:
+    return ordered([graph_of(cell).values[symbol] for symbol in cell.state_symbols])
+
+
 class _Steps:
-    """The steps of changed lanes that compute the same lines, K of them or one for all, on other numbers."""
+    """The steps of changed lanes with the same operations, K of them or one for all, on other numbers."""
 
     def __init__(self, lanes: Sequence[LaneReads], right: LaneReads, dtype: str, span: slice) -> None:
-        first = self.first = lanes[0]
-        self._dtype = dtype
+        first = self._first = lanes[0]
+        self._count, self._dtype = len(lanes), dtype
         self.initial = {s: self._stacked([lane.initial[s] for lane in lanes]) for s in first.cell.state_symbols}
         rows = {
             name: self._rows([lane.parameters[name] for lane in lanes], right.parameters[name])
@@ -59,12 +86,14 @@ class _Steps:
         own = {name: self._stacked([lane.own[name] for lane in lanes]) for name in first.own}
         # A number of each unit is read by all samples.
         self._own = {name: a[:, np.newaxis] if first.own[name].ndim == 1 else a for name, a in own.items()}
-        graph = graph_of(first.cell)
-        self._symbols = {symbol: graph.values[symbol] for symbol in first.cell.state_symbols}
-        self._order = ordered([*self._symbols.values()])
         weights = {g: self._recurrent[WEIGHTS[1]][:, k] for k, g in enumerate(gates)}
         biases = {g: self._recurrent[BIASES[1]][:, k, np.newaxis] for k, g in enumerate(gates)}
         self._layer = ArrayLayer(_Stacked(), weights, biases)
+        self._symbols = {symbol: graph_of(first.cell).values[symbol] for symbol in first.cell.state_symbols}
+        known: dict[Any, Any] = {}
+        self._others = _by_value([known.setdefault(of, of) for of in ((lane.state, lane.of) for lane in lanes)])
+        functions = zip(*(_functions(lane.cell) for lane in lanes), strict=True)
+        self._operations = [(node, _by_value(each)) for node, each in zip(_order(first.cell), functions, strict=True)]
 
     def _stacked(self, arrays: Sequence[FloatArray]) -> FloatArray:
         """Arrays with an axis K before all others, of one if all are the same."""
@@ -94,16 +123,51 @@ class _Steps:
 
     def at(self, s: int, history: Mapping[str, Sequence[FloatArray]]) -> dict[str, FloatArray]:
         """The states (K, N, U) after a step, from the last two before it."""
-        state = {
-            symbol: handed(self.first.state, self.initial[symbol], last[-2:]) if symbol in self.first.of else last[-1]
-            for symbol, last in history.items()
-        }
-        v = self._by_gate(state["h"], self._recurrent, "h2h", self.first.cell.recurrent_gates)
+        state = {symbol: self._read(symbol, last[-2:]) for symbol, last in history.items()}
+        v = self._by_gate(state["h"], self._recurrent, "h2h", self._first.cell.recurrent_gates)
         leaf = leaf_of_parts(self._own, {gate: u[:, s] for gate, u in self._u.items()}, v, state)
         values: dict[Any, Any] = {}
-        for node in self._order:
-            values[node] = leaf(node) if node.op in LEAVES else self._layer.apply(node, [values[a] for a in node.args])
+        for node, functions in self._operations:
+            if node.op in LEAVES:
+                values[node] = leaf(node)
+            elif node.activation is None:
+                values[node] = self._layer.apply(node, [values[a] for a in node.args])
+            else:
+                (most, _), *others = functions
+                values[node] = self._but(most.values(values[node.args[0]]), others, values[node.args[0]])
         return {symbol: values[node] for symbol, node in self._symbols.items()}
+
+    def _but(self, made: FloatArray, others: Sequence[tuple[Any, Any]], x: FloatArray) -> FloatArray:
+        """The values of an activation, with other activations in some rows."""
+        if others:
+            made, x = self._each(made), self._each(x)
+            for function, rows in others:
+                made[rows] = function.values(x[rows])
+        return made
+
+    def _each(self, array: FloatArray) -> FloatArray:
+        """An array of each of the K lanes."""
+        return np.broadcast_to(array, (self._count, *array.shape[1:])).copy() if len(array) < self._count else array
+
+    def _read(self, symbol: str, last: Sequence[FloatArray]) -> FloatArray:
+        """A state (K, N, U) as the lanes read it."""
+        if len(self._others) == 1:
+            ((change, of), _) = self._others[0]
+            return handed(change, self.initial[symbol], last) if symbol in of else last[-1]
+        read = np.array(self._each(last[-1]))
+        last, initial = [self._each(array) for array in last], self._each(self.initial[symbol])
+        for (change, of), rows in self._others:
+            if symbol in of:
+                read[rows] = handed(change, initial[rows], [array[rows] for array in last])
+        return read
+
+
+def _by_value(values: Sequence[Any]) -> list[tuple[Any, NDArray[np.intp]]]:
+    """The different objects, the most frequent first, with the places of each."""
+    places: dict[int, list[int]] = {}
+    for k, value in enumerate(values):
+        places.setdefault(id(value), []).append(k)
+    return sorted(((values[at[0]], np.array(at)) for at in places.values()), key=lambda pair: -len(pair[1]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +198,7 @@ class FreeLane:
         *,
         kept: Sequence[str] = ("h",),
         here: BoolArray | None = None,
+        unchanged: Sequence[LaneReads] = (),
         begin: int = 0,
         count: int | None = None,
         before: States | None = None,
@@ -141,19 +206,20 @@ class FreeLane:
         """Run K changed lanes, `count` steps from `begin` on: the `kept` states over time, (K, S, N, U), and the final
         ones, (K, N, U).
 
-        The changes are made at the steps `here` (K, S), and elsewhere the lane is as it should be. `before` (2, N, U)
-        are the two states before a step other than the first.
+        The changes are made at the steps `here` (K, S); elsewhere a lane reads what the `unchanged` ones do, by default
+        what it should. `before` (2, N, U) are the two states before a step other than the first.
         """
         size = len(self.computed) - begin if count is None else min(count, len(self.computed) - begin)
         span = slice(begin, begin + size)
         shapes = {s: (len(changed), array.shape[0], array.shape[-1]) for s, array in self.reads.initial.items()}
         over_time = {s: np.empty((shapes[s][0], size, *shapes[s][1:]), dtype) for s in kept}
         finals = {s: np.empty(shape, dtype) for s, shape in shapes.items()}
-        right = _Steps([self.reads], self.reads, dtype, span) if here is not None and not here.all() else None
+        unchanged = unchanged or [self.reads] * len(changed)
         with np.errstate(all="ignore"):
             for rows in self._together(changed, size):
                 steps = _Steps([changed[k] for k in rows], self.reads, dtype, span)
-                on = None if here is None else here[rows]
+                on = None if here is None or here[rows].all() else here[rows]
+                right = None if on is None else _Steps([unchanged[k] for k in rows], self.reads, dtype, span)
                 for s, states in enumerate(self._follow(steps, right, on, self.computed[span], before)):
                     for symbol, series in over_time.items():
                         series[rows, s] = states[symbol]
@@ -164,14 +230,16 @@ class FreeLane:
     def _together(self, changed: Sequence[LaneReads], steps: int) -> Iterator[list[int]]:
         """Those that can be computed at once."""
         own = self.reads
+        weights = sum(int(np.prod(own.sizes(name))) for name in own.parameters)
 
         def key(k: int) -> tuple[Any, ...]:
             lane = changed[k]
-            kinds = tuple(name for name, read in lane.parameters.items() if read is not own.parameters[name])
-            same = lane.x is own.x, *(lane.initial[s] is own.initial[s] for s in own.initial)
-            return id(lane.cell), lane.state, lane.of, kinds, same
+            # Large weights that none changes are read once for all.
+            kinds = (name for name, read in lane.parameters.items() if read is not own.parameters[name])
+            return lines[k], tuple(kinds) if weights > _LARGE else ()
 
-        weights = sum(int(np.prod(own.sizes(name))) for name in own.parameters)
+        known: dict[Any, int] = {}
+        lines = [known.setdefault(_lines(lane.cell), len(known)) for lane in changed]
         values = steps * self.computed.shape[1] * own.cell.gate_count * own.sizes(BIASES[0])[1]
         most = max(1, min(_MOST_WEIGHTS // weights, _MOST_VALUES // values))
         for _, group in groupby(sorted(range(len(changed)), key=key), key):
@@ -207,12 +275,26 @@ class FreeLane:
                 history[symbol] = [old, array if there.all() else np.where(there[:, np.newaxis], array, old)]
             yield {symbol: last[-1] for symbol, last in history.items()}
 
+    def one_after_another(self, dtype: str) -> tuple[FloatArray, States]:
+        """The hidden values (1, S, N, U) and the final states (1, N, U) where each sample begins with the final state
+        of the sample before it."""
+        samples, steps = np.nonzero(self.computed.T)
+        ends = np.flatnonzero(np.append(np.diff(samples), 1))
+        own = self.reads
+        first = {s: array[:1] for s, array in own.initial.items()}
+        joined = replace(own, x=own.x[steps, samples][:, np.newaxis], initial=first)
+        alone = FreeLane(joined, np.ones((len(steps), 1), np.bool_), steps[:, np.newaxis])
+        over_time, _ = alone.run([joined], dtype, kept=own.cell.state_symbols)
+        hidden = np.zeros((1, *self.computed.shape, over_time["h"].shape[-1]), dtype)
+        hidden[:, steps, samples] = over_time["h"][:, :, 0]
+        return hidden, {s: array[:, ends, 0] for s, array in over_time.items()}
+
     def in_time(self, hidden: FloatArray, timesteps: int) -> FloatArray:
         """Values (K, S, N, U) in the order of the time steps, (K, T, N, U)."""
         found = np.zeros((len(hidden), timesteps, *hidden.shape[2:]), hidden.dtype)
         found[:, self.stored, np.arange(hidden.shape[2])] = hidden
         return found
 
-    def in_order(self, values: FloatArray) -> FloatArray:
+    def in_order(self, values: NDArray[Any]) -> NDArray[Any]:
         """Values (K, T, N, U) in the order of computation, (K, S, N, U)."""
         return np.asarray(values[:, self.stored, np.arange(values.shape[2])])

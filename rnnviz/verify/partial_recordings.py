@@ -6,6 +6,7 @@ known once those below are explained. The top layer of recorded outputs is tried
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import log2
 
 import numpy as np
 
@@ -15,8 +16,18 @@ from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
 from rnnviz.engines.known_bugs import BugVariant
 from rnnviz.engines.known_bugs.engine import faulty_trace
-from rnnviz.verify.causes import LaneCauses, LaneDiagnosis, explain_lane, joined
-from rnnviz.verify.unseen_lanes import TYPES, FinalState, coarser
+from rnnviz.verify.below_outputs import BelowOutputs, Network
+from rnnviz.verify.causes import (
+    EVIDENCE,
+    Explained,
+    LaneCauses,
+    LaneDiagnosis,
+    Lanes,
+    cause_of,
+    explain_lane,
+    joined,
+)
+from rnnviz.verify.unseen_lanes import SAME, TYPES, FinalState, coarser
 from rnnviz.verify.wrong_lane import WrongLane
 
 _DRIFT = 16.0
@@ -31,8 +42,7 @@ def explain_recording(inputs: Inputs, trace: Trace) -> LaneDiagnosis:
         return LaneDiagnosis()
     runs = [faulty_trace(BugVariant(), _in_type(inputs, dtype)).hidden for dtype in TYPES]
     found = _by_output(inputs, trace, runs)
-    # A change below moves the top layer, too.
-    return found if found.causes or found.candidates else LaneDiagnosis()
+    return found if found.causes or found.candidates else _below_output(inputs, trace, runs)
 
 
 def _in_type(inputs: Inputs, dtype: str) -> Inputs:
@@ -87,3 +97,51 @@ def _by_final_states(inputs: Inputs, trace: Trace) -> LaneDiagnosis:
         for run, own in zip(runs, hidden or (), strict=False):
             run[place] = own
     return joined(inputs, each, lanes.__getitem__)
+
+
+def _below_output(inputs: Inputs, trace: Trace, runs: Sequence[FloatArray]) -> LaneDiagnosis:
+    """Explain outputs by one change of some lanes, not all of the top layer."""
+    network = Network(inputs, trace, [trace.with_arrays({"h": run}) for run in runs])
+    found = list[tuple[Lanes, Explained]]()
+    tried = 0
+    for lanes in _boxes(network.places):
+        if min(layer for layer, _ in lanes) < trace.shape[0] - 1:
+            own = explain_lane(BelowOutputs(network, lanes), seconds=0.0)
+            tried += own.tried
+            found += [(lanes, each) for each in own.found]
+    need = log2(max(tried, 2)) + EVIDENCE
+    found = [(lanes, each) for lanes, each in found if each.fit.bits - each.price >= need]
+    found = _narrowest(found)
+    least = min((each.price for _, each in found), default=0.0)
+    found = [(lanes, each) for lanes, each in found if each.price <= least + 1e-9]
+    if len(found) == 1:
+        ((lanes, only),) = found
+        return LaneDiagnosis((cause_of(inputs, only, lanes),), 1, tried)
+    return LaneDiagnosis((), len(found), tried)
+
+
+def _boxes(places: Sequence[tuple[int, int]]) -> list[Lanes]:
+    """All lanes, those of each layer, those of each direction, and each lane by itself."""
+    by_layer, by_direction = ({lane[k]: [p for p in places if p[k] == lane[k]] for lane in places} for k in (0, 1))
+    boxes = [tuple(box) for box in (places, *by_layer.values(), *by_direction.values(), *([p] for p in places))]
+    return [*dict.fromkeys(boxes)]
+
+
+def _narrowest(found: Sequence[tuple[Lanes, Explained]]) -> list[tuple[Lanes, Explained]]:
+    """Of a change that explains the outputs in some lanes and in more of them, the fewest; if the others make no
+    difference, the most."""
+    kept = []
+    for lanes, each in found:
+        same = [(box, other) for box, other in found if other.key == each.key and box != lanes]
+        inner = [other for box, other in same if set(box) < set(lanes)]
+        outer = [other for box, other in same if set(box) > set(lanes)]
+        if any(_equal(each, other) for other in outer) or not all(_equal(each, other) for other in inner):
+            continue
+        kept.append((lanes, each))
+    return kept
+
+
+def _equal(one: Explained, other: Explained) -> bool:
+    """Whether two explanations have the same hidden values."""
+    ours, theirs = one.fit.hidden, other.fit.hidden
+    return ours is not None and theirs is not None and np.allclose(ours[0], theirs[0], rtol=0.0, atol=SAME)

@@ -6,7 +6,6 @@ float64 and in float32: how far these are apart says how much rounding can have 
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -16,8 +15,9 @@ from rnnviz.cells.interpreters.running_error import ALLOWED, storage_bound
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
+from rnnviz.engines.known_bugs import BugVariant
 from rnnviz.engines.known_bugs.hypotheses import Hypothesis, LaneReads, start_hypotheses, step_hypotheses
-from rnnviz.verify.free_runs import FreeLane
+from rnnviz.verify.free_runs import FreeLane, States
 from rnnviz.verify.metrics import BoolArray, abs_error
 from rnnviz.verify.wrong_lane import LARGEST_DEVIATION, Extent, Fit, changed_by
 
@@ -29,13 +29,13 @@ _ROUNDINGS = 16.0
 _NEAR = 4.0
 """How many limits of the right values the first try of a hypothesis may be off."""
 
-_SAME = 1e-12
+SAME = 1e-12
 """Hidden values in float64 are the same up to this."""
 
 _FEW_SAMPLES = 4
 """How many samples a hypothesis is first tried on."""
 
-_LONGEST_PERIOD = 64
+LONGEST_PERIOD = 64
 """The longest distance of the steps at which a state may be lost."""
 
 _MOST_STEPS = 1 << 12
@@ -66,33 +66,23 @@ def run_lane(
 ) -> tuple[FloatArray, dict[str, FloatArray]] | None:
     """The hidden values (T, N, U) of a lane and its final states (N, U) with hypotheses, above layers whose hidden
     values `below` has; None where they cannot be made."""
-    every, whole = range(inputs.batch_size), hypotheses[0] if hypotheses else None
-    if whole is not None and whole.scope == "samples":
-        return _one_after_another(inputs, below, place, dtype)
-    lane = FreeLane.of(inputs, below, place, every, *([whole.walk] if whole and whole.scope == "walk" else []))
+    whole = hypotheses[0] if hypotheses and hypotheses[0].scope in ("walk", "samples", "lane") else None
+    walk = BugVariant() if whole is None else whole.walk
+    lane = FreeLane.of(inputs, below, place, range(inputs.batch_size), walk)
     if whole is not None and whole.scope == "lane":
-        x = lane.in_time(lane.reads.x[np.newaxis], inputs.timesteps)[0].astype(dtype)
-        fits = lane.reads.x.shape[-1] == inputs.hidden_shape[-1]
-        return (x, {"h": lane.reads.x[-1].astype(dtype)}) if fits else None
-    here = steps_of(extent, len(lane.computed))[np.newaxis]
-    hidden, finals = lane.run([changed_by(hypotheses, lane.reads)], dtype, here=here)
-    return lane.in_time(hidden["h"], inputs.timesteps)[0], {s: array[0] for s, array in finals.items()}
-
-
-def _one_after_another(
-    inputs: Inputs, below: Trace, place: tuple[int, int], dtype: str
-) -> tuple[FloatArray, dict[str, FloatArray]] | None:
-    """Each sample begins with the final state of the sample before it."""
-    if inputs.batch_size == 1 or inputs.batch_size * inputs.timesteps > _MOST_STEPS:
-        return None
-    hidden, ends, carried = [], list[dict[str, FloatArray]](), dict[str, FloatArray]()
-    for sample in range(inputs.batch_size):
-        lane = FreeLane.of(inputs, below, place, [sample])
-        over_time, finals = lane.run([replace(lane.reads, initial={**lane.reads.initial, **carried})], dtype)
-        hidden.append(lane.in_time(over_time["h"], inputs.timesteps)[0])
-        carried = {s: array[0] for s, array in finals.items()}
-        ends.append(carried)
-    return np.concatenate(hidden, axis=1), {s: np.concatenate([end[s] for end in ends]) for s in carried}
+        if lane.reads.x.shape[-1] != inputs.hidden_shape[-1]:
+            return None
+        hidden = lane.reads.x[np.newaxis].astype(dtype)
+        finals: States = {"h": hidden[:, -1]}
+    elif whole is not None and whole.scope == "samples":
+        if not 1 < inputs.batch_size <= _MOST_STEPS // inputs.timesteps:
+            return None
+        hidden, finals = lane.one_after_another(dtype)
+    else:
+        here = steps_of(extent, len(lane.computed))[np.newaxis]
+        over_time, finals = lane.run([changed_by(hypotheses, lane.reads)], dtype, here=here)
+        hidden = over_time["h"]
+    return lane.in_time(hidden, inputs.timesteps)[0], {s: array[0] for s, array in finals.items()}
 
 
 class UnseenLane(ABC):
@@ -205,7 +195,7 @@ class UnseenLane(ABC):
     def is_idle(self, hypotheses: Sequence[Hypothesis]) -> bool:
         """Whether they make no difference to any hidden value, even where that is forgotten later."""
         made = self._made(hypotheses, Extent(), self.below[0], TYPES[0])
-        return made is not None and np.allclose(made[0], self.hidden[0], rtol=0.0, atol=_SAME)
+        return made is not None and np.allclose(made[0], self.hidden[0], rtol=0.0, atol=SAME)
 
     def confirmed(self, *hypotheses: Hypothesis) -> list[Fit]:
         """Hypotheses everywhere if they explain all values so, else each other extent at which they do."""
@@ -263,7 +253,7 @@ class FinalState(UnseenLane):
         count = self.inputs.timesteps
         if not is_loss(hypothesis, self.reads):
             return []
-        return [lost_every(k, count) for k in range(2, min(count, _LONGEST_PERIOD + 1))]
+        return [lost_every(k, count) for k in range(2, min(count, LONGEST_PERIOD + 1))]
 
     def _screened(self, tried: Sequence[tuple[Hypothesis, Extent]]) -> Iterator[float]:
         lane = self.lane(self.place, self.few)

@@ -48,7 +48,8 @@ def assert_named(found: Diagnosis, inputs: Inputs, bug: Planted) -> None:
     assert {lane for lane in lanes if cause.covers(*lane)} == bug.lanes
 
 
-NAMES = sorted(PARTS)
+FEW = {"no-h2h-bias", "state-two-before", "initial-state-ignored"}
+NAMES = [pytest.param(name, marks=[] if name in FEW else [pytest.mark.slow]) for name in sorted(PARTS)]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -57,6 +58,22 @@ def test_a_bug_in_the_top_layer_of_a_recorded_output_is_named(name, folder):
     bug = Planted(name, frozenset({(2, 1)}), **PARTS[name])
     found = explained(inputs, recorded(folder, inputs, planted_trace(inputs, bug), OUTPUT))
     assert_named(found, inputs, bug)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("ways", [1, 2])
+def test_a_bug_below_recorded_outputs_is_named(name, ways, folder):
+    inputs = small_inputs(7, 3, cell="gru", hidden_size=4, bidirectional=ways == 2)
+    bug = Planted(name, frozenset({(0, ways - 1)}), **PARTS[name])
+    found = explained(inputs, recorded(folder, inputs, planted_trace(inputs, bug), OUTPUT))
+    assert_named(found, inputs, bug)
+
+
+def test_the_step_from_which_on_a_lower_layer_is_wrong_is_named(folder):
+    inputs = small_inputs(12, 3, cell="lstm", bidirectional=False)
+    bug = Planted("no-h2h-bias", frozenset({(0, 0)}), first=5, **PARTS["no-h2h-bias"])
+    (cause,) = explained(inputs, recorded(folder, inputs, planted_trace(inputs, bug), OUTPUT)).causes
+    assert (cause.name, cause.where.layers, cause.where.steps) == ("no-h2h-bias", (0,), (5, 11))
 
 
 @pytest.mark.parametrize("kept", [STATE, BOTH])
