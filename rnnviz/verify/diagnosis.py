@@ -24,11 +24,11 @@ from rnnviz.engines.base import LayerTask, layer_output
 from rnnviz.engines.known_bugs import BugVariant
 from rnnviz.engines.known_bugs.backward import BackwardPasses, Gradient
 from rnnviz.engines.known_bugs.engine import StepWindow, as_ordered, expected_and_found, faulty_layer, faulty_trace
-from rnnviz.engines.known_bugs.registry import PADDING_NOT_ZEROED, gradient_bugs_in, known_bugs_in
+from rnnviz.engines.known_bugs.registry import KNOWN_BUGS, PADDING_NOT_ZEROED, gradient_bugs_in, known_bugs_in
 from rnnviz.engines.known_bugs.whole_lanes import walk_of
 from rnnviz.frozen import dataclass
 from rnnviz.verify.audit import Audit
-from rnnviz.verify.causes import Cause, LaneDiagnosis, Nearest, explain_lanes, wrong_lanes
+from rnnviz.verify.causes import EVIDENCE, Cause, LaneDiagnosis, Nearest, explain_lanes, wrong_lanes
 from rnnviz.verify.consistency_checks import PADDING_CHECK, Check
 from rnnviz.verify.metrics import abs_error
 from rnnviz.verify.partial_recordings import explain_recording
@@ -362,6 +362,8 @@ def explain(inputs: Inputs, trace: Trace, audit: Audit, failing: Sequence[Check]
         count = prod(trace.shape[:2])
         pattern = pattern_of(lanes, count, audit.wrong, audit.audited) if lanes else None
     names = diagnose(inputs, trace, audit, failing, pairs=False)
+    if names and not _has_evidence(lanes):
+        return Diagnosis(candidates=len(names), pattern=pattern)
     nearest = None
     partial = audit.way == "forward" and trace.partial and trace.hidden.size <= _MOST_VALUES
     if not names and (lanes or partial) and not {check.name for check in failing} & {PADDING_CHECK}:
@@ -376,9 +378,16 @@ def explain(inputs: Inputs, trace: Trace, audit: Audit, failing: Sequence[Check]
         if found.candidates:
             return Diagnosis((), (), found.candidates, pattern=pattern)
         nearest = found.nearest
-    names = names or diagnose(inputs, trace, audit, failing)
+    if not names and _has_evidence(lanes, 2):
+        names = diagnose(inputs, trace, audit, failing)
     causes = tuple(Cause(name) for name in names[0]) if len(names) == 1 else ()
     return Diagnosis(names, causes, len(names), None if names else nearest, pattern)
+
+
+def _has_evidence(lanes: Sequence[WrongLane], bugs: int = 1) -> bool:
+    """Whether wrong values have the evidence that one known bug needs against chance, or two at once."""
+    need = float(np.log2(len(KNOWN_BUGS))) + EVIDENCE
+    return not lanes or sum(lane.most_bits for lane in lanes) >= bugs * need
 
 
 def diagnose(

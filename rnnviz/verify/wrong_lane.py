@@ -299,7 +299,10 @@ class WrongLane:
         return self._bits(self.limit, self.wrong)
 
     def _bits(self, limit: FloatArray, here: BoolArray) -> float:
-        bits = np.log2(np.maximum(1.0, self.scale / (2.0 * limit)))
+        # No value has more digits than the engine's numbers.
+        limit = np.maximum(limit, self.trace.eps * self.scale)
+        with np.errstate(all="ignore"):
+            bits = np.log2(np.maximum(1.0, self.scale / (2.0 * limit)))
         return float(np.where(np.isfinite(bits), bits, 0.0)[here].sum())
 
     def _evidence(self, p: BoundedArray) -> float:

@@ -27,8 +27,9 @@ Bug = dict[str, Any]
 """The fields of a planted bug."""
 
 
-def drawn_inputs(draw: np.random.Generator) -> Inputs:
-    """A network of one to three layers: of each cell, with a projection, clip, other activations, lengths, reverse."""
+def drawn_inputs(draw: np.random.Generator, *, tiny: bool = False) -> Inputs:
+    """A network of one to three layers: of each cell, with a projection, clip, other activations, lengths, reverse; a
+    `tiny` one has a single hidden value."""
     cell = str(draw.choice([*BUILT_IN, *EXAMPLES], p=[0.1, 0.05, 0.25, 0.1, 0.05, 0.15, 0.1, *[0.04] * len(EXAMPLES)]))
     ways = draw.choice(["both", "forward", "reverse"], p=[0.5, 0.4, 0.1])
     size, timesteps, samples = (int(draw.integers(*ends)) for ends in ((3, 7), (6, 15), (2, 5)))
@@ -48,7 +49,11 @@ def drawn_inputs(draw: np.random.Generator) -> Inputs:
     if cell in GATES and draw.random() < 0.15:
         network["activations"] = ["hard_sigmoid", "softsign", "tanh"][: 2 if "gru" in cell else 3]
     sequence = {"timesteps": timesteps, "batch_size": samples, "seed": int(draw.integers(10**6))}
-    if draw.random() < 0.3:
+    if tiny:
+        network |= {"hidden_size": 1, "num_layers": 1, "bidirectional": False}
+        network.pop("projection_size", None)
+        sequence |= {"timesteps": 1, "batch_size": 1}
+    elif draw.random() < 0.3:
         sequence["lengths"] = [timesteps, *draw.integers(3, timesteps + 1, samples - 1).tolist()]
     seed = int(draw.integers(10**6))
     config = Config.from_mapping(

@@ -679,9 +679,9 @@ def step_hypotheses(lane: LaneReads) -> Iterator[Hypothesis]:
 def start_hypotheses(lane: LaneReads) -> Iterator[Hypothesis]:
     """Other initial states."""
     symbols, initial = lane.cell.state_symbols, lane.initial
-    if any(np.any(array) for array in initial.values()):
-        for part in dict.fromkeys((symbols, *((symbol,) for symbol in symbols))):
-            yield _start("initial-state-ignored", partial(_zero_states, part=part), part)
+    nonzero = [symbol for symbol in symbols if np.any(initial[symbol])]
+    for part in (symbols, *((symbol,) for symbol in nonzero if len(nonzero) > 1)) if nonzero else ():
+        yield _start("initial-state-ignored", partial(_zero_states, part=part), part)
     if symbols == ("h", "c") and initial["h"].shape == initial["c"].shape:
         yield _start("initial-states-exchanged", lambda lane: {"h": lane.initial["c"], "c": lane.initial["h"]})
     for relation in lane.starts:
