@@ -19,7 +19,7 @@ from rnnviz.core.parameters import Parameters
 from rnnviz.core.places import Place, entry_place
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location, carried_to
-from rnnviz.core.words import join_words, plural
+from rnnviz.core.words import plural
 from rnnviz.engines.known_bugs import BugVariant
 from rnnviz.engines.known_bugs.hypotheses import EVERY, LaneReads, handed, step_values, texts_of
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
@@ -32,7 +32,6 @@ from rnnviz.explain.value_sources import unit_size
 from rnnviz.frozen import dataclass
 from rnnviz.steps.inputs import followed, layer_input
 from rnnviz.steps.states import CellStates
-from rnnviz.text.cause_words import cause_phrase
 from rnnviz.text.verdict_text import likely_cause
 from rnnviz.verify.causes import Cause, with_cause
 from rnnviz.verify.compare import gradient_atol
@@ -338,21 +337,19 @@ def _step_with_bugs(judgment: PassJudgment, inputs: Inputs, trace: Trace, own: B
     if where is None or not judgment.diagnoses.get(own.engine) or own.right:
         return None
     bugs = judgment.diagnoses[own.engine][0]
-    phrase, causes = likely_cause(judgment, own.engine), judgment.causes_of(own.engine)
+    causes = judgment.causes_of(own.engine)
     steps: Iterator[tuple[Inputs, dict[str, FloatArray]] | None]
     if KNOWN_BUGS.keys() >= set(bugs) and not any(cause.beside for cause in causes):
         steps = _with_known_bugs(bugs, inputs, trace, where)
     else:
+        # Of the causes of several lanes only that of this one.
         causes = tuple(cause for cause in causes if cause.covers(where.layer, where.direction))
         steps = (_with_cause(cause, inputs, trace, where) for cause in causes)
         bugs = tuple(filter(None, (name for cause in causes for name in (cause.label, cause.beside))))
-        if len(causes) < len(judgment.causes_of(own.engine)):
-            # Of the causes of several lanes only that of this one.
-            phrase = join_words(map(cause_phrase, causes))
     for step in steps:
         breakdown = None if step is None else value_breakdown(step[0], trace, own.place, read=step[1])
         if breakdown is not None and breakdown.right:
-            return StepWithBugs(bugs, phrase, breakdown)
+            return StepWithBugs(bugs, likely_cause(judgment, own.engine, (where.layer, where.direction)), breakdown)
     return None
 
 

@@ -60,7 +60,7 @@ def lane_audits(result: RunResult, candidate: str | None) -> list[LaneAudit]:
 def _lanes(result: RunResult, audit: Audit, *, named: bool) -> Iterator[LaneAudit]:
     """The lanes of an engine from the top, and a row for wrong values outside the lanes, as of parameters."""
     layers, directions, *_ = result.shape
-    cause, found = likely_cause(result.judged(audit.way), audit.engine), 0
+    judgment, found = result.judged(audit.way), 0
     prefix, network = f"{display_name(audit.engine)}: " if named else "", result.inputs.network
     for layer in reversed(range(layers)):
         for direction in range(directions):
@@ -86,7 +86,7 @@ def _lanes(result: RunResult, audit: Audit, *, named: bool) -> Iterator[LaneAudi
                 error=_largest(error),
                 ratio=_largest(ratio),
                 coverage=_coverage(audit),
-                cause=cause if len(wrong) else "",
+                cause=likely_cause(judgment, audit.engine, (layer, direction)) if len(wrong) else "",
                 is_value=is_value,
             )
     if audit.wrong and not found and audit.first_wrong is not None:
@@ -101,7 +101,7 @@ def _lanes(result: RunResult, audit: Audit, *, named: bool) -> Iterator[LaneAudi
             error=abs(audit.first_wrong.value - audit.first_wrong.expected),
             ratio=audit.worst_ratio,
             coverage=_coverage(audit),
-            cause=cause,
+            cause=likely_cause(judgment, audit.engine),
             is_value=True,
         )
 

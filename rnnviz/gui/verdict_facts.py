@@ -108,7 +108,7 @@ def wrong_facts(
     for engine, cause in causes.items():
         rows.append(("Cause", (TextPart(f"{capital(cause)}.", strong=True),)))
         values = result.traces[engine].hidden.size
-        proof = "Recomputed with this bug, all *{values:,}* hidden values equal {engine:name}'s within rounding."
+        proof = "Recomputed with this cause, all *{values:,}* hidden values equal {engine:name}'s within rounding."
         rows.append(("Proof", fill(proof, values=values, engine=engine)))
     if not causes:
         near = [details.nearest_words(judgment.nearest[engine]) for engine in wrong if engine in judgment.nearest]

@@ -13,6 +13,7 @@ from rnnviz.core.trace_index import Location
 from rnnviz.core.words import capital, join_words, plural
 from rnnviz.frozen import dataclass
 from rnnviz.text import verdict_details as details
+from rnnviz.text.cause_words import cause_phrase
 from rnnviz.text.config_diff import config_in_words
 from rnnviz.text.verdict_details import SENTENCES, WORDS, say
 from rnnviz.verify.audit import Audit
@@ -341,10 +342,18 @@ def wrong_engines(result: RunResult, engines: Iterable[str], way: PassName = "fo
     return tuple(text)
 
 
-def likely_cause(judgment: PassJudgment, engine: str) -> str:
-    """The likely cause of an engine's errors: the known bug, or bugs together, that reproduce its numbers; else ""."""
-    found = judgment.diagnoses.get(engine, ())
-    return join_words(map(judgment.cause, found[0])) if found else ""
+def likely_cause(judgment: PassJudgment, engine: str, lane: tuple[int, int] | None = None) -> str:
+    """The likely cause of an engine's errors: the known bug, or bugs together, that reproduce its numbers; else "".
+
+    Of the causes of several lanes it may be that of one, its layer and direction.
+    """
+    found, causes = judgment.diagnoses.get(engine, ()), judgment.causes_of(engine)
+    own = [cause for cause in causes if lane is None or cause.covers(*lane)]
+    return (
+        join_words(map(judgment.cause, found[0]) if len(own) == len(causes) else map(cause_phrase, own))
+        if found
+        else ""
+    )
 
 
 def causes_alike(judgment: PassJudgment, engine: str) -> str:

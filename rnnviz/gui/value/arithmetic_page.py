@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from math import isfinite
 
-from PySide6.QtCore import QEvent, QLineF, QObject, QPointF, QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QCoreApplication, QEvent, QLineF, QObject, QPointF, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QFont, QHelpEvent, QPainter, QPaintEvent, QPen, QTextDocumentFragment
 from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QToolTip, QWidget
 
@@ -274,7 +274,10 @@ class ArithmeticPage(QWidget):
 
     def show_page(self, page: Page, masks: Sequence[Mask]) -> None:
         """Show a page; `masks` are the numbers that a question asks for."""
-        moved = self._page is None or page.request.place != self._page.request.place
+        before = self._page
+        moved = before is None or page.request.place != before.request.place
+        # The proof of a shown value comes with the audit.
+        proved = before is not None and before.proof is None and page.proof is not None
         self._page, self._masks = page, masks
         hides = any(masks_any(masks, word) for word in (VERDICT, DIFFERENCE)) or self._is_masked(page.request.place)
         comparison, proof = (None, None) if hides else (page.comparison, page.proof)
@@ -282,7 +285,7 @@ class ArithmeticPage(QWidget):
         self._show_note(page, hidden=hides)
         self._show_equations(page, comparison, proof)
         self._fit()
-        if moved:
+        if moved or proved:
             # New parts have their places only then.
             QTimer.singleShot(0, self, self.show_decisive)
 
@@ -296,6 +299,8 @@ class ArithmeticPage(QWidget):
         self._scroll.verticalScrollBar().setValue(0)
         if not self.proof.isHidden():
             self._fit()
+            # The parts have their new places at once.
+            QCoreApplication.sendPostedEvents(self._scroll.widget(), QEvent.Type.LayoutRequest.value)
             self._scroll.ensureWidgetVisible(self.proof, 0, 0)
             self._scroll.horizontalScrollBar().setValue(0)
 

@@ -114,6 +114,16 @@ def test_a_wrong_value_is_proved_by_the_equations_with_its_cause(qtbot, card, sh
     assert not proof.visibleRegion().isEmpty(), "the card that decides is in view"
 
 
+def test_the_proof_is_in_view_when_it_comes_after_the_value(qtbot, card, show):
+    engine, where = "bug:gates-i-f-o-g", Location(timestep=0, unit=1)
+    result = make_result(("gluon", engine), cell="lstm")
+    card.resize(404, 420)
+    show(where, engine, result)
+    assert not card.arithmetic.proof.isVisible()
+    show(where, engine, with_judgment(result, diagnoses={engine: (("gates-i-f-o-g",),)}))
+    qtbot.waitUntil(lambda: not card.arithmetic.proof.stored.visibleRegion().isEmpty())
+
+
 def test_a_wrong_value_without_a_known_cause_shows_its_terms(card, show):
     result = with_judgment(make_result(edits={"manual": adding(0.25, 0, 0, 2, 1, 3)}))
     show(Location(0, 0, 2, 1, 3), result=result)
