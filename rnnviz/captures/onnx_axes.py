@@ -82,14 +82,10 @@ def _axes_of(name: str, operations: Operations, base: Values) -> str:
 
 def _observed(name: str, operations: Operations, base: Values) -> tuple[str, int | None, int] | None:
     """The value of the first recurrent node that depends on an input, and its axes of time steps and of samples."""
-    for wanted, time, samples in (
-        ("X", 0, 1),
-        ("initial_h", None, 1),
-        ("initial_c", None, 1),
-        ("sequence_lens", None, 0),
-    ):
-        for operation in operations.operations:
-            read = operation.input(wanted) if operation.recurrent else ""
+    places = (("X", 0, 1), ("initial_h", None, 1), ("initial_c", None, 1), ("sequence_lens", None, 0))
+    for operation in operations.operations:
+        for wanted, time, samples in places if operation.recurrent else ():
+            read = operation.input(wanted)
             if name in operations.depends.get(read, ()) and read in base:
                 return read, time, samples
     return None

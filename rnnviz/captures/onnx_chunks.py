@@ -31,6 +31,7 @@ from rnnviz.results.model_calls import (
 )
 
 _WITH_GRAPHS = ("Loop", "Scan", "If")
+_LIKE = 0.5
 _NOT_FED = "no input gets an output of the previous one"
 _WORDS = {
     "carried": "carried",
@@ -125,7 +126,7 @@ class _Chunks:
             name for name, array in self.operations.feeds.items() if name not in self.timed and array.dtype.kind == "f"
         ]
         pairs = [
-            (-_likeness(name, output), held.index(name), place, name, output)
+            (-_likeness(name, output), -self._finals(name, output), held.index(name), place, name, output)
             for name in held
             for place, output in enumerate(self.operations.outputs)
             if output in first
@@ -134,10 +135,16 @@ class _Chunks:
             and self.operations.depends.get(output, frozenset()) & self.timed
         ]
         found: dict[str, str] = {}
-        for _, _, _, name, output in sorted(pairs):
+        for *_, name, output in sorted(pairs):
             if name not in found and output not in found.values():
                 found[name] = output
         return found
+
+    def _finals(self, name: str, output: str) -> int:
+        """How many final states that belong to initial states from an input are read for an output."""
+        read = self.operations.ancestors([output])
+        states = (pair for own in self.operations.operations if own.recurrent for pair in own.states)
+        return sum(name in self.operations.depends.get(initial, ()) and final in read for initial, final in states)
 
     def align(self, name: str) -> Alignments:
         """The whole of a value, and its chunks one after the other; a value without time steps is that of the last."""
@@ -251,4 +258,7 @@ def _place(found: Difference, ways: Alignments) -> tuple[int | None, int | None]
 
 
 def _likeness(name: str, output: str) -> float:
-    return SequenceMatcher(None, name.lower(), output.lower()).ratio()
+    """How similar the letters of two names are, 0 if by less than half."""
+    one, other = ("".join(filter(str.isalpha, own.lower())) for own in (name, output))
+    ratio = SequenceMatcher(None, one, other).ratio()
+    return ratio if ratio >= _LIKE else 0.0

@@ -65,6 +65,20 @@ def test_states_that_outputs_return_are_carried(tmp_path, compared, names):
     assert {own.name: own.mismatched for own in found.outputs} == dict.fromkeys(outputs, 0)
 
 
+def test_states_without_names_are_paired_by_the_layers_that_they_come_from(tmp_path, compared):
+    """The second input and the first output are h."""
+    node = layer("LSTM", "x", "", "onnx::Slice_2", "onnx::Slice_1", outputs=("243", "244", "245"))
+    given = dict(zip(("onnx::Slice_1", "onnx::Slice_2"), STATES.values(), strict=True))
+    path = save(tmp_path / "m.onnx", [node], X | given, ["243", "244", "245"], weights("LSTM"))
+    for name in given:
+        np.save(tmp_path / f"{name[-1]}.npy", normal(1, N, HIDDEN, seed=int(name[-1])))
+    np.save(tmp_path / "x.npy", normal(T, N, FEATURES))
+    read = {"x": str(tmp_path / "x.npy")} | {name: str(tmp_path / f"{name[-1]}.npy") for name in given}
+    found = compare_chunks(path, read, {}, K)
+    assert found.states == {"onnx::Slice_2": "244", "onnx::Slice_1": "245"}
+    assert found.verdict == "same"
+
+
 @pytest.mark.parametrize("size", [1, 3, 9])
 def test_every_size_of_a_chunk_is_compared(tmp_path, compared, size):
     node = layer("GRU", "x", "", "h0", outputs=("13", "12"))
