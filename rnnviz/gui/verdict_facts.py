@@ -111,7 +111,8 @@ def wrong_facts(
         proof = "Recomputed with this cause, all *{values:,}* hidden values equal {engine:name}'s within rounding."
         rows.append(("Proof", fill(proof, values=values, engine=engine)))
     if not causes:
-        near = [details.nearest_words(judgment.nearest[engine]) for engine in wrong if engine in judgment.nearest]
+        directions, found = result.config.network.directions, [own for e, own in judgment.nearest.items() if e in wrong]
+        near = [details.nearest_words(nearest, directions) for nearest in found]
         unknown = f"{_UNKNOWN} Nearest: {'; '.join(near)}." if near else f"{_UNKNOWN} {_NEXT}"
         rows.append(("Cause", (TextPart(" ".join(alike) or unknown),)))
     return wrong_engines(result, wrong, causes=False), tuple(rows)

@@ -146,6 +146,18 @@ class DiagnosisSummary:
 
 
 @dataclass(frozen=True)
+class FittedSummary:
+    """Weights of one gate with which the lane follows: where they differ from the given ones."""
+
+    gate: str
+    parameters: tuple[str, ...]
+    units: tuple[int, ...]
+    column: Annotated[Count | None, "Of a single weight that differs."] = None
+    by: Annotated[float | None, "By how much a single number differs."] = None
+    rows_of: Annotated[tuple[int, ...], "Units of the gate that have these units' rows in the given weights."] = ()
+
+
+@dataclass(frozen=True)
 class NearestSummary:
     """The change that comes nearest to a wrong engine that nothing explains."""
 
@@ -154,6 +166,7 @@ class NearestSummary:
     direction: str
     distance: Annotated[float, "Deviation of the first wrong steps, in limits."]
     right_distance: Annotated[float, "The same of the right step."]
+    fitted: Annotated[FittedSummary | None, "Of the name other-weights."] = None
 
 
 @dataclass(frozen=True)
@@ -469,7 +482,12 @@ def _judged(result: RunResult, judgment: PassJudgment | None, engines: Iterable[
         found["undetectable_changes"] = judgment.undetectable_changes
     if nearest:
         found["nearest"] = {
-            name: _picked(NearestSummary, own, direction=DIRECTIONS[result.inputs.network.backward(own.direction)])
+            name: _picked(
+                NearestSummary,
+                own,
+                direction=DIRECTIONS[result.inputs.network.backward(own.direction)],
+                fitted=own.fitted and _picked(FittedSummary, own.fitted),
+            )
             for name, own in nearest.items()
         }
     return found

@@ -9,7 +9,7 @@ from rnnviz.core.config import Network, parameter_name
 from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.core.words import join_words
 from rnnviz.engines.known_bugs.hypotheses import texts_of
-from rnnviz.verify.causes import Cause, Where
+from rnnviz.verify.causes import Cause, Nearest, Where
 from rnnviz.verify.patterns import Pattern
 
 _KINDS = {
@@ -19,6 +19,9 @@ _KINDS = {
     "h2h_bias": "hidden-to-hidden biases",
 }
 
+
+_SYMBOLS = {"i2h_weight": "W_i2h", "h2h_weight": "W_h2h", "i2h_bias": "bias", "h2h_bias": "bias"}
+"""Parameters of a gate in short. Of two biases that are only added, the sum is known."""
 
 _MOST_NAMES = 4
 """How many names of parameters a sentence lists."""
@@ -58,6 +61,21 @@ def _places(cause: Cause) -> list[str]:
     if where.units:
         found.append(f"in {_listed('unit', where.units)}")
     return found
+
+
+def nearest_phrase(nearest: Nearest, directions: int) -> str:
+    """The nearest change with its lane, a noun phrase."""
+    at = lanes_words((nearest.layer,), (nearest.direction,) if directions == 2 else ())
+    fitted = nearest.fitted
+    if fitted is None:
+        return f"{texts_of(nearest.name)[0]}, {at}"
+    here = f"other weights {at}" if fitted.gate == "h" else f"other weights of gate {fitted.gate} {at}"
+    units, by = _listed("unit", fitted.units), "" if fitted.by is None else f", by {fitted.by:.3g}"
+    if fitted.rows_of:
+        return f"{here}: the rows of {_listed('unit', fitted.rows_of)} in {units}"
+    if fitted.column is not None:
+        return f"{here}: another column {fitted.column} of {_SYMBOLS[fitted.parameters[0]]} in {units}{by}"
+    return f"{here}: another {join_words(dict.fromkeys(_SYMBOLS[n] for n in fitted.parameters))} in {units}{by}"
 
 
 def _listed(noun: str, values: Sequence[object]) -> str:

@@ -10,8 +10,7 @@ from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name, is_recording
 from rnnviz.core.trace import Trace
 from rnnviz.core.words import join_words, plural
-from rnnviz.engines.known_bugs.hypotheses import texts_of
-from rnnviz.text.cause_words import fix_sentences, pattern_words
+from rnnviz.text.cause_words import fix_sentences, nearest_phrase, pattern_words
 from rnnviz.text.config_diff import change_in_words
 from rnnviz.verify.audit import Audit
 from rnnviz.verify.causes import Nearest
@@ -317,13 +316,15 @@ def patterns(judgment: PassJudgment, directions: int) -> Iterator[str]:
         if words := pattern_words(pattern, directions):
             yield say("Pattern of {engine:name}: {words}.", engine=engine, words=words)
     for engine, nearest in judgment.nearest.items():
-        yield say("No cause found for {engine:name}; nearest: {near}.", engine=engine, near=nearest_words(nearest))
+        yield say(
+            "No cause found for {engine:name}; nearest: {near}.", engine=engine, near=nearest_words(nearest, directions)
+        )
 
 
-def nearest_words(nearest: Nearest) -> str:
+def nearest_words(nearest: Nearest, directions: int) -> str:
     """The change that comes nearest to a wrong engine, and by how much."""
     share = nearest.right_distance / max(1.0, nearest.distance)
-    return f"{texts_of(nearest.name)[0]}, {share:,.0f} times nearer than the right step"
+    return f"{nearest_phrase(nearest, directions)}; {number_format.times(share)} nearer than the right step"
 
 
 def first_lines(result: RunResult, audits: Sequence[Audit]) -> Iterator[str]:

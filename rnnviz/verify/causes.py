@@ -29,6 +29,7 @@ from rnnviz.engines.known_bugs.hypotheses import (
 )
 from rnnviz.engines.known_bugs.whole_lanes import whole_hypotheses
 from rnnviz.frozen import dataclass
+from rnnviz.verify.one_gate import FittedGate, fitted_gate
 from rnnviz.verify.twin import equal, every_step, twin_of
 from rnnviz.verify.wrong_lane import Extent, Fit, WrongLane, changed_by
 
@@ -43,6 +44,12 @@ _GATES_PRICE = 1.0
 
 _WHOLE = "walk", "samples", "lane"
 """Scopes that no step shows."""
+
+_NEARER = 4.0
+"""How many times nearer than the right step a change is that is said to be nearest."""
+
+OTHER_WEIGHTS = "other-weights"
+"""The name of the nearest change where that is other weights of one gate."""
 
 HypothesisKey: TypeAlias = tuple[str, tuple[str, ...], tuple[str, ...]]
 """Name, gates and parameters of a hypothesis."""
@@ -175,13 +182,14 @@ class Explained:
 @dataclass(frozen=True)
 class Nearest:
     """The hypothesis that comes nearest to a wrong lane where none explains it, and by how many limits it and the right
-    step are off."""
+    step are off. Other weights of one gate may be nearer than all: they are `fitted`."""
 
     name: str
     layer: int
     direction: int
     distance: float
     right_distance: float
+    fitted: FittedGate | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,7 +223,7 @@ def explain_lane(lane: ExplainedLane, seconds: float = _SECONDS) -> LaneCauses:
             least = min(each.price for each in found)
             found = _distinct([each for each in found if each.price <= least + 1e-9], lane)
     near, right = None, lane.right_distance
-    if not found and nearest[0] < right / 4.0:
+    if not found and nearest[0] < right / _NEARER:
         near = Nearest(nearest[1], *lane.place, distance=nearest[0], right_distance=right)
     return LaneCauses(lane, tuple(found), tried, near)
 
@@ -282,7 +290,19 @@ def wrong_lanes(inputs: Inputs, trace: Trace, ratio_over_time: FloatArray) -> li
 def explain_lanes(inputs: Inputs, trace: Trace, lanes: Sequence[WrongLane], seconds: float = _SECONDS) -> LaneDiagnosis:
     """The causes of wrong lanes. A hypothesis that explains all of them is one cause; else each lane has one."""
     each = [explain_lane(lane, seconds / len(lanes)) for lane in lanes]
-    return joined(inputs, each, lambda place: WrongLane(inputs, trace, *place))
+    found = joined(inputs, each, lambda place: WrongLane(inputs, trace, *place))
+    unexplained = [lane for lane, own in zip(lanes, each, strict=True) if not own.found]
+    fitted = next(filter(None, map(_nearest_gate, unexplained)), None)
+    better = fitted is not None and (found.nearest is None or fitted.distance < found.nearest.distance)
+    return replace(found, nearest=fitted) if better else found
+
+
+def _nearest_gate(lane: WrongLane) -> Nearest | None:
+    """Other weights of one gate with which a lane follows."""
+    found = fitted_gate(lane)
+    if found is None or found[1] >= lane.right_distance / _NEARER:
+        return None
+    return Nearest(OTHER_WEIGHTS, *lane.place, found[1], lane.right_distance, found[0])
 
 
 def joined(
