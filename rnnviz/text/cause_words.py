@@ -49,7 +49,7 @@ def _places(cause: Cause) -> list[str]:
     where = cause.where
     found = []
     some = 0 < len(where.parameters) < len(_KINDS) and all(name in _KINDS for name in where.parameters)
-    if some and cause.name.startswith(("gates-", "weights-", "parameters-of")):
+    if some and cause.name.startswith(("gates-", "rows-of", "weights-", "parameters-of")):
         found.append(f"in the {join_words(_KINDS[name] for name in where.parameters)}")
     if len(where.parameters) == 1 and where.parameters[0] not in _KINDS:
         found.append(f"of {join_words(where.parameters)}")

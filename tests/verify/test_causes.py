@@ -35,6 +35,8 @@ def made_by(inputs: Inputs, engine: str) -> Trace:
 ENGINES = {
     "no-h2h-bias@layer=1,direction=backward": ((1,), (1,), (), None),
     "no-h2h-bias@gate=f,from=5": ((), (), ("f",), (5, 11)),
+    "rows-of-gate-o@layer=0,gate=i": ((0,), (), ("i",), None),
+    "gate-left-out@layer=1,direction=forward,gate=f": ((1,), (0,), ("f",), None),
     "gates-i-o-f-g@layer=0,parameter=h2h_weight": ((0,), (), (), None),
     "forget-bias-one@layer=1,from=3,to=6": ((1,), (), (), (3, 6)),
     "state-not-carried@every=4,from=4": ((), (), (), (4, 8)),

@@ -20,6 +20,7 @@ from rnnviz.cells.activations import (
     ACTIVATIONS,
     Activation,
     Function,
+    affine,
     clip,
     hard_sigmoid,
     hard_tanh,
@@ -377,6 +378,18 @@ def _orders(lane: LaneReads) -> Iterator[Hypothesis]:
                 yield _rows(name, {kind: _ordered(kind, order) for kind in some}, rare=len(some) < len(kinds))
 
 
+def _other_gates(lane: LaneReads) -> Iterator[Hypothesis]:
+    """The rows of another gate in one gate, in one parameter or in all."""
+    gates = lane.cell.gate_symbols
+    if len(gates) == 1 or lane.cell.recurrent_gates != gates:
+        return
+    kinds = (*WEIGHTS, *BIASES)
+    for (q, gate), (r, other) in permutations(enumerate(gates), 2):
+        order = tuple(r if k == q else k for k in range(len(gates)))
+        for some in (kinds, *((kind,) for kind in kinds)):
+            yield _rows(f"rows-of-gate-{other}", {kind: _ordered(kind, order) for kind in some}, (gate,), rare=True)
+
+
 def _ordered(kind: str, order: tuple[int, ...]) -> Make:
     def make(lane: LaneReads) -> Reading:
         array = lane.parameters[kind](EVERY)
@@ -458,6 +471,9 @@ _ACTIVATIONS: dict[Activation, tuple[Activation, ...]] = {
 }
 """By activation, those that other programs have in its place."""
 
+_ONE = affine.with_constants(0.0, 1.0)
+"""The value of a gate that a port leaves out."""
+
 _DEFAULTS = sigmoid, tanh, relu, linear
 """Those that they have in place of any other."""
 
@@ -481,6 +497,10 @@ def _activations(lane: LaneReads) -> Iterator[Hypothesis]:
                     for gate in gates:
                         roles = {role: _InGate(gate, instead, own)}
                         yield Hypothesis(name, partial(_with_functions, roles=roles), (gate,))
+    for gate in _gates_of(cell, "gate"):
+        left_out = {"gate": _InGate(gate, _ONE, dict(cell.activations).get("gate", sigmoid))}
+        if "gate" in dict(cell.activations):
+            yield Hypothesis("gate-left-out", partial(_with_functions, roles=left_out), (gate,))
 
 
 def _activation_name(activation: Activation) -> str:
@@ -664,6 +684,7 @@ def step_hypotheses(lane: LaneReads) -> Iterator[Hypothesis]:
         _known,
         _of_parameters,
         _orders,
+        _other_gates,
         _other_lanes,
         _activations,
         _lines,
