@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cases import cases
 from tests.wording import search
 
 
@@ -12,20 +13,7 @@ def words(path: Path, text: str) -> list[tuple[int, str]]:
     return [(finding.line, finding.words) for finding in search(path)]
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "line"),
-    [
-        ("module.py", '"""Noun phrase.\n\nIt tells.\n"""\n', 3),
-        ("module.py", 'def f():\n    """What it is."""\n', 2),
-        ("module.py", 'x = f"{1} stands there"\n', 1),
-        ("module.py", 'x = {"cursor": "Told"}\n', 1),
-        ("page.md", "# Title\n\nTwo engines drift apart.\n", 3),
-        ("lesson.md", '## Step\n\n```step\nconfig = "gru"\n```\nCompute it by hand.\n', 6),
-        ("config.toml", "# Every timestep\n", 1),
-        *(("page.md", text, 1) for text in ("they part here", "it is no text", "of its own", "carried out")),
-        *(("page.md", text, 1) for text in ("held, alone, against it", "own recurrence")),
-    ],
-)
+@pytest.mark.parametrize(("name", "text", "line"), cases(__file__)["found-words"])
 def test_a_retired_word_is_found(tmp_path, name, text, line):
     assert [found for found, _ in words(tmp_path / name, text)] == [line]
 

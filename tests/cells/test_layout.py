@@ -5,6 +5,7 @@ import pytest
 
 from rnnviz.cells.interpreters import layout
 from rnnviz.cells.interpreters.layout import Layout, Order, aligned, aligned_array, choose_order
+from tests.cases import cases
 
 F32, F64 = np.dtype("float32"), np.dtype("float64")
 both_orders = pytest.mark.parametrize("order", ["samples", "features"])
@@ -116,43 +117,10 @@ def test_a_small_array_in_order_is_not_copied():
     assert not np.shares_memory(aligned_array(array := numbers(64, 64)), array)
 
 
-@pytest.mark.parametrize(("small", "samples", "gates", "inputs", "size", "dtype", "order"), [
-    # One sample, no product, and short rows.
-    (True, 1, 3, 512, 2048, F32, "samples"),
-    (False, 1, 3, 512, 512, F32, "samples"),
-    (False, 2, 0, 512, 512, F32, "samples"),
-    (False, 2, 4, 63, 63, F32, "samples"),
-    (False, 2, 4, 64, 64, F32, "features"),
-    # Small products are fast: only larger ones are turned.
-    (True, 8, 3, 1000, 125, F32, "samples"),
-    (True, 8, 3, 625, 200, F32, "samples"),
-    (True, 8, 3, 1000, 129, F32, "features"),
-    (True, 7, 3, 1000, 129, F32, "samples"),
-    (True, 8, 3, 969, 129, F32, "features"),
-    (True, 8, 3, 968, 129, F32, "samples"),
-    # A large one of many columns is taken in tiles.
-    (True, 8, 3, 1000, 128, F32, "samples"),
-    (True, 31, 3, 1000, 128, F32, "samples"),
-    (True, 32, 3, 1000, 128, F32, "features"),
-    (True, 127, 3, 1000, 128, F32, "features"),
-    (True, 128, 3, 1000, 128, F32, "samples"),
-    (True, 47, 1, 1000, 128, F32, "features"),
-    (True, 48, 1, 1000, 128, F32, "samples"),
-    (True, 31, 3, 1000, 129, F64, "features"),
-    (True, 32, 3, 1000, 128, F64, "samples"),
-    (True, 31, 1, 1000, 129, F64, "features"),
-    (True, 40, 1, 1000, 128, F64, "samples"),
-    # Elsewhere few samples are turned.
-    (False, 64, 3, 100, 512, F32, "features"),
-    (False, 65, 3, 100, 512, F32, "samples"),
-    (False, 32, 3, 100, 512, F64, "features"),
-    (False, 33, 3, 100, 512, F64, "samples"),
-    (False, 8, 1, 100, 128, F32, "features"),
-    (False, 9, 1, 100, 128, F32, "samples"),
-    (False, 4, 1, 100, 128, F64, "features"),
-    (False, 5, 1, 100, 128, F64, "samples"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("small", "samples", "gates", "inputs", "size", "dtype", "order"), cases(__file__)["orders-by-sizes"]
+)
 def test_the_order_is_chosen_by_the_sizes(small, samples, gates, inputs, size, dtype, order, monkeypatch):
     monkeypatch.setattr(layout, "has_small_products", lambda: small)
-    assert choose_order(samples, gates, inputs, size, dtype) == order
-    assert Layout(samples, gates, gates, inputs, size, dtype).order == order
+    assert choose_order(samples, gates, inputs, size, np.dtype(dtype)) == order
+    assert Layout(samples, gates, gates, inputs, size, np.dtype(dtype)).order == order

@@ -14,6 +14,7 @@ from rnnviz.cells.interpreters.running_error import (
     rounded_when_read,
     storage_bound,
 )
+from tests.cases import cases
 
 EPS = 2.0**-23
 LARGEST = float(np.finfo(np.float32).max)
@@ -219,20 +220,7 @@ def test_a_sum_with_a_certain_infinity_adds_the_bounds_without_rounding():
                 assert result.bound.tolist() == [0.375, 0.75 + 2 * EPS]
 
 
-@pytest.mark.parametrize(
-    ("factor", "bound", "known"),
-    [
-        (1.0, 0.0, True),
-        (0.0, 0.0, True),
-        (-9.0, 1.0, True),
-        (8.0, 1.0, False),
-        (-8.0, 1.0, False),
-        (nextafter(8.0, 9), 1.0, True),
-        (1.0, inf, False),
-        (nan, 1.0, True),
-        (inf, 1.0, True),
-    ],
-)
+@pytest.mark.parametrize(("factor", "bound", "known"), cases(__file__)["products-with-an-infinity"])
 def test_a_product_with_an_infinity_is_certain_if_the_factor_is_surely_not_zero_or_surely_zero(factor, bound, known):
     with np.errstate(invalid="ignore"):
         for p, q in ((one(factor, bound), one(inf, 0.5)), (one(-inf, 0.5), one(factor, bound))):

@@ -14,20 +14,7 @@ pytestmark = pytest.mark.usefixtures("shared_worker")
 
 @pytest.mark.parametrize(
     ("tables", "parts"),
-    [
-        ({"network": {"hiden_size": 4}}, ["network.hiden_size = 4 is not a known key", "hidden_size"]),
-        ({"networks": {}}, ["networks is not a known table"]),
-        ({"problem": {}}, ["rnnviz train"]),
-        ({"network": {"hidden_size": "4"}}, ['network.hidden_size = "4"', "an integer from 1 to 1,000,000,000"]),
-        ({"network": {"hidden_size": 0}}, ["network.hidden_size = 0", "from 1"]),
-        ({"network": {"hidden_size": 10**9}}, ["would take", "PB of memory", "network.hidden_size = 1,000,000,000"]),
-        ({"sequence": {"path": "missing.npy"}}, ["missing.npy does not exist"]),
-        ({"sequence": {"path": "narrow.npy"}}, ["(5, 7, 2)", "set network.input_size = 2"]),
-        ({"sequence": {"lengths": [1, 3]}}, ["sequence.lengths = [1, 3] has 2 lengths, but there are 16 samples"]),
-        ({"parameters": {"path": "lacking.npz"}}, ["lacking.npz", "l0_i2h_bias", "(16,)"]),
-        ({"compare": {"candidates": ["nonsense"]}}, ['compare.candidates names "nonsense"', "manual"]),
-        ({"compare": {"candidates": ["mine.py"]}}, ["mine.py"]),
-    ],
+    cases(__file__)["invalid-inputs"],
     ids=lambda value: "" if isinstance(value, list) else toml(value),
 )
 def test_invalid_input_exits_with_2(rnnviz, tmp_path, tables, parts):

@@ -120,20 +120,7 @@ def test_contributions_are_written_by_time_step_and_unit(gru, tmp_path, rnnviz):
     assert not (tmp_path / "other.csv").exists()
 
 
-@pytest.mark.parametrize(
-    ("options", "named"),
-    [
-        (("--gradient", "q", *AT), "--gradient"),
-        (("--gradient", "x[9]", "--timestep", "0"), "--gradient"),
-        (("--gradient", "l0_i2h_weight[0]"), "shape"),
-        (("--gradient", "l0_i2h_weight"), "l0_i2h_weight[0,0]"),
-        (("--gradient", "x"), "x[0]"),
-        (("--gradient", "h0", "--layer", "0"), "--unit is missing: --layer and --unit name"),
-        (("--layer", "0", "--unit", "0"), "--timestep is missing: --layer, --timestep and --unit name"),
-        (("--layer", "0"), "--timestep and --unit are missing: --layer, --timestep and --unit name"),
-        (("--value", "cc", *AT), "--value"),
-    ],
-)
+@pytest.mark.parametrize(("options", "named"), cases(__file__)["missing-places"])
 def test_a_gradient_or_value_that_is_not_there_is_refused(options, named, notebook, rnnviz):
     assert named in rnnviz.refused("explain", notebook, *options)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from rnnviz.core.extras import EXTRAS, extra_of, install_command
-from tests.cli.calls import WRONG
+from tests.cases import cases
 from tests.hidden_packages import hide
 
 # A worker that is warm has imported the packages.
@@ -28,24 +28,7 @@ def model(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("package", "words", "code"),
-    [
-        ("PySide6", [], 3),
-        ("pyqtgraph", ["CONFIG"], 3),
-        ("PySide6", ["run", "CONFIG", "--engines", WRONG, "--png", "a.png"], 2),
-        ("PySide6", ["run", "CONFIG", "--engines", WRONG, "--report", "a.html"], 2),
-        ("onnx", ["inspect", "MODEL"], 2),
-        ("onnx", ["config", "--from", "MODEL"], 2),
-        ("onnx", ["capture", "MODEL"], 2),
-        ("onnxruntime", ["capture", "MODEL"], 3),
-        ("onnx", ["run", "CONFIG", "--engines", "manual,onnx"], 3),
-        ("onnxruntime", ["run", "CONFIG", "--engines", "manual,onnx"], 3),
-        ("torch", ["run", "CONFIG", "--engines", "manual,torch"], 3),
-        ("torch", ["explain", "CONFIG", "--engines", "manual,torch"], 3),
-        ("distributed", ["sweep", "CONFIG", "--engines", WRONG, "--scheduler", "tcp://127.0.0.1:9"], 3),
-    ],
-)
+@pytest.mark.parametrize(("package", "words", "code"), cases(__file__)["missing-extras"])
 def test_a_missing_extra_is_named_with_its_command(rnnviz, config, model, without, package, words, code):
     without(package)
     sentence = rnnviz.refused(*({"CONFIG": config, "MODEL": model}.get(word, word) for word in words), code=code)

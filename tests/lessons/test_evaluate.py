@@ -138,18 +138,7 @@ def test_a_statement_may_read_so_much_and_no_more():
             spent.spend(values, effort)
 
 
-@pytest.mark.parametrize(
-    ("text", "effort"),
-    [
-        *(("tanh(out)", 240), ("sum(out)", 240), ("close(out, out)", 480), ("concat(out, out)", 480), ("-out", 240)),
-        *(("out * 2", 240), ("2 - dat[0, :, :1]", 6), ("0 < out < 1", 3 * 240), ("shape(out)", 0)),
-        ("dot(dat[0], l0_i2h_weight, transpose_b=True)", 6 * 16 * 3 + 6 * 3 + 16 * 3),
-        ("dat[0, 0] @ dat[1, 0]", 3 + 3 + 3),
-        # Four gates of four units, each of eight inputs and four units before; four multiplications are one step.
-        ("gate('f', 1)", 120 * 4 * (8 + 4) // 4),
-        ("gate('norm', 0, 'backward')", 120 * 4 * (3 + 4) // 4),
-    ],
-)
+@pytest.mark.parametrize(("text", "effort"), cases(__file__)["efforts"])
 def test_each_part_of_a_statement_counts_its_reads_and_operations(text, effort, monkeypatch):
     monkeypatch.setattr(namespace, "_ALL", effort)
     value(text)

@@ -29,6 +29,7 @@ from rnnviz.verify.backward_pass import BackwardPass
 from rnnviz.verify.compare import compare_all
 from rnnviz.verify.forward_pass import ForwardPass
 from rnnviz.verify.verdict import AuditVerdict
+from tests.cases import cases
 from tests.cells.test_random_steps import random_cell
 from tests.explain.test_every_cell import NETWORKS
 from tests.oracles.computed import computed
@@ -409,24 +410,9 @@ def test_blocks_of_time_and_parts_of_the_samples_change_nothing(engine, monkeypa
     np.testing.assert_allclose(parts.ratio_over_time, whole.ratio_over_time, rtol=0.2, atol=0.05)
 
 
-@pytest.mark.parametrize(
-    ("name", "at"),
-    [
-        ("grad.h", (1, 1, 3, 1, 2)),
-        ("grad.h", (0, 0, 8, 1, 0)),
-        ("grad.out", (1, 0, 4, 1, 3)),
-        ("grad.out", (0, 1, 3, 1, 2)),
-        ("grad.c", (1, 0, 2, 0, 5)),
-        ("grad.f", (0, 1, 0, 2, 1)),
-        ("grad.input", (4, 1, 1)),
-        ("grad.h0", (2, 1, 3)),
-        ("grad.c0", (1, 1, 3)),
-        (f"{OF_PARAMETERS}l0_i2h_weight", (12, 1)),
-        (f"{OF_PARAMETERS}l1_h2h_bias", (12,)),
-    ],
-)
+@pytest.mark.parametrize(("name", "at"), cases(__file__)["places-of-gradients"])
 def test_a_changed_gradient_is_the_first_wrong_one(engine, name, at):
-    inputs = GRADIENT_RUNS["lstm"]
+    inputs, at = GRADIENT_RUNS["lstm"], tuple(at)
     trace = traced(engine, inputs)
     right = float(trace[name][at])
     trace[name][at] += 0.01

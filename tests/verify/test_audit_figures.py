@@ -20,6 +20,7 @@ from rnnviz.verify import compare as comparing
 from rnnviz.verify.audit import Audit, audit, audit_pass
 from rnnviz.verify.audited import FULL, NEAR, Block, Columns, Expected, all_columns, ends, plan_lane
 from rnnviz.verify.compare import Comparison, compare_all
+from tests.cases import cases
 from tests.oracles.computed import computed
 from tests.oracles.gates import gates_of
 from tests.verify.audit_helpers import inputs_of
@@ -148,26 +149,7 @@ def one(h: float, value: float, bound: float) -> Audit:
     return audit_pass(way)
 
 
-@pytest.mark.parametrize(
-    ("h", "value", "bound", "ratio", "error"),
-    [
-        (1.0, 3.0, 0.5, 4.0, 2.0),
-        (nan, nan, 0.5, 0.5, 0.5),
-        (inf, inf, 0.5, 0.5, 0.5),
-        (inf, -inf, 0.5, inf, inf),
-        (nan, 3.0, 0.5, inf, inf),
-        (1.0, nan, 0.5, inf, inf),
-        (1.0, inf, 0.5, inf, inf),
-        # Nothing is known of what has an infinite bound.
-        (1.0, 3.0, inf, 0.5, 2.0),
-        (nan, 3.0, inf, 0.5, 0.5),
-        (1.0, nan, inf, 0.5, 0.5),
-        (inf, -inf, inf, 0.5, 0.5),
-        # What has none must be met.
-        (3.0, 3.0, 0.0, 0.5, 0.5),
-        (1.0, 3.0, 0.0, inf, 2.0),
-    ],
-)
+@pytest.mark.parametrize(("h", "value", "bound", "ratio", "error"), cases(__file__)["nonfinite-audits"])
 def test_a_nonfinite_value_is_right_where_it_is_equal_or_nothing_is_known(h, value, bound, ratio, error):
     found = one(h, value, bound)
     # The other value is half a bound off.

@@ -25,6 +25,7 @@ from rnnviz.verify.compare import Comparison, compare, shared_arrays
 from rnnviz.verify.histogram import Histogram, HistogramAccumulator
 from rnnviz.verify.metrics import abs_error, error_ratio, tolerance, ulp_distance
 from rnnviz.verify.mismatches import mismatch_rows, mismatching_at, neighbor_mismatch
+from tests.cases import cases
 from tests.factories import make_result
 from tests.verify.traces import SHAPES, Shape, block_of, changed, in_order, locations, random_trace, trace_of
 
@@ -50,26 +51,7 @@ def test_error_of_float32_is_exact_in_float64(r, c):
         assert error[0] == abs(c - r)
 
 
-@pytest.mark.parametrize(
-    ("r", "c", "error"),
-    [
-        (math.nan, math.nan, 0.0),
-        (math.inf, math.inf, 0.0),
-        (-math.inf, -math.inf, 0.0),
-        (math.inf, -math.inf, math.inf),
-        (math.nan, math.inf, math.inf),
-        (math.inf, math.nan, math.inf),
-        (math.nan, 1.0, math.inf),
-        (1.0, math.nan, math.inf),
-        (math.inf, 1.0, math.inf),
-        (1.0, -math.inf, math.inf),
-        (0.0, -0.0, 0.0),
-        (LARGEST, -LARGEST, math.inf),
-        (LARGEST, LARGEST, 0.0),
-        (TINY, 0.0, TINY),
-        (TINY, -TINY, 2 * TINY),
-    ],
-)
+@pytest.mark.parametrize(("r", "c", "error"), cases(__file__)["nonfinite-errors"])
 def test_error_of_nonfinite_numbers(r, c, error):
     assert metrics.abs_error(*pair(r, c))[0] == error
     assert mismatching(r, c, rtol=1e-5, atol=1e-8) == (error > 1e-7)
@@ -196,21 +178,7 @@ def test_the_sign_shows_whether_the_candidate_is_larger():
     assert metrics.signed_difference(reference, candidate).tolist() == [0.5, -0.5, 0.0, 0.0]
 
 
-@pytest.mark.parametrize(
-    ("reference", "candidate", "expected"),
-    [
-        (NAN, NAN, 0.0),
-        (INF, INF, 0.0),
-        (-INF, -INF, 0.0),
-        (1.0, NAN, NAN),
-        (NAN, 1.0, NAN),
-        (NAN, INF, NAN),
-        (1.0, INF, INF),
-        (INF, 1.0, -INF),
-        (INF, -INF, -INF),
-        (-1e308, 1.7e308, INF),
-    ],
-)
+@pytest.mark.parametrize(("reference", "candidate", "expected"), cases(__file__)["nonfinite-differences"])
 def test_nonfinite_values_differ_only_where_they_differ(reference, candidate, expected):
     difference = metrics.signed_difference(np.array([reference]), np.array([candidate]))
     assert np.array_equal(difference, [expected], equal_nan=True)

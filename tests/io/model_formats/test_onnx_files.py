@@ -8,6 +8,7 @@ from onnx import TensorProto, numpy_helper
 
 from rnnviz.core.errors import InputError
 from rnnviz.io.model_formats.onnx import open_model
+from tests.cases import cases
 from tests.io.model_formats.corpus.onnx_graphs import FEATURES, Graph, H, normal
 
 ROWS = 4 * H
@@ -56,27 +57,7 @@ def test_external_weights_are_read_at_their_offset(tmp_path):
     np.testing.assert_array_equal(open_model(path).parameters("lstm")["l0_i2h_weight"][:H], i)
 
 
-@pytest.mark.parametrize(
-    ("fields", "reason"),
-    [
-        ({"location": "../w.bin"}, "within the folder"),
-        ({"location": "sub/../../w.bin"}, "within the folder"),
-        ({"location": "..\\w.bin"}, "within the folder"),
-        ({"location": "{outside}"}, "within the folder"),
-        ({"location": "C:\\w.bin"}, "within the folder"),
-        ({"location": ""}, "within the folder"),
-        ({"location": "link.bin"}, "leads out"),
-        ({"location": "folder/w.bin"}, "leads out"),
-        ({"location": "missing.bin"}, "not next to"),
-        ({"location": "."}, "not a regular file"),
-        ({"location": "pipe"}, "not a regular file"),
-        ({"location": "short.bin"}, "which has 4"),
-        ({"location": "full.bin", "offset": 1}, "at byte 1 of"),
-        ({"location": "full.bin", "offset": -1}, "not a number of bytes"),
-        ({"location": "full.bin", "offset": "9" * 400}, "not a number of bytes"),
-        ({"location": "full.bin", "length": 7}, "7 are at"),
-    ],
-)
+@pytest.mark.parametrize(("fields", "reason"), cases(__file__)["refused-weights"])
 def test_weights_elsewhere_or_of_another_size_are_refused_before_anything_is_read(fields, reason, tmp_path):
     outside, inside = tmp_path / "w.bin", tmp_path / "model"
     outside.write_bytes(b"\0" * 1000)
