@@ -1,7 +1,7 @@
 """How far changed steps are from the right ones, in limits of the audit. All steps of a lane are computed at once, each
 from the numbers of a correct engine: a change that one of them shows is detectable, without a run of the network."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
@@ -29,6 +29,7 @@ from rnnviz.engines.known_bugs.hypotheses import (
 from rnnviz.frozen import dataclass
 from rnnviz.verify.audit import error_and_ratio
 from rnnviz.verify.audited import IndexArray, spread
+from rnnviz.verify.causes import HypothesisKey
 from rnnviz.verify.twin import equal, every_step, twin_of
 from rnnviz.verify.wrong_lane import WrongLane
 
@@ -142,3 +143,13 @@ def ratios(inputs: Inputs) -> Iterator[tuple[tuple[int, int], Hypothesis, float]
     for lane in lanes_of(inputs):
         for hypothesis in lane.hypotheses():
             yield lane.place, hypothesis, lane.whole.ratio(hypothesis.change)
+
+
+def grades(cases: Iterable[Inputs]) -> dict[HypothesisKey, float]:
+    """How well a set of inputs shows each change: the largest ratio of all cases and lanes; below `SHOWN` none of them
+    surely does."""
+    found: dict[HypothesisKey, float] = {}
+    for case in cases:
+        for _, hypothesis, ratio in ratios(case):
+            found[hypothesis.key] = max(found.get(hypothesis.key, 0.0), ratio)
+    return found
