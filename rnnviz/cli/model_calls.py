@@ -145,7 +145,7 @@ def _place(chunk: int | None, timestep: int | None) -> str:
 
 
 _TRIALS = {
-    "same": "the values{part} are the same",
+    "same": "the same values{part}",
     "depends": "runs, with other values",
     "differ": "other values",
     "frozen": "frozen",
@@ -162,8 +162,9 @@ def _size_lines(found: "SizesSummary") -> Iterator[str]:
         place = f", first at t = {own.timestep:,}" if own.timestep is not None else ""
         place = f", first in sample {own.sample}" if own.sample is not None and own.size > 1 else place
         sentence = f" {own.sentence}" if own.sentence else ""
-        common = plural(min(own.size, found.timesteps), "time step")
-        verdict = _TRIALS[own.verdict].format(part=f" of the first {common}" if own.axis == "T" else "")
+        common = min(own.size, found.timesteps)
+        first = "the first time step" if common == 1 else f"the first {common:,} time steps"
+        verdict = _TRIALS[own.verdict].format(part=f" in {first}" if own.axis == "T" else "")
         yield f"{own.axis} = {own.size:,}{alone}: {verdict}{place}.{sentence}"
     frozen = " and ".join({"T": "time steps", "N": "samples"}[letter] for letter in found.frozen)
     yield f"The number of {frozen} is frozen." if frozen else "No frozen size was found."

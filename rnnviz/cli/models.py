@@ -279,7 +279,8 @@ def add_capture_options(parser: Parser) -> None:
 
 def capture(options: Namespace) -> Answer:
     if options.helper:
-        if options.model is not None or options.input or options.entry or options.output:
+        others = (options.entry, options.output, options.chunks, options.vary, options.json)
+        if options.model is not None or options.input or options.axes or any(own is not None for own in others):
             raise InputError("--helper prints a file of Python: leave out MODEL and the other options.")
         import rnnviz.captures
 

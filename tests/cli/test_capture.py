@@ -63,6 +63,7 @@ def test_calls_that_are_not_complete_are_refused(model, rnnviz):
         (["capture", "x.npy", "--input", "x=x.npy"], "x.npy"),
         (["capture", "missing.onnx", "--input", "x=x.npy"], "missing.onnx"),
         ([*given, "--helper"], "--helper"),
+        (["capture", "--helper", "--vary", "T"], "--helper"),
     ):
         assert said in rnnviz.refused(*words), words
     assert not list(model.glob("*.rnnviz"))
