@@ -197,12 +197,15 @@ class _Chunks:
     def summary(self) -> ChunksSummary:
         outputs = tuple(self._outputs())
         differing = [own.name for own in outputs if own.mismatched or own.max_abs_difference is None]
-        first = None
-        if differing:
-            found = first_differing(self.operations, self.operations.ancestors(differing), self.align)
-            first = None if found is None else self._first(*found)
-        verdict = "differ" if differing else "same"
+        first = self._first_of(self.operations.ancestors(differing)) if differing else None
         recurrent = tuple(self.recurrent())
+        if first is not None and first.cause is CallCause.ROUNDING:
+            # Rounding errors of one layer hide the lost state of another one.
+            lost = {own.name for own in recurrent if own.state != "carried"}
+            values = (own.outputs for own in self.operations.operations if own.recurrent and own.name in lost)
+            first = self._first_of({name for outputs in values for name in outputs}) or first
+        drift = first is not None and first.cause is CallCause.ROUNDING
+        verdict = "drift" if drift else "differ" if differing else "same"
         return ChunksSummary(self.size, len(self.parts), self.axes, self.states, outputs, recurrent, first, verdict)
 
     def _outputs(self) -> Iterator[OutputDifference]:
@@ -217,7 +220,12 @@ class _Chunks:
                 largest = None if found.sizes else found.max_abs_difference
                 yield OutputDifference(name, largest, found.mismatched, found.elements, *_place(found, ways))
 
-    def _first(self, operation: Operation, found: Difference, ways: Alignments) -> FirstOperation:
+    def _first_of(self, wanted: set[str]) -> FirstOperation | None:
+        """The first operation that differs in some values."""
+        differing = first_differing(self.operations, wanted, self.align)
+        if differing is None:
+            return None
+        operation, found, ways = differing
         cause, names = self._cause(operation, ways)
         chunk, timestep = _place(found, ways)
         sentence = cause_sentence(cause, node=operation.name, operator=operation.operator, **names)

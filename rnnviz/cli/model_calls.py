@@ -18,6 +18,11 @@ Found = TypeVar("Found", "ChunksSummary", "SizesSummary")
 
 _SECONDS = 3600.0
 """The longest that the calls may take."""
+_CHUNKS = {
+    "same": "The chunks and the whole are the same within the tolerance.",
+    "drift": "The chunks and the whole differ by rounding errors only.",
+    "differ": "The chunks and the whole differ.",
+}
 _STATES = {
     "carried": "is carried from chunk to chunk",
     "zeros": "begins at zeros in each chunk",
@@ -65,7 +70,7 @@ def _answer(
         quiet=options.quiet,
         seconds=_SECONDS,
     )
-    code = AGREE if found.verdict == "same" else DISAGREE
+    code = DISAGREE if found.verdict == "differ" else AGREE
     if options.json is not None and (text := terminal.answer_json(to_json(found), options.json)):
         return code, text
     return code, terminal.in_lines(list(lines(found)), options)
@@ -123,11 +128,7 @@ def _chunk_lines(found: "ChunksSummary") -> Iterator[str]:
     first = found.first
     if first is not None:
         yield f"First difference: {first.operator} {first.name}{_place(first.chunk, first.timestep)}. {first.sentence}"
-    yield (
-        "The chunks and the whole are the same within the tolerance."
-        if found.verdict == "same"
-        else "The chunks and the whole differ."
-    )
+    yield _CHUNKS[found.verdict]
 
 
 def _output_line(own: "OutputDifference") -> str:

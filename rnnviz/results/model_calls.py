@@ -92,7 +92,7 @@ class ChunksSummary:
     outputs: tuple[OutputDifference, ...]
     recurrent: tuple[RecurrentState, ...]
     first: FirstOperation | None
-    verdict: Annotated[str, ("same", "differ")]
+    verdict: Annotated[str, ("same", "drift", "differ")]
 
 
 class SizeCause(StrEnum):

@@ -113,6 +113,32 @@ def test_exchanged_states_are_named(tmp_path, compared):
     assert (found.first.cause, found.first.name) == (CallCause.SWAPPED, "lstm")
 
 
+@pytest.mark.parametrize("upper", [False, True])
+def test_rounding_errors_that_grow_are_drift_unless_a_state_is_lost(tmp_path, compared, upper):
+    """Large recurrent weights let a difference grow that is as small as a rounding error: 4e-8 for each time step."""
+    units, features = 64, 40
+    stored = {"W": normal(1, units, features), "R": normal(1, units, units)}
+    stored = {name: array / np.sqrt(array.shape[-1]).astype(np.float32) for name, array in stored.items()}
+    nodes = [
+        helper.make_node("Size", ["x"], ["size"]),
+        helper.make_node("Gather", ["small", "size"], ["shift"]),
+        helper.make_node("Add", ["x", "shift"], ["rows"]),
+        helper.make_node("RNN", ["rows", "W", "R", "", "", "h0"], ["first", "hn"], hidden_size=units, name="lower"),
+        helper.make_node("Squeeze", ["first", "one"], ["y"]),
+    ]
+    if upper:
+        nodes[-1].output[0] = "between"
+        stored |= {"V": normal(1, units, units, seed=7) / 8}
+        nodes.append(helper.make_node("RNN", ["between", "V", "V"], ["y"], hidden_size=units, name="upper"))
+    stored |= {"R": 4 * stored["R"], "one": np.array([1]), "small": np.arange(4001, dtype=np.float32) * 1e-9}
+    path = save(tmp_path / "m.onnx", nodes, {"x": ("T", 1, features), "h0": (1, 1, units)}, ["y", "hn"], stored)
+    found = compared(path, size=1, x=normal(100, 1, features), h0=np.zeros((1, 1, units), np.float32))
+    if upper:
+        assert (found.verdict, found.first.name, found.first.cause) == ("differ", "upper", CallCause.ZEROS)
+    else:
+        assert (found.verdict, found.first.name, found.first.cause) == ("drift", "lower", CallCause.ROUNDING)
+
+
 def test_a_constant_initial_state_begins_again(tmp_path, compared):
     node = layer("GRU", "x", "", "start")
     path = save(tmp_path / "m.onnx", [node], X, ["y"], weights("GRU") | {"start": normal(1, N, HIDDEN, seed=8)})
