@@ -63,6 +63,11 @@ def compare_files(load: Load, one: Config, other: Config, both_bring: bool) -> F
     )
 
 
+def input_differences(load: Load, one: Config, other: Config) -> tuple[InputDifference, ...]:
+    """The arrays that both files bring and that differ; to be called in a subprocess."""
+    return tuple(_inputs(load(one), load(other), both_bring=True))
+
+
 def _in_words(value: object) -> str:
     return "none" if value is None else value if isinstance(value, str) else display_value(value)
 

@@ -110,12 +110,14 @@ class ComparisonCommands(QObject):
 
     def _add_weights(self, second: Path) -> None:
         """Compare with the weights of the second file, on the input of the first one."""
-        first, opened = self._session.config.network, self._document.origin
+        first, opened = self._session.config, self._document.origin
 
         def work(progress: Progress) -> str:
-            name = _engine_of(first, second, self._sessions)
+            other = _of_same_sizes(first.network, second, self._sessions)
+            entry = other.parameters.entry if is_model(second) else None
+            words = _inputs_in_words(first, other), _COMPARED.format(name=second.name, first=opened.title)
             if self._document.origin == opened:
-                self._found.emit(name, _COMPARED.format(name=second.name, first=opened.title))
+                self._found.emit(str(ModelName(str(second.absolute()), entry or "")), " ".join(filter(None, words)))
             return ""
 
         self._jobs.start(BackgroundTask(f"reading {second.name}", work))
@@ -132,15 +134,33 @@ def _reading(config: Config, given: Path, engine: str) -> Config:
     return replace(config, sequence=replace(config.sequence, axes="TNI")) if time_first else config
 
 
-def _engine_of(first: Network, path: Path, sessions: SessionCommands) -> str:
-    """The engine with the weights in a file. Raises an InputError if it has no network of the same kind and sizes."""
+def _inputs_in_words(one: Config, other: Config) -> str:
+    """Where the inputs of two files differ, which decides how their values are read; "" unless both bring one."""
+    if {one.sequence.source, other.sequence.source} != {"file"}:
+        return ""
+    from rnnviz.execution.child_process import call_in_subprocess
+    from rnnviz.execution.file_comparison import input_differences
+    from rnnviz.io.inputs import load_inputs
+
+    what = "The inputs could not be compared"
+    try:
+        found = call_in_subprocess(input_differences, load_inputs, one, other, what=what)
+    except InputError:  # the run says it
+        return ""
+    sequence = next((own for own in found if own.name == "sequence"), None)
+    if sequence is None:
+        return ""
+    return f"Their inputs differ, first at t = {sequence.first[0]:,}." if sequence.first else "Their inputs differ."
+
+
+def _of_same_sizes(first: Network, path: Path, sessions: SessionCommands) -> Config:
+    """A config of a network in a file. Raises an InputError if it has none of the same kind and sizes."""
     others = list(_configs(path, sessions))
     same = next((config for config in others if _sizes(config.network) == _sizes(first)), None)
     if same is None:
         found = join_words((_in_words(config.network) for config in others), most=4) or "none"
         raise InputError(f"{path} has no network to compare with {_in_words(first)} (got {found}).")
-    entry = same.parameters.entry if is_model(path) else None
-    return str(ModelName(str(path.absolute()), entry or ""))
+    return same
 
 
 def _configs(path: Path, sessions: SessionCommands) -> Iterator[Config]:

@@ -108,6 +108,23 @@ def test_two_checkpoints_are_compared_on_the_input_of_the_first_one(window, qtbo
     assert np.array_equal(result[engine].hidden[0], result.reference.hidden[0])
 
 
+@pytest.mark.parametrize("later", [0.0, 0.5])
+def test_inputs_of_two_files_that_differ_are_said_first(window, qtbot, tmp_path, later):
+    paths = []
+    for name, more in (("a", 0.0), ("b", later)):
+        x = np.ones((1, 5, 8), np.float32)
+        x[0, 3] += more
+        np.save(tmp_path / f"{name}.npy", x)
+        tables = {"network": NETWORK, "sequence": {"source": "file", "path": str(tmp_path / f"{name}.npy")}}
+        save_config(Config.from_mapping(tables), tmp_path / f"{name}.toml")
+        paths.append(tmp_path / f"{name}.toml")
+    with qtbot.waitSignal(window.comparisons.message) as said:
+        window.comparisons.compare(*paths)
+    assert said.args[0].startswith("Their inputs differ, first at t = 3." if later else "Compared with b.toml")
+    qtbot.waitUntil(lambda: any("b.toml" in name for name in window.session.config.compare.engines))
+    qtbot.idle(window)
+
+
 def test_two_networks_of_other_sizes_are_refused_in_a_sentence(window, qtbot, tmp_path):
     save_config(Config.from_mapping({"network": {**NETWORK, "hidden_size": 5}}), tmp_path / "other.toml")
     with qtbot.finished(window):
