@@ -10,7 +10,7 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QSignalBlocker, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QHelpEvent, QHideEvent, QPen, QShowEvent
+from PySide6.QtGui import QColor, QHelpEvent, QHideEvent, QPen, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QComboBox, QPushButton, QSizePolicy, QToolTip, QWidget
 
 from rnnviz.core import number_format
@@ -113,7 +113,10 @@ class GradientFlowPlot(TimePlotView):
         waiting.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
         waiting.setLayout(down(None, self.hint, across(None, self.compute_button, None), None))
         self._stack = pages(None, waiting, self.plot)
-        self.lay_out(across(self.source, self.engines, (self.verdict, 1), self.legend), self._stack)
+        self._keys_below = across(None, margins=(8, 0, 8, 0))
+        """The keys of the legend where the row above has no room for them."""
+        shown = down(self._keys_below, (self._stack, 1))
+        self.lay_out(across(self.source, self.engines, (self.verdict, 1), self.legend), shown)
         self.muted = *self.muted, self.hint
         self.apply_theme(LIGHT)
         self.show_result(None, None)
@@ -216,6 +219,22 @@ class GradientFlowPlot(TimePlotView):
             QToolTip.showText(event.globalPos(), self.values_at(t), self.plot)
             return True
         return False
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._place_legend()
+
+    def _place_legend(self) -> None:
+        """Let the sentence be read whole: many keys are below it."""
+        rows = self.tool_row, self._keys_below
+        here = int(self.legend.parent() is self._keys_below)
+        needed = self.tool_row.sizeHint().width() + self.verdict.natural_width()
+        needed += self.legend.sizeHint().width() if here else 0
+        there = int(needed > self.width())
+        if here != there:
+            rows[here].removeItem(self.legend)
+            self.legend.setParent(None)
+            rows[there].addLayout(self.legend)
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Stop computing. A closing window hides its views."""
@@ -355,6 +374,7 @@ class GradientFlowPlot(TimePlotView):
         else:
             self._judge(result)
         self._describe()
+        self._place_legend()
 
     def _pens(self) -> list[QPen]:
         theme, pens, place = self.theme, [], 0

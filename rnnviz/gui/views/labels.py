@@ -159,7 +159,7 @@ def markup(parts: tuple[TextPart, ...], theme: Theme, first: int = 0) -> str:
 
 
 _LINE = 24
-_WIDEST_NAME = 120
+_WIDEST_NAME = 140
 """Pixels: longer names are elided, so that a key leaves room for the others."""
 _PAD = 6
 
