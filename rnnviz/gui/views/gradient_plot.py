@@ -115,8 +115,8 @@ class GradientFlowPlot(TimePlotView):
         self._stack = pages(None, waiting, self.plot)
         self._keys_below = across(None, margins=(8, 0, 8, 0))
         """The keys of the legend where the row above has no room for them."""
-        shown = down(self._keys_below, (self._stack, 1))
-        self.lay_out(across(self.source, self.engines, (self.verdict, 1), self.legend), shown)
+        self._controls = across(self.source, self.engines, (self.verdict, 1), self.legend)
+        self.lay_out(self._controls, down(self._keys_below, (self._stack, 1)))
         self.muted = *self.muted, self.hint
         self.apply_theme(LIGHT)
         self.show_result(None, None)
@@ -226,11 +226,12 @@ class GradientFlowPlot(TimePlotView):
 
     def _place_legend(self) -> None:
         """Let the sentence be read whole: many keys are below it."""
-        rows = self.tool_row, self._keys_below
+        rows = self._controls, self._keys_below
         here = int(self.legend.parent() is self._keys_below)
-        needed = self.tool_row.sizeHint().width() + self.verdict.natural_width()
-        needed += self.legend.sizeHint().width() if here else 0
-        there = int(needed > self.width())
+        others = self._controls.sizeHint().width() - (0 if here else self.legend.sizeHint().width())
+        # New keys are not yet shown, and the layout leaves them out.
+        keys = sum(key.sizeHint().width() + self.legend.spacing() for key in self.legend.keys)
+        there = int(others + self.verdict.natural_width() + keys > self.width())
         if here != there:
             rows[here].removeItem(self.legend)
             self.legend.setParent(None)

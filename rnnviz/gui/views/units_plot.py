@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QColor, QHideEvent, QPen, QShowEvent
+from PySide6.QtGui import QColor, QHideEvent, QPen, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QComboBox, QToolButton
 
 from rnnviz.cells import CellSpec
@@ -263,10 +263,13 @@ class UnitsPlot(TimePlotView):
     def apply_theme(self, theme: Theme) -> None:
         self.theme = theme
         self.pin_button.setIcon(Icons(theme).colored("pin", "text"))
-        # At least the unit is read, however many keys there are.
-        self.heading.setMinimumWidth(scaled(_UNIT_WIDTH))
         super().apply_theme(theme)
         self._redraw()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        # Where there is room the unit is read, however many keys there are.
+        self.heading.setMinimumWidth(min(scaled(_UNIT_WIDTH), self.width() // 10))
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Stop reading. A closing window hides its views."""
