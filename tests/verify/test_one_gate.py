@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from rnnviz.core.inputs import Inputs
+from rnnviz.engines.known_bugs import BugVariant
+from rnnviz.engines.known_bugs.engine import faulty_trace
 from rnnviz.text.cause_words import nearest_phrase
 from rnnviz.verify.audit import audit
 from rnnviz.verify.causes import OTHER_WEIGHTS, LaneDiagnosis, explain_lanes, wrong_lanes
 from rnnviz.verify.one_gate import FittedGate, fitted_gate
 from tests.profiles import nightly_except
+from tests.verify.audit_helpers import with_parameters
 from tests.verify.planted import Arrays, Planted, planted_trace, small_inputs
 
 EVERY_GATE = [(cell, gate) for cell, gates in {"rnn_tanh": "h", "gru": "rzn", "lstm": "ifgo"}.items() for gate in gates]
@@ -20,7 +23,7 @@ SIZE = 5
 
 def with_rows(cell: str, gate: str, change: Callable[[str, np.ndarray], np.ndarray]) -> Callable[[Arrays], Arrays]:
     """The parameters with a change of the rows of a gate."""
-    at = {"rnn_tanh": "h", "gru": "rzn", "lstm": "ifgo"}[cell].index(gate) * SIZE
+    at = {"rnn_tanh": "h", "rnn_relu": "h", "gru": "rzn", "lstm": "ifgo"}[cell].index(gate) * SIZE
 
     def changed(p: Arrays) -> Arrays:
         found = {name: array.copy() for name, array in p.items()}
@@ -110,3 +113,24 @@ def test_other_weights_are_said_with_their_place():
     assert nearest is not None
     said = "other weights of gate f in layer 1: another column 3 of W_h2h in unit 2, by 0.31"
     assert nearest_phrase(nearest, 1) == said
+
+
+def test_recorded_cell_states_are_read():
+    inputs = small_inputs(30, 4, cell="lstm", bidirectional=False, num_layers=1)
+    change = with_rows("lstm", "f", one_weight)
+    kinds = ("i2h_weight", "h2h_weight", "i2h_bias", "h2h_bias")
+    own = {kind: np.asarray(inputs.parameters[f"l0_{kind}"], np.float64) for kind in kinds}
+    other = with_parameters(inputs, lambda name, array: change(own)[name.removeprefix("l0_")])
+    trace = faulty_trace(BugVariant(), other)
+    assert "c" in trace
+    (lane,) = wrong_lanes(inputs, trace, audit(inputs, trace, full=True).ratio_over_time)
+    found = fitted_gate(lane)
+    assert found is not None
+    assert (found[0].gate, found[0].units, found[0].column) == ("f", (2,), 3)
+
+
+def test_a_weight_of_a_relu_network_is_found_where_the_unit_is_active():
+    inputs = small_inputs(60, 4, cell="rnn_relu", bidirectional=False)
+    found = fitted(inputs, with_rows("rnn_relu", "h", one_weight))
+    assert found is not None
+    assert (found[0].units, found[0].column, found[0].by) == ((2,), 3, pytest.approx(0.31, abs=1e-3))

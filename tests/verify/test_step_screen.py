@@ -9,9 +9,10 @@ import pytest
 from rnnviz.core.config import Config
 from rnnviz.core.inputs import Inputs
 from rnnviz.io.inputs import load_inputs
+from rnnviz.verify import wrong_lane
 from rnnviz.verify.audit import audit
 from rnnviz.verify.step_screen import lanes_of, ratios
-from rnnviz.verify.undetectable_bugs import undetectable_changes
+from rnnviz.verify.undetectable_bugs import undetectable, undetectable_changes
 from tests.profiles import nightly_except
 from tests.verify.audit_helpers import inputs_of, with_parameters
 from tests.verify.planted import Arrays, Planted, planted_trace
@@ -107,3 +108,34 @@ def test_changes_of_an_initial_state_of_zeros_cannot_be_seen_with_few_samples() 
     network = {"cell": "gru", "input_size": 3, "hidden_size": 4, "num_layers": 2}
     inputs = load_inputs(Config.from_mapping({"network": network, "sequence": {"batch_size": 2, "timesteps": 5}}))
     assert {"initial-state-of-first-sample", "initial-state-of-layer-above"} <= {*undetectable_changes(inputs, ())}
+
+
+def test_a_wide_layer_is_looked_at_in_48_units_and_a_long_run_in_8_steps():
+    for size, units in ((48, 48), (49, 48), (5, 5)):
+        (lane,) = lanes_of(inputs_with(12, hidden_size=size))
+        assert lane.few.right.value.shape == (8, units)
+        assert lane.narrow.right.value.shape == (36, units)
+        assert lane.whole.right.value.shape == (36, size)
+        assert lane.complete
+
+
+def test_a_change_that_leaves_the_numbers_as_they_are_is_the_same():
+    inputs = inputs_with(3)
+    silent = with_parameters(inputs, lambda name, array: 0.0 * array if name.endswith("h2h_bias") else array)
+    for own in (inputs, silent):
+        (lane,) = lanes_of(own)
+        same = {hypothesis.name for hypothesis in lane.hypotheses() if lane.is_same(hypothesis.change)}
+        assert ("no-h2h-bias" in same) == ("h2h-bias-outside-reset" in same) == (own is silent)
+        assert not {"no-i2h-bias", "state-not-carried", "input-of-step-before", "initial-state-ignored"} & same
+
+
+def test_what_is_cut_off_is_no_proof_that_a_bug_changes_nothing(monkeypatch):
+    monkeypatch.setattr(wrong_lane, "_MOST_STEPS", 3)
+    inputs = inputs_with(6)
+    sequence = np.zeros((6, 3, 4))
+    sequence[5] = 1.0
+    state = {"h": np.zeros_like(inputs.initial_state["h"])}
+    silent = with_parameters(inputs, lambda name, array: 0.0 * array if name.endswith("bias") else array)
+    late = replace(silent, sequence=sequence, initial_state=state)
+    assert not any(lane.complete for lane in lanes_of(late))
+    assert "update-gate-inverted" not in undetectable(late)
