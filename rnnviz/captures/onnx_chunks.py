@@ -22,6 +22,7 @@ from rnnviz.core.errors import EngineError, InputError
 from rnnviz.core.progress import stage
 from rnnviz.core.words import join_words, plural
 from rnnviz.results.model_calls import (
+    STATES,
     CallCause,
     ChunksSummary,
     FirstOperation,
@@ -33,13 +34,6 @@ from rnnviz.results.model_calls import (
 _WITH_GRAPHS = ("Loop", "Scan", "If")
 _LIKE = 0.5
 _NOT_FED = "no input gets an output of the previous one"
-_WORDS = {
-    "carried": "carried",
-    "zeros": "lost: it begins at zeros",
-    "constant": "lost: it begins at the same numbers",
-    "swapped": "carried with h and c exchanged",
-    "other": "not carried",
-}
 _CAUSES = {
     "zeros": CallCause.ZEROS,
     "constant": CallCause.CONSTANT,
@@ -67,7 +61,6 @@ class _Chunks:
         if size >= timesteps:
             raise InputError(f"--chunks {size} must be less than the {plural(timesteps, 'time step')} of the input.")
         self.timed = frozenset(name for name, letters in self.axes.items() if TIME in letters)
-        self.lengths = self._length_inputs()
         self.whole: Values = {}
         failed: EngineError | None = None
         with stage(0.0, 0.4):
@@ -82,7 +75,15 @@ class _Chunks:
             for number, start in enumerate(starts[1:], 1):
                 last = self.parts[-1]
                 carried = {name: last[output] for name, output in self.states.items()}
-                self.parts.append(operations.run(self._part(start, carried)))
+                try:
+                    self.parts.append(operations.run(self._part(start, carried)))
+                except EngineError as error:
+                    if start + size <= timesteps:
+                        raise
+                    raise EngineError(
+                        f"The model fails with the last chunk of {plural(timesteps - start, 'time step')}: give "
+                        f"an input of {start:,} time steps, a multiple of {size:,}. {error}"
+                    ) from error
                 notify(number / len(starts))
         if failed is not None:
             raise EngineError(self._without_whole(failed)) from failed
@@ -94,18 +95,12 @@ class _Chunks:
         carried = join_words(
             (f"{name} gets {output} of the previous one" for name, output in self.states.items()), "and"
         )
-        states = [f"the state of {own.name} is {_WORDS[own.state]}" for own in self.recurrent()]
+        states = [f"the state of {own.name} {STATES[own.state]}" for own in self.recurrent()]
         return (
             f"{self.operations.path} runs with chunks of {chunk}, but not with the whole, so they cannot be compared: "
             f"{operator} {name} fails: {why}. In each chunk, {carried or _NOT_FED}; "
             f"{join_words(states, 'and') or 'no recurrent node is in the main graph'}."
         )
-
-    def _length_inputs(self) -> set[str]:
-        """The inputs without time steps that give the lengths of the samples."""
-        read = {own.input("sequence_lens") for own in self.operations.operations if own.recurrent}
-        depends = (self.operations.depends.get(name, frozenset()) for name in read)
-        return set(frozenset[str]().union(*depends) - self.timed)
 
     def _part(self, start: int, carried: Values) -> dict[str, Array]:
         """The inputs of the chunk from a time step on. Lengths become those that a chunk has."""
@@ -115,7 +110,7 @@ class _Chunks:
                 axis = self.axes[name].index(TIME)
                 times = range(start, min(start + self.size, array.shape[axis]))
                 array = np.ascontiguousarray(array.take(times, axis))
-            elif name in self.lengths:
+            elif name in self.operations.lengths:
                 array = (array - start).clip(0, self.size).astype(array.dtype)
             feeds[name] = array
         return {**feeds, **carried}

@@ -95,6 +95,12 @@ class Operations:
         self._model = model
 
     @cached_property
+    def lengths(self) -> frozenset[str]:
+        """The inputs that give the lengths of the samples."""
+        read = {own.input("sequence_lens") for own in self.operations if own.recurrent}
+        return frozenset[str]().union(*(self.depends.get(name, frozenset()) for name in read))
+
+    @cached_property
     def _session(self) -> Any:
         from rnnviz.engines.onnx import open_session
 

@@ -139,13 +139,11 @@ class _Trial:
         return plural(size, "time step" if self._plan.letter == TIME else "sample")
 
     def _feeds(self) -> dict[str, Array]:
-        read = {own.input("sequence_lens") for own in self._operations.operations if own.recurrent}
-        lengths = frozenset[str]().union(*(self._operations.depends.get(name, frozenset()) for name in read))
         feeds: dict[str, Array] = {}
         for name, array in self._operations.feeds.items():
             if name in self._varied:
                 array = np.ascontiguousarray(array.take(self._plan.places, self._axes[name].index(self._plan.letter)))
-            elif self._plan.letter == TIME and name in lengths and TIME not in self._axes[name]:
+            elif self._plan.letter == TIME and name in self._operations.lengths - self._varied:
                 array = np.where(array == self._timesteps, self._size, array.clip(max=self._size)).astype(array.dtype)
             feeds[name] = array
         return feeds

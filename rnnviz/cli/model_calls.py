@@ -23,13 +23,6 @@ _CHUNKS = {
     "drift": "The chunks and the whole differ by rounding errors only.",
     "differ": "The chunks and the whole differ.",
 }
-_STATES = {
-    "carried": "is carried from chunk to chunk",
-    "zeros": "begins at zeros in each chunk",
-    "constant": "begins at the same numbers in each chunk",
-    "swapped": "is carried with h and c exchanged",
-    "other": "does not begin at the final state of the previous chunk",
-}
 
 
 def chunks(options: Namespace, files: Mapping[str, str]) -> Answer:
@@ -117,13 +110,15 @@ def _sizes(text: str) -> dict[str, int | None]:
 
 
 def _chunk_lines(found: "ChunksSummary") -> Iterator[str]:
+    from rnnviz.results.model_calls import STATES
+
     chunks = f"{plural(found.chunks, 'chunk')} of {plural(found.chunk_size, 'time step')}"
     axes = ", ".join(f"{name}={letters}" for name, letters in found.axes.items())
     yield f"Calls: the whole, and {chunks}; axes: {axes}."
     for name, output in found.states.items():
         yield f"State: {name} gets {output} of the previous chunk."
     for own in found.recurrent:
-        yield f"{own.operator} {own.name}: its state {_STATES[own.state]}."
+        yield f"{own.operator} {own.name}: its state {STATES[own.state]}."
     yield from map(_output_line, found.outputs)
     first = found.first
     if first is not None:

@@ -41,6 +41,16 @@ _SENTENCES = {
 }
 
 
+STATES = {
+    "carried": "is carried from chunk to chunk",
+    "zeros": "begins at zeros in each chunk",
+    "constant": "begins at the same numbers in each chunk",
+    "swapped": "is carried with h and c exchanged",
+    "other": "does not begin at the final state of the previous chunk",
+}
+"""How the state of a recurrent node begins in each chunk but the first."""
+
+
 def cause_sentence(cause: CallCause, **names: str) -> str:
     return _SENTENCES[cause].format_map(names)
 
@@ -65,7 +75,7 @@ class RecurrentState:
 
     name: str
     operator: str
-    state: Annotated[str, ("carried", "zeros", "constant", "swapped", "other")]
+    state: Annotated[str, tuple(STATES)]
 
 
 @dataclass(frozen=True)

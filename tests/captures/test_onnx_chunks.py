@@ -220,8 +220,10 @@ def test_a_model_of_a_fixed_chunk_says_how_its_states_begin(tmp_path, compared):
     path = save(
         tmp_path / "m.onnx", nodes, {"x": (K, 2, FEATURES)}, ["y"], weights("GRU") | {"shape": np.array([4, 2, 3])}
     )
-    with pytest.raises(EngineError, match="gru is lost: it begins at zeros"):
+    with pytest.raises(EngineError, match="gru begins at zeros"):
         compared(path, x=normal(2 * K, 2, FEATURES), axes={"x": "TNI"})
+    with pytest.raises(EngineError, match="an input of 8 time steps, a multiple of 4"):
+        compared(path, x=normal(2 * K + 1, 2, FEATURES), axes={"x": "TNI"})
 
 
 def test_lengths_become_those_of_a_chunk(tmp_path, compared):
