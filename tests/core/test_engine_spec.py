@@ -11,6 +11,7 @@ from rnnviz.core.engine_spec import (
     has_weights,
     is_own,
     is_recording,
+    listed_engines,
     model_name,
     recording_name,
     with_file,
@@ -88,3 +89,9 @@ def test_files_of_the_same_name_have_as_few_folders_as_distinguish_them():
     assert distinct_names(("mine.py", "./mine.py"))["mine.py"] == "mine.py"
     assert distinct_names(()) == {}
     assert list(distinct_names(("/a/\u202e.py", "/b/\u202e.py")).values()) == ["a/\\u202e.py", "b/\\u202e.py"]
+
+
+def test_the_place_of_a_bug_stays_with_it_in_a_list_of_engines():
+    text = "manual, bug:no-h2h-bias@layer=1,gate=n, bug:state-not-carried,./a=b.py"
+    listed = ("manual", "bug:no-h2h-bias@layer=1,gate=n", "bug:state-not-carried", "./a=b.py")
+    assert listed_engines(text) == listed

@@ -400,8 +400,9 @@ def test_cells_of_open_forget_gates_keep_their_bounds(engine):
     assert found.undetermined < 0.2
 
 
-def test_blocks_of_time_and_parts_of_the_samples_change_nothing(engine, monkeypatch):
-    inputs = GRADIENT_RUNS["lstm"]
+@pytest.mark.parametrize("name", ["lstm", "truncated"])
+def test_blocks_of_time_and_parts_of_the_samples_change_nothing(engine, name, monkeypatch):
+    inputs = GRADIENT_RUNS[name]
     trace = traced(engine, inputs)
     whole = audit(inputs, trace, way="backward")
     monkeypatch.setattr(audited, "_MOST_VALUES", 1)
@@ -428,7 +429,7 @@ def test_initial_states_come_before_the_parameters_of_their_layer_and_those_befo
     inputs = GRADIENT_RUNS["lstm"]
     trace = traced(engine, inputs)
     trace["grad.input"][2, 1, 1] += 0.01
-    first = ("grad.input", (4, 1, 1)), (f"{OF_PARAMETERS}l0_i2h_weight", (0, 0))
+    first = ("grad.input", (4, 1, 1)), (f"{OF_PARAMETERS}l0_h2h_bias", (0,)), (f"{OF_PARAMETERS}l0_i2h_weight", (9, 0))
     for name, at in (*first, ("grad.c0", (0, 1, 2)), ("grad.h0", (0, 2, 3))):
         trace[name][at] += 0.01
         found = audit(inputs, trace, way="backward")
