@@ -192,15 +192,17 @@ class WrongLane:
         return np.concatenate([np.asarray(arrays[name], np.float64) for name in self.names], axis=-1)
 
     def _whole(self, values: Mapping[str, BoundedArray]) -> BoundedArray:
-        """The compared values (S, N, U) with their bounds, which include the rounding when they were stored."""
-        shape = self.found.shape[:2]
-        value = np.concatenate(
-            [np.broadcast_to(values[n].value, (*shape, values[n].value.shape[-1])) for n in self.names], -1
+        """The compared values (S, N, U) with their bounds."""
+        return self._compared(values, self.found)
+
+    def _compared(self, values: Mapping[str, BoundedArray], found: FloatArray) -> BoundedArray:
+        """The values that are compared with those of all steps or of one, with the rounding when these were stored."""
+        shapes = [(*found.shape[:-1], values[name].value.shape[-1]) for name in self.names]
+        value, bound = (
+            np.concatenate([np.broadcast_to(part, shape) for part, shape in zip(parts, shapes, strict=True)], -1)
+            for parts in zip(*((values[name].value, values[name].bound) for name in self.names), strict=True)
         )
-        bound = np.concatenate(
-            [np.broadcast_to(values[n].bound, (*shape, values[n].value.shape[-1])) for n in self.names], -1
-        )
-        bound = bound + storage_bound(self.found, self.trace.stored_as, self.trace.half) + self._step_error / ALLOWED
+        bound = bound + storage_bound(found, self.trace.stored_as, self.trace.half) + self._step_error / ALLOWED
         return BoundedArray(value, bound, values["h"].eps)
 
     def _ratio(self, p: BoundedArray) -> FloatArray:
@@ -393,7 +395,7 @@ class WrongLane:
             results = []
             for block in blocks:
                 values = block.at(t, {s: block.handed(s, history[s]) for s in carried}, symbols)
-                results.append((values, self._at(values, t)))
+                results.append((values, self._compared(values, self.found[t])))
             right, changed = (self._fits_at(p, t) for _, p in results)
             must[t], may[t] = ~right & self.computed[t], changed
             chosen = (mask[t] if mask is not None else must[t])[:, np.newaxis]
@@ -408,13 +410,6 @@ class WrongLane:
                 )
                 history[s].append(blocks[0].narrowed(s, t, picked))
         return BoundedArray(value, bound, self.right.eps), must, may
-
-    def _at(self, values: Mapping[str, BoundedArray], t: int) -> BoundedArray:
-        """The compared values (N, U) of one step."""
-        value = np.concatenate([values[n].value for n in self.names], -1)
-        bound = np.concatenate([np.broadcast_to(values[n].bound, values[n].value.shape) for n in self.names], -1)
-        bound = bound + storage_bound(self.found[t], self.trace.stored_as, self.trace.half) + self._step_error / ALLOWED
-        return BoundedArray(value, bound, values["h"].eps)
 
     def _fits_at(self, p: BoundedArray, t: int) -> BoolArray:
         return np.asarray((error_and_ratio(self.found[t], p)[1] <= ALLOWED).all(axis=1) | ~self.computed[t])
