@@ -374,7 +374,8 @@ _MOST_PROVED = 1 << 20
 def _with_cause(
     cause: Cause, inputs: Inputs, trace: Trace, where: Location
 ) -> tuple[Inputs, dict[str, FloatArray]] | None:
-    """The inputs with a cause of a lane, and what the step reads with it; None in another lane."""
+    """The inputs with a cause of a lane, and what the step reads with it; None in another lane, and where the step is
+    one of arrays of other sizes, such as two steps in one."""
     network = inputs.network
     if not cause.covers(where.layer, where.direction):
         return None
@@ -389,6 +390,8 @@ def _with_cause(
     lane = where.layer, where.direction
     custom = replace(network, custom=reads.cell, clip=None, activations=None)
     arrays = {parameter_name(*lane, name): a for name, a in reads.layer_parameters(network.dtype).items()}
+    if any(array.shape != inputs.parameters[name].shape for name, array in arrays.items()):
+        return None
     made = replace(
         inputs,
         config=replace(inputs.config, network=custom),

@@ -59,6 +59,13 @@ def test_a_cause_at_a_place_is_proved_and_says_what_to_change(rnnviz, tmp_path):
     assert "To fix in the backward direction (r0_h2h_bias): " in answer.out
 
 
+def test_a_step_that_is_two_steps_has_no_equations_with_its_cause(rnnviz, tmp_path):
+    engine = "bug:step-fed-twice@direction=forward"
+    code, found, _ = run(rnnviz, write(tmp_path), "--engines", f"manual,{engine}")
+    assert (code, found["diagnosis"][0]["name"]) == (1, "step-fed-twice")
+    assert "with_cause" not in found["audit"][engine]["first_wrong"]
+
+
 def test_without_audit_no_engine_is_named(rnnviz, tmp_path):
     code, found, _ = run(rnnviz, write(tmp_path), "--audit", "off")
     assert (code, found["verdict"]) == (1, "disagree")
