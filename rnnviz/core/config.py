@@ -1,4 +1,4 @@
-"""Config of a run: six frozen sections that mirror the tables of the TOML file, validated on creation."""
+"""Config of a run: seven frozen sections that mirror the tables of the TOML file, validated on creation."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import field, fields, replace
@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from rnnviz.cells import CELLS, CellSpec, Sizes
+from rnnviz.cells.activations import ACTIVATIONS
 from rnnviz.cells.interpreters.graph import Graph, trace
 from rnnviz.core.engine_spec import CODE, is_own
 from rnnviz.core.errors import ConfigError
@@ -255,6 +256,25 @@ class Backward:
     )
 
 
+SOFTMAX = "softmax"
+
+
+@dataclass(frozen=True)
+class HeadSource:
+    """The dense layer behind the top layer, whose result is compared, too, where recorded outputs have it."""
+
+    weight: str | None = config_field(
+        "text", "Name of the weight (K, D·H) of a dense layer behind the network; empty: none.", None
+    )
+    bias: str | None = config_field("text", "Name of the bias (K,) of the dense layer; empty: none.", None)
+    activation: str = config_field(
+        "choice", "Activation of the dense layer.", "linear", choices=(SOFTMAX, *ACTIVATIONS)
+    )
+    path: str | None = config_field(
+        "path", "File that holds the weight and the bias; empty: the model file of the parameters.", None
+    )
+
+
 @dataclass(frozen=True)
 class Config:
     """Settings of one run, one attribute for each table of the TOML file."""
@@ -265,6 +285,7 @@ class Config:
     initial_state: InitialStateSource = InitialStateSource()
     compare: Compare = Compare()
     backward: Backward = Backward()
+    head: HeadSource = HeadSource()
 
     @property
     def tolerances(self) -> tuple[float, float]:
@@ -329,6 +350,12 @@ class Config:
             if getattr(source, key) is not None and source.path is None:
                 named = f'= "{getattr(source, key)}" names {what}'
                 raise ConfigError.of(f"{section}.{key}", f"{named}, but {section}.path is missing.")
+        if self.head.weight is None and (self.head.bias is not None or self.head.path is not None):
+            raise ConfigError.of("head.weight", "is missing: it names the weight of the dense layer.")
+        if self.head.weight is not None and self.head.path is None and self.parameters.path is None:
+            raise ConfigError.of(
+                "head.path", f'is missing: it must be the file that holds head.weight = "{self.head.weight}".'
+            )
         if self.backward.loss == "file" and self.backward.final_state != "zeros":
             raise ConfigError.of(
                 "backward.final_state",
@@ -343,9 +370,9 @@ class Config:
         return self
 
     def to_mapping(self) -> dict[str, dict[str, Any]]:
-        """Tables of a TOML file with the same settings, without keys that are None, and a [backward] of defaults."""
+        """Tables of a TOML file with the same settings, without keys that are None and unset [backward] and [head]."""
         sections = {name: getattr(self, name) for name in SECTIONS}
-        return {name: section_to_mapping(own) for name, own in sections.items() if own != Backward()}
+        return {name: section_to_mapping(own) for name, own in sections.items() if own not in _OMITTED}
 
     def with_engines(self, engines: tuple[str, ...], reference: str | None = None) -> "Config":
         """The config with other engines.
@@ -381,13 +408,16 @@ SECTIONS: dict[str, type] = {
     "initial_state": InitialStateSource,
     "compare": Compare,
     "backward": Backward,
+    "head": HeadSource,
 }
 assert list(SECTIONS) == [f.name for f in fields(Config)]
+
+_OMITTED = (Backward(), HeadSource())
 
 _KINDS: dict[str, tuple[tuple[str, ...], str]] = {
     "training task": (("problem",), "train it with rnnviz train"),
     "sweep": (("base", "grid", "seeds", "engines"), "run it with rnnviz sweep"),
-    "config": (("sequence", "initial_state", "compare", "backward"), "run it with rnnviz run"),
+    "config": (("sequence", "initial_state", "compare", "backward", "head"), "run it with rnnviz run"),
 }
 """Kinds of TOML files, each with tables and keys that no kind above it has, and its use."""
 

@@ -18,6 +18,7 @@ from rnnviz.core.cell_json import cell_from_json, cell_to_json
 from rnnviz.core.config import Config, InitialStateSource, Network
 from rnnviz.core.errors import InputError
 from rnnviz.core.gradients import LossGradient, of_samples
+from rnnviz.core.head import Head
 from rnnviz.core.mmap_arrays import FloatArray, create_mapped, open_mapped, read_only, store_mapped
 from rnnviz.core.multiscale import Pyramid, open_pyramids
 from rnnviz.core.parameters import Parameters
@@ -83,7 +84,8 @@ class Inputs:
 
     `lengths` is () if no sample has padding, `loss` None without a backward pass. `assumptions` are clauses that a run
     of a model file takes for granted, `pyramids` coarser copies of a long sequence, mapped from `folder` as all arrays.
-    `weights` are the parameters of engines that have their own, by engine; see `of_engine`.
+    `weights` are the parameters of engines that have their own, by engine; see `of_engine`. `head` is the dense layer
+    behind the network, None without one.
     """
 
     config: Config
@@ -97,6 +99,7 @@ class Inputs:
     lengths: tuple[int, ...] = ()
     loss: LossGradient | None = None
     weights: Mapping[str, Parameters] = field(default_factory=dict)
+    head: Head | None = None
 
     def of_engine(self, engine: str) -> "Inputs":
         """The inputs with which an engine computes, and is audited."""
@@ -133,7 +136,8 @@ class Inputs:
         sequence = np.ascontiguousarray(self.sequence[:, samples])
         lengths = self.places.of_samples(samples).lengths
         state, loss = part_of_state(self.initial_state, np.s_[:, samples]), of_samples(self.loss, samples)
-        return Inputs(self.config, sequence, self.parameters, state, lengths=lengths, loss=loss, weights=self.weights)
+        made = Inputs(self.config, sequence, self.parameters, state, lengths=lengths, loss=loss, weights=self.weights)
+        return replace(made, head=self.head)
 
     @cached_property
     def hidden_shape(self) -> tuple[int, int, int, int, int]:
@@ -174,6 +178,7 @@ def save_inputs(folder: Path, inputs: Inputs) -> Inputs:
         "lengths": inputs.lengths,
         "has_loss": loss is not None,
         "weights": list(inputs.weights),
+        "head": None if inputs.head is None else inputs.head.size,
     }
     (folder / _ABOUT).write_bytes(json.dumps(about).encode())
     sequence = store_mapped(folder / _SEQUENCE, inputs.sequence)
@@ -182,10 +187,12 @@ def save_inputs(folder: Path, inputs: Inputs) -> Inputs:
         arrays += [*(() if loss.out is None else (loss.out,)), *loss.state.values()]
     for parameters in inputs.weights.values():
         arrays += parameters.values()
+    if inputs.head is not None:
+        arrays += [inputs.head.weight, inputs.head.bias]
     numbers = create_mapped(folder / _NUMBERS, inputs.network.dtype, (sum(array.size for array in arrays),))
     for part, array in zip(_parts(numbers, [array.shape for array in arrays]), arrays, strict=True):
         part[...] = array
-    stored = _inputs(inputs.config, sequence, numbers, folder, has_loss=loss is not None, weights=about["weights"])
+    stored = _inputs(inputs.config, sequence, numbers, folder, about)
     return replace(stored, names=inputs.names, assumptions=inputs.assumptions, lengths=inputs.lengths)
 
 
@@ -197,7 +204,7 @@ def open_inputs(folder: Path) -> Inputs:
         config = config.with_custom_cell(cell_from_json(about["cell"]))
     sequence, numbers = open_mapped(folder / _SEQUENCE), open_mapped(folder / _NUMBERS)
     return replace(
-        _inputs(config, sequence, numbers, folder, has_loss=about["has_loss"], weights=about["weights"]),
+        _inputs(config, sequence, numbers, folder, about),
         pyramids=open_pyramids(folder),
         names=Names(**about["names"]),
         assumptions=tuple(about["assumptions"]),
@@ -206,27 +213,32 @@ def open_inputs(folder: Path) -> Inputs:
 
 
 def _inputs(
-    config: Config, sequence: FloatArray, numbers: FloatArray, folder: Path, *, has_loss: bool, weights: Sequence[str]
+    config: Config, sequence: FloatArray, numbers: FloatArray, folder: Path, about: Mapping[str, Any]
 ) -> Inputs:
-    """The inputs whose parameters, initial state, loss gradients and `weights` of engines follow in `numbers`."""
+    """The inputs whose parameters, initial state, loss gradients, weights of engines and dense layer follow in
+    `numbers`, as far as `about` says that there are any."""
     network, backward, (timesteps, samples, _) = config.network, config.backward, sequence.shape
+    has_loss, weights, units = about["has_loss"], about["weights"], about["head"]
+    width = network.directions * network.output_size
     shapes = network.parameter_shapes()
     states = {symbol: network.state_shape(samples, symbol) for symbol in network.kind.state_symbols}
     has_out = has_loss and backward.loss != "value"
-    out = [(timesteps, samples, network.directions * network.output_size)] * has_out
+    out = [(timesteps, samples, width)] * has_out
     numbers.flags.writeable = False
     of_loss = [*out, *(states.values() if has_loss else ())]
     own = [shape for _ in weights for shape in shapes.values()]
-    parts = iter(_parts(numbers, [*shapes.values(), *states.values(), *of_loss, *own]))
+    dense = [] if units is None else [(units, width), (units,)]
+    parts = iter(_parts(numbers, [*shapes.values(), *states.values(), *of_loss, *own, *dense]))
     parameters = Parameters(network, {name: next(parts) for name in shapes})
     inputs = Inputs(config, sequence, parameters, {symbol: next(parts) for symbol in states}, folder)
     if has_loss:
         of_out = next(parts) if has_out else None
         loss = LossGradient(of_out, {s: next(parts) for s in states}, backward.value, backward.truncate)
         inputs = replace(inputs, loss=loss)
-    return replace(
+    inputs = replace(
         inputs, weights={name: Parameters(network, {array: next(parts) for array in shapes}) for name in weights}
     )
+    return inputs if units is None else replace(inputs, head=Head(next(parts), next(parts), config.head.activation))
 
 
 def _parts(numbers: FloatArray, shapes: Sequence[tuple[int, ...]]) -> Iterator[FloatArray]:

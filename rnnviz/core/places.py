@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 from rnnviz.core.config import Network, parameter_name
 from rnnviz.core.gradients import GRADIENT
+from rnnviz.core.head import HEAD
 from rnnviz.core.sequence import UNNAMED, Names
 from rnnviz.core.trace_index import DIRECTIONS, Lane, Location, Places
 from rnnviz.frozen import dataclass
@@ -19,8 +20,8 @@ PARAMETERS = "parameters."
 LOSS = "loss."
 """The beginning of the names of the loss gradients, where the backward pass starts: "loss.out", "loss.h"."""
 
-Kind: TypeAlias = Literal["step", "input", "initial", "parameter", "loss"]
-"""The owner of a number: a step, the sequence, the initial state, a parameter, or the loss."""
+Kind: TypeAlias = Literal["step", "input", "initial", "parameter", "loss", "head"]
+"""The owner of a number: a step, the sequence, the initial state, a parameter, the loss, or the dense layer."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ class Place:
             return "loss"
         if len(self.index) == len(Location().index):
             return "step"
+        if self.symbol == HEAD:
+            return "head"
         return "input" if self.symbol == INPUT_VALUES else "initial"
 
     @property
@@ -133,6 +136,8 @@ class Place:
             return self.location.to_json()
         if self.kind == "input":
             return dict(zip(("timestep", "sample", "feature"), self.index, strict=True))
+        if self.kind == "head":
+            return dict(zip(("timestep", "sample", "unit"), self.index, strict=True))
         if self.kind == "initial":
             assert self.lane is not None
             _, sample, unit = self.index
@@ -151,6 +156,9 @@ class Place:
         if self.kind == "input":
             t, sample, feature = self.index
             return f"{self.array} at t = {t:,}, sample {sample}, feature {feature}"
+        if self.kind == "head":
+            t, sample, unit = self.index
+            return f"t = {t:,}, sample {sample}, unit {unit} of the dense layer"
         if self.kind == "initial":
             place = "layer {layer}, {direction}, sample {sample}, unit {unit}".format(**self.to_json())
             return f"{self.array} of {place}"
@@ -160,7 +168,7 @@ class Place:
 def entry_place(network: Network | Places, array: str, index: Sequence[int]) -> Place:
     """The place of an entry of an array, in its lane of a network."""
     place = Place(array, tuple(index))
-    if place.kind == "input":
+    if place.kind in ("input", "head"):
         return place
     if place.kind == "parameter":
         name = place.parameter.partition("_")[0]

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from rnnviz.cells import CellSpec
 from rnnviz.cells.interpreters.arrays import Library, step_values
 from rnnviz.core.config import Network, parameter_name
+from rnnviz.core.head import HEAD
 from rnnviz.core.inputs import Inputs, State
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import LayerParameters, Parameters
-from rnnviz.core.trace import Trace
+from rnnviz.core.trace import Trace, add_array
 from rnnviz.core.trace_index import computed_parts, time_blocks
 from rnnviz.frozen import dataclass
 
@@ -237,6 +238,18 @@ def run_in_parts(
 def initial_states(state: State, layer: int, directions: int) -> list[FloatArray]:
     """The initial states of one layer, each (D, N, H)."""
     return [np.ascontiguousarray(array[layer * directions : (layer + 1) * directions]) for array in state.values()]
+
+
+def with_head(inputs: Inputs, trace: Trace) -> Trace:
+    """The trace with the result of the dense layer behind the network, if the run has one and the trace has not."""
+    if inputs.head is None or HEAD in trace:
+        return trace
+    head = inputs.head.of(trace.output, inputs.lengths)
+    if trace.folder is not None:
+        stored = add_array(trace.folder, HEAD, str(head.dtype), head.shape)
+        stored[...] = head
+        head = stored
+    return trace.with_arrays({HEAD: head})
 
 
 def fill_layer(trace: Trace, layer: int, out: FloatArray, finals: Sequence[FloatArray]) -> None:

@@ -7,6 +7,7 @@ from math import prod
 from rnnviz.core.config import Network
 from rnnviz.core.errors import InputError
 from rnnviz.core.gradients import OF_INPUT, OF_PARAMETERS, gradient_names, gradient_shapes
+from rnnviz.core.head import HEAD
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.naming import file_names
@@ -42,8 +43,9 @@ class Form:
         return sizes == tuple(size for size in self.shape if size != 1)
 
 
-def forms_of(inputs: Inputs, *, samples_first: bool = False) -> dict[str, Form]:
-    """The form of each array that a recording of the run may hold, by its name. `samples_first` is ONNX's layout 1."""
+def forms_of(inputs: Inputs, *, samples_first: bool = False, time_first: bool = False) -> dict[str, Form]:
+    """The form of each array that a recording of the run may hold, by its name. `samples_first` is ONNX's layout 1;
+    in a folder the time comes first in any layout."""
     network, (steps, samples) = inputs.network, inputs.sequence.shape[:2]
     found: dict[str, Form] = {}
     shape: tuple[int, ...]
@@ -63,6 +65,8 @@ def forms_of(inputs: Inputs, *, samples_first: bool = False) -> dict[str, Form]:
                     if samples_first
                     else Form(array, f"(D, N, {units})", shape)
                 )
+    if inputs.head is not None:
+        found[HEAD] = _by_sample(network, HEAD, "K", (steps, samples, inputs.head.size), time_first=time_first)
     lines = (name for name in network.graph.values if name not in network.kind.state_symbols)
     shape = (*inputs.hidden_shape[:4], network.hidden_size)
     found |= {name: Form(f"{LINE}{name}", "(L, D, T, N, H)", shape) for name in lines}
@@ -77,8 +81,8 @@ def _outputs(network: Network, steps: int, samples: int, units: str, *, samples_
     """The forms of the output: in the network's layout; of a folder, time first; and of ONNX with an axis of
     directions."""
     directions, width = network.directions, network.output_size
-    time_first = Form("out", f"(T, N, D·{units})", (steps, samples, directions * width))
-    first = Form("out", f"(N, T, D·{units})", (samples, steps, directions * width), lambda array: array.swapaxes(0, 1))
+    shape = steps, samples, directions * width
+    output = _by_sample(network, "out", f"D·{units}", shape)
     split = (steps, samples, directions, width)
     order = (1, 0, 2, 3) if samples_first else (0, 2, 1, 3)
     of_onnx = Form(
@@ -87,12 +91,21 @@ def _outputs(network: Network, steps: int, samples: int, units: str, *, samples_
         tuple(split[axis] for axis in order),
         lambda array: array.reshape(split).transpose(order),
     )
-    return {"output": first if network.layout == "NTC" else time_first, "out": time_first, "Y": of_onnx}
+    return {"output": output, "out": _by_sample(network, "out", f"D·{units}", shape, time_first=True), "Y": of_onnx}
+
+
+def _by_sample(
+    network: Network, array: str, units: str, shape: tuple[int, int, int], *, time_first: bool = False
+) -> Form:
+    """The form of an array of the given shape (T, N, U), samples first if the network's layout says so."""
+    if time_first or network.layout == "TNC":
+        return Form(array, f"(T, N, {units})", shape)
+    return Form(array, f"(N, T, {units})", (shape[1], shape[0], shape[2]), lambda own: own.swapaxes(0, 1))
 
 
 def fitted(inputs: Inputs, file: ArrayFile, arrays: Mapping[str, str]) -> dict[str, Form]:
     """The form of each of the arrays, by its name in `file`. Raises an InputError about one that does not fit."""
-    ours, theirs = (forms_of(inputs, samples_first=first) for first in (False, True))
+    ours, theirs = (forms_of(inputs, samples_first=first, time_first=file.without_axes) for first in (False, True))
     onnx = [name for name in OF_ONNX if name in arrays and name in ours]
     if not all(ours[name].fits(file.headers[arrays[name]]) for name in onnx) and all(
         theirs[name].fits(file.headers[arrays[name]]) for name in onnx
@@ -152,7 +165,7 @@ def _remedy(name: str, shape: tuple[int, ...], form: Form, network: Network) -> 
     # Of axes of the same size as few as possible are moved.
     order = min(fitting, key=lambda order: sum(axis != place for place, axis in enumerate(order)))
     key = f', or set network.layout = "{"TNC" if network.layout == "NTC" else "NTC"}"'
-    swapped = form.array == "out" and name.endswith("output") and order == (1, 0, 2)
+    swapped = name.rpartition(".")[2] in ("output", HEAD) and order == (1, 0, 2)
     return f"np.transpose({name.rpartition('.')[2]}, {order}) fits{key if swapped else ''}"
 
 

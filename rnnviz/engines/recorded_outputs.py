@@ -13,6 +13,7 @@ from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import RecordingName, recording_name
 from rnnviz.core.errors import InputError
 from rnnviz.core.gradients import GRADIENT, gradient_names, gradient_shapes
+from rnnviz.core.head import HEAD
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.naming import file_names
@@ -27,7 +28,7 @@ from rnnviz.engines.recording_files import ArrayFile, open_arrays, recordings_in
 from rnnviz.frozen import dataclass
 
 _TELLING = ("hidden", "output", "state")
-_WITHOUT_ENGINE = (*_TELLING, "h", "out", *OF_ONNX)
+_WITHOUT_ENGINE = (*_TELLING, "h", "out", HEAD, *OF_ONNX)
 """Arrays of which one is needed; after an engine's name alone those before."""
 _OF_LSTM = ("cell", "cell_state", "Y_c")
 _SYMBOLS = {"h": "hidden", "c": "cell"}
@@ -93,11 +94,16 @@ def check_recording(recording: Recording, inputs: Inputs) -> dict[str, Form]:
         del known["out"]
     allowed = [name for name in (*known, _COMPUTED_IN, _LENGTHS) if not name.startswith(GRADIENT)]
     for kind, name in recording.arrays.items():
-        if kind not in allowed and kind not in (*_TELLING, *_OF_LSTM) and not kind.startswith(GRADIENT):
+        if kind not in allowed and kind not in (*_TELLING, *_OF_LSTM, HEAD) and not kind.startswith(GRADIENT):
             raise InputError(
                 f"{name} in {file.path} is not a known array: a recording of {network.cell} may hold "
                 f"{', '.join(allowed)}, and gradients.{suggest(kind, allowed)}"
             )
+    if HEAD in recording.arrays and inputs.head is None:
+        raise InputError(
+            f"{recording.arrays[HEAD]} in {file.path} is the result of a dense layer, which the config lacks: set "
+            "head.weight and head.bias to its arrays."
+        )
     found = fitted(inputs, file, recording.arrays)
     computed_in(recording)
     if recording.lengths:
@@ -188,7 +194,8 @@ class RecordedEngine:
         for name, form in forward.items():
             array = trace.get(form.array)
             if array is None and trace.folder is not None:
-                array = add_array(trace.folder, form.array, str(trace.hidden.dtype), form.shape)
+                shape = (*trace.output.shape[:2], form.shape[-1]) if form.array == HEAD else form.shape
+                array = add_array(trace.folder, form.array, str(trace.hidden.dtype), shape)
             for count in () if array is None else _copied(recording.file, recording.arrays[name], form.view(array)):
                 progress((done + count) / whole)
             done += prod(form.shape)
@@ -246,4 +253,5 @@ def _complete(inputs: Inputs, trace: Trace, recorded: frozenset[str]) -> frozens
         for direction in range(directions):
             trace.state_h[direction::directions] = trace.hidden[:, direction, *trace.places.last_steps(direction)]
     states = (f"state.{symbol}" for symbol in inputs.network.kind.state_symbols)
-    return frozenset(name for name in ("h", "out", *states) if name not in recorded)
+    head = () if inputs.head is None else (HEAD,)
+    return frozenset(name for name in ("h", "out", *states, *head) if name not in recorded)

@@ -17,6 +17,7 @@ from rnnviz.core.bounded_read import LARGEST_TEXT, ZIP_DAMAGE, read_plain_text, 
 from rnnviz.core.csv_table import read_csv, rows
 from rnnviz.core.engine_spec import RECORDING, RecordingName, display_name, recording_name
 from rnnviz.core.errors import InputError, check_regular
+from rnnviz.core.head import HEAD
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.npz import NpyHeader, NpzFile, check_numeric, open_npy
 from rnnviz.core.schema import display_value, listed
@@ -28,6 +29,8 @@ _MOST_PADDING = 1000
 """Values of an array for each row of a table: padding has no rows."""
 _PLACE = ("layer", "direction", "timestep", "sample", "unit")
 _DIRECTIONS = {"forward": 0, "backward": 1}
+_BY_NAME = ("state", "Y_h", HEAD)
+"""Arrays of up to three axes that are known by the name of their file."""
 _RECOMPUTED = "recomputed."
 _PORT = "port.txt"
 _SIZES = "sizes.txt"
@@ -98,7 +101,7 @@ def open_arrays(asked: RecordingName, dtype: str = "float32") -> tuple[ArrayFile
 def _name_of(path: Path, array: NDArray[Any]) -> str:
     """The name of the only array of a file, by its axes, or for a state by the name of the file."""
     by_axes = {5: "hidden", 4: "Y"}.get(array.ndim, "output")
-    return path.stem if by_axes == "output" and path.stem in ("state", "Y_h") else by_axes
+    return path.stem if by_axes == "output" and path.stem in _BY_NAME else by_axes
 
 
 def _table(path: Path, dtype: np.dtype[Any]) -> dict[str, NDArray[Any]]:
@@ -106,7 +109,7 @@ def _table(path: Path, dtype: np.dtype[Any]) -> dict[str, NDArray[Any]]:
     _, header, _ = next(rows(path), (0, [], ""))
     if tuple(header[: len(_PLACE)]) != _PLACE:
         table, _ = read_csv(path)
-        return {"output": table.astype(dtype)}
+        return {path.stem if path.stem in _BY_NAME else "output": table.astype(dtype)}
     further = header.index("abs_error") if "abs_error" in header else len(header)
     engines = header[len(_PLACE) : further]
     columns = {name: place for place, name in enumerate(header) if place >= len(_PLACE) and _is_recorded(name, engines)}

@@ -209,13 +209,8 @@ class EngineFamily:
 
 
 def _recording(name: str) -> EngineEntry:
-    def refused(network: Network) -> str | None:
-        others = [s for s in network.kind.state_symbols if s not in ("h", "c")] if network.is_known else []
-        also = f"{name} is a recording, which holds h and c only, but {network.cell} also has {join_words(others)}."
-        return also if others else None
-
     load = "recorded_outputs:RecordedEngine"
-    return EngineEntry(name, name, load, refused=refused, no_gradients="the recording has no gradients")
+    return EngineEntry(name, name, load, no_gradients="the recording has no gradients")
 
 
 def _custom_step(name: str) -> EngineEntry:

@@ -15,7 +15,7 @@ from rnnviz.core.memory_budget import check_demand
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.progress import watched
 from rnnviz.core.trace import DERIVED, Trace, add_array, create_trace, open_trace, with_missing
-from rnnviz.engines.base import EngineReport
+from rnnviz.engines.base import EngineReport, with_head
 from rnnviz.engines.custom_code.parent import custom_cell
 from rnnviz.engines.known_bugs.registry import gradient_bugs_in, known_bugs_in
 from rnnviz.engines.recorded_outputs import check_recording, open_recording
@@ -34,6 +34,7 @@ from rnnviz.verify.consistency_checks import (
     cell_checks,
     consistency_checks,
     equality,
+    head_check,
     padding_check,
     state_equality,
 )
@@ -140,6 +141,10 @@ def _run_engine(
             if is_own(name):
                 # A file may return further gradients than those that were expected.
                 trace = open_trace(folder, writable=True)
+    if inputs.head is not None:
+        trace = open_trace(folder, writable=True)
+        # Where no output is recorded, nothing goes through the dense layer.
+        trace = trace if {"h", "out"} <= forward.missing else with_head(inputs, trace)
     if printed := forward.printed + backward.printed:
         record.printed[name] = printed
     return trace, forward, backward
@@ -162,6 +167,7 @@ def _checked(
     checks += consistency_checks(trace, rtol, atol)
     if is_recording(name) or is_own(name):
         checks += cell_checks(inputs, trace)
+    checks += head_check(inputs, trace, rtol, atol)
     for report in (forward, backward):
         for e in report.equalities:
             own = gradient_atol(atol, e.right) if report is backward else atol

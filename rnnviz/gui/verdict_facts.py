@@ -133,7 +133,8 @@ def agreement(
     note = " ".join(filter(None, (others if worse else "", *details.assumptions(result), audited, agree)))
     if words.blind:
         return words.sentence, note
-    values = f" in {'' if comparison.unrecorded else 'all '}{details.compared(comparison)} hidden values."
+    kind = "hidden values" if comparison.leading is comparison else "values of the dense layer"
+    values = f" in {'' if comparison.unrecorded else 'all '}{details.compared(comparison.leading)} {kind}."
     return (*(part for part in words.sentence if part.strong), TextPart(values)), note
 
 

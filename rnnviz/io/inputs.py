@@ -12,6 +12,7 @@ from rnnviz.core.config import Config, Network
 from rnnviz.core.engine_spec import has_weights, is_own, model_name
 from rnnviz.core.errors import ConfigError, InputError, key_errors
 from rnnviz.core.gradients import LossGradient, check_loss_shapes, draw_loss
+from rnnviz.core.head import Head
 from rnnviz.core.inputs import Inputs, Load, State, check_state, checked_state, draw_initial_state, with_sequence_shape
 from rnnviz.core.memory_budget import check_memory
 from rnnviz.core.mmap_arrays import read_only
@@ -34,7 +35,7 @@ from rnnviz.io import ENDING
 from rnnviz.io.model_formats.formats import is_model_file
 from rnnviz.io.model_formats.load import StoredNetwork, lengths_of, of_run, read_network
 from rnnviz.io.model_formats.model_file import Entry
-from rnnviz.io.readers import OpenSequence, open_sequence, open_text, read_labels, read_lengths
+from rnnviz.io.readers import OpenSequence, open_array, open_sequence, open_text, read_labels, read_lengths
 from rnnviz.io.session import read_config
 
 _OPENED = ("file", "text")
@@ -134,7 +135,8 @@ def load_inputs(config: Config, assumptions: Callable[[Entry, Config, bool], tup
         sequence = read_only(sequence, config.network.dtype)
     weights = {name: _other_weights(name, config) for name in config.compare.engines if has_weights(name)}
     inputs = Inputs(config, sequence, stored.parameters, state, names=names, lengths=lengths, weights=weights)
-    return replace(inputs, assumptions=(*assumed, *_assumed(config)), loss=_loss(config, lengths))
+    made = replace(inputs, assumptions=(*assumed, *_assumed(config)), loss=_loss(config, lengths))
+    return replace(made, head=_head(config))
 
 
 def load_within(config: Config, load: Load, check: Callable[[Config, int, int], None]) -> Inputs:
@@ -146,6 +148,32 @@ def load_within(config: Config, load: Load, check: Callable[[Config, int, int], 
     inputs = load(config)
     check(inputs.config, inputs.timesteps, inputs.batch_size)
     return inputs
+
+
+def _head(config: Config) -> Head | None:
+    """The dense layer behind the network, None without one; a weight (D·H, K), as Keras stores it, is transposed."""
+    source, network = config.head, config.network
+    if source.weight is None:
+        return None
+    path, width = Path(source.path or config.parameters.path or ""), network.directions * network.output_size
+    with key_errors("head.weight"):
+        shape, read = open_array(path, source.weight, "head.weight")
+        if len(shape) != 2 or width not in shape:
+            units = "P" if network.kind.projects else "H"
+            raise InputError(
+                f"{source.weight} in {path} has the shape {shape}, expected (K, D·{units}) = (K, {width}), a row for "
+                "each unit of the dense layer."
+            )
+        weight = np.asarray(read())
+        weight = weight if shape[1] == width else weight.T
+    bias = np.zeros(len(weight))
+    if source.bias is not None:
+        with key_errors("head.bias"):
+            shape, read = open_array(path, source.bias, "head.bias")
+            if shape != bias.shape:
+                raise InputError(f"{source.bias} in {path} has the shape {shape}, expected (K,) = {bias.shape}.")
+            bias = np.asarray(read())
+    return Head(read_only(weight, network.dtype), read_only(bias, network.dtype), source.activation)
 
 
 def _loss(config: Config, lengths: tuple[int, ...]) -> LossGradient | None:

@@ -334,6 +334,22 @@ def open_embedding(path: Path, name: str | None) -> Embedding:
     return Embedding(chosen, shape, read)
 
 
+def open_array(path: Path, name: str, key: str) -> tuple[tuple[int, ...], Reader]:
+    """The shape and the reader of an array of floats by name, in an `.npz` or a model file; errors name the `key`."""
+    room = room_for_file(path)
+    with within(path, room):
+        file = open_tensors(path)
+    tensor = file.tensors[_chosen(name, file.tensors, key, path, len(file.tensors))]
+    if tensor.dtype not in DTYPES:
+        raise InputError(f"{name} in {path} holds values of the type {tensor.dtype}: it must be {listed(DTYPES)}.")
+
+    def read() -> NDArray[np.generic]:
+        with within(path, room + _COPIES * 8 * prod(tensor.shape)):
+            return file.read(name)
+
+    return tensor.shape, read
+
+
 def _matrix_shape(shape: tuple[int, ...], dtype: str, name: str) -> tuple[int, int]:
     if len(shape) != 2 or 0 in shape:
         raise InputError(

@@ -433,7 +433,7 @@ def _candidate(result: RunResult, comparison: Comparison, commands: Commands) ->
         nonfinite=NonfiniteCounts(comparison.nonfinite_reference, comparison.nonfinite_candidate),
         engines=_engines(result, (comparison.reference, comparison.candidate)),
         next=tuple(commands(comparison)),
-        arrays={name: _array(own) for name, own in comparison.arrays.items()} or None,
+        arrays={own.name: _array(own) for own in (comparison.head, *comparison.arrays.values()) if own} or None,
     )
 
 

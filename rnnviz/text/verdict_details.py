@@ -8,6 +8,7 @@ from typing import Any
 
 from rnnviz.core import number_format
 from rnnviz.core.engine_spec import display_name, is_recording
+from rnnviz.core.head import HEAD
 from rnnviz.core.trace import Trace
 from rnnviz.core.words import join_words, plural
 from rnnviz.text.cause_words import fix_sentences, nearest_phrase, pattern_words
@@ -143,6 +144,8 @@ def compared(*given: ArrayComparison) -> str:
 def mismatches(*given: ArrayComparison, way: PassName = "forward") -> str:
     """How many values are outside the tolerance."""
     count, exceed = _total(given, "mismatched"), "exceeds" if _total(given, "mismatched") == 1 else "exceed"
+    if [own.name for own in given] == [HEAD]:
+        return f"{count:,} of {_total(given, 'elements'):,} values of the dense layer {exceed} the tolerance"
     values = "recorded values" if _total(given, "unrecorded") else WORDS[way]["values"]
     return f"{count:,} of {_total(given, 'elements'):,} {values} {exceed} the tolerance"
 
@@ -159,6 +162,8 @@ def error_size(*given: ArrayComparison, way: PassName = "forward") -> str:
 def values_and_error(*given: ArrayComparison, way: PassName = "forward") -> str:
     """The number of compared values and the largest difference."""
     count, differ, values = compared(*given), any(own.max_abs_error for own in given), WORDS[way]["values"]
+    if [own.name for own in given] == [HEAD]:
+        return f"{count} values of the dense layer, {_largest(given) if differ else 'all equal'}"
     if _total(given, "unrecorded"):
         return f"{count} values compared (the rest is not recorded), {_largest(given) if differ else 'all equal'}"
     return f"{count} {values}, {_largest(given)}" if differ else f"all {count} {values} are equal"
@@ -257,7 +262,7 @@ def unrecorded(result: RunResult, engines: Sequence[str]) -> Iterator[str]:
 def unrecorded_arrays(trace: Trace) -> list[str]:
     """The arrays that a recording lacks, by their names in the file."""
     missing = trace.missing if trace.partial else trace.missing - {"h"}
-    names = {"h": "hidden", "out": "output", "state.h": "state", "state.c": "cell_state"}
+    names = {"h": "hidden", "out": "output", "state.h": "state", "state.c": "cell_state", HEAD: HEAD}
     return [name for array, name in names.items() if array in missing]
 
 
@@ -372,7 +377,7 @@ def remedy(result: RunResult) -> str:
 
 def numbers(comparison: Comparison) -> Iterator[str]:
     """The sizes of the differences, and of the tolerance."""
-    own, apart = comparison, comparison.nonfinite_apart
+    own, apart = comparison.leading, comparison.leading.nonfinite_apart
     if own.nonfinite_reference or own.nonfinite_candidate:
         counts = "{own.reference:name} {own.nonfinite_reference:,}, {own.candidate:name} {own.nonfinite_candidate:,}"
         where = "; {own.nonfinite_apart:,} in different places." if apart else ", in the same places."
@@ -382,10 +387,10 @@ def numbers(comparison: Comparison) -> Iterator[str]:
     yield f"{would} pass with atol = {number_format.format_ceil(own.smallest_passing_atol)} (same rtol)."
     if own.mismatched and own.max_ulp != number_format.UNDEFINED_ULP:
         yield say("Max distance: {own.max_ulp:ulp} ulp (values near 0 exaggerate it).", own=own)
-    yield from arrays(own.arrays.values())
+    yield from arrays(a for a in (comparison.head, *comparison.arrays.values()) if a is not None and a is not own)
 
 
-def tolerance(comparison: Comparison) -> str:
+def tolerance(comparison: ArrayComparison) -> str:
     worst, exact = comparison.max_error_ratio, not comparison.atol and not comparison.rtol
     limit = "(atol {own.atol:full} + rtol {own.rtol:full} · |{own.reference:name}|)"
     if isinf(worst) and exact:

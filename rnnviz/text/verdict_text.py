@@ -106,12 +106,13 @@ def verdict_sentence(result: RunResult, candidate: str | None) -> VerdictWords:
     failed, audits = result.failed_checks(*engines), _audits(result, engines, "forward")
     wrong = [audit for audit in audits if result.wrong(audit.engine)]
     blind = () if wrong else _blind(result.judged("forward"))
-    first = None if comparison is None else comparison.first_mismatch
+    leading = None if comparison is None else comparison.leading
+    first = None if leading is None else leading.first_mismatch
     size: tuple[str, ...] = ()
     if wrong:
         sentence = brief = wrong_engines(result, [audit.engine for audit in wrong])
         size = () if comparison is None else (details.size_of_difference(comparison),)
-    elif comparison is None:
+    elif comparison is None or leading is None:
         sentence = brief = _alone(result, failed, blind)
     elif first is not None and verdict is Verdict.DRIFT:
         brief = fill(
@@ -130,23 +131,23 @@ def verdict_sentence(result: RunResult, candidate: str | None) -> VerdictWords:
             brief = fill(template, engine=own[0], pair=comparison, place=place_part(first.place))
             why = f"Every {step} of each engine is within rounding with its own weights."
         sentence = (*brief, TextPart(f" {why}"))
-        size = (details.size_of_difference(comparison),)
+        size = (details.size_of_difference(leading),)
     elif first is not None:
         start = _differ(comparison, place_part(first.place), "forward")
         start += tuple(part for engine in engines for part in cause_text(result.judged("forward"), engine))
-        sentence = (*start, TextPart(f" {details.error_size(comparison)}."))
-        brief = (*start, TextPart(f" {details.mismatches(comparison)}."))
+        sentence = (*start, TextPart(f" {details.error_size(leading)}."))
+        brief = (*start, TextPart(f" {details.mismatches(leading)}."))
     elif failed:
         template = "{pair.reference:name} and {pair.candidate:name} agree, but *{checks}*"
         brief = fill(template, pair=comparison, checks=details.how_many(failed))
         sentence = (*brief, TextPart(f": {details.quoted_names(failed)}"))
     elif blind:
         sentence = brief = _agree(comparison, "forward", blind=blind)
-        size = (f"{capital(details.values_and_error(comparison))}.",)
+        size = (f"{capital(details.values_and_error(leading))}.",)
     else:
-        sentence = brief = _agree(comparison, "forward", details.values_and_error(comparison))
-        if comparison.max_abs_error:
-            sentence = (*brief, *fill(" at {place}", place=place_part(comparison.max_abs_error_place)))
+        sentence = brief = _agree(comparison, "forward", details.values_and_error(leading))
+        if leading.max_abs_error:
+            sentence = (*brief, *fill(" at {place}", place=place_part(leading.max_abs_error_place)))
     others, worse = ("", False) if candidate is None else details.others(result, candidate)
     notes = (
         # A green banner never hides a red one.
@@ -174,7 +175,7 @@ def verdict_sentence(result: RunResult, candidate: str | None) -> VerdictWords:
         sentence,
         tuple(p if p.where is None else replace(p, text=p.where.short, tip=str(p.where)) for p in brief),
         notes,
-        None if first is None else first.where,
+        None if first is None else first.place.location,
         blind,
         details.remedy(result) if blind else "",
         min((a.coverage for a in audits if not result.traces[a.engine].partial), default=1.0 if audits else None),
@@ -305,7 +306,7 @@ def _agree(comparison: Comparison, way: PassName, values: str = "", blind: Seque
         own=own,
         values=values,
         bugs=_undetectable_part(blind),
-        compared=details.compared(comparison),
+        compared=details.compared(comparison.leading if way == "forward" else comparison),
     )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rnnviz.cells.interpreters.running_error import BFLOAT16
 from rnnviz.core.config import DEFAULT_TOLERANCES, Config
 from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_OUTPUT
+from rnnviz.core.head import HEAD
 from rnnviz.core.mmap_arrays import FloatArray, ReadOnlyArrays, create_mapped
 from rnnviz.core.places import Place
 from rnnviz.core.trace import DERIVED, Trace
@@ -174,7 +175,7 @@ class LaneComparison(ReadOnlyArrays, ArrayComparison):
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison(LaneComparison, Mapping[str, ArrayComparison]):
     """The comparison of h, and by name of h and of other arrays that both engines give. The verdict on the forward
-    pass depends on h alone, the verdict on the backward pass on all gradients."""
+    pass depends on h and the result of a dense layer, the verdict on the backward pass on all gradients."""
 
     others: Mapping[str, ArrayComparison] = field(default_factory=dict)
 
@@ -200,6 +201,18 @@ class Comparison(LaneComparison, Mapping[str, ArrayComparison]):
         if lanes:
             return min(lanes, key=lambda pair: pair[0])[1]
         return found[0] if found else None
+
+    @property
+    def head(self) -> ArrayComparison | None:
+        """The comparison of the result of the dense layer behind the network; None without one."""
+        return self.others.get(HEAD)
+
+    @property
+    def leading(self) -> ArrayComparison:
+        """The comparison that a verdict reports first: of h, or of the dense layer's result, if that alone differs or
+        no h was compared."""
+        head = self.head
+        return self if head is None or self.mismatched or (self.elements and not head.mismatched) else head
 
     @property
     def arrays(self) -> dict[str, LaneComparison]:
@@ -409,7 +422,8 @@ def compare_all(
     # Those over time come first.
     every = dict.fromkeys((*reference.gradients_over_time(), *reference))
     gradients = [name for name in every if name.startswith(GRADIENT) and name in candidate]
-    names = [*shared_arrays(reference, candidate), *gradients]
+    head = [HEAD] if HEAD in reference and HEAD in candidate else []
+    names = [*shared_arrays(reference, candidate), *head, *gradients]
     for place, name in enumerate(names):
         found[name] = compare(
             reference,

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, storage_bound
 from rnnviz.core.engine_spec import display_name
+from rnnviz.core.head import HEAD
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
@@ -155,6 +156,14 @@ def cell_checks(inputs: Inputs, trace: Trace) -> list[Check]:
             c = followed.after(layer, direction, block, slice(0, inputs.batch_size), slice(0, network.hidden_size))
             checks.add(lane, block, columns, None if trace.cell is None else trace.cell[lane][block], c)
     return checks.found
+
+
+def head_check(inputs: Inputs, trace: Trace, rtol: float, atol: float) -> list[Check]:
+    """Compare the recorded result of the dense layer with the one that follows from the recorded output."""
+    if inputs.head is None or HEAD not in trace or HEAD in trace.missing or {"h", "out"} <= trace.missing:
+        return []
+    expected = inputs.head.of(trace.output, inputs.lengths)
+    return [equality("head follows from the output", trace.engine, trace[HEAD], expected, rtol, atol)]
 
 
 class CellChecks:

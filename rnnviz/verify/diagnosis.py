@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnviz.core.gradients import GRADIENT, OF_INPUT, OF_OUTPUT, gradient
+from rnnviz.core.head import HEAD
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
@@ -181,6 +182,8 @@ class ForwardEvidence:
             yield without_padding(made.output, own), without_padding(trace.output[:, samples], own)
         if "state.h" not in trace.missing:
             yield made.state_h, np.asarray(trace.state_h[:, samples])
+        if HEAD in trace and HEAD not in trace.missing:
+            yield made[HEAD], np.asarray(trace[HEAD][:, samples])
         if not trace.partial:
             for lane in np.ndindex(trace.shape[:2]):
                 yield without_padding(made.hidden[lane], own), without_padding(trace.hidden[lane][:, samples], own)

@@ -237,7 +237,9 @@ class RunResult(Displayed):
 
 def compared(comparison: Comparison, way: PassName) -> Sequence[ArrayComparison]:
     """The comparisons on which the verdict on a pass depends."""
-    return [comparison] if way == "forward" else [*comparison.gradients.values()]
+    if way == "backward":
+        return [*comparison.gradients.values()]
+    return [comparison] if comparison.head is None else [comparison, comparison.head]
 
 
 def _worst(verdicts: list[Verdict]) -> Verdict:

@@ -90,7 +90,7 @@ def test_unknown_table_lists_known_tables():
     assert error.key == "networks"
     assert error.sentence == (
         "networks is not a known table: a config may hold network, sequence, parameters, initial_state, compare, "
-        'backward. Did you mean "network"?'
+        'backward, head. Did you mean "network"?'
     )
 
 

@@ -18,7 +18,16 @@ from rnnviz.core.inputs import Inputs, part_of_state
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace, trace_in_memory
 from rnnviz.core.trace_index import clear_padding, last_steps, reversed_within
-from rnnviz.engines.base import EngineReport, LayerTask, Progress, RunLayer, layer_output, run_in_parts, run_stack
+from rnnviz.engines.base import (
+    EngineReport,
+    LayerTask,
+    Progress,
+    RunLayer,
+    layer_output,
+    run_in_parts,
+    run_stack,
+    with_head,
+)
 from rnnviz.engines.known_bugs import ORDERS, BugVariant
 from rnnviz.engines.known_bugs.backward import BackwardPasses
 from rnnviz.engines.known_bugs.registry import bug_of
@@ -86,7 +95,7 @@ def faulty_trace(fault: BugVariant, inputs: Inputs) -> Trace:
     """The trace of a network with that fault, in no folder."""
     trace = _states_in_memory(inputs)
     run_fault(fault, inputs, trace, lambda _: None)
-    return trace
+    return with_head(inputs, trace)
 
 
 def faulty_layer(

@@ -18,6 +18,7 @@ SECTION_TITLES = {
     "initial_state": "Initial state",
     "compare": "Comparison",
     "backward": "Backward pass",
+    "head": "Dense layer",
     "problem": "Problem",
     "training": "Training",
 }
@@ -49,6 +50,10 @@ _LABELS = {
     "backward.loss": "loss",
     "backward.path": "loss file",
     "backward.value": "hidden value",
+    "head.weight": "weight name",
+    "head.bias": "bias name",
+    "head.activation": "dense activation",
+    "head.path": "weight file",
     "problem.kind": "&problem",
     "problem.timesteps": "&time steps",
     "problem.batch_size": "b&atch size",

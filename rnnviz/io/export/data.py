@@ -19,6 +19,7 @@ from rnnviz.cells import CellSpec
 from rnnviz.core.engine_spec import distinct_names
 from rnnviz.core.errors import InputError
 from rnnviz.core.gradients import GRADIENT
+from rnnviz.core.head import HEAD
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.naming import file_names
 from rnnviz.core.places import Place
@@ -125,6 +126,9 @@ def npz_arrays(result: RunResult) -> dict[str, NDArray[Any]]:
                 own = trace.output_in(result.config.network.layout) if array == "out" else trace[array]
                 arrays[f"{name}.{key}"] = own
         arrays |= {f"{name}.{key}": array for key, array in trace.items() if key.startswith(GRADIENT)}
+        if HEAD in trace and HEAD not in trace.missing:
+            head = trace[HEAD]
+            arrays[f"{name}.{HEAD}"] = head.swapaxes(0, 1) if result.config.network.layout == "NTC" else head
     inputs = result.inputs
     arrays["input"] = inputs.sequence
     arrays["lengths"] = np.array(inputs.places.every_length, np.int64)
