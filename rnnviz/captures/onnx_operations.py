@@ -137,9 +137,11 @@ def opened(path: Path, given: Mapping[str, str]) -> Iterator[Operations]:
     """A model that ONNX Runtime can run, with its inputs; raises an InputError, or an EngineError if there is no ONNX
     Runtime."""
     load_engine("onnx")
-    with limited_memory(available_memory() or 1 << 62), names_as_text(path, "graph cannot be followed"):
-        reader_of(ONNX, path)
-        yield Operations(path, given)
+    with limited_memory(available_memory() or 1 << 62):
+        with names_as_text(path, "graph cannot be followed"):
+            reader_of(ONNX, path)
+            operations = Operations(path, given)
+        yield operations
 
 
 def failed_operation(error: EngineError) -> tuple[str, str, str]:

@@ -35,7 +35,7 @@ _SENTENCES = {
     CallCause.SWAPPED: "The states h and c of {node} are exchanged from one chunk to the next.",
     CallCause.BACKWARD: "The backward direction of {node} reads from the end, which a chunk does not have.",
     CallCause.INNER: "{operator} {node} has states that begin again in each chunk.",
-    CallCause.NEIGHBORS: "{operator} {node} reads neighboring time steps, also those in other chunks.",
+    CallCause.NEIGHBORS: "{operator} {node} reads other time steps than its own, also those in other chunks.",
     CallCause.ALL_STEPS: "{operator} {node} computes over all time steps that it reads.",
     CallCause.ROUNDING: "The state of {node} is carried: the differences are rounding errors that grow over time.",
 }
