@@ -223,6 +223,13 @@ def test_configs_with_a_custom_cell_are_compared(tmp_path, compared, rnnviz):
     assert "leave it out" in rnnviz.refused("compare", lstm, lstm, "--cell", tmp_path / "mgu.py")
 
 
+def test_a_bias_that_is_used_twice_is_not_called_exchanged(tmp_path, compared):
+    arrays = weights_of(NETWORK)
+    twice = in_onnx(tmp_path, arrays | {"l1_i2h_bias": arrays["l1_h2h_bias"]})
+    _, found = compared(in_pytorch(tmp_path, arrays), twice)
+    assert [own["relation"] for own in found["parameters"] if own["name"] == "l1_i2h_bias"] == [None]
+
+
 def test_another_structure_is_said_key_by_key(tmp_path, compared):
     other = replace(NETWORK, num_layers=1, hidden_size=5)
     arrays = weights_of(NETWORK)

@@ -534,6 +534,16 @@ def test_a_derivative_at_the_previous_pre_activation():
     assert_near(found["grad.h0"], passed, 1e-12)
 
 
+def test_a_backward_pass_without_a_bug_has_the_gradients_of_a_projection():
+    inputs = gradient_inputs("lstm", projection_size=2, dtype="float64")
+    trace, _ = with_gradients(ManualEngine(), inputs)
+    names = set()
+    for name, index, array in BackwardPasses(inputs, trace, "float64").gradients(BugVariant()):
+        names.add(name)
+        assert_near(array, trace[name][index], 1e-10, name)
+    assert "grad.parameters.r1_h2r_weight" in names
+
+
 def test_every_way_of_a_users_code_is_of_a_known_bug():
     assert list(WAYS) == BUGS
 
