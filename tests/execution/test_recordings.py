@@ -27,6 +27,19 @@ from tests.shared_worker import run_shared
 __all__ = ["run_shared"]
 
 SHAPE = (2, 2, 6, 3, 4)
+TWO_MEMORIES = """
+from rnnviz.cells import Step, sigmoid, tanh
+
+gates = "f n"
+states = "h m"
+
+
+def step(u, v, state, p):
+    f = sigmoid(u.f + v.f)
+    n = tanh(u.n + v.n)
+    m = 0.5 * state.m + f * n
+    return Step(f=f, n=n, h=tanh(m) * f, m=m)
+"""
 CELLS = ("rnn_relu", "rnn_tanh", "lstm", "gru")
 Arrays = dict[str, Any]
 
@@ -49,7 +62,9 @@ def ran(tmp_path, golden):
     def run(config, **arrays):
         np.savez(tmp_path / "golden.npz", **arrays)
         folder = tmp_path / f"run-{len(list(tmp_path.iterdir()))}"
-        outcome = compute(RunRequest(config, load_inputs), folder, lambda *_: None)
+        outcome = compute(
+            RunRequest(config, load_inputs, trusted=frozenset(config.code_files)), folder, lambda *_: None
+        )
         inputs, traces = open_inputs(folder / "inputs"), open_traces(folder)
         return outcome, {name: audit(inputs, trace, outcome.comparisons) for name, trace in traces.items()}
 
@@ -219,3 +234,18 @@ def test_a_recorded_gate_is_audited(golden, ran):
     first = found[1].first_line
     assert first is not None
     assert (first.name, first.where.index) == ("f", (1, 0, 3, 2, 1))
+
+
+def test_other_states_of_a_custom_cell_are_read_by_their_symbols(golden, ran, tmp_path):
+    path = tmp_path / "cell.py"
+    path.write_text(TWO_MEMORIES, encoding="utf-8")
+    config = config_of("manual", golden, cell=str(path))
+    alone, _ = ran(config_of("manual", cell=str(path)))
+    trace = open_traces(next(tmp_path.glob("run-*")))["manual"]
+    assert alone.comparisons == ()
+    for change in (0.0, 0.1):
+        m = np.array(trace["m"])
+        m[1, 1, 2, 0, 3] += change
+        outcome, audits = ran(config, hidden=trace.hidden, m=m)
+        assert audits[golden].verdict is AuditVerdict.RIGHT
+        assert outcome.comparisons[0]["m"].mismatched == (change > 0.0)

@@ -20,7 +20,7 @@ SIZE = "an integer from 1 to 1,000,000,000"
 DRAW = "an integer from 0 to 9,223,372,036,854,775,807"
 LISTED = "it must be a list of at least one value, each"
 NETWORK_KEYS = [f"network.{key}" for key in declarations(Network)]
-TABLES = "network, sequence, parameters, initial_state, compare, backward"
+TABLES = "network, sequence, parameters, initial_state, compare, backward, head"
 NO_KEY = (
     "is not a known key: it must be one of a table and a key of it, such as network.hidden_size; "
     f"the tables are {TABLES}."
