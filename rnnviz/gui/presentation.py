@@ -51,7 +51,8 @@ class Presentation(QObject):
         super().__init__(window)
         self._following = following
         self._part: ResultView | None = None
-        """A copy of the view that the step speaks of, under the lanes."""
+        self._source: ResultView | None = None
+        """The view that the step speaks of; `_part` is a copy of it under the lanes."""
         self._host, self._window, self._guide, self._settings = host, window, guide, settings
         self._theme = LIGHT
         self._state_before: Qt.WindowState | None = None
@@ -150,12 +151,23 @@ class Presentation(QObject):
         self._part = part = type(view)()
         part.apply_theme(self._theme)
         self._following.add(part)
+        self._source = view
+        view.state_changed.connect(self._copy_state)
+        self._copy_state()
         # The verdict is above the lanes, in its own height.
         below = int(part.title != "Verdict")
         self.page.inside.insertWidget(below, part, below)
         part.show()
 
+    def _copy_state(self) -> None:
+        """Show what the step chooses, as the quantity of the curves."""
+        if self._part is not None and self._source is not None:
+            self._part.restore_state(self._source.save_state() or ())
+
     def _drop_part(self) -> None:
+        if self._source is not None:
+            self._source.state_changed.disconnect(self._copy_state)
+            self._source = None
         if self._part is not None:
             self._following.remove(self._part)
             self._part.hide()

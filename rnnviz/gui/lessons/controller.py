@@ -246,10 +246,13 @@ class LessonController(QObject):
 
     def frame_part(self, part: str) -> None:
         """Show a part of the window, one of `rnnviz.lessons.index.PARTS`, in a frame."""
-        from rnnviz.gui.lessons.parts import PartFrame, open_part
+        from rnnviz.gui.lessons.parts import PartFrame, open_part, show_quantity
 
         self.unframe()
-        if not self.presenting:
+        if self.presenting and part == "units":
+            # The page has a copy of the curves.
+            show_quantity(self._window)
+        elif not self.presenting:
             self.frame = PartFrame(*open_part(self._window, part), self._theme_manager.theme)
             self.frame.destroyed.connect(self._lose_frame)
 

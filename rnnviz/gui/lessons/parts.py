@@ -152,7 +152,7 @@ def open_part(window: LessonHost, part: str) -> tuple[QWidget, Area | None]:
     if part in TAB_OF:
         layout.select_tab(TAB_OF[part])
         if part == "units":
-            _show_quantity(window)
+            show_quantity(window)
         if part == "gradient-flow":
             layout.set_tabs_height(max(layout.tabs.height(), scaled(_TALL_TAB)))
         return layout.tabs, None
@@ -188,7 +188,7 @@ _OTHERS: dict[str, Callable[[LessonHost], QWidget]] = {
 }
 
 
-def _show_quantity(window: LessonHost) -> None:
+def show_quantity(window: LessonHost) -> None:
     """Show the quantity of the lanes in the units over time."""
     from rnnviz.gui.views.units_plot import UnitsPlot
 

@@ -67,7 +67,10 @@ class ComboBox(QComboBox):
 
 
 class ElidedComboBox(ComboBox):
-    """The tooltip shows the full name and the purpose."""
+    """The tooltip shows the full name and the purpose. `mode` says which part of a name is left out."""
+
+    mode = Qt.TextElideMode.ElideMiddle
+    """Names of one kind share a prefix, such as known bugs, so the end stays visible."""
 
     def __init__(self, name: str, why: str, least: int) -> None:
         """`least` is the minimum width in characters."""
@@ -106,5 +109,4 @@ class ElidedComboBox(ComboBox):
     def _fitted(self, option: Any) -> str:
         part = QStyle.SubControl.SC_ComboBoxEditField
         room = self.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, part, self).width()
-        # Names of one kind share a prefix, such as known bugs, so the end must stay visible.
-        return self.fontMetrics().elidedText(option.currentText, Qt.TextElideMode.ElideMiddle, room - 2)
+        return self.fontMetrics().elidedText(option.currentText, self.mode, room - 2)

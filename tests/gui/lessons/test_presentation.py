@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QWidget
 
 from rnnviz.gui.theme.scaling import chosen_text_scale
 from rnnviz.gui.views.base import ResultView
+from rnnviz.gui.views.units_plot import UnitsPlot
 from rnnviz.lessons.index import find_entry, lesson_entries
 
 pytestmark = pytest.mark.slow
@@ -96,6 +97,17 @@ def test_curves_and_verdict_that_a_step_speaks_of_are_shown_with_the_lanes(qtbot
         assert shown.title == title
         assert shown not in window.views
         window.presentation.leave()
+
+
+def test_curves_are_of_the_quantity_that_the_step_speaks_of(qtbot, window, settings, present):
+    present(find_entry("18-adding-problem", lesson_entries()), SCREENS[1])
+    qtbot.waitUntil(lambda: not window.runner.busy)
+    while window.guide.step.look.part != "units":
+        window.guide.next()
+    qtbot.waitUntil(lambda: not window.runner.busy and window.session.color_by == "c")
+    (shown,) = window.presentation.page.picture.findChildren(UnitsPlot)
+    qtbot.waitUntil(lambda: shown.choice.quantity == "c")
+    window.presentation.leave()
 
 
 def test_a_long_text_continues_on_other_pages(qtbot, window, present, make_entry):

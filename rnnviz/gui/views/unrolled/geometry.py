@@ -163,7 +163,7 @@ def _stacked(
         if lane in bands:
             limits.append((0.0, BAND * scale, BAND * scale))
         elif lane.layer is not None:
-            limits.append((rows, round(SHORTEST_LANE * scale), _TALLEST[lesson] * zoom * rows))
+            limits.append((rows, round(SHORTEST_LANE * scale), _TALLEST[lesson] * scale * zoom * rows))
         elif rows == 1:
             limits.append((0.0, _ONE_ROW * scale, _ONE_ROW * scale))
         else:
@@ -174,7 +174,7 @@ def _stacked(
         return [max(min(floor(weight * per_row + 1e-9), most), least) for weight, least, most in limits]
 
     room = height - gap * (len(lanes) - 1) - 2.0 * MARGIN
-    low, high = 0.0, _TALLEST[lesson]
+    low, high = 0.0, _TALLEST[lesson] * scale
     for _ in range(0 if sum(heights(high)) <= room else 40):
         middle = (low + high) / 2.0
         low, high = (middle, high) if sum(heights(middle)) <= room else (low, middle)

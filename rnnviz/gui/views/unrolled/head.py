@@ -78,7 +78,9 @@ def choice_menu(choices: Mapping[Any, tuple[str, str]], current: str, parent: QW
 
 
 class QuantityCombo(ElidedComboBox):
-    """The quantities of the result by group. Headings cannot be selected."""
+    """The quantities of the result by group. Headings cannot be selected. A name begins with its symbol."""
+
+    mode = Qt.TextElideMode.ElideRight
 
     def __init__(self, session: Session) -> None:
         super().__init__("Color by", _QUANTITY, _USUAL)

@@ -52,7 +52,9 @@ def label_of(shown: RenderState, lane: Lane) -> LaneLabel:
         size = plural(shown.left.colors.shape(lane)[1], "feature")
         mismatched = shown.mismatched(lane)
         verdict = "" if mismatched is None else _agreement(mismatched)
-        return LaneLabel(f"input {shown.input_name}", size, verdict, None if mismatched is None else not mismatched)
+        # "grad.input" says it alone.
+        title = shown.input_name if shown.input_gradient is not None else f"input {shown.input_name}"
+        return LaneLabel(title, size, verdict, None if mismatched is None else not mismatched)
     title, way = f"layer {lane.layer}", f"{DIRECTIONS[lane.backward]} {ARROWS[lane.backward]}"
     mismatched = shown.mismatched(lane)
     if mismatched is None or shown.verdict_masked:
