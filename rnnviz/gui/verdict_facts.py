@@ -9,6 +9,7 @@ from rnnviz.core.config import Network
 from rnnviz.core.engine_spec import display_name, is_unknown
 from rnnviz.core.trace_index import DIRECTIONS
 from rnnviz.core.words import capital
+from rnnviz.gui.naming import named
 from rnnviz.text import verdict_details as details
 from rnnviz.text.cause_words import pattern_words
 from rnnviz.text.verdict_text import (
@@ -80,7 +81,7 @@ def verdict_facts(result: RunResult, candidate: str | None) -> tuple[tuple[str, 
     if words.remedy:
         facts.append(("To detect more", (TextPart(f"{capital(words.remedy)}."),)))
     shown = details.undetectable_bugs(result) if words.blind else ()
-    facts.append(("Details", tuple(TextPart(f"{note}\n") for note in words.notes if note not in shown)))
+    facts.append(("Details", tuple(TextPart(f"{named(note)}\n") for note in words.notes if note not in shown)))
     return tuple(facts)
 
 
@@ -112,7 +113,7 @@ def wrong_facts(
         rows.append(("Proof", fill(proof, values=values, engine=engine)))
     if not causes:
         directions, found = result.config.network.directions, [own for e, own in judgment.nearest.items() if e in wrong]
-        near = [details.nearest_words(nearest, directions) for nearest in found]
+        near = [named(details.nearest_words(nearest, directions)) for nearest in found]
         unknown = f"{_UNKNOWN} Nearest: {'; '.join(near)}." if near else f"{_UNKNOWN} {_NEXT}"
         rows.append(("Cause", (TextPart(" ".join(alike) or unknown),)))
     return wrong_engines(result, wrong, causes=False), tuple(rows)

@@ -10,10 +10,12 @@ from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QVBoxLayout, QWidget
 from rnnviz.core.trace_index import Location
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.execution.events import Stage, StageKind
+from rnnviz.gui.naming import use_names
 from rnnviz.gui.theme.palettes import THEMES
 from rnnviz.gui.verdict_facts import verdict_facts
 from rnnviz.gui.views.verdict_bar import VerdictBar
 from rnnviz.text.verdict_text import plain, verdict_sentence
+from rnnviz.verify.causes import Cause, Where
 from rnnviz.verify.result import RunResult
 from tests.factories import adding, make_result, with_judgment
 from tests.gui.shown import details, labels
@@ -334,3 +336,15 @@ def test_a_click_unfolds_where_since_when_and_why_over_the_neighbors(qtbot, mism
     sentence = "The disk is full. " * 40
     line.show_error(sentence)
     assert sentence.strip() in details(line).replace("\n", " ")
+
+
+def test_the_details_have_the_names_of_the_users_framework(mismatching):
+    use_names("pytorch")
+    judged = evaluated(mismatching)
+    cause = Cause("no-h2h-bias", Where(layers=(0,), directions=(1,), parameters=("h2h_bias",)))
+    assert judged.judgment is not None
+    placed = replace(judged, judgment=replace(judged.judgment, found={"manual": (cause,)}))
+    try:
+        assert "(bias_hh_l0_reverse)" in plain(dict(verdict_facts(placed, "manual"))["Details"])
+    finally:
+        use_names("gluon")
