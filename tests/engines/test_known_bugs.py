@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rnnviz.cells import CELLS, Sizes, Step, Values
 from rnnviz.cells.activations import linear, relu, sigmoid
+from rnnviz.cells.gru import GRU
 from rnnviz.core.config import CELL_NAMES, Backward, Config, Network
 from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Inputs
@@ -265,6 +266,9 @@ def test_a_known_bug_of_every_cell_keeps_its_fault_in_a_custom_cell():
         assert faults
         assert not any(fault.forgotten for fault in faults)
     assert all(fault.forgotten for fault in KNOWN_BUGS["state-not-carried"].faults(network))
+    # The lines of a cell of the program are none of the custom cell's, also where its gates have the same names.
+    for bug in KNOWN_BUGS.values():
+        assert bug.cells is None or bug.faults(replace(network, custom=GRU)) == ()
 
 
 def test_the_bugs_of_the_direction_apply_and_the_others_do_not():
@@ -283,6 +287,7 @@ def test_a_bug_of_an_unknown_name_tells_nothing_of_itself():
     assert bug is not None
     assert (bug.name, bug.cause, bug.origin, bug.fix) == (engine, "", "", "")
     assert bug.ways == KNOWN_BUGS["h2h-transposed"].ways
+    assert registry.bug_of(registry.unknown_engine("no-such-bug")) is None
 
 
 Array = np.ndarray[Any, Any]
