@@ -92,8 +92,11 @@ class _Steps:
         self._symbols = {symbol: graph_of(first.cell).values[symbol] for symbol in first.cell.state_symbols}
         known: dict[Any, Any] = {}
         self._others = _by_value([known.setdefault(of, of) for of in ((lane.state, lane.of) for lane in lanes)])
-        functions = zip(*(_functions(lane.cell) for lane in lanes), strict=True)
-        self._operations = [(node, _by_value(each)) for node, each in zip(_order(first.cell), functions, strict=True)]
+        nodes, functions = _order(first.cell), zip(*(_functions(lane.cell) for lane in lanes), strict=True)
+        self._operations = [
+            (node, _by_value(each) if node.activation is not None else [])
+            for node, each in zip(nodes, functions, strict=True)
+        ]
 
     def _stacked(self, arrays: Sequence[FloatArray]) -> FloatArray:
         """Arrays with an axis K before all others, of one if all are the same."""
