@@ -48,24 +48,27 @@ class _Stacked(Library):
         return np.matmul(x, np.swapaxes(weight, -1, -2))
 
 
+@dataclass(frozen=True, eq=False)
+class _Lines:
+    """The operations of a cell's step in the order of computation, the states that it gives, and the activations.
+
+    `key` has each operation on the places of earlier ones: it is the same for cells that differ in activations alone.
+    """
+
+    nodes: list[Node]
+    symbols: Mapping[str, Node]
+    functions: list[Activation | None]
+    key: tuple[Any, ...]
+
+
 @lru_cache(maxsize=256)
-def _lines(cell: CellSpec) -> tuple[Any, ...]:
-    """The operations of a step, on the places of earlier ones; the same for cells that differ in activations alone."""
+def _lines(cell: CellSpec) -> _Lines:
     graph = graph_of(cell)
-    nodes = _order(cell)
+    symbols = {symbol: graph.values[symbol] for symbol in cell.state_symbols}
+    nodes = ordered([*symbols.values()])
     places = {node: k for k, node in enumerate(nodes)}
-    lines = ((n.op, n.name, n.number, *(places[arg] for arg in n.args)) for n in nodes)
-    return (*lines, *(places[graph.values[symbol]] for symbol in cell.state_symbols))
-
-
-@lru_cache(maxsize=256)
-def _functions(cell: CellSpec) -> list[Activation | None]:
-    return [node.activation for node in _order(cell)]
-
-
-@lru_cache(maxsize=256)
-def _order(cell: CellSpec) -> list[Node]:
-    return ordered([graph_of(cell).values[symbol] for symbol in cell.state_symbols])
+    key = *((n.op, n.name, n.number, *(places[a] for a in n.args)) for n in nodes), *map(places.get, symbols.values())
+    return _Lines(nodes, symbols, [node.activation for node in nodes], key)
 
 
 class _Steps:
@@ -89,13 +92,14 @@ class _Steps:
         weights = {g: self._recurrent[WEIGHTS[1]][:, k] for k, g in enumerate(gates)}
         biases = {g: self._recurrent[BIASES[1]][:, k, np.newaxis] for k, g in enumerate(gates)}
         self._layer = ArrayLayer(_Stacked(), weights, biases)
-        self._symbols = {symbol: graph_of(first.cell).values[symbol] for symbol in first.cell.state_symbols}
+        lines = [_lines(lane.cell) for lane in lanes]
+        self._symbols = lines[0].symbols
         known: dict[Any, Any] = {}
         self._others = _by_value([known.setdefault(of, of) for of in ((lane.state, lane.of) for lane in lanes)])
-        nodes, functions = _order(first.cell), zip(*(_functions(lane.cell) for lane in lanes), strict=True)
+        functions = zip(*(each.functions for each in lines), strict=True)
         self._operations = [
             (node, _by_value(each) if node.activation is not None else [])
-            for node, each in zip(nodes, functions, strict=True)
+            for node, each in zip(lines[0].nodes, functions, strict=True)
         ]
 
     def _stacked(self, arrays: Sequence[FloatArray]) -> FloatArray:
@@ -242,7 +246,7 @@ class FreeLane:
             return lines[k], tuple(kinds) if weights > _LARGE else ()
 
         known: dict[Any, int] = {}
-        lines = [known.setdefault(_lines(lane.cell), len(known)) for lane in changed]
+        lines = [known.setdefault(_lines(lane.cell).key, len(known)) for lane in changed]
         values = steps * self.computed.shape[1] * own.cell.gate_count * own.sizes(BIASES[0])[1]
         most = max(1, min(_MOST_WEIGHTS // weights, _MOST_VALUES // values))
         for _, group in groupby(sorted(range(len(changed)), key=key), key):

@@ -1,5 +1,7 @@
 """Causes of recordings that lack hidden values: a change in one lane is named with its place, or nothing is."""
 
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,9 @@ from rnnviz.verify.audit import audit
 from rnnviz.verify.diagnosis import Diagnosis, explain
 from rnnviz.verify.partial_recordings import explain_recording
 from tests.oracles.computed import computed
+from tests.verify.drawn_bugs import drawn
 from tests.verify.faulty_traces import plain_trace
-from tests.verify.planted import PARTS, Planted, planted_trace, small_inputs
+from tests.verify.planted import PARTS, Planted, planted, planted_trace, small_inputs
 
 OUTPUT, STATE, BOTH = ("output",), ("state",), ("output", "state")
 
@@ -121,3 +124,22 @@ def test_nothing_is_named_where_no_change_explains_the_recording(seed, cell, kep
         for name, array in (("out", right.output), ("state.h", right.state_h))
     }
     assert explain_recording(inputs, recorded(folder, inputs, right.with_arrays(noise), kept)).causes == ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kept", [OUTPUT, STATE])
+def test_nearly_all_drawn_bugs_of_recordings_are_named(kept, folder):
+    counts = Counter[bool]()
+    for seed in range(60):
+        inputs, bug = drawn(seed)
+        bug = replace(bug, first=0, last=None, every=1, samples=(), units=())
+        trace, right = planted(inputs, bug).trace, planted(inputs, replace(bug, lanes=frozenset())).trace
+        made = recorded(folder, inputs, trace, kept)
+        apart = np.abs(trace.state_h - right.state_h).max(), np.abs(trace.output - right.output).max()
+        if made.partial and apart[kept == OUTPUT] > 1e-4:
+            found = explain_recording(inputs, made)
+            counts[bool(found.causes)] += 1
+            # A layer whose values are out of place may be one above it that reads them so.
+            if bug.name != "reverse-not-realigned":
+                assert all(cause.covers(*lane) for cause in found.causes for lane in bug.lanes), (seed, found.causes)
+    assert counts[True] >= 0.9 * counts.total(), counts
