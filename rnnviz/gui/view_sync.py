@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QApplication
 
 from rnnviz.gui.app_state import Field, Session
 from rnnviz.gui.commands.playback import Player
+from rnnviz.gui.kit.turns import in_turn
 from rnnviz.gui.theme.palettes import Theme
 from rnnviz.gui.views.base import ResultView
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 1 << 21
 """Maximum number of values of a trace for which all views together show another location within a frame."""
-_NEXT_AFTER = 1
-"""Milliseconds until the next view is updated, after the earlier one is painted."""
 
 
 class ViewSynchronizer(QObject):
@@ -38,11 +37,6 @@ class ViewSynchronizer(QObject):
         self._behind_result: set[ResultView] = set()
         self._behind: dict[ResultView, None] = {}
         """In the order in which they became behind, so that none waits forever while the selection moves."""
-        self._next = QTimer(self, interval=_NEXT_AFTER, singleShot=True)
-        self._next.timeout.connect(self._update_next)
-        # A timer that is started before a view is painted fires right after it, before the next key is handled.
-        self._painted = QTimer(self, interval=0, singleShot=True)
-        self._painted.timeout.connect(self._next.start)
         session.changed.connect(self._on_change)
 
     def add(self, view: ResultView) -> None:
@@ -111,7 +105,7 @@ class ViewSynchronizer(QObject):
                 # A hidden view that kept the old result would keep its files on disk.
                 view.show_result(None, None)
             elif first not in (None, view):
-                self._painted.start()
+                in_turn(self, self._update_next)
             elif self._follows(view):
                 self.catch_up(view)
 
@@ -130,7 +124,7 @@ class ViewSynchronizer(QObject):
         if behind:
             self.catch_up(behind[0])
         if len(behind) > 1:
-            self._painted.start()
+            in_turn(self, self._update_next)
 
     def _follows(self, view: ResultView) -> bool:
         """Whether a view that is behind is to be updated: if it is visible, or follows every result."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QLineF, QObject, QPoint, QPointF, QRectF, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QLineF, QObject, QPoint, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QAction, QColor, QFocusEvent, QGuiApplication, QKeyEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QLayout, QWidget
 
@@ -16,6 +16,7 @@ from rnnviz.core import number_format
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
+from rnnviz.gui.kit.turns import in_turn
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.base import ResultView, ViewHost, down, is_plain, pages
@@ -37,8 +38,6 @@ _ZOOMS = {Qt.Key.Key_Plus: 1.5, Qt.Key.Key_Equal: 1.5, Qt.Key.Key_Minus: 1.0 / 1
 _NARROWEST = 64
 """Pixels of the narrowest plot."""
 _SPAN_ALPHA, _LABEL_ALPHA = 0.18, 0.75
-_AFTER_LANES = 1
-"""Milliseconds from a movement of the lanes to that of the plot, after the lanes are painted."""
 _LEAST_MARGIN, _LARGEST_MARGIN = 36, 260
 """Widths of the values' axis in pixels at which time steps of plot and lanes are above each other."""
 
@@ -374,21 +373,34 @@ class LaneAxis(QObject):
     def __init__(self, plot: Plot, lanes: "LanesCanvas") -> None:
         super().__init__(plot)
         self._plot, self._lanes = plot, lanes
-        # The lanes come first. Of several movements before the next paint, the last one counts.
-        self._later = QTimer(self, interval=_AFTER_LANES, singleShot=True)
-        self._later.timeout.connect(self._follow)
-        lanes.moved.connect(self._later.start)
-        plot.part_requested.connect(lanes.show_part)
+        self._part: tuple[float, float] | None = None
+        """The part that the lanes are to show; None once they do."""
+        # The one that the user moves comes first. Of several movements before the next paint, the last one counts.
+        lanes.moved.connect(self._follow_soon)
+        plot.part_requested.connect(self._lead_soon)
         plot.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() in (QEvent.Type.Show, QEvent.Type.Resize, QEvent.Type.Move):
-            self._later.start()
+            self._follow_soon()
         return False
+
+    def _follow_soon(self) -> None:
+        if self._plot.isVisible():
+            in_turn(self, self._follow)
+
+    def _lead_soon(self, first: float, last: float) -> None:
+        self._part = first, last
+        in_turn(self, self._lead)
+
+    def _lead(self) -> None:
+        part, self._part = self._part, None
+        if part is not None:
+            self._lanes.show_part(*part)
 
     def _follow(self) -> None:
         geometry, plot, lanes = self._lanes.geometry_in_view, self._plot, self._lanes
-        if geometry is None or not plot.isVisible():
+        if geometry is None or self._part is not None or not plot.isVisible():
             return
         left = lanes.mapToGlobal(lanes.area.topLeft()).x() - plot.mapToGlobal(QPoint()).x()
         right = plot.width() - left - round(geometry.width)

@@ -16,6 +16,7 @@ from PySide6.QtCore import QObject, Qt, QThreadPool, QTimer, Signal
 from rnnviz.core.byte_cache import ByteCache
 from rnnviz.core.errors import EngineError, InputError
 from rnnviz.frozen import dataclass
+from rnnviz.gui.kit.turns import in_turn
 
 Check: TypeAlias = Callable[[], None]
 Work: TypeAlias = Callable[[Check], Any]
@@ -131,6 +132,13 @@ class LatestTask(QObject):
             self._ended.emit(token, work(token.check))
 
     def _take(self, token: Token, outcome: object) -> None:
+        if outcome is None:
+            self._report(token, outcome)
+        else:
+            # To show it may take most of a frame.
+            in_turn(self, partial(self._report, token, outcome))
+
+    def _report(self, token: Token, outcome: object) -> None:
         if token in self._tokens:
             self._tokens.remove(token)
             self.done.emit(outcome)

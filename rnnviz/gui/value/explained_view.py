@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QHideEvent, QShowEvent
@@ -54,16 +54,9 @@ class ExplainedView(ResultView):
         # While the selection moves, pages of earlier requests are shown, too.
         self._task = LatestTask("arithmetic", self, finish=True)
         self._task.done.connect(self._on_answer)
-        self._answer: Page | Refusal | None = None
-        """The latest answer, until it is shown."""
-        self._in_turn = QTimer(self, singleShot=True, interval=0)
-        self._in_turn.timeout.connect(self._show_answer)
         # After the other views of the selection are painted: the two threads share the interpreter lock.
         self._soon = QTimer(self, singleShot=True, interval=self.later_ms)
         self._soon.timeout.connect(self._begin)
-
-    _turn_taken: ClassVar[bool] = False
-    """Whether a view has shown an answer that is not painted yet: each answer takes most of a frame."""
 
     # What a view of this kind does with them
 
@@ -255,28 +248,14 @@ class ExplainedView(ResultView):
     def _stop(self) -> None:
         """Cancel, and wait for the thread, at most for one block of a long computation; the request remains."""
         self._soon.stop()
-        self._in_turn.stop()
         self._task.stop()
-        self._answer = None
 
     def _on_answer(self, answer: Page | Refusal) -> None:
-        self._answer = answer
-        self._in_turn.start()
-
-    def _show_answer(self) -> None:
-        """Show the latest answer, when the answer of another view is painted."""
-        if ExplainedView._turn_taken:
-            self._in_turn.start()
-            return
-        answer, self._answer = self._answer, None
-        assert answer is not None, "the timer runs while there is one"
         asked, given = self._asked, answer.request
         # It may have been on its way when another result was shown, or what was asked for last was there already.
         if asked is None or given.result is not asked.result or given.candidate != asked.candidate:
             return
         if given == asked or not self.complete:
-            ExplainedView._turn_taken = True
-            QTimer.singleShot(0, _end_turn)
             self._show(answer)
 
     def _show(self, answer: Page | Refusal) -> None:
@@ -301,7 +280,3 @@ class ExplainedView(ResultView):
         if not self.complete:
             self._asked = None
         super().hideEvent(event)
-
-
-def _end_turn() -> None:
-    ExplainedView._turn_taken = False
