@@ -22,6 +22,7 @@ from PySide6.QtWidgets import QApplication, QToolTip, QWidget
 
 from rnnviz.core.engine_spec import distinct_names
 from rnnviz.core.trace_index import Lane, Location
+from rnnviz.gui.kit.turns import in_turn
 from rnnviz.gui.regions import Order, Region
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
@@ -119,8 +120,8 @@ class LanesCanvas(QWidget):
         self._fitted = True
         self.labels, self.axis = Labels(), TimeAxis()
         self.heatmap, self.overview = HeatmapLayer(self), Overview(self)
-        self.heatmap.tiles_ready.connect(lambda: self.update(self.area))
-        self.overview.heatmap.tiles_ready.connect(lambda: self.update(0, 0, self.width(), self.area.top()))
+        self.heatmap.tiles_ready.connect(lambda: in_turn(self, self._update_lanes))
+        self.overview.heatmap.tiles_ready.connect(lambda: in_turn(self, self._update_overview))
         # Queued, for they come in the middle of painting.
         self.heatmap.computing_changed.connect(self._show_computing, Qt.ConnectionType.QueuedConnection)
         self.marks: dict[Layer, Marks] = {}
@@ -135,7 +136,9 @@ class LanesCanvas(QWidget):
         self._last = QPointF()
         self._hovered: CellGeometry | None = None
         self._labeled: object = None
-        """The places for which the labels were painted; None if their texts have changed."""
+        """Everything that the painted labels show."""
+        self._timed: object = None
+        """Everything that the painted axis shows."""
 
     # What is shown
 
@@ -177,7 +180,7 @@ class LanesCanvas(QWidget):
             left, right = sorted(geometry.edge(at.split) for at in (before, shown))
             self.complete = False
             self.update(self._in_widget(QRectF(left - 2.0, 0.0, right - left + 4.0, geometry.height)))
-            self.update(0, 0, self.width(), self.area.top())
+            self._update_overview()
 
     def show_highlight(self, highlighted: Sequence[Region]) -> None:
         self._highlighted = tuple(highlighted)
@@ -213,7 +216,8 @@ class LanesCanvas(QWidget):
         """Keep the previous picture while the range of the colors is sought."""
         if waiting != self.heatmap.waiting:
             self.heatmap.waiting = self.overview.heatmap.waiting = waiting
-            self.update()
+            self._update_lanes()
+            self._update_overview()
 
     def stop(self) -> None:
         """Stop the rendering threads until the next paint."""
@@ -298,9 +302,10 @@ class LanesCanvas(QWidget):
     def relook(self) -> None:
         """Lay out the parts again."""
         shown = self._shown
-        self.complete, self._labeled = False, None
-        self.update()
+        self.complete = False
         if shown is None or self.width() < 2 * _RIGHT or self.height() < 2 * _RIGHT:
+            self.update()
+            self._labeled = self._timed = None
             self.geometry_in_view, self.area = None, QRect()
             self.heatmap.reset()
             self.overview.show(None, 0.0, 0.0)
@@ -345,14 +350,25 @@ class LanesCanvas(QWidget):
         self._mark_highlights()
         self._mark_selection()
         self._mark_pointer(None)
-        shift = (geometry.stack, geometry.camera.scroll, self.area)
-        if shift != self._labeled:
-            self.update()
-        else:
-            # The labels stay.
-            self.update(self.area.left() - round(_SPILL), 0, self.width(), self.height())
-        self._labeled = shift
+        self._update_parts(shown, geometry)
         self.moved.emit()
+
+    def _update_lanes(self) -> None:
+        if self.geometry_in_view is not None:
+            self.update(self.area.left(), self.area.top(), self.area.width(), round(self.geometry_in_view.bottom))
+
+    def _update_overview(self) -> None:
+        self.update(0, 0, self.width(), self.area.top())
+
+    def _update_parts(self, shown: RenderState, geometry: Geometry) -> None:
+        """Repaint the lanes, and the labels and the axis if they show anything else."""
+        camera, cell = geometry.camera, self._cell
+        labeled = (geometry.stack, camera.scroll, self.area, *self.labels.contents(shown))
+        timed = (camera.start, camera.span, geometry.bottom, self.area, self.axis.names, shown.initial_name, cell)
+        left = 0 if labeled != self._labeled else self.area.left() - round(_SPILL)
+        bottom = self.height() if timed != self._timed else self.area.top() + round(geometry.bottom)
+        self.update(left, 0, self.width() - left, bottom)
+        self._labeled, self._timed = labeled, timed
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -365,10 +381,12 @@ class LanesCanvas(QWidget):
 
     def _set(self, layer: Layer, marks: Marks) -> None:
         """Replace the marks of a layer, and repaint where they differ."""
-        before = self.marks.get(layer, ())
+        before, geometry = self.marks.get(layer, ()), self.geometry_in_view
         self.marks[layer] = marks
+        # The axis is below the clip of the marks.
+        bottom = 0 if geometry is None else self.area.top() + round(geometry.bottom)
         for mark in {*before} ^ {*marks}:
-            self.update(self._in_widget(QRectF(*mark.bounds)))
+            self.update(self._in_widget(QRectF(*mark.bounds)) & QRect(0, 0, self.width(), bottom))
 
     def _in_widget(self, place: QRectF) -> QRect:
         return place.translated(self.area.topLeft()).toAlignedRect()

@@ -88,6 +88,11 @@ class Labels:
         most = min(scaled(_WIDEST_LABELS), whole * _LARGEST_SHARE)
         self.width = float(ceil(min(max(needed, scaled(_NARROWEST)), most)))
 
+    def contents(self, shown: RenderState) -> tuple[object, ...]:
+        """Everything that the labels say, wherever they are."""
+        order = None if shown.orders is None else shown.orders.key
+        return (*self._of.items(), shown.left.tiles.style.turn, order, shown.per_unit, shown.sample)
+
     def description(self, lane: Lane) -> str:
         return str(self._of[lane])
 
