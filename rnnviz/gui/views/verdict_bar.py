@@ -168,6 +168,8 @@ class VerdictBar(ResultView):
         """The verdict in a sentence with its note: an agreement in one line, as *Details* has the rest."""
         self._shown_array = "h"
         self._stale = self._asked = False
+        self._fitted: tuple[int, int, bool] | None = None
+        """The width of the bar and of what is next to the sentence, and whether there are several lines."""
         self._stage: Stage | None = None
         self._error: str | None = None
         self._failed_engine = ""
@@ -498,11 +500,16 @@ class VerdictBar(ResultView):
         """Wrap a sentence that does not fit, and take the height that it needs then."""
         layout = self.layout()
         assert layout is not None
-        self._text.setWordWrap(False)
+        if self._text.wordWrap():
+            self._text.setWordWrap(False)
         fixed = scaled(_ICON) + 2 * _MARGIN + self._fold.sizeHint().width() + 16
         fixed += sum(button.sizeHint().width() + 8 for button in self._buttons if not button.isHidden())
         room = self.width() - fixed
         wraps = self._text.sizeHint().width() > room
+        fitted, self._fitted = self._fitted, (self.width(), fixed, wraps or not self._rows.isHidden())
+        if fitted == self._fitted and not fitted[-1]:
+            # Another line of text is as high as the one before.
+            return
         self._text.setWordWrap(wraps)
         # Lines of a sentence are as long as they can be.
         self._first.setStretchFactor(self._text, 4 if wraps else 0)
