@@ -32,7 +32,7 @@ _DOTS_SHOWN, _SMOOTH_UP_TO, _DASHED_UP_TO = 64, 100, 600
 """Numbers of visible steps up to which solid curves have dots, lines are smooth, and dashes do not merge."""
 _FEWEST_IN_SIGHT, _FEWEST_LINES = 3.0, 3
 _AXIS_WIDTH, _TOP, _RIGHT = 56, 8, 12
-_LABEL_ROOM, _EDGE = 0.82, 0.3
+_LABEL_ROOM, _EDGE, _NUMBER = 0.82, 0.3, 0.8
 _ABOVE = {"position": 0.98, "anchors": [(1.0, 1.0)] * 2}
 _ZOOMS = {Qt.Key.Key_Plus: 1.5, Qt.Key.Key_Equal: 1.5, Qt.Key.Key_Minus: 1.0 / 1.5}
 _NARROWEST = 64
@@ -409,17 +409,58 @@ class LaneAxis(QObject):
         plot.show_part(geometry.camera.start, geometry.camera.start + geometry.camera.span)
 
 
-class StepAxis(pg.AxisItem):
-    """Ticks at whole steps only, with labels at steps that exist."""
+class _Axis(pg.AxisItem):
+    """A line with numbers, left of the curves or below them. pyqtgraph would also draw ticks, of no length here."""
+
+    def generateDrawSpecs(self, painter: QPainter) -> Any:
+        """The line, no ticks, and the numbers of each level of ticks, until they would be too close to each other."""
+        bounds, (low, high), upright = self.mapRectFromParent(self.geometry()), self.range, self.orientation == "left"
+        length = bounds.height() if upright else bounds.width()
+        if length <= 0.0 or low == high:
+            return None
+        levels = self._tickLevels or [
+            [*zip(values, self.tickStrings(values, self.autoSIPrefixScale * self.scale, spacing), strict=True)]
+            for spacing, values in self.tickValues(low, high, length)
+        ]
+        metrics, within, flags = painter.fontMetrics(), self.boundingRect(), Qt.AlignmentFlag
+        found: list[tuple[QRectF, Qt.AlignmentFlag, str]] = []
+        taken = widest = 0.0
+        for depth, level in enumerate(levels):
+            sizes = [(value, text, metrics.size(0, text)) for value, text in level if low <= value <= high]
+            taken += sum(_NUMBER * size.height() if upright else size.width() for _, _, size in sizes)
+            crowded = (len(found) >= count and taken >= limit * length for count, limit in self.style["textFillLimits"])
+            if depth > 0 and any(crowded):
+                break
+            for value, text, size in sizes:
+                share, wide, tall = (value - low) / (high - low), size.width(), _NUMBER * size.height()
+                widest = max(widest, wide if upright else tall)
+                x, y = bounds.left() + share * length, bounds.bottom() - share * length
+                place = QRectF(x - wide / 2.0, bounds.top() + self.style["tickTextOffset"][1], wide, tall)
+                if upright:
+                    place.moveTo(bounds.right() - self.style["tickTextOffset"][0] - wide, y - tall / 2.0)
+                if within & place == place:
+                    found.append((place, flags.AlignCenter | Qt.TextFlag.TextDontClip, text))
+        self._updateMaxTextSize(widest)
+        ends = (bounds.topRight(), bounds.bottomRight()) if upright else (bounds.topLeft(), bounds.topRight())
+        aside = QPointF(-1.0, 0.0) if upright else QPointF(0.0, 1.0)
+        return (self.pen(), *(end + aside for end in ends)), [], found
+
+
+class StepAxis(_Axis):
+    """Numbers at whole steps only, of steps that exist."""
 
     def __init__(self, orientation: str) -> None:
         super().__init__(orientation)
         self.last: int | None = None
 
-    def tickSpacing(self, low: float, high: float, size: float) -> list[tuple[float, float]]:
-        spacing: Sequence[tuple[float, float]] = super().tickSpacing(low, high, size)
-        whole = sorted({max(1.0, float(round(step))) for step, _ in spacing}, reverse=True)
-        return [(step, 0.0) for step in whole]
+    def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
+        spacing: Sequence[tuple[float, float]] = self.tickSpacing(low, high, size)
+        whole = sorted({max(1, round(step)) for step, _ in spacing}, reverse=True)
+        found: list[tuple[float, list[float]]] = []
+        for step, coarser in zip(whole, (0, *whole), strict=False):
+            steps = range(ceil(low / step) * step, floor(high) + 1, step)
+            found.append((float(step), [float(t) for t in steps if not coarser or t % coarser]))
+        return found[: self.style["maxTickLevel"] + 1]
 
     def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
         return [
@@ -428,8 +469,8 @@ class StepAxis(pg.AxisItem):
         ]
 
 
-class ValueAxis(pg.AxisItem):
-    """Ticks with true minus signs; of a logarithmic axis at the decades, at zero and at infinity."""
+class ValueAxis(_Axis):
+    """Numbers with true minus signs; of a logarithmic axis at the decades, at zero and at infinity."""
 
     def __init__(self, orientation: str) -> None:
         super().__init__(orientation)
