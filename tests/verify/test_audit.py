@@ -180,6 +180,19 @@ def test_an_overflow_to_infinity_is_not_a_wrong_step(dtype):
         assert audit(inputs, trace).verdict == "right"
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_product_that_overflows_is_not_a_wrong_step(seed):
+    """z of softplus makes h larger than float32 can be, in a sum of two products."""
+    network = {"cell": "gru", "hidden_size": 8, "activations": ["softplus", "softsign"]}
+    inputs = inputs_of({"timesteps": 12, "batch_size": 2}, {"scale": 2.0, "seed": seed, "bias": "uniform"}, **network)
+    with np.errstate(all="ignore"):
+        trace, _ = computed(ManualEngine(), inputs)
+        found = audit(inputs, trace, full=True)
+    assert not np.isfinite(trace.hidden).all()
+    assert found.wrong == 0
+    assert 0.0 < found.undetermined < 1.0
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_nan_in_the_input_shows_only_gluons_relu_as_wrong(cell):
     inputs = inputs_of({"timesteps": 3}, cell=cell, hidden_size=10)

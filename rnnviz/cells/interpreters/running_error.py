@@ -48,10 +48,10 @@ that of float32, and eps · (|v| + |b|) for each part v with its bias b. There e
 that eight bounds are four times what rounding to the nearest number can do. A number that is none of the type is
 rounded when it is read, by half a unit in the last place. NumPy lacks bfloat16: its numbers are stored as float32.
 
-Numbers that are not finite have bounds, too. An infinite bound says that nothing is known: finite terms may have
-left the working precision's range on the way, in one order of summation and not in another, so that a correct engine
-may hold any number there, an infinity or a NaN. A NaN or an infinity with a finite bound is certain: it follows from
-operands that are not finite whatever the order.
+Numbers that are not finite have bounds, too. An infinite bound says that nothing is known: finite terms, factors or
+sums may have left the working precision's range on the way, in one order of summation and not in another, so that a
+correct engine may hold any number there, an infinity or a NaN. A NaN or an infinity with a finite bound is certain: it
+follows from operands that are not finite whatever the order.
 """
 
 from dataclasses import dataclass
@@ -126,9 +126,10 @@ class BoundedArray(Value):
             return self._with(value, other.bound + self.eps * abs(float(self.value)))
         bound = np.abs(value)
         bound *= self.eps
-        if not _finite(bound):
+        if not self._in_range(bound):
             # The infinity of a certain operand is certain.
             np.copyto(bound, 0.0, where=~np.isfinite(value))
+            self._forget_overflow(value, bound)
         bound += self.bound
         bound += other.bound
         return self._with(value, bound)
@@ -144,10 +145,19 @@ class BoundedArray(Value):
         part *= other.bound
         part += UNDERFLOW
         bound += part
-        if not _finite(bound):
+        if not self._in_range(bound):
             certain = self._certain_beside(other) & other._certain_beside(self)
             np.copyto(bound, np.where(certain, self.eps, np.inf), where=~np.isfinite(bound))
+            self._forget_overflow(value, bound)
         return self._with(value, bound)
+
+    def _in_range(self, bound: FloatArray) -> bool:
+        """Whether no bound, which has the rounding of its value, is that of a number near the largest one, or a NaN."""
+        return bool(bound.max(initial=0.0) < self.eps * _largest(self.eps) / 4.0)
+
+    def _forget_overflow(self, value: FloatArray, bound: FloatArray) -> None:
+        """Set the bounds of finite numbers to infinity that may be an infinity in the working precision."""
+        np.copyto(bound, np.inf, where=np.isfinite(value) & ~(np.abs(value) < _largest(self.eps) / 4.0))
 
     def _certain_beside(self, other: "BoundedArray") -> NDArray[np.bool_]:
         """Whether this factor is known well enough: besides an infinity, whether it is zero, and its sign."""
