@@ -92,6 +92,24 @@ def test_what_a_is_to_b_is_named_from_the_side_of_a():
     assert relations(given, fewer) == {"r0_h2h_bias": "only B has it"}
 
 
+def test_rounding_to_bfloat16_is_to_the_nearest_even():
+    """Seven bits behind the binary point: halves go to the even neighbor."""
+    given = lanes()
+    halves, even = 1.0 + np.array([1, 3, 5, 7]) * 2.0**-8, 1.0 + np.array([0, 4, 4, 8]) * 2.0**-8
+    more, above = 1.0 + np.array([2**-8 + 2**-20, 2**-7, 2**-8 - 2**-20, 0]), 1.0 + np.array([2**-7, 2**-7, 0, 0])
+    a, b = (
+        np.tile(np.concatenate([own, -own, 4 * rest, -rest]), (4, 1)).T.copy()
+        for own, rest in ((halves, more), (even, above))
+    )
+    assert relations(given | {"l0_i2h_weight": b}, given | {"l0_i2h_weight": a}) == {
+        "l0_i2h_weight": "rounded to bfloat16 in B"
+    }
+    wrong = nudged(b, (0, 0), 2.0**-7)
+    assert relations(given | {"l0_i2h_weight": wrong}, given | {"l0_i2h_weight": a}) != {
+        "l0_i2h_weight": "rounded to bfloat16 in B"
+    }
+
+
 def test_another_shape_is_said_or_is_that_of_the_transposed_array():
     given = lanes()
     assert relations(given | {"l0_i2h_weight": W.T}) == {"l0_i2h_weight": "transposed"}

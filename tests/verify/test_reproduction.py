@@ -10,6 +10,7 @@ from rnnviz.core.trace import Trace
 from rnnviz.engines.known_bugs import BugVariant
 from rnnviz.engines.known_bugs.engine import StepWindow, faulty_trace
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
+from rnnviz.verify import reproduction
 from rnnviz.verify.reproduction import reproduces
 from tests.profiles import nightly_except
 from tests.verify.audit_helpers import inputs_of
@@ -45,6 +46,39 @@ def test_the_final_cell_state_of_every_lane_and_sample_follows(lengths, recorded
     for index in np.ndindex(4, 3):
         for by in (1e-4, -1e-4, np.nan):
             assert not given_by(BUG, inputs, moved(trace, "state.c", (*index, 2), by)), index
+
+
+def test_final_cell_states_follow_over_blocks_of_steps(monkeypatch):
+    monkeypatch.setattr(reproduction, "_BLOCK_VALUES", 1)
+    inputs = inputs_with([3, 5, 1])
+    trace = faulty_trace(BUG, inputs).with_arrays({"c": None})
+    assert given_by(BUG, inputs, trace)
+    for sample in range(3):
+        assert not given_by(BUG, inputs, moved(trace, "state.c", (0, sample, 2), 1e-4)), sample
+
+
+KINDS = {
+    "state-not-carried": (None, [3, 5, 1]),
+    "batch-as-time": (None, [3, 5, 4]),
+    "reverse-not-realigned": (None, [3, 5, 1]),
+    "concat-swapped": (None,),
+    "final-state-at-last-timestep": (None, [3, 5, 1]),
+    "sorted-order-not-restored": ([3, 5, 1],),
+    "lengths-off-by-one": ([3, 5, 1],),
+}
+"""Known bugs that read other steps, samples or states, with lengths of the samples."""
+
+
+@pytest.mark.parametrize(("name", "lengths"), [(name, own) for name, every in KINDS.items() for own in every])
+def test_a_bug_gives_its_own_trace_and_none_with_another_number(name, lengths):
+    inputs = inputs_with(lengths)
+    for fault in KNOWN_BUGS[name].faults(inputs.network):
+        trace = faulty_trace(fault, inputs)
+        filled = any(trace.hidden[:, :, length:, n].any() for n, length in enumerate(lengths or ()))
+        trace.clear_padding()
+        assert given_by(fault, inputs, trace, filled=filled)
+        for array, index in (("h", (1, 0, 0, 1, 2)), ("out", (0, 1, 1)), ("state.h", (0, 1, 2))):
+            assert not given_by(fault, inputs, moved(trace, array, index, 1e-3), filled=filled), array
 
 
 def test_final_states_beyond_the_window_are_not_compared():
