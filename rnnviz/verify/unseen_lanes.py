@@ -19,7 +19,7 @@ from rnnviz.engines.known_bugs import BugVariant
 from rnnviz.engines.known_bugs.hypotheses import Hypothesis, LaneReads, start_hypotheses, step_hypotheses
 from rnnviz.verify.free_runs import FreeLane, States
 from rnnviz.verify.metrics import BoolArray, abs_error
-from rnnviz.verify.wrong_lane import LARGEST_DEVIATION, Extent, Fit, changed_by
+from rnnviz.verify.wrong_lane import LARGEST_DEVIATION, Extent, Fit, changed_by, handed_on
 
 TYPES = "float64", "float32"
 
@@ -70,9 +70,10 @@ def run_lane(
     walk = BugVariant() if whole is None else whole.walk
     lane = FreeLane.of(inputs, below, place, range(inputs.batch_size), walk)
     if whole is not None and whole.scope == "lane":
-        if lane.reads.x.shape[-1] != inputs.hidden_shape[-1]:
+        x = handed_on(lane.reads, inputs.network)
+        if x is None:
             return None
-        hidden = lane.reads.x[np.newaxis].astype(dtype)
+        hidden = x[np.newaxis].astype(dtype)
         finals: States = {"h": hidden[:, -1]}
     elif whole is not None and whole.scope == "samples":
         if not 1 < inputs.batch_size <= _MOST_STEPS // inputs.timesteps:

@@ -19,6 +19,7 @@ from rnnviz.cells.interpreters.bounded import BoundedBlock, BoundedLayer
 from rnnviz.cells.interpreters.graph import Node, evaluate, ordered
 from rnnviz.cells.interpreters.graph import trace as graph_of
 from rnnviz.cells.interpreters.running_error import ALLOWED, BoundedArray, storage_bound
+from rnnviz.core.config import Network
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.trace import Trace
@@ -92,6 +93,15 @@ def lane_reads(
 def changed_by(hypotheses: Sequence[Hypothesis], reads: LaneReads) -> LaneReads:
     """The numbers that a lane reads with some hypotheses."""
     return reduce(lambda changed, hypothesis: hypothesis.change(changed), hypotheses, reads)
+
+
+def handed_on(reads: LaneReads, network: Network) -> FloatArray | None:
+    """The layer input in place of the hidden values of a lane, (S, N, U), of two directions each its part; None if it
+    does not have their size."""
+    size, width = network.output_size, reads.x.shape[-1]
+    if width != network.directions * size:
+        return None
+    return np.asarray(reads.x[..., reads.direction * size : (reads.direction + 1) * size])
 
 
 class _Block(BoundedBlock):
@@ -431,13 +441,11 @@ class WrongLane:
 
     def _not_computed(self) -> Fit | None:
         """Whether the lane hands its input on."""
-        x = self.reads.x
-        if self.names != ("h",) or x.shape != self.found.shape:
+        x = handed_on(self.reads, self.inputs.network)
+        if x is None or self.names != ("h",):
             return None
-        p = BoundedArray(x, np.zeros_like(x), self.right.eps)
-        p.bound = (
-            p.bound + self.trace.eps * np.abs(x) + storage_bound(self.found, self.trace.stored_as, self.trace.half)
-        )
+        bound = self.trace.eps * np.abs(x) + storage_bound(self.found, self.trace.stored_as, self.trace.half)
+        p = BoundedArray(x, bound + self._step_error / ALLOWED, self.right.eps)
         return self._fit(p, Extent()) if self.fits(p).all() else None
 
     def _carried_between_samples(self) -> Fit | None:

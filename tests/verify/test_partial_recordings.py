@@ -113,6 +113,24 @@ def test_the_step_from_which_on_the_top_layer_is_wrong_is_named(folder):
     assert (cause.name, cause.where.layers, cause.where.steps) == ("no-h2h-bias", (1,), (5, 11))
 
 
+def skipped(inputs: Inputs) -> Trace:
+    """The values of a network of two layers without the second one."""
+    right = plain_trace(inputs)
+    hidden = np.array(right.hidden)
+    hidden[1] = hidden[0]
+    finals = right.state_h.reshape(2, -1, *right.state_h.shape[1:])
+    arrays = {"h": hidden, "out": np.concatenate([*hidden[1]], axis=-1), "state.h": np.concatenate([finals[0]] * 2)}
+    return right.with_arrays(arrays)
+
+
+@pytest.mark.parametrize("kept", [OUTPUT, STATE, BOTH, ()])
+def test_a_layer_that_is_skipped_is_named_in_both_directions(kept, folder):
+    inputs = small_inputs(6, 3, cell="gru")
+    trace = skipped(inputs)
+    (cause,) = explained(inputs, recorded(folder, inputs, trace, kept) if kept else trace).causes
+    assert (cause.name, cause.where.layers, cause.where.directions) == ("layer-not-computed", (1,), ())
+
+
 @settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10_000), cell=st.sampled_from(["lstm", "gru"]), kept=st.sampled_from([OUTPUT, STATE, BOTH]))
 def test_nothing_is_named_where_no_change_explains_the_recording(seed, cell, kept, folder):
