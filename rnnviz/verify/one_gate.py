@@ -80,7 +80,7 @@ def _implied(lane: WrongLane) -> Iterator[tuple[str, _PreActivation, FloatArray 
         yield gate, _PreActivation.of(relu if reads.cell == CELLS["rnn_relu"] else tanh, h, e + 0.0 * h), None
     elif reads.cell.name == "gru":
         r, z = (sigmoid.values(u[gate] + v[gate]) for gate in "rz")
-        n = np.tanh(u["n"] + r * v["n"])
+        n = tanh.values(u["n"] + r * v["n"])
         other = (h - z * before) / (1.0 - z)
         yield "z", _PreActivation.of(sigmoid, (h - n) / (before - n), e / np.abs(before - n)), None
         yield "n", _PreActivation.of(tanh, other, e / (1.0 - z)), r
@@ -88,9 +88,9 @@ def _implied(lane: WrongLane) -> Iterator[tuple[str, _PreActivation, FloatArray 
         yield "r", _PreActivation.of(sigmoid, (argument.value - u["n"]) / v["n"], argument.error / np.abs(v["n"])), None
     else:
         i, f, o = (sigmoid.values(u[gate] + v[gate]) for gate in "ifo")
-        g = np.tanh(u["g"] + v["g"])
+        g = tanh.values(u["g"] + v["g"])
         carried = reads.after.get("c", lane.states["c"])
-        yield "o", _PreActivation.of(sigmoid, h / np.tanh(carried), e / np.abs(np.tanh(carried))), None
+        yield "o", _PreActivation.of(sigmoid, h / tanh.values(carried), e / np.abs(tanh.values(carried))), None
         now = _PreActivation.of(tanh, h / o, e / o)
         if "c" in reads.after:
             now = _PreActivation(reads.after["c"], e + 0.0 * h)

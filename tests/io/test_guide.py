@@ -314,12 +314,12 @@ def schema() -> dict[str, Any]:
 def test_the_keys_of_a_summary_are_those_of_its_schema():
     text = text_below("file-formats", "JSON summary")
     listed = {name for row in rows("file-formats", "JSON summary") for name in CODE.findall(row[0])}
-    *kinds, of_files = schema()["oneOf"]
+    *kinds, of_files, of_chunks, of_sizes = schema()["oneOf"]
     assert listed == {key for kind in kinds for key in kind["properties"]}
     assert "summary.schema.json" in text
-    assert {name for row in rows("file-formats", "Two files") for name in CODE.findall(row[0])} == {
-        *of_files["properties"]
-    }
+    for heading, kind in (("Two files", of_files), ("Chunks", of_chunks), ("Other sizes", of_sizes)):
+        named = {name for row in rows("file-formats", heading) for name in CODE.findall(row[0])}
+        assert named == {*kind["properties"]}, heading
 
 
 def test_limits_are_those_of_the_program():
