@@ -49,7 +49,7 @@ DASHES = ((4.0, 4.0), (1.0, 2.0), (8.0, 3.0, 1.0, 3.0), (10.0, 2.0))
 """Dash patterns of the candidates, in their order."""
 MOST_PINNED = 4
 _QUANTITY_LETTERS = 8
-_UNIT_WIDTH = 64
+_UNIT_WIDTH, _FILLED = 64, 0.6
 _AT_ONCE = 1 << 21
 """Maximum number of values of series that are computed within a frame."""
 _PAGE, _PAGES_AT_ONCE = 4096, 1 << 12
@@ -142,6 +142,8 @@ class UnitsPlot(TimePlotView):
         self._pinned: tuple[int, ...] = ()
         self._numbers: dict[UnitLine, LineNumbers] = {}
         self._shown: tuple[object, ...] | None = None
+        self._range = 0.0, 0.0
+        """Of the vertical axis. It stays for curves that fill it, which are read and drawn faster so."""
 
         self.heading, self.nonfinite = ElidedLabel(bold=True), ElidedLabel()
         self.choice = self.array = QuantityCombo("Quantity of the curves: h, a gate, a state, a change or a gradient.")
@@ -333,7 +335,10 @@ class UnitsPlot(TimePlotView):
         """Draw the whole series: pyqtgraph chooses the points in view."""
         self._numbers = {line: self._numbers_of(result, line) for line in lines}
         known = [np.zeros(0) if own.values is None else own.values for own in self._numbers.values()]
-        self.plot.show_values(*finite_range(known))
+        (low, high), (least, most) = finite_range(known), self._range
+        if low < least or high > most or high - low < _FILLED * (most - least):
+            self._range = low, high
+        self.plot.show_values(*self._range)
         for line, values, curve in zip(lines, known, self.plot.curves(len(known)), strict=True):
             curve.draw_with(line.pen, line.depth)
             self.plot.draw(curve, values)
