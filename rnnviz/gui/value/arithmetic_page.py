@@ -15,6 +15,7 @@ from rnnviz.core.places import Place
 from rnnviz.explain.lines import format_distinct
 from rnnviz.explain.value_sources import in_words
 from rnnviz.frozen import dataclass
+from rnnviz.gui.naming import named
 from rnnviz.gui.theme.icons import Icons
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.theme.scaling import scaled
@@ -510,8 +511,8 @@ class _ProofCard(QFrame):
         self.same.setText("<b>✓ the same</b>")
         self.stored.setText(short_number(outcome.stored))
         self.stored.setToolTip(wrapped(f"{number_format.full(outcome.stored)}, computed {outcome.computed}"))
-        where = f" {proof.lanes}" if proof.lanes else ""
-        self.fix.setText(f"<b>To fix</b>{escape(where)}: {escape(' '.join(proof.step.fixes))}")
+        fixes = (escape(named(fix)).replace("To fix", "<b>To fix</b>", 1) for fix in proof.fixes)
+        self.fix.setText("<br>".join(fixes))
         self.to_write.setText(number_format.true_minus_in(proof.to_write))
         self.to_write.setVisible(bool(proof.to_write))
 

@@ -5,11 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from rnnviz.cells.interpreters.running_error import ALLOWED
 from rnnviz.core.errors import InputError
 from rnnviz.core.places import Place
-from rnnviz.core.trace_index import lane_text
-from rnnviz.core.words import join_words
 from rnnviz.explain.explanation import Explanation, ExplanationCache, StepWithBugs, explain
 from rnnviz.explain.lines import Breakdown, Floats, Line
 from rnnviz.explain.terms import (
@@ -24,12 +21,11 @@ from rnnviz.explain.terms import (
 from rnnviz.explain.value_sources import line_name, unit_size
 from rnnviz.frozen import dataclass
 from rnnviz.gui.regions import difference
+from rnnviz.text.cause_words import fix_sentences
 from rnnviz.verify.result import RunResult
 
 MOST_TERMS = 16
 """Number of the largest terms on a page."""
-_MOST_LANES = 2
-"""Number of wrong lanes that are named."""
 
 
 @dataclass(frozen=True)
@@ -78,14 +74,14 @@ class Comparison:
 class Proof:
     """The step of a wrong engine with its likely cause, which gives the engine's own value.
 
-    `changed` are the lines that differ from the arithmetic, `to_write` the equation to write and `lanes` where, in
-    words.
+    `changed` are the lines that differ from the arithmetic, `to_write` the equation to write, and `fixes` say how to
+    mend the lane.
     """
 
     step: StepWithBugs
     changed: tuple[Line, ...]
     to_write: str
-    lanes: str
+    fixes: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,30 +228,11 @@ def _proof(result: RunResult, explained: Explanation, wrong: Breakdown) -> Proof
     step = explained.with_bugs.get(wrong.engine)
     if step is None:
         return None
-    where, judgment = wrong.place.location, result.judged("forward")
-    # A lane with a cause of its own is mended by itself.
-    causes = () if where is None else judgment.causes_of(wrong.engine)
-    if where is not None and not all(cause.covers(where.layer, where.direction) for cause in causes):
-        lanes = f"in {lane_text(result.config.network, where)}"
-    else:
-        lanes = _wrong_lanes(result, wrong.engine)
-    return Proof(step, step.changed(wrong), step.to_write(wrong), lanes)
-
-
-def _wrong_lanes(result: RunResult, engine: str) -> str:
-    """The lanes in which steps of an engine differ from their arithmetic, in words; "" if it is not known."""
-    audit, network = result.judged("forward").audits.get(engine), result.inputs.network
-    if audit is None:
-        return ""
-    worst = np.nan_to_num(audit.ratio_over_time, nan=0.0).max(axis=2)
-    wrong = [(layer, direction) for layer, direction in np.argwhere(worst > ALLOWED).tolist()]
-    layers = list(dict.fromkeys(layer for layer, _ in wrong))
-    if len(wrong) == worst.size:
-        return "in every layer" if len(layers) > 1 else ""
-    if network.bidirectional and len(layers) == 1 and len(wrong) == network.directions:
-        return f"in both directions of layer {layers[0]}"
-    places = (result.inputs.places.location(*lane, 0, 0, 0) for lane in wrong)
-    return f"in {join_words(lane_text(network, place) for place in places)}" if 0 < len(wrong) <= _MOST_LANES else ""
+    network, where = result.config.network, wrong.place.location
+    causes = () if where is None else result.judged("forward").causes_of(wrong.engine)
+    here = (cause for cause in causes if where is not None and cause.covers(where.layer, where.direction))
+    fixes = tuple(fix for cause in here for fix in fix_sentences(cause, network))
+    return Proof(step, step.changed(wrong), step.to_write(wrong), fixes)
 
 
 _POINTS = 97
