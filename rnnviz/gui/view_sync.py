@@ -26,8 +26,8 @@ _AT_ONCE = 1 << 21
 class ViewSynchronizer(QObject):
     """Connects views to the application state in both directions.
 
-    Of a large result, the view with the keyboard shows another location, candidate or array at once, and the others
-    one by one.
+    Of a large result, the view with the keyboard shows another location at once. The others, and all of them another
+    candidate, follow one by one.
     """
 
     def __init__(self, session: Session, parent: QObject) -> None:
@@ -104,7 +104,7 @@ class ViewSynchronizer(QObject):
             if "result" in changed and not self._follows(view):
                 # A hidden view that kept the old result would keep its files on disk.
                 view.show_result(None, None)
-            elif first not in (None, view):
+            elif first is not None and (other or view is not first):
                 in_turn(self, self._update_next)
             elif self._follows(view):
                 self.catch_up(view)

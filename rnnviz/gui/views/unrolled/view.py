@@ -16,6 +16,7 @@ from rnnviz.core.sequence import IN_FULL, timestep_in_words
 from rnnviz.core.trace_index import Lane, Location
 from rnnviz.gui.app_state import Field, Limit, RangeName, Session
 from rnnviz.gui.kit.tasks import LatestTask
+from rnnviz.gui.kit.turns import in_turn
 from rnnviz.gui.regions import Order, Region
 from rnnviz.gui.theme.palettes import LIGHT, Theme
 from rnnviz.gui.tooltips import wrapped
@@ -466,6 +467,7 @@ class UnrolledView(ResultView):
         self._match_colors()
 
     def finish_pending(self) -> None:
+        self._take_options()
         if self.reaching.busy:
             self._match_colors(at_once=True)
 
@@ -503,11 +505,21 @@ class UnrolledView(ResultView):
             self.diagram.show_config(self.session.config)
         # Another result is shown at once with its options.
         if "result" not in changed and self._options() != self._drawn:
-            self._renew()
+            large = self._result is not None and self._result.reference.hidden.size > _AT_ONCE
+            if large and self.isVisible():
+                # After the controls are painted.
+                self.canvas.complete = False
+                in_turn(self, self._take_options)
+            else:
+                self._take_options()
         elif "limit" in changed:
             if self.shown is not None and self.shown.logarithmic != self._limit.logarithmic:
                 self._show(self._render_state())
             self._match_colors()
+
+    def _take_options(self) -> None:
+        if self._options() != self._drawn:
+            self._renew()
 
     def _renew(self, *, at_once: bool = False) -> None:
         """Read the numbers again for another result, engine, sample, quantity or theme."""
