@@ -169,7 +169,8 @@ def _reason(result: RunResult, audit: Audit, way: PassName, failed: str) -> str:
 def problem_count(result: RunResult) -> str:
     """The number of wrong lanes of all engines, "0" without errors; "" while the step audit has yet to say it.
 
-    Of an error outside the lanes it is the number of failed checks, or of gradients that differ.
+    Of an error outside the lanes it is the number of failed checks, of mismatches of the dense layer, or of gradients
+    that differ.
     """
     lanes = sum(wrong_lanes(result, engine) for engine in result.traces)
     failed = sum(check.fails for check in result.checks)
@@ -179,6 +180,8 @@ def problem_count(result: RunResult) -> str:
         lanes = max((int((c.lane_mismatched > 0).sum()) for c in result.comparisons), default=0)
     if lanes or failed:
         return plural(lanes, "lane") if lanes else plural(failed, "check")
+    if heads := [c.head.mismatched for c in result.comparisons if c.head is not None and c.head.mismatched]:
+        return plural(max(heads), "value")
     gradients = [own for c in result.comparisons for own in compared(c, "backward") if own.mismatched]
     return plural(len(gradients), "gradient")
 

@@ -10,6 +10,7 @@ from math import log2
 
 import numpy as np
 
+from rnnviz.core.head import HEAD
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
 from rnnviz.core.parameters import Parameters
@@ -27,6 +28,7 @@ from rnnviz.verify.causes import (
     explain_lane,
     joined,
 )
+from rnnviz.verify.through_head import explain_head
 from rnnviz.verify.unseen_lanes import SAME, TYPES, FinalState, coarser
 from rnnviz.verify.wrong_lane import WrongLane
 
@@ -39,7 +41,8 @@ def explain_recording(inputs: Inputs, trace: Trace) -> LaneDiagnosis:
     if "state.h" not in trace.missing:
         return _by_final_states(inputs, trace)
     if "out" in trace.missing:
-        return LaneDiagnosis()
+        alone = HEAD in trace and HEAD not in trace.missing
+        return explain_head(inputs, trace) if alone else LaneDiagnosis()
     runs = [faulty_trace(BugVariant(), _in_type(inputs, dtype)).hidden for dtype in TYPES]
     found = _by_output(inputs, trace, runs)
     return found if found.causes or found.candidates else _below_output(inputs, trace, runs)

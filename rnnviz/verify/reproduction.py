@@ -230,7 +230,7 @@ def _run_gives(fault: BugVariant, inputs: Inputs, trace: Trace, *, padding_fille
     """Whether the arrays of a run with the fault equal the trace's."""
     plain, lengths = replace(fault, sample_order=None), inputs.lengths
     ordered = as_ordered(fault, inputs)
-    made, other = faulty_trace(plain, ordered), faulty_trace(plain, _rounded(ordered, trace.eps))
+    made, other = faulty_trace(plain, ordered), faulty_trace(plain, rounded(ordered, trace.eps))
     if lengths and _fills_padding(made, lengths) != padding_filled:
         return False
     for name, array in made.items():
@@ -247,7 +247,7 @@ def _run_gives(fault: BugVariant, inputs: Inputs, trace: Trace, *, padding_fille
     return True
 
 
-def _rounded(inputs: Inputs, eps: float) -> Inputs:
+def rounded(inputs: Inputs, eps: float) -> Inputs:
     """The inputs with a random rounding of each number, in float64 where `eps` is finer than their type."""
     arrays = randomly_rounded({**inputs.parameters, "": inputs.sequence}, eps)
     return replace(inputs, sequence=arrays.pop(""), parameters=Parameters(inputs.network, arrays))
