@@ -129,6 +129,9 @@ class WhereSummary:
     samples: tuple[Count, ...]
     units: tuple[Count, ...]
     single_steps: Annotated[tuple[Count, ...], "Single steps in the order of computation."] = ()
+    looked_at: Annotated[
+        tuple[Count, ...] | None, "First steps and samples in which the cause was found, of a lane that has more."
+    ] = None
 
 
 @dataclass(frozen=True)

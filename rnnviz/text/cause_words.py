@@ -7,7 +7,7 @@ import numpy as np
 
 from rnnviz.core.config import Network, parameter_name
 from rnnviz.core.trace_index import DIRECTIONS
-from rnnviz.core.words import join_words
+from rnnviz.core.words import join_words, plural
 from rnnviz.engines.known_bugs.hypotheses import texts_of
 from rnnviz.verify.causes import Cause, Nearest, Where
 from rnnviz.verify.patterns import Pattern
@@ -60,6 +60,9 @@ def _places(cause: Cause) -> list[str]:
         found.append(f"in {_listed('sample', where.samples)}")
     if where.units:
         found.append(f"in {_listed('unit', where.units)}")
+    if where.looked_at is not None:
+        steps, samples = where.looked_at
+        found.append(f"looked at in the first {plural(steps, 'step')} of the first {plural(samples, 'sample')} alone")
     return found
 
 

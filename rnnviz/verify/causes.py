@@ -31,7 +31,7 @@ from rnnviz.engines.known_bugs.whole_lanes import whole_hypotheses
 from rnnviz.frozen import dataclass
 from rnnviz.verify.one_gate import FittedGate, fitted_gate
 from rnnviz.verify.twin import equal, every_step, twin_of
-from rnnviz.verify.wrong_lane import Extent, Fit, WrongLane, changed_by
+from rnnviz.verify.wrong_lane import Extent, Fit, WrongLane, changed_by, looked_at
 
 EVIDENCE = 10.0
 """How many bits of evidence a cause needs beyond those that choose it among the hypotheses."""
@@ -65,7 +65,8 @@ class Where:
     """The place of a cause; () and None mean everywhere.
 
     `steps` are the first and the last computed step, from 0, and `timesteps` the time steps that these are; `every` is
-    the distance of the steps, `at` single ones, and `last_step` the last one of the lane.
+    the distance of the steps, `at` single ones, and `last_step` the last one of the lane. `looked_at` are the numbers
+    of steps and samples in which the cause was found, if the lane has more.
     """
 
     layers: tuple[int, ...] = ()
@@ -79,6 +80,7 @@ class Where:
     samples: tuple[int, ...] = ()
     units: tuple[int, ...] = ()
     last_step: int | None = None
+    looked_at: tuple[int, int] | None = None
 
     def holds_at(self, step: int) -> bool:
         """Whether a step, in the order of computation, is among those of the place."""
@@ -374,10 +376,14 @@ def cause_of(inputs: Inputs, found: Explained, lanes: Lanes) -> Cause:
     network, extent = inputs.network, found.fit.extent
     gates = tuple(dict.fromkeys(gate for each in found.hypotheses for gate in each.gates))
     parameters = tuple(dict.fromkeys(name for each in found.hypotheses for name in each.parameters))
-    ends = extent.steps or ((min(extent.at), max(extent.at)) if extent.at else None)
+    seen = looked_at(inputs)
+    whole, last = seen == (inputs.timesteps, inputs.batch_size), inputs.timesteps - 1
+    steps, every = extent.steps, extent.every or 1
+    if steps is not None and steps[1] + every >= seen[0]:
+        steps = steps[0], last - (last - steps[0]) % every
+    ends = steps or ((min(extent.at), max(extent.at)) if extent.at else None)
     timesteps = None
     if ends is not None:
-        last = inputs.timesteps - 1
         times = [last - s if network.backward(d) else s for s in ends for _, d in lanes]
         timesteps = min(times), max(times)
     where = Where(
@@ -385,12 +391,13 @@ def cause_of(inputs: Inputs, found: Explained, lanes: Lanes) -> Cause:
         gates,
         parameters,
         timesteps,
-        extent.steps,
+        steps,
         extent.every,
         extent.at,
         extent.samples,
         extent.units,
-        inputs.timesteps - 1 if extent.steps else None,
+        last if steps else None,
+        None if whole else seen,
     )
     name, *others = (each.name for each in found.hypotheses)
     keys, beside = found.key[0], "".join(others)

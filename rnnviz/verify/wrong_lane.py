@@ -46,6 +46,13 @@ LARGEST_DEVIATION = 4.0
 _FEW_STEPS = 3
 
 
+def looked_at(inputs: Inputs) -> tuple[int, int]:
+    """How many of the first steps and samples of each lane are looked at."""
+    width = inputs.hidden_shape[-1]
+    steps = min(inputs.timesteps, _MOST_STEPS, max(1, _MOST_VALUES // width))
+    return steps, max(1, min(inputs.batch_size, _MOST_VALUES // (steps * width)))
+
+
 @dataclass(frozen=True)
 class Extent:
     """Where a hypothesis holds in a lane, in its order of computation; () and None where it holds everywhere.
@@ -167,9 +174,7 @@ class WrongLane:
 
     def __init__(self, inputs: Inputs, trace: Trace, layer: int, direction: int, step_error: float = 0.0) -> None:
         self.inputs, self.trace, self.place, self._step_error = inputs, trace, (layer, direction), step_error
-        width = inputs.hidden_shape[-1]
-        steps = min(inputs.timesteps, _MOST_STEPS, max(1, _MOST_VALUES // width))
-        count = max(1, min(inputs.batch_size, _MOST_VALUES // (steps * width)))
+        steps, count = looked_at(inputs)
         self.samples = np.arange(count)
         with np.errstate(all="ignore"):
             self.reads, self.computed, self.stored = self._read(BugVariant(), steps)

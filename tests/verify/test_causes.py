@@ -7,11 +7,20 @@ import numpy as np
 import pytest
 
 from rnnviz.core.inputs import Inputs
+from rnnviz.core.parameters import Parameters
 from rnnviz.core.trace import Trace
-from rnnviz.engines.known_bugs.hypotheses import start_hypotheses, step_hypotheses, texts_of
+from rnnviz.engines.known_bugs import BugVariant
+from rnnviz.engines.known_bugs.hypotheses import (
+    EVERY,
+    handed,
+    start_hypotheses,
+    step_hypotheses,
+    step_values,
+    texts_of,
+)
 from rnnviz.engines.known_bugs.placed import PlacedBug, PlacedBugEngine
 from rnnviz.text.cause_words import cause_phrase, pattern_words
-from rnnviz.verify import causes
+from rnnviz.verify import causes, wrong_lane
 from rnnviz.verify.audit import audit
 from rnnviz.verify.causes import Cause, explain_lanes, wrong_lanes
 from rnnviz.verify.consistency_checks import PADDING_CHECK, Check
@@ -180,3 +189,66 @@ def test_a_state_of_zeros_cannot_be_ignored():
     trace = planted_trace(halved, Planted("", frozenset({(1, 0)}), start=lambda s: {n: 0.0 * a for n, a in s.items()}))
     (cause,) = explained(halved, trace).causes
     assert (cause.name, cause.where.layers, cause.where.directions) == ("initial-state-ignored", (1,), (0,))
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_a_cause_in_a_part_of_a_large_lane_says_in_which(every, monkeypatch):
+    inputs = small_inputs(num_layers=1, bidirectional=False)
+    monkeypatch.setattr(wrong_lane, "_MOST_STEPS", 9)
+    monkeypatch.setattr(wrong_lane, "_MOST_VALUES", 2 * 9 * 5)
+    (cause,) = explained(inputs, made_by(inputs, f"bug:no-h2h-bias@gate=f,from=2,every={every}")).causes
+    where = cause.where
+    assert (where.steps, where.every, where.looked_at) == ((2, 11), None if every == 1 else 3, (9, 2))
+    assert cause.label == "no-h2h-bias@gate=f,parameter=h2h_bias,from=2" + ("" if every == 1 else ",every=3")
+    assert "the first 9 steps of the first 2 samples" in cause_phrase(cause)
+
+
+def exchanged_layers(inputs: Inputs) -> Inputs:
+    """The network whose layers have each other's parameters and initial states."""
+    names = {name: f"{name[0]}{1 - int(name[1])}{name[2:]}" for name in inputs.parameters}
+    arrays = {name: np.array(inputs.parameters[other]) for name, other in names.items()}
+    half = inputs.network.directions
+    state = {s: np.concatenate([a[half:], a[:half]]) for s, a in inputs.initial_state.items()}
+    return replace(inputs, parameters=Parameters(inputs.network, arrays), initial_state=state)
+
+
+@pytest.mark.parametrize("name", ["no-h2h-bias", "h2h-transposed", "state-doubled", "gates-o-g-f-i"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_exchanging_layers_exchanges_the_place_of_a_cause(name, seed):
+    inputs = small_inputs(6, 2, input_size=10)
+    inputs = replace(inputs, sequence=np.random.default_rng(seed).normal(size=(6, 2, 10)).astype(np.float32))
+    for run in (inputs, exchanged_layers(inputs)):
+        for layer in (0, 1):
+            place = f"layer={layer},direction={('forward', 'backward')[seed % 2]}"
+            (cause,) = explained(run, made_by(run, f"bug:{name}@{place}")).causes
+            assert (cause.name, cause.where.layers, cause.where.directions) == (name, (layer,), (seed % 2,))
+
+
+@pytest.mark.parametrize(
+    "engine", ["no-bias@gate=g,from=3", "state-two-before", "weights-rounded-to-5-bits", "i2h-bias-twice"]
+)
+def test_more_samples_never_make_another_cause_of_a_single_one(engine):
+    inputs = small_inputs(6, 4, num_layers=1)
+    trace = made_by(inputs, f"bug:{engine}")
+    names = set()
+    for count in (1, 2, 4):
+        some = np.arange(count)
+        found = explained(inputs.of_samples(some), trace.of_samples(some)).causes
+        names |= {cause.name for cause in found}
+    assert names == {engine.partition("@")[0]}
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn_tanh", "lstm_peephole"])
+@pytest.mark.parametrize("name", ["no-h2h-bias", "h2h-weight-not-loaded", "input-of-step-before", "state-doubled"])
+def test_the_engine_of_a_cause_has_the_numbers_of_the_screen_in_bits(cell, name):
+    inputs = small_inputs(6, 3, cell=cell, dtype="float64")
+    trace = made_by(inputs, f"bug:{name}@layer=1,direction=backward,from=2")
+    reads, _, _ = wrong_lane.lane_reads(inputs, trace, 1, 1, range(3), 6, BugVariant())
+    (change,) = (h.change(reads) for h in step_hypotheses(reads) if (h.name, h.gates) == (name, ()))
+    # A state that is not recorded is that of the right step, so the first step with the change is compared.
+    states = {s: np.array(a) for s, a in reads.initial.items()}
+    for step in range(3):
+        own = change if step == 2 else reads
+        read = {s: handed(own.state if s in own.of else "", reads.initial[s], [states[s]]) for s in states}
+        states = step_values(own, own.x[step], read, EVERY)
+        np.testing.assert_array_equal(states["h"], reads.after["h"][step])
