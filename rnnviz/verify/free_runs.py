@@ -237,19 +237,19 @@ class FreeLane:
     def _together(self, changed: Sequence[LaneReads], steps: int) -> Iterator[list[int]]:
         """Those that can be computed at once."""
         own = self.reads
-        weights = sum(int(np.prod(own.sizes(name))) for name in own.parameters)
+        sizes = {name: int(np.prod(own.sizes(name))) for name in own.parameters}
+        large = sum(sizes.values()) > _LARGE
 
-        def key(k: int) -> tuple[Any, ...]:
-            lane = changed[k]
+        def key(k: int) -> tuple[int, tuple[str, ...]]:
             # Large weights that none changes are read once for all.
-            kinds = (name for name, read in lane.parameters.items() if read is not own.parameters[name])
-            return lines[k], tuple(kinds) if weights > _LARGE else ()
+            read = changed[k].parameters
+            return lines[k], tuple(n for n in read if not large or read[n] is not own.parameters[n])
 
         known: dict[Any, int] = {}
         lines = [known.setdefault(_lines(lane.cell).key, len(known)) for lane in changed]
         values = steps * self.computed.shape[1] * own.cell.gate_count * own.sizes(BIASES[0])[1]
-        most = max(1, min(_MOST_WEIGHTS // weights, _MOST_VALUES // values))
-        for _, group in groupby(sorted(range(len(changed)), key=key), key):
+        for (_, kinds), group in groupby(sorted(range(len(changed)), key=key), key):
+            most = max(1, min(_MOST_WEIGHTS // max(1, sum(sizes[n] for n in kinds)), _MOST_VALUES // values))
             rows = [*group]
             for start in range(0, len(rows), most):
                 yield rows[start : start + most]

@@ -29,6 +29,9 @@ _ROUNDINGS = 16.0
 _NEAR = 4.0
 """How many limits of the right values the first try of a hypothesis may be off."""
 
+_MOST_PRODUCTS = 1 << 35
+"""How many products of weights are computed for a sample of all hypotheses; of more, the frequent ones are tried."""
+
 SAME = 1e-12
 """Hidden values in float64 are the same up to this."""
 
@@ -180,6 +183,9 @@ class UnseenLane(ABC):
         """How far the recording is from each hypothesis, in wide limits; at most 1 if it is not refuted."""
         found = [np.inf if self._batched(each) else 0.0 for each in hypotheses]
         some = [k for k, each in enumerate(hypotheses) if self._batched(each)]
+        weights = sum(int(np.prod(self.reads.sizes(name))) for name in self.reads.parameters)
+        if len(some) * weights * self.inputs.timesteps > _MOST_PRODUCTS:
+            some = [k for k in some if not hypotheses[k].rare][: _MOST_PRODUCTS // (weights * self.inputs.timesteps)]
         tried = [(k, extent) for k in some for extent in (Extent(), *self.extents(hypotheses[k]))]
         with np.errstate(all="ignore"):
             screened = self._screened([(hypotheses[k], extent) for k, extent in tried])
