@@ -325,9 +325,15 @@ class WrongLane:
     def _evidence(self, p: BoundedArray) -> float:
         """The bits by which the recorded values are better explained by a hypothesis than by chance."""
         limit = ALLOWED * p.bound
-        # A unit of relu that is off is 0 with many changes.
-        told = self.wrong & (np.abs(p.value - self.right.value) > self.limit) & ~(np.abs(p.value) <= limit)
-        return self._bits(limit, told)
+        told = self.wrong & (np.abs(p.value - self.right.value) > self.limit)
+        # A unit of relu that is off is 0 with many changes, of which each says the sign alone.
+        off = told & (np.abs(p.value) <= limit) & self._has_relu
+        return self._bits(limit, told & ~off) + min(float(off.sum()), self._bits(limit, off))
+
+    @cached_property
+    def _has_relu(self) -> bool:
+        activations = (node.activation for node in graph_of(self.reads.cell).nodes)
+        return any(each is not None and each.name == "relu" for each in activations)
 
     def _fit(self, p: BoundedArray, extent: Extent) -> Fit:
         ratio = np.where(self.computed[..., np.newaxis], self._ratio(p), 0.0) / ALLOWED

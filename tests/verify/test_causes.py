@@ -252,3 +252,10 @@ def test_the_engine_of_a_cause_has_the_numbers_of_the_screen_in_bits(cell, name)
         read = {s: handed(own.state if s in own.of else "", reads.initial[s], [states[s]]) for s in states}
         states = step_values(own, own.x[step], read, EVERY)
         np.testing.assert_array_equal(states["h"], reads.after["h"][step])
+
+
+@pytest.mark.parametrize("cell", ["rnn_tanh", "rnn_relu"])
+def test_a_lane_of_zeros_has_a_cause(cell):
+    inputs = small_inputs(cell=cell, bidirectional=False)
+    (cause,) = explained(inputs, made_by(inputs, "bug:parameters-not-loaded@layer=1")).causes
+    assert (cause.name, cause.where.layers) == ("parameters-not-loaded", (1,))
