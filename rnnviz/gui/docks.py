@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from rnnviz.gui.tab_order import move_to_part
 from rnnviz.gui.theme.icons import IconButton
 from rnnviz.gui.theme.scaling import scaled
 from rnnviz.gui.views.base import across, down
@@ -243,6 +244,10 @@ class Docks(QObject):
         new, dock.wanted = not dock.wanted, True
         if next_to_page or not self._hidden:
             dock.show_open(shown=True)
+            focused = self._window.focusWidget()
+            if any(other.isAncestorOf(focused) for other in self._window.tabifiedDockWidgets(dock)):
+                # A covered control keeps no keyboard.
+                move_to_part([dock.content], forward=True)
             if new:
                 # Tabs that share the place keep their width: the lanes do not move for a narrower one.
                 sharing = self._window.tabifiedDockWidgets(dock)

@@ -212,3 +212,17 @@ def test_a_dock_grows_with_what_its_pane_needs(window, qtbot):
     late.setMinimumWidth(layout.docks["Pane"].width() + 50)
     row.addWidget(late)
     qtbot.waitUntil(lambda: pane.visibleRegion().boundingRect().width() == pane.width() >= late.minimumWidth())
+
+
+def test_a_dock_in_front_takes_the_keyboard_of_the_one_that_it_covers(window, qtbot):
+    layout = window.main_layout
+    layout.docks.open(VALUE)
+    window.lanes.setFocus()
+    layout.docks.open(SETTINGS)
+    assert window.focusWidget() is window.lanes.canvas or window.lanes.isAncestorOf(window.focusWidget())
+    layout.docks.open(VALUE)
+    window.value.segments.setFocus()
+    window.value.take_focus()
+    layout.docks.open(SETTINGS)
+    assert layout.docks[SETTINGS].isAncestorOf(window.focusWidget())
+    layout.docks.close(SETTINGS)
