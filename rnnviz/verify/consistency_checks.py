@@ -143,7 +143,8 @@ def cell_checks(inputs: Inputs, trace: Trace) -> list[Check]:
     has it from c, so that a wrong c is met in h. A recording may hold any c besides any h. Of more than `FULL` cell
     states, only each lane's last ones are compared; the check says how many."""
     network, timesteps = inputs.network, inputs.timesteps
-    if trace.partial or not network.kind.has_cell_state:
+    # States besides h and c are followed with c, by the audit alone.
+    if trace.partial or not network.kind.has_cell_state or network.kind.further_states:
         return []
     followed, checks = CellStates(inputs, trace.with_arrays({"c": None})), CellChecks(trace)
     columns = np.arange(inputs.batch_size), np.arange(network.hidden_size)

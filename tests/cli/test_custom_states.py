@@ -146,8 +146,12 @@ def test_a_known_bug_is_its_likely_cause(bug, rnnviz, tmp_path):
     assert bug in json.dumps(json.loads(answer.out)["diagnosis"])
 
 
-def test_a_recording_lacks_the_further_states(rnnviz, whole_run):
+def test_a_recording_has_the_further_states(rnnviz, whole_run):
     config, _ = whole_run("three_states")
     recording = f"recording:{config.parent / 'run.npz'}#manual"
     file = config.parent / "three_states.py"
-    assert recording in rnnviz.refused("run", config, "--cell", file, "--engines", f"manual,{recording}")
+    answer = rnnviz("run", config, "--cell", file, "--engines", f"manual,{recording}", "--json", "-")
+    assert answer.code == 0, answer.err
+    found = json.loads(answer.out)
+    assert found["verdict"] == "agree"
+    assert "m" in found["arrays"]
