@@ -42,6 +42,8 @@ if __name__ == "__main__":
     import multiprocessing
 
     from rnnviz.engines.custom_code.parent import HOST_ARGUMENT
+    from rnnviz.engines.port.guard import GUARD_ARGUMENT
+    from rnnviz.engines.port.library_worker import WORKER_ARGUMENT
 
     # In a bundle the child process is this program once more, and this call is where it goes its own way.
     multiprocessing.freeze_support()
@@ -50,4 +52,12 @@ if __name__ == "__main__":
 
         # The interpreter's own end would wait for threads that the user's code may have left running.
         os._exit(run_recurrence(sys.argv[2:]))
+    if sys.argv[1:2] == [GUARD_ARGUMENT]:
+        from rnnviz.engines.port.guard import main as run_port
+
+        run_port()
+    if sys.argv[1:2] == [WORKER_ARGUMENT]:
+        from rnnviz.engines.port.library_worker import main as call_library
+
+        call_library(sys.argv[2:])
     sys.exit(main())

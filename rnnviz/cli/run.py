@@ -1,5 +1,6 @@
 """rnnviz run and figure: compute a config, compare its engines and write the results, or draw one for a paper."""
 
+import os
 from argparse import Namespace
 from dataclasses import replace
 from functools import partial
@@ -101,7 +102,8 @@ def _with_options(config: Config, options: Namespace) -> Config:
         if value is not None:
             compare = replace(compare, **{name: limits[name].check(f"--{name}", value)})
     backward = replace(config.backward, enabled=config.backward.enabled or options.backward)
-    return replace(config, compare=compare, backward=backward)
+    folder = os.path.dirname(os.path.abspath(options.config)) if config.engines.folder is None else ""
+    return replace(config, compare=compare, backward=backward).with_program_folder(folder)
 
 
 def _write(entry: OutputEntry, path: Path, result: RunResult, options: Namespace) -> None:

@@ -1,5 +1,6 @@
-"""Config of a run: seven frozen sections that mirror the tables of the TOML file, validated on creation."""
+"""Config of a run: eight frozen sections that mirror the tables of the TOML file, validated on creation."""
 
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import field, fields, replace
 from functools import lru_cache
@@ -8,7 +9,7 @@ from typing import Any
 from rnnviz.cells import CELLS, CellSpec, Sizes
 from rnnviz.cells.activations import ACTIVATIONS
 from rnnviz.cells.interpreters.graph import Graph, trace
-from rnnviz.core.engine_spec import CODE, is_own
+from rnnviz.core.engine_spec import CODE, is_own, is_program
 from rnnviz.core.errors import ConfigError
 from rnnviz.core.schema import (
     LARGEST_SEED,
@@ -276,6 +277,17 @@ class HeadSource:
 
 
 @dataclass(frozen=True)
+class Engines:
+    """Limits of the programs that engines run, exec:COMMAND."""
+
+    seconds: float = config_field("float", "Seconds after which a program of the user is stopped.", 60.0, above=0.0)
+    memory: int = config_field("int", "Memory that a program and all that it starts may use, in MB.", 4096, minimum=1)
+    processes: int = config_field("int", "Number of processes that a program may start.", 64, minimum=1)
+    files: int = config_field("int", "Number of files that a program may write.", 256, minimum=1)
+    folder: str | None = config_field("text", "Folder in which programs run; empty: that of the config.", None)
+
+
+@dataclass(frozen=True)
 class Config:
     """Settings of one run, one attribute for each table of the TOML file."""
 
@@ -286,6 +298,7 @@ class Config:
     compare: Compare = Compare()
     backward: Backward = Backward()
     head: HeadSource = HeadSource()
+    engines: Engines = Engines()
 
     @property
     def tolerances(self) -> tuple[float, float]:
@@ -293,9 +306,17 @@ class Config:
         return self.compare.tolerances(*DEFAULT_TOLERANCES[self.network.dtype])
 
     @property
-    def code_files(self) -> tuple[str, ...]:
-        """Paths of Python files that a run of the config runs: custom steps, and a custom cell."""
-        return tuple(name for name in (*self.compare.engines, self.network.cell) if is_own(name))
+    def code(self) -> tuple[str, ...]:
+        """The user's code that a run of the config runs: the paths of custom steps and of a custom cell, and the names
+        of engines that are programs."""
+        return tuple(name for name in (*self.compare.engines, self.network.cell) if is_own(name) or is_program(name))
+
+    def with_program_folder(self, folder: str) -> "Config":
+        """The config with the folder in which its programs run: the one that it names, relative to `folder`, or that
+        folder itself."""
+        if not any(map(is_program, self.compare.engines)):
+            return self
+        return replace(self, engines=replace(self.engines, folder=os.path.join(folder, self.engines.folder or "")))
 
     def with_custom_cell(self, cell: CellSpec | None) -> "Config":
         """The config with the definition of its custom cell. Raises ConfigError if keys set what it does not have."""
@@ -370,7 +391,8 @@ class Config:
         return self
 
     def to_mapping(self) -> dict[str, dict[str, Any]]:
-        """Tables of a TOML file with the same settings, without keys that are None and unset [backward] and [head]."""
+        """Tables of a TOML file with the same settings, without keys that are None and unset [backward], [head] and
+        [engines]."""
         sections = {name: getattr(self, name) for name in SECTIONS}
         return {name: section_to_mapping(own) for name, own in sections.items() if own not in _OMITTED}
 
@@ -409,10 +431,11 @@ SECTIONS: dict[str, type] = {
     "compare": Compare,
     "backward": Backward,
     "head": HeadSource,
+    "engines": Engines,
 }
 assert list(SECTIONS) == [f.name for f in fields(Config)]
 
-_OMITTED = (Backward(), HeadSource())
+_OMITTED = (Backward(), HeadSource(), Engines())
 
 _KINDS: dict[str, tuple[tuple[str, ...], str]] = {
     "training task": (("problem",), "train it with rnnviz train"),
@@ -425,7 +448,9 @@ _KINDS: dict[str, tuple[tuple[str, ...], str]] = {
 def refuse_other_kind(values: Mapping[str, Any], *wanted: str) -> None:
     """Raise a ConfigError for tables of a kind of file that is not in `wanted`; the error names its first entry."""
     for kind, (keys, use) in _KINDS.items():
-        found = next((key for key in keys if key in values), None)
+        # A config has limits of programs in a table with the name of a sweep's list.
+        own = values.keys() - {"engines"} if isinstance(values.get("engines"), Mapping) else values.keys()
+        found = next((key for key in keys if key in own), None)
         if found is not None:
             if kind not in wanted:
                 raise ConfigError(found, f"The file is a {kind}, not a {wanted[0]}: {use}.")

@@ -1,5 +1,5 @@
-"""Engine names: the user's code by its path, recording:FILE, model:FILE, bug:NAME, and unknown:DIGEST of a bug in a
-quiz."""
+"""Engine names: the user's code by its path, exec:COMMAND of a program, recording:FILE, model:FILE, bug:NAME, and
+unknown:DIGEST of a bug in a quiz."""
 
 import re
 from collections import Counter
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from rnnviz.core.errors import printable
 
-RECORDING, MODEL, CODE, UNKNOWN = "recording:", "model:", ".py", "unknown:"
+RECORDING, MODEL, CODE, UNKNOWN, EXEC, LIBRARY = "recording:", "model:", ".py", "unknown:", "exec:", "lib:"
 
 UNKNOWN_ENGINE = "unknown engine"
 """The display name of an engine whose known bug a quiz asks for."""
@@ -45,7 +45,7 @@ class ModelName(NamedTuple):
 
 def is_own(name: str) -> bool:
     """Whether the name of an engine or a cell is the path of a user's file of code."""
-    return name.endswith(CODE) and not is_recording(name) and not has_weights(name)
+    return name.endswith(CODE) and not name.startswith((RECORDING, MODEL, EXEC, LIBRARY))
 
 
 def is_recording(name: str) -> bool:
@@ -55,6 +55,25 @@ def is_recording(name: str) -> bool:
 def has_weights(name: str) -> bool:
     """Whether the engine computes with the weights of another file than the config's."""
     return name.startswith(MODEL)
+
+
+def is_program(name: str) -> bool:
+    """Whether the engine is a program of the user, run by a command, or a shared library."""
+    return name.startswith((EXEC, LIBRARY))
+
+
+def is_users(name: str) -> bool:
+    """Whether the engine is the user's implementation: a custom step, a program or a library, or what one recorded."""
+    return is_own(name) or is_program(name) or is_recording(name)
+
+
+def is_library(name: str) -> bool:
+    return name.startswith(LIBRARY)
+
+
+def command_of(name: str) -> str:
+    """The command of a program, or the path of a library."""
+    return name.removeprefix(EXEC).removeprefix(LIBRARY)
 
 
 def is_unknown(name: str) -> bool:
@@ -94,6 +113,8 @@ def engine_file(name: str) -> str | None:
         return recording_name(name).path
     if has_weights(name):
         return model_name(name).path
+    if is_library(name):
+        return command_of(name)
     return name if is_own(name) else None
 
 
@@ -105,6 +126,8 @@ def with_file(name: str, change: Callable[[str], str]) -> str:
     if has_weights(name):
         model = model_name(name)
         return str(model._replace(path=change(model.path)))
+    if is_library(name):
+        return f"{LIBRARY}{change(command_of(name))}"
     return change(name) if is_own(name) else name
 
 
@@ -122,7 +145,7 @@ def display_name(engine: str) -> str:
         path, chosen = model_name(engine) if has_weights(engine) else recording_name(engine)
         name = _OF_CAPTURE.sub("", PurePath(path).name)
         return printable(f"{name}#{chosen}" if chosen else name)
-    return printable(PurePath(engine).name if is_own(engine) else engine)
+    return printable(PurePath(command_of(engine)).name if engine_file(engine) else command_of(engine))
 
 
 def distinct_names(engines: Iterable[str]) -> dict[str, str]:
@@ -139,4 +162,4 @@ def distinct_names(engines: Iterable[str]) -> dict[str, str]:
 def _tail(engine: str, parts: int) -> str:
     """The display name with the last folders of its path; `parts` counts the file, too."""
     tail = with_file(engine, lambda path: "/".join(PurePath(path).parts[-parts:]))
-    return printable(tail.removeprefix(RECORDING).removeprefix(MODEL))
+    return printable(tail.removeprefix(RECORDING).removeprefix(MODEL).removeprefix(LIBRARY))

@@ -309,7 +309,7 @@ def with_missing(trace: Trace, missing: Iterable[str], precision: str = "", comp
 
 def _without(trace: Trace, missing: Iterable[str]) -> Trace:
     names = frozenset(missing)
-    absent = {name for name in names if name.startswith(("state.", GRADIENT)) and name != "state.h"}
-    return replace(
-        trace.with_arrays(dict.fromkeys(absent)), missing=frozenset(n for n in names if not n.startswith(GRADIENT))
-    )
+    # Arrays of which others make no copy; further states over time and gradients may always be absent.
+    absent = names - {"h", "out", "state.h"}
+    missing = frozenset(n for n in names if n in ("h", "out") or n.startswith("state."))
+    return replace(trace.with_arrays(dict.fromkeys(absent)), missing=missing)

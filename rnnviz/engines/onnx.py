@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from rnnviz.core.config import Network
 from rnnviz.core.errors import EngineError, failed, first_line, last_line
@@ -148,3 +148,27 @@ class OnnxModelEngine(LibraryEngine):
 
 def read_file(path: Path) -> Engine:
     return OnnxModelEngine(path)
+
+
+def write_node_test(inputs: Inputs, arrays: Mapping[str, NDArray[Any]], folder: Path) -> None:
+    """Write a layer as a node test of ONNX: model.onnx, and its inputs and outputs as tensors. `arrays` are h, state
+    and cell_state."""
+    network = inputs.network
+    model = _model(network, padded=bool(inputs.lengths))
+    feeds = {
+        "X": inputs.sequence,
+        **onnx_layer.weights(network, inputs.parameters, 0),
+        **dict(zip(_STATES, initial_states(inputs.initial_state, 0, network.directions), strict=False)),
+    }
+    if inputs.lengths:
+        feeds[_LENGTHS] = np.array(inputs.lengths, np.int32)
+    made = {"Y": arrays["h"][0].swapaxes(0, 1), "Y_h": arrays["state"]}
+    if "cell_state" in arrays:
+        made["Y_c"] = arrays["cell_state"]
+    place = folder / "test_data_set_0"
+    place.mkdir(parents=True, exist_ok=True)
+    onnx.save(model, folder / "model.onnx")
+    for kind, values, tensors in (("input", feeds, model.graph.input), ("output", made, model.graph.output)):
+        for k, described in enumerate(tensors):
+            tensor = numpy_helper.from_array(np.ascontiguousarray(values[described.name]), described.name)
+            (place / f"{kind}_{k}.pb").write_bytes(tensor.SerializeToString())

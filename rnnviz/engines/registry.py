@@ -218,6 +218,15 @@ def _custom_step(name: str) -> EngineEntry:
     return EngineEntry(name, Path(name).name, load, no_gradients="the file defines no backward")
 
 
+def _program(name: str) -> EngineEntry:
+    from rnnviz.engines.port.command import program_words
+
+    if not engine_spec.is_library(name):
+        program_words(engine_spec.command_of(name))
+    title = engine_spec.display_name(name)
+    return EngineEntry(name, title, "port.command:CommandEngine", no_gradients="the program computes no gradients")
+
+
 def _other_weights(name: str) -> EngineEntry:
     return EngineEntry(name, name, "manual:OtherWeightsEngine", gradients="every")
 
@@ -270,6 +279,18 @@ FAMILIES = (
         _custom_step,
     ),
     EngineFamily(
+        f"{engine_spec.EXEC}COMMAND",
+        "A program, run as COMMAND IN OUT: see Check a port in the guide. It runs only if an option names it.",
+        lambda name: engine_spec.is_program(name) and not engine_spec.is_library(name),
+        _program,
+    ),
+    EngineFamily(
+        f"{engine_spec.LIBRARY}FILE.so",
+        "A shared library with rnnport_step or rnnport_forward of rnnport.h, called in a separate process.",
+        engine_spec.is_library,
+        _program,
+    ),
+    EngineFamily(
         f"{PREFIX}NAME",
         f"A known bug, simulated, such as {PREFIX}no-h2h-bias.",
         lambda name: is_known_bug(name) or engine_spec.is_unknown(name),
@@ -316,8 +337,8 @@ def _entry(name: str, key: str) -> EngineEntry:
                 return family.entry(name)
         raise ValueError(
             f"which is not a known engine: it must be one of {', '.join(ENGINES)}, {PREFIX}NAME, the path of a .py "
-            f"file, {engine_spec.RECORDING}PATH of recorded outputs, or {engine_spec.MODEL}PATH of other weights."
-            f"{suggest(name, ENGINES)}"
+            f"file, {engine_spec.EXEC}COMMAND, {engine_spec.LIBRARY}FILE, {engine_spec.RECORDING}PATH of recorded "
+            f"outputs, or {engine_spec.MODEL}PATH of other weights.{suggest(name, ENGINES)}"
         )
     except ValueError as error:
         raise ConfigError(key, f"{key} names {display_value(name)}, {error}") from None

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from rnnviz.core.config import Config
-from rnnviz.core.engine_spec import BACKWARD, display_name, is_own, is_recording, is_unknown
+from rnnviz.core.engine_spec import BACKWARD, display_name, is_own, is_program, is_recording, is_unknown, is_users
 from rnnviz.core.errors import ConfigError, EngineError, InputError, check_regular, in_short, key_errors
 from rnnviz.core.inputs import Inputs, open_inputs, save_inputs
 from rnnviz.core.memory_budget import check_demand
@@ -62,7 +62,7 @@ def compute(request: RunRequest, folder: Path, notify: Notify) -> Outcome:
     _check_trusted(request.config, request.trusted)
     notify(Stage(StageKind.READING_INPUTS), 0.0)
     # Before it runs, so that a file saved in the meantime is not taken for the one that ran.
-    sources = {name: source for name in request.config.code_files if (source := _source(Path(name)))}
+    sources = {name: source for name in request.config.code if (source := _source(Path(name)))}
     inputs = _read_inputs(request, folder, notify)
     record = Outcome(inputs.config, sources, extents={"input": largest_magnitude(inputs.sequence)})
     checks: list[Check] = []
@@ -165,7 +165,7 @@ def _checked(
             trace.clear_padding()
     rtol, atol = tolerances(inputs.config, trace)
     checks += consistency_checks(trace, rtol, atol)
-    if is_recording(name) or is_own(name):
+    if is_users(name):
         checks += cell_checks(inputs, trace)
     checks += head_check(inputs, trace, rtol, atol)
     for report in (forward, backward):
@@ -266,14 +266,14 @@ def _derived_states(inputs: Inputs, trace: Trace | None, *, full: bool) -> Itera
 
 def _check_trusted(config: Config, trusted: frozenset[str]) -> None:
     """Refuse code that was not asked for, before anything runs."""
-    for name in config.code_files:
+    for name in config.code:
         if name not in trusted:
             key = "network.cell" if name == config.network.cell else _key(config, name)
             option = "--cell" if key == "network.cell" else "--engines"
             raise ConfigError(
                 key,
-                f'{key} names "{name}", which is Python code: it runs only if you name it with {option}, '
-                f"or allow it in the window.",
+                f'{key} names "{name}", which is {"a program" if is_program(name) else "Python code"}: it runs only if '
+                f"you name it with {option}, or allow it in the window.",
             )
 
 

@@ -118,7 +118,8 @@ def parse_config(text: str, folder: Path, name: str = "The config") -> Config:
 
 
 def _of_tables(values: Mapping[str, Any], folder: Path) -> Config:
-    return with_paths(Config.from_mapping(values), lambda path: str(folder / path))
+    config = with_paths(Config.from_mapping(values), lambda path: str(folder / path))
+    return config.with_program_folder(str(folder))
 
 
 def dump_config(config: Config, folder: Path | None = None, unused: bool = True) -> str:
@@ -133,6 +134,10 @@ def dump_config(config: Config, folder: Path | None = None, unused: bool = True)
             return str(Path(path).relative_to(folder.absolute()))
         return path
 
+    own = config.engines.folder
+    if own is not None and folder is not None:
+        inside = os.path.relpath(own, folder) if Path(own).is_relative_to(folder.absolute()) else own
+        config = replace(config, engines=replace(config.engines, folder=None if inside == os.curdir else inside))
     tables = with_paths(config, relative).to_mapping()
     if config.sequence.brings_input_size:
         del tables["network"]["input_size"]

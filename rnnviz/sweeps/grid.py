@@ -6,7 +6,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from rnnviz.core.config import SECTIONS, Compare, Config, refuse_other_kind
+from rnnviz.core.config import SECTIONS as OF_CONFIG
+from rnnviz.core.config import Compare, Config, refuse_other_kind
 from rnnviz.core.engine_spec import with_file
 from rnnviz.core.errors import ConfigError, InputError, check_regular
 from rnnviz.core.schema import LARGEST_SEED, FieldSpec, declarations, display_key, display_value, dotted
@@ -20,6 +21,9 @@ SEED, ENGINE = "seed", "engine"
 
 SEED_KEYS = ("sequence.seed", "parameters.seed", "initial_state.seed")
 """The keys that one seed of a sweep sets, all to the same number."""
+
+SECTIONS = {name: kind for name, kind in OF_CONFIG.items() if name != "engines"}
+"""The tables of a config that a sweep has; its `engines` is a list."""
 
 KEYS = (*SECTIONS, "grid", "seeds", "engines", "audit")
 """The keys of a sweep: the tables of the common config, and the axes."""

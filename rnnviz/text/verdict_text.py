@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from rnnviz.core.engine_spec import display_name, has_weights, is_own, is_recording
+from rnnviz.core.engine_spec import display_name, has_weights, is_recording, is_users
 from rnnviz.core.places import Place
 from rnnviz.core.trace_index import Location
 from rnnviz.core.words import capital, join_words, plural
@@ -291,9 +291,9 @@ def _agree(comparison: Comparison, way: PassName, values: str = "", blind: Seque
     """Two engines agree in a pass: in some values, or although the `blind` known bugs would go undetected."""
     pair = comparison.candidate, comparison.reference
     # A recording or a custom step agrees with the other engine, unless that is one, too.
-    own = sorted(pair, key=lambda engine: not (is_recording(engine) or is_own(engine)))
+    own = sorted(pair, key=lambda engine: not is_users(engine))
     agree = "{way[of]}{pair.reference:name} and {pair.candidate:name} agree"
-    if way == "forward" and sum(is_recording(engine) or is_own(engine) for engine in pair) == 1:
+    if way == "forward" and sum(map(is_users, pair)) == 1:
         agree = "{own[0]:name} agrees with {own[1]:name}"
     template = f"*{agree}*: {{values}}"
     if blind:

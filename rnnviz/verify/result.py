@@ -5,7 +5,7 @@ from dataclasses import field
 from pathlib import Path
 
 from rnnviz.core.config import Config
-from rnnviz.core.engine_spec import is_own, is_recording
+from rnnviz.core.engine_spec import is_users
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.trace import Trace
 from rnnviz.core.trace_index import Location
@@ -209,10 +209,10 @@ class RunResult(Displayed):
 
     @property
     def by_importance(self) -> list[Comparison]:
-        """The comparisons, the worst verdict first; among equal ones recordings and custom steps first."""
+        """The comparisons, the worst verdict first; among equal ones the implementation of the user first."""
 
         def key(comparison: Comparison) -> tuple[int, bool]:
-            own = is_recording(comparison.candidate) or is_own(comparison.candidate)
+            own = is_users(comparison.candidate)
             return -VERDICTS.index(self.candidate_verdict(comparison)), not own
 
         return sorted(self.comparisons, key=key)

@@ -47,7 +47,7 @@ from tests.verify.audit_helpers import inputs_of
 
 NO_ENGINE = (
     "is not a known engine: it must be one of gluon, manual, onnx, torch, bug:NAME, the path of a .py file, "
-    "recording:PATH of recorded outputs, or model:PATH of other weights."
+    "exec:COMMAND, lib:FILE, recording:PATH of recorded outputs, or model:PATH of other weights."
 )
 
 

@@ -106,19 +106,19 @@ class PlacedBugEngine(KnownBugEngine):
         def run_layer(task: LayerTask, progress: Progress) -> Mapping[str, FloatArray]:
             if not placed.in_lane(task.lane[0], task.backward):
                 return right(task, progress)
-            reads = _reads(inputs, task)
+            reads = reads_of(inputs, task)
             found, fault = placed.hypothesis(reads), _of_lane(placed, inputs)
             if found is None and fault is None:
                 return right(task, progress)
             met.add(task.lane)
             if found is not None:
-                return _run_changed(task, reads, found.change, placed)
+                return run_changed(task, reads, found.change, placed)
             assert fault is not None
             return faulty_layer(fault, seams=inputs.seams)(task, progress)
 
         placed, right, met = self._placed, faulty_layer(BugVariant()), set[tuple[int, int]]()
         with np.errstate(all="ignore"):
-            run_stack(inputs, trace, run_layer, progress, run_lengths=_by_length)
+            run_stack(inputs, trace, run_layer, progress, run_lengths=run_by_length)
         if not met:
             raise EngineError(
                 f"{PREFIX}{placed.name} changes nothing at this place of the network: choose a layer, direction, gate "
@@ -137,7 +137,7 @@ def _of_lane(placed: PlacedBug, inputs: Inputs) -> BugVariant | None:
     return None if whole else fault
 
 
-def _reads(inputs: Inputs, task: LayerTask) -> LaneReads:
+def reads_of(inputs: Inputs, task: LayerTask) -> LaneReads:
     """The numbers that a lane reads, in its order of computation; it has computed nothing yet."""
     layer, direction = task.lane
     readings, own = rows_of(task.parameters, task.cell)
@@ -168,7 +168,7 @@ def _relation(lane: tuple[int, ...], other: tuple[int, ...]) -> str:
     return "-".join(part for part in (layer, direction) if part)
 
 
-def _run_changed(task: LayerTask, reads: LaneReads, change: Change, placed: PlacedBug) -> dict[str, FloatArray]:
+def run_changed(task: LayerTask, reads: LaneReads, change: Change, placed: PlacedBug) -> dict[str, FloatArray]:
     """Run a lane step by step, with the change where the place has the step, sample and unit."""
     changed, symbols, dtype = change(reads), task.cell.state_symbols, task.x.dtype
     samples, units = placed.numbers("sample"), placed.numbers("unit")
@@ -194,7 +194,7 @@ def _run_changed(task: LayerTask, reads: LaneReads, change: Change, placed: Plac
     return last[-1]
 
 
-def _by_length(
+def run_by_length(
     lengths: Sequence[int], run_layer: RunLayer, task: LayerTask, progress: Progress
 ) -> dict[str, FloatArray]:
     """Run a layer on samples of different lengths, those of one length together: each as a separate sequence."""

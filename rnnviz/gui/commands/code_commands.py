@@ -105,7 +105,7 @@ class CodeCommands(QObject):
 
     def _path(self) -> str | None:
         session = self._session
-        files = session.config.code_files
+        files = session.config.code
         preferred = [name for name in (session.candidate, session.engine) if name is not None and is_own(name)]
         return next((name for name in (*preferred, *files) if name in files), None)
 

@@ -4,12 +4,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from shutil import which
 
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QWidget
 
 from rnnviz.core.config import Config, InitialStateSource, Network
-from rnnviz.core.engine_spec import ModelName, RecordingName, recording_name
+from rnnviz.core.engine_spec import EXEC, ModelName, RecordingName, recording_name
 from rnnviz.core.errors import InputError
 from rnnviz.core.npz import NpzFile, open_npy
 from rnnviz.core.words import join_words
@@ -58,7 +59,9 @@ class ComparisonCommands(QObject):
 
         rows = (
             AskedFile("&Model or config", openable_files(), "a model file, a config or a session"),
-            AskedFile("&Output of your code", RECORDINGS, "its hidden values, output or state"),
+            AskedFile(
+                "&Output, or program", RECORDINGS, "its hidden values, output or state; or ./port, which computes them"
+            ),
             AskedFile(
                 "&Input of your code",
                 sequences(),
@@ -77,7 +80,11 @@ class ComparisonCommands(QObject):
         FilesDialog(self._window, _TWO, rows, self.compare).open()
 
     def check_port(self, model: Path, recording: Path, given: Path | None = None) -> None:
-        """Open a model or a config, and compare recorded outputs with it, for an input where one is given."""
+        """Open a model or a config, and compare recorded outputs or a program with it, for an input where one is
+        given."""
+        if _is_command(recording, model.absolute().parent):
+            self._files.open(model, partial(self._add, f"{EXEC}{recording}", f"Compared with {recording}."))
+            return
         message = f"Compared with {recording.name}."
         if is_model(model):
             message = f"Compared with {recording.name}, from an initial state of zeros (Settings has others)."
@@ -93,6 +100,8 @@ class ComparisonCommands(QObject):
 
     def _add(self, name: str, message: str, given: Path | None = None, *, zeros: bool = False) -> None:
         config = comparing(self._session.config, name)
+        opened = self._document.path
+        config = config.with_program_folder(str(Path.cwd() if opened is None else opened.parent.absolute()))
         try:
             if given is not None:
                 config = _reading(config_with(config, given.absolute()), given, name).checked()
@@ -121,6 +130,12 @@ class ComparisonCommands(QObject):
             return ""
 
         self._jobs.start(BackgroundTask(f"reading {second.name}", work))
+
+
+def _is_command(text: Path, folder: Path) -> bool:
+    """Whether a text is a command that can be run in a folder, and not the path of recorded outputs."""
+    words = str(text).split()
+    return bool(words) and not text.is_dir() and bool(which(words[0]) or which(folder / words[0]))
 
 
 def _reading(config: Config, given: Path, engine: str) -> Config:

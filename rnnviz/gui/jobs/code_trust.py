@@ -1,6 +1,7 @@
-"""Files that a config names: detection of changed contents, and permission to run Python files.
+"""Files that a config names: detection of changed contents, and permission to run code of the user.
 
-A Python file runs only after the user allows it. The answer is saved for each file."""
+A Python file or a program runs only after the user allows it. The answer is saved for each file, and for each command
+in its folder."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -11,15 +12,16 @@ from PySide6.QtCore import QFileSystemWatcher, QObject, QTimer, Signal
 from PySide6.QtWidgets import QMessageBox, QPushButton, QWidget
 
 from rnnviz.core.config import Config
+from rnnviz.core.engine_spec import command_of, is_program
 from rnnviz.core.errors import InputError, check_regular
 from rnnviz.gui.kit.questions import Answer, ask
 from rnnviz.gui.settings import Settings
 
 _SETTLE_MS = 150
 """Delay after a change: editors save a file in several steps."""
-_TITLE = "Run Python code named by this {subject}?"
+_TITLE = "Run code named by this {subject}?"
 _QUESTION = (
-    "This {subject} runs Python code from:\n{files}\n\n"
+    "This {subject} runs the code of:\n{files}\n\n"
     "It runs with your permissions and is not sandboxed. Run it only if you trust its author."
 )
 _HELD_BYTES = 1 << 22
@@ -78,6 +80,18 @@ def _content(name: str) -> bytes | None:
         return None
 
 
+def _key(config: Config, name: str) -> str:
+    """The name of a permission: a file, or a command in a folder, as the same command is another program elsewhere."""
+    return f"{name} in {config.engines.folder}" if is_program(name) else name
+
+
+def _files_of(config: Config, name: str) -> list[str]:
+    if not is_program(name):
+        return [name]
+    folder = config.engines.folder or ""
+    return [path for word in command_of(name).split() if os.path.isfile(path := os.path.join(folder, word))]
+
+
 class CodeTrust(QObject):
     """Asks for permission, stores it, and watches the files of the config."""
 
@@ -89,20 +103,25 @@ class CodeTrust(QObject):
         self._window = window
         self._settings = settings
         self._files = FileWatcher(self)
+        self._watched: dict[str, str] = {}
         self._files.edited.connect(self._on_edited)
 
     @property
     def trusted(self) -> frozenset[str]:
-        """Paths that may run, as written in a config."""
+        """Paths that may run, as written in a config, and commands with their folders."""
         return frozenset(self._settings.trusted)
+
+    def allowed(self, config: Config) -> frozenset[str]:
+        """The files and programs of a config that may run, by their names."""
+        return frozenset(name for name in config.code if _key(config, name) in self.trusted)
 
     def trust(self, path: str) -> None:
         if path not in self._settings.trusted:
             self._settings.trusted = (*self._settings.trusted, path)
 
     def untrusted(self, config: Config) -> list[str]:
-        """Paths of the config that are not trusted."""
-        return [path for path in config.code_files if path not in self.trusted]
+        """The code of the config that is not trusted."""
+        return [key for key in (_key(config, name) for name in config.code) if key not in self.trusted]
 
     def ask(
         self,
@@ -133,9 +152,10 @@ class CodeTrust(QObject):
         return box
 
     def watch(self, config: Config) -> None:
-        """Watch the files of a config only."""
-        self._files.watch(config.code_files)
+        """Watch the files of a config only: Python files, programs, and files that are arguments of them."""
+        self._watched = {path: _key(config, name) for name in config.code for path in _files_of(config, name)}
+        self._files.watch(self._watched)
 
     def _on_edited(self, paths: set[str]) -> None:
-        if paths & self.trusted:
+        if {self._watched[path] for path in paths if path in self._watched} & self.trusted:
             self.edited.emit()

@@ -197,7 +197,7 @@ class RunControl(QObject):
             self._code_trust.ask(untrusted, lambda: self._run(audit), lambda: self._refuse_code(untrusted))
         else:
             self._edits_in_run = self._edits
-            self._runner.run(config, audit, self._code_trust.trusted)
+            self._runner.run(config, audit, self._code_trust.allowed(config))
 
     def _refuse_code(self, paths: list[str]) -> None:
         self._declined.update(paths)

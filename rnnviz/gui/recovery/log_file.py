@@ -15,7 +15,7 @@ from types import TracebackType
 
 import rnnviz
 from rnnviz.core.config import Config
-from rnnviz.core.engine_spec import has_weights, is_own, is_recording
+from rnnviz.core.engine_spec import has_weights, is_own, is_program, is_recording
 from rnnviz.engines.registry import engines_of
 from rnnviz.execution.events import Failed
 from rnnviz.execution.folders import make_state_folder
@@ -91,6 +91,8 @@ def shapes(config: Config) -> str:
         if has_weights(name)
         else "a custom step"
         if is_own(name)
+        else "a program"
+        if is_program(name)
         else name
         for name in engines_of(config)
     )

@@ -19,6 +19,7 @@ SECTION_TITLES = {
     "compare": "Comparison",
     "backward": "Backward pass",
     "head": "Dense layer",
+    "engines": "Programs",
     "problem": "Problem",
     "training": "Training",
 }

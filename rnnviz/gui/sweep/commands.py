@@ -62,7 +62,7 @@ class SweepCommands(QObject):
         if opened is None or opened.sweep is None or self._runner.busy:
             return
         configs = (row.point.config for row in opened.figures.rows)
-        files = dict.fromkeys(path for config in configs if config is not None for path in config.code_files)
+        files = dict.fromkeys(path for config in configs if config is not None for path in config.code)
         untrusted = [path for path in files if path not in self._host.code_trust.trusted]
         if untrusted:
             self._host.code_trust.ask(

@@ -83,7 +83,7 @@ def test_however_a_session_is_opened_its_code_runs_only_if_the_user_agrees(qtbot
         open_it()
         box = qtbot.question(window)
         assert window.document.path == path
-        (code,) = window.session.config.code_files
+        (code,) = window.session.config.code
         assert code in box.text()
         with qtbot.waitSignal(window.control.error_changed) as told:
             qtbot.answer(window, "Don't run")
