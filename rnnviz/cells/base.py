@@ -322,6 +322,11 @@ class CellSpec:
         own = [(p.name, 1, p.shape, p.initializer) for p in self.parameters]
         return [*(declared for declared in of_gates if declared[1]), *own]
 
+    @property
+    def parameter_axes(self) -> dict[str, tuple[int, tuple[str, ...]]]:
+        """Of each parameter, the number of blocks of rows, one for each gate, and "I", "H" or "P" for each axis."""
+        return {name: (blocks, axes) for name, blocks, axes, _ in self._declared}
+
     def parameter_shapes(self, sizes: Sizes) -> dict[str, tuple[int, ...]]:
         """The shape of each parameter of one layer in one direction, in the order in which they are drawn.
 

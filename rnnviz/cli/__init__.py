@@ -12,7 +12,7 @@ from argparse import Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 
 from rnnviz import __version__
-from rnnviz.cli import compare, explain, lesson, models, run, sweep, terminal, train
+from rnnviz.cli import compare, explain, lesson, models, port, run, sweep, terminal, train, vectors
 from rnnviz.cli.terminal import AGREE, ENGINE_FAILED, WRONG_INPUT, Answer, Command, Parser
 from rnnviz.core.errors import EngineError, InputError, check_regular
 from rnnviz.core.extras import extra_of, not_installed
@@ -56,6 +56,12 @@ COMMANDS = {
         "print the arithmetic of one hidden value, or of a gradient", explain.add_options, explain.explain
     ),
     "figure": Command("write a figure of a run for a paper, as PDF, SVG or PNG", run.add_figure_options, run.figure),
+    "port": Command(
+        "check a program of yours step by step, and find its smallest failure", port.add_port_options, port.port
+    ),
+    "vectors": Command(
+        "write test cases that every wrong port fails, or grade a suite", vectors.add_vectors_options, vectors.vectors
+    ),
     "config": Command("print the config of a lesson or for a model file", models.add_config_options, models.config),
     "inspect": Command("list the recurrent networks in a model file", models.add_inspect_options, models.inspect),
     "convert": Command(

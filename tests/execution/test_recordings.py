@@ -62,9 +62,7 @@ def ran(tmp_path, golden):
     def run(config, **arrays):
         np.savez(tmp_path / "golden.npz", **arrays)
         folder = tmp_path / f"run-{len(list(tmp_path.iterdir()))}"
-        outcome = compute(
-            RunRequest(config, load_inputs, trusted=frozenset(config.code)), folder, lambda *_: None
-        )
+        outcome = compute(RunRequest(config, load_inputs, trusted=frozenset(config.code)), folder, lambda *_: None)
         inputs, traces = open_inputs(folder / "inputs"), open_traces(folder)
         return outcome, {name: audit(inputs, trace, outcome.comparisons) for name, trace in traces.items()}
 
