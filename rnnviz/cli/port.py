@@ -54,7 +54,7 @@ def port(options: Namespace) -> Answer:
         raise InputError("rnnviz port needs one of --run COMMAND, --out DIR and --export DIR.")
     config = _config(options)
     if options.export is not None:
-        return AGREE, terminal.in_lines(_exported(config, options.export), options)
+        return AGREE, terminal.in_lines(_exported(config, options.export, options.model), options)
     engine = f"{EXEC}{options.run}" if options.run is not None else f"{RECORDING}{options.out}"
     config = replace(config, compare=Compare("manual", (engine,), config.compare.rtol, config.compare.atol))
     config = config.with_program_folder(os.getcwd()).checked()
@@ -119,7 +119,15 @@ def _facts(config: Config, result: RunResult, options: Namespace) -> "PortFacts"
     )
 
 
-def _exported(config: Config, folder: Path) -> Iterator[str]:
+_README = """IN is the run of {model} for a program that cannot be run here.
+The page Check a port of the guide lists its files.
+Write the arrays that the program computes into {out}, as .bin or .txt, and compare them:
+
+    rnnviz port {model} --out {out}{options}
+"""
+
+
+def _exported(config: Config, folder: Path, model: Path) -> Iterator[str]:
     from rnnviz.engines.port.protocol import write_inputs
     from rnnviz.io.inputs import load_inputs
     from rnnviz.io.outputs import write_text
@@ -128,7 +136,11 @@ def _exported(config: Config, folder: Path) -> Iterator[str]:
     inputs = load_inputs(config)
     write_inputs(inputs, folder / "IN")
     write_text(folder / "rnnport.h", files.header())
-    yield f"Wrote {folder / 'IN'} and {folder / 'rnnport.h'}."
+    sizes = f" --timesteps {inputs.timesteps} --samples {inputs.batch_size}"
+    sizes += " --lengths" if config.sequence.lengths == "uniform" else ""
+    options = sizes if config.sequence.source in ("normal", "uniform") else ""
+    write_text(folder / "README.txt", _README.format(model=model, out=folder / "OUT", options=options))
+    yield f"Wrote {folder / 'IN'}, rnnport.h and README.txt, which has the next command."
 
 
 def _json(result: RunResult, facts: "PortFacts | None") -> dict[str, Any]:
