@@ -316,7 +316,8 @@ class Config:
         folder itself."""
         if not any(map(is_program, self.compare.engines)):
             return self
-        return replace(self, engines=replace(self.engines, folder=os.path.join(folder, self.engines.folder or "")))
+        own = self.engines.folder
+        return replace(self, engines=replace(self.engines, folder=os.path.join(folder, own) if own else folder))
 
     def with_custom_cell(self, cell: CellSpec | None) -> "Config":
         """The config with the definition of its custom cell. Raises ConfigError if keys set what it does not have."""

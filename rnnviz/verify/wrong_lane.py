@@ -282,7 +282,9 @@ class WrongLane:
     @property
     def right_distance(self) -> float:
         """How far the lane is from the right steps, in limits."""
-        return float(np.max(self.off / np.maximum(self.limit, np.finfo(np.float64).tiny), where=self.wrong, initial=0))
+        with np.errstate(over="ignore"):
+            ratios = self.off / np.maximum(self.limit, np.finfo(np.float64).tiny)
+        return float(np.max(ratios, where=self.wrong, initial=0))
 
     def distances(self, hypotheses: Iterable[Hypothesis]) -> Iterator[float]:
         """How far the lane is from each hypothesis, in wide limits; at most 1 if it is not refuted."""

@@ -54,8 +54,10 @@ class ComparisonCommands(QObject):
         """Ask for a model, the outputs that a port of it recorded, and the input that the port read."""
 
         def without_input(paths: Sequence[Path | None]) -> bool:
-            # A model file has no input; a config and a session name theirs.
-            return paths[0] is not None and is_model(paths[0])
+            # A model file has no input; a config and a session name theirs, and a program reads any.
+            model, output, _ = paths
+            program = model is not None and output is not None and _command(output, model.absolute().parent)
+            return model is not None and is_model(model) and not program
 
         rows = (
             AskedFile("&Model or config", openable_files(), "a model file, a config or a session"),
@@ -82,8 +84,9 @@ class ComparisonCommands(QObject):
     def check_port(self, model: Path, recording: Path, given: Path | None = None) -> None:
         """Open a model or a config, and compare recorded outputs or a program with it, for an input where one is
         given."""
-        if _is_command(recording, model.absolute().parent):
-            self._files.open(model, partial(self._add, f"{EXEC}{recording}", f"Compared with {recording}."))
+        command = _command(recording, model.absolute().parent)
+        if command:
+            self._files.open(model, partial(self._add, f"{EXEC}{command}", f"Compared with {command}."))
             return
         message = f"Compared with {recording.name}."
         if is_model(model):
@@ -132,10 +135,14 @@ class ComparisonCommands(QObject):
         self._jobs.start(BackgroundTask(f"reading {second.name}", work))
 
 
-def _is_command(text: Path, folder: Path) -> bool:
-    """Whether a text is a command that can be run in a folder, and not the path of recorded outputs."""
-    words = str(text).split()
-    return bool(words) and not text.is_dir() and bool(which(words[0]) or which(folder / words[0]))
+def _command(path: Path, folder: Path) -> str:
+    """The command that can be run in a folder, "" if the text is the path of recorded outputs instead."""
+    text = str(path)
+    program = next(iter(text.split()), "")
+    if not program or path.is_dir():
+        return ""
+    # A path has lost the dot before a program of the folder.
+    return f"./{text}" if which(folder / program) and not path.is_absolute() else text if which(program) else ""
 
 
 def _reading(config: Config, given: Path, engine: str) -> Config:

@@ -1,9 +1,12 @@
 """Files that are compared: a model with the output of other code, and two checkpoints of one network."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialogButtonBox
+from PySide6.QtWidgets import QDialogButtonBox, QMessageBox
 from safetensors.numpy import load_file, save_file
 
 from rnnviz.core.config import Config
@@ -12,6 +15,7 @@ from rnnviz.gui.commands.dialogs import FilesDialog
 from rnnviz.gui.commands.manual_run import run_manual
 from rnnviz.gui.first_screen.picture import SAMPLE
 from rnnviz.io.config_toml import load_config, save_config
+from tests.engines.port.test_command import PORT
 
 pytestmark = pytest.mark.slow
 
@@ -73,6 +77,25 @@ def test_a_port_of_a_model_is_checked_with_the_input_that_it_read(window, qtbot,
     assert window.session.result.verdict == "agree"
     assert window.session.candidate == f"recording:{tmp_path / 'port.npz'}"
     assert window.session.result.reference.hidden.shape == (2, 1, 5, 2, 6)
+
+
+def test_a_program_is_asked_for_and_run(window, qtbot, tmp_path):
+    network = {"cell": "gru", "input_size": 3, "hidden_size": 4, "num_layers": 2}
+    tables = {"network": network, "sequence": {"timesteps": 6}, "initial_state": {"source": "uniform"}}
+    save_config(Config.from_mapping(tables), tmp_path / "gru.toml")
+    command = f"{sys.executable} {PORT} no-bias"
+    window.comparisons.check_port(tmp_path / "gru.toml", Path(command))
+    box = qtbot.shown(window, QMessageBox)
+    assert command in box.informativeText() + box.text()
+    run = next(button for button in box.buttons() if button.text() == "&Run code")
+    with qtbot.finished(window):
+        qtbot.mouseClick(run, Qt.MouseButton.LeftButton)
+    qtbot.idle(window)
+    result = window.session.result
+    assert window.session.candidate == f"exec:{command}"
+    assert result.verdict == "disagree"
+    (cause,) = result.judgment.causes[f"exec:{command}"]
+    assert (cause.name, cause.where.layers) == ("no-h2h-bias", (1,))
 
 
 def test_a_wrong_port_of_a_model_opens_at_its_first_wrong_value(window, qtbot, recording):
