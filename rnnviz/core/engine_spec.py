@@ -145,7 +145,10 @@ def display_name(engine: str) -> str:
         path, chosen = model_name(engine) if has_weights(engine) else recording_name(engine)
         name = _OF_CAPTURE.sub("", PurePath(path).name)
         return printable(f"{name}#{chosen}" if chosen else name)
-    return printable(PurePath(command_of(engine)).name if engine_file(engine) else command_of(engine))
+    if engine_file(engine):
+        return printable(PurePath(command_of(engine)).name)
+    words = (PurePath(word).name if PurePath(word).is_absolute() else word for word in command_of(engine).split(" "))
+    return printable(" ".join(words) if is_program(engine) else engine)
 
 
 def distinct_names(engines: Iterable[str]) -> dict[str, str]:

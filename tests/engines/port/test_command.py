@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from rnnviz.core.config import Config
+from rnnviz.core.engine_spec import display_name
 from rnnviz.core.errors import EngineError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.resources import resource_path
@@ -103,6 +104,19 @@ def test_a_missing_program_suggests_another(tmp_path: Path) -> None:
     program.chmod(0o755)
     with pytest.raises(EngineError, match="Did you mean"):
         computed(CommandEngine(f"exec:{tmp_path / 'prot'}"), inputs_of())
+
+
+@pytest.mark.parametrize(
+    ("engine", "shown"),
+    [
+        ("exec:./port --fast", "./port --fast"),
+        ("exec:/usr/bin/python3 /home/me/port.py x", "python3 port.py x"),
+        ("lib:/home/me/port.so", "port.so"),
+        ("gluon", "gluon"),
+    ],
+)
+def test_a_command_is_shown_without_folders(engine: str, shown: str) -> None:
+    assert display_name(engine) == shown
 
 
 def test_parameters_have_the_names_of_pytorch() -> None:

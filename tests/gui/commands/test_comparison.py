@@ -94,7 +94,7 @@ def test_a_program_is_asked_for_and_run(window, qtbot, tmp_path):
     result = window.session.result
     assert window.session.candidate == f"exec:{command}"
     assert result.verdict == "disagree"
-    (cause,) = result.judgment.causes[f"exec:{command}"]
+    (cause,) = result.judgment.causes_of(f"exec:{command}")
     assert (cause.name, cause.where.layers) == ("no-h2h-bias", (1,))
 
 
