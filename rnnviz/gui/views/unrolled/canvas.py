@@ -119,7 +119,8 @@ class LanesCanvas(QWidget):
         """Whether the keyboard is on the selected value, and whether its card is at the right."""
         self._fitted = True
         self.labels, self.axis = Labels(), TimeAxis()
-        self.heatmap, self.overview = HeatmapLayer(self), Overview(self)
+        self.heatmap = HeatmapLayer(self)
+        self.overview = Overview(self, self.heatmap)
         self.heatmap.tiles_ready.connect(lambda: in_turn(self, self._update_lanes))
         self.overview.heatmap.tiles_ready.connect(lambda: in_turn(self, self._update_overview))
         # Queued, for they come in the middle of painting.

@@ -186,16 +186,18 @@ class _Place(NamedTuple):
 
 
 class HeatmapLayer(QObject):
-    """Paints the heat maps of the visible lanes, and reports new tiles."""
+    """Paints the heat maps of the visible lanes, and reports new tiles. Tiles of other scales stand in for missing
+    ones, also those in `lent`, the tiles of another picture of the same lanes."""
 
     tiles_ready = Signal()
     """A missing tile is available."""
     computing_changed = Signal(object)
     """Frozen set of the visible lanes that are still being computed."""
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QObject | None = None, lent: TileCache | None = None) -> None:
         super().__init__(parent)
         self.store = TileCache()
+        self._stores = (self.store,) if lent is None else (self.store, lent)
         self.renderer = TileRenderer(self)
         self.renderer.drawn.connect(self._take, Qt.ConnectionType.QueuedConnection)
         self._missing: set[TileKey] = set()
@@ -239,7 +241,9 @@ class HeatmapLayer(QObject):
             return
         if missing:
             alone = previous is None and not any(
-                self.store.boards(board.style, board.lane) for board in {request.key.board for request in missing}
+                store.boards(board.style, board.lane)
+                for board in {request.key.board for request in missing}
+                for store in self._stores
             )
             most = _TAKEN_AT_ONCE if taken is not None else _FIRST_AT_ONCE if alone else _AT_ONCE
             if sum(request.cost for request in missing) <= most:
@@ -363,16 +367,16 @@ class HeatmapLayer(QObject):
     def _stand_in(self, painter: QPainter, style: TileStyle, place: _Place, part: QRectF) -> None:
         """Paint tiles of other scales, the best ones last."""
         own = place.sheet
-        chosen: list[tuple[Sheet, list[TileKey]]] = []
-        for board, keys in self.store.boards(style, place.lane):
+        chosen: list[tuple[Sheet, list[tuple[TileKey, Tile | None]]]] = []
+        for store, (board, keys) in ((s, drawn) for s in self._stores for drawn in s.boards(style, place.lane)):
             sheet = board.sheet
-            if sheet == own:
+            if sheet == own and store is self.store:
                 continue
             wide, tall = own.times / sheet.times, own.units / sheet.units
             right, bottom = Scale(sheet.times, place.times.cells).pixels, Scale(sheet.units, place.units.cells).pixels
             across = _indices(part.left() / wide, min(part.right() / wide, right), COLUMNS)
             down = _indices(part.top() / tall, min(part.bottom() / tall, bottom), ROWS)
-            there = [key for key in keys if key.across in across and key.down in down]
+            there = [(key, store.get(key)) for key in keys if key.across in across and key.down in down]
             chosen.append((sheet, there))
             if len(there) == len(across) * len(down):
                 break
@@ -380,8 +384,7 @@ class HeatmapLayer(QObject):
         painter.setClipRect(part.translated(place.x, place.y))
         for sheet, there in reversed(chosen):
             wide, tall = own.times / sheet.times, own.units / sheet.units
-            for key in there:
-                tile = self.store.get(key)
+            for key, tile in there:
                 if tile is not None:
                     corner = QPointF(place.x + key.across * COLUMNS * wide, place.y + key.down * ROWS * tall)
                     size = tile.image.width() * wide, tile.image.height() * tall

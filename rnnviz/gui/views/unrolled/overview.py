@@ -22,10 +22,11 @@ _LABEL, _GAP = 150.0, 8.0
 
 
 class Overview:
-    """Heat maps of the hidden lanes over all time steps. It is there while not all of them are in view."""
+    """Heat maps of the hidden lanes over all time steps. It is there while not all of them are in view. Tiles of the
+    lanes, which showed all time steps before a part was chosen, stand in for its own."""
 
-    def __init__(self, parent: QObject) -> None:
-        self.heatmap = HeatmapLayer(parent)
+    def __init__(self, parent: QObject, lanes: HeatmapLayer) -> None:
+        self.heatmap = HeatmapLayer(parent, lanes.store)
         self.geometry: Geometry | None = None
         self._axis = TimeAxis()
         self._drawn: tuple[object, QPixmap] | None = None

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PySide6.QtCore import QRect
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
@@ -64,12 +65,14 @@ def complete(qtbot: Any, view: UnrolledView) -> None:
     qtbot.waitUntil(lambda: picture_complete(view))
 
 
-def pixels(view: UnrolledView, *, taken: bool = False) -> np.ndarray:
-    """The lanes' pixels on the screen, or in a picture that is `taken` of the window."""
+def pixels(view: UnrolledView, *, taken: bool = False, strip: bool = False) -> np.ndarray:
+    """The pixels of the lanes, or of the strip above them, on the screen or in a picture `taken` of the window."""
     QApplication.processEvents()
     screen = view.grab() if taken else view.screen().grabWindow(view.winId())
     image = screen.toImage().convertToFormat(QImage.Format.Format_RGB32)
     area = view.canvas.area
+    if strip:
+        area = QRect(area.left(), 0, area.width() // 2, round(view.canvas.overview.geometry.height))
     corner = view.canvas.mapTo(view, area.topLeft())
     everything = np.frombuffer(image.constBits(), np.uint32).reshape(image.height(), -1)
     return everything[corner.y() : corner.y() + area.height(), corner.x() : corner.x() + area.width()].copy()
@@ -111,3 +114,14 @@ def test_another_picture_replaces_the_old_one_as_a_whole(qtbot, view, gate, chan
     after = pixels(view)
     assert likeness(after, before) < 0.99
     assert np.array_equal(after, pixels(view, taken=True))
+
+
+def test_tiles_of_the_lanes_stand_in_for_those_of_the_strip_of_all_steps(qtbot, view, gate):
+    view.show_result(long_result(), "manual")
+    complete(qtbot, view)
+    with held(gate):
+        view.zoom_time(10.0)
+        screen = pixels(view, strip=True)
+        assert not view.canvas.overview.heatmap.complete
+        assert len(np.unique(screen)) > 100
+    complete(qtbot, view)
