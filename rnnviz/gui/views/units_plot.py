@@ -88,6 +88,8 @@ class QuantityCombo(ElidedComboBox):
         super().__init__("Quantity", why, _QUANTITY_LETTERS)
         self.quantity: Quantity = "value"
         """The selected quantity; "value" is h."""
+        self.known = frozenset[Quantity](("value",))
+        """The quantities of the result that is shown."""
         self._followed = "h"
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.activated.connect(lambda place: self.choose(self.itemData(place)))
@@ -108,6 +110,7 @@ class QuantityCombo(ElidedComboBox):
     def offer(self, cell: CellSpec, gradients: Collection[str] = ()) -> None:
         """List the quantities of a cell and the given gradients. Select h if it lacks the selected one."""
         others = {choice.name: choice.text for choice in choices_of(cell, gradients, per_unit=True)}
+        self.known = frozenset(("value", *(choice.name for choice in choices_of(cell, gradients))))
         self.quantity = self.quantity if self.quantity in others else "value"
         self.show_entries((("h", "value"), *((text, name) for name, text in others.items())), self.quantity)
 
@@ -218,7 +221,8 @@ class UnitsPlot(TimePlotView):
 
     def show_result(self, result: RunResult | None, candidate: str | None) -> None:
         self._candidate = candidate
-        if self.take(result):
+        taken = self.take(result)
+        if taken:
             self._shown = None
             self.series.reset()
             if result is None:
@@ -228,6 +232,7 @@ class UnitsPlot(TimePlotView):
             self._asked = self.location
             self._pin(self._pinned)
             self._fit_pin_button(result.shape[-1])
+        if result is not None and (taken or self.choice.quantity not in self.choice.known):
             cell = result.config.network.kind
             self.choice.offer(cell, gradients_of(result.traces.values(), cell))
         self._redraw()
@@ -239,7 +244,8 @@ class UnitsPlot(TimePlotView):
     def show_location(self, location: Location) -> None:
         """Show a location. Curves that have to be read from files appear later; the earlier ones stay until then."""
         self._asked, result = location, self.result
-        if result is None:
+        # The quantity of the lanes may be one of a result that comes next.
+        if result is None or self.choice.quantity not in self.choice.known:
             return
         lines = self._lines_of(result, location)
         choices = (result, lines, location.moved(timestep=0), self.choice.quantity)

@@ -145,3 +145,14 @@ def test_an_asked_number_is_neither_written_nor_copied(view):
     assert [row[1] == "?" for row in rows[1:]] == [False, False, True, False, False]
     view.choice.choose("f")
     assert "?" not in {key.value for key in view.legend.keys}
+
+
+def test_a_quantity_that_the_cell_lacks_is_h(view):
+    result = make_result(cell="rnn_relu")
+    view.show_result(result, "manual")
+    view.follow_array("c")
+    view.show_location(Location(timestep=1))
+    view.show_result(result, "manual")
+    view.show_location(Location(timestep=1))
+    assert view.choice.quantity == "value"
+    assert view.location.timestep == 1
