@@ -166,7 +166,8 @@ class _Block(BoundedBlock):
 
 
 class WrongLane:
-    """A lane of which some steps are wrong, as far as it is looked at.
+    """A lane of which some steps are wrong, as far as it is looked at. Most methods try one
+    kind of place.
 
     `found` (S, N, U) are the recorded values in the order of computation, those of h and then of other recorded states,
     `right` those that follow by the right step, and `wrong` says which are outside the limit.

@@ -10,17 +10,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
 
-import rnnviz
 from rnnviz.cli import COMMANDS, main
 from rnnviz.core.resources import resource_path
 from rnnviz.engines.known_bugs.registry import KNOWN_BUGS
 from rnnviz.io.resources import guide_pages
 from tests.captures.test_onnx_capture import Model, layer, value, weights
 from tests.cases import cases
+from tests.cli.calls import Called
 from tests.needs import need
 from tests.shared_worker import WarmWorker, commands_use
 
@@ -135,21 +134,49 @@ def test_recorded_outputs_of_each_framework_agree_with_its_weights(heading, pack
     assert result["coverage"] > 0.5
 
 
+PROGRAM = """#!{python}
+import sys
+from pathlib import Path
+import numpy as np
+from rnnviz.engines.registry import load_engine
+from rnnviz.core.trace import trace_in_memory
+from rnnviz.ports.grade import read_inputs
+
+inputs = read_inputs(Path(sys.argv[-2]))
+trace = trace_in_memory("port", inputs.network, inputs.places, inputs.network.kind.state_symbols)
+load_engine("{engine}").run(inputs, trace, lambda _: None)
+trace.hidden.astype("<f4").tofile(Path(sys.argv[-1], "h.bin"))
+"""
+"""A program that computes a network as an engine does."""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("bug", "code"), [pytest.param("", 0, marks=pytest.mark.slow), ("bug:gates-i-f-o-g", 1)])
-def test_a_port_is_checked_as_in_its_page(bug, code, folder, capsys):
-    need("torch")
+@pytest.mark.skipif(sys.platform == "win32", reason="a script with an interpreter in its first line")
+@pytest.mark.parametrize(("engine", "code"), [("manual", 0), ("bug:gates-i-f-o-g", 1)])
+def test_a_port_is_checked_as_in_its_page(engine, code, folder, capsys):
+    call = Called(capsys)
     shutil.copy(SAMPLE, folder / "lstm.safetensors")
+    write_program(folder / "port", engine)
+    lines = [
+        line
+        for language, body in BLOCK.findall(guide_pages()["check-a-port"].text)
+        if language == "sh"
+        for line in body.splitlines()
+    ]
+    check, header, export, compare, vectors = map(shlex.split, lines)
+    assert call(*check[1:]).code == code
+    assert Path("port-failure/test_port.c").exists() == bool(code)
+    assert call(*header[1 : header.index(">")]).out.startswith("/* rnnport.h")
+    assert call(*export[1:]).code == 0
+    Path("board/OUT").mkdir()
+    subprocess.run(["./port", "board/IN", "board/OUT"], check=True)
+    assert call(*compare[1:]).code == code
+    assert vectors[1] == "vectors"
 
-    def port(arguments):
-        """Compute with NumPy in place of the C program, with or without a bug."""
-        assert [Path(name).stat().st_size > 0 for name in arguments[:3]] == [True] * 3
-        config = rnnviz.load_config("port.toml").with_engines(("manual", bug or "torch"))
-        rnnviz.run(config)[bug or "manual"].hidden.astype(np.float32).tofile(arguments[3])
 
-    codes = perform(guide_pages()["check-a-port"].text, folder, capsys, port)
-    assert codes == [0, code]
-    assert "gates-i-f-o-g" not in bug or "i, f, o, g" in Path("port.html").read_text(encoding="utf-8")
+def write_program(path: Path, engine: str) -> None:
+    path.write_text(PROGRAM.format(python=sys.executable, engine=engine), encoding="utf-8")
+    path.chmod(0o755)
 
 
 @pytest.mark.slow

@@ -49,7 +49,7 @@ DASHES = ((4.0, 4.0), (1.0, 2.0), (8.0, 3.0, 1.0, 3.0), (10.0, 2.0))
 """Dash patterns of the candidates, in their order."""
 MOST_PINNED = 4
 _QUANTITY_LETTERS = 8
-_UNIT_WIDTH, _FILLED = 64, 0.6
+_UNIT_WIDTH, _OTHERS_WIDTH, _FILLED = 64, 640, 0.6
 _AT_ONCE = 1 << 21
 """Maximum number of values of series that are computed within a frame."""
 _PAGE, _PAGES_AT_ONCE = 4096, 1 << 12
@@ -276,8 +276,9 @@ class UnitsPlot(TimePlotView):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        # Where there is room the unit is read, however many keys there are.
-        self.heading.setMinimumWidth(min(scaled(_UNIT_WIDTH), self.width() // 10))
+        # Where there is room the unit is read, however many keys there are; a small window does not grow for it.
+        room = self.width() - scaled(_OTHERS_WIDTH)
+        self.heading.setMinimumWidth(max(0, min(scaled(_UNIT_WIDTH), room)))
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Stop reading. A closing window hides its views."""
