@@ -153,7 +153,7 @@ RNNPORT_FN void rnnport_open(rnnport *p, int argc, char **argv) {
     p->out = argv[argc - 1];
     FILE *f = rnnport_file(p->in, "sizes.txt", "r");
     if (f == NULL) rnnport_stop(2, "%s/sizes.txt: %s", p->in, strerror(errno));
-    while (fscanf(f, "%63s %63s", key, value) == 2) { /* unknown keys are those of later versions */
+    while (fscanf(f, "%63s %63s", key, value) == 2) { /* skip keys of later versions */
         const struct { const char *key; int *number; } numbers[] = {{"protocol", &p->protocol}, {"T", &p->T}, {"N", &p->N},
             {"I", &p->I}, {"H", &p->H}, {"P", &p->P}, {"L", &p->L}, {"D", &p->D}, {"reverse", &p->reverse}};
         for (size_t k = 0; k < sizeof numbers / sizeof *numbers; k++)

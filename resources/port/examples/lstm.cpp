@@ -1,4 +1,4 @@
-// An LSTM in C++, as a program with a loop of its own: c++ -std=c++17 -O2 lstm.cpp -o lstm
+// An LSTM in C++, as a program with its own loop: c++ -std=c++17 -O2 lstm.cpp -o lstm
 #include "rnnport.h"
 #include <cmath>
 #include <vector>
