@@ -45,7 +45,7 @@ class Rung:
     bidirectional: bool = False
     lengths: bool = False
     saturated: bool = False
-    draws: int = 12
+    draws: int = 40
 
 
 RUNGS = (
