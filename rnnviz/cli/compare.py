@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnviz.cli import terminal
-from rnnviz.cli.models import entries_in_subprocess
+from rnnviz.cli.models import opened, with_cell_file
 from rnnviz.cli.terminal import AGREE, DISAGREE, Answer, Parser, option
 from rnnviz.core import number_format
 from rnnviz.core.config import Backward, Config
-from rnnviz.core.engine_spec import is_own
 from rnnviz.core.errors import InputError
-from rnnviz.core.schema import display_value
 from rnnviz.core.trace_index import DIRECTIONS, Location
 from rnnviz.core.words import plural
 
@@ -78,20 +76,8 @@ def _configs(options: Namespace) -> tuple[Config, Config, str]:
 
 def _opened(path: Path, name: str | None, cell: str | None) -> "Config | Entry":
     """The config or session in a file, or the network of that name in a model file."""
-    from rnnviz.io import ENDING
-    from rnnviz.io.model_formats.load import choose
-
-    if path.suffix.lower() not in (".toml", ENDING):
-        entries = entries_in_subprocess(path)
-        if not entries:
-            raise InputError(f"{path} contains no recurrent network; rnnviz inspect {path} lists what it has.")
-        return choose(entries, name, path)
-    if name is not None:
-        raise InputError(f"{path} is a config, which has one network: leave --entry-a or --entry-b out.")
-    config = terminal.load(path)
-    if cell is not None and not is_own(cell):
-        raise InputError(f"--cell must be the .py file of a custom cell (got {display_value(cell)}).")
-    return terminal.with_definition(config, cell, path) if is_own(config.network.cell) else config
+    own = opened(path, name, "--entry-a or --entry-b")
+    return with_cell_file(own, cell, path) if isinstance(own, Config) else own
 
 
 def _config(path: Path, own: "Config | Entry", other: "Config | Entry") -> Config:

@@ -60,6 +60,29 @@ def entries_in_subprocess(path: Path) -> tuple["Entry", ...]:
     return _in_subprocess(entries_of, path)
 
 
+def opened(path: Path, name: str | None, option: str) -> "Config | Entry":
+    """The config or session in a file, or the network of that name in a model file; `option` is the one for the
+    name."""
+    from rnnviz.io import ENDING
+    from rnnviz.io.model_formats.load import choose
+
+    if path.suffix.lower() not in (".toml", ENDING):
+        entries = entries_in_subprocess(path)
+        if not entries:
+            raise InputError(f"{path} contains no recurrent network; rnnviz inspect {path} lists what it has.")
+        return choose(entries, name, path)
+    if name is not None:
+        raise InputError(f"{path} is a config, which has one network: leave {option} out.")
+    return terminal.load(path)
+
+
+def with_cell_file(config: Config, cell: str | None, path: Path) -> Config:
+    """The config of a file with the definition of its custom cell, which --cell has to name."""
+    if cell is not None and not is_own(cell):
+        raise InputError(f"--cell must be the .py file of a custom cell (got {display_value(cell)}).")
+    return terminal.with_definition(config, cell, path) if is_own(config.network.cell) else config
+
+
 def _in_subprocess(read: Callable[[Path], Read], path: Path) -> Read:
     return terminal.call_with_bar(
         read, path, stage=f"reading {path.name}", what=f"{path} could not be read", quiet=False

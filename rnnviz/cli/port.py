@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnnviz.cli import terminal
-from rnnviz.cli.models import entries_in_subprocess
+from rnnviz.cli.models import opened, with_cell_file
 from rnnviz.cli.terminal import AGREE, DISAGREE, Answer, Parser, option
 from rnnviz.core.config import Backward, Compare, Config
 from rnnviz.core.engine_spec import EXEC, RECORDING
@@ -76,24 +76,18 @@ def port(options: Namespace) -> Answer:
 
 
 def _config(options: Namespace) -> Config:
-    """The network and its weights on a random input that saturates no gate, from random states."""
-    from rnnviz.io import ENDING
-    from rnnviz.io.model_formats.load import choose, config_of
+    """The network and its weights on a random input, from random states."""
+    from rnnviz.io.model_formats.load import config_of
 
-    if options.model.suffix.lower() in (".toml", ENDING):
-        if options.entry is not None:
-            raise InputError(f"{options.model} is a config, which has one network: leave --entry out.")
-        config = terminal.with_cell(terminal.load(options.model), options.cell)
+    own = opened(options.model, options.entry, "--entry")
+    if isinstance(own, Config):
+        config = with_cell_file(own, options.cell, options.model)
         if config.initial_state.source == "zeros":
             # Zeros hide a port that does not read the initial state.
             config = replace(config, initial_state=replace(config.initial_state, source="uniform"))
     else:
-        entries = entries_in_subprocess(options.model)
-        if not entries:
-            raise InputError(f"{options.model} contains no recurrent network; rnnviz inspect {options.model} lists it.")
-        entry = choose(entries, options.entry, options.model)
-        start = "uniform" if entry.leaves_initial_state_open else None
-        config = config_of(options.model, entry, options.cell, start)
+        start = "uniform" if own.leaves_initial_state_open else None
+        config = config_of(options.model, own, options.cell, start)
     drawn = config.sequence.source in ("normal", "uniform")
     sizes: dict[str, Any] = {"batch_size": options.samples, "timesteps": options.timesteps}
     sizes = {key: size for key, size in sizes.items() if size is not None}
@@ -174,7 +168,6 @@ def _cases(result: RunResult, facts: "PortFacts | None") -> Iterator[Case]:
 
 
 def _report(config: Config, result: RunResult, facts: "PortFacts | None") -> Iterator[str]:
-    from rnnviz.results.summary import fix_of
     from rnnviz.text.verdict_text import report
 
     inputs = result.inputs
@@ -187,9 +180,6 @@ def _report(config: Config, result: RunResult, facts: "PortFacts | None") -> Ite
         if not facts.reads_weights:
             yield "Other weights give the same numbers: the program does not read IN/weights."
     yield report(result)
-    fix = fix_of(result, result.comparisons[0]) if result.comparisons else None
-    if fix:
-        yield f"Fix: {fix}"
     if facts is not None and facts.smallest is not None:
         found = facts.smallest
         shown = ", ".join(f"{name} = {size}" for name, size in found.sizes.items())

@@ -23,16 +23,15 @@ from rnnviz.engines.known_bugs.engine import faulty_trace
 from rnnviz.engines.known_bugs.hypotheses import Hypothesis, start_hypotheses, step_hypotheses
 from rnnviz.engines.known_bugs.placed import PlacedBug, reads_of, run_by_length, run_changed
 from rnnviz.engines.known_bugs.registry import known_bugs_in
-from rnnviz.engines.port.protocol import port_name
+from rnnviz.engines.port.protocol import read_inputs
 from rnnviz.frozen import dataclass
-from rnnviz.ports.vectors import seen_in
+from rnnviz.ports.vectors import ENOUGH, seen_in
 from rnnviz.verify.causes import Cause, HypothesisKey, Where
 from rnnviz.verify.metrics import error_ratio
 
 RTOL, ATOL = 1e-3, 1e-7
 """The tolerance with which ONNX's backend tests compare."""
 
-_ENOUGH = 100.0
 _MOST_CASES = 1000
 _DATA = "test_data_set_*"
 
@@ -107,7 +106,7 @@ def _noticed(place: Path) -> Iterator[tuple[str, dict[str, bool]]]:
     if (place / "in" / "sizes.txt").is_file():
         inputs = read_inputs(place / "in")
         equivalent = set[str]()
-        yield inputs.network.cell, {n: ratio >= _ENOUGH for n, ratio in seen_in(inputs, equivalent).items()}
+        yield inputs.network.cell, {n: ratio >= ENOUGH for n, ratio in seen_in(inputs, equivalent).items()}
         return
     for case in onnx_cases(place):
         yield case.inputs.network.cell, noticed_by(case)
@@ -255,51 +254,3 @@ def _differs(case: SuiteCase, trace: Trace) -> bool:
         if not ratio.max(initial=0.0) <= 1.0:
             return True
     return False
-
-
-def read_inputs(folder: Path) -> Inputs:
-    """The run in a folder IN. Raises an InputError if a file is missing or has another size."""
-    try:
-        lines = (folder / "sizes.txt").read_text("utf-8").splitlines()
-        sizes = dict(line.split(" ", 1) for line in lines if " " in line)
-        timesteps, samples = int(sizes["T"]), int(sizes["N"])
-        network: dict[str, Any] = {
-            "cell": sizes["cell"],
-            "dtype": sizes["dtype"],
-            "input_size": int(sizes["I"]),
-            "hidden_size": int(sizes["H"]),
-            "num_layers": int(sizes["L"]),
-            "bidirectional": sizes["D"] == "2",
-            "reverse": sizes["reverse"] == "1",
-        }
-        if sizes["P"] != "0":
-            network["projection_size"] = int(sizes["P"])
-        if "clip" in sizes:
-            network["clip"] = float(sizes["clip"])
-        if "activations" in sizes:
-            network["activations"] = sizes["activations"].split(",")
-    except (OSError, KeyError, ValueError) as error:
-        raise InputError(f"{folder / 'sizes.txt'} has not the sizes of a network: {error}.") from error
-    config = Config.from_mapping(
-        {"network": network, "sequence": {"timesteps": timesteps, "batch_size": samples, "source": "normal"}}
-    )
-    own = config.network
-    kind = np.dtype(own.dtype).newbyteorder("<")
-
-    def read(name: str, shape: tuple[int, ...], kind: "np.dtype[Any]" = kind) -> NDArray[Any]:
-        try:
-            return np.fromfile(folder / f"{name}.bin", kind).astype(kind.newbyteorder("=")).reshape(shape)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{folder / f'{name}.bin'} has not the shape {shape}: {error}.") from error
-
-    lengths: tuple[int, ...] = ()
-    if (folder / "lengths.bin").exists():
-        lengths = tuple(map(int, read("lengths", (samples,), np.dtype("<i4"))))
-    shapes = own.parameter_shapes()
-    return Inputs(
-        config,
-        read("input", (timesteps, samples, own.input_size)),
-        Parameters(own, {n: read(f"weights/{port_name(own, n)}", shape) for n, shape in shapes.items()}),
-        {s: read(f"{s}0", own.state_shape(samples, s)) for s in own.kind.state_symbols},
-        lengths=lengths,
-    )

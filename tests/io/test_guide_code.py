@@ -140,7 +140,7 @@ from pathlib import Path
 import numpy as np
 from rnnviz.engines.registry import load_engine
 from rnnviz.core.trace import trace_in_memory
-from rnnviz.ports.grade import read_inputs
+from rnnviz.engines.port.protocol import read_inputs
 
 inputs = read_inputs(Path(sys.argv[-2]))
 trace = trace_in_memory("port", inputs.network, inputs.places, inputs.network.kind.state_symbols)

@@ -8,9 +8,10 @@ import pytest
 
 from rnnviz.core.config import CELL_NAMES, Config
 from rnnviz.core.errors import InputError
+from rnnviz.engines.port.protocol import read_inputs
 from rnnviz.engines.registry import load_engine
 from rnnviz.ports import vectors
-from rnnviz.ports.grade import grade, read_inputs
+from rnnviz.ports.grade import grade
 from rnnviz.ports.vector_files import expected_of, write_vectors
 from rnnviz.ports.vectors import ENOUGH, RUNGS, Coverage, Rung, VectorCase, ladder
 from rnnviz.verify.audit import audit

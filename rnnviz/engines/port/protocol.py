@@ -8,13 +8,16 @@ weights/NAME.bin     such as weight_ih_l0 and bias_hh_l1_reverse, as PyTorch nam
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rnnviz.core.config import Network
+from rnnviz.core.config import Config, Network
+from rnnviz.core.errors import InputError
 from rnnviz.core.inputs import Inputs
 from rnnviz.core.mmap_arrays import FloatArray
-from rnnviz.core.parameters import IN_PYTORCH
+from rnnviz.core.parameters import IN_PYTORCH, Parameters
 
 PROTOCOL = 1
 
@@ -42,6 +45,54 @@ def write_inputs(inputs: Inputs, folder: Path) -> None:
         write("lengths", np.array(inputs.lengths), np.dtype("<i4"))
     for name, array in inputs.parameters.items():
         write(f"weights/{port_name(network, name)}", array)
+
+
+def read_inputs(folder: Path) -> Inputs:
+    """The run in a folder IN. Raises an InputError if a file is missing or has another size."""
+    try:
+        lines = (folder / "sizes.txt").read_text("utf-8").splitlines()
+        sizes = dict(line.split(" ", 1) for line in lines if " " in line)
+        timesteps, samples = int(sizes["T"]), int(sizes["N"])
+        network: dict[str, Any] = {
+            "cell": sizes["cell"],
+            "dtype": sizes["dtype"],
+            "input_size": int(sizes["I"]),
+            "hidden_size": int(sizes["H"]),
+            "num_layers": int(sizes["L"]),
+            "bidirectional": sizes["D"] == "2",
+            "reverse": sizes["reverse"] == "1",
+        }
+        if sizes["P"] != "0":
+            network["projection_size"] = int(sizes["P"])
+        if "clip" in sizes:
+            network["clip"] = float(sizes["clip"])
+        if "activations" in sizes:
+            network["activations"] = sizes["activations"].split(",")
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(f"{folder / 'sizes.txt'} has not the sizes of a network: {error}.") from error
+    config = Config.from_mapping(
+        {"network": network, "sequence": {"timesteps": timesteps, "batch_size": samples, "source": "normal"}}
+    )
+    own = config.network
+    kind = np.dtype(own.dtype).newbyteorder("<")
+
+    def read(name: str, shape: tuple[int, ...], kind: "np.dtype[Any]" = kind) -> NDArray[Any]:
+        try:
+            return np.fromfile(folder / f"{name}.bin", kind).astype(kind.newbyteorder("=")).reshape(shape)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{folder / f'{name}.bin'} has not the shape {shape}: {error}.") from error
+
+    lengths: tuple[int, ...] = ()
+    if (folder / "lengths.bin").exists():
+        lengths = tuple(map(int, read("lengths", (samples,), np.dtype("<i4"))))
+    shapes = own.parameter_shapes()
+    return Inputs(
+        config,
+        read("input", (timesteps, samples, own.input_size)),
+        Parameters(own, {n: read(f"weights/{port_name(own, n)}", shape) for n, shape in shapes.items()}),
+        {s: read(f"{s}0", own.state_shape(samples, s)) for s in own.kind.state_symbols},
+        lengths=lengths,
+    )
 
 
 def sizes_text(inputs: Inputs) -> str:
